@@ -1,0 +1,74 @@
+// The native test addon in ../addon, compiled when a test first needs it.
+
+import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { renameSync, rmSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+const require = createRequire(import.meta.url)
+const source = fileURLToPath(new URL('../addon/fixture.c', import.meta.url))
+const target = fileURLToPath(new URL('../addon/fixture.node', import.meta.url))
+
+export type Fixture = {
+  /** Stores through a null pointer: the process dies by SIGSEGV. */
+  crash(): never
+  /**
+   * Installs the addon's own SIGSEGV and SIGBUS handler, which mends faults in one page of its own and passes every
+   * other on to the handler that was there before.
+   *
+   * @returns true when this call installed it, false when it already was in this process, by whichever thread.
+   */
+  installHandler(): boolean
+  /**
+   * Faults once in the handler's own page.
+   *
+   * @returns how many such faults the handler has mended in this process.
+   */
+  touchOwnPage(): number
+  /**
+   * Reads every byte from a native thread, over and over, holding on to the buffer's `ArrayBuffer` and looking at
+   * neither again: not its length, not whether it is detached.
+   *
+   * @returns the number of whole passes, at least one however short the time.
+   */
+  startReader(buffer: Uint8Array, milliseconds: number): Promise<number>
+  /** Like `startReader`, but stores 0x5a in every byte. */
+  startWriter(buffer: Uint8Array, milliseconds: number): Promise<number>
+  /** Readers and writers of this JavaScript thread whose promise is not settled. */
+  readerCount(): number
+}
+
+/** The addon as a function of the module system: any runtime's `createRequire(...)(fixturePath())` gives a `Fixture`. */
+export function fixturePath(): string {
+  if (process.platform === 'win32') throw new Error('the native test addon is for POSIX systems only')
+  if (modified(target) <= modified(source)) compile()
+  return target
+}
+
+/** The addon, loaded into this process. */
+export function loadFixture(): Fixture {
+  return require(fixturePath()) as Fixture
+}
+
+function modified(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
+}
+
+/** Test processes may do this at the same time: each writes a file of its own, and the last rename stays. */
+function compile(): void {
+  const fresh = `${target}.${randomUUID()}.node`
+  try {
+    execFileSync(process.env.CC ?? 'cc', compilerArgs(fresh), { stdio: ['ignore', 'ignore', 'inherit'] })
+    renameSync(fresh, target)
+  } finally {
+    rmSync(fresh, { force: true })
+  }
+}
+
+function compilerArgs(output: string): string[] {
+  const headers: { include_dir: string } = require('node-api-headers')
+  const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []
+  const flags = ['-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-pthread', ...undefinedSymbols]
+  return [...flags, `-I${headers.include_dir}`, source, '-o', output]
+}

@@ -1,0 +1,76 @@
+//! Copies between mapped pages and ordinary memory that end in an error where a page fails.
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::region::Region;
+
+/// Bytes after which a copy looks whether it has faulted.
+const CHUNK: usize = 1 << 20;
+
+/// Copies out of a region, from `at` bytes after its start.
+pub(crate) fn out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
+    let to = bytes.as_mut_ptr();
+    watched(region, at, bytes.len(), |from, done, length| {
+        // SAFETY: the caller checked that the range lies in the region, which stays mapped while
+        // it is borrowed; `bytes` is ours alone. The bytes may change under the copy, by another
+        // thread or process: what arrives is then some mixture, never an invalid value.
+        unsafe { std::ptr::copy(from as *const u8, to.add(done), length) };
+    })
+}
+
+/// Copies into a region, from `at` bytes after its start.
+pub(crate) fn into(region: &Region, at: usize, bytes: &[u8]) -> Result<()> {
+    let from = bytes.as_ptr();
+    watched(region, at, bytes.len(), |to, done, length| {
+        // SAFETY: as in `out`, and whether the pages are writable was checked; should another
+        // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
+        // there is when `bytes` is itself a view of the mapping.
+        unsafe { std::ptr::copy(from.add(done), to as *mut u8, length) };
+    })
+}
+
+/// Runs a copy of `length` bytes chunk by chunk, with its faults contained and turned into errors.
+fn watched(
+    region: &Region,
+    at: usize,
+    length: usize,
+    copy: impl Fn(usize, usize, usize),
+) -> Result<()> {
+    let start = region.range().start + at;
+    {
+        let mut inner = region.lock();
+        // What was covered before would be read as zeros, or thrown away, without a fault.
+        inner.settle();
+        inner.copies += 1;
+    }
+    let before = region.faults();
+    let mut done = 0;
+    while done < length && region.faults() == before {
+        let chunk = CHUNK.min(length - done);
+        copy(start + done, done, chunk);
+        done += chunk;
+    }
+    let mut inner = region.lock();
+    inner.copies -= 1;
+    if region.faults() == before {
+        return Ok(());
+    }
+    let first = inner.reports.len();
+    inner.settle();
+    let touched = start - inner.user.start..start - inner.user.start + length;
+    match inner.reports[first..]
+        .iter_mut()
+        .find(|fault| overlaps(fault.offset, fault.length, &touched))
+    {
+        Some(fault) => {
+            fault.thrown = true;
+            Err(Error::Fault(fault.clone()))
+        }
+        None => Ok(()),
+    }
+}
+
+fn overlaps(offset: usize, length: usize, range: &Range<usize>) -> bool {
+    offset < range.end && range.start < offset.saturating_add(length)
+}

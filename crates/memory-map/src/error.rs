@@ -1,0 +1,93 @@
+//! What can go wrong, one variant for each thing that a caller may want to tell apart.
+
+use std::{fmt, io};
+
+use crate::fault::Fault;
+
+/// The result of every fallible call of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failed call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The operating system refused.
+    Os {
+        /// The error number of the OS (`errno`, or the code of `GetLastError`).
+        errno: i32,
+        /// The call that failed, as its manual page is named.
+        syscall: &'static str,
+        /// What the caller should know beyond the number, in words.
+        detail: Option<&'static str>,
+    },
+    /// The mapping has been closed.
+    Closed,
+    /// The mapping would reach past the end of the file.
+    BeyondEnd {
+        /// First byte in the file that the mapping would not need any more.
+        end: u64,
+        /// Size of the file in bytes.
+        size: u64,
+    },
+    /// An argument lies outside what it may be.
+    OutOfRange {
+        /// Name of the argument.
+        name: &'static str,
+        /// What it must be.
+        requirement: &'static str,
+    },
+    /// An argument is needed here and is missing.
+    Missing {
+        /// Name of the argument.
+        name: &'static str,
+        /// Why it is needed.
+        reason: &'static str,
+    },
+    /// A store through the mapping's own methods to pages that are not writable.
+    NotWritable,
+    /// An operation that only a shared mapping has.
+    NotShared,
+    /// This OS cannot do that.
+    Unsupported(&'static str),
+    /// The pages could not be read or written.
+    Fault(Fault),
+}
+
+impl Error {
+    /// An OS error of `syscall` from a number.
+    pub(crate) fn os(errno: i32, syscall: &'static str) -> Self {
+        Self::Os { errno, syscall, detail: None }
+    }
+
+    /// An OS error of `syscall` with an explanation.
+    pub(crate) fn os_because(errno: i32, syscall: &'static str, detail: &'static str) -> Self {
+        Self::Os { errno, syscall, detail: Some(detail) }
+    }
+
+    /// An OS error of `syscall` from what the standard library or memmap2 returned.
+    pub(crate) fn io(error: &io::Error, syscall: &'static str) -> Self {
+        Self::os(error.raw_os_error().unwrap_or(crate::os::EINVAL), syscall)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Os { errno, syscall, detail } => {
+                write!(f, "{syscall}: {}", io::Error::from_raw_os_error(*errno))?;
+                detail.map_or(Ok(()), |text| write!(f, ": {text}"))
+            }
+            Self::Closed => f.write_str("the mapping is closed"),
+            Self::BeyondEnd { end, size } => {
+                write!(f, "the mapping would end at byte {end} of a file of {size} bytes")
+            }
+            Self::OutOfRange { name, requirement } => write!(f, "{name} must be {requirement}"),
+            Self::Missing { name, reason } => write!(f, "{name} is needed: {reason}"),
+            Self::NotWritable => f.write_str("the mapping is not writable there"),
+            Self::NotShared => f.write_str("the mapping is not shared: its stores reach no file"),
+            Self::Unsupported(what) => f.write_str(what),
+            Self::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,44 @@
+//! A memory fault that was contained, as it is told to the user.
+
+use std::fmt;
+
+/// Why an access failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The file ended before the page.
+    BeyondEnd,
+    /// A store to a read-only page, or any access to an inaccessible one.
+    Protection,
+    /// The device could not deliver the page.
+    Io,
+    /// The file system had no block for the page.
+    NoSpace,
+}
+
+/// One contained fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Why the access failed.
+    pub kind: FaultKind,
+    /// Start of the page that was accessed, in bytes from the start of the mapping.
+    pub offset: usize,
+    /// How many bytes from there the fault concerns.
+    pub length: usize,
+    /// Whether every store that was lost was also rolled back.
+    pub contained: bool,
+    /// Whether a call has thrown this fault already.
+    pub thrown: bool,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offset, length, .. } = self;
+        let what = match self.kind {
+            FaultKind::BeyondEnd => "the file ends before",
+            FaultKind::Protection => "the protection forbids the access to",
+            FaultKind::Io => "the device could not read or write",
+            FaultKind::NoSpace => "the file system has no space for",
+        };
+        write!(f, "{what} the {length} bytes at offset {offset} of the mapping")
+    }
+}

@@ -1,0 +1,176 @@
+//! Putting pages back as they should be, outside the handler, and saying what had happened.
+
+use std::ops::Range;
+
+use super::covers::{Cause, Cover, How};
+use super::slot::{Backing, Inner};
+use crate::fault::{Fault, FaultKind};
+use crate::os;
+use crate::protection::Protection;
+
+/// How often a page is put back that is stored to again in the meantime.
+const ATTEMPTS: usize = 4;
+
+impl Inner {
+    /// Takes every cover away and adds a report for each, the oldest first.
+    ///
+    /// Where a page cannot be mapped again its cover stays, and is reported each time until it
+    /// can: nothing that is stored there may seem to be safe.
+    pub fn settle(&mut self) {
+        if self.covers.as_slice().is_empty() {
+            return;
+        }
+        let covers = self.covers.as_slice().to_vec();
+        self.covers.clear();
+        self.stalls = 0;
+        let first = self.reports.len();
+        // The newest first: it may lie over an older one.
+        for cover in covers.into_iter().rev() {
+            let healed = self.restore(&cover);
+            let report = self.report(&cover, healed);
+            self.reports.insert(first, report);
+        }
+    }
+
+    /// Forgets the covers without restoring what is below, which is about to be replaced.
+    pub fn drop_covers(&mut self) {
+        for cover in self.covers.as_slice() {
+            release_copy(cover);
+        }
+        self.covers.clear();
+    }
+
+    fn report(&self, cover: &Cover, contained: bool) -> Fault {
+        let kind = match cover.cause {
+            Cause::Protection => FaultKind::Protection,
+            Cause::Backing if self.is_beyond(cover) => FaultKind::BeyondEnd,
+            Cause::Backing if self.is_full() => FaultKind::NoSpace,
+            Cause::Backing => FaultKind::Io,
+        };
+        let start = cover.page.max(self.user.start);
+        let end = match kind {
+            FaultKind::BeyondEnd => self.user.end,
+            _ => self.user.end.min(cover.page + self.grain),
+        };
+        Fault {
+            kind,
+            offset: start - self.user.start,
+            length: end.saturating_sub(start),
+            contained,
+            thrown: false,
+        }
+    }
+
+    fn is_beyond(&self, cover: &Cover) -> bool {
+        let Backing::File { offset, .. } = self.backing else { return false };
+        cover.size.is_some_and(|size| offset + (cover.page - self.start) as u64 >= size)
+    }
+
+    fn is_full(&self) -> bool {
+        matches!(self.backing, Backing::File { fd, .. } if os::is_full(fd))
+    }
+
+    /// Heals one cover; whether nothing that was stored under it is left anywhere.
+    fn restore(&mut self, cover: &Cover) -> bool {
+        let range = cover.start..cover.end;
+        let restored = match cover.how {
+            How::Zeros | How::PrivateFile => self.map_again(range, None),
+            How::Saved { copy } => self.put_back(range, copy),
+            How::Opened => {
+                self.protect_again(range);
+                return false;
+            }
+        };
+        if restored {
+            release_copy(cover);
+        } else {
+            self.covers.push(*cover);
+        }
+        restored
+    }
+
+    /// Maps `range` as it was at first, at its true protection or at the one given.
+    fn map_again(&self, range: Range<usize>, protection: Option<Protection>) -> bool {
+        let (is_file, shared) = match self.backing {
+            Backing::Memory => (false, false),
+            Backing::File { shared, .. } => (true, shared),
+        };
+        if is_file && self.file().is_none() {
+            return false;
+        }
+        self.runs_in(range).all(|(part, run)| {
+            let pages = self.pages_at(part.start, shared);
+            // SAFETY: the part lies in this region, whose lock is held.
+            unsafe { os::map_over(part.start, part.len(), protection.unwrap_or(run), pages) }
+                .is_ok()
+        })
+    }
+
+    fn protect_again(&self, range: Range<usize>) -> bool {
+        self.runs_in(range).all(|(part, protection)| {
+            // SAFETY: the part lies in this region, whose lock is held.
+            unsafe { os::protect(part.start, part.len(), protection) }.is_ok()
+        })
+    }
+
+    /// Gives private pages their saved contents back.
+    ///
+    /// Other threads may store at any moment before the pages are protected again, so they are
+    /// compared once more after that.
+    fn put_back(&self, range: Range<usize>, copy: usize) -> bool {
+        let hidden = self.runs_in(range.clone()).any(|(_, run)| run == Protection::None);
+        let is_file = matches!(self.backing, Backing::File { .. });
+        if hidden && is_file && !self.map_again(range.clone(), Some(Protection::ReadWrite)) {
+            return false;
+        }
+        for _ in 0..ATTEMPTS {
+            // SAFETY: the range lies in this region, whose lock is held.
+            let opened = unsafe { os::protect(range.start, range.len(), Protection::ReadWrite) };
+            if opened.is_err() || self.compare(&range, copy, true).is_none() {
+                return false;
+            }
+            // SAFETY: as above.
+            let closed = unsafe { os::protect(range.start, range.len(), Protection::Read) };
+            if closed.is_err() {
+                return false;
+            }
+            if self.compare(&range, copy, false) == Some(true) {
+                return self.protect_again(range);
+            }
+        }
+        false
+    }
+
+    /// Whether the pages equal their copy; makes them so where `mend` is set. `None` where the
+    /// pages cannot be compared or mended.
+    fn compare(&self, range: &Range<usize>, copy: usize, mend: bool) -> Option<bool> {
+        let mut now = vec![0u8; self.grain];
+        let mut equal = true;
+        for page in range.clone().step_by(self.grain) {
+            let saved = (copy + (page - range.start)) as *const u8;
+            // SAFETY: `now` has `grain` bytes.
+            let copied = unsafe { os::peek(page, now.as_mut_ptr(), self.grain) }?;
+            if copied < self.grain {
+                continue; // the file ends before: there is nothing to put back
+            }
+            // SAFETY: the copy is as long as the range, and is written only before it is logged.
+            let saved_page = unsafe { std::slice::from_raw_parts(saved, self.grain) };
+            if saved_page != now {
+                equal = false;
+                // SAFETY: `saved` is readable for a page, and `page` lies in this region, whose
+                // lock is held.
+                if mend && unsafe { os::poke(saved, page, self.grain) } < self.grain {
+                    return None;
+                }
+            }
+        }
+        Some(equal)
+    }
+}
+
+fn release_copy(cover: &Cover) {
+    if let How::Saved { copy } = cover.how {
+        // SAFETY: the copy was mapped for this cover alone, which is being forgotten.
+        unsafe { os::unmap(copy, cover.end - cover.start) };
+    }
+}

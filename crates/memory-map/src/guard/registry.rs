@@ -1,0 +1,157 @@
+//! From an address to the slot of the region that it lies in: a radix tree like a page table.
+//!
+//! A lookup follows at most five pointers, takes no lock and allocates nothing, so the signal
+//! handler may make it at any moment. Nodes are never freed, therefore a reader can never hold a
+//! stale one; a node serves 2 MiB of addresses and is used again whenever those are mapped again.
+//! An insertion or removal touches the two edges of the range at each level, whatever its length.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::slot::Slot;
+
+const GRAIN_BITS: u32 = 12;
+const LEVEL_BITS: u32 = 9;
+const FAN_OUT: usize = 1 << LEVEL_BITS;
+const TOP: u32 = 4;
+/// Set in an entry that is a slot; clear in one that is a node.
+const IS_SLOT: usize = 1;
+
+/// 512 entries, each 0, a `Node`, or a `Slot` marked with `IS_SLOT`.
+struct Node([AtomicUsize; FAN_OUT]);
+
+static ROOT: Node = Node([const { AtomicUsize::new(0) }; FAN_OUT]);
+static WRITER: Mutex<()> = Mutex::new(());
+
+const fn shift(level: u32) -> u32 {
+    GRAIN_BITS + LEVEL_BITS * level
+}
+
+impl Node {
+    fn entry(&self, address: u64, level: u32) -> &AtomicUsize {
+        &self.0[(address >> shift(level)) as usize & (FAN_OUT - 1)]
+    }
+
+    /// The node below an entry that is neither empty nor a slot.
+    fn child(entry: usize) -> &'static Node {
+        // SAFETY: such an entry was made by `grow` from a leaked box, and entries that are nodes
+        // are never overwritten.
+        unsafe { &*(entry as *const Node) }
+    }
+
+    /// Hangs a new node below an empty entry.
+    fn grow(entry: &AtomicUsize) -> usize {
+        let node: &'static Node =
+            Box::leak(Box::new(Node([const { AtomicUsize::new(0) }; FAN_OUT])));
+        let value = std::ptr::from_ref(node) as usize;
+        entry.store(value, Ordering::Release);
+        value
+    }
+
+    /// Writes `value` (a marked slot, or 0) over the addresses from `start` to before `end`.
+    fn fill(&self, level: u32, start: u64, end: u64, value: usize) {
+        let span = 1u64 << shift(level);
+        let mut at = start;
+        while at < end {
+            let next = ((at & !(span - 1)) + span).min(end);
+            let entry = self.entry(at, level);
+            let current = entry.load(Ordering::Acquire);
+            let is_node = current != 0 && current & IS_SLOT == 0;
+            if level == 0 || (next - at == span && !is_node) {
+                entry.store(value, Ordering::Release);
+            } else if is_node || value != 0 {
+                let below = if is_node { current } else { Self::grow(entry) };
+                Self::child(below).fill(level - 1, at, next, value);
+            }
+            at = next;
+        }
+    }
+}
+
+fn write(start: usize, end: usize, value: usize) {
+    let _one_writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
+    ROOT.fill(TOP, start as u64, end as u64, value);
+}
+
+/// Makes `find` answer `slot` for the addresses from `start` to before `end`.
+pub(super) fn insert(start: usize, end: usize, slot: &'static Slot) {
+    write(start, end, std::ptr::from_ref(slot) as usize | IS_SLOT);
+}
+
+/// Makes `find` forget a range exactly as it was inserted.
+pub(super) fn remove(start: usize, end: usize) {
+    write(start, end, 0);
+}
+
+/// The slot of the region around `address`. Async-signal-safe.
+pub(super) fn find(address: usize) -> Option<&'static Slot> {
+    let mut node = &ROOT;
+    for level in (0..=TOP).rev() {
+        let entry = node.entry(address as u64, level).load(Ordering::Acquire);
+        if entry == 0 {
+            return None;
+        }
+        if entry & IS_SLOT != 0 {
+            // SAFETY: `insert` made the entry from a `&'static Slot`, which is never freed.
+            return Some(unsafe { &*((entry & !IS_SLOT) as *const Slot) });
+        }
+        node = Node::child(entry);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Addresses that no allocator of this process hands out: nothing is mapped or touched.
+    const BASE: usize = 0x0000_1000_0000_0000;
+    const PAGE: usize = 4096;
+
+    fn finds(address: usize, slot: &'static Slot) -> bool {
+        find(address).is_some_and(|found| std::ptr::eq(found, slot))
+    }
+
+    #[test]
+    fn finds_exactly_the_pages_of_a_range() {
+        let slot = Slot::leak();
+        for (start, pages) in [(0, 1), (7, 1000), (511, 2), (3, 3_000_000), (0, 1 << 28)] {
+            let (start, end) = (BASE + start * PAGE, BASE + (start + pages) * PAGE);
+            insert(start, end, slot);
+            assert!(finds(start, slot) && finds(end - 1, slot));
+            assert!(finds(start + (end - start) / 2, slot));
+            assert!(!finds(start - 1, slot) && !finds(end, slot));
+            remove(start, end);
+            assert!(find(start).is_none() && find(end - 1).is_none());
+            assert!(find(start + (end - start) / 2).is_none());
+        }
+    }
+
+    #[test]
+    fn keeps_neighbours_apart() {
+        let base = BASE + (1 << 40);
+        let slots: Vec<_> = (0..2000).map(|_| Slot::leak()).collect();
+        for (i, slot) in slots.iter().enumerate() {
+            insert(base + i * PAGE, base + (i + 1) * PAGE, slot);
+        }
+        for i in (0..slots.len()).step_by(2) {
+            remove(base + i * PAGE, base + (i + 1) * PAGE);
+        }
+        for (i, slot) in slots.iter().enumerate() {
+            let found = find(base + i * PAGE + 17);
+            assert_eq!(found.is_some_and(|s| std::ptr::eq(s, *slot)), i % 2 == 1);
+        }
+    }
+
+    #[test]
+    fn a_large_range_over_former_small_ones_is_removed_whole() {
+        let base = BASE + (2 << 40);
+        let (small, large) = (Slot::leak(), Slot::leak());
+        insert(base + 5 * PAGE, base + 6 * PAGE, small);
+        remove(base + 5 * PAGE, base + 6 * PAGE);
+        insert(base, base + (1 << 32), large);
+        assert!(finds(base + 5 * PAGE, large) && finds(base + (1 << 31), large));
+        remove(base, base + (1 << 32));
+        assert!(find(base + 5 * PAGE).is_none() && find(base + (1 << 31)).is_none());
+    }
+}

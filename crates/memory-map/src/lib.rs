@@ -1,0 +1,24 @@
+//! Memory mappings that outlive truncation, read-only stores and early closes.
+//!
+//! A [`Mapping`] is pages in memory, of a file or of none. The guard (see [`Fault`]) keeps every
+//! load and store to it from ending the process; a [`RegionKey`] keeps its addresses from going
+//! back to the OS while something outside can still use them. Nothing here knows of JavaScript.
+
+mod copy;
+mod error;
+mod fault;
+mod guard;
+mod mapping;
+mod os;
+mod protection;
+mod region;
+mod source;
+
+pub use error::{Error, Result};
+pub use fault::{Fault, FaultKind};
+pub use guard::{forget_owner, register_owner, take_faulted};
+pub use mapping::{FileOptions, Kind, Mapping, Options};
+pub use os::{allocation_granularity, page_size};
+pub use protection::Protection;
+pub use region::RegionKey;
+pub use source::Source;

@@ -1,0 +1,466 @@
+//! A mapping: what `mmap` gave, with everything that can be done to it.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::copy;
+use crate::error::{Error, Result};
+use crate::fault::Fault;
+use crate::os;
+use crate::protection::Protection;
+use crate::region::{Contents, Region, RegionKey};
+use crate::source::{Opened, Source};
+
+/// Where the stores of a mapping go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// To the file, and to every process that maps it.
+    Shared,
+    /// To private copies of the pages; the file never changes.
+    Private,
+    /// To memory without a file.
+    Anonymous,
+}
+
+/// What all kinds of mapping have in common.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What may be done with the pages.
+    pub protection: Protection,
+    /// Bring the pages in before the call returns.
+    pub populate: bool,
+    /// Reserve swap for pages that can be written; `false` is `MAP_NORESERVE`.
+    pub reserve: bool,
+    /// Where the mapping should be if that is free: a hint, as in mmap(2).
+    pub address: Option<usize>,
+    /// Contain everybody's faults in the mapping, instead of only those of `read` and `write`.
+    pub guard: bool,
+    /// Whom to tell of faults; see [`crate::register_owner`].
+    pub owner: u64,
+}
+
+/// What a mapping of a file has besides.
+#[derive(Debug, Clone)]
+pub struct FileOptions {
+    /// Where in the file the mapping starts, in bytes.
+    pub offset: u64,
+    /// How many bytes; to the end of the file where there is none.
+    pub length: Option<u64>,
+    /// Make the file if there is none, with these permissions, and extend it to what is mapped.
+    pub create: Option<u32>,
+    /// Reserve blocks on disk for the range.
+    pub allocate: bool,
+}
+
+/// Pages in this process's memory, and what they are mapped from.
+///
+/// Every method may be called from any thread.
+///
+/// ```
+/// use memory_map::{Mapping, Options, Protection};
+///
+/// let options = Options {
+///     protection: Protection::ReadWrite,
+///     populate: false,
+///     reserve: true,
+///     address: None,
+///     guard: true,
+///     owner: 0,
+/// };
+/// let map = Mapping::anonymous(100, false, &options)?;
+/// map.write(b"hello", 10)?;
+/// let mut bytes = [0; 5];
+/// map.read(10, &mut bytes)?;
+/// assert_eq!(&bytes, b"hello");
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+pub struct Mapping {
+    kind: Kind,
+    token: u64,
+    offset: u64,
+    length: usize,
+    lead: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    protection: Protection,
+    pages: Pages,
+}
+
+enum Pages {
+    Mapped(Arc<Region>),
+    /// A mapping of no bytes, which mmap does not make, and its file.
+    Empty(Option<Arc<std::fs::File>>),
+    Closed {
+        faults: u64,
+    },
+}
+
+impl Mapping {
+    /// Maps a file so that stores reach it (`MAP_SHARED`).
+    ///
+    /// # Errors
+    /// The OS's for opening, extending and mapping the file; [`Error::BeyondEnd`].
+    pub fn shared(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
+        Self::of_file(Kind::Shared, source, file, options)
+    }
+
+    /// Maps a file copy-on-write (`MAP_PRIVATE`).
+    ///
+    /// # Errors
+    /// As for [`Mapping::shared`].
+    pub fn private(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
+        Self::of_file(Kind::Private, source, file, options)
+    }
+
+    /// Maps zeroed memory without a file (`MAP_ANONYMOUS`); with `shareable` it stands in an
+    /// anonymous file whose descriptor another process can be given.
+    ///
+    /// # Errors
+    /// The OS's for making and mapping the memory.
+    pub fn anonymous(length: u64, shareable: bool, options: &Options) -> Result<Self> {
+        let opened = if shareable { Some(Opened::anonymous(length)?) } else { None };
+        Self::map(Kind::Anonymous, opened.as_ref(), 0, to_usize(length)?, options)
+    }
+
+    fn of_file(
+        kind: Kind,
+        source: Source<'_>,
+        file: &FileOptions,
+        options: &Options,
+    ) -> Result<Self> {
+        let writable = kind == Kind::Shared && options.protection.writable();
+        let mut opened = Opened::new(source, writable, file.create)?;
+        let length = length_in(&opened, file)?;
+        if file.create.is_some() || file.allocate {
+            opened.grow(file.offset, file.offset + length, file.allocate)?;
+        }
+        Self::map(kind, Some(&opened), file.offset, to_usize(length)?, options)
+    }
+
+    fn map(
+        kind: Kind,
+        file: Option<&Opened>,
+        offset: u64,
+        length: usize,
+        options: &Options,
+    ) -> Result<Self> {
+        let token = next_token();
+        let lead = (offset % os::allocation_granularity() as u64) as usize;
+        let pages = if length == 0 {
+            Pages::Empty(file.map(|opened| Arc::clone(&opened.file)))
+        } else {
+            Pages::Mapped(Region::new(&Contents {
+                file: file.map(|opened| (opened, offset - lead as u64)),
+                shared: kind != Kind::Private,
+                protection: options.protection,
+                length: lead.checked_add(length).ok_or_else(out_of_memory)?,
+                lead,
+                populate: options.populate,
+                reserve: options.reserve,
+                guard: options.guard,
+                hint: options.address,
+                owner: options.owner,
+                token,
+            })?)
+        };
+        let state = Mutex::new(State { protection: options.protection, pages });
+        Ok(Self { kind, token, offset, length, lead, state })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The region behind the mapping; `None` where the mapping is empty.
+    fn region(&self) -> Result<Option<Arc<Region>>> {
+        match &self.state().pages {
+            Pages::Mapped(region) => Ok(Some(Arc::clone(region))),
+            Pages::Empty(_) => Ok(None),
+            Pages::Closed { .. } => Err(Error::Closed),
+        }
+    }
+
+    /// Where the stores go.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What names the mapping in [`crate::take_faulted`]; never used twice.
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// Bytes of the mapping.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Where in the file the mapping starts, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes between the start of the first page and the mapping's own first byte.
+    pub fn lead(&self) -> usize {
+        self.lead
+    }
+
+    /// What the mapping as a whole was given last.
+    pub fn protection(&self) -> Protection {
+        self.state().protection
+    }
+
+    /// Whether [`Mapping::close`] has been called.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state().pages, Pages::Closed { .. })
+    }
+
+    /// Address of the mapping's first byte; `None` where it is closed or empty.
+    pub fn address(&self) -> Option<usize> {
+        self.region().ok().flatten().map(|region| region.range().start + self.lead)
+    }
+
+    /// The mapping's own handle of its file; `None` where there is none, or it is closed.
+    pub fn file(&self) -> Option<Arc<std::fs::File>> {
+        match &self.state().pages {
+            Pages::Mapped(region) => region.file(),
+            Pages::Empty(file) => file.clone(),
+            Pages::Closed { .. } => None,
+        }
+    }
+
+    /// Faults so far.
+    pub fn faults(&self) -> u64 {
+        match &self.state().pages {
+            Pages::Mapped(region) => region.faults(),
+            Pages::Empty(_) => 0,
+            Pages::Closed { faults } => *faults,
+        }
+    }
+
+    /// Heals what has faulted and hands over what there is to tell.
+    pub fn collect(&self) -> Vec<Fault> {
+        self.region().ok().flatten().map_or_else(Vec::new, |region| {
+            let mut inner = region.lock();
+            inner.settle();
+            std::mem::take(&mut inner.reports)
+        })
+    }
+
+    /// Keeps the mapping's addresses from being unmapped, also after `close`; for a pointer that
+    /// leaves this crate. `None` for an empty mapping, which has no addresses.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn key(&self) -> Result<Option<RegionKey>> {
+        Ok(self.region()?.map(RegionKey::new))
+    }
+
+    /// Copies bytes out, from `offset` on.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where they cannot be read; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
+        let range = self.check(offset, bytes.len())?;
+        match self.region()? {
+            Some(region) if !bytes.is_empty() => copy::out(&region, range.start + self.lead, bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies bytes in, from `offset` on.
+    ///
+    /// # Errors
+    /// [`Error::NotWritable`] where the pages' protection forbids it; otherwise as
+    /// [`Mapping::read`].
+    pub fn write(&self, bytes: &[u8], offset: usize) -> Result<()> {
+        let range = self.check(offset, bytes.len())?;
+        let Some(region) = self.region()?.filter(|_| !bytes.is_empty()) else { return Ok(()) };
+        let start = region.range().start + self.lead + range.start;
+        let writable = region
+            .lock()
+            .runs_in(start..start + bytes.len())
+            .all(|(_, protection)| protection.writable());
+        if !writable {
+            return Err(Error::NotWritable);
+        }
+        copy::into(&region, range.start + self.lead, bytes)
+    }
+
+    /// Makes the range as durable as fsync(2) makes a file, and waits for that.
+    ///
+    /// With `invalidate`, other mappings of the file are told to read it again (`MS_INVALIDATE`
+    /// of msync(2)). A range that was closed meanwhile becomes durable too.
+    ///
+    /// # Errors
+    /// The OS's; [`Error::NotShared`]; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<()> {
+        self.check_sync(&range)?;
+        let Some((region, file)) = self.region()?.and_then(|r| r.file().map(|file| (r, file)))
+        else {
+            return Ok(());
+        };
+        if range.is_empty() {
+            return Ok(());
+        }
+        let base = region.range();
+        let start = os::floor(base.start + self.lead + range.start, os::page_size());
+        let end = base.start + self.lead + range.end;
+        os::sync(start, end - start, invalidate).map_err(|errno| Error::os(errno, "msync"))?;
+        // Once the pages are gone msync has nothing to write: the file itself has what they held.
+        if !os::MSYNC_IS_DURABLE || self.is_closed() {
+            os::make_durable(&file).map_err(|error| Error::io(&error, "fsync"))?;
+        }
+        Ok(())
+    }
+
+    /// What [`Mapping::sync`] would refuse before it starts.
+    ///
+    /// # Errors
+    /// [`Error::NotShared`]; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn check_sync(&self, range: &Range<usize>) -> Result<()> {
+        let has_file = self.file().is_some();
+        self.region()?;
+        if self.kind == Kind::Private || (self.kind == Kind::Anonymous && !has_file) {
+            return Err(Error::NotShared);
+        }
+        self.check(range.start, range.end.saturating_sub(range.start)).map(drop)
+    }
+
+    /// Changes what may be done with the pages of a range, which must begin at a page's start or
+    /// the mapping's, and end at a page's end or the mapping's.
+    ///
+    /// # Errors
+    /// The OS's, `EACCES` for a file that is not open for writing among them;
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn protect(&self, range: Range<usize>, protection: Protection) -> Result<()> {
+        self.check(range.start, range.end.saturating_sub(range.start))?;
+        let mut state = self.state();
+        let region = match &state.pages {
+            Pages::Mapped(region) => Arc::clone(region),
+            Pages::Empty(_) => return Ok(()),
+            Pages::Closed { .. } => return Err(Error::Closed),
+        };
+        let base = region.range();
+        let first = base.start + self.lead;
+        let (mut start, mut end) = (first + range.start, first + range.end);
+        if range.start == 0 {
+            start = base.start;
+        }
+        if range.end == self.length {
+            end = base.end;
+        }
+        if os::floor(start, os::page_size()) != start || os::floor(end, os::page_size()) != end {
+            return Err(Error::OutOfRange {
+                name: "range",
+                requirement: "aligned to pages in memory",
+            });
+        }
+        if start < end {
+            change_protection(&region, start..end, protection)?;
+        }
+        if range.start == 0 && range.end == self.length {
+            state.protection = protection;
+        }
+        Ok(())
+    }
+
+    /// Unmaps. The file, its blocks and the memory are free when this returns; addresses for
+    /// which there are keys read zeros until the keys are gone. Does nothing the second time.
+    pub fn close(&self) {
+        let mut state = self.state();
+        let faults = match &state.pages {
+            Pages::Mapped(region) => region.faults(),
+            Pages::Empty(_) => 0,
+            Pages::Closed { .. } => return,
+        };
+        let pages = std::mem::replace(&mut state.pages, Pages::Closed { faults });
+        drop(state);
+        if let Pages::Mapped(region) = pages
+            && let Err(shared) = Arc::try_unwrap(region)
+        {
+            shared.retire();
+        }
+    }
+
+    fn check(&self, offset: usize, length: usize) -> Result<Range<usize>> {
+        match offset.checked_add(length) {
+            Some(end) if end <= self.length => Ok(offset..end),
+            _ => Err(Error::OutOfRange { name: "range", requirement: "inside the mapping" }),
+        }
+    }
+}
+
+fn change_protection(region: &Region, range: Range<usize>, protection: Protection) -> Result<()> {
+    let mut inner = region.lock();
+    inner.settle();
+    if !protection.writable() && !inner.is_replaceable() {
+        // Linux can join areas again after a fault split them only if they had a page in common
+        // before (mm/vma.c, is_mergeable_anon_vma).
+        for (part, _) in inner.runs_in(range.clone()).filter(|(_, old)| old.writable()) {
+            // SAFETY: the part is mapped, and populating changes no contents.
+            unsafe { os::populate(part.start, os::page_size(), true) };
+        }
+    }
+    // SAFETY: the range lies in this region, whose lock is held.
+    if let Err(errno) = unsafe { os::protect(range.start, range.len(), protection) } {
+        // mprotect may have changed the first of several areas.
+        for (part, old) in inner.runs_in(range) {
+            // SAFETY: as above; going back to what the pages had needs no new permission.
+            let _ = unsafe { os::protect(part.start, part.len(), old) };
+        }
+        return Err(Error::os(errno, "mprotect"));
+    }
+    inner.set_protection(range, protection);
+    inner.written |= protection.writable();
+    Ok(())
+}
+
+fn next_token() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn out_of_memory() -> Error {
+    Error::os(libc::ENOMEM, "mmap")
+}
+
+fn to_usize(length: u64) -> Result<usize> {
+    usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= isize::MAX as usize)
+        .ok_or_else(out_of_memory)
+}
+
+/// How many bytes of the file are to be mapped.
+fn length_in(opened: &Opened, options: &FileOptions) -> Result<u64> {
+    let size = opened.size();
+    let length = match (options.length, size) {
+        (Some(length), _) => length,
+        (None, Some(size)) if size >= options.offset => size - options.offset,
+        (None, Some(_)) if options.create.is_some() => 0,
+        (None, Some(size)) => return Err(Error::BeyondEnd { end: options.offset, size }),
+        (None, None) => {
+            return Err(Error::Missing {
+                name: "length",
+                reason: "this device does not say where it ends",
+            });
+        }
+    };
+    let end =
+        options.offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok()).ok_or(
+            Error::OutOfRange { name: "length", requirement: "within what a file can have" },
+        )?;
+    match size {
+        Some(size) if end > size && options.create.is_none() => Err(Error::BeyondEnd { end, size }),
+        _ => Ok(length),
+    }
+}

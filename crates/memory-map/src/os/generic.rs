@@ -1,0 +1,62 @@
+//! Systems without a copy that comes back short: saying that nothing was copied makes the guard
+//! report a lost store as not rolled back.
+
+/// Copies nothing.
+///
+/// # Safety
+/// None needed.
+pub(crate) unsafe fn peek(_from: usize, _to: *mut u8, _length: usize) -> Option<usize> {
+    None
+}
+
+/// Copies nothing.
+///
+/// # Safety
+/// None needed.
+pub(crate) unsafe fn poke(_from: *const u8, _to: usize, _length: usize) -> usize {
+    0
+}
+
+/// The pages must be asked.
+pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
+
+/// Size in bytes of a device: unknown.
+pub(crate) fn device_size(_fd: std::os::fd::RawFd) -> Option<u64> {
+    None
+}
+
+/// Nothing is known of device numbers.
+pub(crate) fn is_dev_zero(_device: u64) -> bool {
+    false
+}
+
+/// Reserves blocks for a part of a file.
+pub(crate) fn allocate(
+    file: &std::fs::File,
+    offset: libc::off_t,
+    length: libc::off_t,
+) -> nix::Result<()> {
+    nix::fcntl::posix_fallocate(file, offset, length)
+}
+
+/// An anonymous file.
+pub(crate) fn anonymous_file() -> nix::Result<std::fs::File> {
+    Err(nix::errno::Errno::ENOTSUP)
+}
+
+/// Asks for the pages of a range soon.
+///
+/// # Safety
+/// The range must be mapped.
+pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
+    // SAFETY: advice changes no contents; what cannot be had is an error return.
+    unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_WILLNEED) };
+}
+
+/// Makes `file` as durable as `fsync` does.
+pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
+    file.sync_all()
+}
+
+/// Whether `msync` alone makes the pages durable is not known.
+pub(crate) const MSYNC_IS_DURABLE: bool = false;

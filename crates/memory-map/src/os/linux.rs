@@ -1,0 +1,90 @@
+//! Linux: copies that come back short instead of faulting.
+
+use std::ffi::c_void;
+
+/// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
+/// or `None` where the system forbids the call altogether (an old container's seccomp filter).
+/// *handler*
+///
+/// # Safety
+/// `to` must be writable for `length` bytes.
+pub(crate) unsafe fn peek(from: usize, to: *mut u8, length: usize) -> Option<usize> {
+    let local = libc::iovec { iov_base: to.cast(), iov_len: length };
+    let remote = libc::iovec { iov_base: from as *mut c_void, iov_len: length };
+    // SAFETY: the kernel checks both ranges and stops at the first page it cannot copy; the
+    // caller vouches for `to`.
+    let copied =
+        unsafe { libc::process_vm_readv(std::process::id() as i32, &local, 1, &remote, 1, 0) };
+    match usize::try_from(copied) {
+        Ok(copied) => Some(copied),
+        Err(_) => (super::errno() == libc::EFAULT).then_some(0),
+    }
+}
+
+/// Copies `length` bytes of ours to `to`, which may fault; says how many arrived.
+///
+/// # Safety
+/// `from` must be readable for `length` bytes, and `to` lie in a region whose lock is held.
+pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
+    let local = libc::iovec { iov_base: from.cast_mut().cast(), iov_len: length };
+    let remote = libc::iovec { iov_base: to as *mut c_void, iov_len: length };
+    // SAFETY: as in `peek`, with the roles changed.
+    let copied =
+        unsafe { libc::process_vm_writev(std::process::id() as i32, &local, 1, &remote, 1, 0) };
+    usize::try_from(copied).unwrap_or(0)
+}
+
+/// Whether the signal alone tells a missing page (SIGBUS) from a forbidden access (SIGSEGV).
+pub(crate) const SIGNAL_TELLS_CAUSE: bool = true;
+
+/// Size in bytes of a block device.
+pub(crate) fn device_size(fd: std::os::fd::RawFd) -> Option<u64> {
+    nix::ioctl_read!(block_size_64, 0x12, 114, usize);
+    let mut bytes = 0usize;
+    // SAFETY: BLKGETSIZE64 (linux/fs.h) writes one u64; on 32-bit the request's encoded size makes
+    // a kernel that wants eight bytes refuse instead.
+    unsafe { block_size_64(fd, &raw mut bytes) }.ok()?;
+    Some(bytes as u64)
+}
+
+/// Whether a device number is that of `/dev/zero`.
+pub(crate) fn is_dev_zero(device: u64) -> bool {
+    nix::sys::stat::major(device as libc::dev_t) == 1
+        && nix::sys::stat::minor(device as libc::dev_t) == 5
+}
+
+/// Reserves blocks for a part of a file, which grows if it ends before.
+pub(crate) fn allocate(
+    file: &std::fs::File,
+    offset: libc::off_t,
+    length: libc::off_t,
+) -> nix::Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
+    nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), offset, length)
+}
+
+/// An anonymous file, for memory that other processes can be given.
+pub(crate) fn anonymous_file() -> nix::Result<std::fs::File> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    memfd_create("memory-map", MFdFlags::MFD_CLOEXEC).map(Into::into)
+}
+
+/// Asks for the pages of a range now. A page that cannot be had is left for later.
+///
+/// # Safety
+/// The range must be mapped.
+pub(crate) unsafe fn populate(start: usize, length: usize, writable: bool) {
+    let advice = if writable { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
+    // SAFETY: populating changes no contents; what cannot be populated is an error return.
+    unsafe { libc::madvise(start as *mut c_void, length, advice) };
+}
+
+/// Makes `file` as durable as `fsync` does.
+pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
+    file.sync_data()
+}
+
+/// Whether `msync` alone makes the pages durable.
+pub(crate) const MSYNC_IS_DURABLE: bool = true;

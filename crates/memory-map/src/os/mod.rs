@@ -1,0 +1,32 @@
+//! What memmap2 and nix do not give, one file per family of systems.
+//!
+//! Every function here is a thin call: it decides nothing and keeps nothing.
+
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(not(unix), path = "stub.rs")]
+mod family;
+
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
+#[cfg_attr(target_vendor = "apple", path = "apple.rs")]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+    path = "generic.rs"
+)]
+mod system;
+
+pub(crate) use family::*;
+pub use family::{allocation_granularity, page_size};
+pub(crate) use system::*;
+
+/// `address` rounded down to a multiple of `grain`, a power of two.
+pub(crate) const fn floor(address: usize, grain: usize) -> usize {
+    address & !(grain - 1)
+}
+
+/// `address` rounded up to a multiple of `grain`, a power of two; `None` where that overflows.
+pub(crate) const fn ceil(address: usize, grain: usize) -> Option<usize> {
+    match address.checked_add(grain - 1) {
+        Some(sum) => Some(floor(sum, grain)),
+        None => None,
+    }
+}

@@ -1,0 +1,202 @@
+//! Calls that every Unix has. Those marked *handler* are made by the signal handler too: they
+//! are system calls without a lock, an allocation or a hidden state in libc.
+
+use std::ffi::{c_int, c_void};
+use std::os::fd::RawFd;
+use std::sync::OnceLock;
+
+use crate::protection::Protection;
+
+pub(crate) const EINVAL: i32 = libc::EINVAL;
+
+#[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
+use libc::{fstat, mmap, off_t, stat};
+#[cfg(all(target_os = "linux", not(target_env = "musl")))]
+use libc::{fstat64 as fstat, mmap64 as mmap, off64_t as off_t, stat64 as stat};
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+const MAP_NORESERVE: c_int = libc::MAP_NORESERVE;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+const MAP_NORESERVE: c_int = 0;
+
+/// Bytes of one page.
+pub fn page_size() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+            .ok()
+            .flatten()
+            .and_then(|size| usize::try_from(size).ok())
+            .unwrap_or(4096)
+    })
+}
+
+/// What the start of a mapping is a multiple of.
+pub fn allocation_granularity() -> usize {
+    page_size()
+}
+
+/// `PROT_*` bits of a protection.
+pub(crate) fn prot(protection: Protection) -> c_int {
+    let mut bits = libc::PROT_NONE;
+    if protection.readable() {
+        bits |= libc::PROT_READ;
+    }
+    if protection.writable() {
+        bits |= libc::PROT_WRITE;
+    }
+    if protection.executable() {
+        bits |= libc::PROT_EXEC;
+    }
+    bits
+}
+
+/// The error number of the last failed call of this thread.
+pub(crate) fn errno() -> i32 {
+    nix::errno::Errno::last_raw()
+}
+
+/// What a page is mapped from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pages {
+    /// Zeroed private memory for which no swap is reserved.
+    Zeros,
+    /// Zeroed private memory.
+    Anonymous { reserve: bool },
+    /// A file, from a page-aligned offset.
+    File { fd: RawFd, offset: u64, shared: bool, reserve: bool },
+}
+
+impl Pages {
+    fn parameters(self) -> (c_int, RawFd, u64) {
+        let reserved = |reserve: bool| if reserve { 0 } else { MAP_NORESERVE };
+        match self {
+            Self::Zeros => (libc::MAP_PRIVATE | libc::MAP_ANON | MAP_NORESERVE, -1, 0),
+            Self::Anonymous { reserve } => {
+                (libc::MAP_PRIVATE | libc::MAP_ANON | reserved(reserve), -1, 0)
+            }
+            Self::File { fd, offset, shared, reserve } => {
+                let sharing = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
+                (sharing | reserved(reserve), fd, offset)
+            }
+        }
+    }
+}
+
+/// Maps `pages` where the OS likes, near `hint` if that is not 0. *handler*
+///
+/// `Err` holds the error number.
+pub(crate) fn map(
+    hint: usize,
+    length: usize,
+    protection: Protection,
+    pages: Pages,
+) -> Result<*mut u8, i32> {
+    let (flags, fd, offset) = pages.parameters();
+    // SAFETY: without MAP_FIXED the kernel picks addresses that nothing uses, so no existing
+    // memory changes; whether fd and offset fit is for the kernel to check.
+    let pointer =
+        unsafe { mmap(hint as *mut c_void, length, prot(protection), flags, fd, offset as off_t) };
+    if pointer == libc::MAP_FAILED { Err(errno()) } else { Ok(pointer.cast()) }
+}
+
+/// Replaces the pages from `start` on by `pages`, in one step that no thread sees the middle of.
+/// *handler*
+///
+/// # Safety
+/// The range must belong to a region of this crate whose lock the caller holds.
+pub(crate) unsafe fn map_over(
+    start: usize,
+    length: usize,
+    protection: Protection,
+    pages: Pages,
+) -> Result<(), i32> {
+    let (flags, fd, offset) = pages.parameters();
+    // SAFETY: the caller owns the range, so MAP_FIXED replaces nobody else's pages.
+    let pointer = unsafe {
+        mmap(
+            start as *mut c_void,
+            length,
+            prot(protection),
+            flags | libc::MAP_FIXED,
+            fd,
+            offset as off_t,
+        )
+    };
+    if pointer == libc::MAP_FAILED { Err(errno()) } else { Ok(()) }
+}
+
+/// Gives a range back to the OS. *handler*
+///
+/// # Safety
+/// Nothing may be able to reach the range any more.
+pub(crate) unsafe fn unmap(start: usize, length: usize) {
+    // SAFETY: the caller guarantees that the range is ours and unreachable. The result is not
+    // needed: munmap fails only for arguments that are not a mapped range.
+    unsafe { libc::munmap(start as *mut c_void, length) };
+}
+
+/// Changes the protection of a range. *handler*
+///
+/// # Safety
+/// The range must belong to a region of this crate whose lock the caller holds.
+pub(crate) unsafe fn protect(
+    start: usize,
+    length: usize,
+    protection: Protection,
+) -> Result<(), i32> {
+    // SAFETY: the caller owns the range.
+    let status = unsafe { libc::mprotect(start as *mut c_void, length, prot(protection)) };
+    if status == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// Which file a descriptor stands for, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub device: u64,
+    pub inode: u64,
+    pub size: u64,
+}
+
+/// Asks what `fd` is now. *handler* (fstat is async-signal-safe by POSIX)
+pub(crate) fn identify(fd: RawFd) -> Option<Identity> {
+    let mut status = std::mem::MaybeUninit::<stat>::uninit();
+    // SAFETY: `status` is valid for one `stat`, and a bad fd is an error return.
+    if unsafe { fstat(fd, status.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: fstat returned 0, so it filled the structure.
+    let status = unsafe { status.assume_init() };
+    #[allow(clippy::unnecessary_cast)] // the fields' types differ from OS to OS
+    Some(Identity {
+        device: status.st_dev as u64,
+        inode: status.st_ino as u64,
+        size: u64::try_from(status.st_size).unwrap_or(0),
+    })
+}
+
+/// Lets another thread run. *handler*
+pub(crate) fn yield_now() {
+    // SAFETY: sched_yield takes no argument and touches no memory of ours.
+    unsafe { libc::sched_yield() };
+}
+
+/// Whether the file system of `fd` has no room for even a few more pages.
+pub(crate) fn is_full(fd: RawFd) -> bool {
+    const FEW: u64 = 1 << 16;
+    // SAFETY: the region's file stays open while its lock is held, as the caller does.
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    nix::sys::statvfs::fstatvfs(fd).is_ok_and(|fs| {
+        #[allow(clippy::unnecessary_cast)] // the fields' types differ from OS to OS
+        let free = (fs.blocks_available() as u64).saturating_mul(fs.fragment_size() as u64);
+        free < FEW
+    })
+}
+
+/// Writes the pages of a shared mapping to its file, and waits for that.
+pub(crate) fn sync(start: usize, length: usize, invalidate: bool) -> Result<(), i32> {
+    let flags = libc::MS_SYNC | if invalidate { libc::MS_INVALIDATE } else { 0 };
+    // SAFETY: msync changes no byte that a reader could see; a bad range is an error return.
+    let status = unsafe { libc::msync(start as *mut c_void, length, flags) };
+    if status == 0 { Ok(()) } else { Err(errno()) }
+}

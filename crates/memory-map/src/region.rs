@@ -1,0 +1,344 @@
+//! A range of addresses: who holds it, what lies in it, and when it goes back to the OS.
+//!
+//! A region is shared by its mapping and by every `RegionKey` that was given out for memory that
+//! something outside can still reach. It is unmapped when the last of them is dropped. `retire`
+//! is what `close` does earlier: the pages go at once, the addresses stay.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::error::{Error, Result};
+use crate::guard::{self, Backing, Locked, Run, Slot, State};
+use crate::os::{self, Pages};
+use crate::protection::Protection;
+use crate::source::Opened;
+
+/// What to put into a region.
+pub(crate) struct Contents<'a> {
+    /// The file, and where in it the region starts (page-aligned); nothing for plain memory.
+    pub file: Option<(&'a Opened, u64)>,
+    pub shared: bool,
+    pub protection: Protection,
+    /// Bytes that the mapping needs, from the region's start.
+    pub length: usize,
+    /// Bytes between the region's start and the mapping's.
+    pub lead: usize,
+    pub populate: bool,
+    pub reserve: bool,
+    pub guard: bool,
+    pub hint: Option<usize>,
+    /// Whom to tell of faults, and which mapping to name.
+    pub owner: u64,
+    pub token: u64,
+}
+
+/// A range of addresses that is ours.
+pub(crate) struct Region {
+    range: Range<usize>,
+    slot: &'static Slot,
+    file: Mutex<Option<Arc<File>>>,
+    /// Keys whose pointers can still be used.
+    reachable: AtomicUsize,
+    /// memmap2's own mapping, which unmaps the range when it is dropped; without it we do.
+    mapped: Option<MmapRaw>,
+}
+
+/// Regions whose addresses may serve again while an earlier key of theirs is still out, by size.
+static IDLE: Mutex<Option<HashMap<usize, Vec<Weak<Region>>>>> = Mutex::new(None);
+
+impl Region {
+    /// Maps `contents` at addresses that nobody uses.
+    pub fn new(contents: &Contents<'_>) -> Result<Arc<Self>> {
+        guard::install()?;
+        let length = os::ceil(contents.length, os::page_size())
+            .ok_or_else(|| Error::os(libc::ENOMEM, "mmap"))?;
+        if contents.hint.is_none()
+            && let Some(region) = take_idle(length)
+        {
+            return region.reuse(contents);
+        }
+        let (start, mapped) = contents.map(length)?;
+        let region = Self {
+            range: start..start + length,
+            slot: Slot::acquire(),
+            file: Mutex::new(contents.own_file()),
+            reachable: AtomicUsize::new(0),
+            mapped,
+        };
+        region.describe(contents, &mut region.slot.lock());
+        guard::watch(start, start + length, region.slot);
+        Ok(Arc::new(region))
+    }
+
+    /// Maps `contents` over a retired region.
+    fn reuse(self: Arc<Self>, contents: &Contents<'_>) -> Result<Arc<Self>> {
+        {
+            let mut inner = self.slot.lock();
+            // SAFETY: the range is this region's, whose lock is held; it is retired, so no mapping
+            // lies there.
+            unsafe {
+                os::map_over(
+                    self.range.start,
+                    self.range.len(),
+                    contents.protection,
+                    contents.pages(),
+                )
+            }
+            .map_err(|errno| Error::os(errno, "mmap"))?;
+            self.describe(contents, &mut inner);
+        }
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = contents.own_file();
+        if contents.populate {
+            // SAFETY: the range was mapped above.
+            unsafe {
+                os::populate(self.range.start, self.range.len(), contents.protection.writable());
+            }
+        }
+        Ok(self)
+    }
+
+    fn describe(&self, contents: &Contents<'_>, inner: &mut Locked) {
+        let Range { start, end } = self.range;
+        inner.start = start;
+        inner.end = end;
+        inner.state = State::Live;
+        inner.guarded = contents.guard;
+        inner.backing = contents.backing();
+        inner.reserve = contents.reserve;
+        inner.grain = os::page_size();
+        inner.user = start + contents.lead..start + contents.length;
+        inner.runs = vec![Run { start, protection: contents.protection }];
+        inner.written = contents.protection.writable();
+        inner.reports = Vec::new();
+        self.slot.faults.store(0, Ordering::Relaxed);
+        self.slot.owner.store(contents.owner, Ordering::Release);
+        self.slot.token.store(contents.token, Ordering::Release);
+    }
+
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    pub fn lock(&self) -> Locked {
+        self.slot.lock()
+    }
+
+    /// Faults so far.
+    pub fn faults(&self) -> u64 {
+        self.slot.faults.load(Ordering::Relaxed)
+    }
+
+    /// The mapped file, while the mapping is open.
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the pages out and leaves zeros, which nothing stands behind: the file, its blocks
+    /// and the memory are free from now on, and the addresses are not.
+    pub fn retire(&self) {
+        {
+            let mut inner = self.slot.lock();
+            let zeros = |protection| {
+                // SAFETY: the range is this region's, whose lock is held; whoever still reads it
+                // was promised zeros.
+                unsafe {
+                    os::map_over(self.range.start, self.range.len(), protection, Pages::Zeros)
+                }
+            };
+            // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even
+            // without a reservation; read-only memory does not, and the guard opens its pages one
+            // by one. Where nothing is granted the old pages stay: wasteful, and safe.
+            if zeros(Protection::ReadWrite).is_err() && zeros(Protection::Read).is_err() {
+                return;
+            }
+            inner.drop_covers();
+            inner.state = State::Reserved;
+            inner.backing = Backing::Memory;
+            inner.runs = Vec::new();
+        }
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        let Range { start, end } = self.range;
+        {
+            let mut inner = self.slot.lock();
+            inner.drop_covers();
+            inner.state = State::Free;
+            inner.runs = Vec::new();
+            inner.reports = Vec::new();
+        }
+        guard::forget(start, end);
+        if self.mapped.take().is_none() {
+            // SAFETY: the last holder is going, so nothing can reach the range any more, and the
+            // slot, freed above, keeps the handler away from it.
+            unsafe { os::unmap(start, end - start) };
+        }
+        self.slot.release();
+    }
+}
+
+impl Contents<'_> {
+    fn own_file(&self) -> Option<Arc<File>> {
+        self.file.map(|(opened, _)| Arc::clone(&opened.file))
+    }
+
+    fn pages(&self) -> Pages {
+        match self.file {
+            None => Pages::Anonymous { reserve: self.reserve },
+            Some((opened, offset)) => Pages::File {
+                fd: opened.file.as_raw_fd(),
+                offset,
+                shared: self.shared,
+                reserve: self.reserve,
+            },
+        }
+    }
+
+    fn backing(&self) -> Backing {
+        match self.file {
+            Some((opened, offset)) if !opened.is_zero_device() => Backing::File {
+                fd: opened.file.as_raw_fd(),
+                identity: opened.identity(),
+                offset,
+                shared: self.shared,
+                sized: opened.is_regular(),
+            },
+            _ => Backing::Memory,
+        }
+    }
+
+    /// Makes the mapping; says where it is, and what unmaps it.
+    fn map(&self, length: usize) -> Result<(usize, Option<MmapRaw>)> {
+        let explain = |error: Error| match self.file {
+            Some((opened, _)) => opened.explain(error),
+            None => error,
+        };
+        if let Some(hint) = self.hint {
+            let pointer = os::map(hint, length, self.protection, self.pages())
+                .map_err(|errno| explain(Error::os(errno, "mmap")))?;
+            if self.populate {
+                // SAFETY: the range was mapped above.
+                unsafe { os::populate(pointer as usize, length, self.protection.writable()) };
+            }
+            return Ok((pointer as usize, None));
+        }
+        let mapped = self.map_by_memmap2().map_err(|e| explain(Error::io(&e, "mmap")))?;
+        let start = mapped.as_mut_ptr() as usize;
+        if self.protection != self.protection_of_memmap2() {
+            // SAFETY: the range was mapped above, and nobody else knows of it.
+            unsafe { os::protect(start, length, self.protection) }
+                .map_err(|errno| explain(Error::os(errno, "mprotect")))?;
+        }
+        Ok((start, Some(mapped)))
+    }
+
+    /// The protection nearest to the wanted one that memmap2 makes a mapping with.
+    fn protection_of_memmap2(&self) -> Protection {
+        match (self.file.is_some(), self.shared, self.protection) {
+            (false, ..) | (_, _, Protection::ReadWrite) => Protection::ReadWrite,
+            (_, true, Protection::ReadWriteExecute) => Protection::ReadWrite,
+            (_, true, Protection::ReadExecute) => Protection::ReadExecute,
+            _ => Protection::Read,
+        }
+    }
+
+    fn map_by_memmap2(&self) -> std::io::Result<MmapRaw> {
+        let mut options = MmapOptions::new();
+        options.len(self.length);
+        if self.populate {
+            options.populate();
+        }
+        if !self.reserve {
+            options.no_reserve_swap();
+        }
+        let Some((opened, offset)) = self.file else { return options.map_anon().map(Into::into) };
+        options.offset(offset);
+        let file = &*opened.file;
+        match (self.shared, self.protection_of_memmap2()) {
+            (true, Protection::ReadWrite) => options.map_raw(file),
+            // SAFETY: memmap2 asks that the bytes do not change while a slice of them is used. The
+            // mapping becomes a raw one at once, and this crate makes no slices of it.
+            (true, Protection::ReadExecute) => unsafe { options.map_exec(file) }.map(Into::into),
+            (true, _) => options.map_raw_read_only(file),
+            // SAFETY: as above.
+            (false, Protection::ReadWrite) => unsafe { options.map_copy(file) }.map(Into::into),
+            // SAFETY: as above.
+            (false, _) => unsafe { options.map_copy_read_only(file) }.map(Into::into),
+        }
+    }
+}
+
+fn with_idle<R>(f: impl FnOnce(&mut HashMap<usize, Vec<Weak<Region>>>) -> R) -> R {
+    f(IDLE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+}
+
+fn take_idle(length: usize) -> Option<Arc<Region>> {
+    with_idle(|idle| {
+        let regions = idle.get_mut(&length)?;
+        let region = std::iter::from_fn(|| regions.pop()).find_map(|region| region.upgrade());
+        if regions.is_empty() {
+            idle.remove(&length);
+        }
+        region
+    })
+}
+
+/// Keeps the addresses of a mapping from going back to the OS, also after it was closed.
+///
+/// Made by [`crate::Mapping::key`] for every pointer into the mapping that is given out.
+pub struct RegionKey {
+    region: Arc<Region>,
+    reachable: bool,
+}
+
+impl RegionKey {
+    pub(crate) fn new(region: Arc<Region>) -> Self {
+        region.reachable.fetch_add(1, Ordering::Relaxed);
+        Self { region, reachable: true }
+    }
+
+    /// Notes that nobody can use the pointer any more, although a notice is still to come before
+    /// the key may be dropped.
+    ///
+    /// When that holds for all keys of a closed mapping, a later one of the same size may use the
+    /// addresses.
+    pub fn unreachable(&mut self) {
+        if !std::mem::take(&mut self.reachable)
+            || self.region.reachable.fetch_sub(1, Ordering::AcqRel) != 1
+            || self.region.lock().state != State::Reserved
+        {
+            return;
+        }
+        with_idle(|idle| {
+            let regions = idle.entry(self.region.range.len()).or_default();
+            if regions.len().is_power_of_two() {
+                regions.retain(|region| region.strong_count() > 0);
+            }
+            regions.push(Arc::downgrade(&self.region));
+        });
+    }
+
+    /// Takes the mapping's pages out at once and never gives the addresses back: somebody holds
+    /// them who will not say when he is done.
+    pub fn keep_for_good(self) {
+        self.region.retire();
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for RegionKey {
+    fn drop(&mut self) {
+        if self.reachable {
+            self.region.reachable.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! From a path or a descriptor to an open file that can be mapped.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
+
+use crate::error::{Error, Result};
+use crate::os;
+
+/// The file to map.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// By path.
+    Path(&'a Path),
+    /// By a descriptor of the caller's, who keeps it.
+    Fd(RawFd),
+}
+
+/// A file that can be mapped.
+pub(crate) struct Opened {
+    pub file: Arc<File>,
+    status: FileStat,
+}
+
+impl Opened {
+    /// Opens a path, or duplicates a descriptor; refuses at once what cannot be mapped.
+    ///
+    /// `create` holds the permissions of a file that is to be made where there is none.
+    pub fn new(source: Source<'_>, writable: bool, create: Option<u32>) -> Result<Self> {
+        let file = match source {
+            Source::Path(path) => open_path(path, writable, create)?,
+            Source::Fd(fd) => duplicate(fd)?,
+        };
+        let status = fstat(&file).map_err(|error| failed(error, "fstat"))?;
+        refuse_unmappable(&status, Some(file.as_fd()))?;
+        Ok(Self { file: Arc::new(file), status })
+    }
+
+    /// An anonymous file of `size` bytes.
+    pub fn anonymous(size: u64) -> Result<Self> {
+        let file = os::anonymous_file().map_err(|error| match error {
+            Errno::ENOTSUP => Error::Unsupported(
+                "this system has no anonymous files: map a temporary file shared instead",
+            ),
+            error => failed(error, "memfd_create"),
+        })?;
+        nix::unistd::ftruncate(&file, to_off_t(size)?).map_err(|e| failed(e, "ftruncate"))?;
+        let status = fstat(&file).map_err(|error| failed(error, "fstat"))?;
+        Ok(Self { file: Arc::new(file), status })
+    }
+
+    /// Whether it is a file in the narrow sense, which has a size and ends there.
+    pub fn is_regular(&self) -> bool {
+        file_type(&self.status) == SFlag::S_IFREG
+    }
+
+    /// Whether mapping it gives fresh zeroed memory instead of something that can be mapped again.
+    pub fn is_zero_device(&self) -> bool {
+        #[allow(clippy::unnecessary_cast)] // the field's type differs from OS to OS
+        let device = self.status.st_rdev as u64;
+        file_type(&self.status) == SFlag::S_IFCHR && os::is_dev_zero(device)
+    }
+
+    /// Size in bytes; `None` for a device that does not tell.
+    pub fn size(&self) -> Option<u64> {
+        if self.is_regular() {
+            u64::try_from(self.status.st_size).ok()
+        } else {
+            os::device_size(self.file.as_raw_fd())
+        }
+    }
+
+    pub fn identity(&self) -> os::Identity {
+        #[allow(clippy::unnecessary_cast)] // the fields' types differ from OS to OS
+        os::Identity {
+            device: self.status.st_dev as u64,
+            inode: self.status.st_ino as u64,
+            size: 0,
+        }
+    }
+
+    /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
+    pub fn grow(&mut self, start: u64, end: u64, allocate: bool) -> Result<()> {
+        let Some(size) = self.size().filter(|_| self.is_regular()) else { return Ok(()) };
+        if size < end {
+            nix::unistd::ftruncate(&*self.file, to_off_t(end)?)
+                .map_err(|error| failed(error, "ftruncate"))?;
+        }
+        if allocate
+            && let Err(error) = os::allocate(&self.file, to_off_t(start)?, to_off_t(end - start)?)
+        {
+            if size < end {
+                // Best effort: the error that matters is that of the allocation.
+                let _ = nix::unistd::ftruncate(&*self.file, to_off_t(size)?);
+            }
+            return Err(failed(error, "fallocate"));
+        }
+        self.status = fstat(&*self.file).map_err(|error| failed(error, "fstat"))?;
+        Ok(())
+    }
+
+    /// Says more about a refusal of mmap where the kind of file explains it.
+    pub fn explain(&self, error: Error) -> Error {
+        let detail = match file_type(&self.status) {
+            SFlag::S_IFCHR => "this character device cannot be mapped",
+            SFlag::S_IFBLK => "this block device cannot be mapped",
+            _ => "this file cannot be mapped, its file system does not support it",
+        };
+        match error {
+            Error::Os { errno, syscall, .. }
+                if [libc::ENODEV, libc::EINVAL, libc::EIO, libc::ENXIO].contains(&errno) =>
+            {
+                // One code for "cannot be mapped", whatever the driver chose to answer.
+                let errno = if self.is_regular() { errno } else { libc::ENODEV };
+                Error::os_because(errno, syscall, detail)
+            }
+            Error::Os { errno: libc::EACCES, syscall, .. } => Error::os_because(
+                libc::EACCES,
+                syscall,
+                "the file is not open for what the protection needs",
+            ),
+            other => other,
+        }
+    }
+}
+
+fn to_off_t(bytes: u64) -> Result<libc::off_t> {
+    libc::off_t::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "ftruncate"))
+}
+
+fn failed(error: Errno, syscall: &'static str) -> Error {
+    Error::os(error as i32, syscall)
+}
+
+fn file_type(status: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
+}
+
+fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
+    // Opening a FIFO would let a waiting writer go on and then fail, so it is not even opened.
+    match stat(path) {
+        Ok(status) => refuse_unmappable(&status, None)?,
+        Err(Errno::ENOENT) if create.is_some() => {}
+        Err(error) => return Err(failed(error, "open")),
+    }
+    // Should the path have become a FIFO or a terminal since, opening it must not wait.
+    let mut flags = OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    flags |= if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let mut mode = Mode::empty();
+    if let Some(permissions) = create {
+        flags |= OFlag::O_CREAT;
+        mode = Mode::from_bits_truncate(permissions as libc::mode_t);
+    }
+    open(path, flags, mode).map(File::from).map_err(|error| failed(error, "open"))
+}
+
+fn duplicate(fd: RawFd) -> Result<File> {
+    if fd < 0 {
+        return Err(Error::os(libc::EBADF, "fcntl"));
+    }
+    // SAFETY: the descriptor is only passed on to the kernel, which answers EBADF for one that is
+    // not open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    let own = fcntl(borrowed, FcntlArg::F_DUPFD_CLOEXEC(0)).map_err(|e| failed(e, "fcntl"))?;
+    // SAFETY: the kernel has just given us this descriptor, so nobody else owns it.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(own) })
+}
+
+/// Pipes, sockets, terminals and directories have no pages.
+fn refuse_unmappable(status: &FileStat, fd: Option<BorrowedFd<'_>>) -> Result<()> {
+    let detail = match file_type(status) {
+        SFlag::S_IFDIR => {
+            return Err(Error::os_because(
+                libc::EISDIR,
+                "open",
+                "it is a directory; map a file in it",
+            ));
+        }
+        SFlag::S_IFIFO => "it is a pipe or FIFO, which has no pages; read it as a stream",
+        SFlag::S_IFSOCK => "it is a socket, which has no pages; read it as a stream",
+        SFlag::S_IFCHR if fd.is_some_and(|fd| nix::unistd::isatty(fd).unwrap_or(false)) => {
+            "it is a terminal, which has no pages; read it as a stream"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::os_because(libc::ENODEV, "mmap", detail))
+}

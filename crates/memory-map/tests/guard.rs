@@ -1,0 +1,264 @@
+//! No load or store to a mapping ends the process, and nothing that was lost goes unreported.
+#![cfg(unix)]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{PAGE, TempFile, View, options, private, shared};
+use memory_map::{Error, Fault, FaultKind, Mapping, Protection};
+
+fn kinds(faults: &[Fault]) -> Vec<FaultKind> {
+    faults.iter().map(|fault| fault.kind).collect()
+}
+
+#[test]
+fn a_load_beyond_the_end_of_a_truncated_file_reads_zeros() {
+    let file = TempFile::new(&[7; 10 * PAGE]);
+    let map = shared(&file, Protection::ReadWrite);
+    let view = View::of(&map);
+    assert_eq!(view.load(5 * PAGE), 7);
+    file.truncate(2 * PAGE as u64);
+    assert_eq!(map.faults(), 0);
+    assert_eq!(view.load(5 * PAGE + 3), 0);
+    assert_eq!(map.faults(), 1);
+    view.store(9 * PAGE, 1);
+    assert_eq!((view.load(PAGE), map.faults()), (7, 1));
+    let faults = map.collect();
+    assert_eq!(kinds(&faults), [FaultKind::BeyondEnd]);
+    let fault = &faults[0];
+    assert_eq!((fault.offset, fault.length, fault.contained), (5 * PAGE, 5 * PAGE, true));
+    assert!(map.collect().is_empty());
+
+    // Healed, not covered for good: the file is seen again when it has grown.
+    file.truncate(10 * PAGE as u64);
+    assert_eq!((view.load(9 * PAGE), map.faults()), (0, 1));
+    view.store(9 * PAGE, 5);
+    assert_eq!(file.contents()[9 * PAGE], 5);
+}
+
+#[test]
+fn a_store_to_a_read_only_file_mapping_leaves_no_trace() {
+    let file = TempFile::new(&[7; 10 * PAGE]);
+    let map = shared(&file, Protection::Read);
+    let view = View::of(&map);
+    view.store(3 * PAGE + 5, 1);
+    view.store(9 * PAGE, 2);
+    assert_eq!(map.faults(), 1);
+    assert_eq!((view.load(3 * PAGE + 4), view.load(3 * PAGE + 5)), (7, 1));
+    let faults = map.collect();
+    assert_eq!(kinds(&faults), [FaultKind::Protection]);
+    assert_eq!((faults[0].offset, faults[0].length, faults[0].contained), (3 * PAGE, PAGE, true));
+    assert_eq!((view.load(3 * PAGE + 5), view.load(9 * PAGE)), (7, 7));
+    assert!(file.contents().iter().all(|byte| *byte == 7));
+    view.store(0, 1);
+    assert_eq!(map.faults(), 2);
+}
+
+#[test]
+fn protected_memory_gets_its_own_contents_back() {
+    let file = TempFile::new(&[7; 10 * PAGE]);
+    for map in [
+        Mapping::anonymous(10 * PAGE as u64, false, &options(Protection::ReadWrite)).unwrap(),
+        Mapping::anonymous(10 * PAGE as u64, true, &options(Protection::ReadWrite)).unwrap(),
+        private(&file, Protection::ReadWrite),
+        shared(&file, Protection::ReadWrite),
+    ] {
+        let view = View::of(&map);
+        view.store(4 * PAGE, 42);
+        for protection in [Protection::Read, Protection::None] {
+            map.protect(0..10 * PAGE, protection).unwrap();
+            let (visible, kind) =
+                if protection == Protection::Read { (42, "read") } else { (0, "none") };
+            assert_eq!(view.load(4 * PAGE), visible, "{:?} {kind}", map.kind());
+            view.store(4 * PAGE, 1);
+            view.store(5 * PAGE + 1, 1);
+            assert_eq!(view.load(4 * PAGE), 1);
+            let faults = map.collect();
+            assert!(!faults.is_empty() && faults.iter().all(|f| f.contained), "{faults:?}");
+            assert!(faults.iter().all(|f| f.kind == FaultKind::Protection));
+            if protection == Protection::Read {
+                assert_eq!(view.load(4 * PAGE), 42, "{:?} {kind}", map.kind());
+            } else {
+                assert_eq!(view.load(4 * PAGE), 0);
+                map.collect();
+            }
+            map.protect(0..10 * PAGE, Protection::ReadWrite).unwrap();
+            assert_eq!(view.load(4 * PAGE), 42, "{:?} {kind}", map.kind());
+            assert_ne!(view.load(5 * PAGE + 1), 1);
+            assert!(map.collect().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_page_of_its_own_protection_is_contained_alone() {
+    let map = Mapping::anonymous(10 * PAGE as u64, false, &options(Protection::ReadWrite)).unwrap();
+    let view = View::of(&map);
+    map.protect(2 * PAGE..3 * PAGE, Protection::Read).unwrap();
+    view.store(2 * PAGE, 1);
+    view.store(3 * PAGE, 2);
+    view.store(PAGE, 3);
+    assert_eq!(map.faults(), 1);
+    map.collect();
+    assert_eq!((view.load(PAGE), view.load(2 * PAGE), view.load(3 * PAGE)), (3, 0, 2));
+}
+
+#[test]
+fn read_and_write_return_their_own_faults() {
+    let file = TempFile::new(&[7; 4 * PAGE]);
+    for guard in [true, false] {
+        file.truncate(4 * PAGE as u64);
+        let map = Mapping::shared(
+            memory_map::Source::Path(&file.0),
+            &common::WHOLE,
+            &memory_map::Options { guard, ..options(Protection::ReadWrite) },
+        )
+        .unwrap();
+        file.truncate(PAGE as u64);
+        let mut bytes = [1; 8];
+        map.read(0, &mut bytes).unwrap();
+        assert_eq!(bytes, [7; 8]);
+        let error = map.read(2 * PAGE, &mut bytes).unwrap_err();
+        assert!(matches!(&error, Error::Fault(f) if f.kind == FaultKind::BeyondEnd), "{error:?}");
+        assert!(matches!(map.write(&bytes, 3 * PAGE).unwrap_err(), Error::Fault(_)));
+        // What was covered for an earlier fault is no reason to succeed.
+        if guard {
+            View::of(&map).load(2 * PAGE);
+        }
+        assert!(matches!(map.read(3 * PAGE, &mut bytes).unwrap_err(), Error::Fault(_)));
+        let told = map.collect();
+        assert_eq!(told.iter().filter(|f| f.thrown).count(), 3);
+        assert_eq!(told.len(), if guard { 4 } else { 3 });
+    }
+}
+
+#[test]
+fn a_million_random_pages_of_a_truncated_file_are_one_fault() {
+    let file = TempFile::sparse(8 << 30);
+    let map = shared(&file, Protection::Read);
+    let view = View::of(&map);
+    file.truncate(0);
+    let mut state = 1u64;
+    for _ in 0..1_000_000 {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        assert_eq!(view.load((state >> 33) as usize % (8 << 30)), 0);
+    }
+    assert!(map.faults() < 30, "{}", map.faults());
+    map.collect();
+    assert_eq!(view.load(1 << 30), 0);
+}
+
+#[test]
+fn stores_to_200_000_read_only_pages_stay_few_areas() {
+    let areas =
+        || std::fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count());
+    for private_memory in [false, true] {
+        let file = TempFile::sparse(8 << 30);
+        let map = if private_memory {
+            let map = Mapping::anonymous(1 << 30, false, &options(Protection::ReadWrite)).unwrap();
+            map.protect(0..1 << 30, Protection::Read).unwrap();
+            map
+        } else {
+            shared(&file, Protection::Read)
+        };
+        let view = View::of(&map);
+        let before = areas();
+        let mut state = 1u64;
+        let mut random = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % map.len()
+        };
+        let places: Vec<usize> = (0..200_000).map(|_| random()).collect();
+        for place in &places {
+            view.store(*place, 1);
+        }
+        assert!(areas() < before + 5000, "{} areas more", areas() - before);
+        let faults = map.collect();
+        assert!(faults.iter().all(|fault| fault.contained));
+        assert!(areas() < before + 100, "{} areas more after healing", areas() - before);
+        assert!(places.iter().all(|place| view.load(*place) == 0));
+    }
+}
+
+#[test]
+fn many_threads_fault_at_once() {
+    let file = TempFile::new(&vec![7; 256 * PAGE]);
+    let map = shared(&file, Protection::Read);
+    let memory = Mapping::anonymous(256 * PAGE as u64, false, &options(Protection::Read)).unwrap();
+    for round in 0..50 {
+        if round == 25 {
+            file.truncate(3 * PAGE as u64);
+        }
+        let (a, b) = (View::of(&map), View::of(&memory));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                scope.spawn(move || {
+                    for page in 0..256 {
+                        let at = (page * 7 + thread * 31) % 256 * PAGE;
+                        a.store(at, 9);
+                        b.store(at, 9);
+                    }
+                });
+            }
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    map.collect();
+                    memory.collect();
+                }
+            });
+        });
+        map.collect();
+        memory.collect();
+        assert_eq!((a.load(0), b.load(0), b.load(255 * PAGE)), (7, 0, 0));
+    }
+    assert!(file.contents().iter().all(|byte| *byte == 7));
+}
+
+#[test]
+fn closing_while_others_read_is_safe_with_a_key() {
+    for _ in 0..200 {
+        let file = TempFile::new(&[7; 16 * PAGE]);
+        let map = shared(&file, Protection::Read);
+        let key = map.key().unwrap();
+        let view = View::of(&map);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        for page in 0..16 {
+                            assert!([0, 1, 7].contains(&view.load(page * PAGE)));
+                            view.store(page * PAGE, 1);
+                        }
+                    }
+                });
+            }
+            std::thread::yield_now();
+            file.truncate(0);
+            map.close();
+            assert_eq!(map.read(0, &mut [0]), Err(Error::Closed));
+            std::thread::yield_now();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        drop(key);
+    }
+}
+
+#[test]
+fn the_owner_is_woken_once_and_told_which_mapping() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    memory_map::register_owner(77, move || sender.send(()).unwrap());
+    let file = TempFile::new(&[7; 4 * PAGE]);
+    let with_owner = memory_map::Options { owner: 77, ..options(Protection::Read) };
+    let map =
+        Mapping::shared(memory_map::Source::Path(&file.0), &common::WHOLE, &with_owner).unwrap();
+    View::of(&map).store(0, 1);
+    receiver.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+    assert_eq!(memory_map::take_faulted(77), [map.token()]);
+    assert!(memory_map::take_faulted(77).is_empty());
+    assert_eq!(map.collect().len(), 1);
+    View::of(&map).store(0, 1);
+    receiver.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+    assert_eq!(memory_map::take_faulted(77), [map.token()]);
+    memory_map::forget_owner(77);
+}
