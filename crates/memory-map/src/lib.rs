@@ -17,7 +17,7 @@ mod source;
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
 pub use guard::{forget_owner, register_owner, take_faulted};
-pub use mapping::{FileOptions, Kind, Mapping, Options};
+pub use mapping::{FileOptions, Kind, Mapping, Options, Sync};
 pub use os::{allocation_granularity, page_size};
 pub use protection::Protection;
 pub use region::RegionKey;

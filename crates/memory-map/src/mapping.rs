@@ -256,12 +256,13 @@ impl Mapping {
     }
 
     /// Keeps the mapping's addresses from being unmapped, also after `close`; for a pointer that
-    /// leaves this crate. `None` for an empty mapping, which has no addresses.
+    /// leaves this crate.
     ///
     /// # Errors
-    /// [`Error::Closed`].
-    pub fn key(&self) -> Result<Option<RegionKey>> {
-        Ok(self.region()?.map(RegionKey::new))
+    /// [`Error::Closed`]; [`Error::OutOfRange`] for an empty mapping, which has no addresses.
+    pub fn key(&self) -> Result<RegionKey> {
+        let empty = Error::OutOfRange { name: "length", requirement: "more than 0" };
+        self.region()?.map(RegionKey::new).ok_or(empty)
     }
 
     /// Copies bytes out, from `offset` on.
@@ -295,44 +296,24 @@ impl Mapping {
         copy::into(&region, range.start + self.lead, bytes)
     }
 
-    /// Makes the range as durable as fsync(2) makes a file, and waits for that.
+    /// Prepares to make a range as durable as fsync(2) makes a file; [`Sync::run`] does it, on any
+    /// thread, also when the mapping is closed by then.
     ///
     /// With `invalidate`, other mappings of the file are told to read it again (`MS_INVALIDATE`
-    /// of msync(2)). A range that was closed meanwhile becomes durable too.
-    ///
-    /// # Errors
-    /// The OS's; [`Error::NotShared`]; [`Error::OutOfRange`]; [`Error::Closed`].
-    pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<()> {
-        self.check_sync(&range)?;
-        let Some((region, file)) = self.region()?.and_then(|r| r.file().map(|file| (r, file)))
-        else {
-            return Ok(());
-        };
-        if range.is_empty() {
-            return Ok(());
-        }
-        let base = region.range();
-        let start = os::floor(base.start + self.lead + range.start, os::page_size());
-        let end = base.start + self.lead + range.end;
-        os::sync(start, end - start, invalidate).map_err(|errno| Error::os(errno, "msync"))?;
-        // Once the pages are gone msync has nothing to write: the file itself has what they held.
-        if !os::MSYNC_IS_DURABLE || self.is_closed() {
-            os::make_durable(&file).map_err(|error| Error::io(&error, "fsync"))?;
-        }
-        Ok(())
-    }
-
-    /// What [`Mapping::sync`] would refuse before it starts.
+    /// of msync(2)).
     ///
     /// # Errors
     /// [`Error::NotShared`]; [`Error::OutOfRange`]; [`Error::Closed`].
-    pub fn check_sync(&self, range: &Range<usize>) -> Result<()> {
-        let has_file = self.file().is_some();
-        self.region()?;
-        if self.kind == Kind::Private || (self.kind == Kind::Anonymous && !has_file) {
-            return Err(Error::NotShared);
-        }
-        self.check(range.start, range.end.saturating_sub(range.start)).map(drop)
+    pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<Sync> {
+        let pages = self.region()?;
+        let file = self.file().filter(|_| self.kind != Kind::Private).ok_or(Error::NotShared)?;
+        let range = self.check(range.start, range.end.saturating_sub(range.start))?;
+        let Some(region) = pages.filter(|_| !range.is_empty()) else {
+            return Ok(Sync(None));
+        };
+        let first = region.range().start + self.lead;
+        let start = os::floor(first + range.start, os::page_size());
+        Ok(Sync(Some(SyncJob { region, file, range: start..first + range.end, invalidate })))
     }
 
     /// Changes what may be done with the pages of a range, which must begin at a page's start or
@@ -396,6 +377,34 @@ impl Mapping {
             Some(end) if end <= self.length => Ok(offset..end),
             _ => Err(Error::OutOfRange { name: "range", requirement: "inside the mapping" }),
         }
+    }
+}
+
+/// A range that is to be made durable; see [`Mapping::sync`].
+pub struct Sync(Option<SyncJob>);
+
+struct SyncJob {
+    region: Arc<Region>,
+    file: Arc<std::fs::File>,
+    range: Range<usize>,
+    invalidate: bool,
+}
+
+impl Sync {
+    /// Does it, and waits until it is done.
+    ///
+    /// # Errors
+    /// The OS's.
+    pub fn run(&self) -> Result<()> {
+        let Some(SyncJob { region, file, range, invalidate }) = &self.0 else { return Ok(()) };
+        os::sync(range.start, range.len(), *invalidate)
+            .map_err(|errno| Error::os(errno, "msync"))?;
+        // Once `close` has taken the pages msync finds nothing to write: what they held is with
+        // the file.
+        if !os::MSYNC_IS_DURABLE || region.is_retired() {
+            os::make_durable(file).map_err(|error| Error::io(&error, "fsync"))?;
+        }
+        Ok(())
     }
 }
 

@@ -139,6 +139,11 @@ impl Region {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether `retire` has taken the pages.
+    pub fn is_retired(&self) -> bool {
+        self.lock().state == State::Reserved
+    }
+
     /// Takes the pages out and leaves zeros, which nothing stands behind: the file, its blocks
     /// and the memory are free from now on, and the addresses are not.
     pub fn retire(&self) {
@@ -306,6 +311,11 @@ impl RegionKey {
         Self { region, reachable: true }
     }
 
+    /// Address of the region's first page.
+    pub fn start(&self) -> usize {
+        self.region.range.start
+    }
+
     /// Notes that nobody can use the pointer any more, although a notice is still to come before
     /// the key may be dropped.
     ///
@@ -314,7 +324,7 @@ impl RegionKey {
     pub fn unreachable(&mut self) {
         if !std::mem::take(&mut self.reachable)
             || self.region.reachable.fetch_sub(1, Ordering::AcqRel) != 1
-            || self.region.lock().state != State::Reserved
+            || !self.region.is_retired()
         {
             return;
         }

@@ -1,0 +1,224 @@
+//! ArrayBuffers over mapped memory, and the two keys that keep the memory's addresses.
+//!
+//! The addresses may go back to the OS when both are gone: the ArrayBuffer *object*, which native
+//! code holds that reads the memory on another thread, and its *backing store*, which `transfer()`
+//! can have moved into another ArrayBuffer. A weak reference tells the first, the finalizer of the
+//! external memory the second.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::ptr;
+use std::rc::Rc;
+
+use memory_map::{Mapping, RegionKey};
+use napi::bindgen_prelude::*;
+use napi::sys;
+
+use crate::environment::Environment;
+use crate::error::to_js;
+
+/// An ArrayBuffer as the runtime made it.
+pub struct RawValue(pub sys::napi_value);
+
+impl ToNapiValue for RawValue {
+    unsafe fn to_napi_value(_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        Ok(value.0)
+    }
+}
+
+/// An ArrayBuffer that was given out.
+pub struct Export {
+    pub length: usize,
+    /// Of the mapping.
+    pub token: u64,
+    key: RefCell<Option<RegionKey>>,
+    /// Weak reference to the object.
+    object: Cell<sys::napi_ref>,
+    /// Whether `close` found the object with its memory and detached it, so that nothing else can
+    /// have taken the memory.
+    detached: Cell<bool>,
+}
+
+impl Export {
+    /// Makes an ArrayBuffer of `length` bytes from `start` bytes after the mapping's first page.
+    pub fn new(
+        env: &Env,
+        mapping: &Mapping,
+        start: usize,
+        length: usize,
+    ) -> Result<(RawValue, Rc<Self>)> {
+        let key = mapping.key().map_err(|error| to_js(env, &error))?;
+        let export = Rc::new(Self {
+            length,
+            token: mapping.token(),
+            key: RefCell::new(None),
+            object: Cell::new(ptr::null_mut()),
+            detached: Cell::new(false),
+        });
+        let raw = env.raw();
+        let hint = Rc::into_raw(Rc::clone(&export)).cast_mut();
+        let mut value = ptr::null_mut();
+        // SAFETY: the range lies in the mapping (the caller has checked it), and stays mapped
+        // until `store_gone` has run, by the key. The address is not null and `length` not 0.
+        let status = unsafe {
+            sys::napi_create_external_arraybuffer(
+                raw,
+                (key.start() + start) as *mut c_void,
+                length,
+                Some(store_gone),
+                hint.cast(),
+                &raw mut value,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            // Some runtimes call the finalizer all the same, some do not: without its key the
+            // leaked record is harmless either way.
+            return Err(refused(env, status));
+        }
+        export.key.replace(Some(key));
+        let mut object = ptr::null_mut();
+        // SAFETY: `value` is the object made above; the reference is weak, for its count is 0.
+        check(unsafe { sys::napi_create_reference(raw, value, 0, &raw mut object) })?;
+        export.object.set(object);
+        Environment::of(raw).add(&export);
+        Ok((RawValue(value), export))
+    }
+
+    /// The ArrayBuffer, while it has not been collected.
+    pub fn object(&self, env: sys::napi_env) -> Option<sys::napi_value> {
+        let mut value = ptr::null_mut();
+        // SAFETY: the reference lives until `finish`, which is the last to use it.
+        let status =
+            unsafe { sys::napi_get_reference_value(env, self.object.get(), &raw mut value) };
+        (status == sys::Status::napi_ok && !value.is_null()).then_some(value)
+    }
+
+    /// Takes the memory away from the ArrayBuffer: it and its views have length 0 afterwards.
+    pub fn detach(self: &Rc<Self>, env: sys::napi_env) {
+        if let Some(object) = self.object(env)
+            && !is_detached(env, object)
+        {
+            self.detached.set(true);
+            // SAFETY: `object` is an external ArrayBuffer, which is detachable.
+            let status = unsafe { sys::napi_detach_arraybuffer(env, object) };
+            self.detached.set(status == sys::Status::napi_ok);
+        }
+        if let Some(environment) = Environment::existing(env) {
+            environment.note_closed(self);
+        }
+    }
+
+    /// Whether nobody can use the memory any more; tells the key.
+    pub fn is_unreachable(&self, env: sys::napi_env) -> bool {
+        let mut key = self.key.borrow_mut();
+        let Some(key) = key.as_mut() else { return true };
+        let gone = self.detached.get() && in_scope(env, || self.object(env).is_none());
+        if gone {
+            key.unreachable();
+        }
+        gone
+    }
+
+    /// Sees, before the runtime frees everything, whether the memory went into another
+    /// ArrayBuffer, which may live on in another thread without anybody telling us.
+    pub fn before_teardown(&self, env: sys::napi_env) {
+        let ours = self.detached.get()
+            || in_scope(env, || self.object(env).is_some_and(|object| !is_detached(env, object)));
+        if !ours && let Some(key) = self.key.take() {
+            key.keep_for_good();
+        }
+    }
+
+    /// Both keys are gone.
+    fn finish(&self, env: sys::napi_env) {
+        let object = self.object.replace(ptr::null_mut());
+        if !object.is_null() {
+            // SAFETY: the reference was made in `new` and is deleted only here.
+            unsafe { sys::napi_delete_reference(env, object) };
+        }
+        if let Some(environment) = Environment::existing(env) {
+            environment.remove(self);
+        }
+        self.key.take();
+    }
+}
+
+/// The runtime has freed the backing store.
+unsafe extern "C" fn store_gone(env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
+    // SAFETY: `hint` came from `Rc::into_raw` in `Export::new`; the runtime calls this once.
+    let export = unsafe { Rc::from_raw(hint.cast::<Export>()) };
+    in_scope(env, || {
+        let Some(object) = export.object(env) else { return export.finish(env) };
+        // Native code may hold the object, and the address: wait for its end too.
+        let hint = Rc::into_raw(Rc::clone(&export)).cast_mut();
+        // SAFETY: `object` is alive, and `object_gone` takes what `Rc::into_raw` gave.
+        let status = unsafe {
+            sys::napi_add_finalizer(
+                env,
+                object,
+                hint.cast(),
+                Some(object_gone),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        if status != sys::Status::napi_ok {
+            // SAFETY: the finalizer was not registered, so the count is still ours.
+            drop(unsafe { Rc::from_raw(hint) });
+            if let Some(key) = export.key.take() {
+                key.keep_for_good();
+            }
+        }
+    });
+}
+
+/// The ArrayBuffer has been collected, after its store was freed.
+unsafe extern "C" fn object_gone(env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: `data` came from `Rc::into_raw` in `store_gone`; the runtime calls this once.
+    let export = unsafe { Rc::from_raw(data.cast::<Export>()) };
+    export.finish(env);
+}
+
+fn is_detached(env: sys::napi_env, object: sys::napi_value) -> bool {
+    let mut detached = false;
+    // SAFETY: `object` is an ArrayBuffer that is alive.
+    let status = unsafe { sys::napi_is_detached_arraybuffer(env, object, &raw mut detached) };
+    status != sys::Status::napi_ok || detached
+}
+
+/// Runs `f` with a handle scope of its own, as code outside a call from JavaScript must.
+fn in_scope<R>(env: sys::napi_env, f: impl FnOnce() -> R) -> R {
+    let mut scope = ptr::null_mut();
+    // SAFETY: `env` is alive; the scope is closed below.
+    let status = unsafe { sys::napi_open_handle_scope(env, &raw mut scope) };
+    let result = f();
+    if status == sys::Status::napi_ok {
+        // SAFETY: opened above, and no handle of it is used any more.
+        unsafe { sys::napi_close_handle_scope(env, scope) };
+    }
+    result
+}
+
+fn check(status: sys::napi_status) -> Result<()> {
+    if status == sys::Status::napi_ok {
+        Ok(())
+    } else {
+        Err(napi::Error::new(Status::from(status), "Node-API call failed"))
+    }
+}
+
+fn refused(env: &Env, status: sys::napi_status) -> napi::Error {
+    if status == sys::Status::napi_no_external_buffers_allowed {
+        let why = "this runtime does not allow ArrayBuffers over memory that it does not own";
+        return to_js(env, &memory_map::Error::Unsupported(why));
+    }
+    let mut pending = ptr::null_mut();
+    // SAFETY: `env` is alive; where nothing is pending the value is undefined and unused.
+    let taken = unsafe { sys::napi_get_and_clear_last_exception(env.raw(), &raw mut pending) };
+    if status == sys::Status::napi_pending_exception && taken == sys::Status::napi_ok {
+        // SAFETY: `pending` is a value of this environment, given by the call above.
+        let value = unsafe { Unknown::from_raw_unchecked(env.raw(), pending) };
+        return napi::Error::from(value);
+    }
+    napi::Error::new(Status::from(status), "the runtime could not make an ArrayBuffer")
+}

@@ -1,0 +1,162 @@
+//! What the binding keeps for one JavaScript environment (the main thread's or a worker's).
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use napi::bindgen_prelude::*;
+use napi::sys;
+use napi_derive::napi;
+
+use crate::array_buffer::{Export, RawValue};
+
+/// Waiting regions after which the binding looks which of them can serve again.
+const MANY: usize = 1024;
+/// The same in bytes of address space; the smallest address space has 2^47.
+const LARGE: usize = 1 << 43;
+
+pub struct Environment {
+    /// What the core calls this environment when a mapping of it has faulted.
+    pub owner: u64,
+    env: sys::napi_env,
+    /// Whether the cleanup hook is registered: Deno aborts when one is removed that is not.
+    armed: Cell<bool>,
+    /// ArrayBuffers whose memory somebody may still reach, by the token of their mapping.
+    exports: RefCell<HashMap<u64, Vec<Rc<Export>>>>,
+    /// Those of them that belong to closed mappings, the oldest first.
+    closed: RefCell<Vec<Rc<Export>>>,
+    closed_bytes: Cell<usize>,
+    /// When `closed` is looked through again.
+    threshold: Cell<(usize, usize)>,
+}
+
+thread_local! {
+    /// By environment: one thread can have several (in Electron's renderer).
+    static ENVIRONMENTS: RefCell<HashMap<usize, Rc<Environment>>> = RefCell::new(HashMap::new());
+}
+
+impl Environment {
+    /// The record of `env`, made when it is first asked for.
+    pub fn of(env: sys::napi_env) -> Rc<Self> {
+        ENVIRONMENTS.with_borrow_mut(|environments| {
+            Rc::clone(environments.entry(env as usize).or_insert_with(|| {
+                // The guard's handler and its thread outlive every worker.
+                retain_current_module_for_unload_safety();
+                static NEXT: AtomicU64 = AtomicU64::new(1);
+                let new = Rc::new(Self {
+                    owner: NEXT.fetch_add(1, Ordering::Relaxed),
+                    env,
+                    armed: Cell::new(false),
+                    exports: RefCell::default(),
+                    closed: RefCell::default(),
+                    closed_bytes: Cell::new(0),
+                    threshold: Cell::new((MANY, LARGE)),
+                });
+                new.arm();
+                new
+            }))
+        })
+    }
+
+    /// The record of `env` if its teardown has not begun.
+    pub fn existing(env: sys::napi_env) -> Option<Rc<Self>> {
+        ENVIRONMENTS
+            .try_with(|environments| environments.borrow().get(&(env as usize)).cloned())
+            .ok()
+            .flatten()
+    }
+
+    /// Makes `teardown` the cleanup hook that runs before all others known by now: they run in
+    /// the reverse order of their registration, and those of the runtime free the ArrayBuffers.
+    pub fn arm(&self) {
+        let argument = self.env.cast::<c_void>();
+        if self.armed.replace(true) {
+            // SAFETY: `env` is alive, and the hook was added below.
+            unsafe { sys::napi_remove_env_cleanup_hook(self.env, Some(teardown), argument) };
+        }
+        // SAFETY: `teardown` is never unloaded, and takes the environment itself.
+        unsafe { sys::napi_add_env_cleanup_hook(self.env, Some(teardown), argument) };
+    }
+
+    pub fn add(&self, export: &Rc<Export>) {
+        self.exports.borrow_mut().entry(export.token).or_default().push(Rc::clone(export));
+        self.arm();
+    }
+
+    pub fn remove(&self, export: &Export) {
+        let mut exports = self.exports.borrow_mut();
+        if let Some(siblings) = exports.get_mut(&export.token) {
+            siblings.retain(|sibling| !std::ptr::eq(&raw const **sibling, export));
+            if siblings.is_empty() {
+                exports.remove(&export.token);
+            }
+        }
+    }
+
+    /// Notes that the mapping of `export` was closed.
+    pub fn note_closed(&self, export: &Rc<Export>) {
+        self.closed_bytes.set(self.closed_bytes.get() + export.length);
+        self.closed.borrow_mut().push(Rc::clone(export));
+    }
+
+    /// Lets mappings to come use the addresses of closed ones that nobody can reach any more,
+    /// although the runtime has not told so yet: in a loop that never yields it never would.
+    pub fn sweep(&self) {
+        let (count, bytes) = self.threshold.get();
+        if self.closed.borrow().len() < count && self.closed_bytes.get() < bytes {
+            return;
+        }
+        let mut closed = self.closed.take();
+        closed.retain(|export| !export.is_unreachable(self.env));
+        let bytes = closed.iter().map(|export| export.length).sum::<usize>();
+        self.closed_bytes.set(bytes);
+        self.threshold.set(((2 * closed.len()).max(MANY), (2 * bytes).max(LARGE)));
+        self.closed.replace(closed);
+    }
+}
+
+/// Runs before the runtime frees the environment's ArrayBuffers.
+unsafe extern "C" fn teardown(argument: *mut c_void) {
+    let env: sys::napi_env = argument.cast();
+    let environment = ENVIRONMENTS
+        .try_with(|environments| environments.borrow_mut().remove(&(env as usize)))
+        .ok()
+        .flatten();
+    let Some(environment) = environment else { return };
+    memory_map::forget_owner(environment.owner);
+    for export in environment.exports.take().into_values().flatten() {
+        export.before_teardown(env);
+    }
+}
+
+/// Calls `callback`, on this thread, soon after a mapping made on it has faulted. It does not keep
+/// the process alive.
+#[napi]
+pub fn on_fault(env: Env, callback: Function<(), ()>) -> Result<()> {
+    let environment = Environment::of(env.raw());
+    let wake = callback
+        .build_threadsafe_function::<()>()
+        .weak::<true>()
+        .callee_handled::<false>()
+        .build()?;
+    memory_map::register_owner(environment.owner, move || {
+        wake.call((), napi::threadsafe_function::ThreadsafeFunctionCallMode::NonBlocking);
+    });
+    environment.arm();
+    Ok(())
+}
+
+/// ArrayBuffers of the mappings made on this thread that have faulted since the last call.
+#[napi(ts_return_type = "ArrayBuffer[]")]
+pub fn take_faulted(env: Env) -> Vec<RawValue> {
+    let environment = Environment::of(env.raw());
+    let exports = environment.exports.borrow();
+    memory_map::take_faulted(environment.owner)
+        .iter()
+        .filter_map(|token| exports.get(token))
+        .flatten()
+        .filter_map(|export| export.object(env.raw()).map(RawValue))
+        .collect()
+}

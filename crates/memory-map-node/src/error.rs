@@ -1,0 +1,82 @@
+//! From the core's errors to JavaScript objects that the TypeScript makes its own errors of.
+
+use memory_map::{Error, Fault, FaultKind};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+/// A contained fault.
+#[napi(object, object_from_js = false)]
+pub struct NativeFault {
+    #[napi(ts_type = "'beyond-end' | 'protection' | 'io' | 'no-space'")]
+    pub kind: &'static str,
+    pub offset: f64,
+    pub length: f64,
+    pub contained: bool,
+    /// Whether a call has thrown it already.
+    pub thrown: bool,
+}
+
+impl From<&Fault> for NativeFault {
+    fn from(fault: &Fault) -> Self {
+        Self {
+            kind: match fault.kind {
+                FaultKind::BeyondEnd => "beyond-end",
+                FaultKind::Protection => "protection",
+                FaultKind::Io => "io",
+                FaultKind::NoSpace => "no-space",
+            },
+            offset: fault.offset as f64,
+            length: fault.length as f64,
+            contained: fault.contained,
+            thrown: fault.thrown,
+        }
+    }
+}
+
+/// Makes the error that `lib/errors.ts` translates: `kind` says which, the rest are its facts.
+pub fn to_js(env: &Env, error: &Error) -> napi::Error {
+    build(env, error).unwrap_or_else(|failure| failure)
+}
+
+fn build(env: &Env, error: &Error) -> Result<napi::Error> {
+    let mut object = env.create_error(napi::Error::from_reason(error.to_string()))?;
+    let kind = match error {
+        Error::Os { errno, syscall, detail } => {
+            object.set("errno", *errno)?;
+            object.set("name", errno_name(*errno))?;
+            object.set("syscall", *syscall)?;
+            object.set("detail", *detail)?;
+            "os"
+        }
+        Error::BeyondEnd { end, size } => {
+            object.set("end", *end as f64)?;
+            object.set("size", *size as f64)?;
+            "beyond-end"
+        }
+        Error::OutOfRange { name, requirement } => {
+            object.set("argument", *name)?;
+            object.set("detail", *requirement)?;
+            "out-of-range"
+        }
+        Error::Missing { name, reason } => {
+            object.set("argument", *name)?;
+            object.set("detail", *reason)?;
+            "missing"
+        }
+        Error::Unsupported(what) => {
+            object.set("detail", *what)?;
+            "unsupported"
+        }
+        Error::Closed => "closed",
+        Error::NotWritable => "not-writable",
+        Error::NotShared => "not-shared",
+        Error::Fault(_) => "fault",
+    };
+    object.set("kind", kind)?;
+    Ok(napi::Error::from(object.into_unknown(env)?))
+}
+
+#[cfg(unix)]
+fn errno_name(errno: i32) -> String {
+    format!("{:?}", nix::errno::Errno::from_raw(errno))
+}

@@ -1,0 +1,47 @@
+import { type Bytes, type FileSource } from './lib/arguments.ts';
+import { type MemoryMap } from './lib/memory-map.ts';
+import { type AnonymousMapOptions, type FileMapOptions, type SharedMapOptions } from './lib/options.ts';
+export type { Bytes, FileSource, Range } from './lib/arguments.ts';
+export { MemoryFaultError } from './lib/errors.ts';
+export type { FaultKind, MemoryFault } from './lib/faults.ts';
+export { type AsyncSyncOptions, type Kind, MemoryMap, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.ts';
+export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions, } from './lib/options.ts';
+/** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
+export declare const pageSize: number;
+/** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */
+export declare const allocationGranularity: number;
+/**
+ * Maps a file so that stores reach it, and every other process that maps it (`MAP_SHARED`).
+ *
+ * ```js
+ * const map = mapShared('model.bin')
+ * const weights = map.typedArray(Float32Array, 4096)
+ * ```
+ *
+ * @param file a path, a file descriptor or a FileHandle; a descriptor stays the caller's
+ * @throws the OS's errors (`ENOENT`, `EACCES`, `ENODEV`...) and `ERR_MMAP_BEYOND_END`
+ */
+export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap;
+/**
+ * Maps a file copy-on-write: stores stay in this process, and the file never changes (`MAP_PRIVATE`).
+ *
+ * ```js
+ * const map = mapPrivate('image.bin')
+ * map.buffer.fill(0, 0, 16) // the file still has what it had
+ * ```
+ *
+ * @param file as for {@link mapShared}
+ * @throws as {@link mapShared}
+ */
+export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap;
+/**
+ * Maps zeroed memory without a file (`MAP_ANONYMOUS`).
+ *
+ * ```js
+ * const map = mapAnonymous(2 ** 30, { reserve: false })
+ * ```
+ *
+ * @param length in bytes
+ * @throws the OS's errors (`ENOMEM`...)
+ */
+export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap;

@@ -1,0 +1,94 @@
+// The public API: what makes mappings, and the types of what they are.
+
+import { type Bytes, type FileSource, toBytes, toSource } from './lib/arguments.ts'
+import { create, type MemoryMap } from './lib/memory-map.ts'
+import { native } from './lib/native.ts'
+import {
+  type AnonymousMapOptions,
+  type FileMapOptions,
+  type ParsedFile,
+  parseAnonymous,
+  parsePrivate,
+  parseShared,
+  type SharedMapOptions,
+} from './lib/options.ts'
+
+export type { Bytes, FileSource, Range } from './lib/arguments.ts'
+export { MemoryFaultError } from './lib/errors.ts'
+export type { FaultKind, MemoryFault } from './lib/faults.ts'
+export {
+  type AsyncSyncOptions,
+  type Kind,
+  MemoryMap,
+  type SyncOptions,
+  type TypedArrayConstructor,
+} from './lib/memory-map.ts'
+export type {
+  AnonymousMapOptions,
+  FileMapOptions,
+  MapOptions,
+  Protection,
+  SharedMapOptions,
+} from './lib/options.ts'
+
+/** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
+export const pageSize: number = native.pageSize()
+
+/** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */
+export const allocationGranularity: number = native.allocationGranularity()
+
+/**
+ * Maps a file so that stores reach it, and every other process that maps it (`MAP_SHARED`).
+ *
+ * ```js
+ * const map = mapShared('model.bin')
+ * const weights = map.typedArray(Float32Array, 4096)
+ * ```
+ *
+ * @param file a path, a file descriptor or a FileHandle; a descriptor stays the caller's
+ * @throws the OS's errors (`ENOENT`, `EACCES`, `ENODEV`...) and `ERR_MMAP_BEYOND_END`
+ */
+export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap {
+  return mapFile(true, file, parseShared(options))
+}
+
+/**
+ * Maps a file copy-on-write: stores stay in this process, and the file never changes (`MAP_PRIVATE`).
+ *
+ * ```js
+ * const map = mapPrivate('image.bin')
+ * map.buffer.fill(0, 0, 16) // the file still has what it had
+ * ```
+ *
+ * @param file as for {@link mapShared}
+ * @throws as {@link mapShared}
+ */
+export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap {
+  return mapFile(false, file, parsePrivate(options))
+}
+
+/**
+ * Maps zeroed memory without a file (`MAP_ANONYMOUS`).
+ *
+ * ```js
+ * const map = mapAnonymous(2 ** 30, { reserve: false })
+ * ```
+ *
+ * @param length in bytes
+ * @throws the OS's errors (`ENOMEM`...)
+ */
+export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap {
+  const bytes = toBytes(length, 'length')
+  const { shared, protection, flags, address, onFault } = parseAnonymous(options)
+  return create('anonymous', undefined, onFault, () =>
+    native.mapAnonymous(bytes, shared, protection, flags, address),
+  )
+}
+
+function mapFile(shared: boolean, file: FileSource, options: ParsedFile): MemoryMap {
+  const [source, path] = toSource(file)
+  const { offset, length, protection, flags, mode, address, onFault } = options
+  return create(shared ? 'shared' : 'private', path, onFault, () =>
+    native.mapFile(shared, source, offset, length, protection, flags, mode, address),
+  )
+}

@@ -1,0 +1,63 @@
+/** Pages that were mapped. */
+export declare class NativeMapping {
+  get length(): number
+  get lead(): number
+  get offset(): number
+  get protection(): number
+  get fd(): number | null
+  get address(): bigint
+  get faults(): number
+  /** Heals what has faulted, and says what has happened since the last call. */
+  collect(): Array<NativeFault>
+  /** An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
+  arrayBuffer(start: number, length: number): ArrayBuffer
+  /** Copies bytes out, into all of `target`. */
+  read(target: Buffer, offset: number): void
+  /** Copies bytes in. */
+  write(data: Uint8Array, offset: number): void
+  /**
+   * Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the
+   * task up if it still waits for a thread.
+   */
+  sync(start: number, end: number, invalidate: boolean, cancel?: object): Promise<void>
+  /** Makes a range durable, and waits for it. */
+  syncSync(start: number, end: number, invalidate: boolean): void
+  /** Changes the protection of a range. */
+  protect(index: number, start: number, end: number): void
+  /** Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. */
+  close(): Array<NativeFault>
+}
+
+/** What the start of a mapping is a multiple of, in bytes. */
+export declare function allocationGranularity(): number
+
+/** Maps memory without a file. */
+export declare function mapAnonymous(length: number, shareable: boolean, protection: number, flags: number, address?: bigint | undefined | null): NativeMapping
+
+/**
+ * Maps a file. A negative `length` is "to the end of the file"; `flags` are those of
+ * `lib/options.ts`.
+ */
+export declare function mapFile(shared: boolean, source: string | Uint8Array | number, offset: number, length: number, protection: number, flags: number, mode: number, address?: bigint | undefined | null): NativeMapping
+
+/** A contained fault. */
+export interface NativeFault {
+  kind: 'beyond-end' | 'protection' | 'io' | 'no-space'
+  offset: number
+  length: number
+  contained: boolean
+  /** Whether a call has thrown it already. */
+  thrown: boolean
+}
+
+/**
+ * Calls `callback`, on this thread, soon after a mapping made on it has faulted. It does not keep
+ * the process alive.
+ */
+export declare function onFault(callback: () => void): void
+
+/** Bytes of one page of memory. */
+export declare function pageSize(): number
+
+/** ArrayBuffers of the mappings made on this thread that have faulted since the last call. */
+export declare function takeFaulted(): ArrayBuffer[]

@@ -1,0 +1,25 @@
+import type { MemoryFault } from './faults.ts';
+/** A load or store of mapped memory failed, and was contained. */
+export declare class MemoryFaultError extends Error {
+    readonly code = "ERR_MMAP_FAULT";
+    /** What failed. */
+    readonly fault: MemoryFault;
+    constructor(fault: MemoryFault);
+}
+/** A fault in words. */
+export declare function describeFault({ kind, offset, length, contained, map }: MemoryFault): string;
+/** `error` with a code, as Node's errors have one. */
+export declare function withCode<E extends Error>(error: E, code: string): E & {
+    code: string;
+};
+export declare function invalidType(name: string, expected: string, value: unknown): TypeError;
+export declare function invalidValue(name: string, value: unknown, reason: string): TypeError;
+export declare function outOfRange(name: string, requirement: string, value: unknown): RangeError;
+export declare function closed(): Error;
+export declare function tooLarge(what: string, advice: string): RangeError;
+export declare function unsupported(what: string): Error;
+export declare function aborted(signal: AbortSignal): Error;
+/** What the system is called to complain about: the path where there is one. */
+export type Subject = string | undefined;
+/** Makes the error that the user sees. Errors that are not the native library's stay as they are. */
+export declare function translate(error: unknown, path?: Subject): unknown;

@@ -1,0 +1,146 @@
+// Errors as Node has them, with a `code`, and the translation of what the native library throws.
+
+import { getSystemErrorMap, inspect } from 'node:util'
+
+import type { MemoryFault } from './faults.ts'
+
+/** A load or store of mapped memory failed, and was contained. */
+export class MemoryFaultError extends Error {
+  readonly code = 'ERR_MMAP_FAULT'
+  /** What failed. */
+  readonly fault: MemoryFault
+
+  constructor(fault: MemoryFault) {
+    super(describeFault(fault))
+    this.fault = fault
+  }
+
+  static {
+    this.prototype.name = 'MemoryFaultError'
+  }
+}
+
+/** A fault in words. */
+export function describeFault({ kind, offset, length, contained, map }: MemoryFault): string {
+  const where = `${length} bytes at offset ${offset} of ${map.path ?? 'the mapping'}`
+  const why = {
+    'beyond-end': `the file ends before the ${where}; loads read zeros and stores were thrown away`,
+    protection: `the protection forbids the access to the ${where}; what was stored was thrown away`,
+    io: `the device could not read or write the ${where}; loads read zeros and stores were thrown away`,
+    'no-space': `the file system has no space for the ${where}; what was stored was thrown away`,
+    closed: `the mapping was closed: the ${where} read zeros`,
+  }[kind]
+  return contained ? why : `${why}; not every store could be rolled back`
+}
+
+/** `error` with a code, as Node's errors have one. */
+export function withCode<E extends Error>(error: E, code: string): E & { code: string } {
+  return Object.assign(error, { code })
+}
+
+export function invalidType(name: string, expected: string, value: unknown): TypeError {
+  return withCode(
+    new TypeError(`The ${quote(name)} must be ${expected}. Received ${received(value)}`),
+    'ERR_INVALID_ARG_TYPE',
+  )
+}
+
+export function invalidValue(name: string, value: unknown, reason: string): TypeError {
+  return withCode(
+    new TypeError(`The ${quote(name)} ${reason}. Received ${received(value)}`),
+    'ERR_INVALID_ARG_VALUE',
+  )
+}
+
+export function outOfRange(name: string, requirement: string, value: unknown): RangeError {
+  return withCode(
+    new RangeError(`The ${quote(name)} is out of range. It must be ${requirement}. Received ${received(value)}`),
+    'ERR_OUT_OF_RANGE',
+  )
+}
+
+export function closed(): Error {
+  return withCode(new Error('The mapping is closed'), 'ERR_MMAP_CLOSED')
+}
+
+export function tooLarge(what: string, advice: string): RangeError {
+  return withCode(new RangeError(`${what}; ${advice}`), 'ERR_MMAP_TOO_LARGE')
+}
+
+export function unsupported(what: string): Error {
+  return withCode(new Error(what), 'ERR_MMAP_UNSUPPORTED')
+}
+
+export function aborted(signal: AbortSignal): Error {
+  const error = new Error('The operation was aborted', { cause: signal.reason })
+  error.name = 'AbortError'
+  return withCode(error, 'ABORT_ERR')
+}
+
+function quote(name: string): string {
+  return name.includes('.') ? `property "${name}"` : `argument "${name}"`
+}
+
+function received(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  const shown = inspect(value, { depth: 0, breakLength: Infinity })
+  return `${typeof value} ${shown.length > 60 ? `${shown.slice(0, 60)}...` : shown}`
+}
+
+/** What the native library throws: `kind` says which error it is, the rest are its facts. */
+interface NativeError extends Error {
+  kind?: string
+  errno?: number
+  syscall?: string
+  detail?: string
+  argument?: string
+  end?: number
+  size?: number
+}
+
+/** What the system is called to complain about: the path where there is one. */
+export type Subject = string | undefined
+
+/** Makes the error that the user sees. Errors that are not the native library's stay as they are. */
+export function translate(error: unknown, path?: Subject): unknown {
+  const { kind, message, detail = '', argument = '', size, end } = error as NativeError
+  switch (kind) {
+    case 'os':
+      return systemError(error as NativeError, path)
+    case 'closed':
+      return closed()
+    case 'beyond-end':
+      return withCode(
+        new RangeError(
+          `The mapping would reach to byte ${end} of a file of ${size} bytes` +
+            `${path === undefined ? '' : `, '${path}'`}. Map less, or let \`create\` extend the file`,
+        ),
+        'ERR_MMAP_BEYOND_END',
+      )
+    case 'out-of-range':
+      return withCode(new RangeError(`The ${argument} must be ${detail}`), 'ERR_OUT_OF_RANGE')
+    case 'missing':
+      return withCode(new TypeError(`The option "${argument}" is needed: ${detail}`), 'ERR_INVALID_ARG_VALUE')
+    case 'not-writable':
+      return withCode(new Error('The mapping is not writable there: see `protect`'), 'ERR_MMAP_NOT_WRITABLE')
+    case 'not-shared':
+      return withCode(
+        new Error('The mapping is not shared: its stores reach no file, so there is nothing to sync'),
+        'ERR_MMAP_NOT_SHARED',
+      )
+    case 'unsupported':
+      return unsupported(message)
+    default:
+      return error
+  }
+}
+
+/** An error of the OS, as `fs` throws it. */
+function systemError({ errno = 0, name: code, syscall, detail }: NativeError, path: Subject): Error {
+  const known = [...getSystemErrorMap()].find(([, [name]]) => name === code)
+  const text = known?.[1][1] ?? 'the system refused'
+  const error = new Error(
+    `${code}: ${text}, ${syscall}${path === undefined ? '' : ` '${path}'`}${detail ? `: ${detail}` : ''}`,
+  )
+  return Object.assign(error, { errno: known?.[0] ?? -errno, code, syscall }, path === undefined ? {} : { path })
+}

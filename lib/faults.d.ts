@@ -1,0 +1,29 @@
+import type { MemoryMap } from './memory-map.ts';
+/** Why an access to mapped memory failed. */
+export type FaultKind = 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed';
+/** A load or store of mapped memory that failed, and did not end the process. */
+export interface MemoryFault {
+    /**
+     * - `'beyond-end'`: the file ends before the page (it was truncated)
+     * - `'protection'`: a store to a read-only page, or any access to a `'none'` page
+     * - `'io'`: the device could not deliver the page
+     * - `'no-space'`: the file system had no block for the page
+     * - `'closed'`: the mapping was closed
+     */
+    readonly kind: FaultKind;
+    /** Start of the page whose access failed first, in bytes from the start of the mapping. */
+    readonly offset: number;
+    /**
+     * Bytes from there that the fault is known to concern. Until the fault is told, stores to other
+     * pages that fail for the same reason can be contained by the same cover, without a fault of their own.
+     */
+    readonly length: number;
+    /** Whether every lost store was rolled back, in memory and in the file. */
+    readonly contained: boolean;
+    /** The mapping. */
+    readonly map: MemoryMap<any>;
+}
+/** Has `tell` called with `map` on the turn after a fault of the memory under `buffer`. */
+export declare function watch(buffer: ArrayBuffer, map: MemoryMap, tell: (map: MemoryMap) => void): void;
+/** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
+export declare function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void;

@@ -1,0 +1,128 @@
+import { inspect } from 'node:util';
+import { type Bytes, type Range } from './arguments.ts';
+import type { NativeMapping } from './binding.js';
+import { type Parsed, type Protection } from './options.ts';
+/** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
+export type Kind = 'shared' | 'private' | 'anonymous';
+/** A part of a mapping to make durable, and how. */
+export interface SyncOptions extends Range {
+    /** Tell other mappings of the file to read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
+    readonly invalidate?: boolean | undefined;
+}
+/** As {@link SyncOptions}, for the asynchronous form. */
+export interface AsyncSyncOptions extends SyncOptions {
+    /** Gives the sync up if it has not begun. */
+    readonly signal?: AbortSignal | undefined;
+}
+/** A constructor of typed arrays, such as `Float64Array`. */
+export interface TypedArrayConstructor<T> {
+    readonly BYTES_PER_ELEMENT: number;
+    new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+}
+/**
+ * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
+ *
+ * All offsets and lengths are in bytes and count from the start of the mapping; they may be numbers or
+ * bigints. No load or store through a view can end the process: see {@link MemoryFault}.
+ *
+ * ```js
+ * using map = mapShared('counters.bin', { protection: 'read-write', create: true, length: 4096 })
+ * const counters = map.typedArray(BigUint64Array)
+ * counters[0] += 1n
+ * await map.sync()
+ * ```
+ */
+export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
+    #private;
+    /** Where the stores go. */
+    readonly kind: Kind;
+    /** Bytes of the mapping. */
+    readonly length: number;
+    /** Where in the file it starts, in bytes. */
+    readonly offset: number;
+    /** The file's path, if that is how it was given. */
+    readonly path: string | undefined;
+    private constructor();
+    /** What may be done with the pages: what the mapping as a whole was given last. */
+    get protection(): Protection;
+    /** The mapping's own file descriptor; undefined without a file and after `close()`. */
+    get fd(): number | undefined;
+    /** Where in memory the first byte is; 0n for an empty mapping and after `close()`. */
+    get address(): bigint;
+    /** Whether `close()` was called. */
+    get closed(): boolean;
+    /** How many faults were contained; grows at once, before a fault is told. */
+    get faults(): number;
+    /**
+     * What `buffer` is a view of. It may begin up to a page before the mapping, which `buffer.byteOffset`
+     * says.
+     *
+     * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
+     */
+    get arrayBuffer(): B;
+    /**
+     * The whole mapping, without a copy; the same object each time.
+     *
+     * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
+     */
+    get buffer(): Buffer<B>;
+    /**
+     * A part of the mapping, without a copy, without a system call, and without an ArrayBuffer of its own.
+     * Works anywhere in a mapping of any size, on every runtime.
+     */
+    view(offset?: Bytes, length?: Bytes): Buffer<B>;
+    /**
+     * A typed array over a part of the mapping, with the arguments of its constructor: `byteOffset` in bytes,
+     * `length` in elements.
+     *
+     * ```js
+     * const prices = map.typedArray(Float64Array, 64, 1000)
+     * ```
+     *
+     * @throws RangeError where the elements are not aligned in memory, as the constructor does
+     */
+    typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset?: Bytes, length?: Bytes): T;
+    /** A DataView over a part of the mapping. */
+    dataView(byteOffset?: Bytes, byteLength?: Bytes): DataView<B>;
+    /**
+     * Copies bytes out.
+     *
+     * @throws {MemoryFaultError} where they cannot be read: the file was truncated, the disk failed
+     */
+    read(offset?: Bytes, length?: Bytes): Buffer<ArrayBuffer>;
+    /**
+     * Copies bytes in, and says how many.
+     *
+     * @throws `ERR_MMAP_NOT_WRITABLE` where the protection forbids it
+     * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
+     */
+    write(data: Uint8Array, offset?: Bytes): number;
+    /**
+     * Makes stores durable: resolves when the bytes of the range are as safe as fsync(2) makes them. The wait
+     * is on another thread. A `close()` meanwhile does no harm.
+     *
+     * Rejects with a {@link MemoryFaultError} where a store was lost since the last call that threw one.
+     */
+    sync(options?: Readonly<AsyncSyncOptions>): Promise<void>;
+    /** As {@link sync}, on this thread. */
+    syncSync(options?: Readonly<SyncOptions>): void;
+    /**
+     * Changes what may be done with the pages of a range (mprotect(2)). The range begins at the start of a
+     * page in memory (or of the mapping) and ends at the end of one (or of the mapping).
+     *
+     * @throws RangeError where it does not; `EACCES` where the file is not open for what is asked
+     */
+    protect(protection: Protection, range?: Readonly<Range>): void;
+    /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
+    check(): void;
+    /**
+     * Unmaps. The file, its blocks and the memory are free when this returns; every view has length 0. Does
+     * nothing the second time.
+     */
+    close(): void;
+    /** As {@link close}: for `using`. */
+    [Symbol.dispose](): void;
+    [inspect.custom](): string;
+}
+/** Makes a `MemoryMap` of what `make` maps. */
+export declare function create(kind: Kind, path: string | undefined, onFault: Parsed['onFault'], make: () => NativeMapping): MemoryMap;

@@ -1,0 +1,437 @@
+// A mapping, as its user sees it.
+
+import { constants } from 'node:buffer'
+import { inspect } from 'node:util'
+
+import { type Bytes, type Range, toBytes, toRange } from './arguments.ts'
+import type { NativeFault, NativeMapping } from './binding.js'
+import {
+  aborted,
+  closed,
+  describeFault,
+  invalidType,
+  MemoryFaultError,
+  outOfRange,
+  tooLarge,
+  translate,
+  unsupported,
+} from './errors.ts'
+import { type MemoryFault, publish, watch } from './faults.ts'
+import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.ts'
+
+/** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
+export type Kind = 'shared' | 'private' | 'anonymous'
+
+/** A part of a mapping to make durable, and how. */
+export interface SyncOptions extends Range {
+  /** Tell other mappings of the file to read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
+  readonly invalidate?: boolean | undefined
+}
+
+/** As {@link SyncOptions}, for the asynchronous form. */
+export interface AsyncSyncOptions extends SyncOptions {
+  /** Gives the sync up if it has not begun. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A constructor of typed arrays, such as `Float64Array`. */
+export interface TypedArrayConstructor<T> {
+  readonly BYTES_PER_ELEMENT: number
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): T
+}
+
+/** Memory under views: a part of the mapping that begins `start` bytes after its first page does. */
+interface Window {
+  readonly buffer: ArrayBuffer
+  readonly start: number
+}
+
+/** What a runtime that cannot have the mapping in one piece gets: pieces of 2 GiB, one at each GiB. */
+const WINDOW_STEP = 2 ** 30
+const WINDOW_SIZE = 2 * WINDOW_STEP
+
+const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
+
+let construct: (
+  native: NativeMapping,
+  kind: Kind,
+  path: string | undefined,
+  onFault: Parsed['onFault'],
+) => MemoryMap
+let tell: (map: MemoryMap) => void
+
+/**
+ * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
+ *
+ * All offsets and lengths are in bytes and count from the start of the mapping; they may be numbers or
+ * bigints. No load or store through a view can end the process: see {@link MemoryFault}.
+ *
+ * ```js
+ * using map = mapShared('counters.bin', { protection: 'read-write', create: true, length: 4096 })
+ * const counters = map.typedArray(BigUint64Array)
+ * counters[0] += 1n
+ * await map.sync()
+ * ```
+ */
+export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
+  /** Where the stores go. */
+  readonly kind: Kind
+  /** Bytes of the mapping. */
+  readonly length: number
+  /** Where in the file it starts, in bytes. */
+  readonly offset: number
+  /** The file's path, if that is how it was given. */
+  readonly path: string | undefined
+
+  /** Undefined once the mapping is closed. */
+  #native: NativeMapping | undefined
+  /** Bytes between the start of the first page and the mapping's own first byte. */
+  readonly #lead: number
+  readonly #onFault: Parsed['onFault']
+  #protection: Protection
+  #whole: Window | undefined
+  #windows: Map<number, Window> | undefined
+  #buffer: Buffer<B> | undefined
+  /** Faults that no call has thrown yet, the oldest first. */
+  #sticking: MemoryFault[] = []
+  /** Faults that have not been published yet. */
+  #news: MemoryFault[] = []
+  #warned = false
+  #faults = 0
+
+  private constructor(native: NativeMapping, kind: Kind, path: string | undefined, onFault: Parsed['onFault']) {
+    this.kind = kind
+    this.length = native.length
+    this.offset = native.offset
+    this.path = path
+    this.#native = native
+    this.#lead = native.lead
+    this.#onFault = onFault
+    this.#protection = PROTECTIONS[native.protection]!
+  }
+
+  static {
+    construct = (native, kind, path, onFault) => new MemoryMap(native, kind, path, onFault)
+    tell = (map) => map.#tell()
+  }
+
+  /** What may be done with the pages: what the mapping as a whole was given last. */
+  get protection(): Protection {
+    return this.#protection
+  }
+
+  /** The mapping's own file descriptor; undefined without a file and after `close()`. */
+  get fd(): number | undefined {
+    return this.#native?.fd ?? undefined
+  }
+
+  /** Where in memory the first byte is; 0n for an empty mapping and after `close()`. */
+  get address(): bigint {
+    return this.#native?.address ?? 0n
+  }
+
+  /** Whether `close()` was called. */
+  get closed(): boolean {
+    return this.#native === undefined
+  }
+
+  /** How many faults were contained; grows at once, before a fault is told. */
+  get faults(): number {
+    return this.#native?.faults ?? this.#faults
+  }
+
+  /**
+   * What `buffer` is a view of. It may begin up to a page before the mapping, which `buffer.byteOffset`
+   * says.
+   *
+   * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
+   */
+  get arrayBuffer(): B {
+    this.#open()
+    return this.#all().buffer as B
+  }
+
+  /**
+   * The whole mapping, without a copy; the same object each time.
+   *
+   * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
+   */
+  get buffer(): Buffer<B> {
+    this.#open()
+    return (this.#buffer ??= Buffer.from(this.#all().buffer, this.#lead, this.length) as Buffer<B>)
+  }
+
+  /**
+   * A part of the mapping, without a copy, without a system call, and without an ArrayBuffer of its own.
+   * Works anywhere in a mapping of any size, on every runtime.
+   */
+  view(offset: Bytes = 0, length?: Bytes): Buffer<B> {
+    this.#open()
+    const [start, end] = toRange(offset, length, this.length)
+    const window = this.#window(start, end)
+    return Buffer.from(window.buffer, this.#lead + start - window.start, end - start) as Buffer<B>
+  }
+
+  /**
+   * A typed array over a part of the mapping, with the arguments of its constructor: `byteOffset` in bytes,
+   * `length` in elements.
+   *
+   * ```js
+   * const prices = map.typedArray(Float64Array, 64, 1000)
+   * ```
+   *
+   * @throws RangeError where the elements are not aligned in memory, as the constructor does
+   */
+  typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): T {
+    this.#open()
+    if (typeof constructor !== 'function' || !TypedArray.isPrototypeOf(constructor)) {
+      throw invalidType('constructor', 'a constructor of typed arrays', constructor)
+    }
+    const size = constructor.BYTES_PER_ELEMENT
+    const bytes = length === undefined ? undefined : toBytes(length, 'length') * size
+    const [start, end] = toRange(byteOffset, bytes, this.length)
+    if ((end - start) % size !== 0) {
+      throw outOfRange('byteOffset', `a multiple of ${size} bytes before the mapping's end`, byteOffset)
+    }
+    const window = this.#window(start, end)
+    return new constructor(window.buffer, this.#lead + start - window.start, (end - start) / size)
+  }
+
+  /** A DataView over a part of the mapping. */
+  dataView(byteOffset: Bytes = 0, byteLength?: Bytes): DataView<B> {
+    this.#open()
+    const [start, end] = toRange(byteOffset, byteLength, this.length)
+    const window = this.#window(start, end)
+    return new DataView(window.buffer, this.#lead + start - window.start, end - start) as DataView<B>
+  }
+
+  /**
+   * Copies bytes out.
+   *
+   * @throws {MemoryFaultError} where they cannot be read: the file was truncated, the disk failed
+   */
+  read(offset: Bytes = 0, length?: Bytes): Buffer<ArrayBuffer> {
+    const native = this.#open()
+    const [start, end] = toRange(offset, length, this.length)
+    if (end - start > constants.MAX_LENGTH) throw this.#tooLarge('Buffer')
+    const bytes = Buffer.allocUnsafe(end - start)
+    this.#call(() => native.read(bytes, start))
+    return bytes
+  }
+
+  /**
+   * Copies bytes in, and says how many.
+   *
+   * @throws `ERR_MMAP_NOT_WRITABLE` where the protection forbids it
+   * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
+   */
+  write(data: Uint8Array, offset: Bytes = 0): number {
+    const native = this.#open()
+    if (!(data instanceof Uint8Array)) throw invalidType('data', 'a Buffer or Uint8Array', data)
+    const [start] = toRange(offset, data.length, this.length)
+    this.#call(() => native.write(data, start))
+    return data.length
+  }
+
+  /**
+   * Makes stores durable: resolves when the bytes of the range are as safe as fsync(2) makes them. The wait
+   * is on another thread. A `close()` meanwhile does no harm.
+   *
+   * Rejects with a {@link MemoryFaultError} where a store was lost since the last call that threw one.
+   */
+  async sync(options?: Readonly<AsyncSyncOptions>): Promise<void> {
+    const native = this.#open()
+    const { offset, length, invalidate, signal } = check<AsyncSyncOptions>(options, [...SYNC_OPTIONS, 'signal'])
+    const [start, end] = toRange(offset, length, this.length)
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw invalidType('options.signal', 'an AbortSignal', signal)
+    }
+    if (signal?.aborted) throw aborted(signal)
+    this.check()
+    const task: { onabort?: () => void } = {}
+    const abort = () => task.onabort?.()
+    signal?.addEventListener('abort', abort)
+    try {
+      await native.sync(start, end, toInvalidate(invalidate), signal && task)
+    } catch (error) {
+      if (signal?.aborted && (error as { code?: unknown }).code === 'Cancelled') throw aborted(signal)
+      throw translate(error, this.path)
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+    this.#collect()
+    this.#throwOldest()
+  }
+
+  /** As {@link sync}, on this thread. */
+  syncSync(options?: Readonly<SyncOptions>): void {
+    const native = this.#open()
+    const { offset, length, invalidate } = check<SyncOptions>(options, SYNC_OPTIONS)
+    const [start, end] = toRange(offset, length, this.length)
+    this.check()
+    this.#call(() => native.syncSync(start, end, toInvalidate(invalidate)))
+    this.check()
+  }
+
+  /**
+   * Changes what may be done with the pages of a range (mprotect(2)). The range begins at the start of a
+   * page in memory (or of the mapping) and ends at the end of one (or of the mapping).
+   *
+   * @throws RangeError where it does not; `EACCES` where the file is not open for what is asked
+   */
+  protect(protection: Protection, range?: Readonly<Range>): void {
+    const native = this.#open()
+    const index = toProtection(protection, 'protection')
+    const { offset, length } = check<Range>(range, ['offset', 'length'])
+    const [start, end] = toRange(offset, length, this.length)
+    this.#call(() => native.protect(index, start, end))
+    this.#protection = PROTECTIONS[native.protection]!
+  }
+
+  /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
+  check(): void {
+    this.#open()
+    this.#collect()
+    this.#throwOldest()
+  }
+
+  /**
+   * Unmaps. The file, its blocks and the memory are free when this returns; every view has length 0. Does
+   * nothing the second time.
+   */
+  close(): void {
+    const native = this.#native
+    if (native === undefined) return
+    this.#faults = native.faults
+    for (const report of native.close()) this.#note(report)
+    this.#native = this.#whole = this.#windows = this.#buffer = undefined
+  }
+
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  [inspect.custom](): string {
+    const { kind, length, offset, protection, path, fd, address, closed, faults } = this
+    const shown = { kind, length, offset, protection, path, fd, address: `0x${address.toString(16)}`, closed, faults }
+    return `MemoryMap ${inspect(shown, { breakLength: Infinity, compact: true })}`
+  }
+
+  /** Publishes what has happened. */
+  #tell(): void {
+    if (this.#native !== undefined) this.#collect()
+    for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((fault) => this.#warn(fault)))
+  }
+
+  #warn(fault: MemoryFault): void {
+    if (this.#warned) return
+    this.#warned = true
+    process.emitWarning(`${describeFault(fault)} (told once for each mapping; see onFault)`, 'MemoryFaultWarning')
+  }
+
+  #open(): NativeMapping {
+    if (this.#native === undefined) throw closed()
+    return this.#native
+  }
+
+  /** Runs a call of the native library, with its errors made the user's. */
+  #call(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      if ((error as { kind?: unknown }).kind !== 'fault') throw translate(error, this.path)
+      const own = this.#collect()
+      throw own === undefined ? error : new MemoryFaultError(own)
+    }
+  }
+
+  /** Fetches what has happened; returns the fault that the last call must throw, if there is one. */
+  #collect(): MemoryFault | undefined {
+    let own: MemoryFault | undefined
+    for (const report of this.#native!.collect()) {
+      const fault = this.#note(report)
+      if (report.thrown) own = fault
+    }
+    return own
+  }
+
+  #note({ kind, offset, length, contained, thrown }: NativeFault): MemoryFault {
+    const fault = Object.freeze({ kind, offset, length, contained, map: this })
+    if (!thrown) this.#sticking.push(fault)
+    // What is noted outside the guard's own turn is told on the next.
+    if (this.#news.push(fault) === 1) setImmediate(() => this.#tell())
+    return fault
+  }
+
+  #throwOldest(): void {
+    const oldest = this.#sticking.shift()
+    if (oldest !== undefined) throw new MemoryFaultError(oldest)
+  }
+
+  /** The memory from the start of the mapping's first page to its end, in one piece. */
+  #all(): Window {
+    if (this.#whole !== undefined) return this.#whole
+    const size = this.#lead + this.length
+    if (size > constants.MAX_LENGTH) throw this.#tooLarge('Buffer')
+    return (this.#whole = { buffer: this.#make(0, size), start: 0 })
+  }
+
+  /** Memory that has the bytes from `start` to before `end`. */
+  #window(start: number, end: number): Window {
+    if (this.#whole !== undefined) return this.#whole
+    const size = this.#lead + this.length
+    if (size <= constants.MAX_LENGTH) return this.#all()
+    const index = Math.floor((this.#lead + start) / WINDOW_STEP)
+    const first = index * WINDOW_STEP
+    const last = Math.min(first + WINDOW_SIZE, size)
+    if (this.#lead + end > last) throw this.#tooLarge('view')
+    this.#windows ??= new Map()
+    let window = this.#windows.get(index)
+    if (window === undefined) {
+      window = { buffer: this.#make(first, last - first), start: first }
+      this.#windows.set(index, window)
+    }
+    return window
+  }
+
+  #make(start: number, size: number): ArrayBuffer {
+    if (size === 0) return new ArrayBuffer(0)
+    let buffer: ArrayBuffer
+    try {
+      buffer = this.#native!.arrayBuffer(start, size)
+    } catch (error) {
+      throw (error as { kind?: unknown }).kind === 'unsupported' ? unsupported((error as Error).message) : error
+    }
+    watch(buffer, this as MemoryMap<any>, tell)
+    return buffer
+  }
+
+  #tooLarge(what: string): RangeError {
+    return tooLarge(
+      `A ${what} of this runtime has at most ${constants.MAX_LENGTH} bytes, and the mapping has ${this.length}`,
+      `\`view\` works anywhere in it, with up to ${WINDOW_STEP} bytes at a time`,
+    )
+  }
+}
+
+const SYNC_OPTIONS = ['offset', 'length', 'invalidate']
+
+function toInvalidate(value: unknown): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false
+  throw invalidType('options.invalidate', 'of type boolean', value)
+}
+
+/** Makes a `MemoryMap` of what `make` maps. */
+export function create(
+  kind: Kind,
+  path: string | undefined,
+  onFault: Parsed['onFault'],
+  make: () => NativeMapping,
+): MemoryMap {
+  try {
+    return construct(make(), kind, path, onFault)
+  } catch (error) {
+    throw translate(error, path)
+  }
+}

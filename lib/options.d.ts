@@ -1,0 +1,78 @@
+import { type Bytes } from './arguments.ts';
+import type { MemoryFault } from './faults.ts';
+/** What may be done with pages, as `PROT_*` of mmap(2). */
+export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute';
+/** In the order that the native library knows them in. */
+export declare const PROTECTIONS: readonly Protection[];
+/** What every mapping can be given. */
+export interface MapOptions {
+    /** What may be done with the pages. Default: `'read'` for a shared mapping, `'read-write'` for the others. */
+    readonly protection?: Protection | undefined;
+    /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
+    readonly populate?: boolean | undefined;
+    /** Reserve swap space for pages that can be written; `false` is `MAP_NORESERVE`. Default: true. */
+    readonly reserve?: boolean | undefined;
+    /** Where in memory the mapping should be, if that is free: a hint, as in mmap(2). */
+    readonly address?: bigint | undefined;
+    /**
+     * What lies under the views. An `'array-buffer'` is detached by `close()` and accepted by every API.
+     * Default: `'array-buffer'`.
+     */
+    readonly backing?: 'array-buffer' | undefined;
+    /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
+    readonly guard?: boolean | undefined;
+    /** Called with every fault, on the next turn of the event loop. Default: a process warning, once. */
+    readonly onFault?: ((fault: MemoryFault) => void) | undefined;
+}
+/** What a mapping of a file can be given besides. */
+export interface FileMapOptions extends MapOptions {
+    /** Where in the file to start, in bytes; any byte will do. Default: 0. */
+    readonly offset?: Bytes | undefined;
+    /** How many bytes to map. Default: to the end of the file. */
+    readonly length?: Bytes | undefined;
+}
+/** What a shared mapping of a file can be given besides. */
+export interface SharedMapOptions extends FileMapOptions {
+    /**
+     * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Needs a
+     * protection that can write. Default: false.
+     */
+    readonly create?: boolean | undefined;
+    /** Permissions of a file that `create` makes, less the umask. Default: 0o666. */
+    readonly mode?: number | undefined;
+    /**
+     * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
+     * a fault later. Needs a protection that can write. Default: false.
+     */
+    readonly allocate?: boolean | undefined;
+}
+/** What a mapping without a file can be given besides. */
+export interface AnonymousMapOptions extends MapOptions {
+    /**
+     * Put the memory in an anonymous file (memfd_create(2)), whose `fd` can be handed to a child process
+     * through `stdio`. Default: false.
+     */
+    readonly shared?: boolean | undefined;
+}
+/** Options as the native library takes them. */
+export interface Parsed {
+    protection: number;
+    flags: number;
+    address: bigint | null;
+    onFault: ((fault: MemoryFault) => void) | undefined;
+}
+export interface ParsedFile extends Parsed {
+    offset: number;
+    /** Negative: to the end of the file. */
+    length: number;
+    mode: number;
+}
+/** The number of a protection. */
+export declare function toProtection(value: unknown, name: string): number;
+export declare function parseShared(options: unknown): ParsedFile;
+export declare function parsePrivate(options: unknown): ParsedFile;
+export declare function parseAnonymous(options: unknown): Parsed & {
+    shared: boolean;
+};
+/** `options` as an object, if every name in it is one of `known`. */
+export declare function check<T>(options: unknown, known: readonly string[]): T;

@@ -1,0 +1,224 @@
+// What options there are, and what they may be.
+
+import { type Bytes, toBytes } from './arguments.ts'
+import { invalidType, invalidValue, outOfRange, unsupported, withCode } from './errors.ts'
+import type { MemoryFault } from './faults.ts'
+
+/** What may be done with pages, as `PROT_*` of mmap(2). */
+export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
+
+/** In the order that the native library knows them in. */
+export const PROTECTIONS: readonly Protection[] = [
+  'none',
+  'read',
+  'read-write',
+  'read-execute',
+  'read-write-execute',
+]
+
+/** What every mapping can be given. */
+export interface MapOptions {
+  /** What may be done with the pages. Default: `'read'` for a shared mapping, `'read-write'` for the others. */
+  readonly protection?: Protection | undefined
+  /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
+  readonly populate?: boolean | undefined
+  /** Reserve swap space for pages that can be written; `false` is `MAP_NORESERVE`. Default: true. */
+  readonly reserve?: boolean | undefined
+  /** Where in memory the mapping should be, if that is free: a hint, as in mmap(2). */
+  readonly address?: bigint | undefined
+  /**
+   * What lies under the views. An `'array-buffer'` is detached by `close()` and accepted by every API.
+   * Default: `'array-buffer'`.
+   */
+  readonly backing?: 'array-buffer' | undefined
+  /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
+  readonly guard?: boolean | undefined
+  /** Called with every fault, on the next turn of the event loop. Default: a process warning, once. */
+  readonly onFault?: ((fault: MemoryFault) => void) | undefined
+}
+
+/** What a mapping of a file can be given besides. */
+export interface FileMapOptions extends MapOptions {
+  /** Where in the file to start, in bytes; any byte will do. Default: 0. */
+  readonly offset?: Bytes | undefined
+  /** How many bytes to map. Default: to the end of the file. */
+  readonly length?: Bytes | undefined
+}
+
+/** What a shared mapping of a file can be given besides. */
+export interface SharedMapOptions extends FileMapOptions {
+  /**
+   * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Needs a
+   * protection that can write. Default: false.
+   */
+  readonly create?: boolean | undefined
+  /** Permissions of a file that `create` makes, less the umask. Default: 0o666. */
+  readonly mode?: number | undefined
+  /**
+   * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
+   * a fault later. Needs a protection that can write. Default: false.
+   */
+  readonly allocate?: boolean | undefined
+}
+
+/** What a mapping without a file can be given besides. */
+export interface AnonymousMapOptions extends MapOptions {
+  /**
+   * Put the memory in an anonymous file (memfd_create(2)), whose `fd` can be handed to a child process
+   * through `stdio`. Default: false.
+   */
+  readonly shared?: boolean | undefined
+}
+
+const COMMON = ['protection', 'populate', 'reserve', 'address', 'backing', 'guard', 'onFault']
+const PRIVATE = [...COMMON, 'offset', 'length']
+const SHARED = [...PRIVATE, 'create', 'mode', 'allocate']
+const ANONYMOUS = [...COMMON, 'shared']
+
+/** The bits that the native library knows. */
+const POPULATE = 1
+const NO_RESERVE = 2
+const CREATE = 4
+const ALLOCATE = 8
+const GUARD = 16
+
+/** Options as the native library takes them. */
+export interface Parsed {
+  protection: number
+  flags: number
+  address: bigint | null
+  onFault: ((fault: MemoryFault) => void) | undefined
+}
+
+export interface ParsedFile extends Parsed {
+  offset: number
+  /** Negative: to the end of the file. */
+  length: number
+  mode: number
+}
+
+/** The number of a protection. */
+export function toProtection(value: unknown, name: string): number {
+  const index = PROTECTIONS.indexOf(value as Protection)
+  if (index >= 0) return index
+  if (typeof value !== 'string') throw invalidType(name, `one of ${list(PROTECTIONS)}`, value)
+  throw invalidValue(name, value, `must be one of ${list(PROTECTIONS)}${didYouMean(value, PROTECTIONS)}`)
+}
+
+export function parseShared(options: unknown): ParsedFile {
+  const given = check<SharedMapOptions>(options, SHARED)
+  const parsed = parseFile(given, 'read')
+  const create = toBoolean(given.create, 'options.create', false)
+  const allocate = toBoolean(given.allocate, 'options.allocate', false)
+  const writable = PROTECTIONS[parsed.protection]!.startsWith('read-write')
+  for (const [name, value] of [
+    ['create', create],
+    ['allocate', allocate],
+  ] as const) {
+    if (value && !writable) {
+      throw invalidValue(`options.${name}`, value, "needs the protection 'read-write': it changes the file")
+    }
+  }
+  parsed.flags |= (create ? CREATE : 0) | (allocate ? ALLOCATE : 0)
+  const { mode = 0o666 } = given
+  if (typeof mode !== 'number') throw invalidType('options.mode', 'of type number', mode)
+  if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) {
+    throw outOfRange('options.mode', 'a whole number from 0 to 0o7777', mode)
+  }
+  return { ...parsed, mode }
+}
+
+export function parsePrivate(options: unknown): ParsedFile {
+  return parseFile(check<FileMapOptions>(options, PRIVATE), 'read-write')
+}
+
+export function parseAnonymous(options: unknown): Parsed & { shared: boolean } {
+  const given = check<AnonymousMapOptions>(options, ANONYMOUS)
+  return { ...parse(given, 'read-write'), shared: toBoolean(given.shared, 'options.shared', false) }
+}
+
+function parseFile(given: FileMapOptions, protection: Protection): ParsedFile {
+  const { offset = 0, length } = given
+  return {
+    ...parse(given, protection),
+    offset: toBytes(offset, 'options.offset'),
+    length: length === undefined ? -1 : toBytes(length, 'options.length'),
+    mode: 0,
+  }
+}
+
+function parse(given: MapOptions, protection: Protection): Parsed {
+  const { address, backing = 'array-buffer', onFault } = given
+  if (address !== undefined) {
+    if (typeof address !== 'bigint') throw invalidType('options.address', 'of type bigint', address)
+    if (address < 0n || address >= 2n ** 64n) {
+      throw outOfRange('options.address', 'an address, from 0n to 2n ** 64n - 1n', address)
+    }
+  }
+  if (onFault !== undefined && typeof onFault !== 'function') {
+    throw invalidType('options.onFault', 'a function', onFault)
+  }
+  if ((backing as string) === 'shared-array-buffer') {
+    throw unsupported("This version has no backing 'shared-array-buffer'")
+  }
+  if (backing !== 'array-buffer') {
+    throw invalidValue('options.backing', backing, `must be 'array-buffer'${didYouMean(backing, ['array-buffer'])}`)
+  }
+  return {
+    protection: toProtection(given.protection ?? protection, 'options.protection'),
+    flags:
+      (toBoolean(given.populate, 'options.populate', false) ? POPULATE : 0) |
+      (toBoolean(given.reserve, 'options.reserve', true) ? 0 : NO_RESERVE) |
+      (toBoolean(given.guard, 'options.guard', true) ? GUARD : 0),
+    address: address ?? null,
+    onFault,
+  }
+}
+
+function toBoolean(value: unknown, name: string, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  if (typeof value === 'boolean') return value
+  throw invalidType(name, 'of type boolean', value)
+}
+
+/** `options` as an object, if every name in it is one of `known`. */
+export function check<T>(options: unknown, known: readonly string[]): T {
+  if (options === undefined) return {} as T
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options)
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw withCode(
+        new TypeError(`Unknown option "${name}"${didYouMean(name, known) || `: there are ${list(known)}`}`),
+        'ERR_INVALID_ARG_VALUE',
+      )
+    }
+  }
+  return options as T
+}
+
+function list(words: readonly string[]): string {
+  return words.map((word) => `'${word}'`).join(', ')
+}
+
+/** Names the word of `known` that `word` was probably meant to be. */
+function didYouMean(word: unknown, known: readonly string[]): string {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z]/g, '')
+  const nearest = known
+    .map((candidate) => ({ candidate, distance: distance(plain(String(word)), plain(candidate)) }))
+    .sort((a, b) => a.distance - b.distance)[0]
+  return nearest && nearest.distance <= 3 ? `; did you mean '${nearest.candidate}'?` : ''
+}
+
+/** Single-letter changes from one word to another (Levenshtein). */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= to.length; j++) {
+      const change = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)
+      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1))
+    }
+    row = next
+  }
+  return row[to.length]!
+}
