@@ -51,13 +51,17 @@ export interface NativeFault {
 }
 
 /**
- * Calls `callback`, on this thread, soon after a mapping made on it has faulted. It does not keep
- * the process alive.
+ * Calls `callback`, on this thread, soon after there is something for `takeFaulted`. It does not
+ * keep the process alive. `hooksSeeObjects` says whether a cleanup hook of this runtime may ask
+ * for the state of an object.
  */
-export declare function onFault(callback: () => void): void
+export declare function onWake(callback: () => void, hooksSeeObjects: boolean): void
 
 /** Bytes of one page of memory. */
 export declare function pageSize(): number
 
-/** ArrayBuffers of the mappings made on this thread that have faulted since the last call. */
+/**
+ * Gives back the memory that nobody needs any more, and says which mappings made on this thread
+ * have faulted since the last call: by their ArrayBuffers.
+ */
 export declare function takeFaulted(): ArrayBuffer[]

@@ -39,17 +39,25 @@ const owners = new WeakMap<ArrayBuffer, MemoryMap>()
 
 let listening = false
 
-/** Has `tell` called with `map` on the turn after a fault of the memory under `buffer`. */
-export function watch(buffer: ArrayBuffer, map: MemoryMap, tell: (map: MemoryMap) => void): void {
-  owners.set(buffer, map)
+/**
+ * Has `tell` called with a mapping on the turn after it has faulted, if its memory is under an ArrayBuffer
+ * that {@link own} knows. To be called before the first of them is made.
+ */
+export function listen(tell: (map: MemoryMap) => void): void {
   if (listening) return
   listening = true
   const tellAll = () => {
     for (const map of new Set(native.takeFaulted().map((buffer) => owners.get(buffer)))) if (map) tell(map)
   }
-  native.onFault(tellAll)
+  // In Deno a cleanup hook has no handle scope, and looking at an object there aborts.
+  native.onWake(tellAll, !('deno' in process.versions))
   // The listener does not keep the process alive: what happened last would never be told.
   process.on('beforeExit', tellAll)
+}
+
+/** Notes whose memory is under `buffer`. */
+export function own(buffer: ArrayBuffer, map: MemoryMap): void {
+  owners.set(buffer, map)
 }
 
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */

@@ -16,7 +16,7 @@ import {
   translate,
   unsupported,
 } from './errors.ts'
-import { type MemoryFault, publish, watch } from './faults.ts'
+import { listen, type MemoryFault, own, publish } from './faults.ts'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.ts'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
@@ -397,13 +397,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   #make(start: number, size: number): ArrayBuffer {
     if (size === 0) return new ArrayBuffer(0)
+    listen(tell)
     let buffer: ArrayBuffer
     try {
       buffer = this.#native!.arrayBuffer(start, size)
     } catch (error) {
       throw (error as { kind?: unknown }).kind === 'unsupported' ? unsupported((error as Error).message) : error
     }
-    watch(buffer, this as MemoryMap<any>, tell)
+    own(buffer, this as MemoryMap<any>)
     return buffer
   }
 

@@ -5,16 +5,16 @@
 //! can have moved into another ArrayBuffer. A weak reference tells the first, the finalizer of the
 //! external memory the second.
 
-use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memory_map::{Mapping, RegionKey};
 use napi::bindgen_prelude::*;
 use napi::sys;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, Remote};
 use crate::error::to_js;
 
 /// An ArrayBuffer as the runtime made it.
@@ -31,12 +31,17 @@ pub struct Export {
     pub length: usize,
     /// Of the mapping.
     pub token: u64,
-    key: RefCell<Option<RegionKey>>,
-    /// Weak reference to the object.
-    object: Cell<sys::napi_ref>,
+    key: Mutex<Option<RegionKey>>,
+    /// Weak reference to the object. Only for the environment's own thread.
+    object: AtomicPtr<sys::napi_ref__>,
     /// Whether `close` found the object with its memory and detached it, so that nothing else can
     /// have taken the memory.
-    detached: Cell<bool>,
+    detached: AtomicBool,
+    /// Whether the runtime has freed the store.
+    freed: AtomicBool,
+    /// Whether the environment is going away, and its objects with it.
+    ending: AtomicBool,
+    remote: Arc<Remote>,
 }
 
 impl Export {
@@ -46,17 +51,21 @@ impl Export {
         mapping: &Mapping,
         start: usize,
         length: usize,
-    ) -> Result<(RawValue, Rc<Self>)> {
+    ) -> Result<(RawValue, Arc<Self>)> {
         let key = mapping.key().map_err(|error| to_js(env, &error))?;
-        let export = Rc::new(Self {
+        let raw = env.raw();
+        let environment = Environment::of(raw);
+        let export = Arc::new(Self {
             length,
             token: mapping.token(),
-            key: RefCell::new(None),
-            object: Cell::new(ptr::null_mut()),
-            detached: Cell::new(false),
+            key: Mutex::default(),
+            object: AtomicPtr::new(ptr::null_mut()),
+            detached: AtomicBool::new(false),
+            freed: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            remote: Arc::clone(&environment.remote),
         });
-        let raw = env.raw();
-        let hint = Rc::into_raw(Rc::clone(&export)).cast_mut();
+        let hint = Arc::into_raw(Arc::clone(&export)).cast_mut();
         let mut value = ptr::null_mut();
         // SAFETY: the range lies in the mapping (the caller has checked it), and stays mapped
         // until `store_gone` has run, by the key. The address is not null and `length` not 0.
@@ -71,37 +80,48 @@ impl Export {
             )
         };
         if status != sys::Status::napi_ok {
-            // Some runtimes call the finalizer all the same, some do not: without its key the
-            // leaked record is harmless either way.
+            // Some runtimes call the finalizer all the same, some do not: without a key the leaked
+            // record is harmless either way.
             return Err(refused(env, status));
         }
-        export.key.replace(Some(key));
+        export.replace_key(Some(key));
         let mut object = ptr::null_mut();
         // SAFETY: `value` is the object made above; the reference is weak, for its count is 0.
-        check(unsafe { sys::napi_create_reference(raw, value, 0, &raw mut object) })?;
-        export.object.set(object);
-        Environment::of(raw).add(&export);
+        let status = unsafe { sys::napi_create_reference(raw, value, 0, &raw mut object) };
+        if status != sys::Status::napi_ok {
+            return Err(refused(env, status));
+        }
+        export.object.store(object, Ordering::Relaxed);
+        environment.add(&export);
         Ok((RawValue(value), export))
+    }
+
+    fn replace_key(&self, key: Option<RegionKey>) -> Option<RegionKey> {
+        std::mem::replace(&mut *self.key.lock().unwrap_or_else(PoisonError::into_inner), key)
     }
 
     /// The ArrayBuffer, while it has not been collected.
     pub fn object(&self, env: sys::napi_env) -> Option<sys::napi_value> {
+        let object = self.object.load(Ordering::Relaxed);
+        if object.is_null() {
+            return None;
+        }
         let mut value = ptr::null_mut();
-        // SAFETY: the reference lives until `finish`, which is the last to use it.
-        let status =
-            unsafe { sys::napi_get_reference_value(env, self.object.get(), &raw mut value) };
+        // SAFETY: the reference lives until `finish` takes it away.
+        let status = unsafe { sys::napi_get_reference_value(env, object, &raw mut value) };
         (status == sys::Status::napi_ok && !value.is_null()).then_some(value)
     }
 
     /// Takes the memory away from the ArrayBuffer: it and its views have length 0 afterwards.
-    pub fn detach(self: &Rc<Self>, env: sys::napi_env) {
+    pub fn detach(self: &Arc<Self>, env: sys::napi_env) {
         if let Some(object) = self.object(env)
             && !is_detached(env, object)
         {
-            self.detached.set(true);
+            // Bun frees the store, and calls `store_gone`, inside of the detach.
+            self.detached.store(true, Ordering::Release);
             // SAFETY: `object` is an external ArrayBuffer, which is detachable.
             let status = unsafe { sys::napi_detach_arraybuffer(env, object) };
-            self.detached.set(status == sys::Status::napi_ok);
+            self.detached.store(status == sys::Status::napi_ok, Ordering::Release);
         }
         if let Some(environment) = Environment::existing(env) {
             environment.note_closed(self);
@@ -110,10 +130,8 @@ impl Export {
 
     /// Whether nobody can use the memory any more; tells the key.
     pub fn is_unreachable(&self, env: sys::napi_env) -> bool {
-        let mut key = self.key.borrow_mut();
-        let Some(key) = key.as_mut() else { return true };
-        let gone = self.detached.get() && in_scope(env, || self.object(env).is_none());
-        if gone {
+        let gone = self.detached.load(Ordering::Acquire) && self.object(env).is_none();
+        if gone && let Some(key) = &mut *self.key.lock().unwrap_or_else(PoisonError::into_inner) {
             key.unreachable();
         }
         gone
@@ -121,17 +139,38 @@ impl Export {
 
     /// Sees, before the runtime frees everything, whether the memory went into another
     /// ArrayBuffer, which may live on in another thread without anybody telling us.
-    pub fn before_teardown(&self, env: sys::napi_env) {
-        let ours = self.detached.get()
-            || in_scope(env, || self.object(env).is_some_and(|object| !is_detached(env, object)));
-        if !ours && let Some(key) = self.key.take() {
+    pub fn before_teardown(&self, env: sys::napi_env, objects_are_visible: bool) {
+        self.ending.store(true, Ordering::Release);
+        let attached = || self.object(env).is_some_and(|object| !is_detached(env, object));
+        let ours = self.detached.load(Ordering::Acquire)
+            || self.freed.load(Ordering::Acquire)
+            || (objects_are_visible && in_scope(env, attached));
+        if !ours && let Some(key) = self.replace_key(None) {
             key.keep_for_good();
+        }
+    }
+
+    /// The store is gone: waits for the object's end, or finishes if that has come.
+    pub fn after_store(self: &Arc<Self>, env: sys::napi_env) {
+        let Some(object) = self.object(env) else { return self.finish(env) };
+        let data = Arc::into_raw(Arc::clone(self)).cast_mut();
+        let none = ptr::null_mut();
+        // SAFETY: `object` is alive, and `object_gone` takes what `Arc::into_raw` gave.
+        let status = unsafe {
+            sys::napi_add_finalizer(env, object, data.cast(), Some(object_gone), none, none.cast())
+        };
+        if status != sys::Status::napi_ok {
+            // SAFETY: the finalizer was not registered, so the count is still ours.
+            drop(unsafe { Arc::from_raw(data) });
+            if let Some(key) = self.replace_key(None) {
+                key.keep_for_good();
+            }
         }
     }
 
     /// Both keys are gone.
     fn finish(&self, env: sys::napi_env) {
-        let object = self.object.replace(ptr::null_mut());
+        let object = self.object.swap(ptr::null_mut(), Ordering::Relaxed);
         if !object.is_null() {
             // SAFETY: the reference was made in `new` and is deleted only here.
             unsafe { sys::napi_delete_reference(env, object) };
@@ -139,43 +178,28 @@ impl Export {
         if let Some(environment) = Environment::existing(env) {
             environment.remove(self);
         }
-        self.key.take();
+        self.replace_key(None);
     }
 }
 
-/// The runtime has freed the backing store.
-unsafe extern "C" fn store_gone(env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
-    // SAFETY: `hint` came from `Rc::into_raw` in `Export::new`; the runtime calls this once.
-    let export = unsafe { Rc::from_raw(hint.cast::<Export>()) };
-    in_scope(env, || {
-        let Some(object) = export.object(env) else { return export.finish(env) };
-        // Native code may hold the object, and the address: wait for its end too.
-        let hint = Rc::into_raw(Rc::clone(&export)).cast_mut();
-        // SAFETY: `object` is alive, and `object_gone` takes what `Rc::into_raw` gave.
-        let status = unsafe {
-            sys::napi_add_finalizer(
-                env,
-                object,
-                hint.cast(),
-                Some(object_gone),
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        if status != sys::Status::napi_ok {
-            // SAFETY: the finalizer was not registered, so the count is still ours.
-            drop(unsafe { Rc::from_raw(hint) });
-            if let Some(key) = export.key.take() {
-                key.keep_for_good();
-            }
-        }
-    });
+/// The runtime has freed the backing store: on any thread, perhaps in the middle of a collection
+/// (Deno), so nothing here may call the runtime.
+unsafe extern "C" fn store_gone(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
+    // SAFETY: `hint` came from `Arc::into_raw` in `Export::new`; the runtime calls this once.
+    let export = unsafe { Arc::from_raw(hint.cast::<Export>()) };
+    export.freed.store(true, Ordering::Release);
+    if export.ending.load(Ordering::Acquire) {
+        // The object ends with its environment, and nobody is left to wait for it.
+        export.replace_key(None);
+    } else {
+        Arc::clone(&export.remote).note_freed(export);
+    }
 }
 
 /// The ArrayBuffer has been collected, after its store was freed.
 unsafe extern "C" fn object_gone(env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: `data` came from `Rc::into_raw` in `store_gone`; the runtime calls this once.
-    let export = unsafe { Rc::from_raw(data.cast::<Export>()) };
+    // SAFETY: `data` came from `Arc::into_raw` in `after_store`; the runtime calls this once.
+    let export = unsafe { Arc::from_raw(data.cast::<Export>()) };
     export.finish(env);
 }
 
@@ -197,14 +221,6 @@ fn in_scope<R>(env: sys::napi_env, f: impl FnOnce() -> R) -> R {
         unsafe { sys::napi_close_handle_scope(env, scope) };
     }
     result
-}
-
-fn check(status: sys::napi_status) -> Result<()> {
-    if status == sys::Status::napi_ok {
-        Ok(())
-    } else {
-        Err(napi::Error::new(Status::from(status), "Node-API call failed"))
-    }
 }
 
 fn refused(env: &Env, status: sys::napi_status) -> napi::Error {

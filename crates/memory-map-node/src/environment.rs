@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::bindgen_prelude::*;
 use napi::sys;
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
 use crate::array_buffer::{Export, RawValue};
@@ -17,16 +19,42 @@ const MANY: usize = 1024;
 /// The same in bytes of address space; the smallest address space has 2^47.
 const LARGE: usize = 1 << 43;
 
-pub struct Environment {
+/// The part of an environment that other threads may use.
+pub struct Remote {
     /// What the core calls this environment when a mapping of it has faulted.
     pub owner: u64,
+    /// Exports whose store the runtime has freed.
+    freed: Mutex<Vec<Arc<Export>>>,
+}
+
+impl Remote {
+    /// Has the environment look, soon and on its own thread, whether `export` is done with.
+    pub fn note_freed(&self, export: Arc<Export>) {
+        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        freed.push(export);
+        let first = freed.len() == 1;
+        drop(freed);
+        if first {
+            memory_map::wake_owner(self.owner);
+        }
+    }
+
+    fn take_freed(&self) -> Vec<Arc<Export>> {
+        std::mem::take(&mut *self.freed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+pub struct Environment {
+    pub remote: Arc<Remote>,
     env: sys::napi_env,
     /// Whether the cleanup hook is registered: Deno aborts when one is removed that is not.
     armed: Cell<bool>,
+    /// Whether a cleanup hook can ask for the state of an object.
+    hooks_see_objects: Cell<bool>,
     /// ArrayBuffers whose memory somebody may still reach, by the token of their mapping.
-    exports: RefCell<HashMap<u64, Vec<Rc<Export>>>>,
+    exports: RefCell<HashMap<u64, Vec<Arc<Export>>>>,
     /// Those of them that belong to closed mappings, the oldest first.
-    closed: RefCell<Vec<Rc<Export>>>,
+    closed: RefCell<Vec<Arc<Export>>>,
     closed_bytes: Cell<usize>,
     /// When `closed` is looked through again.
     threshold: Cell<(usize, usize)>,
@@ -45,10 +73,12 @@ impl Environment {
                 // The guard's handler and its thread outlive every worker.
                 retain_current_module_for_unload_safety();
                 static NEXT: AtomicU64 = AtomicU64::new(1);
+                let owner = NEXT.fetch_add(1, Ordering::Relaxed);
                 let new = Rc::new(Self {
-                    owner: NEXT.fetch_add(1, Ordering::Relaxed),
+                    remote: Arc::new(Remote { owner, freed: Mutex::default() }),
                     env,
                     armed: Cell::new(false),
+                    hooks_see_objects: Cell::new(false),
                     exports: RefCell::default(),
                     closed: RefCell::default(),
                     closed_bytes: Cell::new(0),
@@ -70,7 +100,7 @@ impl Environment {
 
     /// Makes `teardown` the cleanup hook that runs before all others known by now: they run in
     /// the reverse order of their registration, and those of the runtime free the ArrayBuffers.
-    pub fn arm(&self) {
+    fn arm(&self) {
         let argument = self.env.cast::<c_void>();
         if self.armed.replace(true) {
             // SAFETY: `env` is alive, and the hook was added below.
@@ -80,8 +110,8 @@ impl Environment {
         unsafe { sys::napi_add_env_cleanup_hook(self.env, Some(teardown), argument) };
     }
 
-    pub fn add(&self, export: &Rc<Export>) {
-        self.exports.borrow_mut().entry(export.token).or_default().push(Rc::clone(export));
+    pub fn add(&self, export: &Arc<Export>) {
+        self.exports.borrow_mut().entry(export.token).or_default().push(Arc::clone(export));
         self.arm();
     }
 
@@ -96,9 +126,9 @@ impl Environment {
     }
 
     /// Notes that the mapping of `export` was closed.
-    pub fn note_closed(&self, export: &Rc<Export>) {
+    pub fn note_closed(&self, export: &Arc<Export>) {
         self.closed_bytes.set(self.closed_bytes.get() + export.length);
-        self.closed.borrow_mut().push(Rc::clone(export));
+        self.closed.borrow_mut().push(Arc::clone(export));
     }
 
     /// Lets mappings to come use the addresses of closed ones that nobody can reach any more,
@@ -125,35 +155,42 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
         .ok()
         .flatten();
     let Some(environment) = environment else { return };
-    memory_map::forget_owner(environment.owner);
+    memory_map::forget_owner(environment.remote.owner);
     for export in environment.exports.take().into_values().flatten() {
-        export.before_teardown(env);
+        export.before_teardown(env, environment.hooks_see_objects.get());
     }
+    environment.remote.take_freed();
 }
 
-/// Calls `callback`, on this thread, soon after a mapping made on it has faulted. It does not keep
-/// the process alive.
+/// Calls `callback`, on this thread, soon after there is something for `takeFaulted`. It does not
+/// keep the process alive. `hooksSeeObjects` says whether a cleanup hook of this runtime may ask
+/// for the state of an object.
 #[napi]
-pub fn on_fault(env: Env, callback: Function<(), ()>) -> Result<()> {
+pub fn on_wake(env: Env, callback: Function<(), ()>, hooks_see_objects: bool) -> Result<()> {
     let environment = Environment::of(env.raw());
+    environment.hooks_see_objects.set(hooks_see_objects);
     let wake = callback
         .build_threadsafe_function::<()>()
         .weak::<true>()
         .callee_handled::<false>()
         .build()?;
-    memory_map::register_owner(environment.owner, move || {
-        wake.call((), napi::threadsafe_function::ThreadsafeFunctionCallMode::NonBlocking);
+    memory_map::register_owner(environment.remote.owner, move || {
+        wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
     });
     environment.arm();
     Ok(())
 }
 
-/// ArrayBuffers of the mappings made on this thread that have faulted since the last call.
+/// Gives back the memory that nobody needs any more, and says which mappings made on this thread
+/// have faulted since the last call: by their ArrayBuffers.
 #[napi(ts_return_type = "ArrayBuffer[]")]
 pub fn take_faulted(env: Env) -> Vec<RawValue> {
     let environment = Environment::of(env.raw());
+    for export in environment.remote.take_freed() {
+        export.after_store(env.raw());
+    }
     let exports = environment.exports.borrow();
-    memory_map::take_faulted(environment.owner)
+    memory_map::take_faulted(environment.remote.owner)
         .iter()
         .filter_map(|token| exports.get(token))
         .flatten()

@@ -1,7 +1,6 @@
 //! The class behind `MemoryMap`.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use memory_map::{Error, FileOptions, Mapping, Options, Protection, Source};
@@ -36,7 +35,7 @@ fn protection(index: u32) -> Protection {
 #[napi]
 pub struct NativeMapping {
     mapping: Arc<Mapping>,
-    exports: RefCell<Vec<Rc<Export>>>,
+    exports: RefCell<Vec<Arc<Export>>>,
 }
 
 fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Options {
@@ -48,7 +47,7 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
         reserve: flags & NO_RESERVE == 0,
         address: address.map(|address| address.get_u64().1 as usize),
         guard: flags & GUARD != 0,
-        owner: environment.owner,
+        owner: environment.remote.owner,
     }
 }
 

@@ -16,7 +16,7 @@ mod source;
 
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
-pub use guard::{forget_owner, register_owner, take_faulted};
+pub use guard::{forget_owner, register_owner, take_faulted, wake_owner};
 pub use mapping::{FileOptions, Kind, Mapping, Options, Sync};
 pub use os::{allocation_granularity, page_size};
 pub use protection::Protection;

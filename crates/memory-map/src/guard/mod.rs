@@ -12,7 +12,7 @@ mod reporter;
 mod slot;
 mod unix;
 
-pub use reporter::{forget_owner, register_owner, take_faulted};
+pub use reporter::{forget_owner, register_owner, take_faulted, wake_owner};
 pub(crate) use slot::{Backing, Locked, Run, Slot, State};
 pub(crate) use unix::install;
 

@@ -43,11 +43,20 @@ fn with_owners<R>(f: impl FnOnce(&mut HashMap<u64, Owner>) -> R) -> R {
     f(OWNERS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
 }
 
-/// Makes `wake` be called, on a thread of ours, whenever a mapping of `owner` has faulted.
+/// Makes `wake` be called, on any thread, whenever a mapping of `owner` has faulted.
 ///
 /// `wake` must return soon and must not call this module.
 pub fn register_owner(owner: u64, wake: impl Fn() + Send + 'static) {
     with_owners(|owners| owners.insert(owner, Owner { wake: Box::new(wake), waiting: Vec::new() }));
+}
+
+/// Calls what `register_owner` was given, for a reason of the caller's own.
+pub fn wake_owner(owner: u64) {
+    with_owners(|owners| {
+        if let Some(owner) = owners.get(&owner) {
+            (owner.wake)();
+        }
+    });
 }
 
 /// Ends what `register_owner` began.
