@@ -131,10 +131,24 @@ impl Export {
     /// Whether nobody can use the memory any more; tells the key.
     pub fn is_unreachable(&self, env: sys::napi_env) -> bool {
         let gone = self.detached.load(Ordering::Acquire) && self.object(env).is_none();
-        if gone && let Some(key) = &mut *self.key.lock().unwrap_or_else(PoisonError::into_inner) {
-            key.unreachable();
+        if gone {
+            self.forget_object(env);
+            if let Some(environment) = Environment::existing(env) {
+                environment.remove(self);
+            }
+            if let Some(key) = &mut *self.key.lock().unwrap_or_else(PoisonError::into_inner) {
+                key.unreachable();
+            }
         }
         gone
+    }
+
+    fn forget_object(&self, env: sys::napi_env) {
+        let object = self.object.swap(ptr::null_mut(), Ordering::Relaxed);
+        if !object.is_null() {
+            // SAFETY: the reference was made in `new`, and nobody finds it here any more.
+            unsafe { sys::napi_delete_reference(env, object) };
+        }
     }
 
     /// Sees, before the runtime frees everything, whether the memory went into another
@@ -170,11 +184,7 @@ impl Export {
 
     /// Both keys are gone.
     fn finish(&self, env: sys::napi_env) {
-        let object = self.object.swap(ptr::null_mut(), Ordering::Relaxed);
-        if !object.is_null() {
-            // SAFETY: the reference was made in `new` and is deleted only here.
-            unsafe { sys::napi_delete_reference(env, object) };
-        }
+        self.forget_object(env);
         if let Some(environment) = Environment::existing(env) {
             environment.remove(self);
         }

@@ -186,8 +186,13 @@ pub fn on_wake(env: Env, callback: Function<(), ()>, hooks_see_objects: bool) ->
 #[napi(ts_return_type = "ArrayBuffer[]")]
 pub fn take_faulted(env: Env) -> Vec<RawValue> {
     let environment = Environment::of(env.raw());
-    for export in environment.remote.take_freed() {
+    let freed = environment.remote.take_freed();
+    for export in &freed {
         export.after_store(env.raw());
+    }
+    if freed.len() > MANY {
+        drop(freed);
+        memory_map::trim_heap();
     }
     let exports = environment.exports.borrow();
     memory_map::take_faulted(environment.remote.owner)

@@ -18,7 +18,7 @@ pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
 pub use guard::{forget_owner, register_owner, take_faulted, wake_owner};
 pub use mapping::{FileOptions, Kind, Mapping, Options, Sync};
-pub use os::{allocation_granularity, page_size};
+pub use os::{allocation_granularity, page_size, trim_heap};
 pub use protection::Protection;
 pub use region::RegionKey;
 pub use source::Source;

@@ -15,7 +15,7 @@ mod family;
 mod system;
 
 pub(crate) use family::*;
-pub use family::{allocation_granularity, page_size};
+pub use family::{allocation_granularity, page_size, trim_heap};
 pub(crate) use system::*;
 
 /// `address` rounded down to a multiple of `grain`, a power of two.

@@ -200,3 +200,12 @@ pub(crate) fn sync(start: usize, length: usize, invalidate: bool) -> Result<(), 
     let status = unsafe { libc::msync(start as *mut c_void, length, flags) };
     if status == 0 { Ok(()) } else { Err(errno()) }
 }
+
+/// Gives memory back to the system that was freed in many small pieces: glibc keeps it otherwise.
+pub fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim is thread-safe and changes no allocation that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
