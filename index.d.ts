@@ -5,7 +5,7 @@ export type { Bytes, FileSource, Range } from './lib/arguments.ts';
 export { MemoryFaultError } from './lib/errors.ts';
 export type { FaultKind, MemoryFault } from './lib/faults.ts';
 export { type AsyncSyncOptions, type Kind, MemoryMap, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.ts';
-export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions, } from './lib/options.ts';
+export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.ts';
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export declare const pageSize: number;
 /** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */

@@ -23,13 +23,7 @@ export {
   type SyncOptions,
   type TypedArrayConstructor,
 } from './lib/memory-map.ts'
-export type {
-  AnonymousMapOptions,
-  FileMapOptions,
-  MapOptions,
-  Protection,
-  SharedMapOptions,
-} from './lib/options.ts'
+export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.ts'
 
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export const pageSize: number = native.pageSize()
@@ -80,9 +74,7 @@ export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>)
 export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap {
   const bytes = toBytes(length, 'length')
   const { shared, protection, flags, address, onFault } = parseAnonymous(options)
-  return create('anonymous', undefined, onFault, () =>
-    native.mapAnonymous(bytes, shared, protection, flags, address),
-  )
+  return create('anonymous', undefined, onFault, () => native.mapAnonymous(bytes, shared, protection, flags, address))
 }
 
 function mapFile(shared: boolean, file: FileSource, options: ParsedFile): MemoryMap {

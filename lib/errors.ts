@@ -46,10 +46,7 @@ export function invalidType(name: string, expected: string, value: unknown): Typ
 }
 
 export function invalidValue(name: string, value: unknown, reason: string): TypeError {
-  return withCode(
-    new TypeError(`The ${quote(name)} ${reason}. Received ${received(value)}`),
-    'ERR_INVALID_ARG_VALUE',
-  )
+  return withCode(new TypeError(`The ${quote(name)} ${reason}. Received ${received(value)}`), 'ERR_INVALID_ARG_VALUE')
 }
 
 export function outOfRange(name: string, requirement: string, value: unknown): RangeError {
@@ -59,7 +56,7 @@ export function outOfRange(name: string, requirement: string, value: unknown): R
   )
 }
 
-export function closed(): Error {
+export function closedError(): Error {
   return withCode(new Error('The mapping is closed'), 'ERR_MMAP_CLOSED')
 }
 
@@ -108,7 +105,7 @@ export function translate(error: unknown, path?: Subject): unknown {
     case 'os':
       return systemError(error as NativeError, path)
     case 'closed':
-      return closed()
+      return closedError()
     case 'beyond-end':
       return withCode(
         new RangeError(

@@ -25,10 +25,10 @@ export interface MemoryFault {
 }
 /**
  * Has `tell` called with a mapping on the turn after it has faulted, if its memory is under an ArrayBuffer
- * that {@link own} knows. To be called before the first of them is made.
+ * that {@link adopt} knows. To be called before the first of them is made.
  */
 export declare function listen(tell: (map: MemoryMap) => void): void;
 /** Notes whose memory is under `buffer`. */
-export declare function own(buffer: ArrayBuffer, map: MemoryMap): void;
+export declare function adopt(buffer: ArrayBuffer, map: MemoryMap): void;
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
 export declare function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void;

@@ -41,7 +41,7 @@ let listening = false
 
 /**
  * Has `tell` called with a mapping on the turn after it has faulted, if its memory is under an ArrayBuffer
- * that {@link own} knows. To be called before the first of them is made.
+ * that {@link adopt} knows. To be called before the first of them is made.
  */
 export function listen(tell: (map: MemoryMap) => void): void {
   if (listening) return
@@ -56,7 +56,7 @@ export function listen(tell: (map: MemoryMap) => void): void {
 }
 
 /** Notes whose memory is under `buffer`. */
-export function own(buffer: ArrayBuffer, map: MemoryMap): void {
+export function adopt(buffer: ArrayBuffer, map: MemoryMap): void {
   owners.set(buffer, map)
 }
 

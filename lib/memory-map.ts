@@ -7,7 +7,7 @@ import { type Bytes, type Range, toBytes, toRange } from './arguments.ts'
 import type { NativeFault, NativeMapping } from './binding.js'
 import {
   aborted,
-  closed,
+  closedError,
   describeFault,
   invalidType,
   MemoryFaultError,
@@ -16,7 +16,7 @@ import {
   translate,
   unsupported,
 } from './errors.ts'
-import { listen, type MemoryFault, own, publish } from './faults.ts'
+import { listen, type MemoryFault, adopt, publish } from './faults.ts'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.ts'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
@@ -52,12 +52,7 @@ const WINDOW_SIZE = 2 * WINDOW_STEP
 
 const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
 
-let construct: (
-  native: NativeMapping,
-  kind: Kind,
-  path: string | undefined,
-  onFault: Parsed['onFault'],
-) => MemoryMap
+let construct: (native: NativeMapping, kind: Kind, path: string | undefined, onFault: Parsed['onFault']) => MemoryMap
 let tell: (map: MemoryMap) => void
 
 /**
@@ -321,7 +316,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Publishes what has happened. */
   #tell(): void {
     if (this.#native !== undefined) this.#collect()
-    for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((fault) => this.#warn(fault)))
+    for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
   }
 
   #warn(fault: MemoryFault): void {
@@ -331,7 +326,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   #open(): NativeMapping {
-    if (this.#native === undefined) throw closed()
+    if (this.#native === undefined) throw closedError()
     return this.#native
   }
 
@@ -341,19 +336,19 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       run()
     } catch (error) {
       if ((error as { kind?: unknown }).kind !== 'fault') throw translate(error, this.path)
-      const own = this.#collect()
-      throw own === undefined ? error : new MemoryFaultError(own)
+      const fault = this.#collect()
+      throw fault === undefined ? error : new MemoryFaultError(fault)
     }
   }
 
   /** Fetches what has happened; returns the fault that the last call must throw, if there is one. */
   #collect(): MemoryFault | undefined {
-    let own: MemoryFault | undefined
+    let thrown: MemoryFault | undefined
     for (const report of this.#native!.collect()) {
       const fault = this.#note(report)
-      if (report.thrown) own = fault
+      if (report.thrown) thrown = fault
     }
-    return own
+    return thrown
   }
 
   #note({ kind, offset, length, contained, thrown }: NativeFault): MemoryFault {
@@ -404,7 +399,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     } catch (error) {
       throw (error as { kind?: unknown }).kind === 'unsupported' ? unsupported((error as Error).message) : error
     }
-    own(buffer, this as MemoryMap<any>)
+    adopt(buffer, this as MemoryMap<any>)
     return buffer
   }
 

@@ -8,13 +8,7 @@ import type { MemoryFault } from './faults.ts'
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
 
 /** In the order that the native library knows them in. */
-export const PROTECTIONS: readonly Protection[] = [
-  'none',
-  'read',
-  'read-write',
-  'read-execute',
-  'read-write-execute',
-]
+export const PROTECTIONS: readonly Protection[] = ['none', 'read', 'read-write', 'read-execute', 'read-write-execute']
 
 /** What every mapping can be given. */
 export interface MapOptions {
@@ -202,11 +196,19 @@ function list(words: readonly string[]): string {
 
 /** Names the word of `known` that `word` was probably meant to be. */
 function didYouMean(word: unknown, known: readonly string[]): string {
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z]/g, '')
-  const nearest = known
-    .map((candidate) => ({ candidate, distance: distance(plain(String(word)), plain(candidate)) }))
-    .sort((a, b) => a.distance - b.distance)[0]
-  return nearest && nearest.distance <= 3 ? `; did you mean '${nearest.candidate}'?` : ''
+  const meant = plain(String(word))
+  let nearest = ''
+  let least = Math.max(1, Math.floor(meant.length / 3)) + 1
+  for (const candidate of known) {
+    const changes = distance(meant, plain(candidate))
+    if (changes < least) [nearest, least] = [candidate, changes]
+  }
+  return nearest && `; did you mean '${nearest}'?`
+}
+
+/** A word without what people get wrong first. */
+function plain(word: string): string {
+  return word.toLowerCase().replaceAll(/[^a-z]/g, '')
 }
 
 /** Single-letter changes from one word to another (Levenshtein). */
