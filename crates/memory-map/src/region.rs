@@ -90,7 +90,7 @@ impl Region {
                     contents.pages(),
                 )
             }
-            .map_err(|errno| Error::os(errno, "mmap"))?;
+            .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
             self.describe(contents, &mut inner);
         }
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = contents.own_file();
@@ -221,27 +221,30 @@ impl Contents<'_> {
         }
     }
 
-    /// Makes the mapping; says where it is, and what unmaps it.
-    fn map(&self, length: usize) -> Result<(usize, Option<MmapRaw>)> {
-        let explain = |error: Error| match self.file {
+    fn explain(&self, error: Error) -> Error {
+        match self.file {
             Some((opened, _)) => opened.explain(error),
             None => error,
-        };
+        }
+    }
+
+    /// Makes the mapping; says where it is, and what unmaps it.
+    fn map(&self, length: usize) -> Result<(usize, Option<MmapRaw>)> {
         if let Some(hint) = self.hint {
             let pointer = os::map(hint, length, self.protection, self.pages())
-                .map_err(|errno| explain(Error::os(errno, "mmap")))?;
+                .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
             if self.populate {
                 // SAFETY: the range was mapped above.
                 unsafe { os::populate(pointer as usize, length, self.protection.writable()) };
             }
             return Ok((pointer as usize, None));
         }
-        let mapped = self.map_by_memmap2().map_err(|e| explain(Error::io(&e, "mmap")))?;
+        let mapped = self.map_by_memmap2().map_err(|e| self.explain(Error::io(&e, "mmap")))?;
         let start = mapped.as_mut_ptr() as usize;
         if self.protection != self.protection_of_memmap2() {
             // SAFETY: the range was mapped above, and nobody else knows of it.
             unsafe { os::protect(start, length, self.protection) }
-                .map_err(|errno| explain(Error::os(errno, "mprotect")))?;
+                .map_err(|errno| self.explain(Error::os(errno, "mprotect")))?;
         }
         Ok((start, Some(mapped)))
     }

@@ -1,0 +1,247 @@
+//! What a mapping is: where its bytes come from and go to, and when its addresses are given back.
+#![cfg(unix)]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::io::Read;
+use std::os::fd::AsRawFd;
+
+use common::{PAGE, TempFile, View, WHOLE, options, private, shared, try_shared};
+use memory_map::{Error, FileOptions, Kind, Mapping, Options, Protection, Source};
+
+/// Large enough that other tests, whose mappings the system puts at the top of a gap, do not use
+/// its first page again at once.
+const LARGE: u64 = 1 << 30;
+
+fn is_mapped(address: usize) -> bool {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().any(|line| {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let parse = |text| usize::from_str_radix(text, 16).unwrap();
+        (parse(start)..parse(end)).contains(&address)
+    })
+}
+
+#[test]
+fn shared_stores_reach_the_file_and_private_ones_do_not() {
+    let file = TempFile::new(&[1; 3 * PAGE]);
+    let (a, b) = (shared(&file, Protection::ReadWrite), private(&file, Protection::ReadWrite));
+    View::of(&b).store(5, 3);
+    View::of(&a).store(6, 2);
+    assert_eq!((file.contents()[5], file.contents()[6]), (1, 2));
+    assert_eq!((View::of(&a).load(5), View::of(&b).load(5)), (1, 3));
+    assert_eq!((a.kind(), b.kind()), (Kind::Shared, Kind::Private));
+}
+
+#[test]
+fn any_offset_and_length_is_exact() {
+    let bytes: Vec<u8> = (0..5 * PAGE).map(|i| (i % 251) as u8).collect();
+    let file = TempFile::new(&bytes);
+    for (offset, length) in [(0, 1), (1, PAGE), (PAGE - 1, 2), (PAGE, 4 * PAGE), (12345, 777)] {
+        let part = FileOptions { offset: offset as u64, length: Some(length as u64), ..WHOLE };
+        let map =
+            Mapping::shared(Source::Path(&file.0), &part, &options(Protection::Read)).unwrap();
+        assert_eq!((map.len(), map.offset()), (length, offset as u64));
+        let mut copy = vec![0; length];
+        map.read(0, &mut copy).unwrap();
+        assert_eq!(copy, bytes[offset..][..length]);
+        assert_eq!(View::of(&map).load(length - 1), bytes[offset + length - 1]);
+        assert!(matches!(map.read(1, &mut copy), Err(Error::OutOfRange { .. })));
+    }
+}
+
+#[test]
+fn empty_files_map_and_longer_ones_do_not() {
+    let file = TempFile::new(b"");
+    let map = shared(&file, Protection::Read);
+    assert!(map.is_empty() && map.file().is_some() && map.address().is_none());
+    map.read(0, &mut []).unwrap();
+    map.protect(0..0, Protection::None).unwrap();
+    map.sync(0..0, false).unwrap().run().unwrap();
+    let part = FileOptions { length: Some(1), ..WHOLE };
+    let beyond = Mapping::shared(Source::Path(&file.0), &part, &options(Protection::Read)).err();
+    assert_eq!(beyond, Some(Error::BeyondEnd { end: 1, size: 0 }));
+    let part = FileOptions { offset: 1, ..WHOLE };
+    let beyond = Mapping::shared(Source::Path(&file.0), &part, &options(Protection::Read)).err();
+    assert_eq!(beyond, Some(Error::BeyondEnd { end: 1, size: 0 }));
+}
+
+#[test]
+fn create_extends_and_never_shrinks() {
+    let file = TempFile::new(&[1; 100]);
+    for (offset, length, size) in [(0, 10, 100), (50, 100, 150), (5000, 1, 5001)] {
+        let part =
+            FileOptions { offset, length: Some(length), create: Some(0o600), allocate: true };
+        let map =
+            Mapping::shared(Source::Path(&file.0), &part, &options(Protection::ReadWrite)).unwrap();
+        assert_eq!((file.contents().len(), map.len() as u64), (size, length));
+    }
+    assert_eq!(file.contents()[..100], [1; 100]);
+}
+
+#[test]
+fn what_cannot_be_mapped_says_why() {
+    let errno = |error: Option<Error>| match error {
+        Some(Error::Os { errno, .. }) => errno,
+        _ => 0,
+    };
+    let try_path = |path: &str| {
+        Mapping::shared(Source::Path(path.as_ref()), &WHOLE, &options(Protection::Read)).err()
+    };
+    let try_fd = |fd| Mapping::shared(Source::Fd(fd), &WHOLE, &options(Protection::Read)).err();
+    assert_eq!(errno(try_path("/nonexistent")), libc::ENOENT);
+    assert_eq!(errno(try_path("/")), libc::EISDIR);
+    assert_eq!(errno(try_fd(-1)), libc::EBADF);
+    assert_eq!(errno(try_fd(999_999)), libc::EBADF);
+    let (pipe, _other_end) = nix::unistd::pipe().unwrap();
+    assert_eq!(errno(try_fd(pipe.as_raw_fd())), libc::ENODEV);
+    assert!(matches!(try_path("/dev/null"), Some(Error::Missing { name: "length", .. })));
+    let huge = Mapping::anonymous(1 << 62, false, &options(Protection::ReadWrite)).err();
+    assert_eq!(errno(huge), libc::ENOMEM);
+}
+
+#[test]
+fn a_descriptor_stays_the_callers() {
+    let file = TempFile::new(&[7; PAGE]);
+    let open = std::fs::File::open(&file.0).unwrap();
+    let map =
+        Mapping::shared(Source::Fd(open.as_raw_fd()), &WHOLE, &options(Protection::Read)).unwrap();
+    assert_ne!(map.file().unwrap().as_raw_fd(), open.as_raw_fd());
+    drop(open);
+    assert_eq!(View::of(&map).load(0), 7);
+}
+
+#[test]
+fn every_protection_is_what_the_system_gets() {
+    let file = TempFile::new(&[7; PAGE]);
+    let cases = [
+        (Protection::None, "---"),
+        (Protection::Read, "r--"),
+        (Protection::ReadWrite, "rw-"),
+        (Protection::ReadExecute, "r-x"),
+        (Protection::ReadWriteExecute, "rwx"),
+    ];
+    for (protection, bits) in cases {
+        for map in [
+            shared(&file, protection),
+            private(&file, protection),
+            Mapping::anonymous(PAGE as u64, false, &options(protection)).unwrap(),
+            Mapping::anonymous(PAGE as u64, true, &options(protection)).unwrap(),
+        ] {
+            let sharing = match map.kind() {
+                Kind::Private => 'p',
+                Kind::Anonymous if map.file().is_none() => 'p',
+                _ => 's',
+            };
+            let start = format!("{:x}-", map.address().unwrap());
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            let line = maps.lines().find(|line| line.starts_with(&start));
+            // A neighbour of the same kind is shown as one area with it.
+            if let Some(line) = line {
+                assert_eq!(line.split(' ').nth(1).unwrap(), format!("{bits}{sharing}"), "{line}");
+            }
+            assert_eq!(map.protection(), protection);
+        }
+    }
+}
+
+#[test]
+fn write_asks_the_protection_of_every_page() {
+    let map = Mapping::anonymous(3 * PAGE as u64, false, &options(Protection::ReadWrite)).unwrap();
+    map.protect(PAGE..2 * PAGE, Protection::Read).unwrap();
+    map.write(&[1; 10], PAGE - 10).unwrap();
+    assert_eq!(map.write(&[1; 11], PAGE - 10), Err(Error::NotWritable));
+    assert_eq!(map.write(&[1], 2 * PAGE - 1), Err(Error::NotWritable));
+    map.write(&[1], 2 * PAGE).unwrap();
+    assert!(matches!(map.protect(1..PAGE, Protection::Read), Err(Error::OutOfRange { .. })));
+    assert!(matches!(map.protect(0..PAGE + 1, Protection::Read), Err(Error::OutOfRange { .. })));
+    assert_eq!(map.faults(), 0);
+}
+
+#[test]
+fn a_file_that_is_not_open_for_writing_cannot_be_made_writable() {
+    let file = TempFile::new(&[7; PAGE]);
+    let map = shared(&file, Protection::Read);
+    let error = map.protect(0..PAGE, Protection::ReadWrite);
+    assert!(matches!(error, Err(Error::Os { errno: libc::EACCES, syscall: "mprotect", .. })));
+    assert_eq!(map.protection(), Protection::Read);
+    assert_eq!(map.write(&[1], 0), Err(Error::NotWritable));
+}
+
+#[test]
+fn closing_gives_the_addresses_back_only_without_keys() {
+    let file = TempFile::sparse(LARGE);
+    let map = shared(&file, Protection::ReadWrite);
+    let address = map.address().unwrap();
+    let (first, second) = (map.key().unwrap(), map.key().unwrap());
+    let view = View::of(&map);
+    map.close();
+    map.close();
+    assert!(map.is_closed() && map.file().is_none() && map.address().is_none());
+    assert!(is_mapped(address));
+    drop(first);
+    assert!(is_mapped(address));
+    assert_eq!(view.load(0), 0);
+    drop(second);
+    assert!(!is_mapped(address));
+    assert_eq!(map.key().err(), Some(Error::Closed));
+}
+
+#[test]
+fn addresses_that_nobody_reaches_serve_again() {
+    let file = TempFile::sparse(LARGE);
+    let first = shared(&file, Protection::ReadWrite);
+    let address = first.address();
+    let (mut a, mut b) = (first.key().unwrap(), first.key().unwrap());
+    first.close();
+    a.unreachable();
+    let other = shared(&file, Protection::ReadWrite);
+    assert_ne!(other.address(), address, "a key is still reachable");
+    b.unreachable();
+    let again = shared(&file, Protection::ReadWrite);
+    assert_eq!(again.address(), address);
+    drop((a, b));
+    View::of(&again).store(0, 9);
+    let mut byte = [0];
+    std::fs::File::open(&file.0).unwrap().read_exact(&mut byte).unwrap();
+    assert_eq!(byte, [9]);
+    again.close();
+    assert!(!is_mapped(address.unwrap()));
+}
+
+#[test]
+fn a_key_kept_for_good_keeps_the_addresses_and_nothing_else() {
+    let file = TempFile::new(&[7; 4 * PAGE]);
+    let map = shared(&file, Protection::ReadWrite);
+    let view = View::of(&map);
+    map.key().unwrap().keep_for_good();
+    assert_eq!(view.load(0), 0);
+    map.close();
+    view.store(3 * PAGE, 1);
+    assert_eq!((view.load(3 * PAGE), file.contents()[3 * PAGE]), (1, 7));
+}
+
+#[test]
+fn sync_reaches_the_file_also_after_close() {
+    let file = TempFile::new(&[7; 4 * PAGE]);
+    let map = shared(&file, Protection::ReadWrite);
+    View::of(&map).store(PAGE, 1);
+    let sync = map.sync(0..map.len(), false).unwrap();
+    map.close();
+    sync.run().unwrap();
+    assert_eq!(file.contents()[PAGE], 1);
+    assert_eq!(map.sync(0..0, false).err(), Some(Error::Closed));
+    let copy = private(&file, Protection::ReadWrite);
+    assert_eq!(copy.sync(0..PAGE, false).err(), Some(Error::NotShared));
+}
+
+#[test]
+fn a_hint_is_followed_where_it_can_be() {
+    let spare = Mapping::anonymous(16 * PAGE as u64, false, &options(Protection::None)).unwrap();
+    let address = spare.address();
+    spare.close();
+    let near = Options { address, populate: true, ..options(Protection::ReadWrite) };
+    let map = Mapping::anonymous(4 * PAGE as u64, false, &near).unwrap();
+    View::of(&map).store(4 * PAGE - 1, 1);
+    assert!(try_shared(&TempFile::new(&[7; 10]), Protection::Read).is_ok());
+}
