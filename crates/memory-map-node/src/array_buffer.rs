@@ -130,6 +130,9 @@ impl Export {
 
     /// Whether nobody can use the memory any more; tells the key.
     pub fn is_unreachable(&self, env: sys::napi_env) -> bool {
+        if self.key.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return true;
+        }
         let gone = self.detached.load(Ordering::Acquire) && self.object(env).is_none();
         if gone {
             self.forget_object(env);

@@ -24,7 +24,7 @@ pub(super) enum Outcome {
     Foreign,
 }
 
-/// Faults in a row that change nothing, after which something is wrong that we do not understand
+/// Faults in a row of one page that change nothing, after which something is wrong that we do not understand
 /// (an instruction fetch, say), and the fault goes to whoever was there before us.
 const MAX_STALLS: u32 = 100_000;
 
@@ -45,7 +45,9 @@ impl Slot {
                 self.faults.fetch_add(1, Ordering::Relaxed);
             }
             Outcome::Retry => {
-                inner.stalls += 1;
+                let page = os::floor(address, inner.grain);
+                inner.stalls = if inner.stalled == page { inner.stalls + 1 } else { 0 };
+                inner.stalled = page;
                 if inner.stalls > MAX_STALLS {
                     return Outcome::Foreign;
                 }

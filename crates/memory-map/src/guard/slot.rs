@@ -72,8 +72,9 @@ pub(crate) struct Inner {
     /// Whether a page was ever writable, so that it may hold what is nowhere else.
     pub written: bool,
     pub(super) covers: Covers,
-    /// Faults in a row that needed no new cover.
+    /// Faults in a row, of one page, that needed no new cover; and that page.
     pub(super) stalls: u32,
+    pub(super) stalled: usize,
     /// Faults that are healed and not yet collected.
     pub reports: Vec<Fault>,
 }
@@ -116,6 +117,7 @@ impl Slot {
                 written: false,
                 covers: Covers::new(),
                 stalls: 0,
+                stalled: 0,
                 reports: Vec::new(),
             }),
             faults: AtomicU64::new(0),
