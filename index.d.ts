@@ -1,11 +1,11 @@
-import { type Bytes, type FileSource } from './lib/arguments.ts';
-import { type MemoryMap } from './lib/memory-map.ts';
-import { type AnonymousMapOptions, type FileMapOptions, type SharedMapOptions } from './lib/options.ts';
-export type { Bytes, FileSource, Range } from './lib/arguments.ts';
-export { MemoryFaultError } from './lib/errors.ts';
-export type { FaultKind, MemoryFault } from './lib/faults.ts';
-export { type AsyncSyncOptions, type Kind, MemoryMap, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.ts';
-export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.ts';
+import { type Bytes, type FileSource } from './lib/arguments.js';
+import { type MemoryMap } from './lib/memory-map.js';
+import { type AnonymousMapOptions, type FileMapOptions, type SharedMapOptions } from './lib/options.js';
+export type { Bytes, FileSource, Range } from './lib/arguments.js';
+export { MemoryFaultError } from './lib/errors.js';
+export type { FaultKind, MemoryFault } from './lib/faults.js';
+export { type AsyncSyncOptions, type Kind, MemoryMap, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.js';
+export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.js';
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export declare const pageSize: number;
 /** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */

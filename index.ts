@@ -1,8 +1,8 @@
 // The public API: what makes mappings, and the types of what they are.
 
-import { type Bytes, type FileSource, toBytes, toSource } from './lib/arguments.ts'
-import { create, type MemoryMap } from './lib/memory-map.ts'
-import { native } from './lib/native.ts'
+import { type Bytes, type FileSource, toBytes, toSource } from './lib/arguments.js'
+import { create, type MemoryMap } from './lib/memory-map.js'
+import { native } from './lib/native.js'
 import {
   type AnonymousMapOptions,
   type FileMapOptions,
@@ -11,19 +11,19 @@ import {
   parsePrivate,
   parseShared,
   type SharedMapOptions,
-} from './lib/options.ts'
+} from './lib/options.js'
 
-export type { Bytes, FileSource, Range } from './lib/arguments.ts'
-export { MemoryFaultError } from './lib/errors.ts'
-export type { FaultKind, MemoryFault } from './lib/faults.ts'
+export type { Bytes, FileSource, Range } from './lib/arguments.js'
+export { MemoryFaultError } from './lib/errors.js'
+export type { FaultKind, MemoryFault } from './lib/faults.js'
 export {
   type AsyncSyncOptions,
   type Kind,
   MemoryMap,
   type SyncOptions,
   type TypedArrayConstructor,
-} from './lib/memory-map.ts'
-export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.ts'
+} from './lib/memory-map.js'
+export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.js'
 
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export const pageSize: number = native.pageSize()

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url'
 
-import { invalidType, invalidValue, outOfRange } from './errors.ts'
+import { invalidType, invalidValue, outOfRange } from './errors.js'
 
 /** A count of bytes or an offset, in bytes. Given back as a number always. */
 export type Bytes = number | bigint

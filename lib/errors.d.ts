@@ -1,4 +1,4 @@
-import type { MemoryFault } from './faults.ts';
+import type { MemoryFault } from './faults.js';
 /** A load or store of mapped memory failed, and was contained. */
 export declare class MemoryFaultError extends Error {
     readonly code = "ERR_MMAP_FAULT";

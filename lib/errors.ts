@@ -2,7 +2,7 @@
 
 import { getSystemErrorMap, inspect } from 'node:util'
 
-import type { MemoryFault } from './faults.ts'
+import type { MemoryFault } from './faults.js'
 
 /** A load or store of mapped memory failed, and was contained. */
 export class MemoryFaultError extends Error {

@@ -1,4 +1,4 @@
-import type { MemoryMap } from './memory-map.ts';
+import type { MemoryMap } from './memory-map.js';
 /** Why an access to mapped memory failed. */
 export type FaultKind = 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed';
 /** A load or store of mapped memory that failed, and did not end the process. */

@@ -2,8 +2,8 @@
 
 import diagnostics from 'node:diagnostics_channel'
 
-import type { MemoryMap } from './memory-map.ts'
-import { native } from './native.ts'
+import type { MemoryMap } from './memory-map.js'
+import { native } from './native.js'
 
 /** Why an access to mapped memory failed. */
 export type FaultKind = 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
-import { type Bytes, type Range } from './arguments.ts';
+import { type Bytes, type Range } from './arguments.js';
 import type { NativeMapping } from './binding.js';
-import { type Parsed, type Protection } from './options.ts';
+import { type Parsed, type Protection } from './options.js';
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous';
 /** A part of a mapping to make durable, and how. */

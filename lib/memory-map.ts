@@ -3,7 +3,7 @@
 import { constants } from 'node:buffer'
 import { inspect } from 'node:util'
 
-import { type Bytes, type Range, toBytes, toRange } from './arguments.ts'
+import { type Bytes, type Range, toBytes, toRange } from './arguments.js'
 import type { NativeFault, NativeMapping } from './binding.js'
 import {
   aborted,
@@ -15,9 +15,9 @@ import {
   tooLarge,
   translate,
   unsupported,
-} from './errors.ts'
-import { listen, type MemoryFault, adopt, publish } from './faults.ts'
-import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.ts'
+} from './errors.js'
+import { listen, type MemoryFault, adopt, publish } from './faults.js'
+import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous'

@@ -1,5 +1,5 @@
-import { type Bytes } from './arguments.ts';
-import type { MemoryFault } from './faults.ts';
+import { type Bytes } from './arguments.js';
+import type { MemoryFault } from './faults.js';
 /** What may be done with pages, as `PROT_*` of mmap(2). */
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute';
 /** In the order that the native library knows them in. */

@@ -1,8 +1,8 @@
 // What options there are, and what they may be.
 
-import { type Bytes, toBytes } from './arguments.ts'
-import { invalidType, invalidValue, outOfRange, unsupported, withCode } from './errors.ts'
-import type { MemoryFault } from './faults.ts'
+import { type Bytes, toBytes } from './arguments.js'
+import { invalidType, invalidValue, outOfRange, unsupported, withCode } from './errors.js'
+import type { MemoryFault } from './faults.js'
 
 /** What may be done with pages, as `PROT_*` of mmap(2). */
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
