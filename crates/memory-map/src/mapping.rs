@@ -458,6 +458,7 @@ fn length_in(opened: &Opened, options: &FileOptions) -> Result<u64> {
         (None, Some(_)) if options.create.is_some() => 0,
         (None, Some(size)) => return Err(Error::BeyondEnd { end: options.offset, size }),
         (None, None) => {
+            opened.probe()?;
             return Err(Error::Missing {
                 name: "length",
                 reason: "this device does not say where it ends",

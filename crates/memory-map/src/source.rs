@@ -11,6 +11,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
 
 use crate::error::{Error, Result};
 use crate::os;
+use crate::protection::Protection;
 
 /// The file to map.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +102,17 @@ impl Opened {
             return Err(failed(error, "fallocate"));
         }
         self.status = fstat(&*self.file).map_err(|error| failed(error, "fstat"))?;
+        Ok(())
+    }
+
+    /// Whether the file can be mapped at all: maps one page of it, and lets go.
+    pub fn probe(&self) -> Result<()> {
+        let fd = self.file.as_raw_fd();
+        let pages = os::Pages::File { fd, offset: 0, shared: true, reserve: true };
+        let page = os::map(0, os::page_size(), Protection::Read, pages)
+            .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
+        // SAFETY: the page was mapped above, and nobody else knows of it.
+        unsafe { os::unmap(page as usize, os::page_size()) };
         Ok(())
     }
 
