@@ -1,0 +1,94 @@
+// What Linux tells of this process's memory and descriptors. (proc(5))
+
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs'
+import { setImmediate as turn } from 'node:timers/promises'
+
+import { pageSize } from 'memory-map'
+
+export type Area = {
+  start: bigint
+  end: bigint
+  /** As in `rw-s`. */
+  permissions: string
+  /** The file or what else is mapped there, `(deleted)` included; empty for plain memory. */
+  name: string
+}
+
+export type AreaFigures = Area & {
+  /** Bytes of pages that were stored to and are not on disk yet. */
+  dirty: number
+  /** As in `rd`, `wr`, `nr`. */
+  flags: string[]
+}
+
+/** Every area of this process's memory, as /proc/self/maps has them. */
+export function areas(): Area[] {
+  return readFileSync('/proc/self/maps', 'utf8').trimEnd().split('\n').map(parseArea)
+}
+
+/** The areas that a file is mapped in, whether or not it was deleted meanwhile. */
+export function areasOf(path: string): Area[] {
+  return areas().filter(({ name }) => name === path || name === `${path} (deleted)`)
+}
+
+/** The area that has `address` in it, if something is mapped there. */
+export function areaAt(address: bigint): Area | undefined {
+  return areas().find(({ start, end }) => start <= address && address < end)
+}
+
+/** The same with figures of /proc/self/smaps. Neighbours of plain memory with equal flags are one area to the kernel. */
+export function figuresAt(address: bigint): AreaFigures {
+  const sections = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+  for (const section of sections) {
+    const area = parseArea(section.slice(0, section.indexOf('\n')))
+    if (address < area.start || area.end <= address) continue
+    const bytes = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(section)![1]) * 1024
+    const flags = /^VmFlags: (.*)$/m.exec(section)![1]!.trim().split(' ')
+    return { ...area, dirty: bytes('Shared_Dirty') + bytes('Private_Dirty'), flags }
+  }
+  throw new Error(`nothing is mapped at 0x${address.toString(16)}`)
+}
+
+/** How many of the pages from `address` on, `length` bytes long, are in memory. (pagemap(5)) */
+export function residentPages(address: bigint, length: number): number {
+  const first = address / BigInt(pageSize)
+  const last = (address + BigInt(length) - 1n) / BigInt(pageSize)
+  const entries = Buffer.alloc(Number(last - first + 1n) * 8)
+  const fd = openSync('/proc/self/pagemap', 'r')
+  readSync(fd, entries, 0, entries.length, first * 8n)
+  closeSync(fd)
+  let resident = 0
+  for (let at = 0; at < entries.length; at += 8) resident += Number(entries.readBigUInt64LE(at) >> 63n)
+  return resident
+}
+
+/** What every open descriptor of this process stands for, by its number. */
+export function descriptors(): Map<number, string> {
+  const open = new Map<number, string>()
+  for (const fd of readdirSync('/proc/self/fd')) {
+    try {
+      open.set(Number(fd), readlinkSync(`/proc/self/fd/${fd}`))
+    } catch {
+      // The listing has the descriptor that it is read through, which is closed by now.
+    }
+  }
+  return open
+}
+
+/** The flags of `open` that a descriptor of this process has, close-on-exec included. */
+export function descriptorFlags(fd: number): number {
+  return parseInt(/^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))![1]!, 8)
+}
+
+/** Collects garbage until finalizers, and what they make garbage of, have run. */
+export async function collectGarbage(): Promise<void> {
+  for (let round = 0; round < 8; round++) {
+    globalThis.gc!()
+    await turn()
+  }
+}
+
+function parseArea(line: string): Area {
+  const [, start, end, permissions, name] = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)$/.exec(line)!
+  return { start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), permissions: permissions!, name: name! }
+}

@@ -1,0 +1,194 @@
+// Other processes: ones that are talked with while they run, and ones that run to their end.
+
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import type { ExecutionContext } from 'ava'
+
+import type { Runtime } from './runtimes.ts'
+
+export type Ending = {
+  code: number | null
+  signal: string | null
+  stdout: string
+  stderr: string
+  timedOut: boolean
+}
+
+const packageRoot = new URL('../../', import.meta.url).href
+
+/** A folder on disk that goes with everything in it when the test ends. */
+export function temporaryFolder(t: ExecutionContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'memory-map-test-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Runs a command until it ends by itself, or for `timeoutMs` at most. */
+export async function run(command: string, args: string[], options: SpawnOptions = {}, timeoutMs = 30_000) {
+  return await ending(start(command, args, options), timeoutMs)
+}
+
+/** Starts a command with nothing to read and its output in pipes, where `options` do not say otherwise. */
+export function start(command: string, args: string[], options: SpawnOptions = {}): ChildProcess {
+  return spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: scriptEnv(), ...options })
+}
+
+/** Waits until a process ends; after `timeoutMs` it is killed. */
+export async function ending(child: ChildProcess, timeoutMs = 30_000): Promise<Ending> {
+  let stdout = ''
+  let stderr = ''
+  let timedOut = false
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const timer = setTimeout(() => (timedOut = child.kill('SIGKILL')), timeoutMs)
+  try {
+    return await new Promise<Ending>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr, timedOut }))
+    })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What the scripts of `runScript` get too: the package's folder, and no loader of the test runner. */
+export function scriptEnv(): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _, ...inherited } = process.env
+  return { ...inherited, DENO_NO_UPDATE_CHECK: '1', DO_NOT_TRACK: '1', MEMORY_MAP_ROOT: packageRoot }
+}
+
+/** `words` as a line that a shell takes apart into the same words. */
+export function shellLine(words: string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+}
+
+/** Waits until a process sleeps in a system call; a fault of the test's if it does not. */
+export async function untilAsleep(pid: number): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    if (isAsleep(pid)) return
+    await sleep(10)
+  }
+  throw new Error(`process ${pid} does not fall asleep`)
+}
+
+/** Whether a process sleeps: neither runs nor has ended. (proc(5), /proc/pid/stat) */
+export function isAsleep(pid: number): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).startsWith('S')
+}
+
+const LISTENER = `
+globalThis.lib = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+globalThis.fs = await import('node:fs')
+const { createInterface } = await import('node:readline')
+const reply = (message) => fs.writeSync(1, JSON.stringify(message) + '\\n')
+reply({ value: 'ready' })
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    reply({ value: await (0, eval)(JSON.parse(line)) })
+  } catch (error) {
+    reply({ error: error.stack })
+  }
+}
+`
+
+/** As \`LISTENER\`; a line is an expression, or a statement, whose value is null. */
+const PYTHON_LISTENER = `
+import json, mmap, os, sys
+names = {"mmap": mmap, "os": os}
+def reply(message):
+    print(json.dumps(message), flush=True)
+reply({"value": "ready"})
+for line in sys.stdin:
+    source = json.loads(line)
+    try:
+        try:
+            reply({"value": eval(source, names)})
+        except SyntaxError:
+            exec(source, names)
+            reply({"value": None})
+    except Exception as error:
+        reply({"error": repr(error)})
+`
+
+/**
+ * A second process that runs what it is told and says what came of it, for as long as the test needs it.
+ *
+ * In JavaScript the package is `lib` and `node:fs` is `fs`; an undeclared variable that is set stays for the next
+ * line. In Python the same goes for `mmap` and `os`.
+ */
+export class Peer {
+  readonly #child: ChildProcess
+  readonly #ending: Promise<Ending>
+  #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = []
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      const { value, error } = JSON.parse(line) as { value: unknown; error?: string }
+      const asked = this.#waiting.shift()!
+      if (error === undefined) asked.resolve(value)
+      else asked.reject(new Error(`in the second process: ${error}`))
+    })
+    this.#ending = ending(child, 60_000)
+    this.#ending.then(
+      (end) => this.#giveUp(new Error(`the second process has ended: ${JSON.stringify(end)}`)),
+      (error: Error) => this.#giveUp(error),
+    )
+  }
+
+  /** Starts one on a JavaScript runtime; `descriptors` are its 3, 4 and so on. */
+  static async start(t: ExecutionContext, runtime: Runtime, descriptors: number[] = []): Promise<Peer> {
+    const file = join(temporaryFolder(t), 'peer.mjs')
+    writeFileSync(file, LISTENER)
+    return await Peer.#start(t, runtime.command, [...runtime.args, file], descriptors)
+  }
+
+  /** Starts one in Python. */
+  static async startPython(t: ExecutionContext, descriptors: number[] = []): Promise<Peer> {
+    return await Peer.#start(t, 'python3', ['-c', PYTHON_LISTENER], descriptors)
+  }
+
+  static async #start(t: ExecutionContext, command: string, args: string[], descriptors: number[]): Promise<Peer> {
+    const peer = new Peer(start(command, args, { stdio: ['pipe', 'pipe', 'pipe', ...descriptors] }))
+    t.teardown(() => peer.kill())
+    await peer.#reply()
+    return peer
+  }
+
+  get pid(): number {
+    return this.#child.pid!
+  }
+
+  /** Runs a line there; resolves to its value, as JSON carries it. */
+  async run(source: string): Promise<unknown> {
+    const reply = this.#reply()
+    this.#child.stdin!.write(`${JSON.stringify(source)}\n`)
+    return await reply
+  }
+
+  /** Lets it end by itself, as a script that is through does. */
+  async end(): Promise<Ending> {
+    this.#child.stdin!.end()
+    return await this.#ending
+  }
+
+  /** Ends it at once, whatever it is about. */
+  async kill(): Promise<Ending> {
+    this.#child.kill('SIGKILL')
+    return await this.#ending
+  }
+
+  #reply(): Promise<unknown> {
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
+  #giveUp(error: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
+}

@@ -1,0 +1,447 @@
+// Making stores durable, off the JavaScript thread and on it.
+
+import { execFileSync } from 'node:child_process'
+import { getEventListeners } from 'node:events'
+import { close, closeSync, constants, open, openSync, readSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'memory-map'
+
+import { isCodedError, throwsCodedError } from './helpers/errors.ts'
+import { figuresAt } from './helpers/memory.ts'
+import { runScript, runtimes } from './helpers/runtimes.ts'
+import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
+
+const notShared = { instanceOf: Error, code: 'ERR_MMAP_NOT_SHARED' }
+
+// The system writes back what lies near each other together, so stores must be far apart to tell what was written.
+const PLACES = 8
+const SPREAD = 32 << 20
+
+/** A shared writable mapping with a store at each place, which the system has not written to the disk yet. */
+function dirtyMap(t: ExecutionContext, offset = 0): { map: MemoryMap; path: string } {
+  const path = sparseFile(t, PLACES * SPREAD)
+  const map = mapShared(path, { protection: 'read-write', offset })
+  t.teardown(() => map.close())
+
+  // A page of another protection between two places makes them areas of their own, with their own figures.
+  for (let place = 0; place < PLACES - 1; place++) {
+    map.protect('none', { offset: (place + 0.5) * SPREAD - offset, length: pageSize })
+  }
+  for (let place = 0; place < PLACES; place++) map.write(Buffer.of(0xd1), Math.max(place * SPREAD - offset, 0))
+  t.deepEqual(dirtyPlaces(map), [0, 1, 2, 3, 4, 5, 6, 7])
+  return { map, path }
+}
+
+/** The places whose stores are not on the disk yet. */
+function dirtyPlaces({ address, offset }: MemoryMap): number[] {
+  const start = address - BigInt(offset)
+  return Array.from({ length: PLACES }, (_, place) => place).filter((place) => {
+    return figuresAt(start + BigInt(place * SPREAD + (place === 0 ? offset : 0))).dirty > 0
+  })
+}
+
+const ALL = [0, 1, 2, 3, 4, 5, 6, 7]
+
+/** A file system in memory has no disk, and its pages never are clean. */
+function isOnDisk(path: string): boolean {
+  const TMPFS_MAGIC = 0x01021994
+  return statfsSync(path).type !== TMPFS_MAGIC
+}
+
+function byteOf(path: string, offset: number): number {
+  const fd = openSync(path, 'r')
+  const byte = Buffer.alloc(1)
+  readSync(fd, byte, 0, 1, offset)
+  closeSync(fd)
+  return byte[0]!
+}
+
+/**
+ * Occupies threads of the pool of libuv, all of them if no number is given, until the function that it returns is
+ * called: each waits for somebody to open the other end of a FIFO.
+ */
+function occupyPool(t: ExecutionContext, threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)): () => Promise<void> {
+  const fifo = join(scratchFolder(t), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const opened = Array.from({ length: threads }, () => promisify(open)(fifo, 'r'))
+  let freed: Promise<void> | undefined
+  const free = () => {
+    return (freed ??= (async () => {
+      const other = openSync(fifo, constants.O_RDWR)
+      for (const fd of await Promise.all(opened)) await promisify(close)(fd)
+      closeSync(other)
+    })())
+  }
+  t.teardown(free)
+  return free
+}
+
+/** Whether a promise is settled by now, with some turns of the event loop and 50 ms for it to become so. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false
+  const settle = () => (settled = true)
+  promise.then(settle, settle)
+  for (let i = 0; i < 20; i++) await turn()
+  await sleep(50)
+  return settled
+}
+
+// What a sync does
+
+test('sync writes the stores to the disk, of a whole mapping or of a range', async (t) => {
+  const { map, path } = dirtyMap(t)
+  if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
+  t.is(await map.sync({ offset: 5 * SPREAD, length: 1 }), undefined)
+  t.deepEqual(dirtyPlaces(map), [0, 1, 2, 3, 4, 6, 7])
+  await map.sync({ offset: BigInt(SPREAD - 1), length: BigInt(SPREAD + 2) })
+  t.deepEqual(dirtyPlaces(map), [0, 3, 4, 6, 7])
+  await map.sync({ offset: 6 * SPREAD - pageSize })
+  t.deepEqual(dirtyPlaces(map), [0, 3, 4])
+  await map.sync({ length: pageSize })
+  t.deepEqual(dirtyPlaces(map), [3, 4])
+  await map.sync()
+  t.deepEqual(dirtyPlaces(map), [])
+  t.deepEqual(
+    ALL.map((place) => byteOf(path, place * SPREAD)),
+    ALL.map(() => 0xd1),
+  )
+})
+
+test('syncSync does the same', (t) => {
+  const { map, path } = dirtyMap(t)
+  if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
+  t.is(map.syncSync({ offset: 5 * SPREAD, length: 1 }), undefined)
+  t.deepEqual(dirtyPlaces(map), [0, 1, 2, 3, 4, 6, 7])
+  map.syncSync({ offset: BigInt(SPREAD - 1), length: BigInt(SPREAD + 2) })
+  t.deepEqual(dirtyPlaces(map), [0, 3, 4, 6, 7])
+  map.syncSync()
+  t.deepEqual(dirtyPlaces(map), [])
+})
+
+test('a range counts from the start of the mapping, and is of whole pages wherever it begins', async (t) => {
+  const offset = SPREAD / 4 + 3 * pageSize + 100
+  const { map, path } = dirtyMap(t, offset)
+  if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
+  await map.sync({ offset: SPREAD, length: pageSize })
+  t.deepEqual(dirtyPlaces(map), ALL)
+  await map.sync({ offset: 2 * SPREAD - offset + 1000, length: 1 })
+  t.deepEqual(dirtyPlaces(map), [0, 1, 3, 4, 5, 6, 7])
+  map.syncSync({ offset: SPREAD - offset + 1000, length: 1 })
+  t.deepEqual(dirtyPlaces(map), [0, 3, 4, 5, 6, 7])
+})
+
+test('an empty range has nothing to sync', async (t) => {
+  const { map, path } = dirtyMap(t)
+  for (const range of [{ length: 0 }, { offset: map.length }, { offset: 5, length: 0n }]) {
+    await map.sync(range)
+    map.syncSync(range)
+  }
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL)
+})
+
+test('a mapping that cannot be stored to can be synced', async (t) => {
+  const path = scratchFile(t, pattern(10_000))
+  for (const protection of ['none', 'read', 'read-execute'] as const) {
+    using map = mapShared(path, { protection })
+    map.syncSync()
+    await map.sync()
+    t.false(map.closed)
+  }
+})
+
+test('shared memory without a file on disk can be synced', async (t) => {
+  using map = mapAnonymous(10_000, { shared: true })
+  map.buffer.fill(1)
+  map.syncSync()
+  await map.sync()
+  t.true(map.buffer.every((byte) => byte === 1))
+})
+
+test('a mapping whose stores reach no file is ERR_MMAP_NOT_SHARED', async (t) => {
+  using copy = mapPrivate(scratchFile(t, pattern(10_000)))
+  using memory = mapAnonymous(10_000)
+  for (const map of [copy, memory]) {
+    throwsCodedError(t, () => map.syncSync(), notShared)
+    throwsCodedError(t, () => map.syncSync({ length: 0 }), notShared)
+    isCodedError(t, await t.throwsAsync(map.sync()), notShared)
+    isCodedError(t, await t.throwsAsync(map.sync({ length: 0 })), notShared)
+  }
+})
+
+test('invalidate goes with both forms, and with stores of the mapping itself', async (t) => {
+  const { map, path } = dirtyMap(t)
+  await map.sync({ invalidate: true })
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
+  map.buffer[0] = 0xd3
+  map.syncSync({ invalidate: true, offset: 0, length: 1 })
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
+  t.is(map.buffer[0], 0xd3)
+  await map.sync({ invalidate: false })
+  await map.sync({ invalidate: undefined })
+  t.is(byteOf(path, 0), 0xd3)
+})
+
+// MS_INVALIDATE of pages that are locked is EBUSY (msync(2)): what shows that the flag arrives, and what an error of
+// the system becomes. Only runtimes that can call the C library lock pages without help.
+const LOCKED_SCRIPT = `
+import fs from 'node:fs'
+const { mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+fs.writeFileSync('file', Buffer.alloc(2 * pageSize))
+const map = mapShared('file', { protection: 'read-write' })
+let mlock
+if (globalThis.Bun) {
+  const { dlopen } = await import('bun:ffi')
+  mlock = dlopen('libc.so.6', { mlock: { args: ['u64', 'u64'], returns: 'int' } }).symbols.mlock
+} else {
+  mlock = Deno.dlopen('libc.so.6', { mlock: { parameters: ['u64', 'u64'], result: 'i32' } }).symbols.mlock
+}
+const facts = ({ name, code, errno, syscall, path }) => ({ name, code, errno, syscall, path })
+console.log('mlock', mlock(map.address, BigInt(pageSize)))
+map.syncSync()
+await map.sync()
+map.syncSync({ invalidate: true, offset: pageSize })
+await map.sync({ invalidate: true, offset: pageSize })
+try {
+  map.syncSync({ invalidate: true })
+} catch (error) {
+  console.log('syncSync', JSON.stringify(facts(error)))
+}
+await map.sync({ invalidate: true }).catch((error) => console.log('sync', JSON.stringify(facts(error))))
+`
+
+for (const runtime of runtimes().filter(({ name }) => name === 'bun' || name === 'deno')) {
+  test(`what the system refuses is an error like that of fs, with invalidate of a locked page (${runtime.name})`, async (t) => {
+    const { code, signal, stdout, stderr } = await runScript(runtime, LOCKED_SCRIPT)
+    const facts = JSON.stringify({ name: 'Error', code: 'EBUSY', errno: -16, syscall: 'msync', path: 'file' })
+    t.is(stdout, `mlock 0\nsyncSync ${facts}\nsync ${facts}\n`, stderr)
+    t.deepEqual([code, signal], [0, null])
+  })
+}
+
+test('many syncs at once, of one mapping and of several', async (t) => {
+  const maps = Array.from({ length: 5 }, () => dirtyMap(t).map)
+  const syncs = maps.flatMap((map) => {
+    return Array.from({ length: 40 }, (_, page) => map.sync({ offset: (page % PLACES) * SPREAD, length: pageSize }))
+  })
+  t.deepEqual(new Set(await Promise.all(syncs)), new Set([undefined]))
+})
+
+// Off the JavaScript thread
+
+test.serial('sync runs on the pool, and the event loop is free meanwhile', async (t) => {
+  const { map, path } = dirtyMap(t)
+  const free = occupyPool(t)
+  const synced = map.sync()
+
+  // Nothing has been done on this thread, nor is anything done before a thread of the pool has time for it.
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL)
+  let turns = 0
+  for (; turns < 100; turns++) await turn()
+  await sleep(20)
+  t.is(turns, 100)
+  t.false(await isSettled(synced))
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL)
+
+  await free()
+  await synced
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
+})
+
+test.serial('one free thread of the pool is enough', async (t) => {
+  const { map } = dirtyMap(t)
+  const free = occupyPool(t, Number(process.env.UV_THREADPOOL_SIZE ?? 4) - 1)
+  await map.sync()
+  t.pass()
+  await free()
+})
+
+test.serial('syncSync needs no thread of the pool', async (t) => {
+  const { map, path } = dirtyMap(t)
+  const free = occupyPool(t)
+  map.syncSync()
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
+  t.pass()
+  await free()
+})
+
+for (const runtime of runtimes()) {
+  test(`a process does not end before its syncs are done (${runtime.name} ${runtime.version})`, async (t) => {
+    const script = `
+      import fs from 'node:fs'
+      const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+      fs.writeFileSync('file', Buffer.alloc(1_000_000))
+      const map = mapShared('file', { protection: 'read-write' })
+      map.buffer.fill(1)
+      for (let i = 0; i < 10; i++) map.sync().then(() => console.log('done'), (error) => console.log(error))
+    `
+    const { code, signal, stdout, stderr } = await runScript(runtime, script)
+    t.is(stdout, 'done\n'.repeat(10), stderr)
+    t.deepEqual([code, signal], [0, null])
+  })
+}
+
+// Giving it up
+
+/** What Node's own functions reject with when their signal aborts. */
+function isAbortError(t: ExecutionContext, error: unknown, reason: unknown): void {
+  const { name, code, cause } = error as NodeJS.ErrnoException
+  t.deepEqual({ name, code }, { name: 'AbortError', code: 'ABORT_ERR' })
+  t.is(cause, reason)
+  t.true(error instanceof Error)
+}
+
+test('a signal that is aborted already rejects at once, and nothing is synced', async (t) => {
+  const { map, path } = dirtyMap(t)
+  const signal = AbortSignal.abort('the reason')
+  isAbortError(t, await t.throwsAsync(map.sync({ signal })), 'the reason')
+  isAbortError(t, await t.throwsAsync(map.sync({ signal, offset: 5, length: 1n })), 'the reason')
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL)
+  t.is(getEventListeners(signal, 'abort').length, 0)
+})
+
+test.serial('a sync that still waits for a thread is given up when its signal aborts', async (t) => {
+  const { map, path } = dirtyMap(t)
+  const free = occupyPool(t)
+  const controller = new AbortController()
+  const { signal } = controller
+  const [first, second] = [map.sync({ signal }), map.sync({ signal, offset: SPREAD })]
+  const other = map.sync({ offset: 0, length: 1 })
+  t.false(await isSettled(Promise.race([first, second, other])))
+  const reason = new Error('changed my mind')
+  controller.abort(reason)
+
+  // The pool is as full as before: they are given up, not done early.
+  isAbortError(t, await t.throwsAsync(first), reason)
+  isAbortError(t, await t.throwsAsync(second), reason)
+  t.false(await isSettled(other))
+  await free()
+  await other
+  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL.slice(1))
+  t.is(getEventListeners(signal, 'abort').length, 0)
+})
+
+test.serial('AbortSignal.timeout and AbortSignal.any give a sync up as well', async (t) => {
+  const { map } = dirtyMap(t)
+  const free = occupyPool(t)
+  const timeout = AbortSignal.timeout(20)
+  isAbortError(t, await t.throwsAsync(map.sync({ signal: timeout })), timeout.reason)
+  t.is((timeout.reason as Error).name, 'TimeoutError')
+  const controller = new AbortController()
+  const any = AbortSignal.any([controller.signal, new AbortController().signal])
+  const synced = map.sync({ signal: any })
+  controller.abort()
+  isAbortError(t, await t.throwsAsync(synced), controller.signal.reason)
+  await free()
+})
+
+test('an abort after the sync changes nothing', async (t) => {
+  const { map } = dirtyMap(t)
+  const controller = new AbortController()
+  const synced = map.sync({ signal: controller.signal })
+  await synced
+  controller.abort()
+  await turn()
+  t.is(await synced, undefined)
+  await map.sync()
+})
+
+test('an abort at any moment settles the sync, one way or the other', async (t) => {
+  const { map } = dirtyMap(t)
+  for (let i = 0; i < 300; i++) {
+    map.buffer[(i % PLACES) * SPREAD] = i
+    const controller = new AbortController()
+    const synced = map.sync({ signal: controller.signal })
+    for (let turns = i % 4; turns > 0; turns--) await turn()
+    controller.abort()
+    const error = await synced.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (error !== undefined) isAbortError(t, error, controller.signal.reason)
+  }
+  await map.sync()
+  t.pass()
+})
+
+test.serial("the user's own onabort stays, and is called", async (t) => {
+  const { map } = dirtyMap(t)
+  const controller = new AbortController()
+  const { signal } = controller
+  let calls = 0
+  const onabort = () => void calls++
+  signal.onabort = onabort
+  await map.sync({ signal })
+  t.is(signal.onabort, onabort)
+  const free = occupyPool(t)
+  const synced = map.sync({ signal })
+  t.is(signal.onabort, onabort)
+  controller.abort()
+  isAbortError(t, await t.throwsAsync(synced), signal.reason)
+  t.is(calls, 1)
+  t.is(signal.onabort, onabort)
+  await free()
+})
+
+test('no listener is left behind on a signal, however the sync ended', async (t) => {
+  const { map } = dirtyMap(t)
+  using copy = mapPrivate(scratchFile(t, 'private'))
+  const { signal } = new AbortController()
+  const syncs = Array.from({ length: 10 }, () => map.sync({ signal }))
+  t.is(getEventListeners(signal, 'abort').length, 10)
+  await Promise.all(syncs)
+  t.is(getEventListeners(signal, 'abort').length, 0)
+  await t.throwsAsync(copy.sync({ signal }), { code: 'ERR_MMAP_NOT_SHARED' })
+  await t.throwsAsync(map.sync({ signal, offset: -1 }), { code: 'ERR_OUT_OF_RANGE' })
+  await t.throwsAsync(map.sync({ signal, invalidate: 1 as unknown as boolean }), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.is(getEventListeners(signal, 'abort').length, 0)
+})
+
+// Misuse
+
+test('sync rejects and never throws', async (t) => {
+  using map = mapShared(scratchFile(t, pattern(10_000)))
+  const sync = map.sync.bind(map) as (options: unknown) => Promise<void>
+  for (const [options, code] of [
+    [null, 'ERR_INVALID_ARG_TYPE'],
+    [5, 'ERR_INVALID_ARG_TYPE'],
+    [{ offset: '5' }, 'ERR_INVALID_ARG_TYPE'],
+    [{ length: null }, 'ERR_INVALID_ARG_TYPE'],
+    [{ invalidate: 1 }, 'ERR_INVALID_ARG_TYPE'],
+    [{ signal: {} }, 'ERR_INVALID_ARG_TYPE'],
+    [{ signal: null }, 'ERR_INVALID_ARG_TYPE'],
+    [{ signal: new AbortController() }, 'ERR_INVALID_ARG_TYPE'],
+    [{ signal: { aborted: true } }, 'ERR_INVALID_ARG_TYPE'],
+    [{ offset: NaN }, 'ERR_OUT_OF_RANGE'],
+    [{ offset: map.length + 1 }, 'ERR_OUT_OF_RANGE'],
+    [{ length: map.length + 1 }, 'ERR_OUT_OF_RANGE'],
+    [{ length: -1n }, 'ERR_OUT_OF_RANGE'],
+    [{ lenght: 5 }, 'ERR_INVALID_ARG_VALUE'],
+  ] as const) {
+    let rejected: Promise<void>
+    t.notThrows(() => (rejected = sync(options)))
+    const instanceOf = code === 'ERR_OUT_OF_RANGE' ? RangeError : TypeError
+    isCodedError(t, await t.throwsAsync(rejected!), { instanceOf, code })
+  }
+})
+
+test('syncSync refuses what sync refuses, and takes no signal', (t) => {
+  using map = mapShared(scratchFile(t, pattern(10_000)))
+  const syncSync = map.syncSync.bind(map) as (options: unknown) => void
+  for (const [options, code] of [
+    [null, 'ERR_INVALID_ARG_TYPE'],
+    ['all', 'ERR_INVALID_ARG_TYPE'],
+    [{ offset: '5' }, 'ERR_INVALID_ARG_TYPE'],
+    [{ invalidate: 'yes' }, 'ERR_INVALID_ARG_TYPE'],
+    [{ offset: 0.5 }, 'ERR_OUT_OF_RANGE'],
+    [{ offset: 2n ** 64n }, 'ERR_OUT_OF_RANGE'],
+    [{ length: map.length + 1 }, 'ERR_OUT_OF_RANGE'],
+    [{ signal: new AbortController().signal }, 'ERR_INVALID_ARG_VALUE'],
+  ] as const) {
+    const instanceOf = code === 'ERR_OUT_OF_RANGE' ? RangeError : TypeError
+    throwsCodedError(t, () => syncSync(options), { instanceOf, code })
+  }
+})

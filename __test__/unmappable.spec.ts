@@ -1,0 +1,360 @@
+// What has no pages cannot be mapped: pipes, FIFOs, sockets, terminals, directories. The error says what it is and
+// what to use instead, and whoever is at the other end notices nothing.
+
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  promises,
+  readFileSync,
+  readSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+
+import test, { type ExecutionContext } from 'ava'
+import { type FileSource, mapPrivate, mapShared, type MemoryMap } from 'memory-map'
+
+import {
+  ending,
+  isAsleep,
+  run,
+  scriptEnv,
+  shellLine,
+  start,
+  temporaryFolder,
+  untilAsleep,
+} from './helpers/processes.ts'
+import { openDescriptors } from './helpers/procfs.ts'
+import { runtimes } from './helpers/runtimes.ts'
+
+const posix = process.platform === 'win32' ? test.skip : test
+const linux = process.platform === 'linux' ? test : test.skip
+
+type Refusal = { code: string; errno: number; syscall: string; path?: string; message: string }
+
+const ways: Record<string, (file: FileSource) => MemoryMap> = {
+  shared: (file) => mapShared(file),
+  'shared, to store': (file) => mapShared(file, { protection: 'read-write' }),
+  'shared, to create': (file) => mapShared(file, { protection: 'read-write', create: true, length: 8192 }),
+  private: (file) => mapPrivate(file),
+  'private, to look at': (file) => mapPrivate(file, { protection: 'read' }),
+  'a part': (file) => mapPrivate(file, { offset: 1, length: 1 }),
+}
+
+const expected = {
+  pipe: { code: 'ENODEV', errno: -19, what: /pipe|FIFO/, instead: /stream/ },
+  socket: { code: 'ENODEV', errno: -19, what: /socket/, instead: /stream/ },
+  terminal: { code: 'ENODEV', errno: -19, what: /terminal/, instead: /stream/ },
+  directory: { code: 'EISDIR', errno: -21, what: /directory/, instead: /file in it/ },
+}
+
+/** Every way to map `file` must be refused as what it is, and leave no descriptor open. */
+function refuses(t: ExecutionContext, file: FileSource, kind: keyof typeof expected): void {
+  const before = openDescriptors()
+  for (const [way, map] of Object.entries(ways)) {
+    const error = t.throws(() => map(file), { instanceOf: Error }, way) as unknown as Refusal | undefined
+    if (error) isRefusal(t, error, kind, typeof file === 'string' ? file : undefined)
+  }
+  t.is(openDescriptors(), before, 'descriptors were left open')
+}
+
+function isRefusal(t: ExecutionContext, error: Refusal, kind: keyof typeof expected, path?: string): void {
+  const { code, errno, what, instead } = expected[kind]
+  t.like(error, { code, errno })
+  t.regex(error.syscall, /^(open|mmap)$/)
+  t.true(error.message.startsWith(`${code}: `), error.message)
+  t.regex(error.message, what)
+  t.regex(error.message, instead)
+  if (path === undefined) return
+  t.is(error.path, path)
+  t.true(error.message.includes(`'${path}'`), error.message)
+}
+
+/** A script that tries every way to map what its arguments name, and prints the refusals as a line of JSON. */
+const ATTEMPT = `
+const { mapPrivate, mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+const { fstatSync, writeSync } = await import('node:fs')
+const ways = {
+${Object.entries(ways)
+  .map(([way, map]) => `  '${way}': ${map},`)
+  .join('\n')}
+}
+const kind = (fd) => ['isFIFO', 'isSocket', 'isCharacterDevice'].find((is) => fstatSync(fd)[is]())
+const attempt = (map, file) => {
+  try {
+    return 'mapped ' + map(file).length + ' bytes'
+  } catch (error) {
+    const { code, errno, syscall, path, message } = error
+    return { code, errno, syscall, path, message }
+  }
+}
+for (const argument of process.argv.slice(2)) {
+  const file = /^[0-9]+$/.test(argument) ? Number(argument) : argument
+  const found = typeof file === 'number' ? kind(file) : undefined
+  const refusals = Object.fromEntries(Object.entries(ways).map(([way, map]) => [way, attempt(map, file)]))
+  writeSync(1, JSON.stringify({ file, found, refusals }) + '\\n')
+}
+`
+
+/** What a run of `ATTEMPT` printed: one refusal for each file and way. */
+function refusalsIn(t: ExecutionContext, output: string, files: number) {
+  const lines = output.split(/\r?\n/).filter((line) => line.startsWith('{'))
+  t.is(lines.length, files, output)
+  return lines.map((line) => JSON.parse(line) as { file: unknown; found?: string; refusals: Record<string, Refusal> })
+}
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  const command = (t: ExecutionContext, ...files: (string | number)[]): [string, ...string[]] => {
+    const script = join(temporaryFolder(t), 'attempt.mjs')
+    writeFileSync(script, ATTEMPT)
+    return [runtime.command, ...runtime.args, script, ...files.map(String)]
+  }
+
+  posix(`${name}: the pipes of a shell's pipeline are refused`, async (t) => {
+    const line = `echo in the pipe | { ${shellLine(command(t, 0, 1, '/dev/stdin'))}; echo "exit $?"; cat; } | cat`
+    const { code, signal, stdout, stderr } = await run('sh', ['-c', line])
+
+    t.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
+    const [stdin, own, path] = refusalsIn(t, stdout, 3)
+    t.is(stdin!.found, 'isFIFO')
+    t.is(own!.found, 'isFIFO')
+    for (const error of Object.values(stdin!.refusals)) isRefusal(t, error, 'pipe')
+    for (const error of Object.values(own!.refusals)) isRefusal(t, error, 'pipe')
+    for (const error of Object.values(path!.refusals)) isRefusal(t, error, 'pipe', '/dev/stdin')
+    // The script ended well, and what was in the pipe is still there for the next who reads.
+    t.true(stdout.endsWith('exit 0\nin the pipe\n'), stdout)
+  })
+
+  posix(`${name}: the socket that a child has for its stdin is refused`, async (t) => {
+    const [file, ...args] = command(t, 0)
+    const child = start(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    const { code, signal, stdout, stderr } = await ending(child)
+
+    t.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
+    const [stdin] = refusalsIn(t, stdout, 1)
+    t.is(stdin!.found, 'isSocket')
+    for (const error of Object.values(stdin!.refusals)) isRefusal(t, error, 'socket')
+  })
+
+  linux(`${name}: a terminal is refused, by descriptor and by path`, async (t) => {
+    const line = `${shellLine(command(t, 0, '/dev/tty'))} "$(tty)"; status=$?; test -t 0 && echo still a terminal; exit $status`
+    const { code, signal, stdout } = await run('script', ['-qec', line, '/dev/null'])
+
+    t.deepEqual({ code, signal }, { code: 0, signal: null }, stdout)
+    const [stdin, controlling, own] = refusalsIn(t, stdout, 3)
+    t.is(stdin!.found, 'isCharacterDevice')
+    t.regex(String(own!.file), /^\/dev\/pts\/\d+$/)
+    for (const error of Object.values(stdin!.refusals)) isRefusal(t, error, 'terminal')
+    for (const error of Object.values(controlling!.refusals)) isRefusal(t, error, 'terminal', '/dev/tty')
+    for (const error of Object.values(own!.refusals)) isRefusal(t, error, 'terminal', String(own!.file))
+    t.regex(stdout, /still a terminal/)
+  })
+
+  linux(`${name}: a FIFO is refused by path at once, and a writer that waits in open goes on waiting`, async (t) => {
+    const fifo = join(temporaryFolder(t), 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"; echo "written, $?"', fifo])
+    const written = ending(writer)
+    await untilAsleep(writer.pid!)
+
+    const [file, ...args] = command(t, fifo)
+    const { code, signal, stdout, stderr, timedOut } = await run(file, args)
+    t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, stderr)
+    for (const error of Object.values(refusalsIn(t, stdout, 1)[0]!.refusals)) isRefusal(t, error, 'pipe', fifo)
+
+    await sleep(50)
+    t.is(writer.exitCode, null)
+    t.true(isAsleep(writer.pid!), 'the writer was woken')
+    t.is(await promises.readFile(fifo, 'utf8'), 'to whom it concerns\n')
+    t.like(await written, { code: 0, signal: null, stdout: 'written, 0\n' })
+  })
+}
+
+linux('opening a FIFO, as a mapping must not, does let a waiting writer go', async (t) => {
+  const fifo = join(temporaryFolder(t), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"', fifo])
+  const written = ending(writer)
+  await untilAsleep(writer.pid!)
+
+  closeSync(openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK))
+
+  const { timedOut } = await written
+  t.false(timedOut)
+})
+
+linux('a reader that waits in open goes on waiting when a mapping to store is refused', async (t) => {
+  const fifo = join(temporaryFolder(t), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const reader = start('cat', [fifo])
+  const read = ending(reader)
+  await untilAsleep(reader.pid!)
+
+  refuses(t, fifo, 'pipe')
+
+  await sleep(50)
+  t.is(reader.exitCode, null)
+  await promises.writeFile(fifo, 'here it is')
+  t.like(await read, { code: 0, signal: null, stdout: 'here it is' })
+})
+
+posix('a FIFO is refused through a symbolic link, a URL and a Buffer too', (t) => {
+  const folder = temporaryFolder(t)
+  const fifo = join(folder, 'fifo')
+  const link = join(folder, 'link')
+  execFileSync('mkfifo', [fifo])
+  symlinkSync(fifo, link)
+
+  refuses(t, link, 'pipe')
+  refuses(t, pathToFileURL(fifo), 'pipe')
+  refuses(t, Buffer.from(fifo), 'pipe')
+})
+
+posix('a FIFO is refused by descriptor, which keeps its bytes and stays the caller’s', (t) => {
+  const fifo = join(temporaryFolder(t), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK)
+  try {
+    writeSync(fd, 'unread')
+    refuses(t, fd, 'pipe')
+    t.true(fstatSync(fd).isFIFO())
+    const bytes = Buffer.alloc(16)
+    t.is(readSync(fd, bytes), 6)
+    t.is(bytes.toString('latin1', 0, 6), 'unread')
+  } finally {
+    closeSync(fd)
+  }
+})
+
+posix('a FIFO is refused as a FileHandle', async (t) => {
+  const fifo = join(temporaryFolder(t), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const handle = await promises.open(fifo, constants.O_RDWR | constants.O_NONBLOCK)
+  try {
+    refuses(t, handle, 'pipe')
+    t.true((await handle.stat()).isFIFO())
+  } finally {
+    await handle.close()
+  }
+})
+
+posix('a unix socket is refused by path, and its server sees no one come', async (t) => {
+  const path = join(temporaryFolder(t), 'socket')
+  const visitors: Socket[] = []
+  const server = createServer((socket) => visitors.push(socket.end()))
+  await new Promise<void>((resolve) => server.listen(path, resolve))
+  try {
+    refuses(t, path, 'socket')
+    await sleep(20)
+    t.is(visitors.length, 0)
+
+    const visitor = connect(path)
+    await new Promise((resolve) => visitor.once('close', resolve).resume())
+    t.is(visitors.length, 1)
+  } finally {
+    server.close()
+  }
+})
+
+posix('a TCP connection that a child was given is refused by descriptor, and goes on', async (t) => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const script = join(temporaryFolder(t), 'attempt.mjs')
+  writeFileSync(script, `${ATTEMPT}\nwriteSync(3, 'still connected')\n`)
+  try {
+    const { port } = server.address() as { port: number }
+    const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve))
+    const near = connect(port, '127.0.0.1')
+    await new Promise((resolve) => near.once('connect', resolve))
+    const far = await accepted
+    let received = ''
+    far.setEncoding('utf8').on('data', (text: string) => (received += text))
+    const gone = new Promise((resolve) => far.once('end', resolve))
+
+    const child = start(process.execPath, [script, '3'], { stdio: ['ignore', 'pipe', 'pipe', near] })
+    const { code, signal, stdout, stderr } = await ending(child)
+    near.destroy()
+    await gone
+
+    t.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
+    const [socket] = refusalsIn(t, stdout, 1)
+    t.is(socket!.found, 'isSocket')
+    for (const error of Object.values(socket!.refusals)) isRefusal(t, error, 'socket')
+    t.is(received, 'still connected')
+  } finally {
+    server.close()
+  }
+})
+
+linux('mapping a terminal does not make it the controlling terminal of the process', async (t) => {
+  if ((await run('python3', ['--version']).catch(() => undefined))?.code !== 0) {
+    t.log('skipped: a terminal without a session takes python3')
+    t.pass()
+    return
+  }
+  const script = join(temporaryFolder(t), 'attempt.mjs')
+  const openTerminal = `try { openSync('/dev/tty'); console.log('has one') } catch (e) { console.log('none:', e.code) }`
+  writeFileSync(script, `import { openSync } from 'node:fs'\n${ATTEMPT}\n${openTerminal}\n`)
+  const python = [
+    'import os, pty, subprocess, sys',
+    'terminal, far = pty.openpty()',
+    'sys.exit(subprocess.run([*sys.argv[1:], os.ttyname(far)], start_new_session=True).returncode)',
+  ]
+  const { code, signal, stdout, stderr } = await run('python3', ['-c', python.join('\n'), process.execPath, script], {
+    env: scriptEnv(),
+  })
+
+  t.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
+  const [terminal] = refusalsIn(t, stdout, 1)
+  for (const error of Object.values(terminal!.refusals)) isRefusal(t, error, 'terminal', String(terminal!.file))
+  t.regex(stdout, /^none: ENXIO$/m)
+})
+
+posix('a directory is refused, however it is named', async (t) => {
+  const folder = join(temporaryFolder(t), 'folder')
+  const link = `${folder}-link`
+  mkdirSync(folder)
+  symlinkSync(folder, link)
+
+  refuses(t, folder, 'directory')
+  refuses(t, `${folder}/`, 'directory')
+  refuses(t, link, 'directory')
+  refuses(t, Buffer.from(folder), 'directory')
+  refuses(t, pathToFileURL(folder), 'directory')
+
+  const fd = openSync(folder, 'r')
+  try {
+    refuses(t, fd, 'directory')
+    t.true(fstatSync(fd).isDirectory())
+  } finally {
+    closeSync(fd)
+  }
+  const handle = await promises.open(folder)
+  try {
+    refuses(t, handle, 'directory')
+  } finally {
+    await handle.close()
+  }
+})
+
+posix('what can be mapped is mapped, in all the ways that are refused here', (t) => {
+  const file = join(temporaryFolder(t), 'file')
+  writeFileSync(file, 'pages')
+  for (const [way, map] of Object.entries(ways)) {
+    const mapping = map(file)
+    t.is(mapping.buffer.toString('latin1', 0, 5).replace(/\0.*/, ''), way === 'a part' ? 'a' : 'pages', way)
+    mapping.close()
+  }
+  t.is(readFileSync(file).length, 8192, 'only `create` extends it')
+})
