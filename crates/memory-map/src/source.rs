@@ -88,18 +88,19 @@ impl Opened {
     /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
     pub fn grow(&mut self, start: u64, end: u64, allocate: bool) -> Result<()> {
         let Some(size) = self.size().filter(|_| self.is_regular()) else { return Ok(()) };
-        if size < end {
-            nix::unistd::ftruncate(&*self.file, to_off_t(end)?)
-                .map_err(|error| failed(error, "ftruncate"))?;
-        }
         if allocate
-            && let Err(error) = os::allocate(&self.file, to_off_t(start)?, to_off_t(end - start)?)
+            && let Err(error) =
+                os::allocate(&self.file, to_off_t(size)?, to_off_t(start)?, to_off_t(end)?)
         {
             if size < end {
                 // Best effort: the error that matters is that of the allocation.
                 let _ = nix::unistd::ftruncate(&*self.file, to_off_t(size)?);
             }
             return Err(failed(error, "fallocate"));
+        }
+        if size < end {
+            nix::unistd::ftruncate(&*self.file, to_off_t(end)?)
+                .map_err(|error| failed(error, "ftruncate"))?;
         }
         self.status = fstat(&*self.file).map_err(|error| failed(error, "fstat"))?;
         Ok(())

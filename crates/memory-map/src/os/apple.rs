@@ -26,6 +26,31 @@ unsafe extern "C" {
 /// # Safety
 /// `to` must be writable for `length` bytes.
 pub(crate) unsafe fn peek(from: usize, to: *mut u8, length: usize) -> Option<usize> {
+    // SAFETY: the caller vouches for `to`.
+    if unsafe { read_all(from, to, length) } {
+        return Some(length);
+    }
+    // One page that cannot be read fails the whole call, so what precedes it is read by pages.
+    let page = super::page_size();
+    let mut copied = 0;
+    while copied < length {
+        let part = (page - (from + copied) % page).min(length - copied);
+        // SAFETY: `copied` is less than `length`, for which the caller vouches.
+        let to = unsafe { to.add(copied) };
+        // SAFETY: as above, and `part` is at most what is left.
+        if !unsafe { read_all(from + copied, to, part) } {
+            break;
+        }
+        copied += part;
+    }
+    Some(copied)
+}
+
+/// Copies all of `length` bytes at `from`; whether that was possible.
+///
+/// # Safety
+/// `to` must be writable for `length` bytes.
+unsafe fn read_all(from: usize, to: *mut u8, length: usize) -> bool {
     let mut copied: mach_vm_size_t = 0;
     // SAFETY: reading the port of one's own task, which libSystem sets before main.
     let task = unsafe { mach_task_self_ };
@@ -33,7 +58,7 @@ pub(crate) unsafe fn peek(from: usize, to: *mut u8, length: usize) -> Option<usi
     let status = unsafe {
         mach_vm_read_overwrite(task, from as u64, length as u64, to as u64, &raw mut copied)
     };
-    Some(if status == 0 { copied as usize } else { 0 })
+    status == 0 && copied == length as u64
 }
 
 /// Copies `length` bytes of ours to `to`, which may fault; says how many arrived.
@@ -62,23 +87,36 @@ pub(crate) fn is_dev_zero(device: u64) -> bool {
     device >> 24 & 0xff == 3 && device & 0x00ff_ffff == 3
 }
 
-/// Reserves blocks for a part of a file, by fcntl(2) F_PREALLOCATE from the file's end.
+/// Reserves blocks for the bytes from `start` to before `end` of a file that has `size` bytes.
+///
+/// fcntl(2) F_PREALLOCATE counts from the end of what the file has on disk, so it serves for
+/// what the file is about to grow by, before it does. Holes before that cannot be filled.
 pub(crate) fn allocate(
     file: &std::fs::File,
-    _offset: libc::off_t,
-    length: libc::off_t,
+    size: libc::off_t,
+    start: libc::off_t,
+    end: libc::off_t,
 ) -> nix::Result<()> {
+    use nix::errno::Errno;
     use std::os::fd::AsRawFd;
+    const BLOCK: libc::off_t = 512; // what stat(2) counts st_blocks in
+    let allocated = nix::sys::stat::fstat(file)?.st_blocks.saturating_mul(BLOCK);
+    if start < size && allocated < size {
+        return Err(Errno::ENOTSUP);
+    }
+    if end <= size {
+        return Ok(());
+    }
     let mut request = libc::fstore_t {
         fst_flags: libc::F_ALLOCATEALL,
         fst_posmode: libc::F_PEOFPOSMODE,
         fst_offset: 0,
-        fst_length: length,
+        fst_length: end - size,
         fst_bytesalloc: 0,
     };
     // SAFETY: F_PREALLOCATE takes one `fstore_t`, which is valid here.
     let status = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_PREALLOCATE, &raw mut request) };
-    nix::errno::Errno::result(status).map(drop)
+    Errno::result(status).map(drop)
 }
 
 /// An anonymous file: a shared memory object whose name is taken away at once.

@@ -30,13 +30,18 @@ pub(crate) fn is_dev_zero(_device: u64) -> bool {
     false
 }
 
-/// Reserves blocks for a part of a file.
+/// Reserves blocks for the bytes from `start` to before `end` of a file, which grows if it ends
+/// before.
 pub(crate) fn allocate(
     file: &std::fs::File,
-    offset: libc::off_t,
-    length: libc::off_t,
+    _size: libc::off_t,
+    start: libc::off_t,
+    end: libc::off_t,
 ) -> nix::Result<()> {
-    nix::fcntl::posix_fallocate(file, offset, length)
+    if start == end {
+        return Ok(()); // posix_fallocate refuses a length of 0
+    }
+    nix::fcntl::posix_fallocate(file, start, end - start)
 }
 
 /// An anonymous file.

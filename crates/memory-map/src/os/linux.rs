@@ -53,16 +53,18 @@ pub(crate) fn is_dev_zero(device: u64) -> bool {
         && nix::sys::stat::minor(device as libc::dev_t) == 5
 }
 
-/// Reserves blocks for a part of a file, which grows if it ends before.
+/// Reserves blocks for the bytes from `start` to before `end` of a file, which grows if it ends
+/// before.
 pub(crate) fn allocate(
     file: &std::fs::File,
-    offset: libc::off_t,
-    length: libc::off_t,
+    _size: libc::off_t,
+    start: libc::off_t,
+    end: libc::off_t,
 ) -> nix::Result<()> {
-    if length == 0 {
+    if start == end {
         return Ok(());
     }
-    nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), offset, length)
+    nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), start, end - start)
 }
 
 /// An anonymous file, for memory that other processes can be given.
