@@ -4,6 +4,8 @@ use memory_map::{Error, Fault, FaultKind};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
+use crate::platform::errno_name;
+
 /// A contained fault.
 #[napi(object, object_from_js = false)]
 pub struct NativeFault {
@@ -74,9 +76,4 @@ fn build(env: &Env, error: &Error) -> Result<napi::Error> {
     };
     object.set("kind", kind)?;
     Ok(napi::Error::from(object.into_unknown(env)?))
-}
-
-#[cfg(unix)]
-fn errno_name(errno: i32) -> String {
-    format!("{:?}", nix::errno::Errno::from_raw(errno))
 }

@@ -7,6 +7,7 @@ mod array_buffer;
 mod environment;
 mod error;
 mod mapping;
+mod platform;
 mod sync;
 
 use napi_derive::napi;

@@ -10,6 +10,7 @@ use napi_derive::napi;
 use crate::array_buffer::{Export, RawValue};
 use crate::environment::Environment;
 use crate::error::{NativeFault, to_js};
+use crate::platform;
 use crate::sync::SyncTask;
 
 const POPULATE: u32 = 1;
@@ -82,7 +83,7 @@ pub fn map_file(
             Source::Path(&path)
         }
         Either3::B(bytes) => {
-            path = path_from_bytes(bytes);
+            path = platform::path_from_bytes(bytes);
             Source::Path(&path)
         }
         Either3::C(fd) => Source::Fd(fd),
@@ -112,12 +113,6 @@ pub fn map_anonymous(
     wrap(&env, Mapping::anonymous(length as u64, shareable, &options))
 }
 
-#[cfg(unix)]
-fn path_from_bytes(bytes: &[u8]) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    std::ffi::OsStr::from_bytes(bytes).into()
-}
-
 #[napi]
 impl NativeMapping {
     #[napi(getter)]
@@ -143,8 +138,7 @@ impl NativeMapping {
 
     #[napi(getter)]
     pub fn fd(&self) -> Option<i32> {
-        use std::os::fd::AsRawFd;
-        self.mapping.file().map(|file| file.as_raw_fd())
+        self.mapping.file().and_then(|file| platform::descriptor(&file))
     }
 
     #[napi(getter)]

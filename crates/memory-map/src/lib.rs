@@ -10,6 +10,7 @@ mod fault;
 mod guard;
 mod mapping;
 mod os;
+mod place;
 mod protection;
 mod region;
 mod source;

@@ -420,7 +420,9 @@ fn change_protection(region: &Region, range: Range<usize>, protection: Protectio
         }
     }
     // SAFETY: the range lies in this region, whose lock is held.
-    if let Err(errno) = unsafe { os::protect(range.start, range.len(), protection) } {
+    let changed = unsafe { os::protect(range.start, range.len(), protection) }
+        .or_else(|errno| inner.map_stronger(&range, protection, errno));
+    if let Err(errno) = changed {
         // mprotect may have changed the first of several areas.
         for (part, old) in inner.runs_in(range) {
             // SAFETY: as above; going back to what the pages had needs no new permission.
@@ -439,7 +441,7 @@ fn next_token() -> u64 {
 }
 
 fn out_of_memory() -> Error {
-    Error::os(libc::ENOMEM, "mmap")
+    Error::os(os::ENOMEM, "mmap")
 }
 
 fn to_usize(length: u64) -> Result<usize> {

@@ -7,15 +7,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-
-use memmap2::{MmapOptions, MmapRaw};
 
 use crate::error::{Error, Result};
 use crate::guard::{self, Backing, Locked, Run, Slot, State};
 use crate::os::{self, Pages};
+use crate::place::Held;
 use crate::protection::Protection;
 use crate::source::Opened;
 
@@ -45,8 +43,8 @@ pub(crate) struct Region {
     file: Mutex<Option<Arc<File>>>,
     /// Keys whose pointers can still be used.
     reachable: AtomicUsize,
-    /// memmap2's own mapping, which unmaps the range when it is dropped; without it we do.
-    mapped: Option<MmapRaw>,
+    /// What unmaps the range when it is dropped; without it we do.
+    held: Option<Held>,
 }
 
 /// Regions whose addresses may serve again while an earlier key of theirs is still out, by size.
@@ -57,19 +55,20 @@ impl Region {
     pub fn new(contents: &Contents<'_>) -> Result<Arc<Self>> {
         guard::install()?;
         let length = os::ceil(contents.length, os::page_size())
-            .ok_or_else(|| Error::os(libc::ENOMEM, "mmap"))?;
+            .ok_or_else(|| Error::os(os::ENOMEM, "mmap"))?;
         if contents.hint.is_none()
             && let Some(region) = take_idle(length)
+            && let Ok(region) = region.reuse(contents)
         {
-            return region.reuse(contents);
+            return Ok(region);
         }
-        let (start, mapped) = contents.map(length)?;
+        let (start, held) = contents.map(length)?;
         let region = Self {
             range: start..start + length,
             slot: Slot::acquire(),
             file: Mutex::new(contents.own_file()),
             reachable: AtomicUsize::new(0),
-            mapped,
+            held,
         };
         region.describe(contents, &mut region.slot.lock());
         guard::watch(start, start + length, region.slot);
@@ -182,7 +181,7 @@ impl Drop for Region {
             inner.reports = Vec::new();
         }
         guard::forget(start, end);
-        if self.mapped.take().is_none() {
+        if self.held.take().is_none() {
             // SAFETY: the last holder is going, so nothing can reach the range any more, and the
             // slot, freed above, keeps the handler away from it.
             unsafe { os::unmap(start, end - start) };
@@ -196,11 +195,11 @@ impl Contents<'_> {
         self.file.map(|(opened, _)| Arc::clone(&opened.file))
     }
 
-    fn pages(&self) -> Pages {
+    pub(crate) fn pages(&self) -> Pages {
         match self.file {
             None => Pages::Anonymous { reserve: self.reserve },
             Some((opened, offset)) => Pages::File {
-                fd: opened.file.as_raw_fd(),
+                fd: os::raw(&opened.file),
                 offset,
                 shared: self.shared,
                 reserve: self.reserve,
@@ -211,7 +210,7 @@ impl Contents<'_> {
     fn backing(&self) -> Backing {
         match self.file {
             Some((opened, offset)) if !opened.is_zero_device() => Backing::File {
-                fd: opened.file.as_raw_fd(),
+                fd: os::raw(&opened.file),
                 identity: opened.identity(),
                 offset,
                 shared: self.shared,
@@ -221,66 +220,10 @@ impl Contents<'_> {
         }
     }
 
-    fn explain(&self, error: Error) -> Error {
+    pub(crate) fn explain(&self, error: Error) -> Error {
         match self.file {
             Some((opened, _)) => opened.explain(error),
             None => error,
-        }
-    }
-
-    /// Makes the mapping; says where it is, and what unmaps it.
-    fn map(&self, length: usize) -> Result<(usize, Option<MmapRaw>)> {
-        if let Some(hint) = self.hint {
-            let pointer = os::map(hint, length, self.protection, self.pages())
-                .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
-            if self.populate {
-                // SAFETY: the range was mapped above.
-                unsafe { os::populate(pointer as usize, length, self.protection.writable()) };
-            }
-            return Ok((pointer as usize, None));
-        }
-        let mapped = self.map_by_memmap2().map_err(|e| self.explain(Error::io(&e, "mmap")))?;
-        let start = mapped.as_mut_ptr() as usize;
-        if self.protection != self.protection_of_memmap2() {
-            // SAFETY: the range was mapped above, and nobody else knows of it.
-            unsafe { os::protect(start, length, self.protection) }
-                .map_err(|errno| self.explain(Error::os(errno, "mprotect")))?;
-        }
-        Ok((start, Some(mapped)))
-    }
-
-    /// The protection nearest to the wanted one that memmap2 makes a mapping with.
-    fn protection_of_memmap2(&self) -> Protection {
-        match (self.file.is_some(), self.shared, self.protection) {
-            (false, ..) | (_, _, Protection::ReadWrite) => Protection::ReadWrite,
-            (_, true, Protection::ReadWriteExecute) => Protection::ReadWrite,
-            (_, true, Protection::ReadExecute) => Protection::ReadExecute,
-            _ => Protection::Read,
-        }
-    }
-
-    fn map_by_memmap2(&self) -> std::io::Result<MmapRaw> {
-        let mut options = MmapOptions::new();
-        options.len(self.length);
-        if self.populate {
-            options.populate();
-        }
-        if !self.reserve {
-            options.no_reserve_swap();
-        }
-        let Some((opened, offset)) = self.file else { return options.map_anon().map(Into::into) };
-        options.offset(offset);
-        let file = &*opened.file;
-        match (self.shared, self.protection_of_memmap2()) {
-            (true, Protection::ReadWrite) => options.map_raw(file),
-            // SAFETY: memmap2 asks that the bytes do not change while a slice of them is used. The
-            // mapping becomes a raw one at once, and this crate makes no slices of it.
-            (true, Protection::ReadExecute) => unsafe { options.map_exec(file) }.map(Into::into),
-            (true, _) => options.map_raw_read_only(file),
-            // SAFETY: as above.
-            (false, Protection::ReadWrite) => unsafe { options.map_copy(file) }.map(Into::into),
-            // SAFETY: as above.
-            (false, _) => unsafe { options.map_copy_read_only(file) }.map(Into::into),
         }
     }
 }

@@ -1,26 +1,20 @@
 //! What a mapping is: where its bytes come from and go to, and when its addresses are given back.
-#![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
 use std::io::Read;
+#[cfg(unix)]
 use std::os::fd::AsRawFd;
 
-use common::{PAGE, TempFile, View, WHOLE, options, private, shared, try_shared};
+use common::{
+    EACCES, PAGE, TempFile, View, WHOLE, is_mapped, options, private, shared, try_shared,
+};
 use memory_map::{Error, FileOptions, Kind, Mapping, Options, Protection, Source};
 
 /// Large enough that other tests, whose mappings the system puts at the top of a gap, do not use
 /// its first page again at once.
 const LARGE: u64 = 1 << 30;
-
-fn is_mapped(address: usize) -> bool {
-    std::fs::read_to_string("/proc/self/maps").unwrap().lines().any(|line| {
-        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
-        let parse = |text| usize::from_str_radix(text, 16).unwrap();
-        (parse(start)..parse(end)).contains(&address)
-    })
-}
 
 #[test]
 fn shared_stores_reach_the_file_and_private_ones_do_not() {
@@ -80,6 +74,7 @@ fn create_extends_and_never_shrinks() {
 }
 
 #[test]
+#[cfg(unix)] // see windows.rs
 fn what_cannot_be_mapped_says_why() {
     let errno = |error: Option<Error>| match error {
         Some(Error::Os { errno, .. }) => errno,
@@ -102,6 +97,7 @@ fn what_cannot_be_mapped_says_why() {
 }
 
 #[test]
+#[cfg(unix)] // see windows.rs
 fn a_descriptor_stays_the_callers() {
     let file = TempFile::new(&[7; PAGE]);
     let open = std::fs::File::open(&file.0).unwrap();
@@ -113,6 +109,7 @@ fn a_descriptor_stays_the_callers() {
 }
 
 #[test]
+#[cfg(unix)] // see windows.rs
 fn every_protection_is_what_the_system_gets() {
     let file = TempFile::new(&[7; PAGE]);
     let cases = [
@@ -164,7 +161,7 @@ fn a_file_that_is_not_open_for_writing_cannot_be_made_writable() {
     let file = TempFile::new(&[7; PAGE]);
     let map = shared(&file, Protection::Read);
     let error = map.protect(0..PAGE, Protection::ReadWrite);
-    assert!(matches!(error, Err(Error::Os { errno: libc::EACCES, syscall: "mprotect", .. })));
+    assert!(matches!(error, Err(Error::Os { errno: EACCES, syscall: "mprotect", .. })));
     assert_eq!(map.protection(), Protection::Read);
     assert_eq!(map.write(&[1], 0), Err(Error::NotWritable));
 }

@@ -1,12 +1,12 @@
 //! The handler's decision: what to lay over a page that could not be accessed.
 //!
-//! Everything here runs inside a signal handler. It calls fstat, mmap, mprotect, munmap and
-//! process_vm_readv (which are plain system calls), and nothing that locks or allocates.
+//! Everything here runs inside the handler. It makes calls of `os` that are marked for it, which
+//! are plain system calls, and nothing that locks or allocates.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use super::covers::{Cause, Cover, How};
+use super::covers::{Access, Cause, Cover, How};
 use super::slot::{Backing, Inner, Slot, State};
 use crate::os::{self, Pages};
 use crate::protection::Protection;
@@ -24,8 +24,8 @@ pub(super) enum Outcome {
     Foreign,
 }
 
-/// Faults in a row of one page that change nothing, after which something is wrong that we do not understand
-/// (an instruction fetch, say), and the fault goes to whoever was there before us.
+/// Faults in a row of one page that change nothing, after which something is wrong that we do not
+/// understand (an instruction fetch, say), and the fault goes to whoever was there before us.
 const MAX_STALLS: u32 = 100_000;
 
 /// Bytes that the copies of private pages may take in one region before a heal.
@@ -33,12 +33,17 @@ const MAX_SAVED: usize = 1 << 30;
 
 impl Slot {
     /// Makes `address` accessible in a way that loses nothing.
-    pub(super) fn contain(&'static self, address: usize, signalled: Cause) -> Outcome {
+    pub(super) fn contain(
+        &'static self,
+        address: usize,
+        signalled: Cause,
+        access: Access,
+    ) -> Outcome {
         let mut inner = self.lock();
         if inner.state == State::Free || !(inner.start..inner.end).contains(&address) {
             return Outcome::Stale;
         }
-        let outcome = inner.contain(address, signalled);
+        let outcome = inner.contain(address, signalled, access);
         match outcome {
             Outcome::Covered => {
                 inner.stalls = 0;
@@ -59,10 +64,10 @@ impl Slot {
 }
 
 impl Inner {
-    fn contain(&mut self, address: usize, signalled: Cause) -> Outcome {
+    fn contain(&mut self, address: usize, signalled: Cause, access: Access) -> Outcome {
         let page = os::floor(address, self.grain);
         if self.state == State::Reserved {
-            return self.open_reserved(page);
+            return self.open_zeros(page);
         }
         if !self.guarded && self.copies == 0 {
             return Outcome::Foreign;
@@ -77,14 +82,23 @@ impl Inner {
         } else {
             Cause::Protection
         };
-        let how = match (self.covers.over(page), cause) {
+        let covered = self.covers.over(page);
+        if let Some(Cover { how: How::Zeros, .. }) = covered {
+            return self.open_zeros(page);
+        }
+        if (cause == Cause::Backing && !self.can_cover_with_zeros())
+            || (access == Access::Fetch && !access.is_allowed_by(protection))
+        {
+            return Outcome::Foreign;
+        }
+        let how = match (covered, cause) {
             // Another thread was first, or the memory below one of our covers went away too.
-            (Some(Cover { how: How::Zeros, .. }), _) | (Some(_), Cause::Protection) => None,
+            (Some(_), Cause::Protection) => None,
             (_, Cause::Backing) if beyond => {
                 self.cover_with_zeros(self.address_of_end(size.unwrap_or(0))..self.end)
             }
             (_, Cause::Backing) => self.cover_with_zeros(self.covers.extent(page, run, self.grain)),
-            (None, Cause::Protection) if protection.writable() => None,
+            (None, Cause::Protection) if access.is_allowed_by(protection) => None,
             (None, Cause::Protection) => self.cover_forbidden(page, run, protection),
         };
         let Some((part, how)) = how else { return Outcome::Retry };
@@ -106,13 +120,6 @@ impl Inner {
         os::ceil(self.start + inside, self.grain).map_or(self.end, |end| end.min(self.end))
     }
 
-    fn cover_with_zeros(&self, part: Range<usize>) -> Option<(Range<usize>, How)> {
-        // SAFETY: the part lies in this region, whose lock is held.
-        let mapped =
-            unsafe { os::map_over(part.start, part.len(), Protection::ReadWrite, Pages::Zeros) };
-        mapped.ok().map(|()| (part, How::Zeros))
-    }
-
     /// Covers a page that its protection forbids to store to, or to access at all.
     fn cover_forbidden(
         &self,
@@ -121,21 +128,13 @@ impl Inner {
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
         if self.is_replaceable() {
-            let part = self.covers.gap(page, run);
-            if protection == Protection::None || self.file().is_none() {
-                return self.cover_with_zeros(part);
-            }
-            let pages = self.pages_at(part.start, false);
-            // SAFETY: the part lies in this region, whose lock is held.
-            let mapped =
-                unsafe { os::map_over(part.start, part.len(), protection.opened(), pages) };
-            return mapped.ok().map(|()| (part, How::PrivateFile));
+            return self.cover_replaceable(page, run, protection);
         }
         let part = self.covers.extent(page, run, self.grain);
         let copy = self.save(&part, protection);
         if let (Some(copy), Protection::None) = (copy, protection) {
             // Nothing of a forbidden page may be seen.
-            return self.cover_with_zeros(part).map(|(part, _)| (part, How::Saved { copy }));
+            return self.conceal(&part).then_some((part, How::Saved { copy }));
         }
         // SAFETY: the part lies in this region, whose lock is held.
         let opened = unsafe { os::protect(part.start, part.len(), protection.opened()) };
@@ -158,7 +157,8 @@ impl Inner {
             // SAFETY: the part lies in this region, whose lock is held.
             unsafe { os::protect(part.start, part.len(), Protection::Read) }.ok()?;
         }
-        let copy = os::map(0, part.len(), Protection::ReadWrite, Pages::Zeros).ok()?;
+        let pages = Pages::Anonymous { reserve: false };
+        let copy = os::map(0, part.len(), Protection::ReadWrite, pages).ok()?;
         let mut at = 0;
         while at < part.len() {
             // SAFETY: `copy` has `part.len()` bytes, of which `at` lie behind us.
@@ -175,10 +175,11 @@ impl Inner {
         Some(copy as usize)
     }
 
-    /// A closed region is writable zeros; where the OS did not grant that much, one more page is.
-    fn open_reserved(&self, page: usize) -> Outcome {
+    /// Zeros may take memory page by page: those of a closed region do where the OS did not grant
+    /// it for all of them.
+    fn open_zeros(&self, page: usize) -> Outcome {
         // SAFETY: the page lies in this region, whose lock is held.
-        let opened = unsafe { os::protect(page, self.grain, Protection::ReadWrite) };
+        let opened = unsafe { os::open_zeros(page, self.grain) };
         if opened.is_ok() { Outcome::Retry } else { Outcome::Foreign }
     }
 }

@@ -32,6 +32,31 @@ pub(super) enum Cause {
     Backing,
 }
 
+/// What the access was, as far as the handler can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    #[cfg_attr(windows, allow(dead_code))]
+    Unknown,
+    #[cfg_attr(unix, allow(dead_code))]
+    Load,
+    #[cfg_attr(unix, allow(dead_code))]
+    Store,
+    #[cfg_attr(unix, allow(dead_code))]
+    Fetch,
+}
+
+impl Access {
+    /// Whether a page of `protection` lets it happen, so that it faulted only because the page
+    /// was being put back.
+    pub fn is_allowed_by(self, protection: Protection) -> bool {
+        match self {
+            Self::Unknown | Self::Store => protection.writable(),
+            Self::Load => protection.readable(),
+            Self::Fetch => protection.executable(),
+        }
+    }
+}
+
 /// One cover.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cover {
@@ -115,7 +140,8 @@ impl Covers {
         }
         if self.entries.is_null() {
             let bytes = CAPACITY * size_of::<Cover>();
-            match os::map(0, bytes, Protection::ReadWrite, os::Pages::Zeros) {
+            match os::map(0, bytes, Protection::ReadWrite, os::Pages::Anonymous { reserve: false })
+            {
                 Ok(pointer) => self.entries = pointer.cast(),
                 Err(_) => return false,
             }

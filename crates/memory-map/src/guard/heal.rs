@@ -24,9 +24,11 @@ impl Inner {
         self.covers.clear();
         self.stalls = 0;
         let first = self.reports.len();
+        let is_replacement = |cover: &Cover| matches!(cover.how, How::Zeros | How::PrivateFile);
+        let all = covers.iter().any(is_replacement).then(|| self.map_all_again()).flatten();
         // The newest first: it may lie over an older one.
         for cover in covers.into_iter().rev() {
-            let healed = self.restore(&cover);
+            let healed = self.restore(&cover, all);
             let report = self.report(&cover, healed);
             self.reports.insert(first, report);
         }
@@ -70,11 +72,12 @@ impl Inner {
         matches!(self.backing, Backing::File { fd, .. } if os::is_full(fd))
     }
 
-    /// Heals one cover; whether nothing that was stored under it is left anywhere.
-    fn restore(&mut self, cover: &Cover) -> bool {
+    /// Heals one cover; whether nothing that was stored under it is left anywhere. `all` says
+    /// what became of the attempt to put everything back at once, where there was one.
+    fn restore(&mut self, cover: &Cover, all: Option<bool>) -> bool {
         let range = cover.start..cover.end;
         let restored = match cover.how {
-            How::Zeros | How::PrivateFile => self.map_again(range, None),
+            How::Zeros | How::PrivateFile => all.unwrap_or_else(|| self.map_again(range, None)),
             How::Saved { copy } => self.put_back(range, copy),
             How::Opened => {
                 self.protect_again(range);
@@ -84,26 +87,9 @@ impl Inner {
         if restored {
             release_copy(cover);
         } else {
-            self.covers.push(*cover);
+            self.covers.push(self.left_by(*cover));
         }
         restored
-    }
-
-    /// Maps `range` as it was at first, at its true protection or at the one given.
-    fn map_again(&self, range: Range<usize>, protection: Option<Protection>) -> bool {
-        let (is_file, shared) = match self.backing {
-            Backing::Memory => (false, false),
-            Backing::File { shared, .. } => (true, shared),
-        };
-        if is_file && self.file().is_none() {
-            return false;
-        }
-        self.runs_in(range).all(|(part, run)| {
-            let pages = self.pages_at(part.start, shared);
-            // SAFETY: the part lies in this region, whose lock is held.
-            unsafe { os::map_over(part.start, part.len(), protection.unwrap_or(run), pages) }
-                .is_ok()
-        })
     }
 
     fn protect_again(&self, range: Range<usize>) -> bool {
@@ -119,8 +105,7 @@ impl Inner {
     /// compared once more after that.
     fn put_back(&self, range: Range<usize>, copy: usize) -> bool {
         let hidden = self.runs_in(range.clone()).any(|(_, run)| run == Protection::None);
-        let is_file = matches!(self.backing, Backing::File { .. });
-        if hidden && is_file && !self.map_again(range.clone(), Some(Protection::ReadWrite)) {
+        if hidden && !self.reveal(&range) {
             return false;
         }
         for _ in 0..ATTEMPTS {

@@ -4,8 +4,6 @@
 //! the slots by owner and calls each owner's waker. The owner then collects, on its own thread.
 
 use std::collections::HashMap;
-use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -98,33 +96,21 @@ fn wake_owners() {
     });
 }
 
-/// Starts the thread that the pipe wakes.
-pub(super) fn start(pipe: OwnedFd) -> Result<()> {
-    let mut pipe = std::fs::File::from(pipe);
+/// Starts the thread that tells the owners, each time that `wait` returns, until that is with an
+/// error: faults are then told when the owner asks. The thread calls `prepare` first.
+pub(super) fn start(
+    prepare: impl FnOnce() + Send + 'static,
+    wait: impl Fn() -> Result<()> + Send + 'static,
+) -> Result<()> {
     std::thread::Builder::new()
         .name("memory-map".into())
         .stack_size(128 << 10)
         .spawn(move || {
-            block_signals();
-            let mut bytes = [0; 64];
-            // An error other than an interruption would come again at once: the thread ends, and
-            // faults are then told when the owner asks.
-            loop {
-                match pipe.read(&mut bytes) {
-                    Ok(0) => return,
-                    Ok(_) => wake_owners(),
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(_) => return,
-                }
+            prepare();
+            while wait().is_ok() {
+                wake_owners();
             }
         })
         .map(drop)
         .map_err(|error| Error::io(&error, "pthread_create"))
-}
-
-/// Leaves the process's signals to its other threads.
-fn block_signals() {
-    use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
-    // The worst that a failure does is that a signal interrupts `read`.
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }

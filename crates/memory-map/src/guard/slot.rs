@@ -32,7 +32,7 @@ pub(crate) enum Backing {
     /// A file that can be mapped again.
     File {
         /// The mapping's own descriptor.
-        fd: std::ffi::c_int,
+        fd: os::RawFile,
         /// Which file that is; `size` is not used.
         identity: Identity,
         /// Where in the file the region starts.

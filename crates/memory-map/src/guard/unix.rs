@@ -37,12 +37,13 @@
 //! action, with the same arguments.
 
 use std::ffi::{c_int, c_void};
+use std::io::Read;
 use std::os::fd::IntoRawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::contain::Outcome;
-use super::covers::Cause;
+use super::covers::{Access, Cause};
 use super::{registry, reporter};
 use crate::error::{Error, Result};
 
@@ -71,7 +72,8 @@ fn try_install() -> Result<()> {
                 .map_err(|error| Error::os(error as i32, "fcntl"))?;
         }
     }
-    reporter::start(read)?;
+    let read = std::fs::File::from(read);
+    reporter::start(block_signals, move || wait_for_byte(&read))?;
     WAKE.store(write.into_raw_fd(), Ordering::Release);
 
     let previous = SIGNALS.map(current_action);
@@ -90,6 +92,27 @@ fn try_install() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits for what `wake` writes, on the reporter's thread.
+fn wait_for_byte(mut pipe: &std::fs::File) -> Result<()> {
+    let mut bytes = [0; 64];
+    loop {
+        match pipe.read(&mut bytes) {
+            Ok(0) => return Err(Error::os(libc::EPIPE, "read")),
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            // It would come again at once.
+            Err(error) => return Err(Error::io(&error, "read")),
+        }
+    }
+}
+
+/// Leaves the process's signals to its other threads.
+fn block_signals() {
+    use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+    // The worst that a failure does is that a signal interrupts `read`.
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }
 
 /// What the process does with a signal now.
@@ -142,7 +165,7 @@ fn contain(address: usize, cause: Cause) -> bool {
     // A slot can be given up between the lookup and its lock, but hardly twice in a row.
     for _ in 0..16 {
         let Some(slot) = registry::find(address) else { return false };
-        match slot.contain(address, cause) {
+        match slot.contain(address, cause, Access::Unknown) {
             Outcome::Covered => {
                 if reporter::push(slot) {
                     wake();

@@ -3,9 +3,10 @@
 //! Every function here is a thin call: it decides nothing and keeps nothing.
 
 #[cfg_attr(unix, path = "unix.rs")]
-#[cfg_attr(not(unix), path = "stub.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod family;
 
+#[cfg(unix)]
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
 #[cfg_attr(target_vendor = "apple", path = "apple.rs")]
 #[cfg_attr(
@@ -16,7 +17,16 @@ mod system;
 
 pub(crate) use family::*;
 pub use family::{allocation_granularity, page_size, trim_heap};
+#[cfg(unix)]
 pub(crate) use system::*;
+
+/// Which file a descriptor stands for, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub device: u64,
+    pub inode: u64,
+    pub size: u64,
+}
 
 /// `address` rounded down to a multiple of `grain`, a power of two.
 pub(crate) const fn floor(address: usize, grain: usize) -> usize {

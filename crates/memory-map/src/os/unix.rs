@@ -2,12 +2,23 @@
 //! are system calls without a lock, an allocation or a hidden state in libc.
 
 use std::ffi::{c_int, c_void};
-use std::os::fd::RawFd;
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::OnceLock;
 
+use super::Identity;
 use crate::protection::Protection;
 
 pub(crate) const EINVAL: i32 = libc::EINVAL;
+pub(crate) const ENOMEM: i32 = libc::ENOMEM;
+
+/// How the system names an open file.
+pub(crate) type RawFile = RawFd;
+
+/// What names `file` in the calls of this module.
+pub(crate) fn raw(file: &File) -> RawFile {
+    file.as_raw_fd()
+}
 
 #[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
 use libc::{fstat, mmap, off_t, stat};
@@ -150,12 +161,14 @@ pub(crate) unsafe fn protect(
     if status == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Which file a descriptor stands for, and how long it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub device: u64,
-    pub inode: u64,
-    pub size: u64,
+/// Makes a page of a range that is `Pages::Zeros` accessible, where the OS did not grant that for
+/// the whole range. *handler*
+///
+/// # Safety
+/// The range must belong to a region of this crate whose lock the caller holds.
+pub(crate) unsafe fn open_zeros(start: usize, length: usize) -> Result<(), i32> {
+    // SAFETY: the caller owns the range.
+    unsafe { protect(start, length, Protection::ReadWrite) }
 }
 
 /// Asks what `fd` is now. *handler* (fstat is async-signal-safe by POSIX)

@@ -80,3 +80,34 @@ impl View {
         unsafe { ((self.0 + at) as *mut u8).write_volatile(byte) };
     }
 }
+
+#[cfg(unix)]
+pub const EACCES: i32 = libc::EACCES;
+#[cfg(windows)]
+pub const EACCES: i32 = windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED as i32;
+
+/// Whether the system has given an address to anything.
+#[cfg(unix)]
+pub fn is_mapped(address: usize) -> bool {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().any(|line| {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let parse = |text| usize::from_str_radix(text, 16).unwrap();
+        (parse(start)..parse(end)).contains(&address)
+    })
+}
+
+#[cfg(windows)]
+pub fn is_mapped(address: usize) -> bool {
+    query(address).State != windows_sys::Win32::System::Memory::MEM_FREE
+}
+
+/// What Windows says of a page.
+#[cfg(windows)]
+pub fn query(address: usize) -> windows_sys::Win32::System::Memory::MEMORY_BASIC_INFORMATION {
+    use windows_sys::Win32::System::Memory::{MEMORY_BASIC_INFORMATION, VirtualQuery};
+    let mut info = MEMORY_BASIC_INFORMATION::default();
+    let size = size_of::<MEMORY_BASIC_INFORMATION>();
+    // SAFETY: `info` is valid for `size` bytes; any address may be asked about.
+    assert_eq!(unsafe { VirtualQuery(address as *const _, &raw mut info, size) }, size);
+    info
+}

@@ -1,4 +1,4 @@
-//! From a path or a descriptor to an open file that can be mapped.
+//! Files of a Unix: by open(2), fcntl(2) and fstat(2).
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -9,18 +9,10 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
 
+use super::Source;
 use crate::error::{Error, Result};
 use crate::os;
 use crate::protection::Protection;
-
-/// The file to map.
-#[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
-    /// By path.
-    Path(&'a Path),
-    /// By a descriptor of the caller's, who keeps it.
-    Fd(RawFd),
-}
 
 /// A file that can be mapped.
 pub(crate) struct Opened {

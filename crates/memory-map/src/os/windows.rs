@@ -1,0 +1,701 @@
+//! Windows. Calls marked *handler* are made by the exception handler too: they are system calls
+//! without a lock or an allocation in this process.
+//!
+//! # Pages that are replaced
+//!
+//! What lies at an address cannot be replaced in one step here, as `MAP_FIXED` does elsewhere, nor
+//! a part of a file's view by itself. A range is therefore reserved as a *placeholder* (Windows 10
+//! 1803 and later; `VirtualAlloc2`), which views and memory replace and leave behind again, so that
+//! the addresses are never anybody else's in between. An access in between faults, and its handler
+//! waits for the lock of the region. Where a system, or a view, knows no placeholders the range is
+//! given up and taken again: another thread may get it in between, and that is then an error.
+//!
+//! memmap2 makes none of these mappings: its views cannot stand in placeholders, and each keeps a
+//! handle of its file until the addresses are given back, while `close` must free the file before.
+
+use std::ffi::{c_int, c_void};
+use std::fs::File;
+use std::os::windows::io::AsRawHandle;
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
+
+use windows_sys::Win32::Foundation::*;
+use windows_sys::Win32::Storage::FileSystem::*;
+use windows_sys::Win32::System::Diagnostics::Debug::{ReadProcessMemory, WriteProcessMemory};
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
+use windows_sys::Win32::System::Memory::*;
+use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, SwitchToThread};
+
+use super::Identity;
+use crate::protection::Protection;
+
+pub(crate) const EINVAL: i32 = ERROR_INVALID_PARAMETER as i32;
+pub(crate) const ENOMEM: i32 = ERROR_NOT_ENOUGH_MEMORY as i32;
+
+/// How the system names an open file: a `HANDLE`, as a number that any thread may hold.
+pub(crate) type RawFile = isize;
+
+/// What names `file` in the calls of this module.
+pub(crate) fn raw(file: &File) -> RawFile {
+    file.as_raw_handle() as RawFile
+}
+
+fn system_info() -> &'static SYSTEM_INFO_NUMBERS {
+    static INFO: OnceLock<SYSTEM_INFO_NUMBERS> = OnceLock::new();
+    INFO.get_or_init(|| {
+        let mut info = SYSTEM_INFO::default();
+        // SAFETY: `info` is valid for the structure that is filled.
+        unsafe { GetSystemInfo(&raw mut info) };
+        SYSTEM_INFO_NUMBERS {
+            page: info.dwPageSize as usize,
+            granularity: info.dwAllocationGranularity as usize,
+        }
+    })
+}
+
+#[allow(non_camel_case_types)]
+struct SYSTEM_INFO_NUMBERS {
+    page: usize,
+    granularity: usize,
+}
+
+/// Bytes of one page.
+pub fn page_size() -> usize {
+    system_info().page
+}
+
+/// What the start of a mapping is a multiple of.
+pub fn allocation_granularity() -> usize {
+    system_info().granularity
+}
+
+/// The error number of the last failed call of this thread.
+pub(crate) fn errno() -> i32 {
+    // SAFETY: reads a number of this thread's own.
+    unsafe { GetLastError() as i32 }
+}
+
+fn check(result: i32) -> Result<(), i32> {
+    if result == 0 { Err(errno()) } else { Ok(()) }
+}
+
+/// What a page is mapped from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pages {
+    /// Addresses without memory; `open_zeros` gives a page some, zeroed.
+    Zeros,
+    /// Zeroed private memory. There is no overcommitment here: `reserve` changes nothing.
+    Anonymous {
+        #[allow(dead_code)] // for systems that can do without
+        reserve: bool,
+    },
+    /// A file, from an offset that is a multiple of the allocation granularity.
+    File {
+        fd: RawFile,
+        offset: u64,
+        shared: bool,
+        #[allow(dead_code)] // as above
+        reserve: bool,
+    },
+}
+
+/// `PAGE_*` constant of a protection; with `copies` stores are kept from the file.
+fn page_protection(protection: Protection, copies: bool) -> u32 {
+    match protection {
+        Protection::None => PAGE_NOACCESS,
+        Protection::Read => PAGE_READONLY,
+        Protection::ReadWrite if copies => PAGE_WRITECOPY,
+        Protection::ReadWrite => PAGE_READWRITE,
+        Protection::ReadExecute => PAGE_EXECUTE_READ,
+        Protection::ReadWriteExecute if copies => PAGE_EXECUTE_WRITECOPY,
+        Protection::ReadWriteExecute => PAGE_EXECUTE_READWRITE,
+    }
+}
+
+type VirtualAlloc2 = unsafe extern "system" fn(
+    HANDLE,
+    *const c_void,
+    usize,
+    u32,
+    u32,
+    *mut MEM_EXTENDED_PARAMETER,
+    u32,
+) -> *mut c_void;
+type MapViewOfFile3 = unsafe extern "system" fn(
+    HANDLE,
+    HANDLE,
+    *const c_void,
+    u64,
+    usize,
+    u32,
+    u32,
+    *mut MEM_EXTENDED_PARAMETER,
+    u32,
+) -> MEMORY_MAPPED_VIEW_ADDRESS;
+type UnmapViewOfFile2 = unsafe extern "system" fn(HANDLE, MEMORY_MAPPED_VIEW_ADDRESS, u32) -> BOOL;
+type BOOL = i32;
+
+/// The calls that know placeholders.
+struct Placeholders {
+    alloc: VirtualAlloc2,
+    map: MapViewOfFile3,
+    unmap: UnmapViewOfFile2,
+}
+
+/// The calls that know placeholders, where the system has them. The first call, which looks them
+/// up, is never the handler's: it comes with the first mapping.
+fn placeholders() -> Option<&'static Placeholders> {
+    static CALLS: OnceLock<Option<Placeholders>> = OnceLock::new();
+    CALLS
+        .get_or_init(|| {
+            let library = windows_sys::w!("kernelbase.dll");
+            // SAFETY: the names end in 0, and the types are those of the documentation.
+            unsafe {
+                Some(Placeholders {
+                    alloc: std::mem::transmute::<_, VirtualAlloc2>(lookup(
+                        library,
+                        c"VirtualAlloc2",
+                    )?),
+                    map: std::mem::transmute::<_, MapViewOfFile3>(lookup(
+                        library,
+                        c"MapViewOfFile3",
+                    )?),
+                    unmap: std::mem::transmute::<_, UnmapViewOfFile2>(lookup(
+                        library,
+                        c"UnmapViewOfFile2",
+                    )?),
+                })
+            }
+        })
+        .as_ref()
+}
+
+type Function = unsafe extern "system" fn() -> isize;
+
+/// A function of a library that is loaded, or of the program itself where `library` is null.
+///
+/// # Safety
+/// `library` must be null or a string that ends in 0.
+unsafe fn lookup(library: *const u16, name: &std::ffi::CStr) -> Option<Function> {
+    // SAFETY: the caller vouches for the string.
+    let module = unsafe { GetModuleHandleW(library) };
+    if module.is_null() {
+        return None;
+    }
+    // SAFETY: the module is loaded, and `name` ends in 0.
+    unsafe { GetProcAddress(module, name.as_ptr().cast()) }
+}
+
+/// What the system says about a page. *handler*
+fn query(address: usize) -> Option<MEMORY_BASIC_INFORMATION> {
+    let mut info = MEMORY_BASIC_INFORMATION::default();
+    let size = size_of::<MEMORY_BASIC_INFORMATION>();
+    // SAFETY: `info` is valid for `size` bytes; any address may be asked about.
+    let filled = unsafe { VirtualQuery(address as *const c_void, &raw mut info, size) };
+    (filled == size).then_some(info)
+}
+
+/// Whether the pages from `start` on are addresses without memory. *handler*
+pub(crate) fn is_reserved(start: usize) -> bool {
+    query(start).is_some_and(|info| info.State == MEM_RESERVE)
+}
+
+/// A section of a file, to make views of.
+struct Section {
+    handle: HANDLE,
+    offset: u64,
+    /// Bytes from `offset` to the end of the file.
+    bytes: u64,
+    protection: u32,
+}
+
+impl Section {
+    /// A section of the file of `pages` for views that have `protection` or less. *handler*
+    fn new(fd: RawFile, offset: u64, shared: bool, protection: Protection) -> Result<Self, i32> {
+        // A view grants later only what it was made with, so one without access is made readable.
+        let protection = match protection {
+            Protection::None | Protection::Read if shared => PAGE_READONLY,
+            Protection::None | Protection::Read => PAGE_WRITECOPY,
+            Protection::ReadExecute if !shared => PAGE_EXECUTE_WRITECOPY,
+            other => page_protection(other, !shared),
+        };
+        let file = fd as HANDLE;
+        let mut size = 0;
+        // SAFETY: `size` is valid for what is written; a bad handle is an error return.
+        check(unsafe { GetFileSizeEx(file, &raw mut size) })?;
+        let bytes = u64::try_from(size).unwrap_or(0).saturating_sub(offset);
+        // SAFETY: without attributes and a name only numbers are passed.
+        let handle = unsafe { CreateFileMappingW(file, null(), protection, 0, 0, null()) };
+        if handle.is_null() {
+            return Err(errno());
+        }
+        Ok(Self { handle, offset, bytes, protection })
+    }
+
+    /// `FILE_MAP_*` of the section's protection.
+    fn access(&self) -> u32 {
+        match self.protection {
+            PAGE_READONLY => FILE_MAP_READ,
+            PAGE_READWRITE => FILE_MAP_READ | FILE_MAP_WRITE,
+            PAGE_WRITECOPY => FILE_MAP_COPY,
+            PAGE_EXECUTE_WRITECOPY => FILE_MAP_COPY | FILE_MAP_EXECUTE,
+            PAGE_EXECUTE_READ => FILE_MAP_READ | FILE_MAP_EXECUTE,
+            _ => FILE_MAP_READ | FILE_MAP_WRITE | FILE_MAP_EXECUTE,
+        }
+    }
+
+    /// Makes a view of `length` bytes in the placeholder at `start`, which is as long. *handler*
+    ///
+    /// # Safety
+    /// The placeholder must be the caller's.
+    unsafe fn replace(&self, start: usize, length: usize) -> Result<(), i32> {
+        let calls = placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
+        // The documentation wants whole pages; a view may not be longer than its section; and the
+        // system rounds up by itself.
+        let rest = usize::try_from(self.bytes).unwrap_or(usize::MAX);
+        let mut failure = EINVAL;
+        for size in [length, length.min(rest)] {
+            // SAFETY: the placeholder is the caller's, and only a placeholder is replaced.
+            let view = unsafe {
+                (calls.map)(
+                    self.handle,
+                    GetCurrentProcess(),
+                    start as *const c_void,
+                    self.offset,
+                    size,
+                    MEM_REPLACE_PLACEHOLDER,
+                    self.protection,
+                    null_mut(),
+                    0,
+                )
+            };
+            if !view.Value.is_null() {
+                return Ok(());
+            }
+            failure = errno();
+            if size == rest.min(length) {
+                break;
+            }
+        }
+        Err(failure)
+    }
+
+    /// Makes a view of `length` bytes where the system likes, at `hint` if that is not 0.
+    fn view(&self, hint: usize, length: usize) -> Result<*mut u8, i32> {
+        let size = length.min(usize::try_from(self.bytes).unwrap_or(usize::MAX));
+        // SAFETY: the system picks addresses that nothing uses, or refuses the hint.
+        let view = unsafe {
+            MapViewOfFileEx(
+                self.handle,
+                self.access(),
+                (self.offset >> 32) as u32,
+                self.offset as u32,
+                size,
+                hint as *const c_void,
+            )
+        };
+        if view.Value.is_null() { Err(errno()) } else { Ok(view.Value.cast()) }
+    }
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        // SAFETY: the handle is ours. A view keeps its section alive without it.
+        unsafe { CloseHandle(self.handle) };
+    }
+}
+
+/// Maps `pages` where the OS likes, at `hint` if that is not 0 and free. *handler*, without a file
+///
+/// `Err` holds the error number.
+pub(crate) fn map(
+    hint: usize,
+    length: usize,
+    protection: Protection,
+    pages: Pages,
+) -> Result<*mut u8, i32> {
+    let hint = super::floor(hint, allocation_granularity());
+    if hint != 0
+        && let Ok(pointer) = map_at(hint, length, protection, pages)
+    {
+        return Ok(pointer);
+    }
+    map_at(0, length, protection, pages)
+}
+
+fn map_at(
+    hint: usize,
+    length: usize,
+    protection: Protection,
+    pages: Pages,
+) -> Result<*mut u8, i32> {
+    match pages {
+        Pages::Zeros | Pages::Anonymous { .. } => {
+            let pointer = reserve(hint, length)?;
+            // SAFETY: the placeholder was reserved above, and nobody else knows of it.
+            if let Err(errno) = unsafe { fill(pointer as usize, length, protection, pages) } {
+                // SAFETY: as above.
+                unsafe { unmap(pointer as usize, length) };
+                return Err(errno);
+            }
+            Ok(pointer)
+        }
+        Pages::File { fd, offset, shared, .. } => {
+            let section = Section::new(fd, offset, shared, protection)?;
+            let pointer = view_in_placeholder(&section, hint, length)
+                .or_else(|_| section.view(hint, length))?;
+            // SAFETY: the view was made above, and nobody else knows of it.
+            if let Err(errno) = unsafe { protect(pointer as usize, length, protection) } {
+                // SAFETY: as above.
+                unsafe { unmap(pointer as usize, length) };
+                return Err(errno);
+            }
+            Ok(pointer)
+        }
+    }
+}
+
+fn view_in_placeholder(section: &Section, hint: usize, length: usize) -> Result<*mut u8, i32> {
+    placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
+    let pointer = reserve(hint, length)?;
+    // SAFETY: the placeholder was reserved above, and nobody else knows of it.
+    match unsafe { section.replace(pointer as usize, length) } {
+        Ok(()) => Ok(pointer),
+        Err(errno) => {
+            // SAFETY: as above.
+            unsafe { unmap(pointer as usize, length) };
+            Err(errno)
+        }
+    }
+}
+
+/// Reserves addresses: a placeholder, where the system has them. *handler*
+fn reserve(hint: usize, length: usize) -> Result<*mut u8, i32> {
+    let at = hint as *const c_void;
+    // SAFETY: the system picks addresses that nothing uses, or refuses the hint.
+    let pointer = unsafe {
+        match placeholders() {
+            Some(calls) => (calls.alloc)(
+                GetCurrentProcess(),
+                at,
+                length,
+                MEM_RESERVE | MEM_RESERVE_PLACEHOLDER,
+                PAGE_NOACCESS,
+                null_mut(),
+                0,
+            ),
+            None => VirtualAlloc(at, length, MEM_RESERVE, PAGE_READWRITE),
+        }
+    };
+    if pointer.is_null() { Err(errno()) } else { Ok(pointer.cast()) }
+}
+
+/// Puts memory into reserved addresses, or nothing that faults (`Pages::Zeros`). *handler*
+///
+/// # Safety
+/// The addresses must be the caller's, and reserved by `reserve` or left by `vacate`.
+unsafe fn fill(
+    start: usize,
+    length: usize,
+    protection: Protection,
+    pages: Pages,
+) -> Result<(), i32> {
+    let at = start as *const c_void;
+    let commit = if matches!(pages, Pages::Zeros) { 0 } else { MEM_COMMIT };
+    let flags = page_protection(protection, false);
+    // SAFETY: the range is the caller's, and holds nothing.
+    let pointer = unsafe {
+        match placeholders() {
+            Some(calls) => (calls.alloc)(
+                GetCurrentProcess(),
+                at,
+                length,
+                MEM_RESERVE | commit | MEM_REPLACE_PLACEHOLDER,
+                flags,
+                null_mut(),
+                0,
+            ),
+            None if commit == 0 => return Ok(()),
+            None => VirtualAlloc(at, length, commit, flags),
+        }
+    };
+    if pointer.is_null() { Err(errno()) } else { Ok(()) }
+}
+
+/// What may happen to a view that does not stand in a placeholder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    /// Its addresses may be lost to another thread.
+    Risk,
+    /// It stays.
+    Keep,
+}
+
+/// Leaves only reserved addresses of a whole region. *handler*
+///
+/// # Safety
+/// The range must be a whole region of this crate, whose lock the caller holds.
+unsafe fn vacate(start: usize, length: usize, plain: Plain) -> Result<(), i32> {
+    let address = start as *mut c_void;
+    let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: address };
+    let info = query(start).ok_or(EINVAL)?;
+    if info.Type != MEM_MAPPED {
+        let Some(_) = placeholders() else {
+            // SAFETY: the range is the caller's.
+            return check(unsafe { VirtualFree(address, length, MEM_DECOMMIT) });
+        };
+        // SAFETY: the range is the caller's. Where this fails it is a placeholder already.
+        unsafe { VirtualFree(address, length, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER) };
+        return Ok(());
+    }
+    if let Some(calls) = placeholders() {
+        // SAFETY: the range is the caller's.
+        let status = unsafe { (calls.unmap)(GetCurrentProcess(), view, MEM_PRESERVE_PLACEHOLDER) };
+        if status != 0 {
+            return Ok(());
+        }
+    }
+    if plain == Plain::Keep {
+        return Err(ERROR_NOT_SUPPORTED as i32);
+    }
+    // SAFETY: the range is the caller's.
+    check(unsafe { UnmapViewOfFile(view) })?;
+    // Here another thread may be given the addresses.
+    reserve(start, length).map(drop)
+}
+
+/// Replaces the pages from `start` on by `pages`: of a part of a region only memory by memory, of
+/// a whole one anything by anything. *handler*
+///
+/// On failure the pages are as they were, or are `Pages::Zeros` (see `is_reserved`).
+///
+/// # Safety
+/// The range must belong to a region of this crate whose lock the caller holds.
+pub(crate) unsafe fn map_over(
+    start: usize,
+    length: usize,
+    protection: Protection,
+    pages: Pages,
+) -> Result<(), i32> {
+    match pages {
+        Pages::Anonymous { .. } if query(start).is_some_and(|info| info.Type == MEM_PRIVATE) => {
+            let at = start as *mut c_void;
+            // SAFETY: the range is the caller's. Zeroed pages come only from giving the old ones up.
+            unsafe { VirtualFree(at, length, MEM_DECOMMIT) };
+            let flags = page_protection(protection, false);
+            // SAFETY: as above.
+            let pointer = unsafe { VirtualAlloc(at, length, MEM_COMMIT, flags) };
+            if pointer.is_null() { Err(errno()) } else { Ok(()) }
+        }
+        Pages::Zeros if query(start).is_some_and(|info| info.Type == MEM_PRIVATE) => {
+            // SAFETY: the range is the caller's.
+            check(unsafe { VirtualFree(start as *mut c_void, length, MEM_DECOMMIT) })
+        }
+        Pages::Zeros | Pages::Anonymous { .. } => {
+            // SAFETY: the caller vouches for the range.
+            unsafe { vacate(start, length, Plain::Risk) }?;
+            // SAFETY: as above, and it is vacant.
+            unsafe { fill(start, length, Protection::ReadWrite, pages) }?;
+            // SAFETY: as above.
+            unsafe { protect(start, length, protection) }.or(Ok(()))
+        }
+        Pages::File { fd, offset, shared, .. } => {
+            let section = Section::new(fd, offset, shared, protection)?;
+            placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
+            // SAFETY: the caller vouches for the range.
+            unsafe { vacate(start, length, Plain::Keep) }?;
+            // SAFETY: as above, and it is vacant.
+            if let Err(errno) = unsafe { section.replace(start, length) } {
+                // SAFETY: as above. Should this fail too, the addresses stay reserved all the same.
+                let _ = unsafe { fill(start, length, Protection::ReadWrite, Pages::Zeros) };
+                return Err(errno);
+            }
+            // SAFETY: the view was made above.
+            unsafe { protect(start, length, protection) }
+        }
+    }
+}
+
+/// Gives a range back to the OS. *handler*
+///
+/// # Safety
+/// Nothing may be able to reach the range any more.
+pub(crate) unsafe fn unmap(start: usize, _length: usize) {
+    let address = start as *mut c_void;
+    if query(start).is_some_and(|info| info.Type == MEM_MAPPED) {
+        // SAFETY: the caller guarantees that the range is ours and unreachable.
+        unsafe { UnmapViewOfFile(MEMORY_MAPPED_VIEW_ADDRESS { Value: address }) };
+    } else {
+        // SAFETY: as above.
+        unsafe { VirtualFree(address, 0, MEM_RELEASE) };
+    }
+}
+
+/// Changes the protection of a range. *handler*
+///
+/// # Safety
+/// The range must belong to a region of this crate whose lock the caller holds.
+pub(crate) unsafe fn protect(
+    start: usize,
+    length: usize,
+    protection: Protection,
+) -> Result<(), i32> {
+    const COPIES: u32 = PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY;
+    let copies = protection.writable()
+        && query(start).is_some_and(|info| info.AllocationProtect & COPIES != 0);
+    // SAFETY: the caller owns the range.
+    unsafe { set_protection(start, length, page_protection(protection, copies)) }
+}
+
+/// Lets stores into a part of a shared view, and keeps them from the file. *handler*
+///
+/// # Safety
+/// As for `protect`.
+pub(crate) unsafe fn divert_stores(
+    start: usize,
+    length: usize,
+    executable: bool,
+) -> Result<(), i32> {
+    let flags = if executable { PAGE_EXECUTE_WRITECOPY } else { PAGE_WRITECOPY };
+    // SAFETY: the caller owns the range.
+    unsafe { set_protection(start, length, flags) }
+}
+
+unsafe fn set_protection(start: usize, length: usize, flags: u32) -> Result<(), i32> {
+    let mut old = 0;
+    // SAFETY: the caller owns the range; `old` is valid for what is written.
+    let status = unsafe { VirtualProtect(start as *const c_void, length, flags, &raw mut old) };
+    check(status)
+}
+
+/// Gives zeroed memory to a page that has none, in a range that is `Pages::Zeros`. *handler*
+///
+/// # Safety
+/// The range must belong to a region of this crate whose lock the caller holds.
+pub(crate) unsafe fn open_zeros(start: usize, length: usize) -> Result<(), i32> {
+    // SAFETY: the caller owns the range; pages that have memory keep their contents.
+    let pointer =
+        unsafe { VirtualAlloc(start as *const c_void, length, MEM_COMMIT, PAGE_READWRITE) };
+    if pointer.is_null() { Err(errno()) } else { Ok(()) }
+}
+
+/// Asks what `fd` is now. *handler*
+pub(crate) fn identify(fd: RawFile) -> Option<Identity> {
+    let mut info = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: `info` is valid for what is written; a bad handle is an error return.
+    check(unsafe { GetFileInformationByHandle(fd as HANDLE, &raw mut info) }).ok()?;
+    let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    Some(Identity {
+        device: info.dwVolumeSerialNumber.into(),
+        inode: pair(info.nFileIndexHigh, info.nFileIndexLow),
+        size: pair(info.nFileSizeHigh, info.nFileSizeLow),
+    })
+}
+
+/// Lets another thread run. *handler*
+pub(crate) fn yield_now() {
+    // SAFETY: takes no argument and touches no memory of ours.
+    unsafe { SwitchToThread() };
+}
+
+/// Whether the file system has no room: not asked, since a file here has its room before it is
+/// mapped, unless it is sparse.
+pub(crate) fn is_full(_fd: RawFile) -> bool {
+    false
+}
+
+/// Writes the pages of a shared mapping to the system's cache of its file.
+pub(crate) fn sync(start: usize, length: usize, _invalidate: bool) -> Result<(), i32> {
+    // SAFETY: flushing changes no byte that a reader could see; a bad range is an error return.
+    match check(unsafe { FlushViewOfFile(start as *const c_void, length) }) {
+        // Nothing is mapped there any more, after `close`.
+        Err(errno) if errno == ERROR_INVALID_ADDRESS as i32 && is_private(start) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_private(start: usize) -> bool {
+    query(start).is_some_and(|info| info.Type == MEM_PRIVATE)
+}
+
+/// Makes `file` as durable as `FlushFileBuffers` does.
+pub(crate) fn make_durable(file: &File) -> std::io::Result<()> {
+    match file.sync_all() {
+        // A handle without write access: nothing can have been stored through it.
+        Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => Ok(()),
+        other => other,
+    }
+}
+
+/// FlushViewOfFile does not wait for the disk.
+pub(crate) const MSYNC_IS_DURABLE: bool = false;
+
+/// An access violation is never for a page that the file does not deliver.
+pub(crate) const SIGNAL_TELLS_CAUSE: bool = true;
+
+/// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
+/// or `None` where that cannot be done. *handler*
+///
+/// # Safety
+/// `to` must be writable for `length` bytes.
+pub(crate) unsafe fn peek(from: usize, to: *mut u8, length: usize) -> Option<usize> {
+    let mut copied = 0;
+    // SAFETY: the system checks both ranges; the caller vouches for `to`.
+    unsafe {
+        ReadProcessMemory(
+            GetCurrentProcess(),
+            from as *const c_void,
+            to.cast(),
+            length,
+            &raw mut copied,
+        )
+    };
+    Some(copied)
+}
+
+/// Copies `length` bytes of ours to `to`, which may fault; says how many arrived. *handler*
+///
+/// # Safety
+/// `from` must be readable for `length` bytes, and `to` lie in a region whose lock is held.
+pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
+    let mut copied = 0;
+    // SAFETY: as in `peek`, with the roles changed.
+    unsafe {
+        WriteProcessMemory(
+            GetCurrentProcess(),
+            to as *const c_void,
+            from.cast(),
+            length,
+            &raw mut copied,
+        )
+    };
+    copied
+}
+
+/// Asks for the pages of a range soon.
+///
+/// # Safety
+/// The range must be mapped.
+pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
+    let range =
+        WIN32_MEMORY_RANGE_ENTRY { VirtualAddress: start as *mut c_void, NumberOfBytes: length };
+    // SAFETY: prefetching changes no contents; what cannot be had is an error return.
+    unsafe { PrefetchVirtualMemory(GetCurrentProcess(), 1, &raw const range, 0) };
+}
+
+/// Gives memory back to the system that was freed in many small pieces: the heap does it itself.
+pub fn trim_heap() {}
+
+/// The handle behind a file descriptor of the program's C runtime, which is not this library's.
+///
+/// Programs built on libuv export the call that tells; `None` where this one does not.
+pub(crate) fn handle_of_descriptor(fd: c_int) -> Option<HANDLE> {
+    // SAFETY: null stands for the program itself.
+    let function = unsafe { lookup(null(), c"uv_get_osfhandle") }?;
+    type GetHandle = unsafe extern "C" fn(c_int) -> HANDLE;
+    // SAFETY: the type is that of libuv's documentation.
+    let function = unsafe { std::mem::transmute::<Function, GetHandle>(function) };
+    // SAFETY: a descriptor that is not open is an error return.
+    Some(unsafe { function(fd) })
+}

@@ -1,0 +1,69 @@
+//! Mappings that memmap2 makes, wherever the system is free to choose the addresses.
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::error::{Error, Result};
+use crate::os;
+use crate::protection::Protection;
+use crate::region::Contents;
+
+/// memmap2's own mapping, which unmaps its range when it is dropped.
+pub(crate) type Held = MmapRaw;
+
+impl Contents<'_> {
+    /// Makes the mapping; says where it is, and what unmaps it.
+    pub fn map(&self, length: usize) -> Result<(usize, Option<Held>)> {
+        if let Some(hint) = self.hint {
+            let pointer = os::map(hint, length, self.protection, self.pages())
+                .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
+            if self.populate {
+                // SAFETY: the range was mapped above.
+                unsafe { os::populate(pointer as usize, length, self.protection.writable()) };
+            }
+            return Ok((pointer as usize, None));
+        }
+        let mapped = self.map_by_memmap2().map_err(|e| self.explain(Error::io(&e, "mmap")))?;
+        let start = mapped.as_mut_ptr() as usize;
+        if self.protection != self.protection_of_memmap2() {
+            // SAFETY: the range was mapped above, and nobody else knows of it.
+            unsafe { os::protect(start, length, self.protection) }
+                .map_err(|errno| self.explain(Error::os(errno, "mprotect")))?;
+        }
+        Ok((start, Some(mapped)))
+    }
+
+    /// The protection nearest to the wanted one that memmap2 makes a mapping with.
+    fn protection_of_memmap2(&self) -> Protection {
+        match (self.file.is_some(), self.shared, self.protection) {
+            (false, ..) | (_, _, Protection::ReadWrite) => Protection::ReadWrite,
+            (_, true, Protection::ReadWriteExecute) => Protection::ReadWrite,
+            (_, true, Protection::ReadExecute) => Protection::ReadExecute,
+            _ => Protection::Read,
+        }
+    }
+
+    fn map_by_memmap2(&self) -> std::io::Result<MmapRaw> {
+        let mut options = MmapOptions::new();
+        options.len(self.length);
+        if self.populate {
+            options.populate();
+        }
+        if !self.reserve {
+            options.no_reserve_swap();
+        }
+        let Some((opened, offset)) = self.file else { return options.map_anon().map(Into::into) };
+        options.offset(offset);
+        let file = &*opened.file;
+        match (self.shared, self.protection_of_memmap2()) {
+            (true, Protection::ReadWrite) => options.map_raw(file),
+            // SAFETY: memmap2 asks that the bytes do not change while a slice of them is used. The
+            // mapping becomes a raw one at once, and this crate makes no slices of it.
+            (true, Protection::ReadExecute) => unsafe { options.map_exec(file) }.map(Into::into),
+            (true, _) => options.map_raw_read_only(file),
+            // SAFETY: as above.
+            (false, Protection::ReadWrite) => unsafe { options.map_copy(file) }.map(Into::into),
+            // SAFETY: as above.
+            (false, _) => unsafe { options.map_copy_read_only(file) }.map(Into::into),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! From a path or a descriptor to an open file that can be mapped, one file per family of systems.
+
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod family;
+
+use std::ffi::c_int;
+use std::path::Path;
+
+pub(crate) use family::Opened;
+
+/// The file to map.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// By path.
+    Path(&'a Path),
+    /// By a descriptor of the caller's, who keeps it: on Windows one of the C runtime of the
+    /// program, which must be built on libuv.
+    Fd(c_int),
+}

@@ -1,0 +1,191 @@
+//! Files of Windows: handles, by path or behind a descriptor of the program's C runtime.
+
+use std::ffi::c_int;
+use std::fs::{File, OpenOptions};
+use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use std::path::{Component, Path, Prefix};
+use std::sync::Arc;
+
+use windows_sys::Win32::Foundation::*;
+use windows_sys::Win32::Storage::FileSystem::*;
+
+use super::Source;
+use crate::error::{Error, Result};
+use crate::os::{self, Identity};
+
+// The system has no codes of its own for these.
+const ENODEV: u32 = ERROR_BAD_DEV_TYPE;
+const EISDIR: u32 = ERROR_DIRECTORY_NOT_SUPPORTED;
+const PIPE: &str = "it is a pipe or socket, which has no pages; read it as a stream";
+
+/// A file that can be mapped.
+pub(crate) struct Opened {
+    pub file: Arc<File>,
+    identity: Identity,
+}
+
+impl Opened {
+    /// Opens a path, or duplicates the handle of a descriptor; refuses at once what cannot be
+    /// mapped.
+    ///
+    /// `create` holds the permissions of a file that is to be made where there is none.
+    pub fn new(source: Source<'_>, writable: bool, create: Option<u32>) -> Result<Self> {
+        let file = match source {
+            Source::Path(path) => open_path(path, writable, create)?,
+            Source::Fd(fd) => duplicate(fd)?,
+        };
+        refuse_unmappable(&file)?;
+        let identity = os::identify(os::raw(&file))
+            .ok_or_else(|| because(ENODEV, "mmap", "this device cannot be mapped"))?;
+        Ok(Self { file: Arc::new(file), identity })
+    }
+
+    /// Memory that another process can be given by a descriptor, which there is not here.
+    pub fn anonymous(_size: u64) -> Result<Self> {
+        Err(Error::Unsupported(
+            "this system has no anonymous files: map a temporary file shared instead",
+        ))
+    }
+
+    /// Whether it is a file in the narrow sense: nothing else can be mapped.
+    pub fn is_regular(&self) -> bool {
+        true
+    }
+
+    /// Whether mapping it gives fresh zeroed memory.
+    pub fn is_zero_device(&self) -> bool {
+        false
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> Option<u64> {
+        Some(self.identity.size)
+    }
+
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
+    pub fn grow(&mut self, _start: u64, end: u64, allocate: bool) -> Result<()> {
+        if allocate {
+            self.refuse_holes()?;
+        }
+        if self.identity.size < end {
+            // A file that is neither sparse nor compressed gets its clusters by this.
+            self.file.set_len(end).map_err(|error| match error.raw_os_error() {
+                Some(code) if code == ERROR_USER_MAPPED_FILE as i32 => because(
+                    ERROR_USER_MAPPED_FILE,
+                    "ftruncate",
+                    "Windows does not let a file be truncated while it is mapped",
+                ),
+                _ => Error::io(&error, "ftruncate"),
+            })?;
+            self.identity.size = end;
+        }
+        Ok(())
+    }
+
+    /// The system reserves no clusters for the holes of a file.
+    fn refuse_holes(&self) -> Result<()> {
+        const HOLES: u32 = FILE_ATTRIBUTE_SPARSE_FILE | FILE_ATTRIBUTE_COMPRESSED;
+        let metadata = self.file.metadata().map_err(|error| Error::io(&error, "fstat"))?;
+        if metadata.file_attributes() & HOLES == 0 {
+            return Ok(());
+        }
+        Err(Error::Unsupported("this system cannot reserve space for a sparse or compressed file"))
+    }
+
+    /// Says more about a refusal of the mapping where the file explains it.
+    pub fn explain(&self, error: Error) -> Error {
+        let Error::Os { errno, syscall, .. } = error else { return error };
+        let detail = match errno as u32 {
+            ERROR_ACCESS_DENIED => "the file is not open for what the protection needs",
+            ERROR_INVALID_FUNCTION | ERROR_NOT_SUPPORTED | ERROR_BAD_EXE_FORMAT => {
+                return because(
+                    ENODEV,
+                    syscall,
+                    "this file cannot be mapped, its file system does not support it",
+                );
+            }
+            ERROR_FILE_INVALID => "the file changed its size meanwhile",
+            _ => return error,
+        };
+        Error::os_because(errno, syscall, detail)
+    }
+}
+
+fn because(code: u32, syscall: &'static str, detail: &'static str) -> Error {
+    Error::os_because(code as i32, syscall, detail)
+}
+
+fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
+    // Opening a named pipe would let a waiting server go on and then fail, so it is not opened.
+    if is_named_pipe(path) {
+        return Err(because(ENODEV, "mmap", PIPE));
+    }
+    // CreateFile answers "access denied" for a directory.
+    if path.is_dir() {
+        return Err(because(EISDIR, "open", "it is a directory; map a file in it"));
+    }
+    let mut options = OpenOptions::new();
+    // As with open(2) elsewhere, others may go on using, renaming and removing the file.
+    options.read(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);
+    options.write(writable || create.is_some());
+    if let Some(permissions) = create {
+        const OWNER_MAY_WRITE: u32 = 0o200;
+        options.create(true);
+        if permissions & OWNER_MAY_WRITE == 0 {
+            options.attributes(FILE_ATTRIBUTE_READONLY);
+        }
+    }
+    options.open(path).map_err(|error| Error::io(&error, "open"))
+}
+
+/// Whether a path is `\\.\pipe\...`, of this machine or of another.
+fn is_named_pipe(path: &Path) -> bool {
+    let is_pipe = |name: &std::ffi::OsStr| name.eq_ignore_ascii_case("pipe");
+    match path.components().next() {
+        Some(Component::Prefix(prefix)) => match prefix.kind() {
+            Prefix::DeviceNS(name) | Prefix::Verbatim(name) | Prefix::UNC(_, name) => is_pipe(name),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn duplicate(fd: c_int) -> Result<File> {
+    let Some(handle) = os::handle_of_descriptor(fd) else {
+        return Err(Error::Unsupported(
+            "this program does not tell which file a descriptor stands for: map by path instead",
+        ));
+    };
+    // uv_get_osfhandle gives what _get_osfhandle does: -1 for a descriptor that is not open, and
+    // -2 for one without a file.
+    if handle.is_null() || handle as isize == -1 || handle as isize == -2 {
+        return Err(Error::os(ERROR_INVALID_HANDLE as i32, "fcntl"));
+    }
+    // SAFETY: the handle is only passed on to the system, which refuses one that is not open.
+    let borrowed = unsafe { BorrowedHandle::borrow_raw(handle) };
+    let own = borrowed.try_clone_to_owned().map_err(|error| Error::io(&error, "fcntl"))?;
+    Ok(own.into())
+}
+
+/// Pipes, sockets, consoles and directories have no pages.
+fn refuse_unmappable(file: &File) -> Result<()> {
+    // SAFETY: the handle is open as long as `file`.
+    let detail = match unsafe { GetFileType(file.as_raw_handle()) } {
+        FILE_TYPE_DISK => {
+            return if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                Err(because(EISDIR, "open", "it is a directory; map a file in it"))
+            } else {
+                Ok(())
+            };
+        }
+        FILE_TYPE_PIPE => PIPE,
+        FILE_TYPE_CHAR => "it is a console or another device without pages; read it as a stream",
+        _ => "this device cannot be mapped",
+    };
+    Err(because(ENODEV, "mmap", detail))
+}

@@ -1,0 +1,175 @@
+//! What is special about mappings on Windows.
+#![cfg(windows)]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{EACCES, PAGE, TempFile, View, WHOLE, is_mapped, options, private, query, shared};
+use memory_map::{Error, FaultKind, FileOptions, Mapping, Protection, Source};
+use windows_sys::Win32::Foundation::*;
+use windows_sys::Win32::System::Diagnostics::Debug::RaiseException;
+use windows_sys::Win32::System::Memory::*;
+
+const GRANULARITY: usize = 64 << 10;
+
+fn code(error: Option<Error>) -> u32 {
+    match error {
+        Some(Error::Os { errno, .. }) => errno as u32,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Has the handler see what the system raises when a page of a file cannot be read.
+fn fail_to_read(address: usize) {
+    const CONTINUABLE: u32 = 0;
+    let parameters = [0, address, 0xC000_009C]; // a load; STATUS_DEVICE_DATA_ERROR
+    // SAFETY: the parameters are as many as said. The guard has to swallow the exception.
+    unsafe {
+        RaiseException(EXCEPTION_IN_PAGE_ERROR as u32, CONTINUABLE, 3, parameters.as_ptr());
+    }
+}
+
+#[test]
+fn an_offset_inside_the_granularity_is_hidden() {
+    let bytes: Vec<u8> = (0..3 * GRANULARITY).map(|i| (i % 251) as u8).collect();
+    let file = TempFile::new(&bytes);
+    let offset = 2 * GRANULARITY - 5;
+    let part = FileOptions { offset: offset as u64, length: Some(100), ..WHOLE };
+    let map = Mapping::shared(Source::Path(&file.0), &part, &options(Protection::Read)).unwrap();
+    assert_eq!((map.lead(), memory_map::allocation_granularity()), (GRANULARITY - 5, GRANULARITY));
+    let view = View::of(&map);
+    assert!((0..100).all(|at| view.load(at) == bytes[offset + at]));
+}
+
+#[test]
+fn every_protection_is_what_the_system_gets() {
+    // The file is not open for execution, so only memory can have that.
+    let file = TempFile::new(&[7; PAGE]);
+    let cases = [
+        (Protection::None, PAGE_NOACCESS),
+        (Protection::Read, PAGE_READONLY),
+        (Protection::ReadWrite, PAGE_READWRITE),
+        (Protection::ReadExecute, PAGE_EXECUTE_READ),
+        (Protection::ReadWriteExecute, PAGE_EXECUTE_READWRITE),
+    ];
+    for (protection, flags) in cases {
+        let memory = Mapping::anonymous(PAGE as u64, false, &options(protection)).unwrap();
+        assert_eq!(query(memory.address().unwrap()).Protect, flags);
+        if protection.executable() {
+            continue;
+        }
+        assert_eq!(query(shared(&file, protection).address().unwrap()).Protect, flags);
+        let copy = private(&file, protection);
+        let expected = if protection.writable() { PAGE_WRITECOPY } else { flags };
+        assert_eq!(query(copy.address().unwrap()).Protect, expected);
+        copy.protect(0..PAGE, Protection::ReadWrite).unwrap();
+        View::of(&copy).store(0, 1);
+        assert_eq!(file.contents()[0], 7);
+        assert!(copy.collect().is_empty());
+    }
+}
+
+#[test]
+fn a_view_is_made_again_where_it_must_grant_more() {
+    use std::os::windows::io::IntoRawHandle;
+    let file = TempFile::new(&[7; 4 * PAGE]);
+    let create = FileOptions { create: Some(0o666), ..WHOLE };
+    // `create` opens the file for writing, whatever the protection.
+    let map = Mapping::shared(Source::Path(&file.0), &create, &options(Protection::Read)).unwrap();
+    let view = View::of(&map);
+    map.protect(PAGE..2 * PAGE, Protection::ReadWrite).unwrap();
+    view.store(PAGE, 1);
+    assert!(map.collect().is_empty());
+    assert_eq!((file.contents()[PAGE], view.load(0)), (1, 7));
+    assert_eq!(query(map.address().unwrap()).Protect, PAGE_READONLY);
+    // A handle that is open for reading only has nothing more to grant.
+    let read_only = shared(&file, Protection::Read);
+    let error = read_only.protect(0..PAGE, Protection::ReadWrite);
+    assert!(
+        matches!(error, Err(Error::Os { errno: EACCES, syscall: "mprotect", .. })),
+        "{error:?}"
+    );
+    assert_eq!(View::of(&read_only).load(PAGE), 1);
+    let _ = std::fs::File::open(&file.0).unwrap().into_raw_handle();
+}
+
+#[test]
+fn what_cannot_be_mapped_says_why() {
+    let try_path = |path: &str| {
+        Mapping::shared(Source::Path(path.as_ref()), &WHOLE, &options(Protection::Read)).err()
+    };
+    assert_eq!(code(try_path("C:\\nonexistent")), ERROR_FILE_NOT_FOUND);
+    assert_eq!(code(try_path("C:\\")), ERROR_DIRECTORY_NOT_SUPPORTED);
+    assert_eq!(code(try_path("NUL")), ERROR_BAD_DEV_TYPE);
+    assert_eq!(code(try_path("\\\\.\\pipe\\no-such-pipe")), ERROR_BAD_DEV_TYPE);
+    let huge = Mapping::anonymous(1 << 62, false, &options(Protection::ReadWrite)).err();
+    assert!(matches!(huge, Some(Error::Os { syscall: "mmap", .. })));
+    // This program is not built on libuv, and nobody but it knows its descriptors.
+    let by_fd = Mapping::shared(Source::Fd(0), &WHOLE, &options(Protection::Read)).err();
+    assert!(matches!(by_fd, Some(Error::Unsupported(_))));
+    let memory = Mapping::anonymous(1, true, &options(Protection::ReadWrite)).err();
+    assert!(matches!(memory, Some(Error::Unsupported(_))));
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_zeros_until_it_can() {
+    let file = TempFile::new(&[7; 4 * PAGE + 10]);
+    for protection in [Protection::Read, Protection::ReadWrite] {
+        let map = shared(&file, protection);
+        let view = View::of(&map);
+        assert_eq!(view.load(2 * PAGE), 7);
+        fail_to_read(map.address().unwrap() + 2 * PAGE);
+        assert_eq!((map.faults(), view.load(2 * PAGE), view.load(4 * PAGE)), (1, 0, 0));
+        view.store(2 * PAGE, 9);
+        assert_eq!((map.faults(), view.load(2 * PAGE)), (1, 9));
+        let faults = map.collect();
+        assert_eq!(faults.len(), 1);
+        assert_eq!((faults[0].kind, faults[0].contained), (FaultKind::Io, true));
+        assert_eq!(faults[0].offset, 2 * PAGE);
+        assert_eq!((view.load(2 * PAGE), view.load(4 * PAGE + 9)), (7, 7));
+    }
+    assert!(file.contents().iter().all(|byte| *byte == 7));
+}
+
+#[test]
+fn a_store_to_one_read_only_page_of_memory_is_undone() {
+    let map = Mapping::anonymous(4 * PAGE as u64, false, &options(Protection::Read)).unwrap();
+    let view = View::of(&map);
+    view.store(PAGE, 1);
+    assert_eq!((view.load(PAGE), map.faults()), (1, 1));
+    assert!(map.collect()[0].contained);
+    assert_eq!((view.load(PAGE), query(map.address().unwrap() + PAGE).Protect), (0, PAGE_READONLY));
+}
+
+#[test]
+fn a_closed_file_is_free_while_a_key_is_out() {
+    let file = TempFile::new(&[7; 4 * PAGE]);
+    let map = shared(&file, Protection::ReadWrite);
+    let (address, view) = (map.address().unwrap(), View::of(&map));
+    let set_len =
+        |size| std::fs::OpenOptions::new().write(true).open(&file.0).unwrap().set_len(size);
+    assert_eq!(set_len(1).unwrap_err().raw_os_error(), Some(ERROR_USER_MAPPED_FILE as i32));
+    let key = map.key().unwrap();
+    map.close();
+    set_len(1).unwrap();
+    assert!(is_mapped(address) && is_mapped(address + 3 * PAGE));
+    assert_eq!((view.load(0), view.load(3 * PAGE)), (0, 0));
+    view.store(PAGE, 5);
+    assert_eq!((view.load(PAGE), file.contents().len()), (5, 1));
+    drop(key);
+    assert!(!is_mapped(address));
+}
+
+#[test]
+fn a_mapped_file_can_be_renamed_and_written_by_others() {
+    let file = TempFile::new(&[7; PAGE]);
+    let map = shared(&file, Protection::ReadWrite);
+    std::fs::write(&file.0, [8; PAGE]).unwrap_err(); // it truncates first
+    use std::os::windows::fs::FileExt;
+    let other = std::fs::OpenOptions::new().write(true).open(&file.0).unwrap();
+    other.seek_write(&[8; 3], 5).unwrap();
+    assert_eq!((View::of(&map).load(5), View::of(&map).load(8)), (8, 7));
+    let moved = file.0.with_extension("moved");
+    std::fs::rename(&file.0, &moved).unwrap();
+    std::fs::rename(&moved, &file.0).unwrap();
+}
