@@ -29,16 +29,24 @@ export interface Range {
   readonly length?: Bytes | undefined
 }
 
-/** First byte of a range and the one after its last, checked against a mapping of `total` bytes. */
-export function toRange(offset: unknown, length: unknown, total: number): [start: number, end: number] {
-  const start = offset === undefined ? 0 : toBytes(offset, 'offset')
-  if (start > total) throw outOfRange('offset', `at most ${total}, the length of the mapping`, offset)
+/**
+ * First byte of a range and the one after its last, checked against a mapping of `total` bytes. `prefix` is
+ * that of the arguments' names: `byte` for those that are called `byteOffset` and `byteLength`.
+ */
+export function toRange(offset: unknown, length: unknown, total: number, prefix = ''): [start: number, end: number] {
+  const start = toOffset(offset, total, prefix ? `${prefix}Offset` : 'offset')
   if (length === undefined) return [start, total]
-  const count = toBytes(length, 'length')
-  if (count > total - start) {
-    throw outOfRange('length', `at most ${total - start}, which is left from offset ${start}`, length)
-  }
+  const name = prefix ? `${prefix}Length` : 'length'
+  const count = toBytes(length, name)
+  if (count > total - start) throw outOfRange(name, `at most ${total - start}, which is left from ${start} on`, length)
   return [start, start + count]
+}
+
+/** Where something begins in a mapping of `total` bytes; 0 where nothing is said. */
+export function toOffset(value: unknown, total: number, name: string): number {
+  const offset = value === undefined ? 0 : toBytes(value, name)
+  if (offset > total) throw outOfRange(name, `at most ${total}, the length of the mapping`, value)
+  return offset
 }
 
 /** The file to map: a path, or a descriptor or FileHandle, which stays the caller's. */
@@ -50,20 +58,19 @@ export function toSource(file: unknown): [source: string | Uint8Array | number, 
     if (Number.isInteger(file) && file >= 0 && file < 2 ** 31) return [file, undefined]
     throw outOfRange('file', 'a file descriptor, a whole number from 0 to 2147483647', file)
   }
-  if (typeof file === 'string') {
-    if (!file.includes('\0')) return [file, file]
-    throw invalidValue('file', file, 'must be a path without null bytes')
-  }
-  if (file instanceof Uint8Array) {
-    if (!file.includes(0)) return [file, Buffer.from(file).toString()]
-    throw invalidValue('file', file, 'must be a path without null bytes')
-  }
+  if (typeof file === 'string') return [withoutNull(file, file.includes('\0')), file]
+  if (file instanceof Uint8Array) return [withoutNull(file, file.includes(0)), Buffer.from(file).toString()]
   if (file instanceof URL) {
     const path = fileURLToPath(file)
-    return [path, path]
+    return [withoutNull(path, path.includes('\0')), path]
   }
   const fd = (file as { fd?: unknown } | null | undefined)?.fd
   // A FileHandle that was closed has the descriptor -1, which the system refuses as it should.
   if (typeof fd === 'number' && Number.isInteger(fd) && fd >= -1 && fd < 2 ** 31) return [fd, undefined]
   throw invalidType('file', 'a path (string, Buffer or URL), a file descriptor or a FileHandle', file)
+}
+
+function withoutNull<T>(path: T, hasNull: boolean): T {
+  if (hasNull) throw invalidValue('file', path, 'must be a path without null bytes')
+  return path
 }

@@ -34,15 +34,15 @@ export interface TypedArrayConstructor<T> {
  */
 export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
     #private;
-    /** Where the stores go. */
-    readonly kind: Kind;
-    /** Bytes of the mapping. */
-    readonly length: number;
-    /** Where in the file it starts, in bytes. */
-    readonly offset: number;
-    /** The file's path, if that is how it was given. */
-    readonly path: string | undefined;
     private constructor();
+    /** Where the stores go. */
+    get kind(): Kind;
+    /** Bytes of the mapping. */
+    get length(): number;
+    /** Where in the file it starts, in bytes. */
+    get offset(): number;
+    /** The file's path, if that is how it was given. */
+    get path(): string | undefined;
     /** What may be done with the pages: what the mapping as a whole was given last. */
     get protection(): Protection;
     /** The mapping's own file descriptor; undefined without a file and after `close()`. */

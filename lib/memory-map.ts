@@ -3,7 +3,7 @@
 import { constants } from 'node:buffer'
 import { inspect } from 'node:util'
 
-import { type Bytes, type Range, toBytes, toRange } from './arguments.js'
+import { type Bytes, type Range, toBytes, toOffset, toRange } from './arguments.js'
 import type { NativeFault, NativeMapping } from './binding.js'
 import {
   aborted,
@@ -69,17 +69,12 @@ let tell: (map: MemoryMap) => void
  * ```
  */
 export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
-  /** Where the stores go. */
-  readonly kind: Kind
-  /** Bytes of the mapping. */
-  readonly length: number
-  /** Where in the file it starts, in bytes. */
-  readonly offset: number
-  /** The file's path, if that is how it was given. */
-  readonly path: string | undefined
-
   /** Undefined once the mapping is closed. */
   #native: NativeMapping | undefined
+  readonly #kind: Kind
+  readonly #length: number
+  readonly #offset: number
+  readonly #path: string | undefined
   /** Bytes between the start of the first page and the mapping's own first byte. */
   readonly #lead: number
   readonly #onFault: Parsed['onFault']
@@ -95,10 +90,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #faults = 0
 
   private constructor(native: NativeMapping, kind: Kind, path: string | undefined, onFault: Parsed['onFault']) {
-    this.kind = kind
-    this.length = native.length
-    this.offset = native.offset
-    this.path = path
+    this.#kind = kind
+    this.#length = native.length
+    this.#offset = native.offset
+    this.#path = path
     this.#native = native
     this.#lead = native.lead
     this.#onFault = onFault
@@ -108,6 +103,26 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   static {
     construct = (native, kind, path, onFault) => new MemoryMap(native, kind, path, onFault)
     tell = (map) => map.#tell()
+  }
+
+  /** Where the stores go. */
+  get kind(): Kind {
+    return this.#kind
+  }
+
+  /** Bytes of the mapping. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** Where in the file it starts, in bytes. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** The file's path, if that is how it was given. */
+  get path(): string | undefined {
+    return this.#path
   }
 
   /** What may be done with the pages: what the mapping as a whole was given last. */
@@ -153,7 +168,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   get buffer(): Buffer<B> {
     this.#open()
-    return (this.#buffer ??= Buffer.from(this.#all().buffer, this.#lead, this.length) as Buffer<B>)
+    return (this.#buffer ??= Buffer.from(this.#all().buffer, this.#lead, this.#length) as Buffer<B>)
   }
 
   /**
@@ -162,7 +177,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   view(offset: Bytes = 0, length?: Bytes): Buffer<B> {
     this.#open()
-    const [start, end] = toRange(offset, length, this.length)
+    const [start, end] = toRange(offset, length, this.#length)
     const window = this.#window(start, end)
     return Buffer.from(window.buffer, this.#lead + start - window.start, end - start) as Buffer<B>
   }
@@ -183,19 +198,21 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       throw invalidType('constructor', 'a constructor of typed arrays', constructor)
     }
     const size = constructor.BYTES_PER_ELEMENT
-    const bytes = length === undefined ? undefined : toBytes(length, 'length') * size
-    const [start, end] = toRange(byteOffset, bytes, this.length)
-    if ((end - start) % size !== 0) {
+    const start = toOffset(byteOffset, this.#length, 'byteOffset')
+    const room = (this.#length - start) / size
+    const count = length === undefined ? room : toBytes(length, 'length')
+    if (!Number.isInteger(count)) {
       throw outOfRange('byteOffset', `a multiple of ${size} bytes before the mapping's end`, byteOffset)
     }
-    const window = this.#window(start, end)
-    return new constructor(window.buffer, this.#lead + start - window.start, (end - start) / size)
+    if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which is left from ${start} on`, length)
+    const window = this.#window(start, start + count * size)
+    return new constructor(window.buffer, this.#lead + start - window.start, count)
   }
 
   /** A DataView over a part of the mapping. */
   dataView(byteOffset: Bytes = 0, byteLength?: Bytes): DataView<B> {
     this.#open()
-    const [start, end] = toRange(byteOffset, byteLength, this.length)
+    const [start, end] = toRange(byteOffset, byteLength, this.#length, 'byte')
     const window = this.#window(start, end)
     return new DataView(window.buffer, this.#lead + start - window.start, end - start) as DataView<B>
   }
@@ -207,7 +224,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   read(offset: Bytes = 0, length?: Bytes): Buffer<ArrayBuffer> {
     const native = this.#open()
-    const [start, end] = toRange(offset, length, this.length)
+    const [start, end] = toRange(offset, length, this.#length)
     if (end - start > constants.MAX_LENGTH) throw this.#tooLarge('Buffer')
     const bytes = Buffer.allocUnsafe(end - start)
     this.#call(() => native.read(bytes, start))
@@ -223,7 +240,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   write(data: Uint8Array, offset: Bytes = 0): number {
     const native = this.#open()
     if (!(data instanceof Uint8Array)) throw invalidType('data', 'a Buffer or Uint8Array', data)
-    const [start] = toRange(offset, data.length, this.length)
+    const start = toOffset(offset, this.#length, 'offset')
+    const room = this.#length - start
+    if (data.length > room)
+      throw outOfRange('data', `at most ${room} bytes, which are left from ${start} on`, data.length)
     this.#call(() => native.write(data, start))
     return data.length
   }
@@ -237,7 +257,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   async sync(options?: Readonly<AsyncSyncOptions>): Promise<void> {
     const native = this.#open()
     const { offset, length, invalidate, signal } = check<AsyncSyncOptions>(options, [...SYNC_OPTIONS, 'signal'])
-    const [start, end] = toRange(offset, length, this.length)
+    const [start, end] = toRange(offset, length, this.#length)
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw invalidType('options.signal', 'an AbortSignal', signal)
     }
@@ -250,7 +270,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       await native.sync(start, end, toInvalidate(invalidate), signal && task)
     } catch (error) {
       if (signal?.aborted && (error as { code?: unknown }).code === 'Cancelled') throw aborted(signal)
-      throw translate(error, this.path)
+      throw translate(error, this.#path)
     } finally {
       signal?.removeEventListener('abort', abort)
     }
@@ -262,7 +282,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   syncSync(options?: Readonly<SyncOptions>): void {
     const native = this.#open()
     const { offset, length, invalidate } = check<SyncOptions>(options, SYNC_OPTIONS)
-    const [start, end] = toRange(offset, length, this.length)
+    const [start, end] = toRange(offset, length, this.#length)
     this.check()
     this.#call(() => native.syncSync(start, end, toInvalidate(invalidate)))
     this.check()
@@ -277,8 +297,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   protect(protection: Protection, range?: Readonly<Range>): void {
     const native = this.#open()
     const index = toProtection(protection, 'protection')
-    const { offset, length } = check<Range>(range, ['offset', 'length'])
-    const [start, end] = toRange(offset, length, this.length)
+    const { offset, length } = check<Range>(range, ['offset', 'length'], 'range')
+    const [start, end] = toRange(offset, length, this.#length)
     this.#call(() => native.protect(index, start, end))
     this.#protection = PROTECTIONS[native.protection]!
   }
@@ -315,7 +335,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** Publishes what has happened. */
   #tell(): void {
-    if (this.#native !== undefined) this.#collect()
+    this.#collect()
     for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
   }
 
@@ -335,7 +355,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     try {
       run()
     } catch (error) {
-      if ((error as { kind?: unknown }).kind !== 'fault') throw translate(error, this.path)
+      if ((error as { kind?: unknown }).kind !== 'fault') throw translate(error, this.#path)
       const fault = this.#collect()
       throw fault === undefined ? error : new MemoryFaultError(fault)
     }
@@ -344,7 +364,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Fetches what has happened; returns the fault that the last call must throw, if there is one. */
   #collect(): MemoryFault | undefined {
     let thrown: MemoryFault | undefined
-    for (const report of this.#native!.collect()) {
+    for (const report of this.#native?.collect() ?? []) {
       const fault = this.#note(report)
       if (report.thrown) thrown = fault
     }
@@ -367,7 +387,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** The memory from the start of the mapping's first page to its end, in one piece. */
   #all(): Window {
     if (this.#whole !== undefined) return this.#whole
-    const size = this.#lead + this.length
+    const size = this.#lead + this.#length
     if (size > constants.MAX_LENGTH) throw this.#tooLarge('Buffer')
     return (this.#whole = { buffer: this.#make(0, size), start: 0 })
   }
@@ -375,7 +395,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Memory that has the bytes from `start` to before `end`. */
   #window(start: number, end: number): Window {
     if (this.#whole !== undefined) return this.#whole
-    const size = this.#lead + this.length
+    const size = this.#lead + this.#length
     if (size <= constants.MAX_LENGTH) return this.#all()
     const index = Math.floor((this.#lead + start) / WINDOW_STEP)
     const first = index * WINDOW_STEP
@@ -405,7 +425,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   #tooLarge(what: string): RangeError {
     return tooLarge(
-      `A ${what} of this runtime has at most ${constants.MAX_LENGTH} bytes, and the mapping has ${this.length}`,
+      `A ${what} of this runtime has at most ${constants.MAX_LENGTH} bytes, and the mapping has ${this.#length}`,
       `\`view\` works anywhere in it, with up to ${WINDOW_STEP} bytes at a time`,
     )
   }

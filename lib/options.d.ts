@@ -75,4 +75,4 @@ export declare function parseAnonymous(options: unknown): Parsed & {
     shared: boolean;
 };
 /** `options` as an object, if every name in it is one of `known`. */
-export declare function check<T>(options: unknown, known: readonly string[]): T;
+export declare function check<T>(options: unknown, known: readonly string[], name?: string): T;

@@ -141,8 +141,8 @@ function parseFile(given: FileMapOptions, protection: Protection): ParsedFile {
   }
 }
 
-function parse(given: MapOptions, protection: Protection): Parsed {
-  const { address, backing = 'array-buffer', onFault } = given
+function parse(given: MapOptions, fallback: Protection): Parsed {
+  const { address, protection = fallback, backing = 'array-buffer', onFault } = given
   if (address !== undefined) {
     if (typeof address !== 'bigint') throw invalidType('options.address', 'of type bigint', address)
     if (address < 0n || address >= 2n ** 64n) {
@@ -152,6 +152,7 @@ function parse(given: MapOptions, protection: Protection): Parsed {
   if (onFault !== undefined && typeof onFault !== 'function') {
     throw invalidType('options.onFault', 'a function', onFault)
   }
+  if (typeof backing !== 'string') throw invalidType('options.backing', 'of type string', backing)
   if ((backing as string) === 'shared-array-buffer') {
     throw unsupported("This version has no backing 'shared-array-buffer'")
   }
@@ -159,7 +160,7 @@ function parse(given: MapOptions, protection: Protection): Parsed {
     throw invalidValue('options.backing', backing, `must be 'array-buffer'${didYouMean(backing, ['array-buffer'])}`)
   }
   return {
-    protection: toProtection(given.protection ?? protection, 'options.protection'),
+    protection: toProtection(protection, 'options.protection'),
     flags:
       (toBoolean(given.populate, 'options.populate', false) ? POPULATE : 0) |
       (toBoolean(given.reserve, 'options.reserve', true) ? 0 : NO_RESERVE) |
@@ -176,13 +177,15 @@ function toBoolean(value: unknown, name: string, fallback: boolean): boolean {
 }
 
 /** `options` as an object, if every name in it is one of `known`. */
-export function check<T>(options: unknown, known: readonly string[]): T {
+export function check<T>(options: unknown, known: readonly string[], name = 'options'): T {
   if (options === undefined) return {} as T
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options)
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidType(name, 'an object', options)
+  }
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option)) {
       throw withCode(
-        new TypeError(`Unknown option "${name}"${didYouMean(name, known) || `: there are ${list(known)}`}`),
+        new TypeError(`Unknown option "${option}"${didYouMean(option, known) || `: there are ${list(known)}`}`),
         'ERR_INVALID_ARG_VALUE',
       )
     }
@@ -198,9 +201,11 @@ function list(words: readonly string[]): string {
 function didYouMean(word: unknown, known: readonly string[]): string {
   const meant = plain(String(word))
   let nearest = ''
-  let least = Math.max(1, Math.floor(meant.length / 3)) + 1
+  let least = meant.length > 3 ? Math.max(2, Math.floor(meant.length / 3)) + 1 : 2
   for (const candidate of known) {
-    const changes = distance(meant, plain(candidate))
+    const right = plain(candidate)
+    const begun = meant.length > 2 && right.startsWith(meant)
+    const changes = begun ? 1 : distance(meant, right)
     if (changes < least) [nearest, least] = [candidate, changes]
   }
   return nearest && `; did you mean '${nearest}'?`

@@ -11,7 +11,8 @@ const CHUNK: usize = 1 << 20;
 /// Copies out of a region, from `at` bytes after its start.
 pub(crate) fn out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
     let to = bytes.as_mut_ptr();
-    watched(region, at, bytes.len(), |from, done, length| {
+    let backwards = (to as usize) > region.range().start + at;
+    watched(region, at, bytes.len(), backwards, |from, done, length| {
         // SAFETY: the caller checked that the range lies in the region, which stays mapped while
         // it is borrowed; `bytes` is ours alone. The bytes may change under the copy, by another
         // thread or process: what arrives is then some mixture, never an invalid value.
@@ -22,19 +23,22 @@ pub(crate) fn out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
 /// Copies into a region, from `at` bytes after its start.
 pub(crate) fn into(region: &Region, at: usize, bytes: &[u8]) -> Result<()> {
     let from = bytes.as_ptr();
-    watched(region, at, bytes.len(), |to, done, length| {
+    let backwards = (from as usize) < region.range().start + at;
+    watched(region, at, bytes.len(), backwards, |to, done, length| {
         // SAFETY: as in `out`, and whether the pages are writable was checked; should another
         // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
-        // there is when `bytes` is itself a view of the mapping.
+        // there is when `bytes` is itself a view of the mapping, and the chunks go the right way.
         unsafe { std::ptr::copy(from.add(done), to as *mut u8, length) };
     })
 }
 
 /// Runs a copy of `length` bytes chunk by chunk, with its faults contained and turned into errors.
+/// It begins with the last chunk if `backwards`, for ranges that overlap.
 fn watched(
     region: &Region,
     at: usize,
     length: usize,
+    backwards: bool,
     copy: impl Fn(usize, usize, usize),
 ) -> Result<()> {
     let start = region.range().start + at;
@@ -48,7 +52,8 @@ fn watched(
     let mut done = 0;
     while done < length && region.faults() == before {
         let chunk = CHUNK.min(length - done);
-        copy(start + done, done, chunk);
+        let first = if backwards { length - done - chunk } else { done };
+        copy(start + first, first, chunk);
         done += chunk;
     }
     let mut inner = region.lock();

@@ -148,12 +148,19 @@ impl Mapping {
         options: &Options,
     ) -> Result<Self> {
         let token = next_token();
-        let lead = (offset % os::allocation_granularity() as u64) as usize;
+        let lead = match length {
+            0 => 0,
+            _ => (offset % os::allocation_granularity() as u64) as usize,
+        };
         let pages = if length == 0 {
             Pages::Empty(file.map(|opened| Arc::clone(&opened.file)))
         } else {
             Pages::Mapped(Region::new(&Contents {
-                file: file.map(|opened| (opened, offset - lead as u64)),
+                // Each mapping of /dev/zero is memory of its own, which begins at 0.
+                file: file.map(|opened| match opened.is_zero_device() {
+                    true => (opened, 0),
+                    false => (opened, offset - lead as u64),
+                }),
                 shared: kind != Kind::Private,
                 protection: options.protection,
                 length: lead.checked_add(length).ok_or_else(out_of_memory)?,
@@ -327,7 +334,10 @@ impl Mapping {
         let mut state = self.state();
         let region = match &state.pages {
             Pages::Mapped(region) => Arc::clone(region),
-            Pages::Empty(_) => return Ok(()),
+            Pages::Empty(_) => {
+                state.protection = protection;
+                return Ok(());
+            }
             Pages::Closed { .. } => return Err(Error::Closed),
         };
         let base = region.range();

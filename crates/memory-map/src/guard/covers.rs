@@ -136,7 +136,7 @@ impl Covers {
     /// Notes a cover; `false` where there is no room for it.
     pub fn push(&mut self, cover: Cover) -> bool {
         if self.count == CAPACITY {
-            return false;
+            return self.absorb(cover);
         }
         if self.entries.is_null() {
             let bytes = CAPACITY * size_of::<Cover>();
@@ -153,6 +153,26 @@ impl Covers {
         self.count += 1;
         TOTAL.fetch_add(1, Ordering::Relaxed);
         true
+    }
+
+    /// Widens a cover of zeros to a new one over it, which a file that is truncated again and
+    /// again gives rise to. They are told as one fault.
+    fn absorb(&mut self, cover: Cover) -> bool {
+        if !matches!(cover.how, How::Zeros) {
+            return false;
+        }
+        // SAFETY: as in `as_slice`, and `self` is borrowed mutably.
+        let entries = unsafe { std::slice::from_raw_parts_mut(self.entries, self.count) };
+        let below = entries.iter_mut().find(|old| {
+            matches!(old.how, How::Zeros)
+                && old.cause == cover.cause
+                && cover.start <= old.start
+                && old.end <= cover.end
+        });
+        below.is_some_and(|old| {
+            *old = cover;
+            true
+        })
     }
 
     /// Forgets all covers and gives the log back.

@@ -28,14 +28,18 @@ impl Inner {
         run: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
-        let part = self.covers.gap(page, run);
+        let whole = self.covers.gap(page, run.clone());
         if protection == Protection::None || self.file().is_none() {
-            return self.cover_with_zeros(part);
+            return self.cover_with_zeros(whole);
         }
-        let pages = self.pages_at(part.start, false);
-        // SAFETY: the part lies in this region, whose lock is held.
-        let mapped = unsafe { os::map_over(part.start, part.len(), protection.opened(), pages) };
-        mapped.ok().map(|()| (part, How::PrivateFile))
+        // The whole run at once, or, where the system will not promise so much memory, a part.
+        [whole, self.covers.extent(page, run, self.grain)].into_iter().find_map(|part| {
+            let pages = self.pages_at(part.start, false).without_reserve();
+            // SAFETY: the part lies in this region, whose lock is held.
+            let mapped =
+                unsafe { os::map_over(part.start, part.len(), protection.opened(), pages) };
+            mapped.ok().map(|()| (part, How::PrivateFile))
+        })
     }
 
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*

@@ -3,10 +3,10 @@
 //! # Why this is safe
 //!
 //! *Which calls it makes.* `fstat`, `mmap`, `munmap`, `mprotect`, `process_vm_readv`,
-//! `sched_yield` and `write` on a pipe: system calls that neither lock nor allocate in libc. POSIX
-//! lists `fstat` and `write` as async-signal-safe; the others are not listed only because they are
-//! not in that standard or because it does not say so, and on every system here they are bare
-//! system calls. `errno` is put back at the end. `sigaction` and `raise` (both listed) are called
+//! `sched_yield` and `sem_post` (on macOS and the BSDs `write` on a pipe): calls that neither lock
+//! nor allocate in libc. POSIX lists `fstat`, `sem_post` and `write` as async-signal-safe; the
+//! others are not listed only because they are not in that standard or because it does not say so,
+//! and on every system here they are bare system calls. `errno` is put back at the end. `sigaction` and `raise` (both listed) are called
 //! where a fault is not ours. No Rust code on this path allocates, formats or can panic.
 //!
 //! *What it reads.* The radix tree of `registry`, whose nodes are never freed and whose entries
@@ -37,44 +37,35 @@
 //! action, with the same arguments.
 
 use std::ffi::{c_int, c_void};
-use std::io::Read;
-use std::os::fd::IntoRawFd;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::contain::Outcome;
 use super::covers::{Access, Cause};
 use super::{registry, reporter};
 use crate::error::{Error, Result};
+use crate::os;
 
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
 /// The handlers that were there before, in the order of `SIGNALS`.
 static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
-/// The end of the reporter's pipe that the handler writes to.
-static WAKE: AtomicI32 = AtomicI32::new(-1);
 
 /// Installs the handler and starts the reporter, once for the process.
 pub(crate) fn install() -> Result<()> {
-    static INSTALLED: OnceLock<Result<()>> = OnceLock::new();
-    INSTALLED.get_or_init(try_install).clone()
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*installed {
+        try_install()?;
+        *installed = true;
+    }
+    Ok(())
 }
 
 fn try_install() -> Result<()> {
-    let (read, write) = nix::unistd::pipe().map_err(|error| Error::os(error as i32, "pipe"))?;
-    for end in [&read, &write] {
-        use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
-            .map_err(|error| Error::os(error as i32, "fcntl"))?;
-        if std::ptr::eq(end, &raw const write) {
-            // A full pipe already wakes the reporter: the handler must not wait for room.
-            fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
-                .map_err(|error| Error::os(error as i32, "fcntl"))?;
-        }
-    }
-    let read = std::fs::File::from(read);
-    reporter::start(block_signals, move || wait_for_byte(&read))?;
-    WAKE.store(write.into_raw_fd(), Ordering::Release);
+    os::create_bell().map_err(|errno| Error::os(errno, "sem_init"))?;
+    reporter::start(block_signals, || {
+        os::wait_for_bell().map_err(|errno| Error::os(errno, "sem_wait"))
+    })?;
 
     let previous = SIGNALS.map(current_action);
     PREVIOUS.get_or_init(|| previous);
@@ -88,24 +79,10 @@ fn try_install() -> Result<()> {
         // SAFETY: `action` is complete, and `handler` is an `extern "C"` function of the right
         // type that is never unloaded: the binding pins the library.
         if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } != 0 {
-            return Err(Error::os(crate::os::errno(), "sigaction"));
+            return Err(Error::os(os::errno(), "sigaction"));
         }
     }
     Ok(())
-}
-
-/// Waits for what `wake` writes, on the reporter's thread.
-fn wait_for_byte(mut pipe: &std::fs::File) -> Result<()> {
-    let mut bytes = [0; 64];
-    loop {
-        match pipe.read(&mut bytes) {
-            Ok(0) => return Err(Error::os(libc::EPIPE, "read")),
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            // It would come again at once.
-            Err(error) => return Err(Error::io(&error, "read")),
-        }
-    }
 }
 
 /// Leaves the process's signals to its other threads.
@@ -168,7 +145,7 @@ fn contain(address: usize, cause: Cause) -> bool {
         match slot.contain(address, cause, Access::Unknown) {
             Outcome::Covered => {
                 if reporter::push(slot) {
-                    wake();
+                    os::ring_bell();
                 }
                 return true;
             }
@@ -178,13 +155,6 @@ fn contain(address: usize, cause: Cause) -> bool {
         }
     }
     false
-}
-
-fn wake() {
-    let byte = 1u8;
-    // SAFETY: one byte is readable at `byte`; a closed or full pipe is an error return, and a full
-    // one has woken the reporter already.
-    unsafe { libc::write(WAKE.load(Ordering::Acquire), (&raw const byte).cast(), 1) };
 }
 
 /// Does with a signal what would have happened without us.

@@ -16,6 +16,13 @@ mod family;
 mod system;
 
 pub(crate) use family::*;
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "bell_semaphore.rs")]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "bell_pipe.rs")]
+#[cfg(unix)]
+mod bell;
+
+#[cfg(unix)]
+pub(crate) use bell::*;
 pub use family::{allocation_granularity, page_size, trim_heap};
 #[cfg(unix)]
 pub(crate) use system::*;

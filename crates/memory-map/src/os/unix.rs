@@ -79,6 +79,17 @@ pub(crate) enum Pages {
 }
 
 impl Pages {
+    /// The same, without a reservation of swap.
+    pub fn without_reserve(self) -> Self {
+        match self {
+            Self::Zeros => self,
+            Self::Anonymous { .. } => Self::Anonymous { reserve: false },
+            Self::File { fd, offset, shared, .. } => {
+                Self::File { fd, offset, shared, reserve: false }
+            }
+        }
+    }
+
     fn parameters(self) -> (c_int, RawFd, u64) {
         let reserved = |reserve: bool| if reserve { 0 } else { MAP_NORESERVE };
         match self {

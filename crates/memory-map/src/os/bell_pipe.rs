@@ -1,0 +1,50 @@
+//! What the handler wakes the reporter with: a pipe, where the system has no unnamed semaphores.
+
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::OnceLock;
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+
+static BELL: OnceLock<(std::fs::File, OwnedFd)> = OnceLock::new();
+
+/// Makes the bell, before anything else is done with it.
+pub(crate) fn create_bell() -> Result<(), i32> {
+    let make = || {
+        let (read, write) = nix::unistd::pipe()?;
+        fcntl(&read, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        fcntl(&write, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        // A full pipe has woken the reporter: the handler must not wait for room.
+        fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok((read.into(), write))
+    };
+    let bell = make().map_err(|error: nix::Error| error as i32)?;
+    BELL.get_or_init(|| bell);
+    Ok(())
+}
+
+/// Wakes the reporter. *handler* (write is async-signal-safe by POSIX)
+pub(crate) fn ring_bell() {
+    if let Some((_, write)) = BELL.get() {
+        let byte = 1u8;
+        // SAFETY: one byte is readable at `byte`; a full pipe is an error return.
+        unsafe { libc::write(write.as_raw_fd(), (&raw const byte).cast(), 1) };
+    }
+}
+
+/// Waits for `ring_bell`; `Err` where that cannot be waited for.
+pub(crate) fn wait_for_bell() -> Result<(), i32> {
+    let Some((mut read, _)) = BELL.get().map(|(read, write)| (read, write)) else {
+        return Err(libc::EBADF);
+    };
+    let mut bytes = [0; 64];
+    loop {
+        match read.read(&mut bytes) {
+            Ok(0) => return Err(libc::EPIPE),
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // It would come again at once.
+            Err(error) => return Err(error.raw_os_error().unwrap_or(libc::EIO)),
+        }
+    }
+}
