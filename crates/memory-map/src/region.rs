@@ -7,13 +7,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::{Error, Result};
 use crate::guard::{self, Backing, Locked, Run, Slot, State};
 use crate::os::{self, Pages};
-use crate::place::Held;
+use crate::place::{self, Held, Left};
 use crate::protection::Protection;
 use crate::source::Opened;
 
@@ -43,6 +43,8 @@ pub(crate) struct Region {
     file: Mutex<Option<Arc<File>>>,
     /// Keys whose pointers can still be used.
     reachable: AtomicUsize,
+    /// Whether the addresses are somebody else's by now.
+    lost: AtomicBool,
     /// What unmaps the range when it is dropped; without it we do.
     held: Option<Held>,
 }
@@ -68,6 +70,7 @@ impl Region {
             slot: Slot::acquire(),
             file: Mutex::new(contents.own_file()),
             reachable: AtomicUsize::new(0),
+            lost: AtomicBool::new(false),
             held,
         };
         region.describe(contents, &mut region.slot.lock());
@@ -148,18 +151,18 @@ impl Region {
     pub fn retire(&self) {
         {
             let mut inner = self.slot.lock();
-            let zeros = |protection| {
-                // SAFETY: the range is this region's, whose lock is held; whoever still reads it
-                // was promised zeros.
-                unsafe {
-                    os::map_over(self.range.start, self.range.len(), protection, Pages::Zeros)
+            // SAFETY: the range is this region's, whose lock is held; whoever still reads it was
+            // promised zeros.
+            match unsafe { place::leave_zeros(&self.range) } {
+                Left::Zeros => {}
+                Left::AsItWas => return,
+                Left::Lost => {
+                    self.lost.store(true, Ordering::Release);
+                    guard::forget(self.range.start, self.range.end);
+                    inner.state = State::Free;
+                    inner.drop_covers();
+                    return;
                 }
-            };
-            // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even
-            // without a reservation; read-only memory does not, and the guard opens its pages one
-            // by one. Where nothing is granted the old pages stay: wasteful, and safe.
-            if zeros(Protection::ReadWrite).is_err() && zeros(Protection::Read).is_err() {
-                return;
             }
             inner.drop_covers();
             inner.state = State::Reserved;
@@ -179,6 +182,10 @@ impl Drop for Region {
             inner.state = State::Free;
             inner.runs = Vec::new();
             inner.reports = Vec::new();
+        }
+        if self.lost.load(Ordering::Acquire) {
+            self.slot.release();
+            return;
         }
         guard::forget(start, end);
         if self.held.take().is_none() {

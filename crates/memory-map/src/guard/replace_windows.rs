@@ -149,7 +149,9 @@ impl Inner {
             // SAFETY: the range lies in this region, whose lock is held.
             unsafe { os::protect(range.start, range.len(), protection) }
         });
-        if mapped.is_err() && os::is_reserved(self.start) {
+        if mapped.is_ok() {
+            self.drop_covers();
+        } else if os::is_reserved(self.start) {
             self.covers.push(Cover {
                 start: self.start,
                 end: self.end,

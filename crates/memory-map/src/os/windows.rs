@@ -7,8 +7,8 @@
 //! a part of a file's view by itself. A range is therefore reserved as a *placeholder* (Windows 10
 //! 1803 and later; `VirtualAlloc2`), which views and memory replace and leave behind again, so that
 //! the addresses are never anybody else's in between. An access in between faults, and its handler
-//! waits for the lock of the region. Where a system, or a view, knows no placeholders the range is
-//! given up and taken again: another thread may get it in between, and that is then an error.
+//! waits for the lock of the region. A view that stands in none (of an older system) is not
+//! replaced while it is open, and `close` has to give its addresses up and take them again.
 //!
 //! memmap2 makes none of these mappings: its views cannot stand in placeholders, and each keeps a
 //! handle of its file until the addresses are given back, while `close` must free the file before.
@@ -41,33 +41,29 @@ pub(crate) fn raw(file: &File) -> RawFile {
     file.as_raw_handle() as RawFile
 }
 
-fn system_info() -> &'static SYSTEM_INFO_NUMBERS {
-    static INFO: OnceLock<SYSTEM_INFO_NUMBERS> = OnceLock::new();
-    INFO.get_or_init(|| {
-        let mut info = SYSTEM_INFO::default();
-        // SAFETY: `info` is valid for the structure that is filled.
-        unsafe { GetSystemInfo(&raw mut info) };
-        SYSTEM_INFO_NUMBERS {
-            page: info.dwPageSize as usize,
-            granularity: info.dwAllocationGranularity as usize,
-        }
-    })
-}
-
-#[allow(non_camel_case_types)]
-struct SYSTEM_INFO_NUMBERS {
+struct Sizes {
     page: usize,
     granularity: usize,
 }
 
+fn sizes() -> &'static Sizes {
+    static SIZES: OnceLock<Sizes> = OnceLock::new();
+    SIZES.get_or_init(|| {
+        let mut info = SYSTEM_INFO::default();
+        // SAFETY: `info` is valid for the structure that is filled.
+        unsafe { GetSystemInfo(&raw mut info) };
+        Sizes { page: info.dwPageSize as usize, granularity: info.dwAllocationGranularity as usize }
+    })
+}
+
 /// Bytes of one page.
 pub fn page_size() -> usize {
-    system_info().page
+    sizes().page
 }
 
 /// What the start of a mapping is a multiple of.
 pub fn allocation_granularity() -> usize {
-    system_info().granularity
+    sizes().granularity
 }
 
 /// The error number of the last failed call of this thread.
@@ -211,8 +207,14 @@ struct Section {
 }
 
 impl Section {
-    /// A section of the file of `pages` for views that have `protection` or less. *handler*
-    fn new(fd: RawFile, offset: u64, shared: bool, protection: Protection) -> Result<Self, i32> {
+    /// A section of a file for a view of `length` bytes that has `protection` or less. *handler*
+    fn new(
+        fd: RawFile,
+        offset: u64,
+        length: usize,
+        shared: bool,
+        protection: Protection,
+    ) -> Result<Self, i32> {
         // A view grants later only what it was made with, so one without access is made readable.
         let protection = match protection {
             Protection::None | Protection::Read if shared => PAGE_READONLY,
@@ -225,6 +227,10 @@ impl Section {
         // SAFETY: `size` is valid for what is written; a bad handle is an error return.
         check(unsafe { GetFileSizeEx(file, &raw mut size) })?;
         let bytes = u64::try_from(size).unwrap_or(0).saturating_sub(offset);
+        // A view ends with the last page of its file.
+        if bytes.next_multiple_of(page_size() as u64) < length as u64 {
+            return Err(ERROR_FILE_INVALID as i32);
+        }
         // SAFETY: without attributes and a name only numbers are passed.
         let handle = unsafe { CreateFileMappingW(file, null(), protection, 0, 0, null()) };
         if handle.is_null() {
@@ -251,11 +257,12 @@ impl Section {
     /// The placeholder must be the caller's.
     unsafe fn replace(&self, start: usize, length: usize) -> Result<(), i32> {
         let calls = placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
-        // The documentation wants whole pages; a view may not be longer than its section; and the
-        // system rounds up by itself.
+        // The documentation wants whole pages, but a view may not be longer than its section, which
+        // need not end at a page: whichever the system takes. 0 is "to the end of the section".
         let rest = usize::try_from(self.bytes).unwrap_or(usize::MAX);
+        let sizes = if rest < length { &[length, rest, 0][..] } else { &[length] };
         let mut failure = EINVAL;
-        for size in [length, length.min(rest)] {
+        for &size in sizes {
             // SAFETY: the placeholder is the caller's, and only a placeholder is replaced.
             let view = unsafe {
                 (calls.map)(
@@ -274,9 +281,6 @@ impl Section {
                 return Ok(());
             }
             failure = errno();
-            if size == rest.min(length) {
-                break;
-            }
         }
         Err(failure)
     }
@@ -342,7 +346,7 @@ fn map_at(
             Ok(pointer)
         }
         Pages::File { fd, offset, shared, .. } => {
-            let section = Section::new(fd, offset, shared, protection)?;
+            let section = Section::new(fd, offset, length, shared, protection)?;
             let pointer = view_in_placeholder(&section, hint, length)
                 .or_else(|_| section.view(hint, length))?;
             // SAFETY: the view was made above, and nobody else knows of it.
@@ -423,46 +427,45 @@ unsafe fn fill(
     if pointer.is_null() { Err(errno()) } else { Ok(()) }
 }
 
-/// What may happen to a view that does not stand in a placeholder.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Plain {
-    /// Its addresses may be lost to another thread.
-    Risk,
-    /// It stays.
-    Keep,
-}
-
-/// Leaves only reserved addresses of a whole region. *handler*
+/// Leaves only reserved addresses of a whole region; fails where a view stands in no placeholder.
+/// *handler*
 ///
 /// # Safety
 /// The range must be a whole region of this crate, whose lock the caller holds.
-unsafe fn vacate(start: usize, length: usize, plain: Plain) -> Result<(), i32> {
+unsafe fn vacate(start: usize, length: usize) -> Result<(), i32> {
     let address = start as *mut c_void;
-    let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: address };
-    let info = query(start).ok_or(EINVAL)?;
-    if info.Type != MEM_MAPPED {
-        let Some(_) = placeholders() else {
+    let is_view = query(start).ok_or(EINVAL)?.Type == MEM_MAPPED;
+    match placeholders() {
+        Some(calls) if is_view => {
+            let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: address };
             // SAFETY: the range is the caller's.
-            return check(unsafe { VirtualFree(address, length, MEM_DECOMMIT) });
-        };
-        // SAFETY: the range is the caller's. Where this fails it is a placeholder already.
-        unsafe { VirtualFree(address, length, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER) };
-        return Ok(());
-    }
-    if let Some(calls) = placeholders() {
-        // SAFETY: the range is the caller's.
-        let status = unsafe { (calls.unmap)(GetCurrentProcess(), view, MEM_PRESERVE_PLACEHOLDER) };
-        if status != 0 {
-            return Ok(());
+            check(unsafe { (calls.unmap)(GetCurrentProcess(), view, MEM_PRESERVE_PLACEHOLDER) })
         }
+        Some(_) => {
+            // SAFETY: the range is the caller's. Where this fails it is a placeholder already.
+            unsafe { VirtualFree(address, length, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER) };
+            Ok(())
+        }
+        None if is_view => Err(ERROR_NOT_SUPPORTED as i32),
+        // SAFETY: the range is the caller's.
+        None => check(unsafe { VirtualFree(address, length, MEM_DECOMMIT) }),
     }
-    if plain == Plain::Keep {
-        return Err(ERROR_NOT_SUPPORTED as i32);
-    }
+}
+
+/// Takes a view out that stands in no placeholder, and reserves its addresses anew; whether they
+/// were still to be had. Another thread may be given them in between: they are its own then. `Err`
+/// where the view stays.
+///
+/// # Safety
+/// As for `map_over`, of a whole region.
+pub(crate) unsafe fn give_up_and_reserve(start: usize, length: usize) -> Result<bool, i32> {
+    let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: start as *mut c_void };
     // SAFETY: the range is the caller's.
     check(unsafe { UnmapViewOfFile(view) })?;
-    // Here another thread may be given the addresses.
-    reserve(start, length).map(drop)
+    // SAFETY: the system reserves only what nobody has.
+    let pointer =
+        unsafe { VirtualAlloc(start as *const c_void, length, MEM_RESERVE, PAGE_READWRITE) };
+    Ok(!pointer.is_null())
 }
 
 /// Replaces the pages from `start` on by `pages`: of a part of a region only memory by memory, of
@@ -494,17 +497,17 @@ pub(crate) unsafe fn map_over(
         }
         Pages::Zeros | Pages::Anonymous { .. } => {
             // SAFETY: the caller vouches for the range.
-            unsafe { vacate(start, length, Plain::Risk) }?;
+            unsafe { vacate(start, length) }?;
             // SAFETY: as above, and it is vacant.
             unsafe { fill(start, length, Protection::ReadWrite, pages) }?;
             // SAFETY: as above.
             unsafe { protect(start, length, protection) }.or(Ok(()))
         }
         Pages::File { fd, offset, shared, .. } => {
-            let section = Section::new(fd, offset, shared, protection)?;
+            let section = Section::new(fd, offset, length, shared, protection)?;
             placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
             // SAFETY: the caller vouches for the range.
-            unsafe { vacate(start, length, Plain::Keep) }?;
+            unsafe { vacate(start, length) }?;
             // SAFETY: as above, and it is vacant.
             if let Err(errno) = unsafe { section.replace(start, length) } {
                 // SAFETY: as above. Should this fail too, the addresses stay reserved all the same.
@@ -610,7 +613,7 @@ pub(crate) fn sync(start: usize, length: usize, _invalidate: bool) -> Result<(),
     // SAFETY: flushing changes no byte that a reader could see; a bad range is an error return.
     match check(unsafe { FlushViewOfFile(start as *const c_void, length) }) {
         // Nothing is mapped there any more, after `close`.
-        Err(errno) if errno == ERROR_INVALID_ADDRESS as i32 && is_private(start) => Ok(()),
+        Err(_) if is_private(start) => Ok(()),
         other => other,
     }
 }
@@ -691,8 +694,10 @@ pub fn trim_heap() {}
 ///
 /// Programs built on libuv export the call that tells; `None` where this one does not.
 pub(crate) fn handle_of_descriptor(fd: c_int) -> Option<HANDLE> {
-    // SAFETY: null stands for the program itself.
-    let function = unsafe { lookup(null(), c"uv_get_osfhandle") }?;
+    let name = c"uv_get_osfhandle";
+    // SAFETY: null stands for the program itself, and the other name ends in 0.
+    let function =
+        unsafe { lookup(null(), name).or_else(|| lookup(windows_sys::w!("libnode.dll"), name)) }?;
     type GetHandle = unsafe extern "C" fn(c_int) -> HANDLE;
     // SAFETY: the type is that of libuv's documentation.
     let function = unsafe { std::mem::transmute::<Function, GetHandle>(function) };

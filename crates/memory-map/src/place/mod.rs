@@ -1,7 +1,19 @@
-//! Making a mapping where nothing was, one file per family of systems.
+//! Making a mapping where nothing was, and leaving zeros behind; one file per family of systems.
 
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod family;
 
-pub(crate) use family::Held;
+pub(crate) use family::{Held, leave_zeros};
+
+/// What a range holds after `leave_zeros`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Zeros, which nothing stands behind; the guard may have to open their pages one by one.
+    Zeros,
+    /// What it held before: the system granted nothing. That is wasteful, and safe.
+    AsItWas,
+    /// Nothing of ours: another thread was given the addresses.
+    #[cfg_attr(unix, allow(dead_code))]
+    Lost,
+}

@@ -1,14 +1,34 @@
 //! Mappings that memmap2 makes, wherever the system is free to choose the addresses.
 
+use std::ops::Range;
+
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::error::{Error, Result};
-use crate::os;
+use crate::os::{self, Pages};
+use crate::place::Left;
 use crate::protection::Protection;
 use crate::region::Contents;
 
 /// memmap2's own mapping, which unmaps its range when it is dropped.
 pub(crate) type Held = MmapRaw;
+
+/// Takes the pages of a region out.
+///
+/// # Safety
+/// The range must be a whole region, whose lock the caller holds.
+pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
+    let zeros = |protection| {
+        // SAFETY: the caller vouches for the range.
+        unsafe { os::map_over(range.start, range.len(), protection, Pages::Zeros) }
+    };
+    // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a
+    // reservation; read-only memory does not, and the guard opens its pages one by one.
+    match zeros(Protection::ReadWrite).or_else(|_| zeros(Protection::Read)) {
+        Ok(()) => Left::Zeros,
+        Err(_) => Left::AsItWas,
+    }
+}
 
 impl Contents<'_> {
     /// Makes the mapping; says where it is, and what unmaps it.
