@@ -18,16 +18,10 @@
 //!
 //! *Faults that are not ours* go on to the other handlers, as if this one were not there.
 
-use std::ffi::c_void;
-use std::ptr::null;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::System::Diagnostics::Debug::*;
-use windows_sys::Win32::System::Threading::{
-    CreateEventW, INFINITE, SetEvent, WaitForSingleObject,
-};
 
 use super::contain::Outcome;
 use super::covers::{Access, Cause};
@@ -35,39 +29,29 @@ use super::{registry, reporter};
 use crate::error::{Error, Result};
 use crate::os;
 
-/// The reporter's event.
-static WAKE: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-
 /// Installs the handler and starts the reporter, once for the process.
 pub(crate) fn install() -> Result<()> {
-    static INSTALLED: OnceLock<Result<()>> = OnceLock::new();
-    INSTALLED.get_or_init(try_install).clone()
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*installed {
+        try_install()?;
+        *installed = true;
+    }
+    Ok(())
 }
 
 fn try_install() -> Result<()> {
-    // An event that resets itself. It stays as long as the process.
-    // SAFETY: without attributes and a name only numbers are passed.
-    let event = unsafe { CreateEventW(null(), 0, 0, null()) };
-    if event.is_null() {
-        return Err(Error::os(os::errno(), "CreateEvent"));
-    }
-    WAKE.store(event, Ordering::Release);
-    reporter::start(|| (), wait)?;
+    os::create_bell().map_err(|errno| Error::os(errno, "CreateEvent"))?;
+    reporter::start(
+        || (),
+        || os::wait_for_bell().map_err(|errno| Error::os(errno, "WaitForSingleObject")),
+    )?;
     // First, so that a debugger's or crash reporter's handler does not end the process before.
     // SAFETY: `handler` has the right type and is never unloaded: the binding pins the library.
     if unsafe { AddVectoredExceptionHandler(1, Some(handler)) }.is_null() {
         return Err(Error::os(os::ENOMEM, "AddVectoredExceptionHandler"));
     }
     Ok(())
-}
-
-/// Waits for `wake`, on the reporter's thread.
-fn wait() -> Result<()> {
-    // SAFETY: the event is never closed.
-    match unsafe { WaitForSingleObject(WAKE.load(Ordering::Acquire), INFINITE) } {
-        WAIT_OBJECT_0 => Ok(()),
-        _ => Err(Error::os(os::errno(), "WaitForSingleObject")),
-    }
 }
 
 unsafe extern "system" fn handler(pointers: *mut EXCEPTION_POINTERS) -> i32 {
@@ -103,8 +87,7 @@ fn contain(address: usize, cause: Cause, access: Access) -> bool {
         match slot.contain(address, cause, access) {
             Outcome::Covered => {
                 if reporter::push(slot) {
-                    // SAFETY: the event is never closed.
-                    unsafe { SetEvent(WAKE.load(Ordering::Acquire)) };
+                    os::ring_bell();
                 }
                 return true;
             }

@@ -17,11 +17,10 @@ mod system;
 
 pub(crate) use family::*;
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "bell_semaphore.rs")]
-#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "bell_pipe.rs")]
-#[cfg(unix)]
+#[cfg_attr(windows, path = "bell_event.rs")]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android", windows)), path = "bell_pipe.rs")]
 mod bell;
 
-#[cfg(unix)]
 pub(crate) use bell::*;
 pub use family::{allocation_granularity, page_size, trim_heap};
 #[cfg(unix)]

@@ -97,6 +97,11 @@ impl Opened {
         Err(Error::Unsupported("this system cannot reserve space for a sparse or compressed file"))
     }
 
+    /// Whether a file without a size can be mapped at all: there is none here.
+    pub fn probe(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Says more about a refusal of the mapping where the file explains it.
     pub fn explain(&self, error: Error) -> Error {
         let Error::Os { errno, syscall, .. } = error else { return error };
