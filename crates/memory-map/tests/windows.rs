@@ -173,3 +173,35 @@ fn a_mapped_file_can_be_renamed_and_written_by_others() {
     std::fs::rename(&file.0, &moved).unwrap();
     std::fs::rename(&moved, &file.0).unwrap();
 }
+
+/// Wine makes no part of a shared view copy-on-write: stores would reach the file.
+fn is_wine() -> bool {
+    use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
+    // SAFETY: the strings end in 0, and the module is always loaded.
+    unsafe {
+        let module = GetModuleHandleW(windows_sys::w!("ntdll.dll"));
+        GetProcAddress(module, c"wine_get_version".as_ptr().cast()).is_some()
+    }
+}
+
+#[test]
+fn a_store_to_a_read_only_page_among_writable_ones_is_undone() {
+    if is_wine() {
+        return;
+    }
+    let file = TempFile::new(&[7; 4 * PAGE]);
+    for (protection, visible) in [(Protection::Read, 7), (Protection::None, 0)] {
+        let map = shared(&file, Protection::ReadWrite);
+        let view = View::of(&map);
+        map.protect(PAGE..2 * PAGE, protection).unwrap();
+        view.store(2 * PAGE, 1);
+        view.store(PAGE, 9);
+        assert_eq!((map.faults(), view.load(PAGE), view.load(PAGE + 1)), (1, 9, visible));
+        let faults = map.collect();
+        assert_eq!((faults.len(), faults[0].kind), (1, FaultKind::Protection));
+        assert!(faults[0].contained);
+        map.protect(PAGE..2 * PAGE, Protection::Read).unwrap();
+        assert_eq!((view.load(PAGE), view.load(2 * PAGE)), (7, 1));
+        assert_eq!((file.contents()[PAGE], file.contents()[2 * PAGE]), (7, 1));
+    }
+}

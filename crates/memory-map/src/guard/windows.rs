@@ -6,7 +6,7 @@
 //!
 //! *Which calls it makes.* VirtualQuery, VirtualAlloc, VirtualFree, VirtualProtect, the calls for
 //! views and sections, GetFileSizeEx, GetFileInformationByHandle, ReadProcessMemory,
-//! WriteProcessMemory, SwitchToThread and SetEvent: system calls that use no heap and no lock of
+//! NtWriteVirtualMemory, SwitchToThread and SetEvent: system calls that use no heap and no lock of
 //! this process. A vectored handler is an ordinary call on the stack of the thread, below the
 //! access that faulted; "last error" is put back at the end.
 //!

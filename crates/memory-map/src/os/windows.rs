@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::Storage::FileSystem::*;
-use windows_sys::Win32::System::Diagnostics::Debug::{ReadProcessMemory, WriteProcessMemory};
+use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Memory::*;
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
@@ -132,6 +132,16 @@ type MapViewOfFile3 = unsafe extern "system" fn(
 type UnmapViewOfFile2 = unsafe extern "system" fn(HANDLE, MEMORY_MAPPED_VIEW_ADDRESS, u32) -> BOOL;
 type BOOL = i32;
 
+type NtWriteVirtualMemory =
+    unsafe extern "system" fn(HANDLE, *const c_void, *const c_void, usize, *mut usize) -> NTSTATUS;
+
+/// Calls that are looked up: those that know placeholders, which not every system has, and one
+/// that the libraries to link with leave out.
+struct Calls {
+    placeholders: Option<Placeholders>,
+    write: Option<NtWriteVirtualMemory>,
+}
+
 /// The calls that know placeholders.
 struct Placeholders {
     alloc: VirtualAlloc2,
@@ -139,32 +149,46 @@ struct Placeholders {
     unmap: UnmapViewOfFile2,
 }
 
-/// The calls that know placeholders, where the system has them. The first call, which looks them
-/// up, is never the handler's: it comes with the first mapping.
-fn placeholders() -> Option<&'static Placeholders> {
-    static CALLS: OnceLock<Option<Placeholders>> = OnceLock::new();
-    CALLS
-        .get_or_init(|| {
-            let library = windows_sys::w!("kernelbase.dll");
-            // SAFETY: the names end in 0, and the types are those of the documentation.
-            unsafe {
-                Some(Placeholders {
-                    alloc: std::mem::transmute::<_, VirtualAlloc2>(lookup(
-                        library,
-                        c"VirtualAlloc2",
-                    )?),
-                    map: std::mem::transmute::<_, MapViewOfFile3>(lookup(
-                        library,
-                        c"MapViewOfFile3",
-                    )?),
-                    unmap: std::mem::transmute::<_, UnmapViewOfFile2>(lookup(
-                        library,
-                        c"UnmapViewOfFile2",
-                    )?),
-                })
-            }
+impl Calls {
+    fn find() -> Self {
+        Self { placeholders: Placeholders::find(), write: Self::find_write() }
+    }
+
+    fn find_write() -> Option<NtWriteVirtualMemory> {
+        // SAFETY: the name ends in 0.
+        let function = unsafe { lookup(windows_sys::w!("ntdll.dll"), c"NtWriteVirtualMemory") }?;
+        // SAFETY: the type has been this one in every version of the system.
+        Some(unsafe { std::mem::transmute::<Function, NtWriteVirtualMemory>(function) })
+    }
+}
+
+impl Placeholders {
+    fn find() -> Option<Self> {
+        // SAFETY: the name ends in 0.
+        let find = |name| unsafe { lookup(windows_sys::w!("kernelbase.dll"), name) };
+        let alloc = find(c"VirtualAlloc2")?;
+        let map = find(c"MapViewOfFile3")?;
+        let unmap = find(c"UnmapViewOfFile2")?;
+        Some(Self {
+            // SAFETY: the type is that of the documentation.
+            alloc: unsafe { std::mem::transmute::<Function, VirtualAlloc2>(alloc) },
+            // SAFETY: as above.
+            map: unsafe { std::mem::transmute::<Function, MapViewOfFile3>(map) },
+            // SAFETY: as above.
+            unmap: unsafe { std::mem::transmute::<Function, UnmapViewOfFile2>(unmap) },
         })
-        .as_ref()
+    }
+}
+
+/// The calls that are looked up. The first use, which does that, is never the handler's: it comes
+/// with the first mapping.
+fn calls() -> &'static Calls {
+    static CALLS: OnceLock<Calls> = OnceLock::new();
+    CALLS.get_or_init(Calls::find)
+}
+
+fn placeholders() -> Option<&'static Placeholders> {
+    calls().placeholders.as_ref()
 }
 
 type Function = unsafe extern "system" fn() -> isize;
@@ -663,15 +687,12 @@ pub(crate) unsafe fn peek(from: usize, to: *mut u8, length: usize) -> Option<usi
 /// `from` must be readable for `length` bytes, and `to` lie in a region whose lock is held.
 pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
     let mut copied = 0;
+    // WriteProcessMemory would change the protection of the pages for a moment, to one that a
+    // copy-on-write view does not allow.
+    let Some(write) = calls().write else { return 0 };
     // SAFETY: as in `peek`, with the roles changed.
     unsafe {
-        WriteProcessMemory(
-            GetCurrentProcess(),
-            to as *const c_void,
-            from.cast(),
-            length,
-            &raw mut copied,
-        )
+        write(GetCurrentProcess(), to as *const c_void, from.cast(), length, &raw mut copied)
     };
     copied
 }
