@@ -174,6 +174,30 @@ fn a_mapped_file_can_be_renamed_and_written_by_others() {
     std::fs::rename(&moved, &file.0).unwrap();
 }
 
+#[test]
+fn a_load_while_pages_are_put_back_is_no_fault() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let file = TempFile::new(&[7; 16 * PAGE]);
+    let map = shared(&file, Protection::Read);
+    let (view, stop) = (View::of(&map), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    assert!((1..16).all(|page| view.load(page * PAGE) == 7));
+                }
+            });
+        }
+        let told = || {
+            view.store(0, 1);
+            (map.collect().len(), map.collect().len())
+        };
+        let wrong: Vec<_> = (0..500).map(|_| told()).filter(|told| *told != (1, 0)).collect();
+        stop.store(true, Ordering::Relaxed);
+        assert!(wrong.is_empty(), "{wrong:?}");
+    });
+}
+
 /// Wine makes no part of a shared view copy-on-write: stores would reach the file.
 fn is_wine() -> bool {
     use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
