@@ -332,24 +332,25 @@ async function storm(map, pages, count, told) {
 }
 `
 
-for (const runtime of runtimes()) {
-  const count = runtime === host ? 200_000 : 20_000
+for (const [i, runtime] of runtimes().entries()) {
+  // The system reads much around each page of a file that is touched: all of a large one in the end, and only once here.
+  const [count, size] = i === 0 ? [200_000, 2 ** 30] : [20_000, 2 ** 26]
 
-  test(`${runtime.name} ${runtime.version}: stores to ${count} random pages of a read-only file of 8 GiB`, async (t) => {
+  test(`${runtime.name} ${runtime.version}: stores to ${count} random pages of a read-only file`, async (t) => {
     await survives(
       t,
       runtime,
       `${RANDOM_STORES}
-      const path = makeFile(8 * 2 ** 30)
+      const path = makeFile(${size})
       fs.writeFileSync(path, 'hello', { flag: 'r+' })
       const { blocks } = fs.statSync(path)
       let told = 0
       const map = mapShared(path, { onFault: ({ contained }) => { assert.ok(contained); told++ } })
       assert.strictEqual(map.view(0, 1)[0], 0x68)
-      assert.ok((await storm(map, 2 ** 33 / pageSize, ${count}, () => told)) < 20)
+      assert.ok((await storm(map, ${size} / pageSize, ${count}, () => told)) < 20)
       assert.ok(map.faults < 20, map.faults + ' faults')
       assert.strictEqual(areasOf(map), 1)
-      for (let i = 0; i < 1000; i++) assert.strictEqual(map.view((1 + i * 1000) * pageSize, 1)[0], 0)
+      for (let i = 0; i < 1000; i++) assert.strictEqual(map.view((1 + i * 10) * pageSize, 1)[0], 0)
       assert.strictEqual(map.view(0, 5).toString(), 'hello')
       assert.strictEqual(fs.statSync(path).blocks, blocks)
       console.log('end')`,
@@ -443,6 +444,53 @@ test('a store to a read-only mapping that is larger than the memory of the machi
       map.close()
     }
     console.log('end')`,
+  )
+})
+
+test('thousands of read-only ranges that are stored to between two turns of the event loop are contained', async (t) => {
+  await survives(
+    t,
+    host,
+    `
+    const ranges = 10_000
+    let told = 0
+    const map = mapAnonymous(2 * ranges * pageSize, { onFault: () => told++ })
+    const { buffer } = map
+    for (let i = 0; i < ranges; i++) {
+      buffer[2 * i * pageSize] = 7
+      map.protect('read', { offset: 2 * i * pageSize, length: pageSize })
+    }
+    for (let i = 0; i < ranges; i++) buffer[2 * i * pageSize] = 1
+    await until(() => told > 0)
+    for (let i = 0; i < ranges; i++) assert.strictEqual(buffer[2 * i * pageSize], 7)
+    console.log('end')`,
+  )
+})
+
+test('faults are contained also where the system grants hardly any more memory areas', async (t) => {
+  await survives(
+    t,
+    host,
+    `
+    const most = Number(fs.readFileSync('/proc/sys/vm/max_map_count', 'utf8'))
+    if (most < 2 ** 17) {
+      let told = 0
+      const maps = []
+      // Two areas each, and two more where the middle one of the read-only pages is covered alone.
+      while (areas() < most - 6000) {
+        for (let i = 0; i < 1000; i++) {
+          const map = mapAnonymous(4 * pageSize, { onFault: () => told++ })
+          map.buffer.fill(7)
+          map.protect('read', { offset: pageSize })
+          maps.push(map)
+        }
+      }
+      for (const { buffer } of maps) buffer[2 * pageSize] = 1
+      await until(() => told === maps.length)
+      for (const { buffer } of maps) assert.strictEqual(buffer[2 * pageSize], 7)
+    }
+    console.log('end')
+    process.exit()`,
   )
 })
 

@@ -270,7 +270,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       await native.sync(start, end, toInvalidate(invalidate), signal && task)
     } catch (error) {
       if (signal?.aborted && (error as { code?: unknown }).code === 'Cancelled') throw aborted(signal)
-      throw translate(error, this.#path)
+      throw this.#translate(error)
     } finally {
       signal?.removeEventListener('abort', abort)
     }
@@ -355,10 +355,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     try {
       run()
     } catch (error) {
-      if ((error as { kind?: unknown }).kind !== 'fault') throw translate(error, this.#path)
-      const fault = this.#collect()
-      throw fault === undefined ? error : new MemoryFaultError(fault)
+      throw this.#translate(error)
     }
+  }
+
+  #translate(error: unknown): unknown {
+    const { kind, fault } = error as { kind?: unknown; fault: NativeFault }
+    if (kind !== 'fault') return translate(error, this.#path)
+    return new MemoryFaultError(this.#collect() ?? this.#describe(fault))
   }
 
   /** Fetches what has happened; returns the fault that the last call must throw, if there is one. */
@@ -371,9 +375,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return thrown
   }
 
-  #note({ kind, offset, length, contained, thrown }: NativeFault): MemoryFault {
-    const fault = Object.freeze({ kind, offset, length, contained, map: this })
-    if (!thrown) this.#sticking.push(fault)
+  #describe({ kind, offset, length, contained }: NativeFault): MemoryFault {
+    return Object.freeze({ kind, offset, length, contained, map: this })
+  }
+
+  #note(report: NativeFault): MemoryFault {
+    const fault = this.#describe(report)
+    if (!report.thrown) this.#sticking.push(fault)
     // What is noted outside the guard's own turn is told on the next.
     if (this.#news.push(fault) === 1) setImmediate(() => this.#tell())
     return fault

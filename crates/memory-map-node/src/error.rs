@@ -72,7 +72,10 @@ fn build(env: &Env, error: &Error) -> Result<napi::Error> {
         Error::Closed => "closed",
         Error::NotWritable => "not-writable",
         Error::NotShared => "not-shared",
-        Error::Fault(_) => "fault",
+        Error::Fault(fault) => {
+            object.set("fault", NativeFault::from(fault))?;
+            "fault"
+        }
     };
     object.set("kind", kind)?;
     Ok(napi::Error::from(object.into_unknown(env)?))

@@ -50,7 +50,7 @@ fn watched(
     }
     let before = region.faults();
     let mut done = 0;
-    while done < length && region.faults() == before {
+    while done < length {
         let chunk = CHUNK.min(length - done);
         let first = if backwards { length - done - chunk } else { done };
         copy(start + first, first, chunk);

@@ -310,7 +310,8 @@ impl Mapping {
     /// of msync(2)).
     ///
     /// # Errors
-    /// [`Error::NotShared`]; [`Error::OutOfRange`]; [`Error::Closed`].
+    /// [`Error::Fault`] where pages are covered that cannot be put back; [`Error::NotShared`];
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<Sync> {
         let pages = self.region()?;
         let file = self.file().filter(|_| self.kind != Kind::Private).ok_or(Error::NotShared)?;
@@ -318,6 +319,13 @@ impl Mapping {
         let Some(region) = pages.filter(|_| !range.is_empty()) else {
             return Ok(Sync(None));
         };
+        {
+            let mut inner = region.lock();
+            inner.settle();
+            if let Some(fault) = inner.unhealed() {
+                return Err(Error::Fault(fault));
+            }
+        }
         let first = region.range().start + self.lead;
         let start = os::floor(first + range.start, os::page_size());
         Ok(Sync(Some(SyncJob { region, file, range: start..first + range.end, invalidate })))

@@ -28,6 +28,9 @@ pub(super) enum Outcome {
 /// understand (an instruction fetch, say), and the fault goes to whoever was there before us.
 const MAX_STALLS: u32 = 100_000;
 
+/// Pages of private memory that are covered together rather than singly.
+const SMALL_RUN: usize = 16;
+
 /// Bytes that the copies of private pages may take in one region before a heal.
 const MAX_SAVED: usize = 1 << 30;
 
@@ -97,13 +100,24 @@ impl Inner {
             (_, Cause::Backing) if beyond => {
                 self.cover_with_zeros(self.address_of_end(size.unwrap_or(0))..self.end)
             }
-            (_, Cause::Backing) => self.cover_with_zeros(self.covers.extent(page, run, self.grain)),
+            (_, Cause::Backing) if self.is_replaceable() => {
+                self.cover_with_zeros(self.covers.extent(page, run, self.grain))
+            }
+            // The pages around it may hold what is nowhere else.
+            (_, Cause::Backing) => self.cover_with_zeros(page..page + self.grain),
             (None, Cause::Protection) if access.is_allowed_by(protection) => None,
             (None, Cause::Protection) => self.cover_forbidden(page, run, protection),
         };
         let Some((part, how)) = how else { return Outcome::Retry };
-        let noted =
-            self.covers.push(Cover { start: part.start, end: part.end, how, cause, page, size });
+        let noted = self.covers.push(Cover {
+            start: part.start,
+            end: part.end,
+            how,
+            cause,
+            page,
+            size,
+            told: false,
+        });
         if noted { Outcome::Covered } else { Outcome::Foreign }
     }
 
@@ -130,15 +144,38 @@ impl Inner {
         if self.is_replaceable() {
             return self.cover_replaceable(page, run, protection);
         }
-        let part = self.covers.extent(page, run, self.grain);
-        let copy = self.save(&part, protection);
-        if let (Some(copy), Protection::None) = (copy, protection) {
-            // Nothing of a forbidden page may be seen.
-            return self.conceal(&part).then_some((part, How::Saved { copy }));
+        // A part of a run is two memory areas more; the whole run is none, and costs more to save.
+        let whole = self.covers.gap(page, run.clone());
+        if whole.len() > SMALL_RUN * self.grain {
+            let part = self.covers.extent(page, run, self.grain);
+            if let Some(covered) = self.cover_private(part, protection) {
+                return Some(covered);
+            }
         }
-        // SAFETY: the part lies in this region, whose lock is held.
-        let opened = unsafe { os::protect(part.start, part.len(), protection.opened()) };
-        opened.ok().map(|()| (part, copy.map_or(How::Opened, |copy| How::Saved { copy })))
+        self.cover_private(whole, protection)
+    }
+
+    /// Makes private pages writable, with their contents saved if that can be done.
+    fn cover_private(
+        &self,
+        part: Range<usize>,
+        protection: Protection,
+    ) -> Option<(Range<usize>, How)> {
+        let copy = self.save(&part, protection);
+        let covered = match (copy, protection) {
+            // Nothing of a forbidden page may be seen.
+            (Some(_), Protection::None) => self.conceal(&part),
+            // SAFETY: the part lies in this region, whose lock is held.
+            _ => unsafe { os::protect(part.start, part.len(), protection.opened()) }.is_ok(),
+        };
+        if !covered {
+            if let Some(copy) = copy {
+                // SAFETY: the copy was mapped by `save`, and nobody else knows of it.
+                unsafe { os::unmap(copy, part.len()) };
+            }
+            return None;
+        }
+        Some((part, copy.map_or(How::Opened, |copy| How::Saved { copy })))
     }
 
     /// Copies private pages away, before anybody can store to them.

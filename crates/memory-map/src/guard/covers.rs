@@ -68,6 +68,8 @@ pub(super) struct Cover {
     pub page: usize,
     /// How long the file was at that moment, if there is one that has a length.
     pub size: Option<u64>,
+    /// Whether it was reported, and stays because the page could not be put back.
+    pub told: bool,
 }
 
 /// The log of one region.
@@ -79,7 +81,7 @@ pub(super) struct Covers {
 /// Covers of all regions, against the limit of the process.
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 
-const CAPACITY: usize = 4096;
+const CAPACITY: usize = 1 << 16;
 /// So many covers of one page each before they grow.
 const SINGLE: usize = 256;
 /// So many covers before the size doubles again.
@@ -201,6 +203,7 @@ mod tests {
             cause: Cause::Backing,
             page,
             size: None,
+            told: false,
         }
     }
 

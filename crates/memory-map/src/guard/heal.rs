@@ -14,8 +14,8 @@ const ATTEMPTS: usize = 4;
 impl Inner {
     /// Takes every cover away and adds a report for each, the oldest first.
     ///
-    /// Where a page cannot be mapped again its cover stays, and is reported each time until it
-    /// can: nothing that is stored there may seem to be safe.
+    /// Where a page cannot be put back its cover stays, is tried again each time, and is what
+    /// `unhealed` returns: nothing that is stored there may seem to be safe.
     pub fn settle(&mut self) {
         if self.covers.as_slice().is_empty() {
             return;
@@ -29,9 +29,16 @@ impl Inner {
         // The newest first: it may lie over an older one.
         for cover in covers.into_iter().rev() {
             let healed = self.restore(&cover, all);
-            let report = self.report(&cover, healed);
-            self.reports.insert(first, report);
+            if !cover.told {
+                let report = self.report(&cover, healed);
+                self.reports.insert(first, report);
+            }
         }
+    }
+
+    /// A fault of which the pages could not be put back.
+    pub fn unhealed(&self) -> Option<Fault> {
+        self.covers.as_slice().first().map(|cover| self.report(cover, false))
     }
 
     /// Forgets the covers without restoring what is below, which is about to be replaced.
@@ -49,11 +56,13 @@ impl Inner {
             Cause::Backing if self.is_full() => FaultKind::NoSpace,
             Cause::Backing => FaultKind::Io,
         };
-        let start = cover.page.max(self.user.start);
-        let end = match kind {
-            FaultKind::BeyondEnd => self.user.end,
-            _ => self.user.end.min(cover.page + self.grain),
+        let (start, end) = match (kind, cover.how) {
+            (FaultKind::BeyondEnd, _) => (cover.page, self.user.end),
+            // Good pages lie under such a cover too when there are many bad ones.
+            (FaultKind::Io | FaultKind::NoSpace, How::Zeros) => (cover.start, cover.end),
+            _ => (cover.page, cover.page + self.grain),
         };
+        let (start, end) = (start.max(self.user.start), end.min(self.user.end));
         Fault {
             kind,
             offset: start - self.user.start,
@@ -87,7 +96,7 @@ impl Inner {
         if restored {
             release_copy(cover);
         } else {
-            self.covers.push(self.left_by(*cover));
+            self.covers.push(Cover { told: true, ..self.left_by(*cover) });
         }
         restored
     }

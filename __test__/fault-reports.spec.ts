@@ -1,0 +1,621 @@
+// How a fault is told: counted at once, as news on the next turn of the event loop, and as an error that sticks until
+// a call throws it. Each fault exactly once each way.
+
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { readFileSync, statSync, truncateSync } from 'node:fs'
+
+import test, { type ExecutionContext } from 'ava'
+import {
+  mapAnonymous,
+  mapPrivate,
+  mapShared,
+  type MemoryFault,
+  MemoryFaultError,
+  type MemoryMap,
+  pageSize,
+} from 'memory-map'
+
+import { fixturePath } from './helpers/addon.ts'
+import { makeFile, pattern, Reports, runFaultScript, survives, turns, until } from './helpers/faults.ts'
+import { runtimes } from './helpers/runtimes.ts'
+
+const PAGES = 8
+const content = pattern(PAGES)
+const host = runtimes()[0]!
+
+/** What is published of one mapping on the diagnostics channel. */
+function published(t: ExecutionContext, map: MemoryMap): MemoryFault[] {
+  const faults: MemoryFault[] = []
+  const note = (message: unknown) => {
+    if ((message as MemoryFault).map === map) faults.push(message as MemoryFault)
+  }
+  subscribe('memory-map.fault', note)
+  t.teardown(() => unsubscribe('memory-map.fault', note))
+  return faults
+}
+
+/** The process's warnings about one mapping. */
+function warnings(t: ExecutionContext, path: string): Error[] {
+  const seen: Error[] = []
+  const note = (warning: Error) => {
+    if (warning.message.includes(path)) seen.push(warning)
+  }
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  return seen
+}
+
+function fault(t: ExecutionContext, run: () => unknown): MemoryFault {
+  const error = t.throws(run, { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT', name: 'MemoryFaultError' })!
+  t.true(error instanceof Error)
+  return (error as MemoryFaultError).fault
+}
+
+async function rejection(t: ExecutionContext, promise: Promise<unknown>): Promise<MemoryFault> {
+  const error = await t.throwsAsync(promise, { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT' })
+  return (error as MemoryFaultError).fault
+}
+
+// News
+
+test('faults are counted at once and told on the next turn, not before', async (t) => {
+  const reports = new Reports()
+  using map = mapShared(makeFile(t, content), reports.options)
+  const channel = published(t, map)
+  map.buffer[0] = 0
+  t.is(map.faults, 1)
+  for (const end = Date.now() + 50; Date.now() < end;);
+  await Promise.resolve()
+  process.nextTick(() => t.is(reports.faults.length, 0))
+  await Promise.resolve()
+  t.is(reports.faults.length, 0)
+  t.is(channel.length, 0)
+  await reports.told(1)
+  t.is(map.faults, 1)
+  t.deepEqual(channel, reports.faults)
+})
+
+test('what is told: kind, place, length, whether it was contained, and the mapping', async (t) => {
+  const path = makeFile(t, content)
+  const reports = new Reports()
+  using map = mapShared(path, { offset: 10, ...reports.options })
+  map.buffer[2 * pageSize] = 0
+  await reports.told(1)
+  truncateSync(path, 5 * pageSize)
+  t.is(map.buffer[6 * pageSize], 0)
+  const [forbidden, beyond] = await reports.told(2)
+  t.deepEqual(Object.keys(forbidden!), ['kind', 'offset', 'length', 'contained', 'map'])
+  t.like(forbidden, { kind: 'protection', offset: 2 * pageSize - 10, length: pageSize, contained: true })
+  t.like(beyond, { kind: 'beyond-end', offset: 6 * pageSize - 10, length: 2 * pageSize, contained: true })
+  for (const fault of reports.faults) {
+    t.is(fault.map, map)
+    t.true(Object.isFrozen(fault))
+  }
+})
+
+test('each fault is told once as news, however often the event loop turns', async (t) => {
+  const reports = new Reports()
+  using map = mapAnonymous(content.length, reports.options)
+  const channel = published(t, map)
+  map.buffer[0] = 1
+  map.protect('read')
+  for (let page = 0; page < PAGES; page++) map.buffer[page * pageSize] = 0xff
+  t.is(map.faults, PAGES)
+  await reports.told(PAGES)
+  await turns()
+  t.is(reports.faults.length, PAGES)
+  t.deepEqual(
+    reports.faults.map(({ offset }) => offset / pageSize),
+    [0, 1, 2, 3, 4, 5, 6, 7],
+    'in the order in which they happened',
+  )
+  t.deepEqual(channel, reports.faults)
+})
+
+test('a fault that check() has thrown is still told as news, and one that was told is still thrown', async (t) => {
+  const reports = new Reports()
+  using map = mapShared(makeFile(t, content), reports.options)
+  const channel = published(t, map)
+  map.buffer[0] = 0
+  const thrown = fault(t, () => map.check())
+  t.is(reports.faults.length, 0, 'the news waits for the next turn')
+  await reports.told(1)
+  t.deepEqual(reports.faults, [thrown])
+
+  map.buffer[pageSize] = 0
+  await reports.told(2)
+  t.is(
+    fault(t, () => map.check()),
+    reports.faults[1]!,
+  )
+  map.check()
+  await turns()
+  t.is(reports.faults.length, 2)
+  t.is(channel.length, 2)
+})
+
+test('without onFault there is one process warning for each mapping', async (t) => {
+  const paths = [makeFile(t, content), makeFile(t, content)]
+  const seen = paths.map((path) => warnings(t, path))
+  const maps = paths.map((path) => mapShared(path))
+  const channel = published(t, maps[0]!)
+  for (let round = 1; round <= 3; round++) {
+    for (const map of maps) map.buffer[0] = 0
+    await until(() => channel.length === round)
+    await turns()
+  }
+  for (const [i, [warning, ...more]] of seen.entries()) {
+    t.deepEqual(more, [])
+    t.like(warning, { name: 'MemoryFaultWarning' })
+    t.regex(warning!.message, /protection forbids/)
+    t.true(warning!.message.includes(paths[i]!))
+  }
+  t.is(channel.length, 3, 'all of them are published')
+  for (const map of maps) map.close()
+})
+
+test('with onFault there is no warning', async (t) => {
+  const path = makeFile(t, content)
+  const seen = warnings(t, path)
+  const reports = new Reports()
+  using map = mapShared(path, reports.options)
+  map.buffer[0] = 0
+  await reports.told(1)
+  t.deepEqual(seen, [])
+})
+
+test('an onFault that is called may fault, and hears of that on a later turn', async (t) => {
+  const faults: MemoryFault[] = []
+  using map: MemoryMap = mapShared(makeFile(t, content), {
+    onFault(fault) {
+      faults.push(fault)
+      if (faults.length >= 3) return
+      const before = faults.length
+      map.buffer[faults.length * pageSize] = 0
+      t.is(faults.length, before)
+    },
+  })
+  map.buffer[0] = 0
+  await until(() => faults.length === 3)
+  await turns()
+  t.deepEqual(
+    faults.map(({ offset }) => offset / pageSize),
+    [0, 1, 2],
+  )
+})
+
+test('close() inside onFault', async (t) => {
+  const faults: MemoryFault[] = []
+  const map: MemoryMap = mapAnonymous(content.length, {
+    onFault(fault) {
+      faults.push(fault)
+      map.close()
+    },
+  })
+  const { buffer } = map
+  buffer[0] = 1
+  map.protect('read')
+  buffer.fill(1)
+  t.is(map.faults, PAGES)
+  await until(() => faults.length > 0)
+  await turns()
+  t.true(map.closed)
+  t.is(buffer.length, 0)
+  t.is(faults.length, PAGES, 'all that had happened before')
+  t.is(map.faults, PAGES)
+})
+
+test('what happened before close() is told after it', async (t) => {
+  const reports = new Reports()
+  const map = mapShared(makeFile(t, content), reports.options)
+  map.buffer[0] = 0
+  map.close()
+  t.is(map.faults, 1)
+  t.is(reports.faults.length, 0)
+  await reports.told(1)
+  t.like(reports.faults, [{ kind: 'protection', offset: 0 }])
+  t.is(reports.faults[0]!.map, map)
+  t.is(reports.faults.length, 1)
+})
+
+// The error that sticks
+
+test('check() throws the oldest fault and clears it, one at a time', (t) => {
+  using map = mapAnonymous(content.length, new Reports().options)
+  map.check()
+  map.buffer[0] = 1
+  map.protect('read')
+  for (const page of [5, 1, 3]) map.buffer[page * pageSize] = 0xff
+  t.is(fault(t, () => map.check()).offset, 5 * pageSize)
+  t.is(fault(t, () => map.check()).offset, pageSize)
+  t.is(fault(t, () => map.check()).offset, 3 * pageSize)
+  map.check()
+})
+
+test('sync() rejects after a lost store, and resolves the next time', async (t) => {
+  const path = makeFile(t, content)
+  const reports = new Reports()
+  using map = mapShared(path, { protection: 'read-write', ...reports.options })
+  await map.sync()
+  truncateSync(path, 2 * pageSize)
+  map.buffer[0] = 0xaa
+  map.buffer[4 * pageSize] = 0xbb
+  const lost = await rejection(t, map.sync())
+  t.like(lost, { kind: 'beyond-end', offset: 4 * pageSize })
+  await map.sync()
+  await reports.told(1)
+  t.deepEqual(reports.faults, [lost])
+  await map.sync()
+  t.is(readFileSync(path)[0], 0xaa)
+})
+
+test('syncSync() throws after a lost store, and returns the next time', async (t) => {
+  const path = makeFile(t, content)
+  const reports = new Reports()
+  using map = mapShared(path, { protection: 'read-write', ...reports.options })
+  truncateSync(path, 2 * pageSize)
+  map.buffer[4 * pageSize] = 0xbb
+  t.like(
+    fault(t, () => map.syncSync()),
+    { kind: 'beyond-end' },
+  )
+  map.syncSync()
+  map.check()
+  await reports.told(1)
+
+  // What was told as news long ago sticks as well.
+  map.buffer[5 * pageSize] = 0xbb
+  await reports.told(2)
+  t.is(
+    fault(t, () => map.syncSync()),
+    reports.faults[1]!,
+  )
+  map.syncSync()
+})
+
+test('sync() of one range rejects for a fault in another', async (t) => {
+  using map = mapShared(makeFile(t, content), new Reports().options)
+  map.buffer[5 * pageSize] = 0
+  t.like(await rejection(t, map.sync({ offset: 0, length: 10 })), { offset: 5 * pageSize })
+  await map.sync()
+})
+
+test('a store that is lost while sync() is under way makes this sync or the next one reject', async (t) => {
+  const path = makeFile(t, content)
+  using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
+  truncateSync(path, pageSize)
+  for (let round = 0; round < 20; round++) {
+    const syncs = [map.sync(), map.sync()]
+    map.buffer[4 * pageSize] = 1
+    syncs.push(map.sync())
+    const results = await Promise.allSettled(syncs)
+    t.is(results.filter(({ status }) => status === 'rejected').length, 1)
+    await map.sync()
+  }
+})
+
+test('close() while sync() is under way does no harm', async (t) => {
+  for (let round = 0; round < 20; round++) {
+    const map = mapShared(makeFile(t, content), { protection: 'read-write' })
+    map.buffer[0] = round
+    const promise = map.sync()
+    map.close()
+    await t.notThrowsAsync(promise)
+  }
+})
+
+test('a fault before close() during sync() still makes it reject', async (t) => {
+  const path = makeFile(t, content)
+  const reports = new Reports()
+  const map = mapShared(path, { protection: 'read-write', ...reports.options })
+  truncateSync(path, pageSize)
+  const promise = map.sync()
+  map.buffer[4 * pageSize] = 1
+  map.close()
+  t.like(await rejection(t, promise), { kind: 'beyond-end', offset: 4 * pageSize })
+  await reports.told(1)
+})
+
+// Calls that throw for their own faults
+
+test('read() throws at once where the bytes cannot be read, and for nothing else', async (t) => {
+  const path = makeFile(t, content)
+  const reports = new Reports()
+  using map = mapShared(path, { offset: 100, ...reports.options })
+  truncateSync(path, 3 * pageSize)
+  t.deepEqual(map.read(0, 3 * pageSize - 100), content.subarray(100, 3 * pageSize))
+  t.is(map.faults, 0)
+  const thrown = fault(t, () => map.read(3 * pageSize - 101, 2))
+  t.like(thrown, { kind: 'beyond-end', offset: 3 * pageSize - 100, length: 5 * pageSize, contained: true })
+  t.is(thrown.map, map)
+  t.is(reports.faults.length, 0)
+  t.deepEqual(map.read(0, 3 * pageSize - 100), content.subarray(100, 3 * pageSize))
+
+  map.check()
+  await map.sync()
+  await reports.told(1)
+  t.deepEqual(reports.faults, [thrown], 'as news it is told too')
+  map.check()
+
+  map.protect('none', { length: pageSize - 100 })
+  t.like(
+    fault(t, () => map.read()),
+    { kind: 'protection', offset: 0 },
+  )
+  t.deepEqual(map.read(pageSize, pageSize), content.subarray(pageSize + 100, 2 * pageSize + 100))
+})
+
+test('write() throws at once where the bytes cannot be written, and for nothing else', async (t) => {
+  const path = makeFile(t, content)
+  const reports = new Reports()
+  using map = mapShared(path, { protection: 'read-write', ...reports.options })
+  truncateSync(path, 3 * pageSize)
+  t.is(map.write(Buffer.alloc(100, 0xaa), 3 * pageSize - 100), 100)
+  t.is(map.faults, 0)
+  t.like(
+    fault(t, () => map.write(Buffer.alloc(100, 0xbb), 6 * pageSize)),
+    { kind: 'beyond-end', offset: 6 * pageSize },
+  )
+  map.check()
+  await reports.told(1)
+  await map.sync()
+  t.is(statSync(path).size, 3 * pageSize)
+  t.deepEqual(readFileSync(path).subarray(-100), Buffer.alloc(100, 0xaa))
+})
+
+test('read() and write() throw for their own faults without the guard as well', async (t) => {
+  const stdout = await survives(
+    t,
+    host,
+    `
+    const path = makeFile(Buffer.alloc(4 * pageSize, 7))
+    let told = 0
+    const map = mapShared(path, { protection: 'read-write', guard: false, onFault: () => told++ })
+    fs.truncateSync(path, pageSize)
+    assert.throws(() => map.read(), { code: 'ERR_MMAP_FAULT' })
+    assert.throws(() => map.write(Buffer.alloc(10), 2 * pageSize), { code: 'ERR_MMAP_FAULT' })
+    assert.strictEqual(map.read(0, 1)[0], 7)
+    await until(() => told === 2)
+    console.log('end')`,
+  )
+  t.is(stdout, 'end\n')
+})
+
+test('earlier faults of stores through a view do not make read() or write() throw', async (t) => {
+  const reports = new Reports()
+  using map = mapPrivate(makeFile(t, content), reports.options)
+  map.protect('read', { offset: 4 * pageSize })
+  map.buffer[5 * pageSize] = 0xff
+  t.deepEqual(map.read(), content, 'the lost store is not seen')
+  t.is(map.write(Buffer.from([0xff]), 0), 1)
+  t.like(
+    fault(t, () => map.check()),
+    { kind: 'protection', offset: 5 * pageSize },
+  )
+  await reports.told(1)
+})
+
+test('a source of write() that cannot be read is a fault of its own mapping', async (t) => {
+  const [path, reports] = [makeFile(t, content), new Reports()]
+  using source = mapShared(path, reports.options)
+  using target = mapAnonymous(content.length)
+  target.buffer.fill(0xee)
+  truncateSync(path, pageSize)
+  target.write(source.buffer)
+  await reports.told(1)
+  t.is(reports.faults[0]!.map, source)
+  t.is(target.faults, 0)
+  t.deepEqual(target.buffer.subarray(0, pageSize), content.subarray(0, pageSize))
+  t.deepEqual(target.buffer.subarray(pageSize), Buffer.alloc(7 * pageSize))
+})
+
+// Whole processes
+
+for (const runtime of runtimes()) {
+  const title = `${runtime.name} ${runtime.version}`
+
+  test(`${title}: news, warning, channel, check, sync, read and write`, async (t) => {
+    await survives(
+      t,
+      runtime,
+      `
+      import { subscribe } from 'node:diagnostics_channel'
+      const channel = []
+      subscribe('memory-map.fault', (fault) => channel.push(fault))
+      const warnings = []
+      process.on('warning', (warning) => warnings.push(warning))
+
+      const path = makeFile(Buffer.alloc(4 * pageSize, 7))
+      const faults = []
+      const map = mapShared(path, { protection: 'read-write', onFault: (fault) => faults.push(fault) })
+      fs.truncateSync(path, pageSize)
+      map.buffer[3 * pageSize] = 1
+      assert.strictEqual(map.faults, 1)
+      await Promise.resolve()
+      assert.strictEqual(faults.length, 0)
+      await until(() => faults.length === 1)
+      assert.strictEqual(faults[0].map, map)
+      assert.strictEqual(faults[0].offset, 3 * pageSize)
+      assert.deepStrictEqual(channel.slice(), faults.slice())
+
+      await assert.rejects(map.sync(), (error) => error instanceof MemoryFaultError && error.fault === faults[0])
+      await map.sync()
+      map.check()
+      assert.throws(() => map.read(), (error) => error.code === 'ERR_MMAP_FAULT' && error.fault.kind === 'beyond-end')
+      assert.throws(() => map.write(Buffer.alloc(8), 2 * pageSize), { code: 'ERR_MMAP_FAULT' })
+      map.syncSync()
+      await until(() => faults.length === 3)
+      map.buffer[2 * pageSize] = 1
+      assert.throws(() => map.syncSync(), { code: 'ERR_MMAP_FAULT' })
+      map.syncSync()
+      await until(() => faults.length === 4)
+      assert.strictEqual(warnings.length, 0)
+
+      const silent = mapAnonymous(pageSize, { protection: 'read' })
+      silent.buffer[0] = 1
+      await until(() => channel.length === 5)
+      silent.buffer[1] = 1
+      await until(() => channel.length === 6)
+      await sleep(20)
+      assert.deepStrictEqual(warnings.map(({ name }) => name), ['MemoryFaultWarning'])
+      assert.strictEqual(faults.length, 4)
+      assert.strictEqual(map.faults + silent.faults, 6)
+      console.log('end')`,
+    )
+  })
+
+  test(`${title}: the process ends by itself after faults, and they are told before`, async (t) => {
+    const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
+      runtime,
+      `
+      process.on('exit', () => console.log('exit', told))
+      let told = 0
+      const map = mapShared(makeFile(1), { onFault: () => told++ })
+      const other = mapAnonymous(pageSize, { protection: 'read', onFault: () => told++ })
+      globalThis.kept = [map, other]
+      map.buffer[0] = 1
+      other.buffer[0] = 1
+      console.log('last line')`,
+      { timeoutMs: 20_000 },
+    )
+    t.deepEqual(
+      { code, signal, timedOut, stdout },
+      { code: 0, signal: null, timedOut: false, stdout: 'last line\nexit 2\n' },
+      stderr,
+    )
+  })
+
+  test(`${title}: a warning is printed before the process ends by itself`, async (t) => {
+    const { code, stderr, timedOut } = await runFaultScript(
+      runtime,
+      `(globalThis.kept = mapShared(makeFile(1))).buffer[0] = 1`,
+      {
+        timeoutMs: 20_000,
+      },
+    )
+    t.false(timedOut)
+    t.is(code, 0)
+    t.is(stderr.match(/MemoryFaultWarning/g)?.length, 1, stderr)
+  })
+
+  test(`${title}: an onFault that throws is an uncaught exception`, async (t) => {
+    const script = `
+      const map = mapAnonymous(2 * pageSize, { onFault(fault) { throw new Error('from onFault ' + fault.offset) } })
+      globalThis.kept = map
+      map.buffer[0] = 1
+      map.protect('read')
+      map.buffer.fill(1)
+      setTimeout(() => console.log('still here'), 300)`
+    const fatal = await runFaultScript(runtime, script)
+    t.not(fatal.code, 0)
+    t.is(fatal.signal, null, fatal.stderr)
+    t.regex(fatal.stderr, /from onFault 0/)
+    t.is(fatal.stdout, '')
+
+    const caught = await runFaultScript(
+      runtime,
+      `process.on('uncaughtException', (error) => console.log(error.message)); ${script}`,
+    )
+    t.is(caught.stdout, `from onFault 0\nfrom onFault ${pageSize}\nstill here\n`, caught.stderr)
+    t.is(caught.code, 0)
+  })
+
+  test(`${title}: close() inside onFault, and a fault after it in another mapping`, async (t) => {
+    await survives(
+      t,
+      runtime,
+      `
+      const told = []
+      const make = (name) => {
+        const map = mapAnonymous(4 * pageSize, { protection: 'read', onFault() { told.push(name); map.close() } })
+        return map
+      }
+      const maps = ['a', 'b', 'c'].map(make)
+      const views = maps.map(({ buffer }) => buffer)
+      for (const view of views) view[0] = 1
+      await until(() => told.length === 3)
+      assert.deepStrictEqual(told.sort(), ['a', 'b', 'c'])
+      assert.ok(maps.every((map) => map.closed && map.faults === 1))
+      assert.ok(views.every((view) => view.length === 0))
+      const again = make('d')
+      again.buffer[0] = 1
+      await until(() => told.length === 4)
+      console.log('end')`,
+    )
+  })
+}
+
+test('an error thrown by a subscriber of the channel does not keep a fault from onFault', async (t) => {
+  const { stdout } = await runFaultScript(
+    host,
+    `
+    import { subscribe } from 'node:diagnostics_channel'
+    subscribe('memory-map.fault', () => { throw new Error('subscriber') })
+    process.on('uncaughtException', (error) => console.log(error.message))
+    const map = globalThis.kept = mapShared(makeFile(1), { onFault: () => console.log('onFault') })
+    map.buffer[0] = 1
+    setTimeout(() => {}, 100)`,
+  )
+  t.deepEqual(stdout.trim().split('\n').sort(), ['onFault', 'subscriber'])
+})
+
+test('a mapping that never faults does not keep the process alive', async (t) => {
+  const { code, timedOut } = await runFaultScript(host, `mapShared(makeFile(1)).buffer[0]`, { timeoutMs: 20_000 })
+  t.is(code, 0)
+  t.false(timedOut)
+})
+
+test('a page that cannot be put back, for the user closed the descriptor, is told once', async (t) => {
+  const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
+    host,
+    `
+    let told = 0
+    const map = mapShared(makeFile(8 * pageSize), { onFault(fault) { told++; assert.strictEqual(fault.contained, false) } })
+    fs.closeSync(map.fd)
+    map.buffer[0] = 1
+    await sleep(100)
+    console.log(told)
+    process.on('exit', () => console.log(told))`,
+    { timeoutMs: 20_000 },
+  )
+  t.deepEqual({ code, signal, stdout, timedOut }, { code: 0, signal: null, stdout: '1\n1\n', timedOut: false }, stderr)
+})
+
+test('a process may exit inside onFault', async (t) => {
+  for (const runtime of runtimes()) {
+    const { code, signal, stderr } = await runFaultScript(
+      runtime,
+      `
+      const map = mapShared(makeFile(1), { onFault: () => process.exit(7) })
+      map.buffer[0] = 1
+      setTimeout(() => console.log(map), 60_000)`,
+      { timeoutMs: 20_000 },
+    )
+    t.deepEqual([code, signal], [7, null], `${runtime.name}: ${stderr}`)
+  }
+})
+
+test('a read() of good bytes is whole, whatever other threads do elsewhere in the mapping', async (t) => {
+  await survives(
+    t,
+    host,
+    `
+    const good = 16 * 2 ** 20
+    const path = makeFile(Buffer.alloc(good + pageSize, 7))
+    const map = mapShared(path, { onFault() {} })
+    const bad = map.view(good, pageSize)
+    const writer = fixture().startWriter(bad, 1000)
+    let running = true
+    writer.then(() => (running = false))
+    const expected = Buffer.alloc(good, 7)
+    let rounds = 0
+    do {
+      assert.ok(map.read(0, good).equals(expected), 'bytes are missing in round ' + rounds)
+      rounds++
+      if (rounds % 8 === 0) await sleep(0)
+    } while (running)
+    assert.ok(map.faults > 1, 'the other thread did fault')
+    console.log('end')`,
+    { env: { FIXTURE: fixturePath() } },
+  )
+})

@@ -1,0 +1,367 @@
+// A disk that is full, or fails: stores that find no block, and pages that cannot be read, are faults and not the end of
+// the process; with `allocate` a full disk says so when the mapping is made.
+//
+// These tests mount small file systems of their own, for which they need to be root.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapPrivate, mapShared, MemoryFaultError, type MemoryMap, pageSize } from 'memory-map'
+
+import { Reports, survives, temporaryFolder } from './helpers/faults.ts'
+import { runtimes } from './helpers/runtimes.ts'
+
+const MiB = 2 ** 20
+
+/** Undoes a mount; what still uses it keeps it until it ends. */
+function unmount(folder: string): void {
+  if (spawnSync('umount', [folder]).status !== 0) spawnSync('umount', ['-l', folder])
+}
+
+type FileSystem = (t: ExecutionContext) => string
+
+/** Mounts a file system of so many bytes, for one test; undefined, with a message, where that is not allowed. */
+const fileSystems: Record<string, (bytes: number) => FileSystem> = {
+  tmpfs: (bytes) => (t) => {
+    const folder = temporaryFolder(t)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'memory-map-test', folder], { stdio: 'pipe' })
+    t.teardown(() => unmount(folder))
+    return folder
+  },
+  ext4: (bytes) => (t) => {
+    const folder = temporaryFolder(t)
+    const [image, mounted] = [join(folder, 'image'), join(folder, 'mounted')]
+    writeFileSync(image, '')
+    truncateSync(image, bytes)
+    mkdirSync(mounted)
+    execFileSync('mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', image], { stdio: 'pipe' })
+    execFileSync('mount', ['-o', 'loop', image, mounted], { stdio: 'pipe' })
+    t.teardown(() => unmount(mounted))
+    return mounted
+  },
+}
+
+/** Why file systems of a kind cannot be mounted here, if so. */
+function whyNot(kind: string): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root may mount file systems'
+  const undo: (() => unknown)[] = []
+  const context = { teardown: (run: () => unknown) => void undo.push(run) } as unknown as ExecutionContext
+  try {
+    fileSystems[kind]!(4 * MiB)(context)
+    return undefined
+  } catch (error) {
+    return `no ${kind} can be mounted here: ${(error as Error).message.split('\n')[0]}`
+  } finally {
+    for (const run of undo.reverse()) run()
+  }
+}
+
+/** Writes until nothing more fits. */
+function fillUp(path: string): void {
+  const fd = openSync(path, 'w')
+  try {
+    for (const size of [64 * 1024, pageSize, 1]) {
+      try {
+        for (;;) writeSync(fd, Buffer.alloc(size, 0x77))
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      }
+    }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function sparseFile(path: string, size: number): string {
+  writeFileSync(path, '')
+  truncateSync(path, size)
+  return path
+}
+
+/** Takes every fault that has not been thrown. */
+function settle(map: MemoryMap): MemoryFaultError[] {
+  const errors: MemoryFaultError[] = []
+  for (;;) {
+    try {
+      map.check()
+      return errors
+    } catch (error) {
+      errors.push(error as MemoryFaultError)
+    }
+  }
+}
+
+for (const kind of Object.keys(fileSystems)) {
+  const reason = whyNot(kind)
+  const onSmallDisk = (title: string, run: (t: ExecutionContext, folder: string) => unknown) => {
+    test.serial(`${kind}: ${title}`, async (t) => {
+      if (reason) {
+        t.log(`skipped: ${reason}`)
+        t.pass()
+        return
+      }
+      await run(t, fileSystems[kind]!(4 * MiB)(t))
+    })
+  }
+
+  onSmallDisk('stores that find no block are faults', async (t, folder) => {
+    const path = sparseFile(join(folder, 'sparse'), 16 * MiB)
+    const reports = new Reports()
+    using map = mapShared(path, { protection: 'read-write', ...reports.options })
+    let stored = 0
+    while (map.faults === 0) {
+      map.buffer[stored * pageSize] = 0x11
+      stored++
+      if (stored * pageSize === map.length) break
+    }
+    t.true(map.faults > 0, 'the disk is full at last')
+    const [fault] = await reports.told(1)
+    t.like(fault, { kind: 'no-space', length: pageSize, contained: true })
+    t.is(fault!.offset, (stored - 1) * pageSize)
+
+    const error = await t.throwsAsync(map.sync(), { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT' })
+    t.is((error as MemoryFaultError).fault, fault!)
+    t.regex(error!.message, /no space/)
+    await map.sync()
+
+    const file = readFileSync(path)
+    t.is(file.length, 16 * MiB)
+    for (let page = 0; page < stored - 1; page++) {
+      if (file[page * pageSize] !== 0x11) t.fail(`page ${page} is lost`)
+    }
+    t.true(file.subarray((stored - 1) * pageSize).every((byte) => byte === 0))
+  })
+
+  onSmallDisk('when there is space again, stores reach the file again', async (t, folder) => {
+    const path = sparseFile(join(folder, 'sparse'), MiB)
+    fillUp(join(folder, 'filler'))
+    const reports = new Reports()
+    using map = mapShared(path, { protection: 'read-write', ...reports.options })
+    map.buffer[5 * pageSize] = 0x11
+    t.is(map.faults, 1)
+    await reports.told(1)
+    t.like(reports.faults, [{ kind: 'no-space', offset: 5 * pageSize }])
+    t.throws(() => map.syncSync(), { code: 'ERR_MMAP_FAULT' })
+
+    rmSync(join(folder, 'filler'))
+    if (kind === 'ext4') execFileSync('sync', ['-f', folder])
+    map.buffer[5 * pageSize] = 0x22
+    t.is(map.faults, 1)
+    map.syncSync()
+    t.is(readFileSync(path)[5 * pageSize], 0x22)
+  })
+
+  onSmallDisk('write() throws for the bytes that find no block', async (t, folder) => {
+    const path = sparseFile(join(folder, 'sparse'), MiB)
+    fillUp(join(folder, 'filler'))
+    const reports = new Reports()
+    using map = mapShared(path, { protection: 'read-write', ...reports.options })
+    const error = t.throws(() => map.write(Buffer.alloc(100, 1), 3 * pageSize), { code: 'ERR_MMAP_FAULT' })
+    t.like((error as unknown as MemoryFaultError).fault, { kind: 'no-space', offset: 3 * pageSize })
+    map.check()
+    await reports.told(1)
+    t.true(readFileSync(path).every((byte) => byte === 0))
+  })
+
+  onSmallDisk('holes of a full disk can be loaded from without harm', async (t, folder) => {
+    const path = sparseFile(join(folder, 'sparse'), MiB)
+    fillUp(join(folder, 'filler'))
+    const reports = new Reports()
+    using map = mapShared(path, reports.options)
+    t.true(map.buffer.every((byte) => byte === 0))
+    // A tmpfs wants a block even for a load.
+    if (map.faults > 0) await reports.told(1)
+    for (const fault of reports.faults) t.is(fault.kind, 'no-space')
+    // And for what a private page is copied from.
+    if (kind === 'tmpfs') return
+    using own = mapPrivate(path)
+    own.buffer[0] = 1
+    t.is(own.buffer[0], 1)
+    t.is(own.faults, 0)
+  })
+
+  onSmallDisk('of thousands of stores, none is lost that is not told', async (t, folder) => {
+    const size = 6 * MiB
+    const pages = size / pageSize
+    const path = join(folder, 'file')
+    sparseFile(path, size)
+    const fd = openSync(path, 'r+')
+    for (let page = 0; page < pages; page += 2) writeSync(fd, Buffer.alloc(pageSize, 1), 0, pageSize, page * pageSize)
+    closeSync(fd)
+    fillUp(join(folder, 'filler'))
+    const reports = new Reports()
+    using map = mapShared(path, { protection: 'read-write', ...reports.options })
+    for (let page = 1; page < pages; page += 2) map.buffer[page * pageSize] = 2
+    t.true(map.faults > 0)
+    for (let page = 0; page < pages; page += 2) map.buffer[page * pageSize] = 2
+    settle(map)
+    await reports.told(map.faults)
+    const file = readFileSync(path)
+    const untold: number[] = []
+    for (let page = 0; page < pages; page++) {
+      const at = page * pageSize
+      const told = reports.faults.some(({ offset, length }) => offset <= at && at < offset + length)
+      if (file[at] !== 2 && !told) untold.push(page)
+    }
+    t.is(untold.length, 0, `lost without a word: pages ${untold.slice(0, 20)}...`)
+  })
+
+  onSmallDisk('allocate says ENOSPC when the mapping is made, and leaves the file as it was', (t, folder) => {
+    const content = Buffer.alloc(3 * pageSize, 0x33)
+    const path = join(folder, 'file')
+    writeFileSync(path, content)
+    fillUp(join(folder, 'filler'))
+    truncateSync(join(folder, 'filler'), statSync(join(folder, 'filler')).size - 64 * 1024)
+    const before = statSync(path)
+    const noSpace = { code: 'ENOSPC', syscall: 'fallocate', path }
+    const options = { protection: 'read-write', create: true, length: 2 * MiB } as const
+    const error = t.throws(() => mapShared(path, { ...options, allocate: true }), { code: 'ENOSPC' })
+    t.like(error, noSpace)
+    t.is((error as NodeJS.ErrnoException).errno, -28)
+    const after = statSync(path)
+    t.deepEqual([after.size, after.blocks], [before.size, before.blocks])
+    t.deepEqual(readFileSync(path), content)
+
+    // Without it the file is made longer, and the full disk shows later.
+    using map = mapShared(path, { ...options, ...new Reports().options })
+    t.is(map.length, 2 * MiB)
+    map.buffer.fill(0x44)
+    t.true(map.faults > 0)
+    t.true(settle(map).some(({ fault }) => fault.kind === 'no-space'))
+  })
+
+  onSmallDisk('allocate on a full disk does not fill up a sparse file of the right length', (t, folder) => {
+    const path = sparseFile(join(folder, 'sparse'), 2 * MiB)
+    fillUp(join(folder, 'filler'))
+    truncateSync(join(folder, 'filler'), statSync(join(folder, 'filler')).size - 256 * 1024)
+    t.throws(() => mapShared(path, { protection: 'read-write', allocate: true }), { code: 'ENOSPC' })
+    t.is(statSync(path).size, 2 * MiB)
+    t.true(readFileSync(path).every((byte) => byte === 0))
+  })
+
+  onSmallDisk('what allocate has reserved can be stored to on a full disk', async (t, folder) => {
+    const path = join(folder, 'file')
+    const reports = new Reports()
+    using map = mapShared(path, {
+      protection: 'read-write',
+      create: true,
+      length: MiB,
+      allocate: true,
+      ...reports.options,
+    })
+    fillUp(join(folder, 'filler'))
+    map.buffer.fill(0x55)
+    await map.sync()
+    t.is(map.faults, 0)
+    t.true(readFileSync(path).equals(Buffer.alloc(MiB, 0x55)))
+  })
+
+  for (const runtime of runtimes()) {
+    onSmallDisk(`${runtime.name} ${runtime.version} lives through a full disk`, async (t, folder) => {
+      await survives(
+        t,
+        runtime,
+        `
+        process.chdir(process.env.FOLDER)
+        const path = makeFile(16 * 2 ** 20)
+        const faults = []
+        const map = mapShared(path, { protection: 'read-write', onFault: (fault) => faults.push(fault) })
+        map.buffer.fill(0x11)
+        assert.ok(map.faults > 0)
+        await until(() => faults.length === map.faults)
+        assert.ok(faults.every(({ kind, contained }) => kind === 'no-space' && contained))
+        await assert.rejects(map.sync(), { code: 'ERR_MMAP_FAULT' })
+        assert.throws(() => map.write(Buffer.alloc(1), map.length - 1), { code: 'ERR_MMAP_FAULT' })
+        assert.throws(
+          () => mapShared('new', { protection: 'read-write', create: true, allocate: true, length: 2 ** 20 }),
+          { code: 'ENOSPC' },
+        )
+        map.close()
+        fs.unlinkSync(path)
+        fs.rmSync('new', { force: true })
+        mapShared('new', { protection: 'read-write', create: true, allocate: true, length: 2 ** 20 }).close()
+        process.chdir('/')
+        console.log('end')`,
+        { env: { FOLDER: folder } },
+      )
+    })
+  }
+}
+
+// A disk that fails: a loop device whose file is gone from under it.
+
+const noDevice = whyNot('ext4')
+
+function onFailingDisk(title: string, run: (t: ExecutionContext, disk: { device: string; fail(): void }) => unknown) {
+  test.serial(`a disk that fails: ${title}`, async (t) => {
+    if (noDevice) {
+      t.log(`skipped: ${noDevice}`)
+      t.pass()
+      return
+    }
+    const image = join(temporaryFolder(t), 'image')
+    writeFileSync(image, Buffer.alloc(4 * MiB, 7))
+    const device = execFileSync('losetup', ['-f', '--show', image], { encoding: 'utf8' }).trim()
+    t.teardown(() => spawnSync('losetup', ['-d', device]))
+    execFileSync('blockdev', ['--setra', '0', device])
+    const fail = () => {
+      truncateSync(image, 0)
+      execFileSync('blockdev', ['--flushbufs', device])
+    }
+    await run(t, { device, fail })
+  })
+}
+
+onFailingDisk('what cannot be read is a fault of kind "io"', async (t, { device, fail }) => {
+  const reports = new Reports()
+  using map = mapShared(device, reports.options)
+  t.is(map.length, 4 * MiB)
+  t.is(map.buffer[0], 7)
+  fail()
+  t.is(map.buffer[MiB], 0)
+  t.is(map.faults, 1)
+  await reports.told(1)
+  t.like(reports.faults, [{ kind: 'io', offset: MiB, length: pageSize, contained: true }])
+  const error = t.throws(() => map.read(2 * MiB, 10), { code: 'ERR_MMAP_FAULT' })
+  t.like((error as unknown as MemoryFaultError).fault, { kind: 'io', offset: 2 * MiB })
+  const fd = openSync(device, 'r')
+  t.teardown(() => closeSync(fd))
+  t.throws(() => readSync(fd, Buffer.alloc(1), 0, 1, 3 * MiB), { code: 'EIO' }, 'the disk does fail')
+})
+
+onFailingDisk('private pages that were stored to before are kept', async (t, { device, fail }) => {
+  const reports = new Reports()
+  using map = mapPrivate(device, reports.options)
+  const pages = map.length / pageSize
+  for (let page = 0; page < pages; page += 2) map.buffer[page * pageSize] = 0x55
+  fail()
+  for (let page = 1; page < pages; page += 2) t.is(map.buffer[page * pageSize], 0)
+  t.true(map.faults > 0)
+  settle(map)
+  await reports.told(1)
+  const lost: number[] = []
+  for (let page = 0; page < pages; page += 2) if (map.buffer[page * pageSize] !== 0x55) lost.push(page)
+  t.is(lost.length, 0, `lost: pages ${lost.slice(0, 20)}...`)
+})
+
+test.after.always('no mount and no loop device is left', (t) => {
+  const mounts = readFileSync('/proc/mounts', 'utf8')
+  t.false(/memory-map-faults-/.test(mounts), mounts)
+  if (existsSync('/sbin/losetup') || existsSync('/usr/sbin/losetup')) {
+    t.false(/memory-map-faults-/.test(spawnSync('losetup', ['-a'], { encoding: 'utf8' }).stdout ?? ''))
+  }
+})

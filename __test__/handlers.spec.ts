@@ -1,0 +1,195 @@
+// The guard's signal handler among others: it takes the faults of our mappings and no others. Who was there before
+// still gets theirs, and a bug elsewhere ends the process as it would without us.
+
+import test, { type ExecutionContext } from 'ava'
+
+import { fixturePath } from './helpers/addon.ts'
+import { runFaultScript, survives } from './helpers/faults.ts'
+import { type Runtime, runScript, runtimes } from './helpers/runtimes.ts'
+
+const env = { FIXTURE: fixturePath() }
+
+/** Installs the guard, and shows that it works. */
+const GUARD = `
+const faultOnce = async () => {
+  let told = 0
+  const map = mapAnonymous(pageSize, { protection: 'read', onFault: () => told++ })
+  map.buffer[0] = 1
+  await until(() => told === 1)
+  assert.strictEqual(map.faults, 1)
+  assert.strictEqual(map.buffer[0], 0)
+  map.close()
+}
+`
+
+/** How a process ends: by a signal, or with a code where the runtime makes one of it. */
+async function ending(t: ExecutionContext, runtime: Runtime, source: string) {
+  const { code, signal, timedOut, stdout, stderr } = await runFaultScript(runtime, GUARD + source, { env })
+  t.false(timedOut, `${runtime.name}: ${stderr}`)
+  return { code, signal, stdout, stderr }
+}
+
+/** Deno takes the first such signal for a sign to expect the worst, and lives until the second. */
+const sent = (signal: string) => `
+  import { spawnSync } from 'node:child_process'
+  for (let i = 0; i < 3; i++) {
+    spawnSync('kill', ['-${signal}', String(process.pid)])
+    await sleep(200)
+  }`
+
+const ways: Record<string, string> = {
+  'a store through a null pointer in an addon': `fixture().crash()`,
+  'SIGSEGV from another process': sent('SEGV'),
+  'SIGBUS from another process': sent('BUS'),
+}
+
+for (const runtime of runtimes()) {
+  const title = `${runtime.name} ${runtime.version}`
+
+  for (const [what, die] of Object.entries(ways)) {
+    test(`${title}: ${what} ends the process as it does without the guard`, async (t) => {
+      const without = await ending(t, runtime, `console.log('alive'); ${die}; console.log('still alive')`)
+      t.is(without.stdout, 'alive\n', without.stderr)
+      t.true(without.signal !== null || without.code !== 0)
+      const before = await ending(
+        t,
+        runtime,
+        `await faultOnce(); console.log('alive'); ${die}; console.log('still alive')`,
+      )
+      t.is(before.stdout, 'alive\n', before.stderr)
+      t.deepEqual([before.code, before.signal], [without.code, without.signal], before.stderr)
+      if (runtime.name.startsWith('node')) t.is(before.signal, what.includes('SIGBUS') ? 'SIGBUS' : 'SIGSEGV')
+    })
+  }
+
+  test(`${title}: WebAssembly traps are still errors`, async (t) => {
+    await survives(
+      t,
+      runtime,
+      `${GUARD}
+      // (module (memory 1) (func (export "load") (param i32) (result i32) local.get 0 i32.load)
+      //                    (func (export "store") (param i32) local.get 0 local.get 0 i32.store))
+      const bytes = Uint8Array.from([
+        0, 97, 115, 109, 1, 0, 0, 0,
+        1, 10, 2, 96, 1, 127, 1, 127, 96, 1, 127, 0,
+        3, 3, 2, 0, 1,
+        5, 3, 1, 0, 1,
+        7, 16, 2, 4, 108, 111, 97, 100, 0, 0, 5, 115, 116, 111, 114, 101, 0, 1,
+        10, 19, 2, 7, 0, 32, 0, 40, 2, 0, 11, 9, 0, 32, 0, 32, 0, 54, 2, 0, 11,
+      ])
+      const trap = () => {
+        const { load, store } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports
+        for (let i = 0; i < 2000; i++) {
+          assert.throws(() => load(65536 + i), WebAssembly.RuntimeError)
+          assert.throws(() => store(-1 - i), WebAssembly.RuntimeError)
+          assert.strictEqual(load(i), 0)
+        }
+      }
+      trap()
+      await faultOnce()
+      trap()
+      const map = mapAnonymous(4 * pageSize, { onFault() {} })
+      map.protect('read')
+      for (let i = 0; i < 50; i++) {
+        map.buffer[0] = 1
+        trap()
+        map.buffer.fill(2)
+      }
+      assert.ok(map.faults > 0)
+      await faultOnce()
+      trap()
+      console.log('end')`,
+    )
+  })
+
+  test(`${title}: a handler that was there before us gets its faults, and we get ours`, async (t) => {
+    await survives(
+      t,
+      runtime,
+      `${GUARD}
+      const { installHandler, touchOwnPage } = fixture()
+      assert.strictEqual(installHandler(), true)
+      const first = touchOwnPage()
+      await faultOnce()
+      for (let i = 1; i <= 200; i++) {
+        assert.strictEqual(touchOwnPage(), first + i)
+        if (i % 50 === 0) await faultOnce()
+      }
+      console.log('end')`,
+      { env },
+    )
+  })
+
+  test(`${title}: so does a handler that comes after us and passes faults on`, async (t) => {
+    await survives(
+      t,
+      runtime,
+      `${GUARD}
+      const { installHandler, touchOwnPage } = fixture()
+      await faultOnce()
+      assert.strictEqual(installHandler(), true)
+      const first = touchOwnPage()
+      for (let i = 1; i <= 200; i++) {
+        assert.strictEqual(touchOwnPage(), first + i)
+        if (i % 50 === 0) await faultOnce()
+      }
+      console.log('end')`,
+      { env },
+    )
+  })
+
+  test(`${title}: with a handler before us, a bug elsewhere still ends the process`, async (t) => {
+    const without = await ending(t, runtime, `fixture().installHandler(); fixture().crash()`)
+    const { code, signal, stdout } = await ending(
+      t,
+      runtime,
+      `fixture().installHandler(); await faultOnce(); console.log('alive'); fixture().crash()`,
+    )
+    t.is(stdout, 'alive\n')
+    t.deepEqual([code, signal], [without.code, without.signal])
+  })
+
+  test(`${title}: a worker that alone loaded the package, and ended, leaves a handler that works`, async (t) => {
+    // Without the usual beginning, which loads the package in the main thread.
+    const { code, signal, timedOut, stdout, stderr } = await runScript(
+      runtime,
+      `
+      import assert from 'node:assert'
+      import fs from 'node:fs'
+      import { createRequire } from 'node:module'
+      import { Worker } from 'node:worker_threads'
+      fs.writeFileSync('worker.mjs', \`
+        import { parentPort } from 'node:worker_threads'
+        const { mapAnonymous, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+        const map = mapAnonymous(16 * pageSize, { protection: 'read', onFault() {} })
+        map.buffer[0] = 1
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        parentPort.postMessage(map.faults)
+      \`)
+      const { crash, installHandler, touchOwnPage } = createRequire(import.meta.url)(process.env.FIXTURE)
+      installHandler()
+      for (let i = 0; i < 3; i++) {
+        const worker = new Worker(new URL('worker.mjs', import.meta.url))
+        const exit = new Promise((resolve) => worker.once('exit', resolve))
+        const faults = await new Promise((resolve, reject) => {
+          worker.once('message', resolve)
+          worker.once('error', reject)
+        })
+        assert.strictEqual(faults, 1)
+        await worker.terminate()
+        await exit
+        if (globalThis.Bun) Bun.gc(true)
+        else gc()
+        const before = touchOwnPage()
+        assert.strictEqual(touchOwnPage(), before + 1)
+      }
+      console.log('alive')
+      crash()`,
+      { env },
+    )
+    t.is(stdout, 'alive\n', stderr)
+    t.false(timedOut)
+    t.true(signal !== null || code !== 0)
+    if (runtime.name.startsWith('node')) t.is(signal, 'SIGSEGV')
+  })
+}
