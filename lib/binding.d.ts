@@ -31,6 +31,9 @@ export declare class NativeMapping {
 /** What the start of a mapping is a multiple of, in bytes. */
 export declare function allocationGranularity(): number
 
+/** Notes, when JavaScript is about to end on this thread, which ArrayBuffers have their memory. */
+export declare function beforeExit(): void
+
 /** Maps memory without a file. */
 export declare function mapAnonymous(length: number, shareable: boolean, protection: number, flags: number, address?: bigint | undefined | null): NativeMapping
 

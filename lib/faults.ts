@@ -1,6 +1,7 @@
 // Telling faults: from the native guard to the mapping's user.
 
 import diagnostics from 'node:diagnostics_channel'
+import { isMainThread } from 'node:worker_threads'
 
 import type { MemoryMap } from './memory-map.js'
 import { native } from './native.js'
@@ -53,6 +54,8 @@ export function listen(tell: (map: MemoryMap) => void): void {
   native.onWake(tellAll, !('deno' in process.versions))
   // The listener does not keep the process alive: what happened last would never be told.
   process.on('beforeExit', tellAll)
+  // Where a buffer's memory is cannot be seen any more when a worker's cleanup hooks run.
+  if (!isMainThread) process.on('exit', native.beforeExit)
 }
 
 /** Notes whose memory is under `buffer`. */

@@ -37,8 +37,9 @@ pub struct Export {
     /// Whether `close` found the object with its memory and detached it, so that nothing else can
     /// have taken the memory.
     detached: AtomicBool,
-    /// Whether the runtime has freed the store.
-    freed: AtomicBool,
+    /// Whether the store was seen to be where it belongs when the environment was about to end, or
+    /// to have been freed before.
+    settled: AtomicBool,
     /// Whether the environment is going away, and its objects with it.
     ending: AtomicBool,
     remote: Arc<Remote>,
@@ -61,7 +62,7 @@ impl Export {
             key: Mutex::default(),
             object: AtomicPtr::new(ptr::null_mut()),
             detached: AtomicBool::new(false),
-            freed: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             remote: Arc::clone(&environment.remote),
         });
@@ -154,14 +155,25 @@ impl Export {
         }
     }
 
-    /// Sees, before the runtime frees everything, whether the memory went into another
-    /// ArrayBuffer, which may live on in another thread without anybody telling us.
+    /// Sees whether the ArrayBuffer still has its memory, at the last moment when that can be seen:
+    /// Node detaches all of them before it runs the cleanup hooks.
+    pub fn before_exit(&self, env: sys::napi_env) {
+        if self.is_attached(env) {
+            self.settled.store(true, Ordering::Release);
+        }
+    }
+
+    fn is_attached(&self, env: sys::napi_env) -> bool {
+        self.object(env).is_some_and(|object| !is_detached(env, object))
+    }
+
+    /// The environment ends. Unless it is known where the memory is, it may be in another
+    /// ArrayBuffer, which lives on in another thread without anybody telling us.
     pub fn before_teardown(&self, env: sys::napi_env, objects_are_visible: bool) {
         self.ending.store(true, Ordering::Release);
-        let attached = || self.object(env).is_some_and(|object| !is_detached(env, object));
         let ours = self.detached.load(Ordering::Acquire)
-            || self.freed.load(Ordering::Acquire)
-            || (objects_are_visible && in_scope(env, attached));
+            || self.settled.load(Ordering::Acquire)
+            || (objects_are_visible && in_scope(env, || self.is_attached(env)));
         if !ours && let Some(key) = self.replace_key(None) {
             key.keep_for_good();
         }
@@ -169,6 +181,7 @@ impl Export {
 
     /// The store is gone: waits for the object's end, or finishes if that has come.
     pub fn after_store(self: &Arc<Self>, env: sys::napi_env) {
+        self.settled.store(true, Ordering::Release);
         let Some(object) = self.object(env) else { return self.finish(env) };
         let data = Arc::into_raw(Arc::clone(self)).cast_mut();
         let none = ptr::null_mut();
@@ -200,7 +213,6 @@ impl Export {
 unsafe extern "C" fn store_gone(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
     // SAFETY: `hint` came from `Arc::into_raw` in `Export::new`; the runtime calls this once.
     let export = unsafe { Arc::from_raw(hint.cast::<Export>()) };
-    export.freed.store(true, Ordering::Release);
     if export.ending.load(Ordering::Acquire) {
         // The object ends with its environment, and nobody is left to wait for it.
         export.replace_key(None);

@@ -15,7 +15,7 @@ use napi_derive::napi;
 use crate::array_buffer::{Export, RawValue};
 
 /// Waiting regions after which the binding looks which of them can serve again.
-const MANY: usize = 1024;
+const MANY: usize = 1 << 16;
 /// The same in bytes of address space; the smallest address space has 2^47.
 const LARGE: usize = 1 << 43;
 
@@ -181,6 +181,16 @@ pub fn on_wake(env: Env, callback: Function<(), ()>, hooks_see_objects: bool) ->
     Ok(())
 }
 
+/// Notes, when JavaScript is about to end on this thread, which ArrayBuffers have their memory.
+#[napi]
+pub fn before_exit(env: Env) {
+    if let Some(environment) = Environment::existing(env.raw()) {
+        for export in environment.exports.borrow().values().flatten() {
+            export.before_exit(env.raw());
+        }
+    }
+}
+
 /// Gives back the memory that nobody needs any more, and says which mappings made on this thread
 /// have faulted since the last call: by their ArrayBuffers.
 #[napi(ts_return_type = "ArrayBuffer[]")]
@@ -190,7 +200,7 @@ pub fn take_faulted(env: Env) -> Vec<RawValue> {
     for export in &freed {
         export.after_store(env.raw());
     }
-    if freed.len() > MANY {
+    if freed.len() > 1024 {
         drop(freed);
         memory_map::trim_heap();
     }
