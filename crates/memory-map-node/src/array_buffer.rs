@@ -101,6 +101,11 @@ impl Export {
         std::mem::replace(&mut *self.key.lock().unwrap_or_else(PoisonError::into_inner), key)
     }
 
+    /// Lets the addresses go: nobody is left to wait for.
+    pub fn give_up_key(&self) {
+        self.replace_key(None);
+    }
+
     /// The ArrayBuffer, while it has not been collected.
     pub fn object(&self, env: sys::napi_env) -> Option<sys::napi_value> {
         let object = self.object.load(Ordering::Relaxed);
@@ -215,7 +220,7 @@ unsafe extern "C" fn store_gone(_env: sys::napi_env, _data: *mut c_void, hint: *
     let export = unsafe { Arc::from_raw(hint.cast::<Export>()) };
     if export.ending.load(Ordering::Acquire) {
         // The object ends with its environment, and nobody is left to wait for it.
-        export.replace_key(None);
+        export.give_up_key();
     } else {
         Arc::clone(&export.remote).note_freed(export);
     }

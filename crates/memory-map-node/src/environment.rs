@@ -24,15 +24,21 @@ pub struct Remote {
     /// What the core calls this environment when a mapping of it has faulted.
     pub owner: u64,
     /// Exports whose store the runtime has freed.
-    freed: Mutex<Vec<Arc<Export>>>,
+    /// None when the environment has ended.
+    freed: Mutex<Option<Vec<Arc<Export>>>>,
 }
 
 impl Remote {
     /// Has the environment look, soon and on its own thread, whether `export` is done with.
     pub fn note_freed(&self, export: Arc<Export>) {
         let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
-        freed.push(export);
-        let first = freed.len() == 1;
+        let first = match &mut *freed {
+            Some(freed) => {
+                freed.push(export);
+                freed.len() == 1
+            }
+            None => return export.give_up_key(),
+        };
         drop(freed);
         if first {
             memory_map::wake_owner(self.owner);
@@ -40,7 +46,13 @@ impl Remote {
     }
 
     fn take_freed(&self) -> Vec<Arc<Export>> {
-        std::mem::take(&mut *self.freed.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        freed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn end(&self) {
+        let last = self.freed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(last);
     }
 }
 
@@ -75,7 +87,7 @@ impl Environment {
                 static NEXT: AtomicU64 = AtomicU64::new(1);
                 let owner = NEXT.fetch_add(1, Ordering::Relaxed);
                 let new = Rc::new(Self {
-                    remote: Arc::new(Remote { owner, freed: Mutex::default() }),
+                    remote: Arc::new(Remote { owner, freed: Mutex::new(Some(Vec::new())) }),
                     env,
                     armed: Cell::new(false),
                     hooks_see_objects: Cell::new(false),
@@ -159,7 +171,7 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
     for export in environment.exports.take().into_values().flatten() {
         export.before_teardown(env, environment.hooks_see_objects.get());
     }
-    environment.remote.take_freed();
+    environment.remote.end();
 }
 
 /// Calls `callback`, on this thread, soon after there is something for `takeFaulted`. It does not

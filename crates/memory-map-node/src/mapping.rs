@@ -229,11 +229,9 @@ impl NativeMapping {
     /// Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`.
     #[napi]
     pub fn close(&self, env: Env) -> Vec<NativeFault> {
-        let faults = self.collect();
         for export in self.exports.take() {
             export.detach(env.raw());
         }
-        self.mapping.close();
-        faults
+        self.mapping.close().iter().map(NativeFault::from).collect()
     }
 }

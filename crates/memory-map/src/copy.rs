@@ -1,7 +1,5 @@
 //! Copies between mapped pages and ordinary memory that end in an error where a page fails.
 
-use std::ops::Range;
-
 use crate::error::{Error, Result};
 use crate::region::Region;
 
@@ -46,6 +44,9 @@ fn watched(
         let mut inner = region.lock();
         // What was covered before would be read as zeros, or thrown away, without a fault.
         inner.settle();
+        if let Some(fault) = inner.unhealed_in(&(start..start + length)) {
+            return Err(Error::Fault(fault));
+        }
         inner.copies += 1;
     }
     let before = region.faults();
@@ -62,20 +63,13 @@ fn watched(
         return Ok(());
     }
     let first = inner.reports.len();
+    let own = inner.report_about(&(start..start + length));
     inner.settle();
-    let touched = start - inner.user.start..start - inner.user.start + length;
-    match inner.reports[first..]
-        .iter_mut()
-        .find(|fault| overlaps(fault.offset, fault.length, &touched))
-    {
+    match own.and_then(|index| inner.reports.get_mut(first + index)) {
         Some(fault) => {
             fault.thrown = true;
             Err(Error::Fault(fault.clone()))
         }
         None => Ok(()),
     }
-}
-
-fn overlaps(offset: usize, length: usize, range: &Range<usize>) -> bool {
-    offset < range.end && range.start < offset.saturating_add(length)
 }

@@ -328,7 +328,8 @@ impl Mapping {
         }
         let first = region.range().start + self.lead;
         let start = os::floor(first + range.start, os::page_size());
-        Ok(Sync(Some(SyncJob { region, file, range: start..first + range.end, invalidate })))
+        let (range, token) = (start..first + range.end, self.token);
+        Ok(Sync(Some(SyncJob { region, token, file, range, invalidate })))
     }
 
     /// Changes what may be done with the pages of a range, which must begin at a page's start or
@@ -374,19 +375,25 @@ impl Mapping {
 
     /// Unmaps. The file, its blocks and the memory are free when this returns; addresses for
     /// which there are keys read zeros until the keys are gone. Does nothing the second time.
-    pub fn close(&self) {
+    ///
+    /// Returns what had happened since the last [`Mapping::collect`].
+    pub fn close(&self) -> Vec<Fault> {
         let mut state = self.state();
         let faults = match &state.pages {
             Pages::Mapped(region) => region.faults(),
             Pages::Empty(_) => 0,
-            Pages::Closed { .. } => return,
+            Pages::Closed { .. } => return Vec::new(),
         };
         let pages = std::mem::replace(&mut state.pages, Pages::Closed { faults });
         drop(state);
-        if let Pages::Mapped(region) = pages
-            && let Err(shared) = Arc::try_unwrap(region)
-        {
-            shared.retire();
+        let Pages::Mapped(region) = pages else { return Vec::new() };
+        match Arc::try_unwrap(region) {
+            Ok(unshared) => {
+                let mut inner = unshared.lock();
+                inner.settle();
+                std::mem::take(&mut inner.reports)
+            }
+            Err(shared) => shared.retire(),
         }
     }
 
@@ -403,6 +410,7 @@ pub struct Sync(Option<SyncJob>);
 
 struct SyncJob {
     region: Arc<Region>,
+    token: u64,
     file: Arc<std::fs::File>,
     range: Range<usize>,
     invalidate: bool,
@@ -414,12 +422,13 @@ impl Sync {
     /// # Errors
     /// The OS's.
     pub fn run(&self) -> Result<()> {
-        let Some(SyncJob { region, file, range, invalidate }) = &self.0 else { return Ok(()) };
+        let Some(job) = &self.0 else { return Ok(()) };
+        let SyncJob { region, token, file, range, invalidate } = job;
         os::sync(range.start, range.len(), *invalidate)
             .map_err(|errno| Error::os(errno, "msync"))?;
         // Once `close` has taken the pages msync finds nothing to write: what they held is with
         // the file.
-        if !os::MSYNC_IS_DURABLE || region.is_retired() {
+        if !os::MSYNC_IS_DURABLE || !region.holds(*token) {
             os::make_durable(file).map_err(|error| Error::io(&error, "fsync"))?;
         }
         Ok(())

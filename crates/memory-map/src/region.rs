@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::guard::{self, Backing, Locked, Run, Slot, State};
 use crate::os::{self, Pages};
 use crate::place::{self, Held, Left};
@@ -80,6 +81,9 @@ impl Region {
 
     /// Maps `contents` over a retired region.
     fn reuse(self: Arc<Self>, contents: &Contents<'_>) -> Result<Arc<Self>> {
+        if let Some((opened, _)) = contents.file {
+            opened.probe()?;
+        }
         {
             let mut inner = self.slot.lock();
             // SAFETY: the range is this region's, whose lock is held; it is retired, so no mapping
@@ -146,30 +150,40 @@ impl Region {
         self.lock().state == State::Reserved
     }
 
+    /// Whether the mapping that was called `token` is there still.
+    pub fn holds(&self, token: u64) -> bool {
+        self.lock().state == State::Live && self.slot.token.load(Ordering::Acquire) == token
+    }
+
     /// Takes the pages out and leaves zeros, which nothing stands behind: the file, its blocks
     /// and the memory are free from now on, and the addresses are not.
-    pub fn retire(&self) {
+    ///
+    /// Returns what had happened that was not collected.
+    pub fn retire(&self) -> Vec<Fault> {
+        let reports;
         {
             let mut inner = self.slot.lock();
             // SAFETY: the range is this region's, whose lock is held; whoever still reads it was
             // promised zeros.
             match unsafe { place::leave_zeros(&self.range) } {
                 Left::Zeros => {}
-                Left::AsItWas => return,
+                Left::AsItWas => return Vec::new(),
                 Left::Lost => {
                     self.lost.store(true, Ordering::Release);
                     guard::forget(self.range.start, self.range.end);
                     inner.state = State::Free;
                     inner.drop_covers();
-                    return;
+                    return Vec::new();
                 }
             }
-            inner.drop_covers();
+            inner.report_and_drop_covers();
+            reports = std::mem::take(&mut inner.reports);
             inner.state = State::Reserved;
             inner.backing = Backing::Memory;
             inner.runs = Vec::new();
         }
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        reports
     }
 }
 

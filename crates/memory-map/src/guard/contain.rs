@@ -28,7 +28,10 @@ pub(super) enum Outcome {
 /// understand (an instruction fetch, say), and the fault goes to whoever was there before us.
 const MAX_STALLS: u32 = 100_000;
 
-/// Pages of private memory that are covered together rather than singly.
+/// Faults in a row of one page that should not be, after which it is covered all the same.
+const PATIENCE: u32 = 64;
+
+/// Pages of private memory that are covered together rather than singly once there are many covers.
 const SMALL_RUN: usize = 16;
 
 /// Bytes that the copies of private pages may take in one region before a heal.
@@ -86,8 +89,11 @@ impl Inner {
             Cause::Protection
         };
         let covered = self.covers.over(page);
-        if let Some(Cover { how: How::Zeros, .. }) = covered {
-            return self.open_zeros(page);
+        match covered {
+            Some(Cover { how: How::Zeros, .. }) => return self.open_zeros(page),
+            // Another thread was first, or the page was left closed when it could not be healed.
+            Some(_) if cause == Cause::Protection => return self.open_cover(page, protection),
+            _ => {}
         }
         if (cause == Cause::Backing && !self.can_cover_with_zeros())
             || (access == Access::Fetch && !access.is_allowed_by(protection))
@@ -95,8 +101,6 @@ impl Inner {
             return Outcome::Foreign;
         }
         let how = match (covered, cause) {
-            // Another thread was first, or the memory below one of our covers went away too.
-            (Some(_), Cause::Protection) => None,
             (_, Cause::Backing) if beyond => {
                 self.cover_with_zeros(self.address_of_end(size.unwrap_or(0))..self.end)
             }
@@ -105,8 +109,13 @@ impl Inner {
             }
             // The pages around it may hold what is nowhere else.
             (_, Cause::Backing) => self.cover_with_zeros(page..page + self.grain),
-            (None, Cause::Protection) if access.is_allowed_by(protection) => None,
-            (None, Cause::Protection) => self.cover_forbidden(page, run, protection),
+            // Allowed, and yet it comes again and again: the page is gone, whatever took it.
+            (_, Cause::Protection) if access.is_allowed_by(protection) => {
+                (self.stalled == page && self.stalls > PATIENCE && self.can_cover_with_zeros())
+                    .then(|| self.cover_with_zeros(page..page + self.grain))
+                    .flatten()
+            }
+            (_, Cause::Protection) => self.cover_forbidden(page, run, protection),
         };
         let Some((part, how)) = how else { return Outcome::Retry };
         let noted = self.covers.push(Cover {
@@ -118,7 +127,13 @@ impl Inner {
             size,
             told: false,
         });
-        if noted { Outcome::Covered } else { Outcome::Foreign }
+        // Without a note the page is never healed, but the process lives.
+        if noted { Outcome::Covered } else { Outcome::Retry }
+    }
+
+    /// Makes a page under a cover of private memory accessible again.
+    fn open_cover(&self, page: usize, protection: Protection) -> Outcome {
+        if self.reopen(page, protection) { Outcome::Retry } else { Outcome::Foreign }
     }
 
     /// Whether the region is mapped from something that has an end.
@@ -146,7 +161,7 @@ impl Inner {
         }
         // A part of a run is two memory areas more; the whole run is none, and costs more to save.
         let whole = self.covers.gap(page, run.clone());
-        if whole.len() > SMALL_RUN * self.grain {
+        if whole.len() > SMALL_RUN * self.grain || !self.covers.are_many() {
             let part = self.covers.extent(page, run, self.grain);
             if let Some(covered) = self.cover_private(part, protection) {
                 return Some(covered);
@@ -206,8 +221,14 @@ impl Inner {
                 unsafe { os::unmap(copy as usize, part.len()) };
                 return None;
             };
-            // A page that cannot be read has nothing to be kept: its copy stays zero.
-            at += os::floor(copied, self.grain).max(self.grain);
+            let whole = os::floor(copied, self.grain);
+            if whole == 0 {
+                // A page that cannot be read has nothing to be kept: its copy cannot be read either.
+                let page = copy as usize + at;
+                // SAFETY: the page lies in the copy, which nobody else knows of.
+                unsafe { os::protect(page, self.grain, Protection::None) }.ok()?;
+            }
+            at += whole.max(self.grain);
         }
         Some(copy as usize)
     }

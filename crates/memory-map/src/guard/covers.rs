@@ -86,6 +86,8 @@ const CAPACITY: usize = 1 << 16;
 const SINGLE: usize = 256;
 /// So many covers before the size doubles again.
 const STEP: usize = 32;
+/// So many covers in the process before small runs are covered whole.
+const MANY: usize = 1024;
 /// So many covers in the process before each new one takes all that it may.
 const CROWDED: usize = 8192;
 
@@ -130,9 +132,15 @@ impl Covers {
             return gap;
         }
         let doublings = self.count.saturating_sub(SINGLE).div_ceil(STEP).min(40) as u32;
-        let size = grain.checked_shl(doublings).unwrap_or(usize::MAX / 2 + 1);
+        let fits = doublings < grain.leading_zeros();
+        let size = if fits { grain << doublings } else { usize::MAX / 2 + 1 };
         let first = os::floor(page, size);
         gap.start.max(first)..gap.end.min(first.saturating_add(size))
+    }
+
+    /// Whether the process has so many covers that memory areas should be saved.
+    pub fn are_many(&self) -> bool {
+        TOTAL.load(Ordering::Relaxed) >= MANY
     }
 
     /// Notes a cover; `false` where there is no room for it.
@@ -157,8 +165,7 @@ impl Covers {
         true
     }
 
-    /// Widens a cover of zeros to a new one over it, which a file that is truncated again and
-    /// again gives rise to. They are told as one fault.
+    /// Widens a cover of zeros to a new one beside or over it. They are told as one fault.
     fn absorb(&mut self, cover: Cover) -> bool {
         if !matches!(cover.how, How::Zeros) {
             return false;
@@ -168,11 +175,12 @@ impl Covers {
         let below = entries.iter_mut().find(|old| {
             matches!(old.how, How::Zeros)
                 && old.cause == cover.cause
-                && cover.start <= old.start
-                && old.end <= cover.end
+                && cover.start <= old.end
+                && old.start <= cover.end
         });
         below.is_some_and(|old| {
-            *old = cover;
+            let (start, end) = (old.start.min(cover.start), old.end.max(cover.end));
+            *old = Cover { start, end, ..cover };
             true
         })
     }

@@ -26,14 +26,44 @@ impl Inner {
         let first = self.reports.len();
         let is_replacement = |cover: &Cover| matches!(cover.how, How::Zeros | How::PrivateFile);
         let all = covers.iter().any(is_replacement).then(|| self.map_all_again()).flatten();
+        let mut left = Vec::new();
         // The newest first: it may lie over an older one.
         for cover in covers.into_iter().rev() {
-            let healed = self.restore(&cover, all);
+            let healed = self.restore(&cover, all, &mut left);
             if !cover.told {
                 let report = self.report(&cover, healed);
                 self.reports.insert(first, report);
             }
         }
+        for cover in left.into_iter().rev() {
+            self.covers.push(Cover { told: true, ..cover });
+        }
+    }
+
+    /// Gives the covers up, and reports them: what is below is about to be replaced.
+    pub fn report_and_drop_covers(&mut self) {
+        for cover in self.covers.as_slice().to_vec() {
+            if !cover.told {
+                let report = self.report(&cover, true);
+                self.reports.push(report);
+            }
+        }
+        self.drop_covers();
+    }
+
+    /// Where in the order of the reports of the next `settle` the first cover comes that meets
+    /// `range`.
+    pub fn report_about(&self, range: &Range<usize>) -> Option<usize> {
+        let mut new = self.covers.as_slice().iter().filter(|cover| !cover.told);
+        new.position(|cover| cover.start < range.end && range.start < cover.end)
+    }
+
+    /// A fault that could not be healed, of a cover that meets `range`.
+    pub fn unhealed_in(&self, range: &Range<usize>) -> Option<Fault> {
+        let mut covers = self.covers.as_slice().iter();
+        covers
+            .find(|cover| cover.start < range.end && range.start < cover.end)
+            .map(|cover| self.report(cover, false))
     }
 
     /// A fault of which the pages could not be put back.
@@ -83,10 +113,19 @@ impl Inner {
 
     /// Heals one cover; whether nothing that was stored under it is left anywhere. `all` says
     /// what became of the attempt to put everything back at once, where there was one.
-    fn restore(&mut self, cover: &Cover, all: Option<bool>) -> bool {
+    fn restore(&self, cover: &Cover, all: Option<bool>, left: &mut Vec<Cover>) -> bool {
         let range = cover.start..cover.end;
         let restored = match cover.how {
-            How::Zeros | How::PrivateFile => all.unwrap_or_else(|| self.map_again(range, None)),
+            How::Zeros | How::PrivateFile if all.is_none() => {
+                let before = left.len();
+                for (part, _) in self.runs_in(range) {
+                    if !self.map_again(part.clone(), None) {
+                        left.push(Cover { start: part.start, end: part.end, ..*cover });
+                    }
+                }
+                return left.len() == before;
+            }
+            How::Zeros | How::PrivateFile => all == Some(true),
             How::Saved { copy } => self.put_back(range, copy),
             How::Opened => {
                 self.protect_again(range);
@@ -96,7 +135,7 @@ impl Inner {
         if restored {
             release_copy(cover);
         } else {
-            self.covers.push(Cover { told: true, ..self.left_by(*cover) });
+            left.push(self.left_by(*cover));
         }
         restored
     }
@@ -139,23 +178,22 @@ impl Inner {
     /// pages cannot be compared or mended.
     fn compare(&self, range: &Range<usize>, copy: usize, mend: bool) -> Option<bool> {
         let mut now = vec![0u8; self.grain];
+        let mut before = vec![0u8; self.grain];
         let mut equal = true;
         for page in range.clone().step_by(self.grain) {
-            let saved = (copy + (page - range.start)) as *const u8;
+            let saved = copy + (page - range.start);
+            // SAFETY: `before` has `grain` bytes.
+            let kept = unsafe { os::peek(saved, before.as_mut_ptr(), self.grain) }?;
             // SAFETY: `now` has `grain` bytes.
             let copied = unsafe { os::peek(page, now.as_mut_ptr(), self.grain) }?;
-            if copied < self.grain {
-                continue; // the file ends before: there is nothing to put back
+            if kept < self.grain || copied < self.grain || before == now {
+                continue; // where the file ended before or ends now there is nothing to put back
             }
-            // SAFETY: the copy is as long as the range, and is written only before it is logged.
-            let saved_page = unsafe { std::slice::from_raw_parts(saved, self.grain) };
-            if saved_page != now {
-                equal = false;
-                // SAFETY: `saved` is readable for a page, and `page` lies in this region, whose
-                // lock is held.
-                if mend && unsafe { os::poke(saved, page, self.grain) } < self.grain {
-                    return None;
-                }
+            equal = false;
+            // SAFETY: `before` is readable for a page, and `page` lies in this region, whose lock
+            // is held.
+            if mend && unsafe { os::poke(before.as_ptr(), page, self.grain) } < self.grain {
+                return None;
             }
         }
         Some(equal)

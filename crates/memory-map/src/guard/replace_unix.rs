@@ -16,9 +16,18 @@ impl Inner {
     /// Lays zeros over pages that cannot be had. *handler*
     pub(super) fn cover_with_zeros(&self, part: Range<usize>) -> Option<(Range<usize>, How)> {
         // SAFETY: the part lies in this region, whose lock is held.
-        let mapped =
-            unsafe { os::map_over(part.start, part.len(), Protection::ReadWrite, Pages::Zeros) };
+        let zeros =
+            |protection| unsafe { os::map_over(part.start, part.len(), protection, Pages::Zeros) };
+        // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a
+        // reservation; read-only memory does not, and its pages are opened one by one.
+        let mapped = zeros(Protection::ReadWrite).or_else(|_| zeros(Protection::Read));
         mapped.ok().map(|()| (part, How::Zeros))
+    }
+
+    /// Makes a page under a cover of private memory accessible again. *handler*
+    pub(super) fn reopen(&self, page: usize, protection: Protection) -> bool {
+        // SAFETY: the page lies in this region, whose lock is held.
+        unsafe { os::protect(page, self.grain, protection.opened()) }.is_ok()
     }
 
     /// Covers a page that its protection forbids to access, and that can be mapped again. *handler*
@@ -29,7 +38,9 @@ impl Inner {
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
         let whole = self.covers.gap(page, run.clone());
-        if protection == Protection::None || self.file().is_none() {
+        // A driver may refuse a private mapping, and the pages would be gone by then.
+        let regular = matches!(self.backing, Backing::File { sized: true, .. });
+        if protection == Protection::None || !regular || self.file().is_none() {
             return self.cover_with_zeros(whole);
         }
         // The whole run at once, or, where the system will not promise so much memory, a part.

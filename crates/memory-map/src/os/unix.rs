@@ -145,7 +145,27 @@ pub(crate) unsafe fn map_over(
             offset as off_t,
         )
     };
-    if pointer == libc::MAP_FAILED { Err(errno()) } else { Ok(()) }
+    if pointer != libc::MAP_FAILED {
+        return Ok(());
+    }
+    let error = errno();
+    close_hole(start, length);
+    Err(error)
+}
+
+/// Makes sure that a range is mapped: the kernel may have removed the old pages before it refused
+/// the new ones, and another thread's mmap must not find the gap. *handler*
+fn close_hole(start: usize, length: usize) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+        let target = start as *mut c_void;
+        // SAFETY: MAP_FIXED_NOREPLACE maps only where nothing is (mmap(2), Linux 4.17), so no
+        // memory changes. Where the old pages are still there it fails, which is what we want.
+        unsafe { mmap(target, length, libc::PROT_NONE, flags, -1, 0) };
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (start, length);
 }
 
 /// Gives a range back to the OS. *handler*
