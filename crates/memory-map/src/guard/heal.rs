@@ -51,11 +51,17 @@ impl Inner {
         self.drop_covers();
     }
 
-    /// Where in the order of the reports of the next `settle` the first cover comes that meets
-    /// `range`.
+    /// Where in the order of the reports of the next `settle` the first fault comes that a copy of
+    /// `range` has met: zeros hide the bytes, other covers show them but for the page that faulted.
     pub fn report_about(&self, range: &Range<usize>) -> Option<usize> {
         let mut new = self.covers.as_slice().iter().filter(|cover| !cover.told);
-        new.position(|cover| cover.start < range.end && range.start < cover.end)
+        new.position(|cover| {
+            let (start, end) = match cover.how {
+                How::Zeros => (cover.start, cover.end),
+                _ => (cover.page, cover.page + self.grain),
+            };
+            start < range.end && range.start < end
+        })
     }
 
     /// A fault that could not be healed, of a cover that meets `range`.
