@@ -45,6 +45,14 @@ function warnings(t: ExecutionContext, path: string): Error[] {
   return seen
 }
 
+/** Memory in which every second page is read-only, and so has its faults for itself. */
+function striped(options: { onFault(fault: MemoryFault): void }): MemoryMap {
+  const map = mapAnonymous(2 * PAGES * pageSize, options)
+  map.buffer[0] = 1
+  for (let page = 0; page < PAGES; page++) map.protect('read', { offset: 2 * page * pageSize, length: pageSize })
+  return map
+}
+
 function fault(t: ExecutionContext, run: () => unknown): MemoryFault {
   const error = t.throws(run, { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT', name: 'MemoryFaultError' })!
   t.true(error instanceof Error)
@@ -95,18 +103,16 @@ test('what is told: kind, place, length, whether it was contained, and the mappi
 
 test('each fault is told once as news, however often the event loop turns', async (t) => {
   const reports = new Reports()
-  using map = mapAnonymous(content.length, reports.options)
+  using map = striped(reports.options)
   const channel = published(t, map)
-  map.buffer[0] = 1
-  map.protect('read')
-  for (let page = 0; page < PAGES; page++) map.buffer[page * pageSize] = 0xff
+  for (let page = 0; page < PAGES; page++) map.buffer[2 * page * pageSize] = 0xff
   t.is(map.faults, PAGES)
   await reports.told(PAGES)
   await turns()
   t.is(reports.faults.length, PAGES)
   t.deepEqual(
     reports.faults.map(({ offset }) => offset / pageSize),
-    [0, 1, 2, 3, 4, 5, 6, 7],
+    [0, 2, 4, 6, 8, 10, 12, 14],
     'in the order in which they happened',
   )
   t.deepEqual(channel, reports.faults)
@@ -186,15 +192,13 @@ test('an onFault that is called may fault, and hears of that on a later turn', a
 
 test('close() inside onFault', async (t) => {
   const faults: MemoryFault[] = []
-  const map: MemoryMap = mapAnonymous(content.length, {
+  const map: MemoryMap = striped({
     onFault(fault) {
       faults.push(fault)
       map.close()
     },
   })
   const { buffer } = map
-  buffer[0] = 1
-  map.protect('read')
   buffer.fill(1)
   t.is(map.faults, PAGES)
   await until(() => faults.length > 0)
@@ -221,14 +225,12 @@ test('what happened before close() is told after it', async (t) => {
 // The error that sticks
 
 test('check() throws the oldest fault and clears it, one at a time', (t) => {
-  using map = mapAnonymous(content.length, new Reports().options)
+  using map = striped(new Reports().options)
   map.check()
-  map.buffer[0] = 1
-  map.protect('read')
-  for (const page of [5, 1, 3]) map.buffer[page * pageSize] = 0xff
-  t.is(fault(t, () => map.check()).offset, 5 * pageSize)
-  t.is(fault(t, () => map.check()).offset, pageSize)
-  t.is(fault(t, () => map.check()).offset, 3 * pageSize)
+  for (const page of [10, 2, 6]) map.buffer[page * pageSize] = 0xff
+  t.is(fault(t, () => map.check()).offset, 10 * pageSize)
+  t.is(fault(t, () => map.check()).offset, 2 * pageSize)
+  t.is(fault(t, () => map.check()).offset, 6 * pageSize)
   map.check()
 })
 
@@ -500,10 +502,10 @@ for (const runtime of runtimes()) {
 
   test(`${title}: an onFault that throws is an uncaught exception`, async (t) => {
     const script = `
-      const map = mapAnonymous(2 * pageSize, { onFault(fault) { throw new Error('from onFault ' + fault.offset) } })
+      const map = mapAnonymous(3 * pageSize, { onFault(fault) { throw new Error('from onFault ' + fault.offset) } })
       globalThis.kept = map
       map.buffer[0] = 1
-      map.protect('read')
+      for (const page of [0, 2]) map.protect('read', { offset: page * pageSize, length: pageSize })
       map.buffer.fill(1)
       setTimeout(() => console.log('still here'), 300)`
     const fatal = await runFaultScript(runtime, script)
@@ -516,7 +518,7 @@ for (const runtime of runtimes()) {
       runtime,
       `process.on('uncaughtException', (error) => console.log(error.message)); ${script}`,
     )
-    t.is(caught.stdout, `from onFault 0\nfrom onFault ${pageSize}\nstill here\n`, caught.stderr)
+    t.is(caught.stdout, `from onFault 0\nfrom onFault ${2 * pageSize}\nstill here\n`, caught.stderr)
     t.is(caught.code, 0)
   })
 

@@ -29,7 +29,7 @@ async function ending(t: ExecutionContext, runtime: Runtime, source: string) {
   return { code, signal, stdout, stderr }
 }
 
-/** Deno takes the first such signal for a sign to expect the worst, and lives until the second. */
+/** More than once: Deno answers the first by going back to the default action, and ends with the second. */
 const sent = (signal: string) => `
   import { spawnSync } from 'node:child_process'
   for (let i = 0; i < 3; i++) {

@@ -229,7 +229,6 @@ const loads: Record<string, (bytes: Buffer) => unknown> = {
   'crypto.createHmac': (bytes) => createHmac('sha512', bytes.subarray(-64)).update(bytes).digest('hex'),
   'zlib.deflateSync': (bytes) => inflateSync(deflateSync(bytes)),
   structuredClone: (bytes) => structuredClone(Uint8Array.prototype.slice.call(bytes)),
-  'fs.writeFileSync of a copy': (bytes) => Buffer.from(bytes.toString('hex'), 'hex'),
   Blob: (bytes) => new Blob([bytes]).size,
 }
 

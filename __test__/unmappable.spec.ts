@@ -38,6 +38,9 @@ import { runtimes } from './helpers/runtimes.ts'
 
 const posix = process.platform === 'win32' ? test.skip : test
 const linux = process.platform === 'linux' ? test : test.skip
+// Those that count this process's descriptors run one by one: other tests open files meanwhile, on other threads.
+const posixSerial = process.platform === 'win32' ? test.serial.skip : test.serial
+const linuxSerial = process.platform === 'linux' ? test.serial : test.serial.skip
 
 type Refusal = { code: string; errno: number; syscall: string; path?: string; message: string }
 
@@ -194,7 +197,7 @@ linux('opening a FIFO, as a mapping must not, does let a waiting writer go', asy
   t.false(timedOut)
 })
 
-linux('a reader that waits in open goes on waiting when a mapping to store is refused', async (t) => {
+linuxSerial('a reader that waits in open goes on waiting when a mapping to store is refused', async (t) => {
   const fifo = join(temporaryFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const reader = start('cat', [fifo])
@@ -209,7 +212,7 @@ linux('a reader that waits in open goes on waiting when a mapping to store is re
   t.like(await read, { code: 0, signal: null, stdout: 'here it is' })
 })
 
-posix('a FIFO is refused through a symbolic link, a URL and a Buffer too', (t) => {
+posixSerial('a FIFO is refused through a symbolic link, a URL and a Buffer too', (t) => {
   const folder = temporaryFolder(t)
   const fifo = join(folder, 'fifo')
   const link = join(folder, 'link')
@@ -221,7 +224,7 @@ posix('a FIFO is refused through a symbolic link, a URL and a Buffer too', (t) =
   refuses(t, Buffer.from(fifo), 'pipe')
 })
 
-posix('a FIFO is refused by descriptor, which keeps its bytes and stays the caller’s', (t) => {
+posixSerial('a FIFO is refused by descriptor, which keeps its bytes and stays the caller’s', (t) => {
   const fifo = join(temporaryFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK)
@@ -237,7 +240,7 @@ posix('a FIFO is refused by descriptor, which keeps its bytes and stays the call
   }
 })
 
-posix('a FIFO is refused as a FileHandle', async (t) => {
+posixSerial('a FIFO is refused as a FileHandle', async (t) => {
   const fifo = join(temporaryFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const handle = await promises.open(fifo, constants.O_RDWR | constants.O_NONBLOCK)
@@ -249,7 +252,7 @@ posix('a FIFO is refused as a FileHandle', async (t) => {
   }
 })
 
-posix('a unix socket is refused by path, and its server sees no one come', async (t) => {
+posixSerial('a unix socket is refused by path, and its server sees no one come', async (t) => {
   const path = join(temporaryFolder(t), 'socket')
   const visitors: Socket[] = []
   const server = createServer((socket) => visitors.push(socket.end()))
@@ -321,7 +324,7 @@ linux('mapping a terminal does not make it the controlling terminal of the proce
   t.regex(stdout, /^none: ENXIO$/m)
 })
 
-posix('a directory is refused, however it is named', async (t) => {
+posixSerial('a directory is refused, however it is named', async (t) => {
   const folder = join(temporaryFolder(t), 'folder')
   const link = `${folder}-link`
   mkdirSync(folder)

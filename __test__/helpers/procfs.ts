@@ -33,7 +33,7 @@ export function smaps(address: bigint, pid: number | 'self' = 'self'): Smaps {
   }
 }
 
-/** How many descriptors this process has open. */
+/** How many descriptors this process has open; asynchronous work of other tests may change it at any time. */
 export function openDescriptors(): number {
   // The listing has the descriptor that it is read through.
   return readdirSync('/proc/self/fd').length - 1

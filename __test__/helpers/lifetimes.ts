@@ -1,0 +1,57 @@
+// Scripts about lifetimes, in processes of their own: what they all begin with, and how they must end.
+
+import type { ExecutionContext } from 'ava'
+
+import { fixturePath } from './addon.ts'
+import { type Runtime, runScript, type ScriptOptions, type ScriptResult } from './runtimes.ts'
+
+/** What every script finds: the modules of the runtime, the package as `mm`, and the names of ./observe.mjs. */
+const prelude = `
+import fs from 'node:fs'
+import zlib from 'node:zlib'
+import crypto from 'node:crypto'
+import { join } from 'node:path'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+const {
+  folder, collect, turn, until, areas, areasOf, descriptors, descriptorsOf, reservedBytes, isReserved, memory, pipe,
+  drain, fixture, random, check, isBun, isDeno,
+} = await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/observe.mjs')
+`
+
+const importPackage = `
+const { mapShared, mapPrivate, mapAnonymous, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+`
+
+export type LifetimeOptions = ScriptOptions & {
+  /** Leave the package to be imported by the script itself. */
+  withoutPackage?: boolean
+}
+
+/** Runs a script after the prelude. */
+export function runLifetime(
+  runtime: Runtime,
+  source: string,
+  { withoutPackage = false, env = {}, ...options }: LifetimeOptions = {},
+): Promise<ScriptResult> {
+  const text = prelude + (withoutPackage ? '' : importPackage) + source
+  return runScript(runtime, text, { ...options, env: { FIXTURE: fixturePath(), ...env } })
+}
+
+/** Runs a script after the prelude; passes when it ends by itself, in good order, and says so in its last line. */
+export async function endsWell(
+  t: ExecutionContext,
+  runtime: Runtime,
+  source: string,
+  options?: LifetimeOptions,
+): Promise<string> {
+  const result = await runLifetime(runtime, `${source}\nif (isMainThread) console.log('reached the end')\n`, options)
+  const { code, signal, timedOut, stdout, stderr } = result
+  t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, lastLines(stdout + stderr))
+  t.true(stdout.endsWith('reached the end\n'), lastLines(stdout + stderr))
+  return stdout
+}
+
+/** The end of what a process said. */
+export function lastLines(text: string): string {
+  return text.trimEnd().split('\n').slice(-25).join('\n')
+}

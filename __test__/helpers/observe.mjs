@@ -1,0 +1,117 @@
+// For scripts in child processes: what the process itself holds at this moment, and collecting its garbage.
+// They import it by its address: `await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/observe.mjs')`.
+
+import { execFileSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, readlinkSync, writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+export const isBun = 'bun' in process.versions
+export const isDeno = 'deno' in process.versions
+
+/** A folder in the script's own, and gone with it. */
+export const folder = () => mkdtempSync(join(process.cwd(), 'files-'))
+
+export function collect() {
+  if (isBun) globalThis.Bun.gc(true)
+  else globalThis.gc()
+}
+
+/** Lets the event loop turn. */
+export const turn = (milliseconds = 0) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/** Collects and lets the loop turn until `condition` holds; whether it did. */
+export async function until(condition, milliseconds = 15_000) {
+  const end = Date.now() + milliseconds
+  for (let pause = 0; !condition(); pause = Math.min(pause + 2, 50)) {
+    if (Date.now() > end) return false
+    collect()
+    await turn(pause)
+  }
+  return true
+}
+
+/** The memory areas of the process: `/proc/self/maps`. */
+export function areas() {
+  const lines = readFileSync('/proc/self/maps', 'latin1').trimEnd().split('\n')
+  return lines.map((line) => {
+    const [, start, end, access, , , , name] = /^(\w+)-(\w+) (\S+) (\w+) (\S+) (\d+) *(.*)$/.exec(line)
+    return { start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), access, name }
+  })
+}
+
+/** How many areas are of the file; one that was deleted counts too. */
+export const areasOf = (path) => areas().filter(({ name }) => name.startsWith(path)).length
+
+/** How many descriptors are of the file. */
+export function descriptorsOf(path) {
+  return descriptors().filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path)
+    } catch {
+      return false // the one that listed the folder
+    }
+  }).length
+}
+
+/** The open descriptors. */
+export const descriptors = () => readdirSync('/proc/self/fd')
+
+/**
+ * Bytes of the range that some area has. A range that was given back may serve for something else again, in part:
+ * watch long ones, and ask for `isReserved`.
+ */
+export function reservedBytes(address, length) {
+  const end = address + BigInt(length)
+  let sum = 0n
+  for (const area of areas()) {
+    const [from, to] = [area.start > address ? area.start : address, area.end < end ? area.end : end]
+    if (from < to) sum += to - from
+  }
+  return Number(sum)
+}
+
+/** Whether every byte of the range has memory behind it. */
+export const isReserved = (address, length) => reservedBytes(address, length) === length
+
+/** A line of `/proc/self/status` in bytes, such as `VmRSS` or `VmSize`. */
+export function memory(name) {
+  const [, kilobytes] = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'latin1'))
+  return Number(kilobytes) * 1024
+}
+
+/** A named pipe, open at both ends: what is written to `fd` waits until `drain` or somebody else reads it. */
+export function pipe(path) {
+  execFileSync('mkfifo', [path])
+  return openSync(path, 'r+')
+}
+
+/** Reads exactly `length` bytes from the pipe at `path`, by a descriptor of its own; the loop turns meanwhile. */
+export async function drain(path, length) {
+  const fd = openSync(path, 'r+')
+  const bytes = Buffer.alloc(length)
+  for (let at = 0; at < length; await turn()) at += readSync(fd, bytes, at, Math.min(length - at, 65536), null)
+  closeSync(fd)
+  return bytes
+}
+
+/** The native test addon. */
+export const fixture = () => createRequire(import.meta.url)(process.env.FIXTURE)
+
+/** Numbers from 0 to before `below`, the same for the same seed. */
+export function random(seed) {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
+/** Ends the process with a message when something does not hold; by a signal, for a busy pool may hold up an exit. */
+export function check(holds, message) {
+  if (holds) return
+  writeSync(2, `NOT AS IT SHOULD BE: ${message}\n`)
+  process.kill(process.pid, 'SIGKILL')
+}

@@ -1,0 +1,276 @@
+// Memory of a mapping that was transferred into another ArrayBuffer, which the library never hears of: it stays valid
+// for as long as anybody has it, in whatever thread, and the mapping's end leaves it with its old bytes or zeros.
+
+import test from 'ava'
+
+import { endsWell } from './helpers/lifetimes.ts'
+import { runtimes } from './helpers/runtimes.ts'
+
+/**
+ * What a runtime can do with an ArrayBuffer over memory that it does not own: move it (`transfer()`, and in Deno every
+ * way), copy it (Node 20), or refuse until `transfer()` has moved it into one of its own kind (Node 22 and later, Bun).
+ */
+const common = `
+const path = workerData?.path ?? join(folder(), 'file')
+const length = 16 << 20
+if (isMainThread) fs.writeFileSync(path, Buffer.alloc(length, 'A'))
+const map = () => mapShared(path, { protection: 'read-write' })
+const isFree = () => areasOf(path) === 0 && descriptorsOf(path) === 0
+const isUntouched = () => fs.readFileSync(path).equals(Buffer.alloc(length, 'A'))
+
+/** An ArrayBuffer that can go to another thread; Node 20 can only copy. */
+const movable = (arrayBuffer) => (arrayBuffer.transfer ? arrayBuffer.transfer() : arrayBuffer.slice())
+const isCopied = !ArrayBuffer.prototype.transfer
+
+/** Reads and writes all pages of what is left of a mapping, which has its file's bytes or zeros. */
+function use(arrayBuffer, { store = true } = {}) {
+  const bytes = new Uint8Array(arrayBuffer)
+  check(bytes.length === length, 'the transferred buffer has all the bytes')
+  for (let at = 0; at < length; at += 4096) check(bytes[at] === 65 || bytes[at] === 0, 'old bytes or zeros')
+  if (!store) return
+  for (let at = 0; at < length; at += 4096) bytes[at] = 65
+}
+`
+
+const ways = `
+const { port1, port2 } = new MessageChannel()
+const ways = {
+  transfer: (buffer) => buffer.transfer(),
+  transferToFixedLength: (buffer) => buffer.transferToFixedLength(),
+  'transfer to a shorter one': (buffer) => buffer.transfer(length / 2),
+  'transfer to a longer one': (buffer) => buffer.transfer(length * 2),
+  structuredClone: (buffer) => structuredClone(buffer, { transfer: [buffer] }),
+  postMessage(buffer) {
+    port1.postMessage(buffer, [buffer])
+    return new Promise((resolve) => port2.once('message', resolve))
+  },
+  'transfer, then structuredClone': (buffer) => ways.structuredClone(buffer.transfer()),
+  'transfer, then postMessage': (buffer) => ways.postMessage(buffer.transfer()),
+  'transfer, twice': (buffer) => buffer.transfer().transferToFixedLength(),
+}
+/** The result, or undefined where the runtime cannot do it. */
+async function attempt(way, buffer) {
+  try {
+    return await ways[way](buffer)
+  } catch (error) {
+    check(error.name === 'DataCloneError' || error instanceof TypeError, way + ': ' + error)
+  }
+}
+`
+
+const onOneThread = `
+let done = 0
+async function closeAfter(way) {
+  const mapping = map()
+  const { address, arrayBuffer } = mapping
+  const moved = await attempt(way, arrayBuffer)
+  if (moved === undefined) {
+    check(mapping.buffer.length === length && mapping.buffer[length - 1] === 65, way + ': a refusal changes nothing')
+    mapping.close()
+    return { address }
+  }
+  done++
+  check(arrayBuffer.byteLength === (isCopied ? length : 0), way + ': the first one is empty')
+  const bytes = new Uint8Array(moved)
+  const last = Math.min(bytes.length, length) - 1
+  check(bytes[0] === 65 && bytes[last] === 65, way + ': the bytes are still there')
+  mapping.close()
+  check(isFree(), way + ': close() lets go of the file')
+  collect()
+  check(bytes.length > 0 && [0, 65].includes(bytes[0]) && [0, 65].includes(bytes[last]), way + ': old bytes or zeros')
+  bytes.fill(1)
+  check(isUntouched(), way + ': nothing more reaches the file')
+  return { address, moved }
+}
+for (const way in ways) {
+  let kept = await closeAfter(way)
+  // Many more, and their collection: the memory must not become anybody else's.
+  if (kept.moved?.byteLength === length) {
+    for (let i = 0; i < 30; i++) {
+      const other = map()
+      check(other.buffer[0] === 65, 'another mapping is whole')
+      other.close()
+      if (i % 10 === 0) collect()
+    }
+    check(new Uint8Array(kept.moved).every((byte) => byte === 1), way + ': nobody else gets the memory')
+  }
+  const { address } = kept
+  kept = undefined
+  check(await until(() => !isReserved(address, length)), way + ': the range goes back with the last buffer')
+}
+check(done > 0, 'at least one way works')
+
+/** After \`close()\` there is nothing left to transfer. */
+async function closeBefore(way) {
+  const mapping = map()
+  const { arrayBuffer } = mapping
+  mapping.close()
+  const moved = await attempt(way, arrayBuffer)
+  check(moved === undefined || new Uint8Array(moved).every((byte) => byte === 0), way + ': there is nothing to see')
+}
+`
+
+const neverClosed = `
+async function drop(way) {
+  const mapping = map()
+  const moved = await attempt(way, mapping.arrayBuffer)
+  return { address: mapping.address, moved }
+}
+async function keepForAWhile(way) {
+  const { address, moved } = await drop(way)
+  for (let i = 0; i < 4; i++) {
+    collect()
+    await turn(2)
+  }
+  if (moved === undefined) return address
+  const bytes = new Uint8Array(moved)
+  check(bytes[0] === 65 && bytes[Math.min(bytes.length, length) - 1] === 65, way + ': the buffer keeps its bytes')
+  return address
+}
+for (const way in ways) {
+  const address = await keepForAWhile(way)
+  check(await until(isFree), way + ': the file goes with the last buffer')
+  check(await until(() => !isReserved(address, length)), way + ': and so does the range')
+}
+`
+
+/** The worker ends in the way that the main thread says. */
+const worker = `
+async function begin(transferList) {
+  const { when } = workerData
+  const mapping = map()
+  const { address, arrayBuffer } = mapping
+  const moved = movable(arrayBuffer)
+  if (when === 'before') mapping.close()
+  parentPort.postMessage({ address, moved }, [moved])
+  if (when === 'after') mapping.close()
+  return mapping
+}
+function end() {
+  const { how } = workerData
+  if (how === 'by process.exit') process.exit()
+  if (how === 'terminated, idle') setInterval(() => {}, 1000)
+  if (how === 'terminated, busy') for (;;);
+  // Otherwise there is nothing left to do.
+}
+`
+
+const endings = ['naturally', 'by process.exit', 'terminated, idle', 'terminated, busy'] as const
+const moments = ['before', 'after', 'never'] as const
+
+/** The main thread keeps what a worker sent, beyond the worker's end. */
+const fromWorker = `
+if (isMainThread) {
+  const survivors = []
+  for (const how of ${JSON.stringify(endings)}) {
+    for (const when of ${JSON.stringify(moments)}) {
+      for (let i = 0; i < 3; i++) {
+        const child = new Worker(new URL(import.meta.url), { workerData: { path, how, when } })
+        const exit = new Promise((resolve) => child.once('exit', resolve))
+        child.on('error', (error) => check(false, how + ', ' + when + ': ' + (error.message ?? error)))
+        const message = await new Promise((resolve) => child.once('message', resolve))
+        survivors.push(message)
+        use(message.moved, { store: when !== 'never' })
+        if (how.startsWith('terminated')) await child.terminate()
+        await exit
+        use(message.moved, { store: false })
+      }
+    }
+  }
+  // Node tells of a worker's end before the worker's memory is gone.
+  check(await until(isFree), 'the file is free when its workers have ended')
+  for (let i = 0; i < 3; i++) {
+    collect()
+    await turn(5)
+    for (const { moved } of survivors) use(moved)
+  }
+  check(isUntouched(), 'nothing more reaches the file')
+  const ranges = survivors.map(({ address }) => address)
+  check(isCopied || new Set(ranges).size === ranges.length, 'no range served twice while somebody had it')
+  while (survivors.pop()) collect()
+  await turn(20)
+  collect()
+} else {
+  globalThis.kept = await begin()
+  // The message goes out before the end.
+  setTimeout(end, 5)
+}
+`
+
+/** The main thread's mapping goes to workers that end. */
+const toWorker = `
+if (isMainThread) {
+  const ranges = []
+  async function send(how, when) {
+    const mapping = map()
+    const { address, arrayBuffer } = mapping
+    ranges.push(address)
+    const child = new Worker(new URL(import.meta.url), { workerData: { path, how } })
+    child.on('error', (error) => check(false, how + ', ' + when + ': ' + (error.message ?? error)))
+    const exit = new Promise((resolve) => child.once('exit', resolve))
+    const moved = movable(arrayBuffer)
+    try {
+      child.postMessage(moved, [moved])
+    } catch (error) {
+      check(false, error)
+    }
+    if (when === 'before') mapping.close()
+    await new Promise((resolve) => child.once('message', resolve))
+    if (how.startsWith('terminated')) await child.terminate()
+    if (when === 'after') mapping.close()
+    await exit
+    if (when === 'never') mapping.close()
+  }
+  for (const how of ${JSON.stringify(endings)}) for (const when of ${JSON.stringify(moments)}) await send(how, when)
+  check(await until(isFree), 'the file is free')
+  check(isUntouched(), 'nothing reaches the file')
+  for (const address of ranges) check(await until(() => !isReserved(address, length)), 'every range goes back')
+} else {
+  parentPort.once('message', (moved) => {
+    use(moved, { store: false })
+    globalThis.kept = moved
+    parentPort.postMessage('used')
+    setTimeout(end, 5)
+  })
+}
+`
+
+/** Nobody ever takes the message out. */
+const neverReceived = `
+async function send(close) {
+  const mapping = map()
+  const { port1, port2 } = new MessageChannel()
+  const moved = movable(mapping.arrayBuffer)
+  port1.postMessage(moved, [moved])
+  if (close) mapping.close()
+  collect()
+  await turn(2)
+  port1.close()
+  port2.close()
+  return mapping.address
+}
+for (let i = 0; i < 6; i++) await send(i % 2 === 0)
+check(await until(isFree), 'the file is free')
+`
+
+const tests = [
+  ['on one thread, then closed', common + ways + onOneThread + 'port1.close()'],
+  [
+    'on one thread, already closed',
+    `${common}${ways}${onOneThread.slice(onOneThread.indexOf('/** After'))}
+for (const way in ways) await closeBefore(way)
+port1.close()`,
+  ],
+  ['on one thread, never closed', common + ways + neverClosed + 'port1.close()'],
+  ['from a worker that then ends', common + worker + fromWorker],
+  ['to a worker that then ends', common + worker + toWorker],
+  ['into a port that nobody reads', common + neverReceived],
+] as const
+
+for (const runtime of runtimes()) {
+  for (const [name, script] of tests) {
+    test.serial(`transfer ${name}, on ${runtime.name} ${runtime.version}`, async (t) => {
+      await endsWell(t, runtime, script)
+    })
+  }
+}
