@@ -1,10 +1,11 @@
 import { type Bytes, type FileSource } from './lib/arguments.js';
 import { type MemoryMap } from './lib/memory-map.js';
 import { type AnonymousMapOptions, type FileMapOptions, type SharedMapOptions } from './lib/options.js';
+export type { Advice } from './lib/advice.js';
 export type { Bytes, FileSource, Range } from './lib/arguments.js';
 export { MemoryFaultError } from './lib/errors.js';
 export type { FaultKind, MemoryFault } from './lib/faults.js';
-export { type AsyncSyncOptions, type Kind, MemoryMap, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.js';
+export { type AsyncSyncOptions, type Kind, type LockOptions, MemoryMap, type PrefetchOptions, type Residency, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.js';
 export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.js';
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export declare const pageSize: number;

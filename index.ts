@@ -13,13 +13,17 @@ import {
   type SharedMapOptions,
 } from './lib/options.js'
 
+export type { Advice } from './lib/advice.js'
 export type { Bytes, FileSource, Range } from './lib/arguments.js'
 export { MemoryFaultError } from './lib/errors.js'
 export type { FaultKind, MemoryFault } from './lib/faults.js'
 export {
   type AsyncSyncOptions,
   type Kind,
+  type LockOptions,
   MemoryMap,
+  type PrefetchOptions,
+  type Residency,
   type SyncOptions,
   type TypedArrayConstructor,
 } from './lib/memory-map.js'
@@ -73,14 +77,17 @@ export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>)
  */
 export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap {
   const bytes = toBytes(length, 'length')
-  const { shared, protection, flags, address, onFault } = parseAnonymous(options)
-  return create('anonymous', undefined, onFault, () => native.mapAnonymous(bytes, shared, protection, flags, address))
+  const parsed = parseAnonymous(options)
+  const { shared, protection, flags, address, hugePages } = parsed
+  return create('anonymous', undefined, parsed, () =>
+    native.mapAnonymous(bytes, shared, protection, flags, address, hugePages),
+  )
 }
 
 function mapFile(shared: boolean, file: FileSource, options: ParsedFile): MemoryMap {
   const [source, path] = toSource(file)
-  const { offset, length, protection, flags, mode, address, onFault } = options
-  return create(shared ? 'shared' : 'private', path, onFault, () =>
+  const { offset, length, protection, flags, mode, address } = options
+  return create(shared ? 'shared' : 'private', path, options, () =>
     native.mapFile(shared, source, offset, length, protection, flags, mode, address),
   )
 }

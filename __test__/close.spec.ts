@@ -28,15 +28,21 @@ const makers: [what: string, make: (path: string) => MemoryMap][] = [
 
 /** Every member that needs the memory, and how it is used. */
 const uses: Record<string, ((map: MemoryMap) => unknown)[]> = {
+  advise: [(map) => map.advise('normal'), (map) => map.advise('dontneed', { length: 0 })],
   arrayBuffer: [(map) => map.arrayBuffer],
   buffer: [(map) => map.buffer],
   check: [(map) => map.check()],
   dataView: [(map) => map.dataView()],
+  lock: [(map) => map.lock(), (map) => map.lock({ length: 0 })],
+  prefetch: [(map) => map.prefetch(), (map) => map.prefetch({ signal: AbortSignal.abort() })],
   protect: [(map) => map.protect('read'), (map) => map.protect('read', { length: 0 })],
   read: [(map) => map.read(), (map) => map.read(0, 0)],
+  residency: [(map) => map.residency(), (map) => map.residency({ length: 0 })],
+  resize: [(map) => map.resize(0), (map) => map.resize(map.length)],
   sync: [(map) => map.sync(), (map) => map.sync({ length: 0 }), (map) => map.sync({ signal: AbortSignal.abort() })],
   syncSync: [(map) => map.syncSync(), (map) => map.syncSync({ length: 0 })],
   typedArray: [(map) => map.typedArray(Uint8Array), (map) => map.typedArray(Float64Array, 0, 0)],
+  unlock: [(map) => map.unlock(), (map) => map.unlock({ length: 0 })],
   view: [(map) => map.view(), (map) => map.view(0, 0)],
   write: [(map) => map.write(Buffer.of(1)), (map) => map.write(new Uint8Array())],
 }
@@ -74,7 +80,8 @@ for (const [what, make] of makers) {
       t.is(map.close(), undefined)
       t.true(map.closed)
       for (const use of Object.values(uses).flat()) {
-        if (String(use).includes('.sync(')) isCodedError(t, await t.throwsAsync(use(map) as Promise<void>), closed)
+        if (/\.(sync|prefetch)\(/.test(String(use)))
+          isCodedError(t, await t.throwsAsync(use(map) as Promise<void>), closed)
         else
           isCodedError(
             t,

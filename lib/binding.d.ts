@@ -1,5 +1,15 @@
 /** Pages that were mapped. */
 export declare class NativeMapping {
+  /** Tells the system what a range is for. */
+  advise(index: number, start: number, end: number): void
+  /** Keeps a range in memory. */
+  lock(start: number, end: number, onFault: boolean): void
+  /** Lets it go out of memory again. */
+  unlock(start: number, end: number): void
+  /** Which pages of a range are in memory. */
+  residency(start: number, end: number): NativeResidency
+  /** Brings a range in, off this thread. */
+  prefetch(start: number, end: number, stop: NativeStop): Promise<void>
   get length(): number
   get lead(): number
   get offset(): number
@@ -24,8 +34,17 @@ export declare class NativeMapping {
   syncSync(start: number, end: number, invalidate: boolean): void
   /** Changes the protection of a range. */
   protect(index: number, start: number, end: number): void
+  /** Changes the length and detaches every ArrayBuffer; does neither where it fails. */
+  resize(length: number): void
   /** Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. */
   close(): Array<NativeFault>
+}
+
+/** Tells tasks on other threads to stop. */
+export declare class NativeStop {
+  constructor()
+  /** Does it. */
+  stop(): void
 }
 
 /** What the start of a mapping is a multiple of, in bytes. */
@@ -34,8 +53,11 @@ export declare function allocationGranularity(): number
 /** Notes, when JavaScript is about to end on this thread, which ArrayBuffers have their memory. */
 export declare function beforeExit(): void
 
-/** Maps memory without a file. */
-export declare function mapAnonymous(length: number, shareable: boolean, protection: number, flags: number, address?: bigint | undefined | null): NativeMapping
+/**
+ * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
+ * those that the system makes by itself.
+ */
+export declare function mapAnonymous(length: number, shareable: boolean, protection: number, flags: number, address: bigint | undefined | null, huge: number): NativeMapping
 
 /**
  * Maps a file. A negative `length` is "to the end of the file"; `flags` are those of
@@ -53,6 +75,13 @@ export interface NativeFault {
   thrown: boolean
 }
 
+/** Which pages of a range are in memory. */
+export interface NativeResidency {
+  pages: number
+  resident: number
+  bitmap: Uint8Array
+}
+
 /**
  * Calls `callback`, on this thread, soon after there is something for `takeFaulted`. It does not
  * keep the process alive. `hooksSeeObjects` says whether a cleanup hook of this runtime may ask
@@ -62,6 +91,9 @@ export declare function onWake(callback: () => void, hooksSeeObjects: boolean): 
 
 /** Bytes of one page of memory. */
 export declare function pageSize(): number
+
+/** Whether this system has an advice. */
+export declare function supports(index: number): boolean
 
 /**
  * Gives back the memory that nobody needs any more, and says which mappings made on this thread

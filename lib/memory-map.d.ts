@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { type Advice } from './advice.js';
 import { type Bytes, type Range } from './arguments.js';
 import type { NativeMapping } from './binding.js';
 import { type Parsed, type Protection } from './options.js';
@@ -13,6 +14,25 @@ export interface SyncOptions extends Range {
 export interface AsyncSyncOptions extends SyncOptions {
     /** Gives the sync up if it has not begun. */
     readonly signal?: AbortSignal | undefined;
+}
+/** A part of a mapping to bring in. */
+export interface PrefetchOptions extends Range {
+    /** Gives it up: the promise rejects at once, and the work ends soon. */
+    readonly signal?: AbortSignal | undefined;
+}
+/** A part of a mapping to keep in memory, and from when. */
+export interface LockOptions extends Range {
+    /** Each page from when it is first touched (`MLOCK_ONFAULT` of mlock2(2), Linux). Default: false. */
+    readonly onFault?: boolean | undefined;
+}
+/** Which pages of a range are in memory. */
+export interface Residency {
+    /** How many pages the range touches. */
+    readonly pages: number;
+    /** How many of them are in memory. */
+    readonly resident: number;
+    /** A bit for each: page `i` is bit `i % 8` of byte `Math.floor(i / 8)`. */
+    readonly bitmap: Uint8Array;
 }
 /** A constructor of typed arrays, such as `Float64Array`. */
 export interface TypedArrayConstructor<T> {
@@ -113,6 +133,49 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      * @throws RangeError where it does not; `EACCES` where the file is not open for what is asked
      */
     protect(protection: Protection, range?: Readonly<Range>): void;
+    /**
+     * Tells the system what the pages of a range are for (madvise(2)). Advice that can lose contents
+     * (`dontneed`, `free`, `remove`, `wipeonfork`) takes whole pages only, as {@link protect} does; other advice
+     * goes to every page that the range touches.
+     *
+     * @throws `ERR_MMAP_UNSUPPORTED` where this system lacks it; the OS's errors (`EINVAL`...)
+     */
+    advise(advice: Advice, range?: Readonly<Range>): void;
+    /** Whether this system has an advice. */
+    static supports(advice: Advice): boolean;
+    /**
+     * Brings a range into memory, on another thread: loads from it do not wait for the disk afterwards, for as
+     * long as the system can keep it.
+     *
+     * Rejects with a {@link MemoryFaultError} where a page cannot be had, with `ERR_MMAP_CLOSED` where the
+     * mapping is closed meanwhile.
+     */
+    prefetch(options?: Readonly<PrefetchOptions>): Promise<void>;
+    /**
+     * Keeps the pages of a range in memory (mlock(2)), all of them from now on, or with `onFault` each from when
+     * it is first touched. Ended by {@link unlock} and by `close()`.
+     *
+     * @throws `ENOMEM`, `EPERM` or `EAGAIN` where RLIMIT_MEMLOCK allows less
+     */
+    lock(options?: Readonly<LockOptions>): void;
+    /** Lets the pages of a range go out of memory again (munlock(2)). Locks do not add up. */
+    unlock(range?: Readonly<Range>): void;
+    /**
+     * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux tells it only
+     * of files that the process may write, and calls all pages of others resident.
+     */
+    residency(range?: Readonly<Range>): Residency;
+    /**
+     * Changes the length. Contents up to the smaller length are kept; a shared mapping that is for stores extends
+     * its file where it grows beyond the end. Views that were made before have length 0 afterwards, also where
+     * they would still fit. If it fails the mapping and its views are as they were.
+     *
+     * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
+     *
+     * @param length in bytes
+     * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
+     */
+    resize(length: Bytes): void;
     /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
     check(): void;
     /**
@@ -125,4 +188,4 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
     [inspect.custom](): string;
 }
 /** Makes a `MemoryMap` of what `make` maps. */
-export declare function create(kind: Kind, path: string | undefined, onFault: Parsed['onFault'], make: () => NativeMapping): MemoryMap;
+export declare function create(kind: Kind, path: string | undefined, { advice, onFault }: Parsed, make: () => NativeMapping): MemoryMap;

@@ -3,6 +3,8 @@
 import { constants } from 'node:buffer'
 import { inspect } from 'node:util'
 
+import { abortable, toSignal } from './abort.js'
+import { type Advice, supports, toAdvice } from './advice.js'
 import { type Bytes, type Range, toBytes, toOffset, toRange } from './arguments.js'
 import type { NativeFault, NativeMapping } from './binding.js'
 import {
@@ -32,6 +34,28 @@ export interface SyncOptions extends Range {
 export interface AsyncSyncOptions extends SyncOptions {
   /** Gives the sync up if it has not begun. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** A part of a mapping to bring in. */
+export interface PrefetchOptions extends Range {
+  /** Gives it up: the promise rejects at once, and the work ends soon. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A part of a mapping to keep in memory, and from when. */
+export interface LockOptions extends Range {
+  /** Each page from when it is first touched (`MLOCK_ONFAULT` of mlock2(2), Linux). Default: false. */
+  readonly onFault?: boolean | undefined
+}
+
+/** Which pages of a range are in memory. */
+export interface Residency {
+  /** How many pages the range touches. */
+  readonly pages: number
+  /** How many of them are in memory. */
+  readonly resident: number
+  /** A bit for each: page `i` is bit `i % 8` of byte `Math.floor(i / 8)`. */
+  readonly bitmap: Uint8Array
 }
 
 /** A constructor of typed arrays, such as `Float64Array`. */
@@ -72,11 +96,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Undefined once the mapping is closed. */
   #native: NativeMapping | undefined
   readonly #kind: Kind
-  readonly #length: number
+  #length: number
   readonly #offset: number
   readonly #path: string | undefined
   /** Bytes between the start of the first page and the mapping's own first byte. */
-  readonly #lead: number
+  #lead: number
   readonly #onFault: Parsed['onFault']
   #protection: Protection
   #whole: Window | undefined
@@ -258,9 +282,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const native = this.#open()
     const { offset, length, invalidate, signal } = check<AsyncSyncOptions>(options, [...SYNC_OPTIONS, 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw invalidType('options.signal', 'an AbortSignal', signal)
-    }
+    toSignal(signal)
     if (signal?.aborted) throw aborted(signal)
     this.check()
     const task: { onabort?: () => void } = {}
@@ -297,10 +319,100 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   protect(protection: Protection, range?: Readonly<Range>): void {
     const native = this.#open()
     const index = toProtection(protection, 'protection')
-    const { offset, length } = check<Range>(range, ['offset', 'length'], 'range')
-    const [start, end] = toRange(offset, length, this.#length)
+    const [start, end] = this.#range(range)
     this.#call(() => native.protect(index, start, end))
     this.#protection = PROTECTIONS[native.protection]!
+  }
+
+  /**
+   * Tells the system what the pages of a range are for (madvise(2)). Advice that can lose contents
+   * (`dontneed`, `free`, `remove`, `wipeonfork`) takes whole pages only, as {@link protect} does; other advice
+   * goes to every page that the range touches.
+   *
+   * @throws `ERR_MMAP_UNSUPPORTED` where this system lacks it; the OS's errors (`EINVAL`...)
+   */
+  advise(advice: Advice, range?: Readonly<Range>): void {
+    const native = this.#open()
+    const index = toAdvice(advice)
+    const [start, end] = this.#range(range)
+    this.#call(() => native.advise(index, start, end))
+  }
+
+  /** Whether this system has an advice. */
+  static supports(advice: Advice): boolean {
+    return supports(advice)
+  }
+
+  /**
+   * Brings a range into memory, on another thread: loads from it do not wait for the disk afterwards, for as
+   * long as the system can keep it.
+   *
+   * Rejects with a {@link MemoryFaultError} where a page cannot be had, with `ERR_MMAP_CLOSED` where the
+   * mapping is closed meanwhile.
+   */
+  async prefetch(options?: Readonly<PrefetchOptions>): Promise<void> {
+    const native = this.#open()
+    const { offset, length, signal } = check<PrefetchOptions>(options, ['offset', 'length', 'signal'])
+    const [start, end] = toRange(offset, length, this.#length)
+    try {
+      await abortable(toSignal(signal), (stop) => native.prefetch(start, end, stop))
+    } catch (error) {
+      throw this.#translate(error)
+    }
+  }
+
+  /**
+   * Keeps the pages of a range in memory (mlock(2)), all of them from now on, or with `onFault` each from when
+   * it is first touched. Ended by {@link unlock} and by `close()`.
+   *
+   * @throws `ENOMEM`, `EPERM` or `EAGAIN` where RLIMIT_MEMLOCK allows less
+   */
+  lock(options?: Readonly<LockOptions>): void {
+    const native = this.#open()
+    const { offset, length, onFault = false } = check<LockOptions>(options, ['offset', 'length', 'onFault'])
+    const [start, end] = toRange(offset, length, this.#length)
+    if (typeof onFault !== 'boolean') throw invalidType('options.onFault', 'of type boolean', onFault)
+    this.#call(() => native.lock(start, end, onFault))
+  }
+
+  /** Lets the pages of a range go out of memory again (munlock(2)). Locks do not add up. */
+  unlock(range?: Readonly<Range>): void {
+    const native = this.#open()
+    const [start, end] = this.#range(range)
+    this.#call(() => native.unlock(start, end))
+  }
+
+  /**
+   * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux tells it only
+   * of files that the process may write, and calls all pages of others resident.
+   */
+  residency(range?: Readonly<Range>): Residency {
+    const native = this.#open()
+    const [start, end] = this.#range(range)
+    let found: Residency | undefined
+    this.#call(() => (found = native.residency(start, end)))
+    return found!
+  }
+
+  /**
+   * Changes the length. Contents up to the smaller length are kept; a shared mapping that is for stores extends
+   * its file where it grows beyond the end. Views that were made before have length 0 afterwards, also where
+   * they would still fit. If it fails the mapping and its views are as they were.
+   *
+   * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
+   *
+   * @param length in bytes
+   * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
+   */
+  resize(length: Bytes): void {
+    const native = this.#open()
+    const bytes = toBytes(length, 'length')
+    this.#collect()
+    if (bytes === this.#length) return
+    this.#call(() => native.resize(bytes))
+    this.#length = native.length
+    this.#lead = native.lead
+    this.#whole = this.#windows = this.#buffer = undefined
   }
 
   /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
@@ -348,6 +460,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #open(): NativeMapping {
     if (this.#native === undefined) throw closedError()
     return this.#native
+  }
+
+  #range(range: unknown): [start: number, end: number] {
+    const { offset, length } = check<Range>(range, ['offset', 'length'], 'range')
+    return toRange(offset, length, this.#length)
   }
 
   /** Runs a call of the native library, with its errors made the user's. */
@@ -450,12 +567,21 @@ function toInvalidate(value: unknown): boolean {
 export function create(
   kind: Kind,
   path: string | undefined,
-  onFault: Parsed['onFault'],
+  { advice, onFault }: Parsed,
   make: () => NativeMapping,
 ): MemoryMap {
+  let map: MemoryMap
   try {
-    return construct(make(), kind, path, onFault)
+    map = construct(make(), kind, path, onFault)
   } catch (error) {
     throw translate(error, path)
+  }
+  if (advice === undefined) return map
+  try {
+    map.advise(advice)
+    return map
+  } catch (error) {
+    map.close()
+    throw error
   }
 }

@@ -1,3 +1,4 @@
+import { type Advice } from './advice.js';
 import { type Bytes } from './arguments.js';
 import type { MemoryFault } from './faults.js';
 /** What may be done with pages, as `PROT_*` of mmap(2). */
@@ -19,6 +20,8 @@ export interface MapOptions {
      * Default: `'array-buffer'`.
      */
     readonly backing?: 'array-buffer' | undefined;
+    /** Applied at once, as `advise` does. Default: `'normal'`. */
+    readonly advice?: Advice | undefined;
     /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
     readonly guard?: boolean | undefined;
     /** Called with every fault, on the next turn of the event loop. Default: a process warning, once. */
@@ -53,12 +56,19 @@ export interface AnonymousMapOptions extends MapOptions {
      * through `stdio`. Default: false.
      */
     readonly shared?: boolean | undefined;
+    /**
+     * Large pages: `'transparent'` where the system can make some by itself, or their size in bytes (2 ** 21,
+     * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
+     * then takes whole pages of that size, and cannot be resized. Default: none.
+     */
+    readonly hugePages?: 'transparent' | Bytes | undefined;
 }
 /** Options as the native library takes them. */
 export interface Parsed {
     protection: number;
     flags: number;
     address: bigint | null;
+    advice: Advice | undefined;
     onFault: ((fault: MemoryFault) => void) | undefined;
 }
 export interface ParsedFile extends Parsed {
@@ -71,8 +81,11 @@ export interface ParsedFile extends Parsed {
 export declare function toProtection(value: unknown, name: string): number;
 export declare function parseShared(options: unknown): ParsedFile;
 export declare function parsePrivate(options: unknown): ParsedFile;
-export declare function parseAnonymous(options: unknown): Parsed & {
+export interface ParsedAnonymous extends Parsed {
     shared: boolean;
-};
+    /** Bytes of a huge page; 0 for none, 1 for transparent ones. */
+    hugePages: number;
+}
+export declare function parseAnonymous(options: unknown): ParsedAnonymous;
 /** `options` as an object, if every name in it is one of `known`. */
 export declare function check<T>(options: unknown, known: readonly string[], name?: string): T;

@@ -1,8 +1,10 @@
 // What options there are, and what they may be.
 
+import { type Advice, toAdvice } from './advice.js'
 import { type Bytes, toBytes } from './arguments.js'
 import { invalidType, invalidValue, outOfRange, unsupported, withCode } from './errors.js'
 import type { MemoryFault } from './faults.js'
+import { didYouMean, list, toWord } from './words.js'
 
 /** What may be done with pages, as `PROT_*` of mmap(2). */
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
@@ -25,6 +27,8 @@ export interface MapOptions {
    * Default: `'array-buffer'`.
    */
   readonly backing?: 'array-buffer' | undefined
+  /** Applied at once, as `advise` does. Default: `'normal'`. */
+  readonly advice?: Advice | undefined
   /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
   readonly guard?: boolean | undefined
   /** Called with every fault, on the next turn of the event loop. Default: a process warning, once. */
@@ -62,12 +66,18 @@ export interface AnonymousMapOptions extends MapOptions {
    * through `stdio`. Default: false.
    */
   readonly shared?: boolean | undefined
+  /**
+   * Large pages: `'transparent'` where the system can make some by itself, or their size in bytes (2 ** 21,
+   * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
+   * then takes whole pages of that size, and cannot be resized. Default: none.
+   */
+  readonly hugePages?: 'transparent' | Bytes | undefined
 }
 
-const COMMON = ['protection', 'populate', 'reserve', 'address', 'backing', 'guard', 'onFault']
+const COMMON = ['protection', 'populate', 'reserve', 'address', 'advice', 'backing', 'guard', 'onFault']
 const PRIVATE = [...COMMON, 'offset', 'length']
 const SHARED = [...PRIVATE, 'create', 'mode', 'allocate']
-const ANONYMOUS = [...COMMON, 'shared']
+const ANONYMOUS = [...COMMON, 'shared', 'hugePages']
 
 /** The bits that the native library knows. */
 const POPULATE = 1
@@ -81,6 +91,7 @@ export interface Parsed {
   protection: number
   flags: number
   address: bigint | null
+  advice: Advice | undefined
   onFault: ((fault: MemoryFault) => void) | undefined
 }
 
@@ -93,10 +104,7 @@ export interface ParsedFile extends Parsed {
 
 /** The number of a protection. */
 export function toProtection(value: unknown, name: string): number {
-  const index = PROTECTIONS.indexOf(value as Protection)
-  if (index >= 0) return index
-  if (typeof value !== 'string') throw invalidType(name, `one of ${list(PROTECTIONS)}`, value)
-  throw invalidValue(name, value, `must be one of ${list(PROTECTIONS)}${didYouMean(value, PROTECTIONS)}`)
+  return toWord(value, name, PROTECTIONS)
 }
 
 export function parseShared(options: unknown): ParsedFile {
@@ -126,9 +134,29 @@ export function parsePrivate(options: unknown): ParsedFile {
   return parseFile(check<FileMapOptions>(options, PRIVATE), 'read-write')
 }
 
-export function parseAnonymous(options: unknown): Parsed & { shared: boolean } {
+export interface ParsedAnonymous extends Parsed {
+  shared: boolean
+  /** Bytes of a huge page; 0 for none, 1 for transparent ones. */
+  hugePages: number
+}
+
+export function parseAnonymous(options: unknown): ParsedAnonymous {
   const given = check<AnonymousMapOptions>(options, ANONYMOUS)
-  return { ...parse(given, 'read-write'), shared: toBoolean(given.shared, 'options.shared', false) }
+  return {
+    ...parse(given, 'read-write'),
+    shared: toBoolean(given.shared, 'options.shared', false),
+    hugePages: toHugePages(given.hugePages),
+  }
+}
+
+function toHugePages(value: unknown): number {
+  const name = 'options.hugePages'
+  if (value === undefined) return 0
+  if (value === 'transparent') return 1
+  if (typeof value === 'string') throw invalidValue(name, value, "must be 'transparent' or a size in bytes")
+  const size = toBytes(value, name)
+  if (size < 2 || !Number.isInteger(Math.log2(size))) throw outOfRange(name, 'a power of two', value)
+  return size
 }
 
 function parseFile(given: FileMapOptions, protection: Protection): ParsedFile {
@@ -142,13 +170,14 @@ function parseFile(given: FileMapOptions, protection: Protection): ParsedFile {
 }
 
 function parse(given: MapOptions, fallback: Protection): Parsed {
-  const { address, protection = fallback, backing = 'array-buffer', onFault } = given
+  const { address, advice, protection = fallback, backing = 'array-buffer', onFault } = given
   if (address !== undefined) {
     if (typeof address !== 'bigint') throw invalidType('options.address', 'of type bigint', address)
     if (address < 0n || address >= 2n ** 64n) {
       throw outOfRange('options.address', 'an address, from 0n to 2n ** 64n - 1n', address)
     }
   }
+  if (advice !== undefined) toAdvice(advice, 'options.advice')
   if (onFault !== undefined && typeof onFault !== 'function') {
     throw invalidType('options.onFault', 'a function', onFault)
   }
@@ -166,6 +195,7 @@ function parse(given: MapOptions, fallback: Protection): Parsed {
       (toBoolean(given.reserve, 'options.reserve', true) ? 0 : NO_RESERVE) |
       (toBoolean(given.guard, 'options.guard', true) ? GUARD : 0),
     address: address ?? null,
+    advice,
     onFault,
   }
 }
@@ -191,41 +221,4 @@ export function check<T>(options: unknown, known: readonly string[], name = 'opt
     }
   }
   return options as T
-}
-
-function list(words: readonly string[]): string {
-  return words.map((word) => `'${word}'`).join(', ')
-}
-
-/** Names the word of `known` that `word` was probably meant to be. */
-function didYouMean(word: unknown, known: readonly string[]): string {
-  const meant = plain(String(word))
-  let nearest = ''
-  let least = meant.length > 3 ? Math.max(2, Math.floor(meant.length / 3)) + 1 : 2
-  for (const candidate of known) {
-    const right = plain(candidate)
-    const begun = meant.length > 2 && right.startsWith(meant)
-    const changes = begun ? 1 : distance(meant, right)
-    if (changes < least) [nearest, least] = [candidate, changes]
-  }
-  return nearest && `; did you mean '${nearest}'?`
-}
-
-/** A word without what people get wrong first. */
-function plain(word: string): string {
-  return word.toLowerCase().replaceAll(/[^a-z]/g, '')
-}
-
-/** Single-letter changes from one word to another (Levenshtein). */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= to.length; j++) {
-      const change = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[to.length]!
 }

@@ -3,6 +3,7 @@
 //! What the arguments may be is checked by the TypeScript above, and what happens to memory is
 //! decided by the crate below. Nothing here has a policy of its own.
 
+mod advice;
 mod array_buffer;
 mod environment;
 mod error;

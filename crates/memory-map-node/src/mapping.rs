@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use memory_map::{Error, FileOptions, Mapping, Options, Protection, Source};
+use memory_map::{Error, FileOptions, HugePages, Mapping, Options, Protection, Source};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -35,7 +35,7 @@ fn protection(index: u32) -> Protection {
 /// Pages that were mapped.
 #[napi]
 pub struct NativeMapping {
-    mapping: Arc<Mapping>,
+    pub(crate) mapping: Arc<Mapping>,
     exports: RefCell<Vec<Arc<Export>>>,
 }
 
@@ -47,6 +47,7 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
         populate: flags & POPULATE != 0,
         reserve: flags & NO_RESERVE == 0,
         address: address.map(|address| address.get_u64().1 as usize),
+        huge: HugePages::None,
         guard: flags & GUARD != 0,
         owner: environment.remote.owner,
     }
@@ -99,8 +100,10 @@ pub fn map_file(
     wrap(&env, make(source, &file, &options))
 }
 
-/// Maps memory without a file.
+/// Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
+/// those that the system makes by itself.
 #[napi]
+#[allow(clippy::too_many_arguments)] // as above
 pub fn map_anonymous(
     env: Env,
     length: f64,
@@ -108,8 +111,14 @@ pub fn map_anonymous(
     protection: u32,
     flags: u32,
     address: Option<BigInt>,
+    huge: f64,
 ) -> Result<NativeMapping> {
-    let options = options(&env, protection, flags, address);
+    let mut options = options(&env, protection, flags, address);
+    options.huge = match huge as usize {
+        0 => HugePages::None,
+        1 => HugePages::Transparent,
+        size => HugePages::Explicit(size),
+    };
     wrap(&env, Mapping::anonymous(length as u64, shareable, &options))
 }
 
@@ -226,12 +235,24 @@ impl NativeMapping {
             .map_err(|error| to_js(&env, &error))
     }
 
-    /// Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`.
+    /// Changes the length and detaches every ArrayBuffer; does neither where it fails.
     #[napi]
-    pub fn close(&self, env: Env) -> Vec<NativeFault> {
+    pub fn resize(&self, env: Env, length: f64) -> Result<()> {
+        self.mapping.resize(length as u64).map_err(|error| to_js(&env, &error))?;
+        self.detach_all(&env);
+        Ok(())
+    }
+
+    fn detach_all(&self, env: &Env) {
         for export in self.exports.take() {
             export.detach(env.raw());
         }
+    }
+
+    /// Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`.
+    #[napi]
+    pub fn close(&self, env: Env) -> Vec<NativeFault> {
+        self.detach_all(&env);
         self.mapping.close().iter().map(NativeFault::from).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Copies between mapped pages and ordinary memory that end in an error where a page fails.
 
 use crate::error::{Error, Result};
+use crate::os;
 use crate::region::Region;
 
 /// Bytes after which a copy looks whether it has faulted.
@@ -27,6 +28,18 @@ pub(crate) fn into(region: &Region, at: usize, bytes: &[u8]) -> Result<()> {
         // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
         // there is when `bytes` is itself a view of the mapping, and the chunks go the right way.
         unsafe { std::ptr::copy(from.add(done), to as *mut u8, length) };
+    })
+}
+
+/// Loads from every page of a part of a region.
+pub(crate) fn touch(region: &Region, at: usize, length: usize) -> Result<()> {
+    watched(region, at, length, false, |from, _, length| {
+        let first = os::floor(from, os::page_size());
+        for page in (first..from + length).step_by(os::page_size()) {
+            // SAFETY: the caller checked that the range lies in the region, which stays mapped
+            // while it is borrowed.
+            unsafe { std::ptr::read_volatile(page.max(from) as *const u8) };
+        }
     })
 }
 

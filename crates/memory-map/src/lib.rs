@@ -4,6 +4,7 @@
 //! load and store to it from ending the process; a [`RegionKey`] keeps its addresses from going
 //! back to the OS while something outside can still use them. Nothing here knows of JavaScript.
 
+mod advice;
 mod copy;
 mod error;
 mod fault;
@@ -13,12 +14,14 @@ mod os;
 mod place;
 mod protection;
 mod region;
+mod resize;
 mod source;
 
+pub use advice::{Advice, Prefetch, Residency};
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
 pub use guard::{forget_owner, register_owner, take_faulted, wake_owner};
-pub use mapping::{FileOptions, Kind, Mapping, Options, Sync};
+pub use mapping::{FileOptions, HugePages, Kind, Mapping, Options, Sync};
 pub use os::{allocation_granularity, page_size, trim_heap};
 pub use protection::Protection;
 pub use region::RegionKey;

@@ -1,7 +1,7 @@
 //! A mapping: what `mmap` gave, with everything that can be done to it.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::copy;
@@ -23,6 +23,18 @@ pub enum Kind {
     Anonymous,
 }
 
+/// Pages larger than the system's usual ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HugePages {
+    /// None.
+    #[default]
+    None,
+    /// Where the system can make some by itself.
+    Transparent,
+    /// Pages of so many bytes, a power of two, from the pool that was set aside for them.
+    Explicit(usize),
+}
+
 /// What all kinds of mapping have in common.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -34,6 +46,8 @@ pub struct Options {
     pub reserve: bool,
     /// Where the mapping should be if that is free: a hint, as in mmap(2).
     pub address: Option<usize>,
+    /// Large pages, for anonymous memory.
+    pub huge: HugePages,
     /// Contain everybody's faults in the mapping, instead of only those of `read` and `write`.
     pub guard: bool,
     /// Whom to tell of faults; see [`crate::register_owner`].
@@ -65,6 +79,7 @@ pub struct FileOptions {
 ///     populate: false,
 ///     reserve: true,
 ///     address: None,
+///     huge: Default::default(),
 ///     guard: true,
 ///     owner: 0,
 /// };
@@ -79,23 +94,28 @@ pub struct Mapping {
     kind: Kind,
     token: u64,
     offset: u64,
-    length: usize,
-    lead: usize,
+    length: AtomicUsize,
+    /// As it was made; the protection may be another by now.
+    pub(crate) options: Options,
+    /// Whether the file gets blocks on disk when it is extended.
+    allocate: bool,
     state: Mutex<State>,
 }
 
-struct State {
-    protection: Protection,
-    pages: Pages,
+pub(crate) struct State {
+    pub protection: Protection,
+    pub pages: Pages,
+    /// Faults of regions that the mapping has left.
+    pub faults: u64,
+    /// What is to be told of them.
+    pub reports: Vec<Fault>,
 }
 
-enum Pages {
+pub(crate) enum Pages {
     Mapped(Arc<Region>),
     /// A mapping of no bytes, which mmap does not make, and its file.
     Empty(Option<Arc<std::fs::File>>),
-    Closed {
-        faults: u64,
-    },
+    Closed,
 }
 
 impl Mapping {
@@ -121,8 +141,12 @@ impl Mapping {
     /// # Errors
     /// The OS's for making and mapping the memory.
     pub fn anonymous(length: u64, shareable: bool, options: &Options) -> Result<Self> {
-        let opened = if shareable { Some(Opened::anonymous(length)?) } else { None };
-        Self::map(Kind::Anonymous, opened.as_ref(), 0, to_usize(length)?, options)
+        let explicit = match options.huge {
+            HugePages::Explicit(size) => Some(os::check_huge_pages(size)?),
+            _ => None,
+        };
+        let opened = shareable.then(|| Opened::anonymous(length, explicit)).transpose()?;
+        Self::map(Kind::Anonymous, opened.as_ref(), 0, to_usize(length)?, false, options)
     }
 
     fn of_file(
@@ -137,7 +161,7 @@ impl Mapping {
         if file.create.is_some() || file.allocate {
             opened.grow(file.offset, file.offset + length, file.allocate)?;
         }
-        Self::map(kind, Some(&opened), file.offset, to_usize(length)?, options)
+        Self::map(kind, Some(&opened), file.offset, to_usize(length)?, file.allocate, options)
     }
 
     fn map(
@@ -145,48 +169,67 @@ impl Mapping {
         file: Option<&Opened>,
         offset: u64,
         length: usize,
+        allocate: bool,
         options: &Options,
     ) -> Result<Self> {
-        let token = next_token();
-        let lead = match length {
-            0 => 0,
-            _ => (offset % os::allocation_granularity() as u64) as usize,
+        let pages = Pages::Empty(file.map(|opened| Arc::clone(&opened.file)));
+        let state = State { protection: options.protection, pages, faults: 0, reports: Vec::new() };
+        let mut mapping = Self {
+            kind,
+            token: next_token(),
+            offset,
+            length: AtomicUsize::new(length),
+            options: options.clone(),
+            allocate,
+            state: Mutex::new(state),
         };
-        let pages = if length == 0 {
-            Pages::Empty(file.map(|opened| Arc::clone(&opened.file)))
-        } else {
-            Pages::Mapped(Region::new(&Contents {
-                // Each mapping of /dev/zero is memory of its own, which begins at 0.
-                file: file.map(|opened| match opened.is_zero_device() {
-                    true => (opened, 0),
-                    false => (opened, offset - lead as u64),
-                }),
-                shared: kind != Kind::Private,
-                protection: options.protection,
-                length: lead.checked_add(length).ok_or_else(out_of_memory)?,
-                lead,
-                populate: options.populate,
-                reserve: options.reserve,
-                guard: options.guard,
-                hint: options.address,
-                owner: options.owner,
-                token,
-            })?)
-        };
-        let state = Mutex::new(State { protection: options.protection, pages });
-        Ok(Self { kind, token, offset, length, lead, state })
+        if length > 0 {
+            let region = Region::new(&mapping.contents(file, length, options.protection)?)?;
+            let state = mapping.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            state.pages = Pages::Mapped(region);
+        }
+        Ok(mapping)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// What a region of the mapping has, if the mapping has `length` bytes.
+    pub(crate) fn contents<'a>(
+        &self,
+        file: Option<&'a Opened>,
+        length: usize,
+        protection: Protection,
+    ) -> Result<Contents<'a>> {
+        let lead = self.lead_of(length);
+        Ok(Contents {
+            // Each mapping of /dev/zero is memory of its own, which begins at 0.
+            file: file.map(|opened| match opened.is_zero_device() {
+                true => (opened, 0),
+                false => (opened, self.offset - lead as u64),
+            }),
+            shared: self.kind != Kind::Private,
+            protection,
+            length: lead.checked_add(length).ok_or_else(out_of_memory)?,
+            lead,
+            room: 0,
+            populate: self.options.populate,
+            huge: self.options.huge,
+            reserve: self.options.reserve,
+            guard: self.options.guard,
+            hint: self.options.address,
+            owner: self.options.owner,
+            token: self.token,
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The region behind the mapping; `None` where the mapping is empty.
-    fn region(&self) -> Result<Option<Arc<Region>>> {
+    pub(crate) fn region(&self) -> Result<Option<Arc<Region>>> {
         match &self.state().pages {
             Pages::Mapped(region) => Ok(Some(Arc::clone(region))),
             Pages::Empty(_) => Ok(None),
-            Pages::Closed { .. } => Err(Error::Closed),
+            Pages::Closed => Err(Error::Closed),
         }
     }
 
@@ -202,12 +245,16 @@ impl Mapping {
 
     /// Bytes of the mapping.
     pub fn len(&self) -> usize {
-        self.length
+        self.length.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_len(&self, length: usize) {
+        self.length.store(length, Ordering::Release);
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.len() == 0
     }
 
     /// Where in the file the mapping starts, in bytes.
@@ -217,7 +264,24 @@ impl Mapping {
 
     /// Bytes between the start of the first page and the mapping's own first byte.
     pub fn lead(&self) -> usize {
-        self.lead
+        self.lead_of(self.len())
+    }
+
+    fn lead_of(&self, length: usize) -> usize {
+        match length {
+            0 => 0,
+            _ => (self.offset % os::allocation_granularity() as u64) as usize,
+        }
+    }
+
+    /// Whether the mapping was made to be stored to, or is by now.
+    pub(crate) fn is_for_stores(&self, now: Protection) -> bool {
+        self.options.protection.writable() || now.writable()
+    }
+
+    /// Whether the file gets blocks on disk when it is extended.
+    pub(crate) fn allocates(&self) -> bool {
+        self.allocate
     }
 
     /// What the mapping as a whole was given last.
@@ -227,12 +291,12 @@ impl Mapping {
 
     /// Whether [`Mapping::close`] has been called.
     pub fn is_closed(&self) -> bool {
-        matches!(self.state().pages, Pages::Closed { .. })
+        matches!(self.state().pages, Pages::Closed)
     }
 
     /// Address of the mapping's first byte; `None` where it is closed or empty.
     pub fn address(&self) -> Option<usize> {
-        self.region().ok().flatten().map(|region| region.range().start + self.lead)
+        self.region().ok().flatten().map(|region| region.range().start + self.lead())
     }
 
     /// The mapping's own handle of its file; `None` where there is none, or it is closed.
@@ -240,26 +304,29 @@ impl Mapping {
         match &self.state().pages {
             Pages::Mapped(region) => region.file(),
             Pages::Empty(file) => file.clone(),
-            Pages::Closed { .. } => None,
+            Pages::Closed => None,
         }
     }
 
     /// Faults so far.
     pub fn faults(&self) -> u64 {
-        match &self.state().pages {
-            Pages::Mapped(region) => region.faults(),
-            Pages::Empty(_) => 0,
-            Pages::Closed { faults } => *faults,
+        let state = self.state();
+        match &state.pages {
+            Pages::Mapped(region) => state.faults + region.faults(),
+            Pages::Empty(_) | Pages::Closed => state.faults,
         }
     }
 
     /// Heals what has faulted and hands over what there is to tell.
     pub fn collect(&self) -> Vec<Fault> {
-        self.region().ok().flatten().map_or_else(Vec::new, |region| {
+        let mut state = self.state();
+        let mut reports = std::mem::take(&mut state.reports);
+        if let Pages::Mapped(region) = &state.pages {
             let mut inner = region.lock();
             inner.settle();
-            std::mem::take(&mut inner.reports)
-        })
+            reports.append(&mut inner.reports);
+        }
+        reports
     }
 
     /// Keeps the mapping's addresses from being unmapped, also after `close`; for a pointer that
@@ -279,7 +346,9 @@ impl Mapping {
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
         match self.region()? {
-            Some(region) if !bytes.is_empty() => copy::out(&region, range.start + self.lead, bytes),
+            Some(region) if !bytes.is_empty() => {
+                copy::out(&region, range.start + self.lead(), bytes)
+            }
             _ => Ok(()),
         }
     }
@@ -292,7 +361,7 @@ impl Mapping {
     pub fn write(&self, bytes: &[u8], offset: usize) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
         let Some(region) = self.region()?.filter(|_| !bytes.is_empty()) else { return Ok(()) };
-        let start = region.range().start + self.lead + range.start;
+        let start = region.range().start + self.lead() + range.start;
         let writable = region
             .lock()
             .runs_in(start..start + bytes.len())
@@ -300,7 +369,7 @@ impl Mapping {
         if !writable {
             return Err(Error::NotWritable);
         }
-        copy::into(&region, range.start + self.lead, bytes)
+        copy::into(&region, range.start + self.lead(), bytes)
     }
 
     /// Prepares to make a range as durable as fsync(2) makes a file; [`Sync::run`] does it, on any
@@ -326,7 +395,7 @@ impl Mapping {
                 return Err(Error::Fault(fault));
             }
         }
-        let first = region.range().start + self.lead;
+        let first = region.range().start + self.lead();
         let start = os::floor(first + range.start, os::page_size());
         let (range, token) = (start..first + range.end, self.token);
         Ok(Sync(Some(SyncJob { region, token, file, range, invalidate })))
@@ -347,30 +416,34 @@ impl Mapping {
                 state.protection = protection;
                 return Ok(());
             }
-            Pages::Closed { .. } => return Err(Error::Closed),
+            Pages::Closed => return Err(Error::Closed),
         };
-        let base = region.range();
-        let first = base.start + self.lead;
-        let (mut start, mut end) = (first + range.start, first + range.end);
-        if range.start == 0 {
-            start = base.start;
+        let pages = self.whole_pages(&region, &range)?;
+        if !pages.is_empty() {
+            change_protection(&region, pages, protection)?;
         }
-        if range.end == self.length {
-            end = base.end;
-        }
-        if os::floor(start, os::page_size()) != start || os::floor(end, os::page_size()) != end {
-            return Err(Error::OutOfRange {
-                name: "range",
-                requirement: "aligned to pages in memory",
-            });
-        }
-        if start < end {
-            change_protection(&region, start..end, protection)?;
-        }
-        if range.start == 0 && range.end == self.length {
+        if range.start == 0 && range.end == self.len() {
             state.protection = protection;
         }
         Ok(())
+    }
+
+    /// The pages of a range that begins at a page's start or the mapping's, and ends at a page's
+    /// end or the mapping's.
+    pub(crate) fn whole_pages(
+        &self,
+        region: &Region,
+        range: &Range<usize>,
+    ) -> Result<Range<usize>> {
+        let (all, grain) = (region.pages(), region.grain());
+        let first = region.range().start + self.lead();
+        let start = if range.start == 0 { all.start } else { first + range.start };
+        let end = if range.end == self.len() { all.end } else { first + range.end };
+        if os::floor(start, grain) != start || os::floor(end, grain) != end {
+            let requirement = "aligned to pages in memory";
+            return Err(Error::OutOfRange { name: "range", requirement });
+        }
+        Ok(start..end)
     }
 
     /// Unmaps. The file, its blocks and the memory are free when this returns; addresses for
@@ -379,27 +452,19 @@ impl Mapping {
     /// Returns what had happened since the last [`Mapping::collect`].
     pub fn close(&self) -> Vec<Fault> {
         let mut state = self.state();
-        let faults = match &state.pages {
-            Pages::Mapped(region) => region.faults(),
-            Pages::Empty(_) => 0,
-            Pages::Closed { .. } => return Vec::new(),
+        let mut reports = std::mem::take(&mut state.reports);
+        let Pages::Mapped(region) = std::mem::replace(&mut state.pages, Pages::Closed) else {
+            return reports;
         };
-        let pages = std::mem::replace(&mut state.pages, Pages::Closed { faults });
+        state.faults += region.faults();
         drop(state);
-        let Pages::Mapped(region) = pages else { return Vec::new() };
-        match Arc::try_unwrap(region) {
-            Ok(unshared) => {
-                let mut inner = unshared.lock();
-                inner.settle();
-                std::mem::take(&mut inner.reports)
-            }
-            Err(shared) => shared.retire(),
-        }
+        reports.append(&mut region.give_up());
+        reports
     }
 
-    fn check(&self, offset: usize, length: usize) -> Result<Range<usize>> {
+    pub(crate) fn check(&self, offset: usize, length: usize) -> Result<Range<usize>> {
         match offset.checked_add(length) {
-            Some(end) if end <= self.length => Ok(offset..end),
+            Some(end) if end <= self.len() => Ok(offset..end),
             _ => Err(Error::OutOfRange { name: "range", requirement: "inside the mapping" }),
         }
     }
@@ -435,7 +500,11 @@ impl Sync {
     }
 }
 
-fn change_protection(region: &Region, range: Range<usize>, protection: Protection) -> Result<()> {
+pub(crate) fn change_protection(
+    region: &Region,
+    range: Range<usize>,
+    protection: Protection,
+) -> Result<()> {
     let mut inner = region.lock();
     inner.settle();
     if !protection.writable() && !inner.is_replaceable() {
@@ -467,11 +536,11 @@ fn next_token() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn out_of_memory() -> Error {
+pub(crate) fn out_of_memory() -> Error {
     Error::os(os::ENOMEM, "mmap")
 }
 
-fn to_usize(length: u64) -> Result<usize> {
+pub(crate) fn to_usize(length: u64) -> Result<usize> {
     usize::try_from(length)
         .ok()
         .filter(|length| *length <= isize::MAX as usize)

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::guard::{self, Backing, Locked, Run, Slot, State};
+use crate::mapping::HugePages;
 use crate::os::{self, Pages};
 use crate::place::{self, Held, Left};
 use crate::protection::Protection;
@@ -26,9 +27,12 @@ pub(crate) struct Contents<'a> {
     pub protection: Protection,
     /// Bytes that the mapping needs, from the region's start.
     pub length: usize,
+    /// Bytes of addresses to keep for it, where that can be done, so that it can grow in place.
+    pub room: usize,
     /// Bytes between the region's start and the mapping's.
     pub lead: usize,
     pub populate: bool,
+    pub huge: HugePages,
     pub reserve: bool,
     pub guard: bool,
     pub hint: Option<usize>,
@@ -57,25 +61,28 @@ impl Region {
     /// Maps `contents` at addresses that nobody uses.
     pub fn new(contents: &Contents<'_>) -> Result<Arc<Self>> {
         guard::install()?;
-        let length = os::ceil(contents.length, os::page_size())
+        let length = os::ceil(contents.length, contents.grain())
             .ok_or_else(|| Error::os(os::ENOMEM, "mmap"))?;
         if contents.hint.is_none()
+            && contents.room <= length
+            && contents.huge == HugePages::None
             && let Some(region) = take_idle(length)
             && let Ok(region) = region.reuse(contents)
         {
             return Ok(region);
         }
-        let (start, held) = contents.map(length)?;
+        let (range, held) = contents.map(length)?;
+        let Range { start, end } = range;
         let region = Self {
-            range: start..start + length,
+            range,
             slot: Slot::acquire(),
             file: Mutex::new(contents.own_file()),
             reachable: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
             held,
         };
-        region.describe(contents, &mut region.slot.lock());
-        guard::watch(start, start + length, region.slot);
+        region.describe(contents, length, &mut region.slot.lock());
+        guard::watch(start, end, region.slot);
         Ok(Arc::new(region))
     }
 
@@ -97,7 +104,7 @@ impl Region {
                 )
             }
             .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
-            self.describe(contents, &mut inner);
+            self.describe(contents, self.range.len(), &mut inner);
         }
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = contents.own_file();
         if contents.populate {
@@ -109,15 +116,16 @@ impl Region {
         Ok(self)
     }
 
-    fn describe(&self, contents: &Contents<'_>, inner: &mut Locked) {
+    fn describe(&self, contents: &Contents<'_>, length: usize, inner: &mut Locked) {
         let Range { start, end } = self.range;
         inner.start = start;
-        inner.end = end;
+        inner.end = start + length;
+        inner.limit = end;
         inner.state = State::Live;
         inner.guarded = contents.guard;
         inner.backing = contents.backing();
         inner.reserve = contents.reserve;
-        inner.grain = os::page_size();
+        inner.grain = contents.grain();
         inner.user = start + contents.lead..start + contents.length;
         inner.runs = vec![Run { start, protection: contents.protection }];
         inner.written = contents.protection.writable();
@@ -129,6 +137,17 @@ impl Region {
 
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
+    }
+
+    /// Bytes of one page.
+    pub fn grain(&self) -> usize {
+        self.lock().grain
+    }
+
+    /// The addresses that have pages.
+    pub fn pages(&self) -> Range<usize> {
+        let inner = self.lock();
+        inner.start..inner.end
     }
 
     pub fn lock(&self) -> Locked {
@@ -153,6 +172,34 @@ impl Region {
     /// Whether the mapping that was called `token` is there still.
     pub fn holds(&self, token: u64) -> bool {
         self.lock().state == State::Live && self.slot.token.load(Ordering::Acquire) == token
+    }
+
+    /// Gives up a region that has never been used: of `part` it is not known whether it is ours
+    /// still, so that stays as it is.
+    pub fn abandon(&self, part: &Range<usize>) {
+        self.lost.store(true, Ordering::Release);
+        guard::forget(self.range.start, self.range.end);
+        self.lock().state = State::Free;
+        for rest in [self.range.start..part.start, part.end..self.range.end] {
+            if !rest.is_empty() {
+                // SAFETY: these addresses are the region's, and nobody was given them.
+                unsafe { os::unmap(rest.start, rest.len()) };
+            }
+        }
+    }
+
+    /// Takes the pages out, and gives the addresses back where nobody else holds them.
+    ///
+    /// Returns what had happened that was not collected.
+    pub fn give_up(self: Arc<Self>) -> Vec<Fault> {
+        match Arc::try_unwrap(self) {
+            Ok(unshared) => {
+                let mut inner = unshared.lock();
+                inner.settle();
+                std::mem::take(&mut inner.reports)
+            }
+            Err(shared) => shared.retire(),
+        }
     }
 
     /// Takes the pages out and leaves zeros, which nothing stands behind: the file, its blocks
@@ -216,6 +263,14 @@ impl Contents<'_> {
         self.file.map(|(opened, _)| Arc::clone(&opened.file))
     }
 
+    /// Bytes of one page.
+    fn grain(&self) -> usize {
+        match self.huge {
+            HugePages::Explicit(size) => size,
+            _ => os::page_size(),
+        }
+    }
+
     pub(crate) fn pages(&self) -> Pages {
         match self.file {
             None => Pages::Anonymous { reserve: self.reserve },
@@ -243,6 +298,7 @@ impl Contents<'_> {
 
     pub(crate) fn explain(&self, error: Error) -> Error {
         match self.file {
+            _ if matches!(self.huge, HugePages::Explicit(_)) => os::explain_huge_pages(error),
             Some((opened, _)) => opened.explain(error),
             None => error,
         }

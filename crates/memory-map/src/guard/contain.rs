@@ -46,7 +46,7 @@ impl Slot {
         access: Access,
     ) -> Outcome {
         let mut inner = self.lock();
-        if inner.state == State::Free || !(inner.start..inner.end).contains(&address) {
+        if inner.state == State::Free || !(inner.start..inner.limit).contains(&address) {
             return Outcome::Stale;
         }
         let outcome = inner.contain(address, signalled, access);
@@ -72,7 +72,7 @@ impl Slot {
 impl Inner {
     fn contain(&mut self, address: usize, signalled: Cause, access: Access) -> Outcome {
         let page = os::floor(address, self.grain);
-        if self.state == State::Reserved {
+        if self.state == State::Reserved || page >= self.end {
             return self.open_zeros(page);
         }
         if !self.guarded && self.copies == 0 {

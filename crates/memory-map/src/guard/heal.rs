@@ -114,7 +114,11 @@ impl Inner {
     }
 
     fn is_full(&self) -> bool {
-        matches!(self.backing, Backing::File { fd, .. } if os::is_full(fd))
+        match self.backing {
+            Backing::File { fd, .. } => os::is_full(fd),
+            // Memory runs out where the pool of huge pages does.
+            Backing::Memory => self.grain > os::page_size(),
+        }
     }
 
     /// Heals one cover; whether nothing that was stored under it is left anywhere. `all` says

@@ -20,7 +20,7 @@ mod slot;
 
 pub(crate) use handler::install;
 pub use reporter::{forget_owner, register_owner, take_faulted, wake_owner};
-pub(crate) use slot::{Backing, Locked, Run, Slot, State};
+pub(crate) use slot::{Backing, Inner, Locked, Run, Slot, State};
 
 /// Lets the handler find `slot` by every address from `start` to before `end`.
 pub(crate) fn watch(start: usize, end: usize, slot: &'static Slot) {

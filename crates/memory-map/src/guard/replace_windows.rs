@@ -164,6 +164,7 @@ impl Inner {
                 cause: Cause::Backing,
                 page: self.start,
                 size: None,
+                told: false,
             });
         }
         mapped

@@ -55,7 +55,9 @@ pub(crate) struct Run {
 /// The part of a slot that its lock protects.
 pub(crate) struct Inner {
     pub start: usize,
+    /// Where the pages end. The addresses from here to `limit` are ours too, and hold nothing.
     pub end: usize,
+    pub limit: usize,
     pub state: State,
     /// Whether faults of anybody are contained, or only those of our own copies.
     pub guarded: bool,
@@ -106,6 +108,7 @@ impl Slot {
             inner: UnsafeCell::new(Inner {
                 start: 0,
                 end: 0,
+                limit: 0,
                 state: State::Free,
                 guarded: false,
                 copies: 0,
@@ -222,7 +225,7 @@ impl Inner {
     }
 
     /// What `address`, a page of the region, is mapped from.
-    pub(super) fn pages_at(&self, address: usize, shared: bool) -> Pages {
+    pub fn pages_at(&self, address: usize, shared: bool) -> Pages {
         match self.backing {
             Backing::Memory => Pages::Anonymous { reserve: self.reserve },
             Backing::File { fd, offset, .. } => Pages::File {
@@ -236,7 +239,7 @@ impl Inner {
 
     /// The file now, if it is still the one that was mapped: the descriptor is visible to the
     /// user, who may have closed it and opened another file under its number.
-    pub(super) fn file(&self) -> Option<Identity> {
+    pub fn file(&self) -> Option<Identity> {
         match self.backing {
             Backing::Memory => None,
             Backing::File { fd, identity, .. } => os::identify(fd)
@@ -253,6 +256,7 @@ mod tests {
     fn with_runs(end: usize) -> Locked {
         let mut inner = Slot::leak().lock();
         inner.end = end;
+        inner.limit = end;
         inner.runs = vec![Run { start: 0, protection: ReadWrite }];
         inner
     }

@@ -45,7 +45,7 @@ pub(crate) fn allocate(
 }
 
 /// An anonymous file.
-pub(crate) fn anonymous_file() -> nix::Result<std::fs::File> {
+pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
     Err(nix::errno::Errno::ENOTSUP)
 }
 
@@ -65,3 +65,21 @@ pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
 
 /// Whether `msync` alone makes the pages durable is not known.
 pub(crate) const MSYNC_IS_DURABLE: bool = false;
+
+/// Whether `carry` can move pages: there is no such call.
+pub(crate) fn can_carry(_file: bool) -> bool {
+    false
+}
+
+/// Moves nothing.
+///
+/// # Safety
+/// None needed.
+pub(crate) unsafe fn carry(_from: usize, _length: usize, _to: usize) -> Result<(), i32> {
+    Err(libc::ENOTSUP)
+}
+
+/// Not known, and not needed.
+pub(crate) fn areas_in(_range: &std::ops::Range<usize>) -> Option<Vec<std::ops::Range<usize>>> {
+    None
+}

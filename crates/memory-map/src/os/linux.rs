@@ -68,9 +68,13 @@ pub(crate) fn allocate(
 }
 
 /// An anonymous file, for memory that other processes can be given.
-pub(crate) fn anonymous_file() -> nix::Result<std::fs::File> {
+pub(crate) fn anonymous_file(huge: Option<usize>) -> nix::Result<std::fs::File> {
     use nix::sys::memfd::{MFdFlags, memfd_create};
-    memfd_create("memory-map", MFdFlags::MFD_CLOEXEC).map(Into::into)
+    let huge = huge.map_or(MFdFlags::empty(), |size| {
+        let log = (size.trailing_zeros() as libc::c_uint) << libc::MFD_HUGE_SHIFT;
+        MFdFlags::MFD_HUGETLB | MFdFlags::from_bits_retain(log)
+    });
+    memfd_create("memory-map", MFdFlags::MFD_CLOEXEC | huge).map(Into::into)
 }
 
 /// Asks for the pages of a range now. A page that cannot be had is left for later.
@@ -90,3 +94,71 @@ pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
 
 /// Whether `msync` alone makes the pages durable.
 pub(crate) const MSYNC_IS_DURABLE: bool = true;
+
+/// Whether `carry` can move pages, of a file or of none: asked once, with pages of our own.
+pub(crate) fn can_carry(file: bool) -> bool {
+    use std::sync::OnceLock;
+    static ANSWERS: [OnceLock<bool>; 2] = [OnceLock::new(), OnceLock::new()];
+    *ANSWERS[usize::from(file)].get_or_init(|| {
+        let opened = if file { anonymous_file(None).ok() } else { None };
+        let pages = match &opened {
+            Some(opened) => super::Pages::File {
+                fd: super::raw(opened),
+                offset: 0,
+                shared: true,
+                reserve: true,
+            },
+            None => super::Pages::Anonymous { reserve: true },
+        };
+        let page = super::page_size();
+        let map = || super::map(0, page, crate::protection::Protection::Read, pages);
+        let (Ok(from), Ok(to)) = (map(), map()) else { return false };
+        // SAFETY: both pages were mapped above, and nobody else knows of them. Where this fails
+        // the second may be somebody else's by now, so it is left alone.
+        let moved = unsafe { carry(from as usize, page, to as usize) }.is_ok();
+        if moved {
+            // SAFETY: as above, and both are ours.
+            unsafe { super::unmap(to as usize, page) };
+        }
+        // SAFETY: as above.
+        unsafe { super::unmap(from as usize, page) };
+        moved
+    })
+}
+
+/// Moves the pages of one memory area to `to`, and leaves its addresses in place, empty
+/// (mremap(2), MREMAP_DONTUNMAP: Linux 5.7, for files 5.13).
+///
+/// `Err` holds the error number; what lay at `to` may be gone then, and the addresses taken.
+///
+/// # Safety
+/// Both ranges must belong to regions of this crate; they must not overlap.
+pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), i32> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+    let target = to as *mut c_void;
+    // SAFETY: the caller owns both ranges, so nobody else's pages are moved or replaced.
+    let pointer = unsafe { libc::mremap(from as *mut c_void, length, length, flags, target) };
+    if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
+}
+
+/// The memory areas that make up a range, each cut to it; `None` where they cannot be told or do
+/// not cover it (proc_pid_maps(5)).
+pub(crate) fn areas_in(range: &std::ops::Range<usize>) -> Option<Vec<std::ops::Range<usize>>> {
+    let text = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mut parts = Vec::new();
+    let mut at = range.start;
+    for line in text.lines() {
+        let (start, rest) = line.split_once('-')?;
+        let (end, _) = rest.split_once(' ')?;
+        let start = usize::from_str_radix(start, 16).ok()?.max(range.start);
+        let end = usize::from_str_radix(end, 16).ok()?.min(range.end);
+        if start < end {
+            if start != at {
+                return None;
+            }
+            parts.push(start..end);
+            at = end;
+        }
+    }
+    (at == range.end).then_some(parts)
+}

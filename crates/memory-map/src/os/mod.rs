@@ -21,6 +21,12 @@ pub(crate) use family::*;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android", windows)), path = "bell_pipe.rs")]
 mod bell;
 
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "advice_linux.rs")]
+#[cfg_attr(windows, path = "advice_windows.rs")]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android", windows)), path = "advice_posix.rs")]
+mod advice;
+
+pub(crate) use advice::*;
 pub(crate) use bell::*;
 pub use family::{allocation_granularity, page_size, trim_heap};
 #[cfg(unix)]

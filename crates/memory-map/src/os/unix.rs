@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use super::Identity;
 use crate::protection::Protection;
 
+pub(crate) const EBADF: i32 = libc::EBADF;
 pub(crate) const EINVAL: i32 = libc::EINVAL;
 pub(crate) const ENOMEM: i32 = libc::ENOMEM;
 
@@ -242,6 +243,20 @@ pub(crate) fn sync(start: usize, length: usize, invalidate: bool) -> Result<(), 
     let flags = libc::MS_SYNC | if invalidate { libc::MS_INVALIDATE } else { 0 };
     // SAFETY: msync changes no byte that a reader could see; a bad range is an error return.
     let status = unsafe { libc::msync(start as *mut c_void, length, flags) };
+    if status == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// What a refusal to lock pages comes from.
+pub(crate) const LOCK_LIMIT: &str =
+    "more than this process may lock: see RLIMIT_MEMLOCK, or `ulimit -l`";
+
+/// Lets pages go out of memory again.
+///
+/// # Safety
+/// The range must be of one region of this crate.
+pub(crate) unsafe fn unlock_pages(start: usize, length: usize) -> Result<(), i32> {
+    // SAFETY: unlocking changes no contents.
+    let status = unsafe { libc::munlock(start as *const c_void, length) };
     if status == 0 { Ok(()) } else { Err(errno()) }
 }
 

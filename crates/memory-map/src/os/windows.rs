@@ -30,6 +30,7 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcess, SwitchToThread};
 use super::Identity;
 use crate::protection::Protection;
 
+pub(crate) const EBADF: i32 = ERROR_INVALID_HANDLE as i32;
 pub(crate) const EINVAL: i32 = ERROR_INVALID_PARAMETER as i32;
 pub(crate) const ENOMEM: i32 = ERROR_NOT_ENOUGH_MEMORY as i32;
 
@@ -724,4 +725,22 @@ pub(crate) fn handle_of_descriptor(fd: c_int) -> Option<HANDLE> {
     let function = unsafe { std::mem::transmute::<Function, GetHandle>(function) };
     // SAFETY: a descriptor that is not open is an error return.
     Some(unsafe { function(fd) })
+}
+
+/// Whether `carry` can move pages: there is no such call.
+pub(crate) fn can_carry(_file: bool) -> bool {
+    false
+}
+
+/// Moves nothing.
+///
+/// # Safety
+/// None needed.
+pub(crate) unsafe fn carry(_from: usize, _length: usize, _to: usize) -> Result<(), i32> {
+    Err(ERROR_NOT_SUPPORTED as i32)
+}
+
+/// Not known, and not needed.
+pub(crate) fn areas_in(_range: &std::ops::Range<usize>) -> Option<Vec<std::ops::Range<usize>>> {
+    None
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use memmap2::{MmapOptions, MmapRaw};
 
+use crate::advice::Advice;
 use crate::error::{Error, Result};
+use crate::mapping::HugePages;
 use crate::os::{self, Pages};
 use crate::place::Left;
 use crate::protection::Protection;
@@ -30,26 +32,59 @@ pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
     }
 }
 
+/// Whether `Contents::map` can keep room behind a mapping, and parts of regions can be replaced.
+pub(crate) const KEEPS_ROOM: bool = true;
+
 impl Contents<'_> {
-    /// Makes the mapping; says where it is, and what unmaps it.
-    pub fn map(&self, length: usize) -> Result<(usize, Option<Held>)> {
-        if let Some(hint) = self.hint {
+    /// Makes the mapping; says which addresses it has, and what unmaps them.
+    pub fn map(&self, length: usize) -> Result<(Range<usize>, Option<Held>)> {
+        if self.room > length {
+            return self.map_with_room(length);
+        }
+        if let Some(hint) = self.hint.filter(|_| self.huge == HugePages::None) {
             let pointer = os::map(hint, length, self.protection, self.pages())
                 .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
             if self.populate {
                 // SAFETY: the range was mapped above.
                 unsafe { os::populate(pointer as usize, length, self.protection.writable()) };
             }
-            return Ok((pointer as usize, None));
+            return Ok((pointer as usize..pointer as usize + length, None));
         }
-        let mapped = self.map_by_memmap2().map_err(|e| self.explain(Error::io(&e, "mmap")))?;
+        let mapped =
+            self.map_by_memmap2(length).map_err(|e| self.explain(Error::io(&e, "mmap")))?;
         let start = mapped.as_mut_ptr() as usize;
         if self.protection != self.protection_of_memmap2() {
             // SAFETY: the range was mapped above, and nobody else knows of it.
             unsafe { os::protect(start, length, self.protection) }
                 .map_err(|errno| self.explain(Error::os(errno, "mprotect")))?;
         }
-        Ok((start, Some(mapped)))
+        if self.huge == HugePages::Transparent {
+            // Advice only: without such pages the memory is as good, and slower.
+            // SAFETY: the range was mapped above.
+            let _ = unsafe { os::advise(start, length, Advice::HugePage) };
+        }
+        Ok((start..start + length, Some(mapped)))
+    }
+
+    /// Makes the mapping at the start of a larger range, whose rest it can grow into.
+    fn map_with_room(&self, length: usize) -> Result<(Range<usize>, Option<Held>)> {
+        let room = os::ceil(self.room, os::page_size()).unwrap_or(length);
+        let reserve = |room| {
+            os::map(0, room, Protection::None, Pages::Zeros).map(|start| (start as usize, room))
+        };
+        let (start, room) =
+            reserve(room).or_else(|_| reserve(length)).map_err(|errno| Error::os(errno, "mmap"))?;
+        // SAFETY: the range was reserved above, and nobody else knows of it.
+        if let Err(errno) = unsafe { os::map_over(start, length, self.protection, self.pages()) } {
+            // SAFETY: as above.
+            unsafe { os::unmap(start, room) };
+            return Err(self.explain(Error::os(errno, "mmap")));
+        }
+        if self.populate {
+            // SAFETY: the range was mapped above.
+            unsafe { os::populate(start, length, self.protection.writable()) };
+        }
+        Ok((start..start + room, None))
     }
 
     /// The protection nearest to the wanted one that memmap2 makes a mapping with.
@@ -62,9 +97,12 @@ impl Contents<'_> {
         }
     }
 
-    fn map_by_memmap2(&self) -> std::io::Result<MmapRaw> {
+    fn map_by_memmap2(&self, length: usize) -> std::io::Result<MmapRaw> {
         let mut options = MmapOptions::new();
-        options.len(self.length);
+        options.len(length);
+        if let HugePages::Explicit(size) = self.huge {
+            options.huge(Some(size.trailing_zeros() as u8));
+        }
         if self.populate {
             options.populate();
         }

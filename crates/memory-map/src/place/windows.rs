@@ -33,15 +33,18 @@ pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
     }
 }
 
+/// A view is replaced as a whole or not at all.
+pub(crate) const KEEPS_ROOM: bool = false;
+
 impl Contents<'_> {
-    /// Makes the mapping; says where it is.
-    pub fn map(&self, length: usize) -> Result<(usize, Option<Held>)> {
+    /// Makes the mapping; says which addresses it has.
+    pub fn map(&self, length: usize) -> Result<(Range<usize>, Option<Held>)> {
         let pointer = os::map(self.hint.unwrap_or(0), length, self.protection, self.pages())
             .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
         if self.populate {
             // SAFETY: the range was mapped above.
             unsafe { os::populate(pointer as usize, length, self.protection.writable()) };
         }
-        Ok((pointer as usize, None))
+        Ok((pointer as usize..pointer as usize + length, None))
     }
 }

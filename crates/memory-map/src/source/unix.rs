@@ -34,9 +34,16 @@ impl Opened {
         Ok(Self { file: Arc::new(file), status })
     }
 
-    /// An anonymous file of `size` bytes.
-    pub fn anonymous(size: u64) -> Result<Self> {
-        let file = os::anonymous_file().map_err(|error| match error {
+    /// A file that has been opened before.
+    pub fn again(file: Arc<File>) -> Result<Self> {
+        let status = fstat(&*file).map_err(|error| failed(error, "fstat"))?;
+        Ok(Self { file, status })
+    }
+
+    /// An anonymous file of `size` bytes, of huge pages of `huge` bytes where that is given.
+    pub fn anonymous(size: u64, huge: Option<usize>) -> Result<Self> {
+        let size = huge.map_or(size, |huge| size.next_multiple_of(huge as u64));
+        let file = os::anonymous_file(huge).map_err(|error| match error {
             Errno::ENOTSUP => Error::Unsupported(
                 "this system has no anonymous files: map a temporary file shared instead",
             ),

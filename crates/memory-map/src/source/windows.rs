@@ -41,8 +41,15 @@ impl Opened {
         Ok(Self { file: Arc::new(file), identity })
     }
 
+    /// A file that has been opened before.
+    pub fn again(file: Arc<File>) -> Result<Self> {
+        let identity = os::identify(os::raw(&file))
+            .ok_or_else(|| because(ENODEV, "mmap", "this device cannot be mapped"))?;
+        Ok(Self { file, identity })
+    }
+
     /// Memory that another process can be given by a descriptor, which there is not here.
-    pub fn anonymous(_size: u64) -> Result<Self> {
+    pub fn anonymous(_size: u64, _huge: Option<usize>) -> Result<Self> {
         Err(Error::Unsupported(
             "this system has no anonymous files: map a temporary file shared instead",
         ))

@@ -43,7 +43,15 @@ impl Drop for TempFile {
 }
 
 pub fn options(protection: Protection) -> Options {
-    Options { protection, populate: false, reserve: true, address: None, guard: true, owner: 0 }
+    Options {
+        protection,
+        populate: false,
+        reserve: true,
+        address: None,
+        huge: memory_map::HugePages::None,
+        guard: true,
+        owner: 0,
+    }
 }
 
 pub const WHOLE: FileOptions =

@@ -1,0 +1,360 @@
+// What is in memory: residency, prefetch, advice, locks, huge pages.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { closeSync, fstatSync, openSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs'
+
+import test from 'ava'
+import { type Advice, mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize } from 'memory-map'
+
+import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
+import { pattern, scratchFile } from './helpers/scratch.ts'
+
+const linux = process.platform === 'linux' ? test : test.skip
+const PAGES = 64
+
+/** The pages that are in memory. */
+function residentPages(map: MemoryMap): number[] {
+  const { pages, resident, bitmap } = map.residency()
+  const found = Array.from({ length: pages }, (_, page) => page).filter(
+    (page) => bitmap[page >> 3]! & (1 << (page % 8)),
+  )
+  if (found.length !== resident) throw new Error(`${found.length} bits for ${resident} pages`)
+  return found
+}
+
+/** The fields of the mapping's area in /proc/self/smaps. */
+function area(map: MemoryMap): Record<string, string> {
+  const lines = readFileSync('/proc/self/smaps', 'latin1').split('\n')
+  const first = lines.findIndex((line) => line.startsWith(`${map.address.toString(16)}-`))
+  const fields: Record<string, string> = {}
+  for (const line of lines.slice(first + 1)) {
+    const match = /^(\w+): +(.*)$/.exec(line)
+    if (match === null) break
+    fields[match[1]!] = match[2]!
+  }
+  return fields
+}
+
+/** Writes a file and has the system forget it. */
+function coldFile(t: import('ava').ExecutionContext, length: number): string {
+  const path = scratchFile(t, pattern(length))
+  execFileSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
+  execFileSync('sync', [path])
+  execFileSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
+  return path
+}
+
+linux('residency tells the pages of anonymous memory that were touched, and no others', (t) => {
+  using map = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
+  t.deepEqual(residentPages(map), [])
+  const touched = [0, 1, 7, 8, 30, 63]
+  for (const page of touched) map.buffer[page * pageSize] = 1
+  t.deepEqual(residentPages(map), touched)
+  map.advise('dontneed', { offset: 8 * pageSize, length: 30 * pageSize })
+  t.deepEqual(residentPages(map), [0, 1, 7, 63])
+  const part = map.residency({ offset: 7 * pageSize - 1, length: 2 })
+  t.deepEqual([part.pages, part.resident, part.bitmap], [2, 1, Uint8Array.of(0b10)])
+  const none = map.residency({ length: 0 })
+  t.deepEqual([none.pages, none.resident, none.bitmap], [0, 0, new Uint8Array()])
+})
+
+linux('residency tells what of a file is in memory, and prefetch brings it in', async (t) => {
+  const path = coldFile(t, PAGES * pageSize)
+  using map = mapShared(path, { advice: 'random' })
+  const cold = residentPages(map)
+  t.true(cold.length < PAGES, 'the system has forgotten some of the file')
+  await map.prefetch({ offset: 10 * pageSize, length: 20 * pageSize })
+  const warm = new Set(residentPages(map))
+  for (let page = 10; page < 30; page++) t.true(warm.has(page))
+  await map.prefetch()
+  t.is(map.residency().resident, PAGES)
+  t.is(map.residency().pages, PAGES)
+})
+
+linux('prefetch of what cannot be had rejects with the fault', async (t) => {
+  const path = scratchFile(t, pattern(4 * pageSize))
+  using map = mapShared(path, { onFault() {} })
+  truncateSync(path, pageSize)
+  const error = await t.throwsAsync<NodeJS.ErrnoException & { fault: { kind: string } }>(map.prefetch())
+  t.deepEqual([error?.code, error?.fault.kind], ['ERR_MMAP_FAULT', 'beyond-end'])
+  await t.notThrowsAsync(map.prefetch({ length: pageSize }))
+  using hidden = mapAnonymous(pageSize, { protection: 'none', onFault() {} })
+  const forbidden = await t.throwsAsync<NodeJS.ErrnoException & { fault: { kind: string } }>(hidden.prefetch())
+  t.deepEqual([forbidden?.code, forbidden?.fault.kind], ['ERR_MMAP_FAULT', 'protection'])
+})
+
+test('prefetch can be given up, and a close meanwhile does no harm', async (t) => {
+  using map = mapAnonymous(2 ** 28)
+  const aborter = new AbortController()
+  const promise = map.prefetch({ signal: aborter.signal })
+  aborter.abort('enough')
+  const error = await t.throwsAsync(promise, { name: 'AbortError', code: 'ABORT_ERR' })
+  t.is(error?.cause, 'enough')
+  await t.throwsAsync(map.prefetch({ signal: AbortSignal.abort() }), { name: 'AbortError' })
+  await t.throwsAsync(map.prefetch({ signal: {} as AbortSignal }), { code: 'ERR_INVALID_ARG_TYPE' })
+  for (let i = 0; i < 20; i++) {
+    const closing = mapAnonymous(2 ** 26)
+    const work = closing.prefetch().catch((reason) => t.is(reason.code, 'ERR_MMAP_CLOSED'))
+    if (i % 2) await new Promise((resolve) => setTimeout(resolve, i))
+    closing.close()
+    await work
+  }
+})
+
+linux('populate brings all pages in at once, and so does advice', (t) => {
+  const path = coldFile(t, PAGES * pageSize)
+  using map = mapShared(path, { populate: true })
+  t.is(map.residency().resident, PAGES)
+  using memory = mapAnonymous(PAGES * pageSize, { populate: true })
+  t.is(memory.residency().resident, PAGES)
+  using later = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
+  later.advise('populate-write', { length: 3 * pageSize })
+  t.is(later.residency().resident, 3)
+})
+
+const everyAdvice: Advice[] = [
+  ...(['normal', 'random', 'sequential', 'willneed', 'dontneed', 'free', 'cold', 'pageout'] as const),
+  ...(['mergeable', 'unmergeable', 'hugepage', 'nohugepage', 'dontdump', 'dodump', 'dontfork', 'dofork'] as const),
+  ...(['remove', 'wipeonfork', 'keeponfork', 'populate-read', 'populate-write'] as const),
+]
+
+test('every advice is taken, or is not supported and says so', (t) => {
+  for (const advice of everyAdvice) {
+    using map = advice === 'remove' ? mapAnonymous(4 * pageSize, { shared: true }) : mapAnonymous(4 * pageSize)
+    map.buffer.fill(1)
+    if (MemoryMap.supports(advice)) {
+      t.notThrows(() => map.advise(advice), advice)
+      t.notThrows(() => map.advise(advice, { offset: pageSize, length: pageSize }), advice)
+      t.notThrows(() => map.advise(advice, { length: 0 }), advice)
+    } else {
+      throwsCodedError(t, () => map.advise(advice), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
+      throwsCodedError(t, () => mapAnonymous(1, { advice }), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
+    }
+  }
+  t.true(MemoryMap.supports('willneed'))
+})
+
+linux('Linux knows the advice that needs no option of the kernel', (t) => {
+  for (const advice of everyAdvice.filter((one) => !/mergeable|huge/.test(one)))
+    t.true(MemoryMap.supports(advice), advice)
+})
+
+linux('advice reaches the pages of its range', (t) => {
+  using map = mapAnonymous(PAGES * pageSize)
+  const flags = () => area(map)['VmFlags']!.split(' ')
+  for (const [advice, flag] of [
+    ['random', 'rr'],
+    ['sequential', 'sr'],
+    ['dontdump', 'dd'],
+    ['dontfork', 'dc'],
+    ['wipeonfork', 'wf'],
+  ] as const) {
+    t.false(flags().includes(flag))
+    map.advise(advice)
+    t.true(flags().includes(flag), advice)
+  }
+  for (const advice of ['normal', 'dodump', 'dofork', 'keeponfork'] as const) map.advise(advice)
+  for (const flag of ['rr', 'sr', 'dd', 'dc', 'wf']) t.false(flags().includes(flag), flag)
+  t.true(area(mapAnonymous(pageSize, { advice: 'dontdump' }))['VmFlags']!.includes('dd'))
+})
+
+test('advice that can lose contents takes whole pages only', (t) => {
+  using map = mapAnonymous(3 * pageSize + 100)
+  map.buffer.fill(1)
+  const aligned = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE', says: ['page'] }
+  for (const advice of ['dontneed', 'free', 'wipeonfork'] as const) {
+    if (!MemoryMap.supports(advice)) continue
+    for (const range of [{ offset: 1 }, { length: 100 }, { offset: 1, length: pageSize }]) {
+      throwsCodedError(t, () => map.advise(advice, range), aligned)
+    }
+  }
+  t.true(map.buffer.every((byte) => byte === 1))
+  t.notThrows(() => map.advise('willneed', { offset: 5, length: 3 }))
+  if (MemoryMap.supports('dontneed')) {
+    map.advise('dontneed', { offset: 3 * pageSize })
+    t.deepEqual([map.buffer[3 * pageSize - 1], map.buffer[3 * pageSize]], [1, 0])
+  }
+})
+
+linux('remove punches a hole into the file, and never beyond the mapping', (t) => {
+  const path = scratchFile(t, pattern(8 * pageSize))
+  using map = mapShared(path, { protection: 'read-write', length: 6 * pageSize + 10 })
+  const blocks = statSync(path).blocks
+  map.syncSync()
+  for (const range of [{}, { offset: 6 * pageSize }, { offset: 1, length: pageSize }]) {
+    throwsCodedError(t, () => map.advise('remove', range), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
+  }
+  t.is(Buffer.compare(readFileSync(path), pattern(8 * pageSize)), 0)
+  map.advise('remove', { offset: 2 * pageSize, length: 3 * pageSize })
+  t.true(map.buffer.subarray(2 * pageSize, 5 * pageSize).every((byte) => byte === 0))
+  const bytes = readFileSync(path)
+  t.is(bytes.length, 8 * pageSize)
+  t.true(bytes.subarray(2 * pageSize, 5 * pageSize).every((byte) => byte === 0))
+  t.is(Buffer.compare(bytes.subarray(5 * pageSize), pattern(8 * pageSize).subarray(5 * pageSize)), 0)
+  t.true(statSync(path).blocks < blocks)
+  using unaligned = mapShared(path, { protection: 'read-write', offset: 100 })
+  throwsCodedError(t, () => unaligned.advise('remove'), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
+})
+
+linux('what the kernel refuses says why', (t) => {
+  const path = scratchFile(t, pattern(pageSize))
+  using map = mapShared(path)
+  throwsSystemError(t, () => map.advise('free'), { code: 'EINVAL', syscall: 'madvise', path })
+  throwsSystemError(t, () => mapShared(path, { advice: 'wipeonfork' }), { code: 'EINVAL', syscall: 'madvise', path })
+  throwsSystemError(t, () => mapPrivate(path).advise('remove'), { code: 'EACCES', syscall: 'madvise', path })
+})
+
+test('an unknown advice names the nearest one', (t) => {
+  using map = mapAnonymous(1)
+  const unknown = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
+  throwsCodedError(t, () => map.advise('will-need' as never), { ...unknown, says: ["'willneed'"] })
+  throwsCodedError(t, () => MemoryMap.supports('sequental' as never), { ...unknown, says: ["'sequential'"] })
+  throwsCodedError(t, () => mapAnonymous(1, { advice: 'randon' as never }), { ...unknown, says: ["'random'"] })
+  throwsCodedError(t, () => map.advise(1 as never), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+linux('a mapping that is refused for its advice leaves no descriptor behind', (t) => {
+  const path = scratchFile(t, pattern(pageSize))
+  const next = () => {
+    const fd = openSync(path, 'r')
+    closeSync(fd)
+    return fd
+  }
+  const before = next()
+  for (let i = 0; i < 5; i++) t.throws(() => mapShared(path, { advice: 'free' }))
+  t.true(fstatSync(0) !== undefined)
+  t.true(next() <= before + 4, 'other tests open files meanwhile')
+})
+
+linux('lock keeps pages in memory, with onFault those that are touched', (t) => {
+  using map = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
+  map.lock({ length: 3 * pageSize })
+  t.is(map.residency().resident, 3)
+  map.lock()
+  t.is(map.residency().resident, PAGES)
+  t.regex(area(map)['VmFlags']!, /\blo\b/)
+  map.unlock()
+  t.notRegex(area(map)['VmFlags']!, /\blo\b/)
+  using lazy = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
+  lazy.lock({ onFault: true })
+  t.is(lazy.residency().resident, 0)
+  t.regex(area(lazy)['VmFlags']!, /\blo\b/)
+  lazy.buffer[5 * pageSize] = 1
+  t.deepEqual(residentPages(lazy), [5])
+  throwsCodedError(t, () => lazy.lock({ onFault: 1 as never }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+linux('more than RLIMIT_MEMLOCK allows is an error that names it', (t) => {
+  const script = `
+    const { mapAnonymous } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+    if (process.getuid() === 0) process.setuid(65534)
+    try {
+      mapAnonymous(1 << 20).lock()
+      console.log('locked')
+    } catch (error) {
+      console.log(error.code, error.syscall, error.errno < 0, error.message.includes('RLIMIT_MEMLOCK'))
+    }`
+  const run = spawnSync(
+    'sh',
+    ['-c', 'ulimit -l 64 && exec "$0" --input-type=module -e "$1"', process.execPath, script],
+    {
+      env: { ...process.env, MEMORY_MAP_ROOT: new URL('../', import.meta.url).href },
+      encoding: 'utf8',
+    },
+  )
+  t.is(run.stdout, 'ENOMEM mlock true true\n', run.stderr)
+})
+
+linux('a lock beyond the end of the file says that', (t) => {
+  const path = scratchFile(t, pattern(4 * pageSize))
+  using map = mapShared(path, { onFault() {} })
+  truncateSync(path, pageSize)
+  const error = t.throws(() => map.lock(), { code: 'ENOMEM' })
+  t.regex(error!.message, /file ends/)
+})
+
+linux('transparent huge pages are asked for', (t) => {
+  using map = mapAnonymous(2 ** 23, { hugePages: 'transparent' })
+  t.regex(area(map)['VmFlags']!, /\bhg\b/)
+  map.buffer.fill(1)
+  t.true(map.buffer.every((byte) => byte === 1))
+})
+
+/** Free pages of 2 MiB in the pool, after asking for some. */
+function poolOfHugePages(t: import('ava').ExecutionContext, wanted: number): number {
+  const path = '/proc/sys/vm/nr_hugepages'
+  const before = readFileSync(path, 'latin1')
+  try {
+    const fd = openSync(path, 'w')
+    writeSync(fd, String(wanted))
+    closeSync(fd)
+    t.teardown(() => {
+      const again = openSync(path, 'w')
+      writeSync(again, before)
+      closeSync(again)
+    })
+  } catch {
+    // It is as it is.
+  }
+  return Number(/HugePages_Free: +(\d+)/.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1] ?? 0)
+}
+
+const serialLinux = process.platform === 'linux' ? test.serial : test.serial.skip
+
+serialLinux('an empty pool of huge pages is an error that names it', (t) => {
+  if (poolOfHugePages(t, 0) > 0) {
+    t.pass('the pool is not empty, and not ours to empty')
+    return
+  }
+  for (const shared of [false, true]) {
+    const error = throwsSystemError(t, () => mapAnonymous(2 ** 22, { hugePages: 2 ** 21, shared }), {
+      code: 'ENOMEM',
+      syscall: 'mmap',
+    })
+    t.regex(error.message, /\/proc\/sys\/vm\/nr_hugepages/)
+  }
+})
+
+serialLinux('explicit huge pages are mapped, protected and given back', (t) => {
+  if (poolOfHugePages(t, 8) < 6) {
+    t.pass('this machine has no huge pages to give')
+    return
+  }
+  for (const shared of [false, true]) {
+    using map = mapAnonymous(2 ** 22 + 5, { hugePages: 2 ** 21, shared, onFault() {} })
+    t.is(area(map)['KernelPageSize'], '2048 kB')
+    map.buffer.fill(7)
+    t.is(map.buffer.length, 2 ** 22 + 5)
+    throwsCodedError(t, () => map.protect('read', { length: pageSize }), {
+      instanceOf: RangeError,
+      code: 'ERR_OUT_OF_RANGE',
+    })
+    map.protect('read', { length: 2 ** 21 })
+    map.buffer[5] = 1
+    t.is(map.faults, 1)
+    t.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' })
+    t.is(map.buffer[5], 7, 'the store leaves no trace')
+    t.throws(() => map.write(Buffer.of(1), 5), { code: 'ERR_MMAP_NOT_WRITABLE' })
+    t.true(map.read().every((byte) => byte === 7))
+    throwsCodedError(t, () => map.resize(2 ** 23), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
+  }
+  t.true(poolOfHugePages(t, 8) >= 6, 'closed mappings give their pages back')
+})
+
+test('sizes of huge pages that cannot be are refused', (t) => {
+  for (const wrong of [0, 3, 5 << 20, -1, 1.5]) {
+    throwsCodedError(t, () => mapAnonymous(1, { hugePages: wrong }), {
+      instanceOf: RangeError,
+      code: 'ERR_OUT_OF_RANGE',
+    })
+  }
+  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ["'transparent'"] }
+  throwsCodedError(t, () => mapAnonymous(1, { hugePages: 'explicit' as never }), value)
+  throwsCodedError(t, () => mapAnonymous(1, { hugePages: true as never }), {
+    instanceOf: TypeError,
+    code: 'ERR_INVALID_ARG_TYPE',
+  })
+  const size = t.throws<NodeJS.ErrnoException>(() => mapAnonymous(1, { hugePages: 2 ** 24 }))
+  t.regex(size!.message, /huge pages/)
+  t.true(['EINVAL', 'ENODEV', 'ERR_MMAP_UNSUPPORTED'].includes(size!.code!), size!.code)
+})

@@ -1,0 +1,149 @@
+//! What the system is told and asked about pages; bringing them in off the JavaScript thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use memory_map::{Advice, Error, Prefetch};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use crate::error::to_js;
+use crate::mapping::NativeMapping;
+
+/// By their position in `lib/advice.ts`.
+const ADVICE: [Advice; 21] = [
+    Advice::Normal,
+    Advice::Random,
+    Advice::Sequential,
+    Advice::WillNeed,
+    Advice::DontNeed,
+    Advice::Free,
+    Advice::Cold,
+    Advice::PageOut,
+    Advice::Mergeable,
+    Advice::Unmergeable,
+    Advice::HugePage,
+    Advice::NoHugePage,
+    Advice::DontDump,
+    Advice::DoDump,
+    Advice::DontFork,
+    Advice::DoFork,
+    Advice::Remove,
+    Advice::WipeOnFork,
+    Advice::KeepOnFork,
+    Advice::PopulateRead,
+    Advice::PopulateWrite,
+];
+
+fn advice(index: u32) -> Advice {
+    ADVICE.get(index as usize).copied().unwrap_or(Advice::Normal)
+}
+
+/// Whether this system has an advice.
+#[napi]
+pub fn supports(index: u32) -> bool {
+    advice(index).is_supported()
+}
+
+/// Tells tasks on other threads to stop.
+#[napi]
+#[derive(Default)]
+pub struct NativeStop(Arc<AtomicBool>);
+
+#[napi]
+impl NativeStop {
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Does it.
+    #[napi]
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// What the tasks look at.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// Which pages of a range are in memory.
+#[napi(object, object_from_js = false)]
+pub struct NativeResidency {
+    pub pages: f64,
+    pub resident: f64,
+    pub bitmap: Uint8Array,
+}
+
+/// A range that is brought in on the runtime's thread pool.
+pub struct PrefetchTask(Prefetch, Arc<AtomicBool>);
+
+impl Task for PrefetchTask {
+    type Output = std::result::Result<(), Error>;
+    type JsValue = ();
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        Ok(self.0.run(&self.1))
+    }
+
+    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<()> {
+        output.map_err(|error| to_js(&env, &error))
+    }
+}
+
+#[napi]
+impl NativeMapping {
+    /// Tells the system what a range is for.
+    #[napi]
+    pub fn advise(&self, env: Env, index: u32, start: f64, end: f64) -> Result<()> {
+        self.mapping
+            .advise(advice(index), start as usize..end as usize)
+            .map_err(|error| to_js(&env, &error))
+    }
+
+    /// Keeps a range in memory.
+    #[napi]
+    pub fn lock(&self, env: Env, start: f64, end: f64, on_fault: bool) -> Result<()> {
+        self.mapping
+            .lock(start as usize..end as usize, on_fault)
+            .map_err(|error| to_js(&env, &error))
+    }
+
+    /// Lets it go out of memory again.
+    #[napi]
+    pub fn unlock(&self, env: Env, start: f64, end: f64) -> Result<()> {
+        self.mapping.unlock(start as usize..end as usize).map_err(|error| to_js(&env, &error))
+    }
+
+    /// Which pages of a range are in memory.
+    #[napi]
+    pub fn residency(&self, env: Env, start: f64, end: f64) -> Result<NativeResidency> {
+        let found = self
+            .mapping
+            .residency(start as usize..end as usize)
+            .map_err(|error| to_js(&env, &error))?;
+        Ok(NativeResidency {
+            pages: found.pages as f64,
+            resident: found.resident as f64,
+            bitmap: found.bitmap.into(),
+        })
+    }
+
+    /// Brings a range in, off this thread.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn prefetch(
+        &self,
+        env: Env,
+        start: f64,
+        end: f64,
+        stop: &NativeStop,
+    ) -> Result<AsyncTask<PrefetchTask>> {
+        let prefetch = self
+            .mapping
+            .prefetch(start as usize..end as usize)
+            .map_err(|error| to_js(&env, &error))?;
+        Ok(AsyncTask::new(PrefetchTask(prefetch, stop.flag())))
+    }
+}

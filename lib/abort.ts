@@ -1,0 +1,31 @@
+// Work on other threads that an AbortSignal can end.
+
+import type { NativeStop } from './binding.js'
+import { aborted, invalidType } from './errors.js'
+import { native } from './native.js'
+
+/** `signal`, if it is one or undefined. */
+export function toSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw invalidType('options.signal', 'an AbortSignal', signal)
+}
+
+/** Runs work that looks at `stop`; rejects at once when `signal` aborts it, and has the work stop soon. */
+export async function abortable<T>(signal: AbortSignal | undefined, run: (stop: NativeStop) => Promise<T>): Promise<T> {
+  if (signal?.aborted) throw aborted(signal)
+  const stop = new native.NativeStop()
+  if (signal === undefined) return run(stop)
+  let abort: (() => void) | undefined
+  const ended = new Promise<never>((_, reject) => {
+    abort = () => {
+      stop.stop()
+      reject(aborted(signal))
+    }
+    signal.addEventListener('abort', abort)
+  })
+  try {
+    return await Promise.race([run(stop), ended])
+  } finally {
+    signal.removeEventListener('abort', abort!)
+  }
+}

@@ -1,0 +1,76 @@
+// What the system can be told of pages.
+
+import { native } from './native.js'
+import { toWord } from './words.js'
+
+/**
+ * Advice on pages, as `MADV_*` of madvise(2), which says what each does. `MemoryMap.supports` tells which of
+ * them a system has: Linux nearly all, macOS and the BSDs the first six, Windows `'willneed'`.
+ *
+ * - `normal`, `random`, `sequential`: how far reading ahead pays
+ * - `willneed`: read it in soon; `dontneed`: drop it (private pages lose what was stored); `free`: it may be
+ *   dropped when memory is short; `cold`: the first to go; `pageout`: it goes now
+ * - `mergeable`, `unmergeable`: whether equal pages may be kept once
+ * - `hugepage`, `nohugepage`: whether large pages serve it
+ * - `dontdump`, `dodump`: whether it is in a core dump
+ * - `dontfork`, `dofork`, `wipeonfork`, `keeponfork`: what a forked child gets
+ * - `remove`: punches a hole in the file: the bytes read zeros, and their blocks are free
+ * - `populate-read`, `populate-write`: bring it in now, to be read or to be stored to
+ */
+export type Advice =
+  | 'normal'
+  | 'random'
+  | 'sequential'
+  | 'willneed'
+  | 'dontneed'
+  | 'free'
+  | 'cold'
+  | 'pageout'
+  | 'mergeable'
+  | 'unmergeable'
+  | 'hugepage'
+  | 'nohugepage'
+  | 'dontdump'
+  | 'dodump'
+  | 'dontfork'
+  | 'dofork'
+  | 'remove'
+  | 'wipeonfork'
+  | 'keeponfork'
+  | 'populate-read'
+  | 'populate-write'
+
+/** In the order that the native library knows them in. */
+const ADVICE: readonly Advice[] = [
+  'normal',
+  'random',
+  'sequential',
+  'willneed',
+  'dontneed',
+  'free',
+  'cold',
+  'pageout',
+  'mergeable',
+  'unmergeable',
+  'hugepage',
+  'nohugepage',
+  'dontdump',
+  'dodump',
+  'dontfork',
+  'dofork',
+  'remove',
+  'wipeonfork',
+  'keeponfork',
+  'populate-read',
+  'populate-write',
+]
+
+/** The number of an advice. */
+export function toAdvice(value: unknown, name = 'advice'): number {
+  return toWord(value, name, ADVICE)
+}
+
+/** Whether this system has an advice. */
+export function supports(advice: Advice): boolean {
+  return native.supports(toAdvice(advice))
+}

@@ -1,0 +1,49 @@
+// Words that stand for something, and what was meant by one that does not.
+
+import { invalidType, invalidValue } from './errors.js'
+
+/** Where `value` stands among `words`. */
+export function toWord(value: unknown, name: string, words: readonly string[]): number {
+  const index = words.indexOf(value as string)
+  if (index >= 0) return index
+  if (typeof value !== 'string') throw invalidType(name, `one of ${list(words)}`, value)
+  throw invalidValue(name, value, `must be one of ${list(words)}${didYouMean(value, words)}`)
+}
+
+/** Words as one reads them in a message. */
+export function list(words: readonly string[]): string {
+  return words.map((word) => `'${word}'`).join(', ')
+}
+
+/** Names the word of `known` that `word` was probably meant to be. */
+export function didYouMean(word: unknown, known: readonly string[]): string {
+  const meant = plain(String(word))
+  let nearest = ''
+  let least = meant.length > 3 ? Math.max(2, Math.floor(meant.length / 3)) + 1 : 2
+  for (const candidate of known) {
+    const right = plain(candidate)
+    const begun = meant.length > 2 && right.startsWith(meant)
+    const changes = begun ? 1 : distance(meant, right)
+    if (changes < least) [nearest, least] = [candidate, changes]
+  }
+  return nearest && `; did you mean '${nearest}'?`
+}
+
+/** A word without what people get wrong first. */
+function plain(word: string): string {
+  return word.toLowerCase().replaceAll(/[^a-z]/g, '')
+}
+
+/** Single-letter changes from one word to another (Levenshtein). */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= to.length; j++) {
+      const change = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)
+      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1))
+    }
+    row = next
+  }
+  return row[to.length]!
+}
