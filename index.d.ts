@@ -6,7 +6,7 @@ export type { Bytes, FileSource, Range } from './lib/arguments.js';
 export { MemoryFaultError } from './lib/errors.js';
 export type { FaultKind, MemoryFault } from './lib/faults.js';
 export { type AsyncSyncOptions, type Kind, type LockOptions, MemoryMap, type PrefetchOptions, type Residency, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.js';
-export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.js';
+export type { AnonymousMapOptions, Backing, FileMapOptions, MapOptions, Protection, SharedMapOptions, } from './lib/options.js';
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export declare const pageSize: number;
 /** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */
@@ -22,7 +22,9 @@ export declare const allocationGranularity: number;
  * @param file a path, a file descriptor or a FileHandle; a descriptor stays the caller's
  * @throws the OS's errors (`ENOENT`, `EACCES`, `ENODEV`...) and `ERR_MMAP_BEYOND_END`
  */
-export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap;
+export declare function mapShared(file: FileSource, options: Readonly<SharedMapOptions & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
+export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions & OnArrayBuffer>): MemoryMap;
+export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
 /**
  * Maps a file copy-on-write: stores stay in this process, and the file never changes (`MAP_PRIVATE`).
  *
@@ -34,7 +36,9 @@ export declare function mapShared(file: FileSource, options?: Readonly<SharedMap
  * @param file as for {@link mapShared}
  * @throws as {@link mapShared}
  */
-export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap;
+export declare function mapPrivate(file: FileSource, options: Readonly<FileMapOptions & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
+export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions & OnArrayBuffer>): MemoryMap;
+export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
 /**
  * Maps zeroed memory without a file (`MAP_ANONYMOUS`).
  *
@@ -45,4 +49,13 @@ export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapO
  * @param length in bytes
  * @throws the OS's errors (`ENOMEM`...)
  */
-export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap;
+export declare function mapAnonymous(length: Bytes, options: Readonly<AnonymousMapOptions & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
+export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions & OnArrayBuffer>): MemoryMap;
+export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
+/** Chooses what lies under the views. */
+interface OnSharedArrayBuffer {
+    readonly backing: 'shared-array-buffer';
+}
+interface OnArrayBuffer {
+    readonly backing?: 'array-buffer' | undefined;
+}

@@ -27,7 +27,14 @@ export {
   type SyncOptions,
   type TypedArrayConstructor,
 } from './lib/memory-map.js'
-export type { AnonymousMapOptions, FileMapOptions, MapOptions, Protection, SharedMapOptions } from './lib/options.js'
+export type {
+  AnonymousMapOptions,
+  Backing,
+  FileMapOptions,
+  MapOptions,
+  Protection,
+  SharedMapOptions,
+} from './lib/options.js'
 
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export const pageSize: number = native.pageSize()
@@ -46,7 +53,16 @@ export const allocationGranularity: number = native.allocationGranularity()
  * @param file a path, a file descriptor or a FileHandle; a descriptor stays the caller's
  * @throws the OS's errors (`ENOENT`, `EACCES`, `ENODEV`...) and `ERR_MMAP_BEYOND_END`
  */
-export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap {
+export function mapShared(
+  file: FileSource,
+  options: Readonly<SharedMapOptions & OnSharedArrayBuffer>,
+): MemoryMap<SharedArrayBuffer>
+export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions & OnArrayBuffer>): MemoryMap
+export function mapShared(
+  file: FileSource,
+  options?: Readonly<SharedMapOptions>,
+): MemoryMap<ArrayBuffer | SharedArrayBuffer>
+export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap<any> {
   return mapFile(true, file, parseShared(options))
 }
 
@@ -61,7 +77,16 @@ export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>
  * @param file as for {@link mapShared}
  * @throws as {@link mapShared}
  */
-export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap {
+export function mapPrivate(
+  file: FileSource,
+  options: Readonly<FileMapOptions & OnSharedArrayBuffer>,
+): MemoryMap<SharedArrayBuffer>
+export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions & OnArrayBuffer>): MemoryMap
+export function mapPrivate(
+  file: FileSource,
+  options?: Readonly<FileMapOptions>,
+): MemoryMap<ArrayBuffer | SharedArrayBuffer>
+export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap<any> {
   return mapFile(false, file, parsePrivate(options))
 }
 
@@ -75,7 +100,16 @@ export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>)
  * @param length in bytes
  * @throws the OS's errors (`ENOMEM`...)
  */
-export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap {
+export function mapAnonymous(
+  length: Bytes,
+  options: Readonly<AnonymousMapOptions & OnSharedArrayBuffer>,
+): MemoryMap<SharedArrayBuffer>
+export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions & OnArrayBuffer>): MemoryMap
+export function mapAnonymous(
+  length: Bytes,
+  options?: Readonly<AnonymousMapOptions>,
+): MemoryMap<ArrayBuffer | SharedArrayBuffer>
+export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap<any> {
   const bytes = toBytes(length, 'length')
   const parsed = parseAnonymous(options)
   const { shared, protection, flags, address, hugePages } = parsed
@@ -84,7 +118,15 @@ export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptio
   )
 }
 
-function mapFile(shared: boolean, file: FileSource, options: ParsedFile): MemoryMap {
+/** Chooses what lies under the views. */
+interface OnSharedArrayBuffer {
+  readonly backing: 'shared-array-buffer'
+}
+interface OnArrayBuffer {
+  readonly backing?: 'array-buffer' | undefined
+}
+
+function mapFile(shared: boolean, file: FileSource, options: ParsedFile): MemoryMap<any> {
   const [source, path] = toSource(file)
   const { offset, length, protection, flags, mode, address } = options
   return create(shared ? 'shared' : 'private', path, options, () =>

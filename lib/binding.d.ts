@@ -38,6 +38,15 @@ export declare class NativeMapping {
   resize(length: number): void
   /** Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. */
   close(): Array<NativeFault>
+  /** What names the mapping in `takeFaulted`. */
+  get token(): number
+  /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
+  sharedArrayBuffer(start: number, length: number): SharedArrayBuffer
+  /**
+   * Puts the mapping over the memory of a growable SharedArrayBuffer, of which `bytes` is a view
+   * of all, and `keeper` a second object of the same memory.
+   */
+  putOver(bytes: Uint8Array, keeper: SharedArrayBuffer, fresh: boolean): void
 }
 
 /** Tells tasks on other threads to stop. */
@@ -53,6 +62,9 @@ export declare function allocationGranularity(): number
 /** Notes, when JavaScript is about to end on this thread, which ArrayBuffers have their memory. */
 export declare function beforeExit(): void
 
+/** Whether this runtime makes a SharedArrayBuffer of memory that it does not own. */
+export declare function canShareExternal(): boolean
+
 /**
  * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
  * those that the system makes by itself.
@@ -67,7 +79,7 @@ export declare function mapFile(shared: boolean, source: string | Uint8Array | n
 
 /** A contained fault. */
 export interface NativeFault {
-  kind: 'beyond-end' | 'protection' | 'io' | 'no-space'
+  kind: 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'
   offset: number
   length: number
   contained: boolean
@@ -97,6 +109,6 @@ export declare function supports(index: number): boolean
 
 /**
  * Gives back the memory that nobody needs any more, and says which mappings made on this thread
- * have faulted since the last call: by their ArrayBuffers.
+ * have faulted since the last call: by their ArrayBuffers, or by their tokens where they have none.
  */
-export declare function takeFaulted(): ArrayBuffer[]
+export declare function takeFaulted(): (ArrayBuffer | number)[]

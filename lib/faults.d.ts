@@ -27,8 +27,10 @@ export interface MemoryFault {
  * Has `tell` called with a mapping on the turn after it has faulted, if its memory is under an ArrayBuffer
  * that {@link adopt} knows. To be called before the first of them is made.
  */
-export declare function listen(tell: (map: MemoryMap) => void): void;
+export declare function listen(tell: (map: MemoryMap<any>) => void): void;
 /** Notes whose memory is under `buffer`. */
-export declare function adopt(buffer: ArrayBuffer, map: MemoryMap): void;
+export declare function adopt(buffer: ArrayBuffer | SharedArrayBuffer, map: MemoryMap<any>): void;
+/** Notes what the native library calls a mapping of which it does not know the buffers. */
+export declare function number(token: number, map: MemoryMap<any>): void;
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
 export declare function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void;

@@ -35,8 +35,12 @@ export interface MemoryFault {
 /** Where every fault is published, as a {@link MemoryFault}. */
 const channel = diagnostics.channel('memory-map.fault')
 
-/** By the ArrayBuffers over its memory: while one is alive a fault can happen, and be told. */
-const owners = new WeakMap<ArrayBuffer, MemoryMap>()
+/** By the buffers over its memory: while one is alive a fault can happen, and be told. */
+const owners = new WeakMap<ArrayBuffer | SharedArrayBuffer, MemoryMap<any>>()
+
+/** Mappings that the native library knows by a number alone. */
+const numbered = new Map<number, WeakRef<MemoryMap<any>>>()
+const forget = new FinalizationRegistry<number>((token) => numbered.delete(token))
 
 let listening = false
 
@@ -44,11 +48,12 @@ let listening = false
  * Has `tell` called with a mapping on the turn after it has faulted, if its memory is under an ArrayBuffer
  * that {@link adopt} knows. To be called before the first of them is made.
  */
-export function listen(tell: (map: MemoryMap) => void): void {
+export function listen(tell: (map: MemoryMap<any>) => void): void {
   if (listening) return
   listening = true
   const tellAll = () => {
-    for (const map of new Set(native.takeFaulted().map((buffer) => owners.get(buffer)))) if (map) tell(map)
+    const faulted = native.takeFaulted().map((one) => (typeof one === 'number' ? named(one) : owners.get(one)))
+    for (const map of new Set(faulted)) if (map) tell(map)
   }
   // In Deno a cleanup hook has no handle scope, and looking at an object there aborts.
   native.onWake(tellAll, !('deno' in process.versions))
@@ -59,9 +64,18 @@ export function listen(tell: (map: MemoryMap) => void): void {
 }
 
 /** Notes whose memory is under `buffer`. */
-export function adopt(buffer: ArrayBuffer, map: MemoryMap): void {
+export function adopt(buffer: ArrayBuffer | SharedArrayBuffer, map: MemoryMap<any>): void {
   owners.set(buffer, map)
 }
+
+/** Notes what the native library calls a mapping of which it does not know the buffers. */
+export function number(token: number, map: MemoryMap<any>): void {
+  if (numbered.has(token)) return
+  numbered.set(token, new WeakRef(map))
+  forget.register(map, token)
+}
+
+const named = (token: number) => numbered.get(token)?.deref()
 
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
 export function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void {

@@ -37,7 +37,7 @@ export interface Residency {
 /** A constructor of typed arrays, such as `Float64Array`. */
 export interface TypedArrayConstructor<T> {
     readonly BYTES_PER_ELEMENT: number;
-    new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+    new (buffer: any, byteOffset: number, length: number): T;
 }
 /**
  * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
@@ -188,4 +188,4 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
     [inspect.custom](): string;
 }
 /** Makes a `MemoryMap` of what `make` maps. */
-export declare function create(kind: Kind, path: string | undefined, { advice, onFault }: Parsed, make: () => NativeMapping): MemoryMap;
+export declare function create(kind: Kind, path: string | undefined, options: Parsed, make: () => NativeMapping): MemoryMap<any>;

@@ -16,9 +16,9 @@ import {
   outOfRange,
   tooLarge,
   translate,
-  unsupported,
 } from './errors.js'
-import { listen, type MemoryFault, adopt, publish } from './faults.js'
+import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
+import { external, share } from './shared.js'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
@@ -61,12 +61,12 @@ export interface Residency {
 /** A constructor of typed arrays, such as `Float64Array`. */
 export interface TypedArrayConstructor<T> {
   readonly BYTES_PER_ELEMENT: number
-  new (buffer: ArrayBuffer, byteOffset: number, length: number): T
+  new (buffer: any, byteOffset: number, length: number): T
 }
 
 /** Memory under views: a part of the mapping that begins `start` bytes after its first page does. */
 interface Window {
-  readonly buffer: ArrayBuffer
+  readonly buffer: ArrayBuffer | SharedArrayBuffer
   readonly start: number
 }
 
@@ -76,8 +76,8 @@ const WINDOW_SIZE = 2 * WINDOW_STEP
 
 const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
 
-let construct: (native: NativeMapping, kind: Kind, path: string | undefined, onFault: Parsed['onFault']) => MemoryMap
-let tell: (map: MemoryMap) => void
+let construct: (native: NativeMapping, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
+let tell: (map: MemoryMap<any>) => void
 
 /**
  * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
@@ -95,6 +95,11 @@ let tell: (map: MemoryMap) => void
 export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
   /** Undefined once the mapping is closed. */
   #native: NativeMapping | undefined
+  /** What is left of it then, if its views cannot be taken away. */
+  #retired: NativeMapping | undefined
+  readonly #shares: boolean
+  /** Whether nothing can have been stored yet. */
+  #fresh = true
   readonly #kind: Kind
   #length: number
   readonly #offset: number
@@ -113,7 +118,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #warned = false
   #faults = 0
 
-  private constructor(native: NativeMapping, kind: Kind, path: string | undefined, onFault: Parsed['onFault']) {
+  private constructor(native: NativeMapping, kind: Kind, path: string | undefined, { onFault, shares }: Parsed) {
     this.#kind = kind
     this.#length = native.length
     this.#offset = native.offset
@@ -121,11 +126,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#native = native
     this.#lead = native.lead
     this.#onFault = onFault
+    this.#shares = shares
     this.#protection = PROTECTIONS[native.protection]!
   }
 
   static {
-    construct = (native, kind, path, onFault) => new MemoryMap(native, kind, path, onFault)
+    construct = (native, kind, path, options) => new MemoryMap(native, kind, path, options)
     tell = (map) => map.#tell()
   }
 
@@ -171,7 +177,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** How many faults were contained; grows at once, before a fault is told. */
   get faults(): number {
-    return this.#native?.faults ?? this.#faults
+    return (this.#native ?? this.#retired)?.faults ?? this.#faults
   }
 
   /**
@@ -410,6 +416,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#collect()
     if (bytes === this.#length) return
     this.#call(() => native.resize(bytes))
+    this.#fresh = false
     this.#length = native.length
     this.#lead = native.lead
     this.#whole = this.#windows = this.#buffer = undefined
@@ -431,6 +438,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (native === undefined) return
     this.#faults = native.faults
     for (const report of native.close()) this.#note(report)
+    if (this.#shares) this.#retired = native
     this.#native = this.#whole = this.#windows = this.#buffer = undefined
   }
 
@@ -485,7 +493,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Fetches what has happened; returns the fault that the last call must throw, if there is one. */
   #collect(): MemoryFault | undefined {
     let thrown: MemoryFault | undefined
-    for (const report of this.#native?.collect() ?? []) {
+    for (const report of (this.#native ?? this.#retired)?.collect() ?? []) {
       const fault = this.#note(report)
       if (report.thrown) thrown = fault
     }
@@ -535,17 +543,17 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return window
   }
 
-  #make(start: number, size: number): ArrayBuffer {
-    if (size === 0) return new ArrayBuffer(0)
+  #make(start: number, size: number): ArrayBuffer | SharedArrayBuffer {
+    if (size === 0) return this.#shares ? new SharedArrayBuffer(0) : new ArrayBuffer(0)
     listen(tell)
-    let buffer: ArrayBuffer
-    try {
-      buffer = this.#native!.arrayBuffer(start, size)
-    } catch (error) {
-      throw (error as { kind?: unknown }).kind === 'unsupported' ? unsupported((error as Error).message) : error
-    }
-    adopt(buffer, this as MemoryMap<any>)
-    return buffer
+    const native = this.#native!
+    let buffer: ArrayBuffer | SharedArrayBuffer | undefined
+    this.#call(() => {
+      buffer = this.#shares ? share(native, start, size, this.#fresh) : native.arrayBuffer(start, size)
+    })
+    if (this.#shares) number(native.token, this)
+    adopt(buffer!, this)
+    return buffer!
   }
 
   #tooLarge(what: string): RangeError {
@@ -567,18 +575,20 @@ function toInvalidate(value: unknown): boolean {
 export function create(
   kind: Kind,
   path: string | undefined,
-  { advice, onFault }: Parsed,
+  options: Parsed,
   make: () => NativeMapping,
-): MemoryMap {
-  let map: MemoryMap
+): MemoryMap<any> {
+  let map: MemoryMap<any>
   try {
-    map = construct(make(), kind, path, onFault)
+    map = construct(make(), kind, path, options)
   } catch (error) {
     throw translate(error, path)
   }
-  if (advice === undefined) return map
+  const { advice, shares } = options
   try {
-    map.advise(advice)
+    // Before anything is stored, which would have to be copied.
+    if (shares && !external) void map.arrayBuffer
+    if (advice !== undefined) map.advise(advice)
     return map
   } catch (error) {
     map.close()

@@ -5,6 +5,8 @@ import type { MemoryFault } from './faults.js';
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute';
 /** In the order that the native library knows them in. */
 export declare const PROTECTIONS: readonly Protection[];
+/** What lies under the views of a mapping. */
+export type Backing = 'array-buffer' | 'shared-array-buffer';
 /** What every mapping can be given. */
 export interface MapOptions {
     /** What may be done with the pages. Default: `'read'` for a shared mapping, `'read-write'` for the others. */
@@ -16,10 +18,14 @@ export interface MapOptions {
     /** Where in memory the mapping should be, if that is free: a hint, as in mmap(2). */
     readonly address?: bigint | undefined;
     /**
-     * What lies under the views. An `'array-buffer'` is detached by `close()` and accepted by every API.
-     * Default: `'array-buffer'`.
+     * What lies under the views. Default: `'array-buffer'`.
+     *
+     * - `'array-buffer'`: detached by `close()`, and accepted by every API; but the engine counts all of its bytes
+     *   as its own memory, and collects garbage for them.
+     * - `'shared-array-buffer'`: counted as nothing, and shared with worker threads by `postMessage` without a
+     *   copy. It cannot be detached: after `close()` its views read zeros, and their first use is a fault.
      */
-    readonly backing?: 'array-buffer' | undefined;
+    readonly backing?: Backing | undefined;
     /** Applied at once, as `advise` does. Default: `'normal'`. */
     readonly advice?: Advice | undefined;
     /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
@@ -68,6 +74,8 @@ export interface Parsed {
     protection: number;
     flags: number;
     address: bigint | null;
+    /** Whether the backing is shared. */
+    shares: boolean;
     advice: Advice | undefined;
     onFault: ((fault: MemoryFault) => void) | undefined;
 }

@@ -2,7 +2,7 @@
 
 import { type Advice, toAdvice } from './advice.js'
 import { type Bytes, toBytes } from './arguments.js'
-import { invalidType, invalidValue, outOfRange, unsupported, withCode } from './errors.js'
+import { invalidType, invalidValue, outOfRange, withCode } from './errors.js'
 import type { MemoryFault } from './faults.js'
 import { didYouMean, list, toWord } from './words.js'
 
@@ -11,6 +11,12 @@ export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read
 
 /** In the order that the native library knows them in. */
 export const PROTECTIONS: readonly Protection[] = ['none', 'read', 'read-write', 'read-execute', 'read-write-execute']
+
+/** What lies under the views of a mapping. */
+export type Backing = 'array-buffer' | 'shared-array-buffer'
+
+/** In the order of {@link Parsed.shares}. */
+const BACKINGS: readonly Backing[] = ['array-buffer', 'shared-array-buffer']
 
 /** What every mapping can be given. */
 export interface MapOptions {
@@ -23,10 +29,14 @@ export interface MapOptions {
   /** Where in memory the mapping should be, if that is free: a hint, as in mmap(2). */
   readonly address?: bigint | undefined
   /**
-   * What lies under the views. An `'array-buffer'` is detached by `close()` and accepted by every API.
-   * Default: `'array-buffer'`.
+   * What lies under the views. Default: `'array-buffer'`.
+   *
+   * - `'array-buffer'`: detached by `close()`, and accepted by every API; but the engine counts all of its bytes
+   *   as its own memory, and collects garbage for them.
+   * - `'shared-array-buffer'`: counted as nothing, and shared with worker threads by `postMessage` without a
+   *   copy. It cannot be detached: after `close()` its views read zeros, and their first use is a fault.
    */
-  readonly backing?: 'array-buffer' | undefined
+  readonly backing?: Backing | undefined
   /** Applied at once, as `advise` does. Default: `'normal'`. */
   readonly advice?: Advice | undefined
   /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
@@ -91,6 +101,8 @@ export interface Parsed {
   protection: number
   flags: number
   address: bigint | null
+  /** Whether the backing is shared. */
+  shares: boolean
   advice: Advice | undefined
   onFault: ((fault: MemoryFault) => void) | undefined
 }
@@ -181,13 +193,6 @@ function parse(given: MapOptions, fallback: Protection): Parsed {
   if (onFault !== undefined && typeof onFault !== 'function') {
     throw invalidType('options.onFault', 'a function', onFault)
   }
-  if (typeof backing !== 'string') throw invalidType('options.backing', 'of type string', backing)
-  if ((backing as string) === 'shared-array-buffer') {
-    throw unsupported("This version has no backing 'shared-array-buffer'")
-  }
-  if (backing !== 'array-buffer') {
-    throw invalidValue('options.backing', backing, `must be 'array-buffer'${didYouMean(backing, ['array-buffer'])}`)
-  }
   return {
     protection: toProtection(protection, 'options.protection'),
     flags:
@@ -195,6 +200,7 @@ function parse(given: MapOptions, fallback: Protection): Parsed {
       (toBoolean(given.reserve, 'options.reserve', true) ? 0 : NO_RESERVE) |
       (toBoolean(given.guard, 'options.guard', true) ? GUARD : 0),
     address: address ?? null,
+    shares: toWord(backing, 'options.backing', BACKINGS) === 1,
     advice,
     onFault,
   }

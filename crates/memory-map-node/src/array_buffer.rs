@@ -253,7 +253,7 @@ fn in_scope<R>(env: sys::napi_env, f: impl FnOnce() -> R) -> R {
     result
 }
 
-fn refused(env: &Env, status: sys::napi_status) -> napi::Error {
+pub fn refused(env: &Env, status: sys::napi_status) -> napi::Error {
     if status == sys::Status::napi_no_external_buffers_allowed {
         let why = "this runtime does not allow ArrayBuffers over memory that it does not own";
         return to_js(env, &memory_map::Error::Unsupported(why));

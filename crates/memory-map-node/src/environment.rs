@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use memory_map::Mapping;
 use napi::bindgen_prelude::*;
 use napi::sys;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -26,6 +27,8 @@ pub struct Remote {
     /// Exports whose store the runtime has freed.
     /// None when the environment has ended.
     freed: Mutex<Option<Vec<Arc<Export>>>>,
+    /// References to objects that are not needed any more.
+    released: Mutex<Vec<Reference>>,
 }
 
 impl Remote {
@@ -45,6 +48,21 @@ impl Remote {
         }
     }
 
+    /// Has the environment drop a reference, soon and on its own thread.
+    pub fn release(&self, reference: Reference) {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        released.push(reference);
+        let first = released.len() == 1;
+        drop(released);
+        if first {
+            memory_map::wake_owner(self.owner);
+        }
+    }
+
+    fn take_released(&self) -> Vec<Reference> {
+        std::mem::take(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn take_freed(&self) -> Vec<Arc<Export>> {
         let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
         freed.as_mut().map(std::mem::take).unwrap_or_default()
@@ -55,6 +73,14 @@ impl Remote {
         drop(last);
     }
 }
+
+/// A strong reference to an object, which only the environment's own thread uses.
+pub struct Reference(pub sys::napi_ref);
+
+// SAFETY: other threads only carry it back to the thread that made it.
+unsafe impl Send for Reference {}
+// SAFETY: as above.
+unsafe impl std::marker::Sync for Reference {}
 
 pub struct Environment {
     pub remote: Arc<Remote>,
@@ -68,6 +94,8 @@ pub struct Environment {
     /// Those of them that belong to closed mappings, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
     closed_bytes: Cell<usize>,
+    /// Mappings over memory that the runtime owns.
+    guests: RefCell<Vec<Weak<Mapping>>>,
     /// When `closed` is looked through again.
     threshold: Cell<(usize, usize)>,
 }
@@ -87,13 +115,18 @@ impl Environment {
                 static NEXT: AtomicU64 = AtomicU64::new(1);
                 let owner = NEXT.fetch_add(1, Ordering::Relaxed);
                 let new = Rc::new(Self {
-                    remote: Arc::new(Remote { owner, freed: Mutex::new(Some(Vec::new())) }),
+                    remote: Arc::new(Remote {
+                        owner,
+                        freed: Mutex::new(Some(Vec::new())),
+                        released: Mutex::default(),
+                    }),
                     env,
                     armed: Cell::new(false),
                     hooks_see_objects: Cell::new(false),
                     exports: RefCell::default(),
                     closed: RefCell::default(),
                     closed_bytes: Cell::new(0),
+                    guests: RefCell::default(),
                     threshold: Cell::new((MANY, LARGE)),
                 });
                 new.arm();
@@ -124,6 +157,17 @@ impl Environment {
 
     pub fn add(&self, export: &Arc<Export>) {
         self.exports.borrow_mut().entry(export.token).or_default().push(Arc::clone(export));
+        self.arm();
+    }
+
+    /// Notes a mapping over memory that the runtime owns.
+    pub fn add_guest(&self, mapping: &Arc<Mapping>) {
+        let mut guests = self.guests.borrow_mut();
+        if guests.len().is_power_of_two() {
+            guests.retain(|guest| guest.strong_count() > 0);
+        }
+        guests.push(Arc::downgrade(mapping));
+        drop(guests);
         self.arm();
     }
 
@@ -171,6 +215,12 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
     for export in environment.exports.take().into_values().flatten() {
         export.before_teardown(env, environment.hooks_see_objects.get());
     }
+    for guest in environment.guests.take() {
+        // The runtime may give the memory back without telling.
+        if let Some(mapping) = guest.upgrade() {
+            mapping.disown();
+        }
+    }
     environment.remote.end();
 }
 
@@ -204,10 +254,14 @@ pub fn before_exit(env: Env) {
 }
 
 /// Gives back the memory that nobody needs any more, and says which mappings made on this thread
-/// have faulted since the last call: by their ArrayBuffers.
-#[napi(ts_return_type = "ArrayBuffer[]")]
-pub fn take_faulted(env: Env) -> Vec<RawValue> {
+/// have faulted since the last call: by their ArrayBuffers, or by their tokens where they have none.
+#[napi(ts_return_type = "(ArrayBuffer | number)[]")]
+pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
     let environment = Environment::of(env.raw());
+    for Reference(reference) in environment.remote.take_released() {
+        // SAFETY: the reference was made in this environment, and nobody else has it.
+        unsafe { sys::napi_delete_reference(env.raw(), reference) };
+    }
     let freed = environment.remote.take_freed();
     for export in &freed {
         export.after_store(env.raw());
@@ -217,10 +271,14 @@ pub fn take_faulted(env: Env) -> Vec<RawValue> {
         memory_map::trim_heap();
     }
     let exports = environment.exports.borrow();
-    memory_map::take_faulted(environment.remote.owner)
-        .iter()
-        .filter_map(|token| exports.get(token))
-        .flatten()
-        .filter_map(|export| export.object(env.raw()).map(RawValue))
-        .collect()
+    let mut faulted = Vec::new();
+    for token in memory_map::take_faulted(environment.remote.owner) {
+        match exports.get(&token) {
+            Some(exports) => faulted.extend(
+                exports.iter().filter_map(|e| e.object(env.raw()).map(|o| Either::A(RawValue(o)))),
+            ),
+            None => faulted.push(Either::B(token as f64)),
+        }
+    }
+    faulted
 }

@@ -9,7 +9,7 @@ use crate::platform::errno_name;
 /// A contained fault.
 #[napi(object, object_from_js = false)]
 pub struct NativeFault {
-    #[napi(ts_type = "'beyond-end' | 'protection' | 'io' | 'no-space'")]
+    #[napi(ts_type = "'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'")]
     pub kind: &'static str,
     pub offset: f64,
     pub length: f64,
@@ -26,6 +26,7 @@ impl From<&Fault> for NativeFault {
                 FaultKind::Protection => "protection",
                 FaultKind::Io => "io",
                 FaultKind::NoSpace => "no-space",
+                FaultKind::Closed => "closed",
             },
             offset: fault.offset as f64,
             length: fault.length as f64,

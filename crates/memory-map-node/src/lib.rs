@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod mapping;
 mod platform;
+mod shared_array_buffer;
 mod sync;
 
 use napi_derive::napi;

@@ -169,16 +169,22 @@ impl NativeMapping {
     /// An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
     #[napi(ts_return_type = "ArrayBuffer")]
     pub fn array_buffer(&self, env: Env, start: f64, length: f64) -> Result<RawValue> {
+        let (start, length) = self.check_range(&env, start, length)?;
+        let (value, export) = Export::new(&env, &self.mapping, start, length)?;
+        self.exports.borrow_mut().push(export);
+        Ok(value)
+    }
+
+    /// A range that is counted from the start of the first page, if it lies in the mapping.
+    pub(crate) fn check_range(&self, env: &Env, start: f64, length: f64) -> Result<(usize, usize)> {
         let (start, length) = (start as usize, length as usize);
         let total = self.mapping.lead() + self.mapping.len();
         if start.checked_add(length).is_none_or(|end| end > total) {
             let name = "range";
             let error = Error::OutOfRange { name, requirement: "inside the mapping" };
-            return Err(to_js(&env, &error));
+            return Err(to_js(env, &error));
         }
-        let (value, export) = Export::new(&env, &self.mapping, start, length)?;
-        self.exports.borrow_mut().push(export);
-        Ok(value)
+        Ok((start, length))
     }
 
     /// Copies bytes out, into all of `target`.

@@ -13,6 +13,8 @@ pub enum FaultKind {
     Io,
     /// The file system had no block for the page.
     NoSpace,
+    /// The mapping was closed, and its memory cannot be taken away from who still holds it.
+    Closed,
 }
 
 /// One contained fault.
@@ -38,6 +40,7 @@ impl fmt::Display for Fault {
             FaultKind::Protection => "the protection forbids the access to",
             FaultKind::Io => "the device could not read or write",
             FaultKind::NoSpace => "the file system has no space for",
+            FaultKind::Closed => "the mapping was closed before the use of",
         };
         write!(f, "{what} the {length} bytes at offset {offset} of the mapping")
     }

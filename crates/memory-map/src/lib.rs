@@ -24,5 +24,5 @@ pub use guard::{forget_owner, register_owner, take_faulted, wake_owner};
 pub use mapping::{FileOptions, HugePages, Kind, Mapping, Options, Sync};
 pub use os::{allocation_granularity, page_size, trim_heap};
 pub use protection::Protection;
-pub use region::RegionKey;
+pub use region::{Keeper, RegionKey};
 pub use source::Source;

@@ -8,8 +8,9 @@ use crate::copy;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::os;
+use crate::place;
 use crate::protection::Protection;
-use crate::region::{Contents, Region, RegionKey};
+use crate::region::{Contents, Keeper, Region, RegionKey};
 use crate::source::{Opened, Source};
 
 /// Where the stores of a mapping go.
@@ -109,13 +110,16 @@ pub(crate) struct State {
     pub faults: u64,
     /// What is to be told of them.
     pub reports: Vec<Fault>,
+    /// Those of them whose addresses are somebody else's, who may still use them.
+    pub former: Vec<Arc<Region>>,
 }
 
 pub(crate) enum Pages {
     Mapped(Arc<Region>),
     /// A mapping of no bytes, which mmap does not make, and its file.
     Empty(Option<Arc<std::fs::File>>),
-    Closed,
+    /// What is left of a closed mapping whose views cannot be taken away.
+    Closed(Option<Arc<Region>>),
 }
 
 impl Mapping {
@@ -173,7 +177,13 @@ impl Mapping {
         options: &Options,
     ) -> Result<Self> {
         let pages = Pages::Empty(file.map(|opened| Arc::clone(&opened.file)));
-        let state = State { protection: options.protection, pages, faults: 0, reports: Vec::new() };
+        let state = State {
+            protection: options.protection,
+            pages,
+            faults: 0,
+            reports: Vec::new(),
+            former: Vec::new(),
+        };
         let mut mapping = Self {
             kind,
             token: next_token(),
@@ -229,7 +239,7 @@ impl Mapping {
         match &self.state().pages {
             Pages::Mapped(region) => Ok(Some(Arc::clone(region))),
             Pages::Empty(_) => Ok(None),
-            Pages::Closed => Err(Error::Closed),
+            Pages::Closed(_) => Err(Error::Closed),
         }
     }
 
@@ -291,7 +301,7 @@ impl Mapping {
 
     /// Whether [`Mapping::close`] has been called.
     pub fn is_closed(&self) -> bool {
-        matches!(self.state().pages, Pages::Closed)
+        matches!(self.state().pages, Pages::Closed(_))
     }
 
     /// Address of the mapping's first byte; `None` where it is closed or empty.
@@ -304,7 +314,7 @@ impl Mapping {
         match &self.state().pages {
             Pages::Mapped(region) => region.file(),
             Pages::Empty(file) => file.clone(),
-            Pages::Closed => None,
+            Pages::Closed(_) => None,
         }
     }
 
@@ -312,8 +322,8 @@ impl Mapping {
     pub fn faults(&self) -> u64 {
         let state = self.state();
         match &state.pages {
-            Pages::Mapped(region) => state.faults + region.faults(),
-            Pages::Empty(_) | Pages::Closed => state.faults,
+            Pages::Mapped(region) | Pages::Closed(Some(region)) => state.faults + region.faults(),
+            Pages::Empty(_) | Pages::Closed(None) => state.faults,
         }
     }
 
@@ -321,7 +331,7 @@ impl Mapping {
     pub fn collect(&self) -> Vec<Fault> {
         let mut state = self.state();
         let mut reports = std::mem::take(&mut state.reports);
-        if let Pages::Mapped(region) = &state.pages {
+        if let Pages::Mapped(region) | Pages::Closed(Some(region)) = &state.pages {
             let mut inner = region.lock();
             inner.settle();
             reports.append(&mut inner.reports);
@@ -337,6 +347,44 @@ impl Mapping {
     pub fn key(&self) -> Result<RegionKey> {
         let empty = Error::OutOfRange { name: "length", requirement: "more than 0" };
         self.region()?.map(RegionKey::new).ok_or(empty)
+    }
+
+    /// Puts the mapping over memory of somebody else's, from `start` on, that has whole pages for
+    /// all of it and stays where it is for as long as `keeper` lives. What was stored to a mapping
+    /// that is not `fresh` is copied.
+    ///
+    /// # Safety
+    /// Nobody else may use that memory in another way than he would use the mapping.
+    ///
+    /// # Errors
+    /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub unsafe fn put_over(&self, start: usize, fresh: bool, keeper: Keeper) -> Result<()> {
+        let mut state = self.state();
+        let Pages::Mapped(region) = &state.pages else { return Err(Error::Closed) };
+        if !place::KEEPS_ROOM {
+            return Err(Error::Unsupported("this system cannot map over memory that is in use"));
+        }
+        if os::floor(start, os::page_size()) != start {
+            let requirement = "the start of a page";
+            return Err(Error::OutOfRange { name: "start", requirement });
+        }
+        let opened = region.file().map(Opened::again).transpose()?;
+        let contents = self.contents(opened.as_ref(), self.len(), state.protection)?;
+        let new = Region::over(&contents, start, keeper)?;
+        if !fresh {
+            new.take_over(region)?;
+        }
+        state.pages = Pages::Mapped(new);
+        Ok(())
+    }
+
+    /// Leaves memory that is somebody else's to him, as it is and without the guard.
+    pub fn disown(&self) {
+        let state = self.state();
+        if let Pages::Mapped(region) | Pages::Closed(Some(region)) = &state.pages {
+            region.disown();
+        }
+        state.former.iter().for_each(|region| region.disown());
     }
 
     /// Copies bytes out, from `offset` on.
@@ -416,7 +464,7 @@ impl Mapping {
                 state.protection = protection;
                 return Ok(());
             }
-            Pages::Closed => return Err(Error::Closed),
+            Pages::Closed(_) => return Err(Error::Closed),
         };
         let pages = self.whole_pages(&region, &range)?;
         if !pages.is_empty() {
@@ -452,10 +500,18 @@ impl Mapping {
     /// Returns what had happened since the last [`Mapping::collect`].
     pub fn close(&self) -> Vec<Fault> {
         let mut state = self.state();
+        if matches!(state.pages, Pages::Closed(_)) {
+            return Vec::new();
+        }
         let mut reports = std::mem::take(&mut state.reports);
-        let Pages::Mapped(region) = std::mem::replace(&mut state.pages, Pages::Closed) else {
+        let Pages::Mapped(region) = std::mem::replace(&mut state.pages, Pages::Closed(None)) else {
             return reports;
         };
+        if region.is_lasting() && !region.is_ours_alone() {
+            reports.append(&mut region.retire());
+            state.pages = Pages::Closed(Some(region));
+            return reports;
+        }
         state.faults += region.faults();
         drop(state);
         reports.append(&mut region.give_up());

@@ -52,7 +52,14 @@ pub(crate) struct Region {
     lost: AtomicBool,
     /// What unmaps the range when it is dropped; without it we do.
     held: Option<Held>,
+    /// Whether views of the region cannot be taken away from who holds them.
+    lasting: AtomicBool,
+    /// What keeps the addresses, where they are not ours.
+    keeper: Option<Keeper>,
 }
+
+/// Keeps addresses that belong to somebody else for as long as it lives.
+pub type Keeper = Box<dyn Send + Sync>;
 
 /// Regions whose addresses may serve again while an earlier key of theirs is still out, by size.
 static IDLE: Mutex<Option<HashMap<usize, Vec<Weak<Region>>>>> = Mutex::new(None);
@@ -80,10 +87,70 @@ impl Region {
             reachable: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
             held,
+            lasting: AtomicBool::new(false),
+            keeper: None,
         };
         region.describe(contents, length, &mut region.slot.lock());
         guard::watch(start, end, region.slot);
         Ok(Arc::new(region))
+    }
+
+    /// Maps `contents` over memory of somebody else's.
+    pub fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
+        guard::install()?;
+        let length = os::ceil(contents.length, contents.grain())
+            .ok_or_else(|| Error::os(os::ENOMEM, "mmap"))?;
+        // SAFETY: the caller vouches for the range, which the keeper keeps.
+        unsafe { os::map_over(start, length, contents.protection, contents.pages()) }
+            .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
+        if contents.populate {
+            // SAFETY: the range was mapped above.
+            unsafe { os::populate(start, length, contents.protection.writable()) };
+        }
+        let region = Self {
+            range: start..start + length,
+            slot: Slot::acquire(),
+            file: Mutex::new(contents.own_file()),
+            reachable: AtomicUsize::new(0),
+            lost: AtomicBool::new(false),
+            held: None,
+            lasting: AtomicBool::new(true),
+            keeper: Some(keeper),
+        };
+        region.describe(contents, length, &mut region.slot.lock());
+        guard::watch(start, start + length, region.slot);
+        Ok(Arc::new(region))
+    }
+
+    /// Whether views of the region cannot be taken away from who holds them.
+    pub fn is_lasting(&self) -> bool {
+        self.lasting.load(Ordering::Acquire)
+    }
+
+    /// Whether the addresses are somebody else's.
+    pub fn is_foreign(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    /// Whether no key is out, and nobody else has a use for the addresses.
+    pub fn is_ours_alone(self: &Arc<Self>) -> bool {
+        !self.is_foreign() && Arc::strong_count(self) == 1
+    }
+
+    /// Leaves addresses that are somebody else's to him, as they are and without the guard.
+    pub fn disown(&self) {
+        if self.keeper.is_none() || self.lost.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut inner = self.lock();
+        inner.settle();
+        if std::mem::take(&mut inner.trap) {
+            // SAFETY: the range is this region's, whose lock is held.
+            unsafe { place::leave_zeros(&self.range) };
+        }
+        guard::forget(self.range.start, self.range.end);
+        inner.drop_covers();
+        inner.state = State::Free;
     }
 
     /// Maps `contents` over a retired region.
@@ -130,6 +197,8 @@ impl Region {
         inner.runs = vec![Run { start, protection: contents.protection }];
         inner.written = contents.protection.writable();
         inner.reports = Vec::new();
+        inner.trap = false;
+        inner.used = None;
         self.slot.faults.store(0, Ordering::Relaxed);
         self.slot.owner.store(contents.owner, Ordering::Release);
         self.slot.token.store(contents.token, Ordering::Release);
@@ -225,6 +294,12 @@ impl Region {
             }
             inner.report_and_drop_covers();
             reports = std::mem::take(&mut inner.reports);
+            // SAFETY: as above.
+            inner.trap = self.is_lasting()
+                && unsafe {
+                    os::map_over(self.range.start, self.range.len(), Protection::None, Pages::Zeros)
+                }
+                .is_ok();
             inner.state = State::Reserved;
             inner.backing = Backing::Memory;
             inner.runs = Vec::new();
@@ -237,6 +312,7 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         let Range { start, end } = self.range;
+        self.disown();
         {
             let mut inner = self.slot.lock();
             inner.drop_covers();
@@ -329,6 +405,12 @@ pub struct RegionKey {
 }
 
 impl RegionKey {
+    /// Notes that the pointer cannot be taken away from who has it: after `close` its first use is
+    /// a fault.
+    pub fn make_lasting(&self) {
+        self.region.lasting.store(true, Ordering::Release);
+    }
+
     pub(crate) fn new(region: Arc<Region>) -> Self {
         region.reachable.fetch_add(1, Ordering::Relaxed);
         Self { region, reachable: true }

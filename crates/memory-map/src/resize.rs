@@ -47,7 +47,7 @@ impl Mapping {
                 region.file()
             }
             Pages::Empty(file) => file.clone(),
-            Pages::Closed => return Err(Error::Closed),
+            Pages::Closed(_) => return Err(Error::Closed),
         };
         let before = self.len();
         if length == before {
@@ -136,7 +136,12 @@ impl Mapping {
             let pages = region.clone().map_or(Pages::Empty(file), Pages::Mapped);
             if let Pages::Mapped(old) = std::mem::replace(&mut state.pages, pages) {
                 state.faults += old.faults();
-                state.reports.append(&mut old.give_up());
+                if old.is_foreign() {
+                    state.reports.append(&mut old.retire());
+                    state.former.push(old);
+                } else {
+                    state.reports.append(&mut old.give_up());
+                }
             }
         }
         let Some(region) = region else { return };
@@ -190,6 +195,9 @@ impl Region {
     /// whether it has.
     fn stretch(&self, contents: &Contents<'_>) -> Result<bool> {
         let mut inner = self.lock();
+        if self.is_lasting() {
+            return Ok(false); // the old views must not show what becomes of the mapping
+        }
         let end = os::ceil(contents.length, os::page_size())
             .and_then(|length| inner.start.checked_add(length))
             .ok_or_else(out_of_memory)?;
@@ -220,7 +228,7 @@ impl Region {
     }
 
     /// Gives this region, fresh and from the same file, the contents and protections of `old`.
-    fn take_over(&self, old: &Region) -> Result<()> {
+    pub(crate) fn take_over(&self, old: &Region) -> Result<()> {
         let start = old.range().start;
         let part = start..start + old.pages().len().min(self.pages().len());
         let (carried, is_elsewhere) = {
@@ -228,7 +236,7 @@ impl Region {
             inner.settle_all()?;
             let is_elsewhere = matches!(inner.backing, Backing::File { shared: true, .. });
             let is_device = matches!(inner.backing, Backing::File { sized: false, .. });
-            let areas = (!is_device && os::can_carry(old.file().is_some()))
+            let areas = (!is_device && !self.is_foreign() && os::can_carry(old.file().is_some()))
                 .then(|| os::areas_in(&part))
                 .flatten();
             if let Some(areas) = &areas {

@@ -4,4 +4,4 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod family;
 
-pub use family::{descriptor, errno_name, path_from_bytes};
+pub use family::{descriptor, errno_name, path_from_bytes, symbol};

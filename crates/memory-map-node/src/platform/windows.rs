@@ -1,9 +1,11 @@
 //! Windows.
 
+use std::ffi::{CStr, c_void};
 use std::fs::File;
 use std::path::PathBuf;
 
 use windows_sys::Win32::Foundation::*;
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 
 /// The name that POSIX has for an error of GetLastError, as `'ENOENT'`.
 ///
@@ -73,4 +75,13 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
 /// program's, and this file is not among them.
 pub fn descriptor(_file: &File) -> Option<i32> {
     None
+}
+
+/// A function of the program, by its name.
+pub fn symbol(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: null stands for the program itself.
+    let program = unsafe { GetModuleHandleW(std::ptr::null()) };
+    // SAFETY: the module is never unloaded, and the name ends in 0.
+    let function = unsafe { GetProcAddress(program, name.as_ptr().cast()) }?;
+    Some(function as *mut c_void)
 }

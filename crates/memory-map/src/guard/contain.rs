@@ -72,6 +72,11 @@ impl Slot {
 impl Inner {
     fn contain(&mut self, address: usize, signalled: Cause, access: Access) -> Outcome {
         let page = os::floor(address, self.grain);
+        if self.state == State::Reserved && std::mem::take(&mut self.trap) {
+            self.used = Some(page);
+            let zeros = self.start..self.limit;
+            return if self.open_all(&zeros, page) { Outcome::Covered } else { Outcome::Foreign };
+        }
         if self.state == State::Reserved || page >= self.end {
             return self.open_zeros(page);
         }

@@ -17,6 +17,16 @@ impl Inner {
     /// Where a page cannot be put back its cover stays, is tried again each time, and is what
     /// `unhealed` returns: nothing that is stored there may seem to be safe.
     pub fn settle(&mut self) {
+        if let Some(page) = self.used.take() {
+            let first = page.clamp(self.user.start, self.user.end);
+            self.reports.push(Fault {
+                kind: FaultKind::Closed,
+                offset: first - self.user.start,
+                length: self.user.end - first,
+                contained: true,
+                thrown: false,
+            });
+        }
         if self.covers.as_slice().is_empty() {
             return;
         }

@@ -53,6 +53,14 @@ impl Inner {
         })
     }
 
+    /// Makes zeros that nobody could use yet accessible, `page` at least. *handler*
+    pub(super) fn open_all(&self, zeros: &Range<usize>, page: usize) -> bool {
+        self.cover_with_zeros(zeros.clone()).is_some() && {
+            // SAFETY: the page lies in this region, whose lock is held.
+            unsafe { os::open_zeros(page, os::page_size()) }.is_ok()
+        }
+    }
+
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
     pub(super) fn conceal(&self, part: &Range<usize>) -> bool {
         self.cover_with_zeros(part.clone()).is_some()

@@ -61,6 +61,9 @@ pub(crate) struct Inner {
     pub state: State,
     /// Whether faults of anybody are contained, or only those of our own copies.
     pub guarded: bool,
+    /// Whether the next use of a reserved page is a fault, and which page was used then.
+    pub trap: bool,
+    pub used: Option<usize>,
     /// Copies of ours that are under way.
     pub copies: u32,
     pub backing: Backing,
@@ -111,6 +114,8 @@ impl Slot {
                 limit: 0,
                 state: State::Free,
                 guarded: false,
+                trap: false,
+                used: None,
                 copies: 0,
                 backing: Backing::Memory,
                 reserve: true,

@@ -1,0 +1,148 @@
+//! SharedArrayBuffers over mapped memory, by the one of two ways that the runtime has.
+//!
+//! Where it can make one of memory that it does not own, the mapping stays where it is, and the
+//! finalizer, which runs when no thread can reach the buffer, is the key to its addresses. Elsewhere
+//! the mapping is put over the memory of a growable SharedArrayBuffer, which the runtime takes by
+//! whole pages from the system and gives back without telling: so a second object of the same memory
+//! is held until the mapping has left it.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::{Arc, OnceLock};
+
+use memory_map::{Error, RegionKey};
+use napi::bindgen_prelude::*;
+use napi::sys;
+use napi_derive::napi;
+
+use crate::array_buffer::{RawValue, refused};
+use crate::environment::{Environment, Reference, Remote};
+use crate::error::to_js;
+use crate::mapping::NativeMapping;
+use crate::platform;
+
+/// `node_api_create_external_sharedarraybuffer` of Node-API, experimental: Node 22.23.3, 24.16 and
+/// 26.1, Bun 1.4.
+type CreateExternal = unsafe extern "C" fn(
+    env: sys::napi_env,
+    data: *mut c_void,
+    length: usize,
+    finalize: Option<unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void)>,
+    hint: *mut c_void,
+    result: *mut sys::napi_value,
+) -> sys::napi_status;
+
+fn create_external() -> Option<CreateExternal> {
+    static FUNCTION: OnceLock<Option<CreateExternal>> = OnceLock::new();
+    *FUNCTION.get_or_init(|| {
+        let address = platform::symbol(c"node_api_create_external_sharedarraybuffer")?;
+        // SAFETY: the type is that of Node's js_native_api.h.
+        Some(unsafe { std::mem::transmute::<*mut c_void, CreateExternal>(address) })
+    })
+}
+
+/// Whether this runtime makes a SharedArrayBuffer of memory that it does not own.
+#[napi]
+pub fn can_share_external() -> bool {
+    create_external().is_some()
+}
+
+/// No thread can reach the buffer any more; may be called on any thread.
+unsafe extern "C" fn unreachable(_data: *mut c_void, hint: *mut c_void) {
+    // SAFETY: `hint` came from `Box::into_raw`; the runtime calls this once.
+    drop(unsafe { Box::from_raw(hint.cast::<RegionKey>()) });
+}
+
+/// Holds an object that keeps the runtime's memory where it is.
+struct Held {
+    object: Option<Reference>,
+    remote: Arc<Remote>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take() {
+            self.remote.release(object);
+        }
+    }
+}
+
+#[napi]
+impl NativeMapping {
+    /// What names the mapping in `takeFaulted`.
+    #[napi(getter)]
+    pub fn token(&self) -> f64 {
+        self.mapping.token() as f64
+    }
+
+    /// A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
+    #[napi(ts_return_type = "SharedArrayBuffer")]
+    pub fn shared_array_buffer(&self, env: Env, start: f64, length: f64) -> Result<RawValue> {
+        let (start, length) = self.check_range(&env, start, length)?;
+        let Some(create) = create_external() else {
+            let why = "this runtime makes no SharedArrayBuffer over memory that it does not own";
+            return Err(to_js(&env, &Error::Unsupported(why)));
+        };
+        let key = self.mapping.key().map_err(|error| to_js(&env, &error))?;
+        key.make_lasting();
+        let data = (key.start() + start) as *mut c_void;
+        let hint = Box::into_raw(Box::new(key)).cast::<c_void>();
+        let mut value = ptr::null_mut();
+        // SAFETY: the range lies in the mapping, and stays mapped until `unreachable` has run, by
+        // the key. The address is not null and `length` not 0.
+        let status =
+            unsafe { create(env.raw(), data, length, Some(unreachable), hint, &raw mut value) };
+        if status != sys::Status::napi_ok {
+            // Whether the finalizer still runs is not promised: the key is leaked, and harmless.
+            return Err(refused(&env, status));
+        }
+        Ok(RawValue(value))
+    }
+
+    /// Puts the mapping over the memory of a growable SharedArrayBuffer, of which `bytes` is a view
+    /// of all, and `keeper` a second object of the same memory.
+    #[napi]
+    pub fn put_over(
+        &self,
+        env: Env,
+        #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown,
+        #[napi(ts_arg_type = "SharedArrayBuffer")] keeper: Unknown,
+        fresh: bool,
+    ) -> Result<()> {
+        let raw = env.raw();
+        let (mut start, mut length) = (ptr::null_mut(), 0);
+        // SAFETY: `bytes` is a value of this environment; what is not asked for may be null.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(
+                raw,
+                bytes.raw(),
+                ptr::null_mut(),
+                &raw mut length,
+                &raw mut start,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        let needed = self.mapping.lead() + self.mapping.len();
+        if status != sys::Status::napi_ok || length < needed {
+            let requirement = "a view of enough shared memory";
+            return Err(to_js(&env, &Error::OutOfRange { name: "bytes", requirement }));
+        }
+        let mut object = ptr::null_mut();
+        // SAFETY: `keeper` is an object of this environment; the count makes the reference strong.
+        let status = unsafe { sys::napi_create_reference(raw, keeper.raw(), 1, &raw mut object) };
+        if status != sys::Status::napi_ok {
+            return Err(refused(&env, status));
+        }
+        let environment = Environment::of(raw);
+        let remote = Arc::clone(&environment.remote);
+        let held = Held { object: Some(Reference(object)), remote };
+        // SAFETY: the memory is that of a growable SharedArrayBuffer, which the caller made for
+        // this and has given to nobody: whole pages, of `bytes`' length at least, and no allocator
+        // has a part in them. `held` keeps it there.
+        unsafe { self.mapping.put_over(start as usize, fresh, Box::new(held)) }
+            .map_err(|error| to_js(&env, &error))?;
+        environment.add_guest(&self.mapping);
+        Ok(())
+    }
+}

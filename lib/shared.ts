@@ -1,0 +1,41 @@
+// SharedArrayBuffers over the memory of mappings.
+
+import { isMainThread } from 'node:worker_threads'
+
+import type { NativeMapping } from './binding.js'
+import { tooLarge, unsupported } from './errors.js'
+import { native } from './native.js'
+
+/** Whether the runtime makes them of memory that it does not own; else mappings are put over its own. */
+export const external: boolean = native.canShareExternal()
+
+/**
+ * Makes one over the bytes from `start` on that begin with the mapping's first page. `fresh` says that nothing was
+ * stored yet.
+ */
+export function share(mapping: NativeMapping, start: number, size: number, fresh: boolean): SharedArrayBuffer {
+  if (external) return mapping.sharedArrayBuffer(start, size)
+  if ('deno' in process.versions && !isMainThread) {
+    // Deno ends a worker without telling, and frees its memory: the guard would not know.
+    throw unsupported("Deno has no 'shared-array-buffer' backing in a worker: map on the main thread, and post it")
+  }
+  const buffer = growable(size)
+  // Views of all that it may become would be slow. What the runtime takes for a growable one are whole pages.
+  mapping.putOver(new Uint8Array(buffer, 0, size), structuredClone(buffer), fresh)
+  return buffer
+}
+
+function growable(size: number): SharedArrayBuffer {
+  const options = { maxByteLength: size }
+  try {
+    return new (SharedArrayBuffer as new (length: number, options: { maxByteLength: number }) => SharedArrayBuffer)(
+      size,
+      options,
+    )
+  } catch {
+    throw tooLarge(
+      `This runtime makes no SharedArrayBuffer of ${size} bytes`,
+      "map less, or use the backing 'array-buffer'",
+    )
+  }
+}
