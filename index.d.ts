@@ -1,6 +1,6 @@
 import { type Bytes, type FileSource } from './lib/arguments.js';
 import { type MemoryMap } from './lib/memory-map.js';
-import { type AnonymousMapOptions, type FileMapOptions, type SharedMapOptions } from './lib/options.js';
+import { type AnonymousMapOptions, type Backing, type FileMapOptions, type SharedMapOptions } from './lib/options.js';
 export type { Advice } from './lib/advice.js';
 export type { Bytes, FileSource, Range } from './lib/arguments.js';
 export { MemoryFaultError } from './lib/errors.js';
@@ -22,9 +22,9 @@ export declare const allocationGranularity: number;
  * @param file a path, a file descriptor or a FileHandle; a descriptor stays the caller's
  * @throws the OS's errors (`ENOENT`, `EACCES`, `ENODEV`...) and `ERR_MMAP_BEYOND_END`
  */
-export declare function mapShared(file: FileSource, options: Readonly<SharedMapOptions & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
-export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions & OnArrayBuffer>): MemoryMap;
-export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
+export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap;
+export declare function mapShared(file: FileSource, options: Readonly<SharedMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
+export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions<Backing>>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
 /**
  * Maps a file copy-on-write: stores stay in this process, and the file never changes (`MAP_PRIVATE`).
  *
@@ -36,9 +36,9 @@ export declare function mapShared(file: FileSource, options?: Readonly<SharedMap
  * @param file as for {@link mapShared}
  * @throws as {@link mapShared}
  */
-export declare function mapPrivate(file: FileSource, options: Readonly<FileMapOptions & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
-export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions & OnArrayBuffer>): MemoryMap;
-export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
+export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap;
+export declare function mapPrivate(file: FileSource, options: Readonly<FileMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
+export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions<Backing>>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
 /**
  * Maps zeroed memory without a file (`MAP_ANONYMOUS`).
  *
@@ -49,13 +49,9 @@ export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapO
  * @param length in bytes
  * @throws the OS's errors (`ENOMEM`...)
  */
-export declare function mapAnonymous(length: Bytes, options: Readonly<AnonymousMapOptions & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
-export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions & OnArrayBuffer>): MemoryMap;
-export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
-/** Chooses what lies under the views. */
+export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap;
+export declare function mapAnonymous(length: Bytes, options: Readonly<AnonymousMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
+export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions<Backing>>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
 interface OnSharedArrayBuffer {
     readonly backing: 'shared-array-buffer';
-}
-interface OnArrayBuffer {
-    readonly backing?: 'array-buffer' | undefined;
 }

@@ -5,6 +5,7 @@ import { create, type MemoryMap } from './lib/memory-map.js'
 import { native } from './lib/native.js'
 import {
   type AnonymousMapOptions,
+  type Backing,
   type FileMapOptions,
   type ParsedFile,
   parseAnonymous,
@@ -53,16 +54,16 @@ export const allocationGranularity: number = native.allocationGranularity()
  * @param file a path, a file descriptor or a FileHandle; a descriptor stays the caller's
  * @throws the OS's errors (`ENOENT`, `EACCES`, `ENODEV`...) and `ERR_MMAP_BEYOND_END`
  */
+export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap
 export function mapShared(
   file: FileSource,
-  options: Readonly<SharedMapOptions & OnSharedArrayBuffer>,
+  options: Readonly<SharedMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>,
 ): MemoryMap<SharedArrayBuffer>
-export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions & OnArrayBuffer>): MemoryMap
 export function mapShared(
   file: FileSource,
-  options?: Readonly<SharedMapOptions>,
+  options?: Readonly<SharedMapOptions<Backing>>,
 ): MemoryMap<ArrayBuffer | SharedArrayBuffer>
-export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap<any> {
+export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions<Backing>>): MemoryMap<any> {
   return mapFile(true, file, parseShared(options))
 }
 
@@ -77,16 +78,16 @@ export function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>
  * @param file as for {@link mapShared}
  * @throws as {@link mapShared}
  */
+export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap
 export function mapPrivate(
   file: FileSource,
-  options: Readonly<FileMapOptions & OnSharedArrayBuffer>,
+  options: Readonly<FileMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>,
 ): MemoryMap<SharedArrayBuffer>
-export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions & OnArrayBuffer>): MemoryMap
 export function mapPrivate(
   file: FileSource,
-  options?: Readonly<FileMapOptions>,
+  options?: Readonly<FileMapOptions<Backing>>,
 ): MemoryMap<ArrayBuffer | SharedArrayBuffer>
-export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap<any> {
+export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions<Backing>>): MemoryMap<any> {
   return mapFile(false, file, parsePrivate(options))
 }
 
@@ -100,16 +101,16 @@ export function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>)
  * @param length in bytes
  * @throws the OS's errors (`ENOMEM`...)
  */
+export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap
 export function mapAnonymous(
   length: Bytes,
-  options: Readonly<AnonymousMapOptions & OnSharedArrayBuffer>,
+  options: Readonly<AnonymousMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>,
 ): MemoryMap<SharedArrayBuffer>
-export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions & OnArrayBuffer>): MemoryMap
 export function mapAnonymous(
   length: Bytes,
-  options?: Readonly<AnonymousMapOptions>,
+  options?: Readonly<AnonymousMapOptions<Backing>>,
 ): MemoryMap<ArrayBuffer | SharedArrayBuffer>
-export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap<any> {
+export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions<Backing>>): MemoryMap<any> {
   const bytes = toBytes(length, 'length')
   const parsed = parseAnonymous(options)
   const { shared, protection, flags, address, hugePages } = parsed
@@ -118,12 +119,8 @@ export function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptio
   )
 }
 
-/** Chooses what lies under the views. */
 interface OnSharedArrayBuffer {
   readonly backing: 'shared-array-buffer'
-}
-interface OnArrayBuffer {
-  readonly backing?: 'array-buffer' | undefined
 }
 
 function mapFile(shared: boolean, file: FileSource, options: ParsedFile): MemoryMap<any> {

@@ -8,7 +8,7 @@ export declare const PROTECTIONS: readonly Protection[];
 /** What lies under the views of a mapping. */
 export type Backing = 'array-buffer' | 'shared-array-buffer';
 /** What every mapping can be given. */
-export interface MapOptions {
+export interface MapOptions<B extends Backing = 'array-buffer'> {
     /** What may be done with the pages. Default: `'read'` for a shared mapping, `'read-write'` for the others. */
     readonly protection?: Protection | undefined;
     /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
@@ -25,7 +25,7 @@ export interface MapOptions {
      * - `'shared-array-buffer'`: counted as nothing, and shared with worker threads by `postMessage` without a
      *   copy. It cannot be detached: after `close()` its views read zeros, and their first use is a fault.
      */
-    readonly backing?: Backing | undefined;
+    readonly backing?: B | undefined;
     /** Applied at once, as `advise` does. Default: `'normal'`. */
     readonly advice?: Advice | undefined;
     /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
@@ -34,14 +34,14 @@ export interface MapOptions {
     readonly onFault?: ((fault: MemoryFault) => void) | undefined;
 }
 /** What a mapping of a file can be given besides. */
-export interface FileMapOptions extends MapOptions {
+export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
     /** Where in the file to start, in bytes; any byte will do. Default: 0. */
     readonly offset?: Bytes | undefined;
     /** How many bytes to map. Default: to the end of the file. */
     readonly length?: Bytes | undefined;
 }
 /** What a shared mapping of a file can be given besides. */
-export interface SharedMapOptions extends FileMapOptions {
+export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
     /**
      * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Needs a
      * protection that can write. Default: false.
@@ -56,7 +56,7 @@ export interface SharedMapOptions extends FileMapOptions {
     readonly allocate?: boolean | undefined;
 }
 /** What a mapping without a file can be given besides. */
-export interface AnonymousMapOptions extends MapOptions {
+export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
     /**
      * Put the memory in an anonymous file (memfd_create(2)), whose `fd` can be handed to a child process
      * through `stdio`. Default: false.

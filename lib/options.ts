@@ -19,7 +19,7 @@ export type Backing = 'array-buffer' | 'shared-array-buffer'
 const BACKINGS: readonly Backing[] = ['array-buffer', 'shared-array-buffer']
 
 /** What every mapping can be given. */
-export interface MapOptions {
+export interface MapOptions<B extends Backing = 'array-buffer'> {
   /** What may be done with the pages. Default: `'read'` for a shared mapping, `'read-write'` for the others. */
   readonly protection?: Protection | undefined
   /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
@@ -36,7 +36,7 @@ export interface MapOptions {
    * - `'shared-array-buffer'`: counted as nothing, and shared with worker threads by `postMessage` without a
    *   copy. It cannot be detached: after `close()` its views read zeros, and their first use is a fault.
    */
-  readonly backing?: Backing | undefined
+  readonly backing?: B | undefined
   /** Applied at once, as `advise` does. Default: `'normal'`. */
   readonly advice?: Advice | undefined
   /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
@@ -46,7 +46,7 @@ export interface MapOptions {
 }
 
 /** What a mapping of a file can be given besides. */
-export interface FileMapOptions extends MapOptions {
+export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
   /** Where in the file to start, in bytes; any byte will do. Default: 0. */
   readonly offset?: Bytes | undefined
   /** How many bytes to map. Default: to the end of the file. */
@@ -54,7 +54,7 @@ export interface FileMapOptions extends MapOptions {
 }
 
 /** What a shared mapping of a file can be given besides. */
-export interface SharedMapOptions extends FileMapOptions {
+export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
   /**
    * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Needs a
    * protection that can write. Default: false.
@@ -70,7 +70,7 @@ export interface SharedMapOptions extends FileMapOptions {
 }
 
 /** What a mapping without a file can be given besides. */
-export interface AnonymousMapOptions extends MapOptions {
+export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
   /**
    * Put the memory in an anonymous file (memfd_create(2)), whose `fd` can be handed to a child process
    * through `stdio`. Default: false.
@@ -120,7 +120,7 @@ export function toProtection(value: unknown, name: string): number {
 }
 
 export function parseShared(options: unknown): ParsedFile {
-  const given = check<SharedMapOptions>(options, SHARED)
+  const given = check<SharedMapOptions<Backing>>(options, SHARED)
   const parsed = parseFile(given, 'read')
   const create = toBoolean(given.create, 'options.create', false)
   const allocate = toBoolean(given.allocate, 'options.allocate', false)
@@ -143,7 +143,7 @@ export function parseShared(options: unknown): ParsedFile {
 }
 
 export function parsePrivate(options: unknown): ParsedFile {
-  return parseFile(check<FileMapOptions>(options, PRIVATE), 'read-write')
+  return parseFile(check<FileMapOptions<Backing>>(options, PRIVATE), 'read-write')
 }
 
 export interface ParsedAnonymous extends Parsed {
@@ -153,7 +153,7 @@ export interface ParsedAnonymous extends Parsed {
 }
 
 export function parseAnonymous(options: unknown): ParsedAnonymous {
-  const given = check<AnonymousMapOptions>(options, ANONYMOUS)
+  const given = check<AnonymousMapOptions<Backing>>(options, ANONYMOUS)
   return {
     ...parse(given, 'read-write'),
     shared: toBoolean(given.shared, 'options.shared', false),
@@ -171,7 +171,7 @@ function toHugePages(value: unknown): number {
   return size
 }
 
-function parseFile(given: FileMapOptions, protection: Protection): ParsedFile {
+function parseFile(given: FileMapOptions<Backing>, protection: Protection): ParsedFile {
   const { offset = 0, length } = given
   return {
     ...parse(given, protection),
@@ -181,7 +181,7 @@ function parseFile(given: FileMapOptions, protection: Protection): ParsedFile {
   }
 }
 
-function parse(given: MapOptions, fallback: Protection): Parsed {
+function parse(given: MapOptions<Backing>, fallback: Protection): Parsed {
   const { address, advice, protection = fallback, backing = 'array-buffer', onFault } = given
   if (address !== undefined) {
     if (typeof address !== 'bigint') throw invalidType('options.address', 'of type bigint', address)
