@@ -28,6 +28,7 @@ export {
   type SyncOptions,
   type TypedArrayConstructor,
 } from './lib/memory-map.js'
+export { openSharedMemory, unlinkSharedMemory } from './lib/shared-memory.js'
 export type {
   AnonymousMapOptions,
   Backing,
@@ -35,6 +36,7 @@ export type {
   MapOptions,
   Protection,
   SharedMapOptions,
+  SharedMemoryOptions,
 } from './lib/options.js'
 
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */

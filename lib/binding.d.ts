@@ -77,6 +77,12 @@ export declare function mapAnonymous(length: number, shareable: boolean, protect
  */
 export declare function mapFile(shared: boolean, source: string | Uint8Array | number, offset: number, length: number, protection: number, flags: number, mode: number, address?: bigint | undefined | null): NativeMapping
 
+/**
+ * Maps memory that has a name. A negative `length` is all of it; `flags` are those of
+ * `lib/options.ts`.
+ */
+export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): NativeMapping
+
 /** A contained fault. */
 export interface NativeFault {
   kind: 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'
@@ -112,3 +118,6 @@ export declare function supports(index: number): boolean
  * have faulted since the last call: by their ArrayBuffers, or by their tokens where they have none.
  */
 export declare function takeFaulted(): (ArrayBuffer | number)[]
+
+/** Takes the name of shared memory away. */
+export declare function unlinkSharedMemory(name: string): void

@@ -187,5 +187,5 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
     [Symbol.dispose](): void;
     [inspect.custom](): string;
 }
-/** Makes a `MemoryMap` of what `make` maps. */
-export declare function create(kind: Kind, path: string | undefined, options: Parsed, make: () => NativeMapping): MemoryMap<any>;
+/** Makes a `MemoryMap` of what `make` maps; `subject` is what its errors are about. */
+export declare function create(kind: Kind, path: string | undefined, options: Parsed, make: () => NativeMapping, subject?: string | undefined): MemoryMap<any>;

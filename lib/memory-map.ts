@@ -571,18 +571,19 @@ function toInvalidate(value: unknown): boolean {
   throw invalidType('options.invalidate', 'of type boolean', value)
 }
 
-/** Makes a `MemoryMap` of what `make` maps. */
+/** Makes a `MemoryMap` of what `make` maps; `subject` is what its errors are about. */
 export function create(
   kind: Kind,
   path: string | undefined,
   options: Parsed,
   make: () => NativeMapping,
+  subject = path,
 ): MemoryMap<any> {
   let map: MemoryMap<any>
   try {
     map = construct(make(), kind, path, options)
   } catch (error) {
-    throw translate(error, path)
+    throw translate(error, subject)
   }
   const { advice, shares } = options
   try {

@@ -69,6 +69,17 @@ export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends
      */
     readonly hugePages?: 'transparent' | Bytes | undefined;
 }
+/** What shared memory that has a name can be given. */
+export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
+    /** How many bytes to map. Default: all of it. Needed where `create` may make it. */
+    readonly length?: Bytes | undefined;
+    /** Make it if it is missing, and extend it (never shrink it) to `length`. Default: false. */
+    readonly create?: boolean | undefined;
+    /** With `create`: fail with `EEXIST` if it is there. Default: false. */
+    readonly exclusive?: boolean | undefined;
+    /** Permissions of what `create` makes, less the umask. Default: 0o600, the owner alone. */
+    readonly mode?: number | undefined;
+}
 /** Options as the native library takes them. */
 export interface Parsed {
     protection: number;
@@ -88,6 +99,10 @@ export interface ParsedFile extends Parsed {
 /** The number of a protection. */
 export declare function toProtection(value: unknown, name: string): number;
 export declare function parseShared(options: unknown): ParsedFile;
+export interface ParsedMemory extends ParsedFile {
+    exclusive: boolean;
+}
+export declare function parseMemory(options: unknown): ParsedMemory;
 export declare function parsePrivate(options: unknown): ParsedFile;
 export interface ParsedAnonymous extends Parsed {
     shared: boolean;

@@ -84,9 +84,22 @@ export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends
   readonly hugePages?: 'transparent' | Bytes | undefined
 }
 
+/** What shared memory that has a name can be given. */
+export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
+  /** How many bytes to map. Default: all of it. Needed where `create` may make it. */
+  readonly length?: Bytes | undefined
+  /** Make it if it is missing, and extend it (never shrink it) to `length`. Default: false. */
+  readonly create?: boolean | undefined
+  /** With `create`: fail with `EEXIST` if it is there. Default: false. */
+  readonly exclusive?: boolean | undefined
+  /** Permissions of what `create` makes, less the umask. Default: 0o600, the owner alone. */
+  readonly mode?: number | undefined
+}
+
 const COMMON = ['protection', 'populate', 'reserve', 'address', 'advice', 'backing', 'guard', 'onFault']
 const PRIVATE = [...COMMON, 'offset', 'length']
 const SHARED = [...PRIVATE, 'create', 'mode', 'allocate']
+const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'mode']
 const ANONYMOUS = [...COMMON, 'shared', 'hugePages']
 
 /** The bits that the native library knows. */
@@ -134,12 +147,36 @@ export function parseShared(options: unknown): ParsedFile {
     }
   }
   parsed.flags |= (create ? CREATE : 0) | (allocate ? ALLOCATE : 0)
-  const { mode = 0o666 } = given
+  return { ...parsed, mode: toMode(given.mode, 0o666) }
+}
+
+function toMode(mode: unknown, fallback: number): number {
+  if (mode === undefined) return fallback
   if (typeof mode !== 'number') throw invalidType('options.mode', 'of type number', mode)
   if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) {
     throw outOfRange('options.mode', 'a whole number from 0 to 0o7777', mode)
   }
-  return { ...parsed, mode }
+  return mode
+}
+
+export interface ParsedMemory extends ParsedFile {
+  exclusive: boolean
+}
+
+export function parseMemory(options: unknown): ParsedMemory {
+  const given = check<SharedMemoryOptions<Backing>>(options, MEMORY)
+  const parsed = parseFile(given, 'read-write')
+  const create = toBoolean(given.create, 'options.create', false)
+  const exclusive = toBoolean(given.exclusive, 'options.exclusive', false)
+  if (create && given.length === undefined) {
+    throw invalidValue('options.length', undefined, 'is needed with `create`: what is made has no length yet')
+  }
+  if (create && !PROTECTIONS[parsed.protection]!.startsWith('read-write')) {
+    throw invalidValue('options.create', create, "needs the protection 'read-write': it changes the memory")
+  }
+  if (exclusive && !create) throw invalidValue('options.exclusive', exclusive, 'needs `create`')
+  parsed.flags |= create ? CREATE : 0
+  return { ...parsed, exclusive, mode: toMode(given.mode, 0o600) }
 }
 
 export function parsePrivate(options: unknown): ParsedFile {

@@ -100,6 +100,36 @@ pub fn map_file(
     wrap(&env, make(source, &file, &options))
 }
 
+/// Maps memory that has a name. A negative `length` is all of it; `flags` are those of
+/// `lib/options.ts`.
+#[napi]
+#[allow(clippy::too_many_arguments)] // as above
+pub fn map_shared_memory(
+    env: Env,
+    name: String,
+    length: f64,
+    exclusive: bool,
+    protection: u32,
+    flags: u32,
+    mode: u32,
+    address: Option<BigInt>,
+) -> Result<NativeMapping> {
+    let file = FileOptions {
+        offset: 0,
+        length: (length >= 0.0).then_some(length as u64),
+        create: (flags & CREATE != 0).then_some(mode),
+        allocate: false,
+    };
+    let options = options(&env, protection, flags, address);
+    wrap(&env, Mapping::shared(Source::Memory { name: &name, exclusive }, &file, &options))
+}
+
+/// Takes the name of shared memory away.
+#[napi]
+pub fn unlink_shared_memory(env: Env, name: String) -> Result<()> {
+    memory_map::unlink_memory(&name).map_err(|error| to_js(&env, &error))
+}
+
 /// Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
 /// those that the system makes by itself.
 #[napi]

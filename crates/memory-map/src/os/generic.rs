@@ -20,6 +20,11 @@ pub(crate) unsafe fn poke(_from: *const u8, _to: usize, _length: usize) -> usize
 /// The pages must be asked.
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
 
+/// Whether it is shared memory that is no file: it has no type then.
+pub(crate) fn is_shared_memory(status: &libc::stat) -> bool {
+    status.st_mode & libc::S_IFMT == 0
+}
+
 /// Size in bytes of a device: unknown.
 pub(crate) fn device_size(_fd: std::os::fd::RawFd) -> Option<u64> {
     None

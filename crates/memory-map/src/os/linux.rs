@@ -37,6 +37,11 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
 /// Whether the signal alone tells a missing page (SIGBUS) from a forbidden access (SIGSEGV).
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = true;
 
+/// Whether it is shared memory that is no file: here it always is one.
+pub(crate) fn is_shared_memory(_status: &libc::stat) -> bool {
+    false
+}
+
 /// Size in bytes of a block device.
 pub(crate) fn device_size(fd: std::os::fd::RawFd) -> Option<u64> {
     nix::ioctl_read!(block_size_64, 0x12, 114, usize);

@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use std::path::Path;
 
 pub(crate) use family::Opened;
+pub use family::unlink_memory;
 
 /// The file to map.
 #[derive(Debug, Clone, Copy)]
@@ -17,4 +18,11 @@ pub enum Source<'a> {
     /// By a descriptor of the caller's, who keeps it: on Windows one of the C runtime of the
     /// program, which must be built on libuv.
     Fd(c_int),
+    /// Memory that has a name instead of a file, by that name (shm_open(3)).
+    Memory {
+        /// Begins with a slash, and has no other.
+        name: &'a str,
+        /// Fail if it is there already.
+        exclusive: bool,
+    },
 }

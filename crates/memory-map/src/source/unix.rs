@@ -18,6 +18,8 @@ use crate::protection::Protection;
 pub(crate) struct Opened {
     pub file: Arc<File>,
     status: FileStat,
+    /// Whether it is shared memory, which not every system calls a file.
+    is_memory: bool,
 }
 
 impl Opened {
@@ -28,16 +30,19 @@ impl Opened {
         let file = match source {
             Source::Path(path) => open_path(path, writable, create)?,
             Source::Fd(fd) => duplicate(fd)?,
+            Source::Memory { name, exclusive } => open_memory(name, writable, create, exclusive)?,
         };
         let status = fstat(&file).map_err(|error| failed(error, "fstat"))?;
         refuse_unmappable(&status, Some(file.as_fd()))?;
-        Ok(Self { file: Arc::new(file), status })
+        let is_memory = matches!(source, Source::Memory { .. });
+        Ok(Self { file: Arc::new(file), status, is_memory })
     }
 
     /// A file that has been opened before.
     pub fn again(file: Arc<File>) -> Result<Self> {
         let status = fstat(&*file).map_err(|error| failed(error, "fstat"))?;
-        Ok(Self { file, status })
+        let is_memory = os::is_shared_memory(&status);
+        Ok(Self { file, status, is_memory })
     }
 
     /// An anonymous file of `size` bytes, of huge pages of `huge` bytes where that is given.
@@ -51,12 +56,12 @@ impl Opened {
         })?;
         nix::unistd::ftruncate(&file, to_off_t(size)?).map_err(|e| failed(e, "ftruncate"))?;
         let status = fstat(&file).map_err(|error| failed(error, "fstat"))?;
-        Ok(Self { file: Arc::new(file), status })
+        Ok(Self { file: Arc::new(file), status, is_memory: true })
     }
 
     /// Whether it is a file in the narrow sense, which has a size and ends there.
     pub fn is_regular(&self) -> bool {
-        file_type(&self.status) == SFlag::S_IFREG
+        self.is_memory || file_type(&self.status) == SFlag::S_IFREG
     }
 
     /// Whether mapping it gives fresh zeroed memory instead of something that can be mapped again.
@@ -169,6 +174,30 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
         mode = Mode::from_bits_truncate(permissions as libc::mode_t);
     }
     open(path, flags, mode).map(File::from).map_err(|error| failed(error, "open"))
+}
+
+fn open_memory(name: &str, writable: bool, create: Option<u32>, exclusive: bool) -> Result<File> {
+    let mut flags = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let mut mode = Mode::empty();
+    if let Some(permissions) = create {
+        flags |= OFlag::O_CREAT;
+        mode = Mode::from_bits_truncate(permissions as libc::mode_t);
+        if exclusive {
+            flags |= OFlag::O_EXCL;
+        }
+    }
+    // shm_open(3) sets FD_CLOEXEC by itself.
+    nix::sys::mman::shm_open(name, flags, mode)
+        .map(File::from)
+        .map_err(|error| failed(error, "shm_open"))
+}
+
+/// Takes the name of shared memory away: it goes when nobody has it mapped or open any more.
+///
+/// # Errors
+/// The OS's.
+pub fn unlink_memory(name: &str) -> Result<()> {
+    nix::sys::mman::shm_unlink(name).map_err(|error| failed(error, "shm_unlink"))
 }
 
 fn duplicate(fd: RawFd) -> Result<File> {

@@ -19,6 +19,17 @@ const ENODEV: u32 = ERROR_BAD_DEV_TYPE;
 const EISDIR: u32 = ERROR_DIRECTORY_NOT_SUPPORTED;
 const PIPE: &str = "it is a pipe or socket, which has no pages; read it as a stream";
 
+const NO_NAMES: &str =
+    "this version has no shared memory by name on Windows: map a temporary file shared instead";
+
+/// Takes the name of shared memory away.
+///
+/// # Errors
+/// [`Error::Unsupported`].
+pub fn unlink_memory(_name: &str) -> Result<()> {
+    Err(Error::Unsupported(NO_NAMES))
+}
+
 /// A file that can be mapped.
 pub(crate) struct Opened {
     pub file: Arc<File>,
@@ -34,6 +45,7 @@ impl Opened {
         let file = match source {
             Source::Path(path) => open_path(path, writable, create)?,
             Source::Fd(fd) => duplicate(fd)?,
+            Source::Memory { .. } => return Err(Error::Unsupported(NO_NAMES)),
         };
         refuse_unmappable(&file)?;
         let identity = os::identify(os::raw(&file))

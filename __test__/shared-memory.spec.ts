@@ -1,0 +1,239 @@
+// Memory that processes share: by a name, or by a descriptor that a child is given.
+
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, openSharedMemory, pageSize, unlinkSharedMemory } from 'memory-map'
+
+import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
+import { runScript, runtimes } from './helpers/runtimes.ts'
+
+const posix = process.platform === 'win32' ? test.skip : test
+const linux = process.platform === 'linux' ? test : test.skip
+const MEMORY_MAP_ROOT = new URL('../', import.meta.url).href
+
+let names = 0
+
+/** A name that nobody else has, taken away at the end. */
+function freshName(t: ExecutionContext): string {
+  const name = `mm-test-${process.pid}-${names++}`
+  t.teardown(() => {
+    try {
+      unlinkSharedMemory(name)
+    } catch {
+      // The test has done it.
+    }
+  })
+  return name
+}
+
+posix('who opens a name maps the same memory, with or without the slash', (t) => {
+  const name = freshName(t)
+  using one = openSharedMemory(name, { create: true, length: 100 })
+  using two = openSharedMemory(`/${name}`)
+  t.deepEqual([one.kind, one.length, two.length, one.path, typeof one.fd], ['shared', 100, 100, undefined, 'number'])
+  t.true(one.buffer.every((byte) => byte === 0))
+  one.buffer.write('hello')
+  t.is(two.buffer.toString('latin1', 0, 5), 'hello')
+  two.typedArray(Int32Array, 8, 1)[0] = 7
+  t.is(one.typedArray(Int32Array, 8, 1)[0], 7)
+})
+
+posix('the name goes, and mappings stay', (t) => {
+  const name = freshName(t)
+  using map = openSharedMemory(name, { create: true, length: pageSize })
+  map.buffer[0] = 5
+  t.is(unlinkSharedMemory(name), undefined)
+  const gone = { code: 'ENOENT', path: `/${name}` } as const
+  throwsSystemError(t, () => openSharedMemory(name), { ...gone, syscall: 'shm_open' })
+  throwsSystemError(t, () => unlinkSharedMemory(`/${name}`), { ...gone, syscall: 'shm_unlink' })
+  t.is(map.buffer[0], 5)
+  using other = openSharedMemory(name, { create: true, length: pageSize })
+  t.is(other.buffer[0], 0)
+})
+
+posix('exclusive is for who makes it', (t) => {
+  const name = freshName(t)
+  using map = openSharedMemory(name, { create: true, exclusive: true, length: 10 })
+  t.is(map.length, 10)
+  throwsSystemError(t, () => openSharedMemory(name, { create: true, exclusive: true, length: 10 }), {
+    code: 'EEXIST',
+    syscall: 'shm_open',
+    path: `/${name}`,
+  })
+  using again = openSharedMemory(name, { create: true, length: 10 })
+  t.is(again.length, 10)
+})
+
+posix('create extends and never shrinks', (t) => {
+  const name = freshName(t)
+  using small = openSharedMemory(name, { create: true, length: 10 })
+  small.buffer.fill(1)
+  using large = openSharedMemory(name, { create: true, length: 3 * pageSize })
+  t.deepEqual([large.length, large.buffer[9], large.buffer[10]], [3 * pageSize, 1, 0])
+  using middle = openSharedMemory(name, { create: true, length: 5 })
+  t.is(middle.length, 5)
+  t.is(openSharedMemory(name).length, 3 * pageSize)
+  throwsCodedError(t, () => openSharedMemory(name, { length: 4 * pageSize }), {
+    instanceOf: RangeError,
+    code: 'ERR_MMAP_BEYOND_END',
+    says: [String(4 * pageSize), String(3 * pageSize), name],
+  })
+  small.resize(4 * pageSize)
+  t.is(openSharedMemory(name).length, 4 * pageSize)
+})
+
+posix('protection: to store by default, or only to load', (t) => {
+  const name = freshName(t)
+  using map = openSharedMemory(name, { create: true, length: 10 })
+  t.is(map.protection, 'read-write')
+  using reader = openSharedMemory(name, { protection: 'read', onFault() {} })
+  map.buffer[0] = 9
+  reader.buffer[0] = 1
+  t.deepEqual([reader.faults, map.buffer[0]], [1, 9])
+  t.throws(() => reader.write(Buffer.of(1)), { code: 'ERR_MMAP_NOT_WRITABLE' })
+  t.throws(() => reader.protect('read-write'), { code: 'EACCES' })
+})
+
+linux('by default it is the owner’s alone', (t) => {
+  const [mine, everybodys] = [freshName(t), freshName(t)]
+  openSharedMemory(mine, { create: true, length: 1 }).close()
+  openSharedMemory(everybodys, { create: true, length: 1, mode: 0o644 }).close()
+  t.is(statSync(`/dev/shm/${mine}`).mode & 0o777, 0o600)
+  t.is(statSync(`/dev/shm/${everybodys}`).mode & 0o777, 0o644 & ~process.umask())
+  if (process.getuid?.() !== 0) return
+  const script = `
+    process.setuid(65534)
+    const { openSharedMemory } = await import('${MEMORY_MAP_ROOT}index.js')
+    for (const [name, protection] of [['${mine}', 'read'], ['${everybodys}', 'read'], ['${everybodys}', 'read-write']]) {
+      try {
+        console.log(openSharedMemory(name, { protection }).length)
+      } catch (error) {
+        console.log(error.code, error.syscall, error.path)
+      }
+    }`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+  t.is(stdout, `EACCES shm_open /${mine}\n1\nEACCES shm_open /${everybodys}\n`, stderr)
+})
+
+test('names are what every system takes', (t) => {
+  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ['30 bytes'] }
+  for (const wrong of ['', '/', 'a/b', '//a', '..', '.', '/..', 'a\0b', 'x'.repeat(31), 'ü'.repeat(16), 'a\\b']) {
+    throwsCodedError(t, () => openSharedMemory(wrong, { create: true, length: 1 }), value)
+    throwsCodedError(t, () => unlinkSharedMemory(wrong), value)
+  }
+  for (const wrong of [1, undefined, null, Buffer.from('a')]) {
+    const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+    throwsCodedError(t, () => openSharedMemory(wrong as never), type)
+    throwsCodedError(t, () => unlinkSharedMemory(wrong as never), type)
+  }
+})
+
+test('options that do not go together are refused', (t) => {
+  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
+  throwsCodedError(t, () => openSharedMemory('mm-none', { create: true }), { ...value, says: ['length'] })
+  throwsCodedError(t, () => openSharedMemory('mm-none', { exclusive: true }), { ...value, says: ['create'] })
+  throwsCodedError(t, () => openSharedMemory('mm-none', { create: true, length: 1, protection: 'read' }), {
+    ...value,
+    says: ["'read-write'"],
+  })
+  throwsCodedError(t, () => openSharedMemory('mm-none', { exclusiv: true } as never), {
+    ...value,
+    says: ["'exclusive'"],
+  })
+})
+
+posix('the longest name works', (t) => {
+  const name = `${freshName(t)}-`.padEnd(30, 'x')
+  t.teardown(() => unlinkSharedMemory(name))
+  openSharedMemory(name, { create: true, length: 1 }).close()
+  t.is(openSharedMemory(name).length, 1)
+})
+
+linux('its size alone takes no memory', (t) => {
+  using map = openSharedMemory(freshName(t), { create: true, length: 2 ** 40 })
+  map.view(2 ** 39, 5).write('hello')
+  t.is(map.view(2 ** 39, 5).toString(), 'hello')
+})
+
+for (const runtime of runtimes()) {
+  posix(`${runtime.name} ${runtime.version}: two processes share memory by its name`, async (t) => {
+    const name = freshName(t)
+    using map = openSharedMemory(name, { create: true, length: 4096 })
+    map.buffer.write('from here')
+    const { code, stdout, stderr } = await runScript(
+      runtime,
+      `
+      const { openSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+      const map = openSharedMemory('${name}')
+      console.log(map.buffer.toString('latin1', 0, 9))
+      map.buffer.write('and there', 9)
+      Atomics.store(map.typedArray(Int32Array, 64, 1), 0, 42)`,
+    )
+    t.deepEqual({ code, stdout }, { code: 0, stdout: 'from here\n' }, stderr)
+    t.is(map.buffer.toString('latin1', 0, 18), 'from hereand there')
+    t.is(map.typedArray(Int32Array, 64, 1)[0], 42)
+  })
+}
+
+const CHILD = `
+import { readFileSync } from 'node:fs'
+const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+const map = mapShared(3, { protection: 'read-write' })
+process.stdout.write(map.buffer.toString('latin1', 0, 6))
+map.buffer.write('child ', 6)
+process.stdin.once('data', () => {
+  process.stdout.write(map.buffer.toString('latin1', 12, 17))
+  process.exit(0)
+})
+`
+
+linux('anonymous memory is handed to a child through stdio, and both see what the other stores', async (t) => {
+  using map = mapAnonymous(pageSize, { shared: true })
+  map.buffer.write('parent')
+  const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD], {
+    stdio: ['pipe', 'pipe', 'inherit', map.fd!],
+    env: { ...process.env, MEMORY_MAP_ROOT },
+  })
+  const [first] = await once(child.stdout!, 'data')
+  t.is(String(first), 'parent')
+  while (map.buffer[6] === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.is(map.buffer.toString('latin1', 6, 11), 'child')
+  map.buffer.write('again', 12)
+  child.stdin!.write('go')
+  const [second] = await once(child.stdout!, 'data')
+  t.is(String(second), 'again')
+  t.deepEqual(await once(child, 'exit'), [0, null])
+})
+
+const python = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path))
+
+linux('Python maps the same memory, both ways', (t) => {
+  if (python === undefined) {
+    t.pass('there is no Python here')
+    return
+  }
+  using map = mapAnonymous(2 * pageSize, { shared: true })
+  map.buffer.write('from JavaScript')
+  const toChild = spawnSync(
+    python,
+    ['-c', `import mmap; m = mmap.mmap(3, ${2 * pageSize}); print(m[:15].decode()); m[100:111] = b'from Python'`],
+    { stdio: ['ignore', 'pipe', 'inherit', map.fd!], encoding: 'utf8' },
+  )
+  t.is(toChild.stdout, 'from JavaScript\n')
+  t.is(map.buffer.toString('latin1', 100, 111), 'from Python')
+
+  const name = freshName(t)
+  const script = `
+from multiprocessing import shared_memory, resource_tracker
+memory = shared_memory.SharedMemory(name='${name}', create=True, size=64)
+memory.buf[:5] = b'hello'
+resource_tracker.unregister(memory._name, 'shared_memory')
+memory.close()`
+  execFileSync(python, ['-c', script])
+  using named = openSharedMemory(name)
+  t.is(named.buffer.toString('latin1', 0, 5), 'hello')
+  t.is(readFileSync(`/dev/shm/${name}`).length, named.length)
+})

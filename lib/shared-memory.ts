@@ -1,0 +1,67 @@
+// Memory that processes share by its name.
+
+import { invalidType, invalidValue, translate } from './errors.js'
+import { create, type MemoryMap } from './memory-map.js'
+import { native } from './native.js'
+import { type Backing, parseMemory, type SharedMemoryOptions } from './options.js'
+
+/**
+ * Maps memory that has a name (shm_open(3)): every process of this machine that opens the name maps the same
+ * memory. It stays until `unlinkSharedMemory`, also when nobody maps it, or until the machine restarts.
+ *
+ * ```js
+ * const map = openSharedMemory('counters', { create: true, length: 4096 })
+ * ```
+ *
+ * @param name 1 to 30 bytes without a slash, but for one in front, which may be left out: what every system takes
+ * @throws `ENOENT`, `EEXIST`, `EACCES` and the OS's other errors; `ERR_MMAP_BEYOND_END`
+ */
+export function openSharedMemory(name: string, options?: Readonly<SharedMemoryOptions>): MemoryMap
+export function openSharedMemory(
+  name: string,
+  options: Readonly<SharedMemoryOptions<'shared-array-buffer'>> & { readonly backing: 'shared-array-buffer' },
+): MemoryMap<SharedArrayBuffer>
+export function openSharedMemory(
+  name: string,
+  options?: Readonly<SharedMemoryOptions<Backing>>,
+): MemoryMap<ArrayBuffer | SharedArrayBuffer>
+export function openSharedMemory(name: string, options?: Readonly<SharedMemoryOptions<Backing>>): MemoryMap<any> {
+  const full = toName(name)
+  const parsed = parseMemory(options)
+  const { length, exclusive, protection, flags, mode, address } = parsed
+  return create(
+    'shared',
+    undefined,
+    parsed,
+    () => native.mapSharedMemory(full, length, exclusive, protection, flags, mode, address),
+    full,
+  )
+}
+
+/**
+ * Takes the name of shared memory away (shm_unlink(3)). Mappings of it stay as they are; the memory goes with the
+ * last of them.
+ *
+ * @throws `ENOENT` and the OS's other errors
+ */
+export function unlinkSharedMemory(name: string): void {
+  const full = toName(name)
+  try {
+    native.unlinkSharedMemory(full)
+  } catch (error) {
+    throw translate(error, full)
+  }
+}
+
+/** The longest name that every system takes: macOS allows 31 bytes, with the slash. */
+const LONGEST = 30
+
+function toName(name: unknown): string {
+  if (typeof name !== 'string') throw invalidType('name', 'of type string', name)
+  const bare = name.startsWith('/') ? name.slice(1) : name
+  const length = Buffer.byteLength(bare)
+  if (length === 0 || length > LONGEST || /[/\\\0]/.test(bare) || bare === '.' || bare === '..') {
+    throw invalidValue('name', name, `must have 1 to ${LONGEST} bytes, without a slash but for one in front`)
+  }
+  return `/${bare}`
+}
