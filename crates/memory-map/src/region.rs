@@ -79,20 +79,7 @@ impl Region {
             return Ok(region);
         }
         let (range, held) = contents.map(length)?;
-        let Range { start, end } = range;
-        let region = Self {
-            range,
-            slot: Slot::acquire(),
-            file: Mutex::new(contents.own_file()),
-            reachable: AtomicUsize::new(0),
-            lost: AtomicBool::new(false),
-            held,
-            lasting: AtomicBool::new(false),
-            keeper: None,
-        };
-        region.describe(contents, length, &mut region.slot.lock());
-        guard::watch(start, end, region.slot);
-        Ok(Arc::new(region))
+        Ok(Self::of(contents, range, length, held, None))
     }
 
     /// Maps `contents` over memory of somebody else's.
@@ -107,19 +94,31 @@ impl Region {
             // SAFETY: the range was mapped above.
             unsafe { os::populate(start, length, contents.protection.writable()) };
         }
+        Ok(Self::of(contents, start..start + length, length, None, Some(keeper)))
+    }
+
+    /// The region of `range`, of which the first `length` bytes hold `contents`.
+    fn of(
+        contents: &Contents<'_>,
+        range: Range<usize>,
+        length: usize,
+        held: Option<Held>,
+        keeper: Option<Keeper>,
+    ) -> Arc<Self> {
+        let Range { start, end } = range;
         let region = Self {
-            range: start..start + length,
+            range,
             slot: Slot::acquire(),
             file: Mutex::new(contents.own_file()),
             reachable: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
-            held: None,
-            lasting: AtomicBool::new(true),
-            keeper: Some(keeper),
+            held,
+            lasting: AtomicBool::new(keeper.is_some()),
+            keeper,
         };
         region.describe(contents, length, &mut region.slot.lock());
-        guard::watch(start, start + length, region.slot);
-        Ok(Arc::new(region))
+        guard::watch(start, end, region.slot);
+        Arc::new(region)
     }
 
     /// Whether views of the region cannot be taken away from who holds them.
