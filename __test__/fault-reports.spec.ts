@@ -478,7 +478,6 @@ for (const runtime of runtimes()) {
       map.buffer[0] = 1
       other.buffer[0] = 1
       console.log('last line')`,
-      { timeoutMs: 20_000 },
     )
     t.deepEqual(
       { code, signal, timedOut, stdout },
@@ -491,9 +490,7 @@ for (const runtime of runtimes()) {
     const { code, stderr, timedOut } = await runFaultScript(
       runtime,
       `(globalThis.kept = mapShared(makeFile(1))).buffer[0] = 1`,
-      {
-        timeoutMs: 20_000,
-      },
+      {},
     )
     t.false(timedOut)
     t.is(code, 0)
@@ -562,7 +559,7 @@ test('an error thrown by a subscriber of the channel does not keep a fault from 
 })
 
 test('a mapping that never faults does not keep the process alive', async (t) => {
-  const { code, timedOut } = await runFaultScript(host, `mapShared(makeFile(1)).buffer[0]`, { timeoutMs: 20_000 })
+  const { code, timedOut } = await runFaultScript(host, `mapShared(makeFile(1)).buffer[0]`)
   t.is(code, 0)
   t.false(timedOut)
 })
@@ -578,7 +575,6 @@ test('a page that cannot be put back, for the user closed the descriptor, is tol
     await sleep(100)
     console.log(told)
     process.on('exit', () => console.log(told))`,
-    { timeoutMs: 20_000 },
   )
   t.deepEqual({ code, signal, stdout, timedOut }, { code: 0, signal: null, stdout: '1\n1\n', timedOut: false }, stderr)
 })
@@ -591,7 +587,6 @@ test('a process may exit inside onFault', async (t) => {
       const map = mapShared(makeFile(1), { onFault: () => process.exit(7) })
       map.buffer[0] = 1
       setTimeout(() => console.log(map), 60_000)`,
-      { timeoutMs: 20_000 },
     )
     t.deepEqual([code, signal], [7, null], `${runtime.name}: ${stderr}`)
   }

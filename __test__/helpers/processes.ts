@@ -29,7 +29,7 @@ export function temporaryFolder(t: ExecutionContext): string {
 }
 
 /** Runs a command until it ends by itself, or for `timeoutMs` at most. */
-export async function run(command: string, args: string[], options: SpawnOptions = {}, timeoutMs = 30_000) {
+export async function run(command: string, args: string[], options: SpawnOptions = {}, timeoutMs = 180_000) {
   return await ending(start(command, args, options), timeoutMs)
 }
 
@@ -39,7 +39,7 @@ export function start(command: string, args: string[], options: SpawnOptions = {
 }
 
 /** Waits until a process ends; after `timeoutMs` it is killed. */
-export async function ending(child: ChildProcess, timeoutMs = 30_000): Promise<Ending> {
+export async function ending(child: ChildProcess, timeoutMs = 180_000): Promise<Ending> {
   let stdout = ''
   let stderr = ''
   let timedOut = false

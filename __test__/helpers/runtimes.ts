@@ -78,7 +78,7 @@ export function runtimes(): Runtime[] {
 export async function runScript(
   runtime: Runtime,
   source: string,
-  { args = [], timeoutMs = 60_000, env = {} }: ScriptOptions = {},
+  { args = [], timeoutMs = 300_000, env = {} }: ScriptOptions = {},
 ): Promise<ScriptResult> {
   const folder = mkdtempSync(join(tmpdir(), 'memory-map-script-'))
   try {

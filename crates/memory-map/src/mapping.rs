@@ -370,7 +370,8 @@ impl Mapping {
         }
         let opened = region.file().map(Opened::again).transpose()?;
         let contents = self.contents(opened.as_ref(), self.len(), state.protection)?;
-        let new = Region::over(&contents, start, keeper)?;
+        // SAFETY: the caller vouches for the memory.
+        let new = unsafe { Region::over(&contents, start, keeper) }?;
         if !fresh {
             new.take_over(region)?;
         }

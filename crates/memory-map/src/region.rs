@@ -83,11 +83,15 @@ impl Region {
     }
 
     /// Maps `contents` over memory of somebody else's.
-    pub fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
+    ///
+    /// # Safety
+    /// From `start` on there must be whole pages for all of it, that nobody uses in another way and
+    /// that stay where they are for as long as `keeper` lives.
+    pub unsafe fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
         guard::install()?;
         let length = os::ceil(contents.length, contents.grain())
             .ok_or_else(|| Error::os(os::ENOMEM, "mmap"))?;
-        // SAFETY: the caller vouches for the range, which the keeper keeps.
+        // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
         unsafe { os::map_over(start, length, contents.protection, contents.pages()) }
             .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
         if contents.populate {

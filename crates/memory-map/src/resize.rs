@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::advice::Advice;
 use crate::copy;
 use crate::error::{Error, Result};
 use crate::guard::{Backing, Inner};
@@ -146,11 +147,17 @@ impl Mapping {
         }
         let Some(region) = region else { return };
         let lead = self.lead();
-        if length > before && self.options.populate {
+        if length > before {
             let start = os::floor(region.range().start + lead + before, os::page_size());
-            let end = region.pages().end;
-            // SAFETY: the pages are the region's, which is held.
-            unsafe { os::populate(start, end - start, state.protection.writable()) };
+            let length = region.pages().end - start;
+            if self.options.huge == HugePages::Transparent {
+                // SAFETY: the pages are the region's, which is held. Without huge ones they serve.
+                let _ = unsafe { os::advise(start, length, Advice::HugePage) };
+            }
+            if self.options.populate {
+                // SAFETY: as above.
+                unsafe { os::populate(start, length, state.protection.writable()) };
+            }
         }
         if length < before && region.file().is_none() {
             // What is cut off must not come back when the mapping grows again.
