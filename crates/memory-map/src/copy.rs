@@ -1,17 +1,15 @@
 //! Copies between mapped pages and ordinary memory that end in an error where a page fails.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::os;
 use crate::region::Region;
-
-/// Bytes after which a copy looks whether it has faulted.
-const CHUNK: usize = 1 << 20;
+use crate::watched::{CHUNK, watched};
 
 /// Copies out of a region, from `at` bytes after its start.
 pub(crate) fn out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
     let to = bytes.as_mut_ptr();
     let backwards = (to as usize) > region.range().start + at;
-    watched(region, at, bytes.len(), backwards, |from, done, length| {
+    chunkwise(region, at, bytes.len(), backwards, |from, done, length| {
         // SAFETY: the caller checked that the range lies in the region, which stays mapped while
         // it is borrowed; `bytes` is ours alone. The bytes may change under the copy, by another
         // thread or process: what arrives is then some mixture, never an invalid value.
@@ -23,7 +21,7 @@ pub(crate) fn out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
 pub(crate) fn into(region: &Region, at: usize, bytes: &[u8]) -> Result<()> {
     let from = bytes.as_ptr();
     let backwards = (from as usize) < region.range().start + at;
-    watched(region, at, bytes.len(), backwards, |to, done, length| {
+    chunkwise(region, at, bytes.len(), backwards, |to, done, length| {
         // SAFETY: as in `out`, and whether the pages are writable was checked; should another
         // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
         // there is when `bytes` is itself a view of the mapping, and the chunks go the right way.
@@ -33,7 +31,7 @@ pub(crate) fn into(region: &Region, at: usize, bytes: &[u8]) -> Result<()> {
 
 /// Loads from every page of a part of a region.
 pub(crate) fn touch(region: &Region, at: usize, length: usize) -> Result<()> {
-    watched(region, at, length, false, |from, _, length| {
+    chunkwise(region, at, length, false, |from, _, length| {
         let first = os::floor(from, os::page_size());
         for page in (first..from + length).step_by(os::page_size()) {
             // SAFETY: the caller checked that the range lies in the region, which stays mapped
@@ -43,9 +41,9 @@ pub(crate) fn touch(region: &Region, at: usize, length: usize) -> Result<()> {
     })
 }
 
-/// Runs a copy of `length` bytes chunk by chunk, with its faults contained and turned into errors.
-/// It begins with the last chunk if `backwards`, for ranges that overlap.
-fn watched(
+/// Runs a copy of `length` bytes chunk by chunk; it begins with the last chunk if `backwards`, for
+/// ranges that overlap.
+fn chunkwise(
     region: &Region,
     at: usize,
     length: usize,
@@ -53,36 +51,15 @@ fn watched(
     copy: impl Fn(usize, usize, usize),
 ) -> Result<()> {
     let start = region.range().start + at;
-    {
-        let mut inner = region.lock();
-        // What was covered before would be read as zeros, or thrown away, without a fault.
-        inner.settle();
-        if let Some(fault) = inner.unhealed_in(&(start..start + length)) {
-            return Err(Error::Fault(fault));
+    let range = start..start + length;
+    watched(region, range.clone(), |watch| {
+        let mut done = 0;
+        while done < length && !watch.is_over() {
+            let chunk = CHUNK.min(length - done);
+            let first = if backwards { length - done - chunk } else { done };
+            copy(start + first, first, chunk);
+            done += chunk;
         }
-        inner.copies += 1;
-    }
-    let before = region.faults();
-    let mut done = 0;
-    while done < length {
-        let chunk = CHUNK.min(length - done);
-        let first = if backwards { length - done - chunk } else { done };
-        copy(start + first, first, chunk);
-        done += chunk;
-    }
-    let mut inner = region.lock();
-    inner.copies -= 1;
-    if region.faults() == before {
-        return Ok(());
-    }
-    let first = inner.reports.len();
-    let own = inner.report_about(&(start..start + length));
-    inner.settle();
-    match own.and_then(|index| inner.reports.get_mut(first + index)) {
-        Some(fault) => {
-            fault.thrown = true;
-            Err(Error::Fault(fault.clone()))
-        }
-        None => Ok(()),
-    }
+        ((), range)
+    })
 }

@@ -16,6 +16,7 @@ mod protection;
 mod region;
 mod resize;
 mod source;
+mod watched;
 
 pub use advice::{Advice, Prefetch, Residency};
 pub use error::{Error, Result};

@@ -231,6 +231,11 @@ impl Region {
         self.slot.faults.load(Ordering::Relaxed)
     }
 
+    /// What the mapping in the region is called; never used twice.
+    pub fn token(&self) -> u64 {
+        self.slot.token.load(Ordering::Acquire)
+    }
+
     /// The mapped file, while the mapping is open.
     pub fn file(&self) -> Option<Arc<File>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -243,7 +248,7 @@ impl Region {
 
     /// Whether the mapping that was called `token` is there still.
     pub fn holds(&self, token: u64) -> bool {
-        self.lock().state == State::Live && self.slot.token.load(Ordering::Acquire) == token
+        self.lock().state == State::Live && self.token() == token
     }
 
     /// Gives up a region that has never been used: of `part` it is not known whether it is ours

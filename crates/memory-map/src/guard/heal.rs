@@ -33,7 +33,7 @@ impl Inner {
         let covers = self.covers.as_slice().to_vec();
         self.covers.clear();
         self.stalls = 0;
-        let first = self.reports.len();
+        let (first, first_healed) = (self.reports.len(), self.healed.len());
         let is_replacement = |cover: &Cover| matches!(cover.how, How::Zeros | How::PrivateFile);
         let all = covers.iter().any(is_replacement).then(|| self.map_all_again()).flatten();
         let mut left = Vec::new();
@@ -42,6 +42,9 @@ impl Inner {
             let healed = self.restore(&cover, all, &mut left);
             if !cover.told {
                 let report = self.report(&cover, healed);
+                if self.copies > 0 {
+                    self.healed.insert(first_healed, (self.hidden_by(&cover), report.clone()));
+                }
                 self.reports.insert(first, report);
             }
         }
@@ -61,24 +64,40 @@ impl Inner {
         self.drop_covers();
     }
 
-    /// Where in the order of the reports of the next `settle` the first fault comes that a copy of
-    /// `range` has met: zeros hide the bytes, other covers show them but for the page that faulted.
-    pub fn report_about(&self, range: &Range<usize>) -> Option<usize> {
-        let mut new = self.covers.as_slice().iter().filter(|cover| !cover.told);
-        new.position(|cover| {
-            let (start, end) = match cover.how {
-                How::Zeros => (cover.start, cover.end),
-                _ => (cover.page, cover.page + self.grain),
-            };
-            start < range.end && range.start < end
-        })
+    /// The addresses that a cover shows something else at than they hold: zeros everywhere, other
+    /// covers in the page that faulted.
+    fn hidden_by(&self, cover: &Cover) -> Range<usize> {
+        match cover.how {
+            How::Zeros => cover.start..cover.end,
+            _ => cover.page..cover.page + self.grain,
+        }
+    }
+
+    /// Whether a new cover shows something else than `range` holds.
+    pub fn hides(&self, range: &Range<usize>) -> bool {
+        let mut covers = self.covers.as_slice().iter();
+        covers.any(|cover| !cover.told && meet(&self.hidden_by(cover), range))
+    }
+
+    /// The first of the faults healed after `from` others that an access to `range` has met.
+    pub fn healed_in(&self, from: usize, range: &Range<usize>) -> Option<Fault> {
+        let mut healed = self.healed.iter().skip(from);
+        healed.find(|(hidden, _)| meet(hidden, range)).map(|(_, fault)| fault.clone())
+    }
+
+    /// Notes that a call throws `fault`, which may have been collected already.
+    pub fn mark_thrown(&mut self, fault: Fault) -> Fault {
+        if let Some(report) = self.reports.iter_mut().find(|report| **report == fault) {
+            report.thrown = true;
+        }
+        Fault { thrown: true, ..fault }
     }
 
     /// A fault that could not be healed, of a cover that meets `range`.
     pub fn unhealed_in(&self, range: &Range<usize>) -> Option<Fault> {
         let mut covers = self.covers.as_slice().iter();
         covers
-            .find(|cover| cover.start < range.end && range.start < cover.end)
+            .find(|cover| meet(&(cover.start..cover.end), range))
             .map(|cover| self.report(cover, false))
     }
 
@@ -218,6 +237,10 @@ impl Inner {
         }
         Some(equal)
     }
+}
+
+fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start < b.end && b.start < a.end
 }
 
 fn release_copy(cover: &Cover) {

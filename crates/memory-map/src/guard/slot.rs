@@ -64,8 +64,10 @@ pub(crate) struct Inner {
     /// Whether the next use of a reserved page is a fault, and which page was used then.
     pub trap: bool,
     pub used: Option<usize>,
-    /// Copies of ours that are under way.
+    /// Copies and searches of ours that are under way.
     pub copies: u32,
+    /// What was healed while they were, and the addresses of which they saw something else.
+    pub healed: Vec<(Range<usize>, Fault)>,
     pub backing: Backing,
     /// Whether swap is reserved for the pages.
     pub reserve: bool,
@@ -117,6 +119,7 @@ impl Slot {
                 trap: false,
                 used: None,
                 copies: 0,
+                healed: Vec::new(),
                 backing: Backing::Memory,
                 reserve: true,
                 grain: 1,

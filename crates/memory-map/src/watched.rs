@@ -1,0 +1,98 @@
+//! Accesses of our own to mapped pages, copies and searches, that end in an error where a page
+//! fails.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+use crate::guard::{Locked, State};
+use crate::region::Region;
+
+/// Bytes after which an access asks whether it is over.
+pub(crate) const CHUNK: usize = 1 << 20;
+
+/// An access under way, perhaps by several threads.
+pub(crate) struct Watch<'a> {
+    region: &'a Region,
+    token: u64,
+    range: Range<usize>,
+    /// Faults of the region, by anybody, of which this access is known to have met none.
+    others: AtomicU64,
+    /// How many were healed when the access began.
+    healed: usize,
+}
+
+impl<'a> Watch<'a> {
+    fn begin(region: &'a Region, range: Range<usize>) -> Result<Self> {
+        let mut inner = region.lock();
+        if inner.state != State::Live {
+            return Err(Error::Closed);
+        }
+        // What was covered before would be read as zeros, or thrown away, without a fault.
+        inner.settle();
+        if let Some(fault) = inner.unhealed_in(&range) {
+            return Err(Error::Fault(fault));
+        }
+        inner.copies += 1;
+        let (token, healed) = (region.token(), inner.healed.len());
+        Ok(Self { region, token, range, others: region.faults().into(), healed })
+    }
+
+    /// Whether it is pointless to go on: a page of the range has failed, or the mapping was closed.
+    pub fn is_over(&self) -> bool {
+        let inner = self.region.lock();
+        if self.is_closed(&inner) {
+            return true;
+        }
+        let faults = self.region.faults();
+        if faults == self.others.load(Ordering::Relaxed) {
+            return false;
+        }
+        let over = inner.hides(&self.range) || inner.healed_in(self.healed, &self.range).is_some();
+        if !over {
+            self.others.store(faults, Ordering::Relaxed);
+        }
+        over
+    }
+
+    fn is_closed(&self, inner: &Locked) -> bool {
+        inner.state != State::Live || self.region.token() != self.token
+    }
+
+    fn end(self, touched: &Range<usize>) -> Result<()> {
+        let mut inner = self.region.lock();
+        if inner.hides(touched) {
+            inner.settle();
+        }
+        let fault = inner.healed_in(self.healed, touched);
+        inner.copies -= 1;
+        if inner.copies == 0 {
+            inner.healed = Vec::new();
+        }
+        match fault {
+            _ if self.is_closed(&inner) => Err(Error::Closed),
+            Some(fault) => Err(Error::Fault(inner.mark_thrown(fault))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs an access to a range of addresses in `region`, with its faults contained and turned into
+/// errors.
+///
+/// `access` returns, besides its result, the addresses that this depends on: a fault elsewhere is
+/// no error of this access.
+///
+/// # Errors
+/// [`Error::Fault`]; [`Error::Closed`] where the mapping was closed before the access ended, which
+/// may have seen zeros then.
+pub(crate) fn watched<R>(
+    region: &Region,
+    range: Range<usize>,
+    access: impl FnOnce(&Watch<'_>) -> (R, Range<usize>),
+) -> Result<R> {
+    let watch = Watch::begin(region, range)?;
+    let (result, touched) = access(&watch);
+    watch.end(&touched)?;
+    Ok(result)
+}
