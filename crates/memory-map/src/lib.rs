@@ -15,6 +15,7 @@ mod place;
 mod protection;
 mod region;
 mod resize;
+mod search;
 mod source;
 mod watched;
 
@@ -26,4 +27,5 @@ pub use mapping::{FileOptions, HugePages, Kind, Mapping, Options, Sync};
 pub use os::{allocation_granularity, page_size, trim_heap};
 pub use protection::Protection;
 pub use region::{Keeper, RegionKey};
+pub use search::Needle;
 pub use source::{Source, unlink_memory};

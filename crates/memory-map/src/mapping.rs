@@ -243,6 +243,21 @@ impl Mapping {
         }
     }
 
+    /// As [`Mapping::region`], at a moment when the mapping has the bytes of `range`.
+    pub(crate) fn region_with(&self, range: &Range<usize>) -> Result<Option<Arc<Region>>> {
+        let state = self.state();
+        match &state.pages {
+            Pages::Closed(_) => Err(Error::Closed),
+            pages => {
+                self.check(range.start, range.end.saturating_sub(range.start))?;
+                Ok(match pages {
+                    Pages::Mapped(region) => Some(Arc::clone(region)),
+                    _ => None,
+                })
+            }
+        }
+    }
+
     /// Where the stores go.
     pub fn kind(&self) -> Kind {
         self.kind

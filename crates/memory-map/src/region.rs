@@ -192,6 +192,7 @@ impl Region {
         inner.end = start + length;
         inner.limit = end;
         inner.state = State::Live;
+        inner.moved = false;
         inner.guarded = contents.guard;
         inner.backing = contents.backing();
         inner.reserve = contents.reserve;

@@ -248,6 +248,7 @@ impl Region {
                 .flatten();
             if let Some(areas) = &areas {
                 carry_all(areas, start, self)?;
+                inner.moved = true;
             }
             (areas.is_some(), is_elsewhere)
         };

@@ -25,7 +25,7 @@ pub(crate) struct Watch<'a> {
 impl<'a> Watch<'a> {
     fn begin(region: &'a Region, range: Range<usize>) -> Result<Self> {
         let mut inner = region.lock();
-        if inner.state != State::Live {
+        if inner.state != State::Live || inner.moved {
             return Err(Error::Closed);
         }
         // What was covered before would be read as zeros, or thrown away, without a fault.
@@ -38,10 +38,10 @@ impl<'a> Watch<'a> {
         Ok(Self { region, token, range, others: region.faults().into(), healed })
     }
 
-    /// Whether it is pointless to go on: a page of the range has failed, or the mapping was closed.
+    /// Whether it is pointless to go on: a page of the range has failed, or the region lost it.
     pub fn is_over(&self) -> bool {
         let inner = self.region.lock();
-        if self.is_closed(&inner) {
+        if self.is_gone(&inner) {
             return true;
         }
         let faults = self.region.faults();
@@ -55,8 +55,12 @@ impl<'a> Watch<'a> {
         over
     }
 
-    fn is_closed(&self, inner: &Locked) -> bool {
-        inner.state != State::Live || self.region.token() != self.token
+    /// Whether the range has other bytes by now than those that were asked for.
+    fn is_gone(&self, inner: &Locked) -> bool {
+        inner.state != State::Live
+            || inner.moved
+            || self.region.token() != self.token
+            || self.range.end > inner.end
     }
 
     fn end(self, touched: &Range<usize>) -> Result<()> {
@@ -70,7 +74,7 @@ impl<'a> Watch<'a> {
             inner.healed = Vec::new();
         }
         match fault {
-            _ if self.is_closed(&inner) => Err(Error::Closed),
+            _ if self.is_gone(&inner) => Err(Error::Closed),
             Some(fault) => Err(Error::Fault(inner.mark_thrown(fault))),
             None => Ok(()),
         }
@@ -84,8 +88,8 @@ impl<'a> Watch<'a> {
 /// no error of this access.
 ///
 /// # Errors
-/// [`Error::Fault`]; [`Error::Closed`] where the mapping was closed before the access ended, which
-/// may have seen zeros then.
+/// [`Error::Fault`]; [`Error::Closed`] where the region has lost the range, by `close` or `resize`,
+/// before the access ended, which may have seen zeros then.
 pub(crate) fn watched<R>(
     region: &Region,
     range: Range<usize>,

@@ -72,7 +72,8 @@ impl Slot {
 impl Inner {
     fn contain(&mut self, address: usize, signalled: Cause, access: Access) -> Outcome {
         let page = os::floor(address, self.grain);
-        if self.state == State::Reserved && std::mem::take(&mut self.trap) {
+        // A search of ours may still be on its way out.
+        if self.state == State::Reserved && self.copies == 0 && std::mem::take(&mut self.trap) {
             self.used = Some(page);
             let zeros = self.start..self.limit;
             return if self.open_all(&zeros, page) { Outcome::Covered } else { Outcome::Foreign };

@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     pub end: usize,
     pub limit: usize,
     pub state: State,
+    /// Whether the contents are another region's by now, and this one is about to be given up.
+    pub moved: bool,
     /// Whether faults of anybody are contained, or only those of our own copies.
     pub guarded: bool,
     /// Whether the next use of a reserved page is a fault, and which page was used then.
@@ -115,6 +117,7 @@ impl Slot {
                 end: 0,
                 limit: 0,
                 state: State::Free,
+                moved: false,
                 guarded: false,
                 trap: false,
                 used: None,

@@ -1,0 +1,468 @@
+//! Searching mapped bytes: first and last occurrence, counts, lines.
+//!
+//! # Why the slices are sound
+//!
+//! memchr takes `&[u8]`, and the bytes of a mapping may change while it looks at them: by another
+//! process, by another thread, by the guard, which lays zeros over a page that fails. So a slice
+//! lives for one call of memchr, on one chunk, and of its result nothing is believed but that the
+//! call has ended. What memchr 2.8.3 does with bytes that change under it was read in its source:
+//!
+//! - *It only loads.* `memchr`, `memrchr` and their `count` walk with pointers between the bounds
+//!   of the slice and never by what they read. A position is computed from a mask of the bytes
+//!   just loaded; should the compiler load them twice, it can lie past the end by less than a
+//!   vector, and that is checked here (`get`, and comparisons with the chunk's end).
+//! - *The iterators*, which go on from such a position, are used for `count` alone, which has none.
+//! - *`memmem::Finder`* compares candidates that lie inside (`packedpair`, `rabinkarp`: by pointers
+//!   that depend on lengths only) or moves by amounts of the needle's tables, with its bounds
+//!   checked at every turn (forward two-way). The needle is a copy of ours, which nobody changes.
+//! - *`memmem::FinderRev` is not used*: its two-way search loads the first byte of a candidate
+//!   twice, and where the second load differs it can step below zero, and panics. The last
+//!   occurrence is found by halving instead, in about twice the time of one forward search.
+//!
+//! An answer about bytes that change meanwhile is some answer: it lies in the range, and nothing
+//! more is promised.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use memchr::{memchr, memchr_iter, memmem, memrchr};
+
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+use crate::region::Region;
+use crate::watched::{CHUNK, Watch, watched};
+
+/// Places that one thread takes at a time, when several search.
+const BLOCK: usize = 16 << 20;
+/// More threads than this wait for the memory instead of each other.
+const MAX_THREADS: usize = 8;
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// What is looked for.
+///
+/// ```
+/// use memory_map::{Mapping, Needle, Options, Protection};
+///
+/// # let options = Options {
+/// #     protection: Protection::ReadWrite,
+/// #     populate: false,
+/// #     reserve: true,
+/// #     address: None,
+/// #     huge: Default::default(),
+/// #     guard: true,
+/// #     owner: 0,
+/// # };
+/// let map = Mapping::anonymous(100, false, &options)?;
+/// map.write(b"one two two", 0)?;
+/// let two = Needle::new(b"two", false)?;
+/// assert_eq!(map.find(&two, 0..map.len())?, Some(4));
+/// assert_eq!(map.find_last(&two, 0..map.len())?, Some(8));
+/// assert_eq!(map.count(&two, 0..map.len())?, 2);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+pub struct Needle {
+    finder: memmem::Finder<'static>,
+    /// Whether it counts at even offsets only.
+    wide: bool,
+    /// By how much an occurrence at an odd offset must at least be moved to be one at an even one.
+    odd_shift: usize,
+}
+
+impl Needle {
+    /// A copy of `bytes`, which is found at even offsets only if it is `wide`, as text in UTF-16
+    /// is searched.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] where there are no bytes.
+    pub fn new(bytes: &[u8], wide: bool) -> Result<Self> {
+        if bytes.is_empty() {
+            return Err(Error::OutOfRange { name: "needle", requirement: "at least one byte" });
+        }
+        let finder = memmem::Finder::new(bytes).into_owned();
+        let shift = |bytes| shifts(bytes).into_iter().find(|shift| shift % 2 == 1);
+        let odd_shift = Some(bytes).filter(|_| wide).and_then(shift).unwrap_or(bytes.len());
+        Ok(Self { finder, wide, odd_shift })
+    }
+
+    fn len(&self) -> usize {
+        self.finder.needle().len()
+    }
+
+    /// The needle, if it is a single byte at any offset.
+    fn as_byte(&self) -> Option<u8> {
+        match self.finder.needle() {
+            &[byte] if !self.wide => Some(byte),
+            _ => None,
+        }
+    }
+
+    fn overlaps_itself(&self) -> bool {
+        !shifts(self.finder.needle()).is_empty()
+    }
+}
+
+impl Mapping {
+    /// Where `needle` first occurs in a range.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where bytes before that cannot be read; [`Error::OutOfRange`];
+    /// [`Error::Closed`].
+    pub fn find(&self, needle: &Needle, range: Range<usize>) -> Result<Option<usize>> {
+        self.find_until(needle, &range, &NEVER)
+    }
+
+    /// Where `needle` last occurs in a range.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where bytes after that cannot be read; otherwise as [`Mapping::find`].
+    pub fn find_last(&self, needle: &Needle, range: Range<usize>) -> Result<Option<usize>> {
+        let found = self.scan(needle, &range, &NEVER, |scan| {
+            let found = scan.last();
+            (found, found.unwrap_or(range.start)..range.end)
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// How many times `needle` occurs in a range, counted from its start and without overlaps.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where bytes cannot be read; otherwise as [`Mapping::find`].
+    pub fn count(&self, needle: &Needle, range: Range<usize>) -> Result<usize> {
+        self.count_until(needle, &range, &NEVER)
+    }
+
+    /// As [`Mapping::find`], with the help of other threads where there is much to search. Ends
+    /// soon after `stop` was set, with an answer that means nothing.
+    ///
+    /// # Errors
+    /// As [`Mapping::find`].
+    pub fn find_on_threads(
+        &self,
+        needle: &Needle,
+        range: Range<usize>,
+        stop: &AtomicBool,
+    ) -> Result<Option<usize>> {
+        let found = self.scan(needle, &range, stop, |scan| {
+            let first = AtomicUsize::new(usize::MAX);
+            scan.on_threads(|places| {
+                let is_late = || first.load(Ordering::Relaxed) < places.start;
+                if let Some(at) = scan.first(&places, is_late) {
+                    first.fetch_min(at, Ordering::Relaxed);
+                }
+                first.load(Ordering::Relaxed) == usize::MAX
+            });
+            let found = Some(first.into_inner()).filter(|at| *at != usize::MAX);
+            (found, scan.through(found))
+        });
+        match found {
+            // Perhaps there is an occurrence before it, which a thread was still on the way to.
+            Err(Error::Fault(_)) => self.find_until(needle, &range, stop),
+            found => Ok(found?.flatten()),
+        }
+    }
+
+    /// As [`Mapping::count`], with the help of other threads where there is much to search. Ends
+    /// soon after `stop` was set, with an answer that means nothing.
+    ///
+    /// # Errors
+    /// As [`Mapping::count`].
+    pub fn count_on_threads(
+        &self,
+        needle: &Needle,
+        range: Range<usize>,
+        stop: &AtomicBool,
+    ) -> Result<usize> {
+        if needle.overlaps_itself() {
+            // What is counted depends on all that comes before.
+            return self.count_until(needle, &range, stop);
+        }
+        let count = self.scan(needle, &range, stop, |scan| {
+            let count = AtomicUsize::new(0);
+            scan.on_threads(|places| {
+                count.fetch_add(scan.count(&places), Ordering::Relaxed);
+                true
+            });
+            (count.into_inner(), range.clone())
+        })?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// Calls `line` with where each line of a range is, without its `\n` or `\r\n`, until that
+    /// returns false. What comes after the last `\n` is no line.
+    ///
+    /// Returns where the next line begins.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where bytes cannot be read, after calls of `line` that mean nothing then;
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn lines(
+        &self,
+        range: Range<usize>,
+        mut line: impl FnMut(Range<usize>) -> bool,
+    ) -> Result<usize> {
+        let region = self.region_with(&range)?;
+        let next = self.look(region.as_deref(), &range, |base, watch| {
+            let mut next = range.start;
+            for chunk in chunks(&range, CHUNK).take_while(|_| !watch.is_over()) {
+                // SAFETY: `look` vouches for the range.
+                let mut rest = unsafe { bytes(base, &chunk) };
+                while let Some(at) = memchr(b'\n', rest)
+                    && let Some(after) = rest.get(at + 1..)
+                {
+                    rest = after;
+                    let after = chunk.end - rest.len();
+                    let mut end = after - 1;
+                    // SAFETY: as above; the byte may lie in an earlier chunk.
+                    if end > next && unsafe { bytes(base, &(end - 1..end)) } == b"\r" {
+                        end -= 1;
+                    }
+                    let goes_on = line(next..end);
+                    next = after;
+                    if !goes_on {
+                        return (next, range.start..next);
+                    }
+                }
+            }
+            (next, range.clone())
+        })?;
+        Ok(next.unwrap_or(range.start))
+    }
+
+    fn find_until(
+        &self,
+        needle: &Needle,
+        range: &Range<usize>,
+        stop: &AtomicBool,
+    ) -> Result<Option<usize>> {
+        let found = self.scan(needle, range, stop, |scan| {
+            let found = scan.first(&scan.places, || false);
+            (found, scan.through(found))
+        })?;
+        Ok(found.flatten())
+    }
+
+    fn count_until(
+        &self,
+        needle: &Needle,
+        range: &Range<usize>,
+        stop: &AtomicBool,
+    ) -> Result<usize> {
+        let count =
+            self.scan(needle, range, stop, |scan| (scan.count(&scan.places), range.clone()))?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// Runs a search, again where `resize` has moved the mapping meanwhile. `search` returns,
+    /// besides its result, the range that this depends on.
+    fn scan<R>(
+        &self,
+        needle: &Needle,
+        range: &Range<usize>,
+        stop: &AtomicBool,
+        search: impl Fn(&Scan<'_>) -> (R, Range<usize>),
+    ) -> Result<Option<R>> {
+        let end = (range.end + 1).saturating_sub(needle.len()).max(range.start);
+        let mut region = self.region_with(range)?;
+        loop {
+            let result = self.look(region.as_deref(), range, |base, watch| {
+                let (places, range) = (range.start..end, range.clone());
+                search(&Scan { needle, range, places, base, watch, stop })
+            });
+            let Err(Error::Closed) = result else { return result };
+            let now = self.region_with(range)?;
+            if now.as_ref().map(Arc::as_ptr) == region.as_ref().map(Arc::as_ptr) {
+                return result;
+            }
+            region = now;
+        }
+    }
+
+    /// Gives `look` the address of the mapping's first byte, and the watch under which the bytes
+    /// of a range, if there are any, can be looked at.
+    fn look<R>(
+        &self,
+        region: Option<&Region>,
+        range: &Range<usize>,
+        look: impl FnOnce(usize, &Watch<'_>) -> (R, Range<usize>),
+    ) -> Result<Option<R>> {
+        let Some(region) = region.filter(|_| !range.is_empty()) else { return Ok(None) };
+        let base = region.range().start + self.lead();
+        let result = watched(region, base + range.start..base + range.end, |watch| {
+            let (result, touched) = look(base, watch);
+            (result, base + touched.start..base + touched.end)
+        })?;
+        self.check(range.start, range.len())?;
+        Ok(Some(result))
+    }
+}
+
+/// One search under way, by one thread or several.
+struct Scan<'a> {
+    needle: &'a Needle,
+    range: Range<usize>,
+    /// Where in the range the needle may begin.
+    places: Range<usize>,
+    base: usize,
+    watch: &'a Watch<'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Scan<'_> {
+    /// The part of the range up to what was found.
+    fn through(&self, found: Option<usize>) -> Range<usize> {
+        self.range.start..found.map_or(self.range.end, |at| at + self.needle.len())
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.watch.is_over()
+    }
+
+    /// `places` in pieces that are searched in one go.
+    fn chunks(&self, places: &Range<usize>) -> impl DoubleEndedIterator<Item = Range<usize>> {
+        chunks(places, CHUNK.max(self.needle.len()))
+    }
+
+    fn first(&self, places: &Range<usize>, is_late: impl Fn() -> bool) -> Option<usize> {
+        let mut chunks = self.chunks(places).take_while(|_| !is_late() && !self.is_over());
+        chunks.find_map(|chunk| self.first_in(chunk))
+    }
+
+    fn last(&self) -> Option<usize> {
+        let mut chunks = self.chunks(&self.places).rev().take_while(|_| !self.is_over());
+        chunks.find_map(|chunk| self.last_in(chunk))
+    }
+
+    fn count(&self, places: &Range<usize>) -> usize {
+        let mut next = places.start;
+        let count_in = |chunk: Range<usize>| {
+            if let Some(byte) = self.needle.as_byte() {
+                // SAFETY: as in `first_in`.
+                return memchr_iter(byte, unsafe { bytes(self.base, &chunk) }).count();
+            }
+            let mut count = 0;
+            next = next.max(chunk.start);
+            while let Some(found) = self.first_in(next..chunk.end) {
+                next = found + self.needle.len();
+                count += 1;
+            }
+            count
+        };
+        self.chunks(places).take_while(|_| !self.is_over()).map(count_in).sum()
+    }
+
+    /// The first occurrence that begins in `places`.
+    fn first_in(&self, places: Range<usize>) -> Option<usize> {
+        let (needle, mut start) = (self.needle, places.start);
+        while start < places.end {
+            // SAFETY: `Mapping::look` vouches for the range, in which the bytes lie.
+            let bytes = unsafe { bytes(self.base, &(start..places.end + needle.len() - 1)) };
+            let found = start + needle.finder.find(bytes)?;
+            if !needle.wide || found % 2 == 0 {
+                return Some(found).filter(|at| *at < places.end);
+            }
+            start = found + needle.odd_shift;
+        }
+        None
+    }
+
+    /// The last occurrence that begins in `places`.
+    fn last_in(&self, places: Range<usize>) -> Option<usize> {
+        if let Some(byte) = self.needle.as_byte() {
+            // SAFETY: as in `first_in`.
+            let found = memrchr(byte, unsafe { bytes(self.base, &places) })?;
+            return Some(places.start + found).filter(|at| *at < places.end);
+        }
+        let mut last = self.first_in(places.clone())?;
+        let mut end = places.end;
+        while last + 1 < end {
+            let middle = last + (end - last).div_ceil(2);
+            match self.first_in(middle..end) {
+                Some(found) => last = found,
+                None => end = middle,
+            }
+        }
+        Some(last)
+    }
+
+    /// Hands out the places block by block, the first ones first, to this thread and to others,
+    /// until `search` returns false.
+    fn on_threads(&self, search: impl Fn(Range<usize>) -> bool + Sync) {
+        let size = BLOCK.max(self.needle.len());
+        let blocks = self.places.len().div_ceil(size);
+        let next = AtomicUsize::new(0);
+        let work = || loop {
+            let block = next.fetch_add(1, Ordering::Relaxed);
+            let start = self.places.start + block * size;
+            if block >= blocks
+                || self.is_over()
+                || !search(start..self.places.end.min(start + size))
+            {
+                return;
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 1..threads.min(MAX_THREADS).min(blocks) {
+                // Without the thread there is less help.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+    }
+}
+
+/// By how much `needle` can be moved and agree with itself where it still overlaps itself, the
+/// least first.
+fn shifts(needle: &[u8]) -> Vec<usize> {
+    // By length of the beginning of the needle: how long its longest proper end is that is its
+    // beginning too (Knuth, Morris and Pratt).
+    let mut borders = vec![0; needle.len() + 1];
+    let mut border = 0;
+    for (at, byte) in needle.iter().enumerate().skip(1) {
+        while border > 0 && needle[border] != *byte {
+            border = borders[border];
+        }
+        border += usize::from(needle[border] == *byte);
+        borders[at + 1] = border;
+    }
+    std::iter::successors(Some(border), |border| Some(borders[*border]))
+        .take_while(|border| *border > 0)
+        .map(|border| needle.len() - border)
+        .collect()
+}
+
+/// `range` in pieces of `size`.
+fn chunks(range: &Range<usize>, size: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+    let end = range.end;
+    range.clone().step_by(size).map(move |start| start..end.min(start + size))
+}
+
+/// Mapped bytes, for one call of memchr.
+///
+/// # Safety
+/// The range must lie in a mapping whose addresses stay, with `base` that of its first byte, and
+/// be watched. What is done with the slice must bear that the bytes change: see the head of this
+/// file.
+unsafe fn bytes<'a>(base: usize, range: &Range<usize>) -> &'a [u8] {
+    // SAFETY: the caller vouches for it.
+    unsafe { std::slice::from_raw_parts((base + range.start) as *const u8, range.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shifts_are_all_that_agree() {
+        for length in 1..=12 {
+            for bits in 0..1u32 << length {
+                let needle: Vec<u8> = (0..length).map(|bit| (bits >> bit & 1) as u8).collect();
+                let agrees = |shift: &usize| needle[*shift..] == needle[..needle.len() - shift];
+                let expected: Vec<usize> = (1..needle.len()).filter(agrees).collect();
+                assert_eq!(shifts(&needle), expected, "{needle:?}");
+            }
+        }
+    }
+}
