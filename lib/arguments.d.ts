@@ -9,13 +9,12 @@ export interface Range {
     /** How many bytes it has. Default: to the end of the mapping. */
     readonly length?: Bytes | undefined;
 }
-/**
- * First byte of a range and the one after its last, checked against a mapping of `total` bytes. `prefix` is
- * that of the arguments' names: `byte` for those that are called `byteOffset` and `byteLength`.
- */
-export declare function toRange(offset: unknown, length: unknown, total: number, prefix?: string): [start: number, end: number];
+/** First byte of a range and the one after its last, checked against a mapping of `total` bytes. */
+export declare function toRange(offset: unknown, length: unknown, total: number): [start: number, end: number];
 /** Where something begins in a mapping of `total` bytes; 0 where nothing is said. */
 export declare function toOffset(value: unknown, total: number, name: string): number;
+/** How many bytes something has that begins at `start`; all that are left where nothing is said. */
+export declare function toLength(value: unknown, start: number, total: number, name: string): number;
 /** The file to map: a path, or a descriptor or FileHandle, which stays the caller's. */
 export type FileSource = string | Buffer | URL | number | {
     readonly fd: number;

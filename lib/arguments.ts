@@ -11,13 +11,10 @@ const MAX = Number.MAX_SAFE_INTEGER
 
 /** `value` as a number, if it is a whole number of bytes. */
 export function toBytes(value: unknown, name: string): number {
-  if (typeof value === 'number') {
-    if (Number.isSafeInteger(value) && value >= 0) return value
-  } else if (typeof value === 'bigint') {
-    if (value >= 0n && value <= MAX) return Number(value)
-  } else {
-    throw invalidType(name, 'of type number or bigint', value)
-  }
+  // What is above `MAX` as a bigint is so as a number.
+  const bytes = typeof value === 'bigint' ? Number(value) : value
+  if (typeof bytes !== 'number') throw invalidType(name, 'of type number or bigint', value)
+  if (Number.isSafeInteger(bytes) && bytes >= 0) return bytes
   throw outOfRange(name, `a whole number from 0 to ${MAX}`, value)
 }
 
@@ -29,17 +26,10 @@ export interface Range {
   readonly length?: Bytes | undefined
 }
 
-/**
- * First byte of a range and the one after its last, checked against a mapping of `total` bytes. `prefix` is
- * that of the arguments' names: `byte` for those that are called `byteOffset` and `byteLength`.
- */
-export function toRange(offset: unknown, length: unknown, total: number, prefix = ''): [start: number, end: number] {
-  const start = toOffset(offset, total, prefix ? `${prefix}Offset` : 'offset')
-  if (length === undefined) return [start, total]
-  const name = prefix ? `${prefix}Length` : 'length'
-  const count = toBytes(length, name)
-  if (count > total - start) throw outOfRange(name, `at most ${total - start}, which is left from ${start} on`, length)
-  return [start, start + count]
+/** First byte of a range and the one after its last, checked against a mapping of `total` bytes. */
+export function toRange(offset: unknown, length: unknown, total: number): [start: number, end: number] {
+  const start = toOffset(offset, total, 'offset')
+  return [start, start + toLength(length, start, total, 'length')]
 }
 
 /** Where something begins in a mapping of `total` bytes; 0 where nothing is said. */
@@ -47,6 +37,13 @@ export function toOffset(value: unknown, total: number, name: string): number {
   const offset = value === undefined ? 0 : toBytes(value, name)
   if (offset > total) throw outOfRange(name, `at most ${total}, the length of the mapping`, value)
   return offset
+}
+
+/** How many bytes something has that begins at `start`; all that are left where nothing is said. */
+export function toLength(value: unknown, start: number, total: number, name: string): number {
+  const length = value === undefined ? total - start : toBytes(value, name)
+  if (length > total - start) throw outOfRange(name, `at most ${total - start}, which is left from ${start} on`, value)
+  return length
 }
 
 /** The file to map: a path, or a descriptor or FileHandle, which stays the caller's. */

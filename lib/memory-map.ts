@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
-import { type Bytes, type Range, toBytes, toOffset, toRange } from './arguments.js'
+import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './arguments.js'
 import type { NativeFault, NativeMapping } from './binding.js'
 import {
   aborted,
@@ -64,15 +64,14 @@ export interface TypedArrayConstructor<T> {
   new (buffer: any, byteOffset: number, length: number): T
 }
 
-/** Memory under views: a part of the mapping that begins `start` bytes after its first page does. */
-interface Window {
-  readonly buffer: ArrayBuffer | SharedArrayBuffer
-  readonly start: number
-}
-
-/** What a runtime that cannot have the mapping in one piece gets: pieces of 2 GiB, one at each GiB. */
+/**
+ * Where windows begin where the runtime cannot have the mapping in one piece. Each is twice as long, so that a view
+ * of up to this length lies in one of them wherever it begins.
+ */
 const WINDOW_STEP = 2 ** 30
-const WINDOW_SIZE = 2 * WINDOW_STEP
+
+/** More than any mapping has: there is one window, with everything. */
+const NO_STEP = 2 ** 53
 
 const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
 
@@ -101,15 +100,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Whether nothing can have been stored yet. */
   #fresh = true
   readonly #kind: Kind
-  #length: number
+  #length = 0
   readonly #offset: number
   readonly #path: string | undefined
   /** Bytes between the start of the first page and the mapping's own first byte. */
-  #lead: number
+  #lead = 0
   readonly #onFault: Parsed['onFault']
   #protection: Protection
-  #whole: Window | undefined
-  #windows: Map<number, Window> | undefined
+  /** What the views are cut from: a window for each `#step` bytes, from the start of the first page on. */
+  #windows: (ArrayBuffer | SharedArrayBuffer | undefined)[] = []
+  #step = NO_STEP
   #buffer: Buffer<B> | undefined
   /** Faults that no call has thrown yet, the oldest first. */
   #sticking: MemoryFault[] = []
@@ -120,11 +120,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   private constructor(native: NativeMapping, kind: Kind, path: string | undefined, { onFault, shares }: Parsed) {
     this.#kind = kind
-    this.#length = native.length
     this.#offset = native.offset
     this.#path = path
     this.#native = native
-    this.#lead = native.lead
+    this.#measure(native)
     this.#onFault = onFault
     this.#shares = shares
     this.#protection = PROTECTIONS[native.protection]!
@@ -188,7 +187,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   get arrayBuffer(): B {
     this.#open()
-    return this.#all().buffer as B
+    return this.#all() as B
   }
 
   /**
@@ -198,7 +197,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   get buffer(): Buffer<B> {
     this.#open()
-    return (this.#buffer ??= Buffer.from(this.#all().buffer, this.#lead, this.#length) as Buffer<B>)
+    return (this.#buffer ??= Buffer.from(this.#all() as ArrayBuffer, this.#lead, this.#length) as Buffer<B>)
   }
 
   /**
@@ -207,9 +206,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   view(offset: Bytes = 0, length?: Bytes): Buffer<B> {
     this.#open()
-    const [start, end] = toRange(offset, length, this.#length)
-    const window = this.#window(start, end)
-    return Buffer.from(window.buffer, this.#lead + start - window.start, end - start) as Buffer<B>
+    const start = toOffset(offset, this.#length, 'offset')
+    const count = toLength(length, start, this.#length, 'length')
+    const first = this.#windowStart(start)
+    return Buffer.from(this.#window(first, start + count) as ArrayBuffer, start - first, count) as Buffer<B>
   }
 
   /**
@@ -235,16 +235,17 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       throw outOfRange('byteOffset', `a multiple of ${size} bytes before the mapping's end`, byteOffset)
     }
     if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which is left from ${start} on`, length)
-    const window = this.#window(start, start + count * size)
-    return new constructor(window.buffer, this.#lead + start - window.start, count)
+    const first = this.#windowStart(start)
+    return new constructor(this.#window(first, start + count * size), start - first, count)
   }
 
   /** A DataView over a part of the mapping. */
   dataView(byteOffset: Bytes = 0, byteLength?: Bytes): DataView<B> {
     this.#open()
-    const [start, end] = toRange(byteOffset, byteLength, this.#length, 'byte')
-    const window = this.#window(start, end)
-    return new DataView(window.buffer, this.#lead + start - window.start, end - start) as DataView<B>
+    const start = toOffset(byteOffset, this.#length, 'byteOffset')
+    const count = toLength(byteLength, start, this.#length, 'byteLength')
+    const first = this.#windowStart(start)
+    return new DataView(this.#window(first, start + count), start - first, count) as DataView<B>
   }
 
   /**
@@ -255,7 +256,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   read(offset: Bytes = 0, length?: Bytes): Buffer<ArrayBuffer> {
     const native = this.#open()
     const [start, end] = toRange(offset, length, this.#length)
-    if (end - start > constants.MAX_LENGTH) throw this.#tooLarge('Buffer')
+    if (end - start > constants.MAX_LENGTH) throw readTooLarge(end - start)
     const bytes = Buffer.allocUnsafe(end - start)
     this.#call(() => native.read(bytes, start))
     return bytes
@@ -417,9 +418,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (bytes === this.#length) return
     this.#call(() => native.resize(bytes))
     this.#fresh = false
-    this.#length = native.length
-    this.#lead = native.lead
-    this.#whole = this.#windows = this.#buffer = undefined
+    this.#measure(native)
   }
 
   /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
@@ -439,7 +438,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#faults = native.faults
     for (const report of native.close()) this.#note(report)
     if (this.#shares) this.#retired = native
-    this.#native = this.#whole = this.#windows = this.#buffer = undefined
+    this.#native = this.#buffer = undefined
+    this.#windows = []
   }
 
   /** As {@link close}: for `using`. */
@@ -517,30 +517,32 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (oldest !== undefined) throw new MemoryFaultError(oldest)
   }
 
-  /** The memory from the start of the mapping's first page to its end, in one piece. */
-  #all(): Window {
-    if (this.#whole !== undefined) return this.#whole
-    const size = this.#lead + this.#length
-    if (size > constants.MAX_LENGTH) throw this.#tooLarge('Buffer')
-    return (this.#whole = { buffer: this.#make(0, size), start: 0 })
+  /** Notes how long the mapping is, and forgets what was cut from it when it had another length. */
+  #measure({ length, lead }: NativeMapping): void {
+    this.#length = length
+    this.#lead = lead
+    this.#step = lead + length > constants.MAX_LENGTH ? WINDOW_STEP : NO_STEP
+    this.#windows = []
+    this.#buffer = undefined
   }
 
-  /** Memory that has the bytes from `start` to before `end`. */
-  #window(start: number, end: number): Window {
-    if (this.#whole !== undefined) return this.#whole
-    const size = this.#lead + this.#length
-    if (size <= constants.MAX_LENGTH) return this.#all()
-    const index = Math.floor((this.#lead + start) / WINDOW_STEP)
-    const first = index * WINDOW_STEP
-    const last = Math.min(first + WINDOW_SIZE, size)
-    if (this.#lead + end > last) throw this.#tooLarge('view')
-    this.#windows ??= new Map()
-    let window = this.#windows.get(index)
-    if (window === undefined) {
-      window = { buffer: this.#make(first, last - first), start: first }
-      this.#windows.set(index, window)
-    }
-    return window
+  /** The memory from the start of the mapping's first page to its end, in one piece. */
+  #all(): ArrayBuffer | SharedArrayBuffer {
+    if (this.#step === WINDOW_STEP) throw wholeTooLarge(this.#lead + this.#length)
+    return this.#window(-this.#lead, 0)
+  }
+
+  /** Where the window of the byte at `start` begins: before the mapping where that is in the middle of a page. */
+  #windowStart(start: number): number {
+    return Math.floor((this.#lead + start) / this.#step) * this.#step - this.#lead
+  }
+
+  /** The memory of the window that begins at `first`, if it has the bytes before `end` too. */
+  #window(first: number, end: number): ArrayBuffer | SharedArrayBuffer {
+    const last = Math.min(first + 2 * this.#step, this.#length)
+    if (end > last) throw viewTooLarge()
+    const index = (this.#lead + first) / this.#step
+    return (this.#windows[index] ??= this.#make(this.#lead + first, last - first))
   }
 
   #make(start: number, size: number): ArrayBuffer | SharedArrayBuffer {
@@ -555,13 +557,6 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     adopt(buffer!, this)
     return buffer!
   }
-
-  #tooLarge(what: string): RangeError {
-    return tooLarge(
-      `A ${what} of this runtime has at most ${constants.MAX_LENGTH} bytes, and the mapping has ${this.#length}`,
-      `\`view\` works anywhere in it, with up to ${WINDOW_STEP} bytes at a time`,
-    )
-  }
 }
 
 const SYNC_OPTIONS = ['offset', 'length', 'invalidate']
@@ -569,6 +564,24 @@ const SYNC_OPTIONS = ['offset', 'length', 'invalidate']
 function toInvalidate(value: unknown): boolean {
   if (value === undefined || typeof value === 'boolean') return value ?? false
   throw invalidType('options.invalidate', 'of type boolean', value)
+}
+
+const LIMIT = `a Buffer of this runtime has at most ${constants.MAX_LENGTH} bytes`
+
+function wholeTooLarge(size: number): RangeError {
+  return tooLarge(
+    `The mapping needs ${size} bytes, and ${LIMIT}`,
+    `\`view\` has up to ${WINDOW_STEP} of them, anywhere`,
+  )
+}
+
+function viewTooLarge(): RangeError {
+  return tooLarge(`The view is too large, for ${LIMIT}`, `views of a larger mapping can have ${WINDOW_STEP}, anywhere`)
+}
+
+function readTooLarge(size: number): RangeError {
+  const advice = 'read them in parts, or `view` them in place'
+  return tooLarge(`${size} bytes cannot be read at once, for ${LIMIT}`, advice)
 }
 
 /** Makes a `MemoryMap` of what `make` maps; `subject` is what its errors are about. */
