@@ -9,7 +9,7 @@ export declare const PROTECTIONS: readonly Protection[];
 export type Backing = 'array-buffer' | 'shared-array-buffer';
 /** What every mapping can be given. */
 export interface MapOptions<B extends Backing = 'array-buffer'> {
-    /** What may be done with the pages. Default: `'read'` for a shared mapping, `'read-write'` for the others. */
+    /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
     readonly protection?: Protection | undefined;
     /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
     readonly populate?: boolean | undefined;

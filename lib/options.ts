@@ -20,7 +20,7 @@ const BACKINGS: readonly Backing[] = ['array-buffer', 'shared-array-buffer']
 
 /** What every mapping can be given. */
 export interface MapOptions<B extends Backing = 'array-buffer'> {
-  /** What may be done with the pages. Default: `'read'` for a shared mapping, `'read-write'` for the others. */
+  /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
   readonly protection?: Protection | undefined
   /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
   readonly populate?: boolean | undefined
