@@ -217,10 +217,13 @@ test('faults are contained and told after a mapping has moved', async (t) => {
   t.is(map.faults, 1)
   map.buffer[2 * pageSize] = 1
   t.is(map.faults, 2)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  const toldThat = async (count: number) => {
+    for (let i = 0; i < 500 && told.length < count; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  await toldThat(2)
   ftruncateSync(fd, pageSize)
   t.is(map.buffer[15 * pageSize], 0)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await toldThat(3)
   t.deepEqual(told, ['protection 0', `protection ${2 * pageSize}`, `beyond-end ${15 * pageSize}`])
   for (let i = 0; i < 3; i++) t.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' })
   t.notThrows(() => map.check())

@@ -18,7 +18,7 @@ import {
   translate,
 } from './errors.js'
 import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
-import { external, share } from './shared.js'
+import { checkSize, external, share } from './shared.js'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
@@ -601,7 +601,10 @@ export function create(
   const { advice, shares } = options
   try {
     // Before anything is stored, which would have to be copied.
-    if (shares && !external) void map.arrayBuffer
+    if (shares && !external) {
+      checkSize(map.length)
+      void map.arrayBuffer
+    }
     if (advice !== undefined) map.advise(advice)
     return map
   } catch (error) {

@@ -6,3 +6,5 @@ export declare const external: boolean;
  * stored yet.
  */
 export declare function share(mapping: NativeMapping, start: number, size: number, fresh: boolean): SharedArrayBuffer;
+/** Refuses a mapping that `share` could not put into one buffer. */
+export declare function checkSize(length: number): void;

@@ -1,5 +1,6 @@
 // SharedArrayBuffers over the memory of mappings.
 
+import { constants } from 'node:buffer'
 import { isMainThread } from 'node:worker_threads'
 
 import type { NativeMapping } from './binding.js'
@@ -25,6 +26,17 @@ export function share(mapping: NativeMapping, start: number, size: number, fresh
   return buffer
 }
 
+/** Refuses a mapping that `share` could not put into one buffer. */
+export function checkSize(length: number): void {
+  if (!external && length > constants.MAX_LENGTH) throw tooLong(length)
+}
+
+const tooLong = (length: number) =>
+  tooLarge(
+    `This runtime makes no SharedArrayBuffer of ${length} bytes, over which all of the mapping would be`,
+    "map less, or use the backing 'array-buffer'",
+  )
+
 function growable(size: number): SharedArrayBuffer {
   const options = { maxByteLength: size }
   try {
@@ -33,9 +45,6 @@ function growable(size: number): SharedArrayBuffer {
       options,
     )
   } catch {
-    throw tooLarge(
-      `This runtime makes no SharedArrayBuffer of ${size} bytes`,
-      "map less, or use the backing 'array-buffer'",
-    )
+    throw tooLong(size)
   }
 }
