@@ -70,7 +70,11 @@ fn build(env: &Env, error: &Error) -> Result<napi::Error> {
             object.set("detail", *what)?;
             "unsupported"
         }
-        Error::Closed => "closed",
+        Error::Closed | Error::Cancelled => "closed",
+        Error::Deadlock => "deadlock",
+        Error::NotOwner => "not-owner",
+        Error::Busy(_) => "busy",
+        Error::Invalid(_) => "invalid",
         Error::NotWritable => "not-writable",
         Error::NotShared => "not-shared",
         Error::Fault(fault) => {

@@ -48,6 +48,16 @@ pub enum Error {
     NotShared,
     /// This OS cannot do that.
     Unsupported(&'static str),
+    /// What waits for itself: the lock is held through the same mapping already.
+    Deadlock,
+    /// The lock is not held through this mapping.
+    NotOwner,
+    /// Somebody else uses what only one can.
+    Busy(&'static str),
+    /// Shared memory does not hold what it should.
+    Invalid(&'static str),
+    /// The wait was ended from another thread.
+    Cancelled,
     /// The pages could not be read or written.
     Fault(Fault),
 }
@@ -84,7 +94,10 @@ impl fmt::Display for Error {
             Self::Missing { name, reason } => write!(f, "{name} is needed: {reason}"),
             Self::NotWritable => f.write_str("the mapping is not writable there"),
             Self::NotShared => f.write_str("the mapping is not shared: its stores reach no file"),
-            Self::Unsupported(what) => f.write_str(what),
+            Self::Deadlock => f.write_str("the lock is held already, through the same mapping"),
+            Self::NotOwner => f.write_str("the lock is not held through this mapping"),
+            Self::Cancelled => f.write_str("the wait was ended"),
+            Self::Unsupported(what) | Self::Busy(what) | Self::Invalid(what) => f.write_str(what),
             Self::Fault(fault) => fault.fmt(f),
         }
     }

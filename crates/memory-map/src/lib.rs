@@ -9,6 +9,7 @@ mod copy;
 mod error;
 mod fault;
 mod guard;
+pub mod ipc;
 mod mapping;
 mod os;
 mod place;

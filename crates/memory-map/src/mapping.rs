@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::copy;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::ipc::Attached;
 use crate::os;
 use crate::place;
 use crate::protection::Protection;
@@ -101,6 +102,7 @@ pub struct Mapping {
     /// Whether the file gets blocks on disk when it is extended.
     allocate: bool,
     state: Mutex<State>,
+    attached: Attached,
 }
 
 pub(crate) struct State {
@@ -192,6 +194,7 @@ impl Mapping {
             options: options.clone(),
             allocate,
             state: Mutex::new(state),
+            attached: Attached::default(),
         };
         if length > 0 {
             let region = Region::new(&mapping.contents(file, length, options.protection)?)?;
@@ -331,6 +334,11 @@ impl Mapping {
             Pages::Empty(file) => file.clone(),
             Pages::Closed(_) => None,
         }
+    }
+
+    /// What the objects of [`crate::ipc`] in this mapping share.
+    pub fn attached(&self) -> &Attached {
+        &self.attached
     }
 
     /// Faults so far.
@@ -515,6 +523,7 @@ impl Mapping {
     ///
     /// Returns what had happened since the last [`Mapping::collect`].
     pub fn close(&self) -> Vec<Fault> {
+        self.attached.end();
         let mut state = self.state();
         if matches!(state.pages, Pages::Closed(_)) {
             return Vec::new();

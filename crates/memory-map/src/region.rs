@@ -425,6 +425,10 @@ impl RegionKey {
         Self { region, reachable: true }
     }
 
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// Address of the region's first page.
     pub fn start(&self) -> usize {
         self.region.range.start

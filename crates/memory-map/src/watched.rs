@@ -14,7 +14,7 @@ pub(crate) const CHUNK: usize = 1 << 20;
 /// An access under way, perhaps by several threads.
 pub(crate) struct Watch<'a> {
     region: &'a Region,
-    token: u64,
+    pub token: u64,
     range: Range<usize>,
     /// Faults of the region, by anybody, of which this access is known to have met none.
     others: AtomicU64,
@@ -23,7 +23,8 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn begin(region: &'a Region, range: Range<usize>) -> Result<Self> {
+    /// Begins an access, which ends with `end` or `leave`.
+    pub fn begin(region: &'a Region, range: Range<usize>) -> Result<Self> {
         let mut inner = region.lock();
         if inner.state != State::Live || inner.moved {
             return Err(Error::Closed);
@@ -61,6 +62,37 @@ impl<'a> Watch<'a> {
             || inner.moved
             || self.region.token() != self.token
             || self.range.end > inner.end
+    }
+
+    /// Ends the access without asking how it went.
+    pub fn leave(&self) {
+        let mut inner = self.region.lock();
+        inner.copies -= 1;
+        if inner.copies == 0 {
+            inner.healed = Vec::new();
+        }
+    }
+
+    /// Says how the access went so far, for one that goes on.
+    pub fn check(&self) -> Result<()> {
+        let mut inner = self.region.lock();
+        if self.is_gone(&inner) {
+            return Err(Error::Closed);
+        }
+        let faults = self.region.faults();
+        if faults == self.others.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if inner.hides(&self.range) {
+            inner.settle();
+        }
+        match inner.healed_in(self.healed, &self.range) {
+            Some(fault) => Err(Error::Fault(inner.mark_thrown(fault))),
+            None => {
+                self.others.store(faults, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 
     fn end(self, touched: &Range<usize>) -> Result<()> {

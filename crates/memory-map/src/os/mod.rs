@@ -27,10 +27,43 @@ mod bell;
 mod advice;
 
 pub(crate) use advice::*;
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "futex_linux.rs")]
+#[cfg_attr(target_vendor = "apple", path = "futex_apple.rs")]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+    path = "futex_poll.rs"
+)]
+mod futex;
+
+#[cfg_attr(
+    any(target_os = "linux", target_os = "android", target_vendor = "apple"),
+    path = "witness_ofd.rs"
+)]
+#[cfg_attr(windows, path = "witness_event.rs")]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android", target_vendor = "apple", windows)),
+    path = "witness_none.rs"
+)]
+mod witness;
+
 pub(crate) use bell::*;
 pub use family::{allocation_granularity, page_size, trim_heap};
+pub(crate) use futex::*;
 #[cfg(unix)]
 pub(crate) use system::*;
+pub(crate) use witness::Witness;
+
+/// How a sleep on a word of memory ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// Somebody woke it.
+    Notified,
+    /// The word held something else.
+    NotEqual,
+    TimedOut,
+    /// A signal, a cancel, or nothing at all: look again.
+    Perhaps,
+}
 
 /// Which file a descriptor stands for, and how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,385 @@
+//! A channel: messages from many processes to one, through a ring in shared memory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::area::{Area, Session};
+use super::lock;
+use super::park::Patience;
+use super::party::Party;
+use super::ring::{Part, Ring, SLACK, Spins, at};
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"MMAPCHAN");
+const VERSION: u64 = 1;
+/// Bytes of the smallest ring.
+const SMALLEST: usize = 128;
+
+/// One end of a channel, or both: whoever receives first is the receiver.
+///
+/// Every method may be called from any thread; one message at a time is received.
+pub struct Channel {
+    area: Area,
+    offset: usize,
+    ring: usize,
+    /// Who sends, and who receives.
+    party: Party,
+    spins: Spins,
+    receiving: AtomicBool,
+}
+
+/// Room for a message that is being made.
+#[derive(Debug)]
+pub struct Reservation(Part, usize);
+
+/// A message that has been received and lies still in the ring.
+#[derive(Debug)]
+pub struct Message {
+    part: Part,
+    base: usize,
+    end: u64,
+}
+
+/// What [`Channel::receive_into`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// No message in time.
+    Nothing,
+    /// A message of so many bytes, which were copied.
+    Copied(usize),
+    /// A message of so many bytes, for which there was no room: it stays.
+    TooLong(usize),
+}
+
+impl Reservation {
+    /// Where in the mapping it is.
+    pub fn offset(&self) -> usize {
+        self.1 + self.0.offset
+    }
+
+    /// How many bytes it has.
+    pub fn length(&self) -> usize {
+        self.0.length
+    }
+}
+
+impl Message {
+    /// Where in the mapping it is.
+    pub fn offset(&self) -> usize {
+        self.base + self.part.offset
+    }
+
+    /// How many bytes it has.
+    pub fn length(&self) -> usize {
+        self.part.length
+    }
+}
+
+impl Channel {
+    /// Makes a channel of the `length` bytes at `offset`, whatever they were.
+    ///
+    /// # Errors
+    /// As for [`crate::ipc::Mutex::new`]; [`Error::OutOfRange`] where that is too little.
+    pub fn create(mapping: &Mapping, offset: usize, length: usize) -> Result<Self> {
+        little_endian()?;
+        let Some(ring) = length.checked_sub(at::DATA).map(|ring| ring & !63) else {
+            return Err(too_short());
+        };
+        if ring < SMALLEST {
+            return Err(too_short());
+        }
+        let area = Area::new(mapping, offset, length, 64, true)?;
+        {
+            let access = area.enter()?;
+            // Whoever opens it now finds no channel.
+            access.word(at::MAGIC).store(0, Ordering::SeqCst);
+            for word in (8..at::DATA).step_by(8) {
+                access.word(word).store(0, Ordering::Relaxed);
+            }
+            access.word(at::VERSION).store(VERSION, Ordering::Relaxed);
+            access.word(at::RING).store(ring as u64, Ordering::Relaxed);
+            access.word(at::MAGIC).store(MAGIC, Ordering::Release);
+            access.check()?;
+        }
+        Self::tie(mapping, area, offset, ring)
+    }
+
+    /// Opens the channel at `offset`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is none, or not all of it, or of another version; otherwise
+    /// as for [`Channel::create`].
+    pub fn open(mapping: &Mapping, offset: usize) -> Result<Self> {
+        little_endian()?;
+        let length = mapping.len().saturating_sub(offset);
+        if length < at::DATA {
+            return Err(Error::Invalid("there is no channel: the mapping is too short for one"));
+        }
+        let area = Area::new(mapping, offset, length, 64, true)?;
+        let ring = {
+            let access = area.enter()?;
+            let magic = access.word(at::MAGIC).load(Ordering::Acquire);
+            let version = access.word(at::VERSION).load(Ordering::Relaxed);
+            let ring = access.word(at::RING).load(Ordering::Relaxed);
+            access.check()?;
+            if magic != MAGIC {
+                return Err(Error::Invalid("there is no channel: its first bytes are others"));
+            }
+            if version != VERSION {
+                return Err(Error::Invalid("the channel has another version of the layout"));
+            }
+            let room = (length - at::DATA) as u64;
+            match usize::try_from(ring).ok().filter(|ring| *ring as u64 <= room) {
+                Some(ring) if ring >= SMALLEST && ring.is_multiple_of(64) => ring,
+                Some(_) => return Err(Error::Invalid("the channel has an impossible size")),
+                None => return Err(Error::Invalid("the channel is cut short")),
+            }
+        };
+        let channel = Self::tie(mapping, area, offset, ring)?;
+        channel.run(|ring| ring.verify())?;
+        Ok(channel)
+    }
+
+    fn tie(mapping: &Mapping, area: Area, offset: usize, ring: usize) -> Result<Self> {
+        let party = mapping.attached().another(mapping)?;
+        let receiving = AtomicBool::new(false);
+        Ok(Self { area, offset, ring, party, spins: Spins::new(), receiving })
+    }
+
+    /// Bytes that messages and their headers, of 16 bytes each, share.
+    pub fn capacity(&self) -> usize {
+        self.ring - SLACK
+    }
+
+    /// Bytes of the longest message: half the capacity.
+    pub fn max_length(&self) -> usize {
+        (self.capacity() / 2).min(u32::MAX as usize)
+    }
+
+    /// Takes room for a message of `length` bytes, to be filled in place. Without `patience` it
+    /// does not wait; `None` where there is no room in time.
+    ///
+    /// Until it is committed or abandoned, messages of other senders that come after it wait too.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a length over [`Channel::max_length`]; [`Error::Invalid`] where
+    /// the memory does not hold a channel any more; [`Error::Fault`], [`Error::Closed`],
+    /// [`Error::Cancelled`].
+    pub fn reserve(
+        &self,
+        length: usize,
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Option<Reservation>> {
+        self.check_length(length)?;
+        let part = self.run(|ring| ring.reserve(length, patience))?;
+        Ok(part.map(|part| Reservation(part, self.offset)))
+    }
+
+    /// Sends the first `length` bytes of what was filled in.
+    ///
+    /// # Errors
+    /// As for [`Channel::reserve`].
+    pub fn commit(&self, reservation: Reservation, length: usize) -> Result<()> {
+        if length > reservation.0.length {
+            return Err(Error::OutOfRange {
+                name: "length",
+                requirement: "at most what was reserved",
+            });
+        }
+        self.run(|ring| ring.commit(reservation.0, length))
+    }
+
+    /// Gives a reservation up: nothing is sent.
+    ///
+    /// # Errors
+    /// As for [`Channel::reserve`].
+    pub fn abandon(&self, reservation: Reservation) -> Result<()> {
+        self.run(|ring| ring.abandon(reservation.0))
+    }
+
+    /// Sends a message; `false` where there is no room for it in time.
+    ///
+    /// # Errors
+    /// As for [`Channel::reserve`].
+    pub fn send(&self, bytes: &[u8], patience: Option<&Patience<'_>>) -> Result<bool> {
+        self.check_length(bytes.len())?;
+        self.run(|ring| {
+            let Some(part) = ring.reserve(bytes.len(), patience)? else { return Ok(false) };
+            if let Some(to) = ring.memory.access.address(part.offset, part.length) {
+                // SAFETY: `to` has as many bytes, inside the area, whose faults are contained;
+                // `copy` allows an overlap. Nobody reads them before the commit, or else what he
+                // reads is a mixture of bytes.
+                unsafe { std::ptr::copy(bytes.as_ptr(), to as *mut u8, bytes.len()) };
+            }
+            ring.commit(part, part.length)?;
+            Ok(true)
+        })
+    }
+
+    /// Receives a message and leaves it where it is, until [`Channel::release`]. Without
+    /// `patience` it does not wait; `None` where none comes in time.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where somebody else who is alive receives, or a message is not released
+    /// yet; otherwise as for [`Channel::reserve`].
+    pub fn receive(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
+        self.begin()?;
+        let message = self.next(patience);
+        if !matches!(message, Ok(Some(_))) {
+            self.receiving.store(false, Ordering::Release);
+        }
+        message
+    }
+
+    /// Receives a message by copying it to the start of `bytes`, at once if it fits.
+    ///
+    /// # Errors
+    /// As for [`Channel::receive`].
+    pub fn receive_into(
+        &self,
+        bytes: &mut [u8],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Received> {
+        self.begin()?;
+        let received = self.run(|ring| {
+            self.become_receiver(ring)?;
+            let Some((part, end)) = ring.next(patience)? else { return Ok(Received::Nothing) };
+            let Some(bytes) = bytes.get_mut(..part.length) else {
+                return Ok(Received::TooLong(part.length));
+            };
+            copy_out(ring, part, bytes)?;
+            ring.release(end);
+            Ok(Received::Copied(part.length))
+        });
+        self.receiving.store(false, Ordering::Release);
+        received
+    }
+
+    /// Waits until there is a message to receive; `false` where the time was up.
+    ///
+    /// # Errors
+    /// As for [`Channel::receive`].
+    pub fn wait_for_message(&self, patience: &Patience<'_>) -> Result<bool> {
+        self.begin()?;
+        let message = self.next(Some(patience));
+        self.receiving.store(false, Ordering::Release);
+        message.map(|message| message.is_some())
+    }
+
+    fn begin(&self) -> Result<()> {
+        if self.receiving.swap(true, Ordering::Acquire) {
+            return Err(Error::Busy(
+                "a message is being received already, or one that was borrowed is not released",
+            ));
+        }
+        Ok(())
+    }
+
+    fn next(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
+        let found = self.run(|ring| {
+            self.become_receiver(ring)?;
+            ring.next(patience)
+        })?;
+        Ok(found.map(|(part, end)| Message { part, base: self.offset, end }))
+    }
+
+    /// Leaves a message where it is, to be received again.
+    pub fn keep(&self, _message: Message) {
+        self.receiving.store(false, Ordering::Release);
+    }
+
+    /// Copies a part of a message out: as many bytes as `bytes` has.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] where the message has fewer; [`Error::Fault`], [`Error::Closed`].
+    pub fn read(&self, message: &Message, bytes: &mut [u8]) -> Result<()> {
+        if bytes.len() > message.part.length {
+            return Err(Error::OutOfRange {
+                name: "length",
+                requirement: "at most that of the message",
+            });
+        }
+        self.run(|ring| copy_out(ring, message.part, bytes))
+    }
+
+    /// Gives the room of a message back.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn release(&self, message: Message) -> Result<()> {
+        self.receiving.store(false, Ordering::Release);
+        self.run(|ring| {
+            ring.release(message.end);
+            Ok(())
+        })
+    }
+
+    /// Lets another process be the receiver.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while a message is received; [`Error::Fault`], [`Error::Closed`].
+    pub fn stop_receiving(&self) -> Result<()> {
+        self.begin()?;
+        let result = self.run(|ring| {
+            match lock::unlock(ring.memory.access.word(at::RECEIVER), self.party.number) {
+                Ok(()) | Err(Error::NotOwner) => Ok(()),
+                Err(error) => Err(error),
+            }
+        });
+        self.receiving.store(false, Ordering::Release);
+        result
+    }
+
+    fn become_receiver(&self, ring: &Ring<'_, Session<'_>>) -> Result<()> {
+        let word = ring.memory.access.word(at::RECEIVER);
+        if lock::owner(word) == self.party.number
+            || lock::try_lock(word, self.party.number, ring.memory).is_some()
+        {
+            return Ok(());
+        }
+        ring.memory.access.check()?;
+        Err(Error::Busy("another process, or another channel object, is the receiver"))
+    }
+
+    fn check_length(&self, length: usize) -> Result<()> {
+        if length > self.max_length() {
+            return Err(Error::OutOfRange {
+                name: "length",
+                requirement: "at most half the channel's capacity",
+            });
+        }
+        Ok(())
+    }
+
+    fn run<T>(&self, work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>) -> Result<T> {
+        let session = Session { access: self.area.enter()?, party: &self.party };
+        let ring =
+            Ring { memory: &session, size: self.ring, me: self.party.number, spins: &self.spins };
+        let result = work(&ring);
+        // A fault explains whatever else went wrong.
+        session.access.check()?;
+        result
+    }
+}
+
+/// Copies the first bytes of a message out, and fails where they could not be read.
+fn copy_out(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &mut [u8]) -> Result<()> {
+    if let Some(from) = ring.memory.access.address(part.offset, bytes.len()) {
+        // SAFETY: `from` has as many bytes, inside the area, whose faults are contained, and
+        // `bytes` is not part of it, or else what arrives is a mixture; a sender who breaks the
+        // rules changes it too. `copy` allows an overlap.
+        unsafe { std::ptr::copy(from as *const u8, bytes.as_mut_ptr(), bytes.len()) };
+    }
+    ring.memory.access.check()
+}
+
+fn too_short() -> Error {
+    Error::OutOfRange { name: "length", requirement: "at least 640 bytes" }
+}
+
+fn little_endian() -> Result<()> {
+    if cfg!(target_endian = "little") {
+        return Ok(());
+    }
+    Err(Error::Unsupported("channels are little-endian, and this processor is not"))
+}

@@ -1,0 +1,31 @@
+//! "Something has changed": for one side that looks at other words and sleeps while it sees
+//! nothing, and another that changes them.
+//!
+//! Bit 0 of the word says that somebody may sleep; the rest counts. A signal that finds nobody
+//! asleep is a fence and a load. Nothing here breaks when somebody dies: a bit that stays set
+//! costs one wake, a wake that is lost costs the sleeper one slice.
+
+use super::atomic::{AtomicU64, Ordering, fence};
+use super::park;
+
+/// Says that the caller is about to sleep. He must look once more at what he waits for, and then
+/// sleep on the word while it is what this returns.
+pub(crate) fn prepare(word: &AtomicU64) -> u64 {
+    let value = word.fetch_or(1, Ordering::SeqCst) | 1;
+    fence(Ordering::SeqCst);
+    value
+}
+
+/// Wakes all who sleep: to be called after the change.
+pub(crate) fn signal(word: &AtomicU64) {
+    fence(Ordering::SeqCst);
+    let value = word.load(Ordering::Relaxed);
+    if value & 1 == 1
+        && word
+            // Clears the bit and counts. Where it fails, another signal came first.
+            .compare_exchange(value, value.wrapping_add(1), Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok()
+    {
+        park::wake(word, u32::MAX);
+    }
+}

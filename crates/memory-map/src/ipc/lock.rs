@@ -1,0 +1,130 @@
+//! A lock of one word that survives the death of whoever holds it, at any instruction.
+//!
+//! The word is 0, or the owner's number times four, plus `CONTENDED` where somebody may sleep. So
+//! there is no moment at which it is taken and nobody knows by whom: it is taken, handed to the
+//! finder of a dead owner, and given back by one atomic operation each. What a death can lose
+//! is a wake (between giving back and waking): nobody sleeps longer than `SLICES` say before he
+//! looks himself.
+
+use std::time::Duration;
+
+use super::atomic::{AtomicU64, Ordering};
+use super::park::{self, Patience};
+use super::spin::Spin;
+use crate::error::{Error, Result};
+
+const CONTENDED: u64 = 1;
+const SHIFT: u32 = 2;
+
+/// How long to sleep before the next look whether the owner is alive: short at first, for his
+/// death may be why it takes long.
+const SLICES: [u64; 5] = [20, 40, 80, 160, 320];
+
+/// What the algorithms ask of the world around the words.
+pub(crate) trait World {
+    /// Whether the party of that number exists still.
+    fn is_alive(&self, party: u64) -> bool;
+    /// Whether the words are still what they were.
+    fn check(&self) -> Result<()>;
+}
+
+/// How a lock came to its new owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// From an owner who gave it back.
+    Acquired,
+    /// From an owner who died: what the lock protects may be half done.
+    Recovered,
+}
+
+/// The slice of a wait after `round` slices.
+pub(crate) fn slice(round: usize) -> Duration {
+    Duration::from_millis(SLICES.get(round).copied().unwrap_or(320))
+}
+
+/// Takes the lock if it is free or its owner dead.
+pub(crate) fn try_lock(word: &AtomicU64, me: u64, world: &impl World) -> Option<Locked> {
+    let seen = match take(word, 0, me, 0) {
+        Ok(()) => return Some(Locked::Acquired),
+        Err(seen) => seen,
+    };
+    inherit(word, seen, me, world)
+}
+
+/// Takes the lock, and waits for that; `None` where the time was up.
+///
+/// # Errors
+/// What `world.check` says; [`Error::Cancelled`]; the OS's.
+pub(crate) fn lock(
+    word: &AtomicU64,
+    me: u64,
+    spin: &Spin,
+    patience: &Patience<'_>,
+    world: &impl World,
+) -> Result<Option<Locked>> {
+    if take(word, 0, me, 0).is_ok() {
+        return Ok(Some(Locked::Acquired));
+    }
+    let spun = spin.until(|| {
+        (word.load(Ordering::Relaxed) == 0 && take(word, 0, me, 0).is_ok()).then_some(())
+    });
+    if spun.is_some() {
+        return Ok(Some(Locked::Acquired));
+    }
+    let mut round = 0;
+    let locked = loop {
+        // Others may sleep: whoever has slept takes the lock as contended.
+        let seen = match take(word, 0, me, CONTENDED) {
+            Ok(()) => break Locked::Acquired,
+            Err(seen) => seen,
+        };
+        if let Some(locked) = inherit(word, seen, me, world) {
+            break locked;
+        }
+        world.check()?;
+        if patience.is_over()? {
+            return Ok(None);
+        }
+        let contended = seen | CONTENDED;
+        if seen != contended
+            && word.compare_exchange(seen, contended, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            continue;
+        }
+        park::sleep(word, contended, slice(round), patience)?;
+        round += 1;
+    };
+    Ok(Some(locked))
+}
+
+/// Gives the lock back.
+///
+/// # Errors
+/// [`Error::NotOwner`].
+pub(crate) fn unlock(word: &AtomicU64, me: u64) -> Result<()> {
+    if owner(word) != me {
+        return Err(Error::NotOwner);
+    }
+    if word.swap(0, Ordering::Release) & CONTENDED != 0 {
+        park::wake(word, 1);
+    }
+    Ok(())
+}
+
+/// Who holds the lock; 0 where nobody does.
+pub(crate) fn owner(word: &AtomicU64) -> u64 {
+    word.load(Ordering::Relaxed) >> SHIFT
+}
+
+fn take(word: &AtomicU64, from: u64, me: u64, flag: u64) -> std::result::Result<(), u64> {
+    word.compare_exchange(from, me << SHIFT | flag, Ordering::Acquire, Ordering::Relaxed).map(drop)
+}
+
+/// Takes over from an owner who is dead. He cannot come back: his number is never used again.
+fn inherit(word: &AtomicU64, seen: u64, me: u64, world: &impl World) -> Option<Locked> {
+    let owner = seen >> SHIFT;
+    if seen == 0 || owner == me || (owner != 0 && world.is_alive(owner)) {
+        return None;
+    }
+    take(word, seen, me, CONTENDED).is_ok().then_some(Locked::Recovered)
+}

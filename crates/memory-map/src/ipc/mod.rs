@@ -1,0 +1,34 @@
+//! Processes that share a mapping wait for each other, exclude each other and send messages.
+//!
+//! (`Mapping::sync`, which writes pages to the disk, is something else.)
+//!
+//! The algorithms work on words in shared memory and know nothing of mappings, so that loom can
+//! check them (`tests/models.rs` puts its own `atomic`, `park` and `spin` under them): `lock`,
+//! `event` and `ring`. The rest ties them to mappings: `area` reaches the words with faults contained, `party` says who is alive, and
+//! `wait`, `mutex`, `semaphore` and `channel` are what users of the crate see.
+//!
+//! Everything read from shared memory may be anything: another process wrote it. Offsets and
+//! lengths are checked each time, and every loop waits, ends or gets further.
+
+mod area;
+mod atomic;
+mod channel;
+mod event;
+mod lock;
+mod mutex;
+mod park;
+mod party;
+mod ring;
+mod semaphore;
+mod spin;
+mod wait;
+
+pub use lock::Locked;
+pub use park::{Cancel, Patience, WaitResult};
+pub use {
+    channel::{Channel, Message, Received, Reservation},
+    mutex::Mutex,
+    party::Attached,
+    semaphore::Semaphore,
+    wait::{notify, wait},
+};

@@ -1,0 +1,89 @@
+//! Mutual exclusion between processes.
+
+use std::sync::Arc;
+
+use super::area::{Area, Session};
+use super::lock::{self, Locked};
+use super::park::Patience;
+use super::party::Party;
+use super::spin::Spin;
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+
+/// A lock of eight bytes in shared memory, which are zero before it is used first.
+///
+/// Its owner is a mapping: all that one `Mapping` value is used for counts as one. When the owner's
+/// process dies, or the mapping is closed or dropped, the next one to lock gets
+/// [`Locked::Recovered`].
+pub struct Mutex {
+    area: Area,
+    party: Arc<Party>,
+    spin: Spin,
+}
+
+impl Mutex {
+    /// Bytes that a mutex takes.
+    pub const SIZE: usize = 8;
+
+    /// The mutex at `offset`, which must be a multiple of eight in memory.
+    ///
+    /// # Errors
+    /// [`Error::NotShared`], [`Error::NotWritable`], [`Error::OutOfRange`], [`Error::Closed`];
+    /// [`Error::Os`] or [`Error::Unsupported`] where the file cannot witness who is alive.
+    pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
+        let area = Area::new(mapping, offset, Self::SIZE, 8, true)?;
+        let party = mapping.attached().party(mapping)?;
+        Ok(Self { area, party, spin: Spin::new() })
+    }
+
+    /// Takes the lock, and waits for that; `None` where the time was up.
+    ///
+    /// # Errors
+    /// [`Error::Deadlock`] where this mapping holds it already; [`Error::Fault`],
+    /// [`Error::Closed`], [`Error::Cancelled`].
+    pub fn lock(&self, patience: &Patience<'_>) -> Result<Option<Locked>> {
+        self.run(|session| {
+            let word = session.access.word(0);
+            if lock::owner(word) == self.party.number {
+                return Err(Error::Deadlock);
+            }
+            lock::lock(word, self.party.number, &self.spin, patience, session)
+        })
+    }
+
+    /// As [`Mutex::lock`], also while this mapping holds the lock: for a thread that may wait
+    /// until another one gives it back.
+    ///
+    /// # Errors
+    /// As for [`Mutex::lock`], without the deadlock.
+    pub fn lock_in_turn(&self, patience: &Patience<'_>) -> Result<Option<Locked>> {
+        self.run(|session| {
+            lock::lock(session.access.word(0), self.party.number, &self.spin, patience, session)
+        })
+    }
+
+    /// Takes the lock if nobody who is alive holds it.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn try_lock(&self) -> Result<Option<Locked>> {
+        self.run(|session| Ok(lock::try_lock(session.access.word(0), self.party.number, session)))
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] where this mapping does not hold it; [`Error::Fault`],
+    /// [`Error::Closed`].
+    pub fn unlock(&self) -> Result<()> {
+        self.run(|session| lock::unlock(session.access.word(0), self.party.number))
+    }
+
+    fn run<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
+        let session = Session { access: self.area.enter()?, party: &self.party };
+        let result = work(&session);
+        // A fault explains whatever else went wrong.
+        session.access.check()?;
+        result
+    }
+}

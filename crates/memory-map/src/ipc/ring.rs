@@ -1,0 +1,343 @@
+//! Messages in a ring of bytes: many senders, one receiver. `docs/channel.md` has the layout.
+//!
+//! A sender takes the lock, writes a header that says who he is, moves the head, and gives the lock
+//! back; then he fills the message in without the lock and commits it by one store. If he dies
+//! before the head has moved, nothing has happened; after that the receiver finds his number in
+//! the header and skips the message once he is known to be dead.
+
+use std::time::Duration;
+
+use super::atomic::{AtomicU64, Ordering};
+use super::event;
+use super::lock::{self, World};
+use super::park::{self, Patience};
+use super::spin::Spin;
+use crate::error::{Error, Result};
+
+/// Where the words of the head lie, each in a cache line of its own, and where the ring begins.
+pub(crate) mod at {
+    pub const MAGIC: usize = 0;
+    pub const VERSION: usize = 8;
+    pub const RING: usize = 16;
+    pub const SENDERS: usize = 64;
+    pub const HEAD: usize = 128;
+    pub const TAIL: usize = 192;
+    pub const RECEIVER: usize = 256;
+    pub const FILLED: usize = 320;
+    pub const EMPTIED: usize = 384;
+    pub const DATA: usize = 512;
+}
+
+/// Bytes of a message's header: its state and owner, then its lengths.
+pub(crate) const HEADER: usize = 16;
+/// What the ring has beyond its capacity, so that two messages of half of that always fit.
+pub(crate) const SLACK: usize = 64;
+
+/// The states of a message, in the lowest bits of its first word; above them is its owner.
+const RESERVED: u64 = 1;
+const COMMITTED: u64 = 2;
+const SKIPPED: u64 = 3;
+const STATE: u64 = 3;
+/// In place of a message: nothing from here to the end of the ring.
+const PADDING: u64 = 4;
+
+/// Wakes are lost only where somebody dies just then; so long may it take to see what he did.
+const IDLE_SLICE: Duration = Duration::from_millis(500);
+
+/// Memory that holds a channel.
+pub(crate) trait Memory: World {
+    /// The word at an offset from the channel's start, which must be inside it and aligned.
+    fn word(&self, offset: usize) -> &AtomicU64;
+}
+
+/// What each side has learned about its waits.
+pub(crate) struct Spins {
+    lock: Spin,
+    filled: Spin,
+    emptied: Spin,
+}
+
+impl Spins {
+    pub const fn new() -> Self {
+        Self { lock: Spin::new(), filled: Spin::new(), emptied: Spin::new() }
+    }
+}
+
+/// A part of the ring, by its offset from the channel's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub offset: usize,
+    pub length: usize,
+}
+
+/// What a receiver sees first.
+enum Next {
+    Message {
+        part: Part,
+        end: u64,
+    },
+    /// A message that is not committed: its header, what stands there, and where it ends.
+    Pending {
+        offset: usize,
+        header: u64,
+        end: u64,
+    },
+    Nothing,
+}
+
+/// A ring of `size` bytes in `memory`; `me` is the party that uses it.
+pub(crate) struct Ring<'a, M> {
+    pub memory: &'a M,
+    pub size: usize,
+    pub me: u64,
+    pub spins: &'a Spins,
+}
+
+impl<M: Memory> Ring<'_, M> {
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        self.memory.word(offset)
+    }
+
+    /// The word of the ring at a position in the stream of bytes.
+    fn offset(&self, position: u64) -> usize {
+        at::DATA + (position % self.size as u64) as usize
+    }
+
+    /// How many bytes of the ring follow an offset.
+    fn room(&self, offset: usize) -> usize {
+        at::DATA + self.size - offset
+    }
+
+    /// The positions of the tail and the head, if they can be true.
+    fn span(&self) -> Result<(u64, u64)> {
+        let tail = self.word(at::TAIL).load(Ordering::Acquire);
+        let head = self.word(at::HEAD).load(Ordering::Acquire);
+        let plausible =
+            head.wrapping_sub(tail) <= self.size as u64 && (head | tail).is_multiple_of(8);
+        if plausible { Ok((tail, head)) } else { Err(damaged()) }
+    }
+
+    /// Looks whether the positions can be true.
+    pub fn verify(&self) -> Result<()> {
+        // While others use the channel the two are not of one moment.
+        let attempts = (0..100).map(|_| self.span().map(drop));
+        attempts.reduce(Result::or).unwrap_or(Ok(()))
+    }
+
+    /// Whether there is room for a message; where it would be, and what must be padded before it.
+    fn fits(&self, length: usize) -> Result<Option<(u64, usize)>> {
+        let (tail, head) = self.span()?;
+        let free = self.size - head.wrapping_sub(tail) as usize;
+        let need = HEADER + length.next_multiple_of(8);
+        let room = self.room(self.offset(head));
+        let padding = if need > room { room } else { 0 };
+        Ok((padding + need <= free).then_some((head, padding)))
+    }
+
+    /// Takes room for a message; `None` where there is none in time, or at once if `patience` has
+    /// none. `length` must be at most half the capacity.
+    pub fn reserve(&self, length: usize, patience: Option<&Patience<'_>>) -> Result<Option<Part>> {
+        let senders = self.word(at::SENDERS);
+        let locked = match patience {
+            Some(patience) => {
+                lock::lock(senders, self.me, &self.spins.lock, patience, self.memory)?
+            }
+            None => lock::try_lock(senders, self.me, self.memory),
+        };
+        if locked.is_none() {
+            return Ok(None);
+        }
+        // Who waits for room keeps the lock: a long message gets its turn like any other.
+        let place = match patience {
+            Some(patience) => self.wait_for_room(length, patience),
+            None => self.fits(length),
+        };
+        let part = place.map(|place| place.map(|place| self.claim(length, place)));
+        match lock::unlock(senders, self.me) {
+            Ok(()) => part,
+            Err(_) => part.and(Err(damaged())),
+        }
+    }
+
+    fn claim(&self, length: usize, (mut head, padding): (u64, usize)) -> Part {
+        if padding > 0 {
+            self.word(self.offset(head)).store(PADDING, Ordering::Relaxed);
+            head = head.wrapping_add(padding as u64);
+        }
+        let offset = self.offset(head);
+        self.word(offset + 8).store(lengths(length, length), Ordering::Relaxed);
+        self.word(offset).store(self.me << 2 | RESERVED, Ordering::Relaxed);
+        let end = head.wrapping_add((HEADER + length.next_multiple_of(8)) as u64);
+        self.word(at::HEAD).store(end, Ordering::Release);
+        Part { offset: offset + HEADER, length }
+    }
+
+    fn wait_for_room(
+        &self,
+        length: usize,
+        patience: &Patience<'_>,
+    ) -> Result<Option<(u64, usize)>> {
+        if let Some(place) = self.fits(length)? {
+            return Ok(Some(place));
+        }
+        self.wait(at::EMPTIED, &self.spins.emptied, patience, |round| {
+            Ok(self.fits(length)?.ok_or_else(|| lock::slice(round.unwrap_or(0))))
+        })
+    }
+
+    /// Looks with `look` until it finds something, and sleeps on the event meanwhile, each time for
+    /// as long as `look` says at most. `look` is told how often that was already.
+    fn wait<T>(
+        &self,
+        event: usize,
+        spin: &Spin,
+        patience: &Patience<'_>,
+        mut look: impl FnMut(Option<usize>) -> Result<std::result::Result<T, Duration>>,
+    ) -> Result<Option<T>> {
+        let seen = spin.until(|| look(None).map(std::result::Result::ok).transpose());
+        if let Some(found) = seen {
+            return found.map(Some);
+        }
+        let mut round = 0;
+        loop {
+            let value = event::prepare(self.word(event));
+            match look(Some(round))? {
+                Ok(found) => {
+                    return Ok(Some(found));
+                }
+                Err(slice) => {
+                    self.memory.check()?;
+                    if patience.is_over()? {
+                        return Ok(None);
+                    }
+                    park::sleep(self.word(event), value, slice, patience)?;
+                }
+            }
+            round += 1;
+        }
+    }
+
+    /// Hands a message to the receiver, the first `length` bytes of it.
+    pub fn commit(&self, part: Part, length: usize) -> Result<()> {
+        let header = part.offset - HEADER;
+        if length < part.length {
+            self.word(header + 8).store(lengths(part.length, length), Ordering::Relaxed);
+        }
+        self.settle(header, COMMITTED)
+    }
+
+    /// Gives the room of a message up.
+    pub fn abandon(&self, part: Part) -> Result<()> {
+        self.settle(part.offset - HEADER, SKIPPED)
+    }
+
+    fn settle(&self, header: usize, state: u64) -> Result<()> {
+        let (from, to) = (self.me << 2 | RESERVED, self.me << 2 | state);
+        self.word(header)
+            .compare_exchange(from, to, Ordering::Release, Ordering::Relaxed)
+            .map_err(|_| damaged())?;
+        event::signal(self.word(at::FILLED));
+        Ok(())
+    }
+
+    /// The oldest message that is there; `None` where there is none in time, or now if `patience`
+    /// has none. It stays there until `release`. Only the receiver may ask.
+    pub fn next(&self, patience: Option<&Patience<'_>>) -> Result<Option<(Part, u64)>> {
+        let Some(patience) = patience else {
+            return Ok(self.look(true)?.ok());
+        };
+        if let Ok(found) = self.look(false)? {
+            return Ok(Some(found));
+        }
+        // Asking whether a sender is alive is a system call: before each sleep, not in a spin.
+        self.wait(at::FILLED, &self.spins.filled, patience, |round| {
+            let found = self.look(round.is_some())?;
+            Ok(found.map_err(|slept| match slept {
+                true => lock::slice(round.unwrap_or(0)),
+                false => IDLE_SLICE,
+            }))
+        })
+    }
+
+    /// The oldest message and where it ends, or whether one is on its way. Goes past messages that
+    /// will never be complete; of those whose sender may be dead only if `ask`.
+    fn look(&self, ask: bool) -> Result<std::result::Result<(Part, u64), bool>> {
+        // Each turn goes past at least one word of the ring.
+        for _ in 0..=self.size / 8 {
+            match self.first()? {
+                Next::Message { part, end } => return Ok(Ok((part, end))),
+                Next::Nothing => return Ok(Err(false)),
+                Next::Pending { offset, header, end } => {
+                    if !ask || self.memory.is_alive(header >> 2) {
+                        return Ok(Err(true));
+                    }
+                    // He may have committed it before he died.
+                    let skipped = header & !STATE | SKIPPED;
+                    let word = self.word(offset);
+                    let order = (Ordering::Acquire, Ordering::Relaxed);
+                    if word.compare_exchange(header, skipped, order.0, order.1).is_ok() {
+                        self.release(end);
+                    }
+                }
+            }
+        }
+        Ok(Err(false))
+    }
+
+    /// What stands at the tail, after padding and messages that were given up.
+    fn first(&self) -> Result<Next> {
+        for _ in 0..=self.size / 8 {
+            let (tail, head) = self.span()?;
+            let filled = head.wrapping_sub(tail) as usize;
+            if filled == 0 {
+                return Ok(Next::Nothing);
+            }
+            let offset = self.offset(tail);
+            let room = self.room(offset).min(filled);
+            let header = self.word(offset).load(Ordering::Acquire);
+            if header == PADDING && room == self.room(offset) {
+                self.release(tail.wrapping_add(room as u64));
+                continue;
+            }
+            if room < HEADER {
+                return Err(damaged());
+            }
+            let lengths = self.word(offset + 8).load(Ordering::Relaxed);
+            let (reserved, length) = (lengths as u32 as usize, (lengths >> 32) as usize);
+            let size = HEADER + reserved.next_multiple_of(8);
+            if size > room || length > reserved {
+                return Err(damaged());
+            }
+            let end = tail.wrapping_add(size as u64);
+            match header & STATE {
+                COMMITTED => {
+                    let part = Part { offset: offset + HEADER, length };
+                    return Ok(Next::Message { part, end });
+                }
+                RESERVED => return Ok(Next::Pending { offset, header, end }),
+                SKIPPED => self.release(end),
+                _ => return Err(damaged()),
+            }
+        }
+        Err(damaged())
+    }
+
+    /// Gives the room of everything before a position back to the senders. Who waits for room is
+    /// woken when it is worth it: for an eighth of the ring, or all that there is.
+    pub fn release(&self, end: u64) {
+        let before = self.word(at::TAIL).load(Ordering::Relaxed);
+        self.word(at::TAIL).store(end, Ordering::Release);
+        let eighth = self.size as u64 / 8;
+        if before / eighth != end / eighth || self.word(at::HEAD).load(Ordering::Relaxed) == end {
+            event::signal(self.word(at::EMPTIED));
+        }
+    }
+}
+
+fn lengths(reserved: usize, length: usize) -> u64 {
+    (length as u64) << 32 | reserved as u64
+}
+
+fn damaged() -> Error {
+    Error::Invalid("the channel is damaged: something else has written to its memory")
+}

@@ -1,0 +1,126 @@
+//! Permits that are taken and given back, by any process.
+
+use std::time::Duration;
+
+use super::area::{Access, Area};
+use super::atomic::{AtomicU64, Ordering};
+use super::event;
+use super::park::{self, Patience};
+use super::spin::Spin;
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+
+/// A count of permits in 16 bytes of shared memory, which are zero before it is used first.
+///
+/// It does not know who took a permit: those of a process that dies are lost.
+pub struct Semaphore {
+    area: Area,
+    spin: Spin,
+}
+
+/// Where the words are: permits plus one (0: never used), and an event.
+const PERMITS: usize = 0;
+const RELEASED: usize = 8;
+
+/// A lost wake, of somebody who died just then, is made good for after so long.
+const SLICE: Duration = Duration::from_millis(500);
+
+impl Semaphore {
+    /// Bytes that a semaphore takes.
+    pub const SIZE: usize = 16;
+    /// How many permits there may be.
+    pub const MAX: u32 = i32::MAX as u32;
+
+    /// The semaphore at `offset`, which must be a multiple of eight in memory; whoever is first
+    /// gives it its permits.
+    ///
+    /// # Errors
+    /// [`Error::NotShared`], [`Error::NotWritable`], [`Error::OutOfRange`], [`Error::Closed`].
+    pub fn new(mapping: &Mapping, offset: usize, initial: Option<u32>) -> Result<Self> {
+        if initial.is_some_and(|permits| permits > Self::MAX) {
+            return Err(too_many());
+        }
+        let area = Area::new(mapping, offset, Self::SIZE, 8, true)?;
+        if let Some(permits) = initial {
+            let access = area.enter()?;
+            let (new, order) = (u64::from(permits) + 1, Ordering::SeqCst);
+            let _ = access.word(PERMITS).compare_exchange(0, new, order, order);
+            access.check()?;
+        }
+        Ok(Self { area, spin: Spin::new() })
+    }
+
+    /// Takes a permit, and waits for one; `false` where the time was up.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`], [`Error::Cancelled`].
+    pub fn acquire(&self, patience: &Patience<'_>) -> Result<bool> {
+        let access = self.area.enter()?;
+        let permits = access.word(PERMITS);
+        let got = take(permits).or_else(|| self.spin.until(|| take(permits))).is_some();
+        if got {
+            return access.check().map(|()| true);
+        }
+        loop {
+            let event = access.word(RELEASED);
+            let value = event::prepare(event);
+            let got = take(permits).is_some();
+            access.check()?;
+            if got {
+                return Ok(true);
+            }
+            if patience.is_over()? {
+                return Ok(false);
+            }
+            park::sleep(event, value, SLICE, patience)?;
+        }
+    }
+
+    /// Takes a permit if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn try_acquire(&self) -> Result<bool> {
+        let access = self.area.enter()?;
+        let got = take(access.word(PERMITS)).is_some();
+        access.check().map(|()| got)
+    }
+
+    /// Gives permits back, or new ones.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] where there would be more than [`Semaphore::MAX`]; [`Error::Fault`],
+    /// [`Error::Closed`].
+    pub fn release(&self, count: u32) -> Result<()> {
+        let access: Access<'_> = self.area.enter()?;
+        let word = access.word(PERMITS);
+        let mut seen = word.load(Ordering::Relaxed);
+        loop {
+            let new = seen.max(1).saturating_add(u64::from(count));
+            if new > u64::from(Self::MAX) + 1 {
+                return Err(too_many());
+            }
+            match word.compare_exchange_weak(seen, new, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        event::signal(access.word(RELEASED));
+        access.check()
+    }
+}
+
+fn take(permits: &AtomicU64) -> Option<()> {
+    let mut seen = permits.load(Ordering::Relaxed);
+    while seen > 1 {
+        match permits.compare_exchange_weak(seen, seen - 1, Ordering::SeqCst, Ordering::Relaxed) {
+            Ok(_) => return Some(()),
+            Err(now) => seen = now,
+        }
+    }
+    None
+}
+
+fn too_many() -> Error {
+    Error::OutOfRange { name: "count", requirement: "at most 2147483647 permits in all" }
+}

@@ -1,0 +1,78 @@
+//! Waiting on a 32-bit word of shared memory, as `Atomics.wait` does, between processes.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::area::{Access, Area};
+use super::park::{Patience, WaitResult};
+use super::spin::Spin;
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+use crate::os::{self, Woken};
+
+/// What waits have learned, by address.
+static SPINS: [Spin; 64] = [const { Spin::new() }; 64];
+
+/// Sleeps while the word at `offset` is `expected`, until [`notify`] wakes it.
+///
+/// The word is looked at for a moment before the sleep, which counts as being called later: where
+/// it changes meanwhile the result is [`WaitResult::NotEqual`].
+///
+/// # Errors
+/// [`Error::NotShared`]; [`Error::OutOfRange`] for a word that is not inside or not aligned;
+/// [`Error::Fault`] where the page cannot be read; [`Error::Closed`], [`Error::Cancelled`].
+pub fn wait(
+    mapping: &Mapping,
+    offset: usize,
+    expected: u32,
+    patience: &Patience<'_>,
+) -> Result<WaitResult> {
+    let area = Area::new(mapping, offset, 4, 4, false)?;
+    let access = area.enter()?;
+    let address = address(&access)?;
+    // SAFETY: the four bytes lie inside the area and are aligned; the access contains faults and
+    // keeps them mapped until it ends.
+    let word = unsafe { AtomicU32::from_ptr(address as *mut u32) };
+    let differs = || (word.load(Ordering::SeqCst) != expected).then_some(());
+    if differs().is_some() {
+        access.check()?;
+        return Ok(WaitResult::NotEqual);
+    }
+    access.check()?;
+    if patience.is_over()? {
+        return Ok(WaitResult::TimedOut);
+    }
+    let spin = &SPINS[address / 4 % SPINS.len()];
+    if spin.until(differs).is_some() {
+        return access.check().map(|()| WaitResult::NotEqual);
+    }
+    let cancel = patience.cancel.map(|cancel| &*cancel.0);
+    loop {
+        let woken = os::futex_wait(address, expected, patience.left(), cancel);
+        access.check()?;
+        let over = patience.is_over()?;
+        match woken.map_err(|errno| Error::os(errno, "futex"))? {
+            Woken::Notified => {
+                return Ok(WaitResult::Ok);
+            }
+            Woken::NotEqual => return Ok(WaitResult::NotEqual),
+            Woken::TimedOut => return Ok(WaitResult::TimedOut),
+            Woken::Perhaps if over => return Ok(WaitResult::TimedOut),
+            Woken::Perhaps => {}
+        }
+    }
+}
+
+/// Wakes up to `count` threads, of any process, that [`wait`] on the word at `offset`; says how
+/// many.
+///
+/// # Errors
+/// As for [`wait`].
+pub fn notify(mapping: &Mapping, offset: usize, count: u32) -> Result<u32> {
+    let area = Area::new(mapping, offset, 4, 4, false)?;
+    let access = area.enter()?;
+    Ok(os::futex_wake(address(&access)?, count))
+}
+
+fn address(access: &Access<'_>) -> Result<usize> {
+    access.address(0, 4).ok_or(Error::Closed)
+}
