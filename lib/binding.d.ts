@@ -1,3 +1,35 @@
+export declare class NativeChannel {
+  /** Makes a channel of `length` bytes, or opens one where `length` is negative. */
+  constructor(map: NativeMapping, offset: number, length: number)
+  get capacity(): number
+  get maxLength(): number
+  /** Sends a message if there is room for it. */
+  trySend(data: Uint8Array): boolean
+  send(data: Uint8Array, timeout: number): boolean
+  sendAsync(data: Uint8Array, timeout: number, waits: NativeWaits, id: number): void
+  /**
+   * Receives a message into `target`, from `offset` on, and says how long it is; -1 where there
+   * is none in time; -2 less the length of one for which there is no room, and which stays.
+   * Does not wait where `timeout` is 0.
+   */
+  receive(target: Buffer, offset: number, timeout: number): number
+  /** Waits until there is a message: 0, or 2 where there is none in time. */
+  readyAsync(timeout: number, waits: NativeWaits, id: number): void
+  /** Takes room for a message; its offset in the mapping, or -1 where there is none in time. */
+  reserve(length: number, timeout: number): number
+  /**
+   * Sends the first `length` bytes of what was reserved, or nothing where `length` is negative;
+   * `false` where nothing is reserved at `offset`.
+   */
+  commit(offset: number, length: number): boolean
+  /** Receives a message and leaves it where it is: its offset in the mapping and its length. */
+  borrow(timeout: number): Array<number> | null
+  /** Gives back what was borrowed; `false` where nothing was. */
+  release(): boolean
+  /** Lets another one be the receiver. */
+  stopReceiving(): void
+}
+
 /** Pages that were mapped. */
 export declare class NativeMapping {
   /** Tells the system what a range is for. */
@@ -49,11 +81,42 @@ export declare class NativeMapping {
   putOver(bytes: Uint8Array, keeper: SharedArrayBuffer, fresh: boolean): void
 }
 
+export declare class NativeMutex {
+  constructor(map: NativeMapping, offset: number)
+  /** 0 acquired, 1 recovered, 2 timed out. */
+  lock(timeout: number): number
+  lockAsync(timeout: number, waits: NativeWaits, id: number): void
+  tryLock(): number
+  unlock(): void
+}
+
+export declare class NativeSemaphore {
+  constructor(map: NativeMapping, offset: number, initial?: number | undefined | null)
+  /** 0 acquired, 2 timed out. */
+  acquire(timeout: number): number
+  acquireAsync(timeout: number, waits: NativeWaits, id: number): void
+  tryAcquire(): boolean
+  release(count: number): void
+}
+
 /** Tells tasks on other threads to stop. */
 export declare class NativeStop {
   constructor()
   /** Does it. */
   stop(): void
+}
+
+/** What JavaScript waits with: made once for each environment. */
+export declare class NativeWaits {
+  /**
+   * Calls `callback`, on this thread, soon after there is something for `take`. It does not keep
+   * the process alive.
+   */
+  constructor(callback: () => void)
+  /** The waits that are over since the last call. */
+  take(): Array<NativeSettled>
+  /** Ends a wait: it settles with an error. */
+  cancel(id: number): void
 }
 
 /** What the start of a mapping is a multiple of, in bytes. */
@@ -64,6 +127,15 @@ export declare function beforeExit(): void
 
 /** Whether this runtime makes a SharedArrayBuffer of memory that it does not own. */
 export declare function canShareExternal(): boolean
+
+/** Wakes up to `count` waiters of the word, and says how many. */
+export declare function ipcNotify(map: NativeMapping, offset: number, count: number): number
+
+/** Sleeps while the word is `expected`: 0 woken, 1 not equal, 2 timed out. */
+export declare function ipcWait(map: NativeMapping, offset: number, expected: number, timeout: number): number
+
+/** The same on another thread. */
+export declare function ipcWaitAsync(map: NativeMapping, offset: number, expected: number, timeout: number, waits: NativeWaits, id: number): void
 
 /**
  * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
@@ -98,6 +170,13 @@ export interface NativeResidency {
   pages: number
   resident: number
   bitmap: Uint8Array
+}
+
+/** What became of a wait. */
+export interface NativeSettled {
+  id: number
+  value: number
+  error?: Error | undefined
 }
 
 /**

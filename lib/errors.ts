@@ -125,11 +125,23 @@ export function translate(error: unknown, path?: Subject): unknown {
         new Error('The mapping is not shared: its stores reach no file, so there is nothing to sync'),
         'ERR_MMAP_NOT_SHARED',
       )
+    case 'deadlock':
+      return withCode(new Error('The lock is held already, through this mapping'), 'ERR_MMAP_DEADLOCK')
+    case 'not-owner':
+      return withCode(new Error('The lock is not held through this mapping'), 'ERR_MMAP_NOT_OWNER')
+    case 'busy':
+      return withCode(new Error(sentence(message)), 'ERR_MMAP_BUSY')
+    case 'invalid':
+      return withCode(new Error(sentence(message)), 'ERR_MMAP_INVALID')
     case 'unsupported':
       return unsupported(message)
     default:
       return error
   }
+}
+
+function sentence(message: string): string {
+  return message.charAt(0).toUpperCase() + message.slice(1)
 }
 
 /** An error of the OS, as `fs` throws it. */

@@ -39,6 +39,10 @@ export interface TypedArrayConstructor<T> {
     readonly BYTES_PER_ELEMENT: number;
     new (buffer: any, byteOffset: number, length: number): T;
 }
+/** What is behind a mapping, for the objects of `memory-map/sync`. */
+export declare let nativeOf: (map: MemoryMap<any>) => NativeMapping;
+/** The error that the user sees for one of the native library's about the mapping. */
+export declare let explain: (map: MemoryMap<any>, error: unknown) => unknown;
 /**
  * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
  *

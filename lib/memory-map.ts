@@ -78,6 +78,11 @@ const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
 let construct: (native: NativeMapping, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
 let tell: (map: MemoryMap<any>) => void
 
+/** What is behind a mapping, for the objects of `memory-map/sync`. */
+export let nativeOf: (map: MemoryMap<any>) => NativeMapping
+/** The error that the user sees for one of the native library's about the mapping. */
+export let explain: (map: MemoryMap<any>, error: unknown) => unknown
+
 /**
  * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
  *
@@ -132,6 +137,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   static {
     construct = (native, kind, path, options) => new MemoryMap(native, kind, path, options)
     tell = (map) => map.#tell()
+    nativeOf = (map) => map.#open()
+    explain = (map, error) => map.#translate(error)
   }
 
   /** Where the stores go. */

@@ -7,6 +7,8 @@ mod advice;
 mod array_buffer;
 mod environment;
 mod error;
+mod ipc;
+mod ipc_waits;
 mod mapping;
 mod platform;
 mod shared_array_buffer;

@@ -39,6 +39,13 @@ pub struct NativeMapping {
     exports: RefCell<Vec<Arc<Export>>>,
 }
 
+impl NativeMapping {
+    /// The mapping, for what stands in it.
+    pub fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+}
+
 fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Options {
     let environment = Environment::of(env.raw());
     environment.sweep();

@@ -1,0 +1,265 @@
+// Messages between processes through shared memory.
+
+import { truncateSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapShared } from 'memory-map'
+import { Channel } from 'memory-map/sync'
+
+import { Peer } from './helpers/processes.ts'
+import { type Runtime, runtimes } from './helpers/runtimes.ts'
+import { scratchFile, sparseFile } from './helpers/scratch.ts'
+
+function make(t: ExecutionContext, length = 64 * 1024) {
+  const file = sparseFile(t, length)
+  const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
+  t.teardown(() => map.close())
+  return { file, map, channel: Channel.create(map) }
+}
+
+function reopen(t: ExecutionContext, file: string): Channel {
+  const map = mapShared(file, { protection: 'read-write' })
+  t.teardown(() => map.close())
+  return Channel.open(map)
+}
+
+/** A second process that has the channel. */
+async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
+  const peer = await Peer.start(t, runtime)
+  await peer.run(`(async () => {
+    const { Channel } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+    channel = Channel.open(map)
+  })()`)
+  return peer
+}
+
+/** What a sender sends: its name, and a number, in messages of many lengths. */
+const SEND = (name: string, count: number, send: string) => `(async () => {
+  for (let i = 0; i < ${count}; i++) {
+    const data = Buffer.alloc(8 + (i * 37) % 3000, ${JSON.stringify(name)})
+    data.writeUInt32LE(i, 4)
+    ${send}
+  }
+})()`
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  test(`${name}: messages of two processes come whole and in order for each`, async (t) => {
+    const { file, channel } = make(t)
+    const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
+    const count = 2000
+    const sending = [
+      peers[0].run(SEND('a', count, 'channel.send(data)')),
+      peers[1].run(SEND('b', count, 'await channel.sendAsync(data)')),
+    ]
+    const next: Record<string, number> = { a: 0, b: 0 }
+    let left = 2 * count
+    for await (const message of channel) {
+      const [letter, number] = [message.toString('latin1', 0, 1), message.readUInt32LE(4)]
+      if (number !== next[letter]!++) t.fail(`${letter} ${number}`)
+      if (message.length !== 8 + ((number * 37) % 3000)) t.fail('cut')
+      if (!message.subarray(8).every((byte) => byte === letter.charCodeAt(0))) t.fail('torn')
+      if (--left === 0) break
+    }
+    t.deepEqual(next, { a: count, b: count })
+    await Promise.all(sending)
+    for (const peer of peers) t.is((await peer.end()).code, 0)
+  })
+
+  test(`${name}: a receiver in another process, blocking and not, and killed`, async (t) => {
+    const { file, channel } = make(t)
+    const peer = await peerOf(t, file, runtime)
+    channel.send('one')
+    t.is(await peer.run('channel.receive().toString()'), 'one')
+    const pending = peer.run('channel.receiveAsync().then(String)')
+    await sleep(30)
+    t.true(channel.trySend('two'))
+    t.is(await pending, 'two')
+    t.is(await peer.run('String(channel.receive(10))'), 'undefined')
+    t.throws(() => channel.receive(), { code: 'ERR_MMAP_BUSY' })
+    for (const text of ['three', 'four']) channel.send(text)
+    t.is(await peer.run('channel.borrow().toString()'), 'three')
+    await peer.kill()
+    // It was not released, so it comes again.
+    t.is(channel.receive()!.toString(), 'three')
+    t.is(channel.receive()!.toString(), 'four')
+  })
+
+  test(`${name}: a sender that is killed in the middle of a message loses that one`, async (t) => {
+    const { file, channel } = make(t)
+    const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
+    await peers[0].run('channel.send("before"); half = channel.reserve(1000); half.fill(7); 0')
+    await peers[1].run('channel.send("after")')
+    t.is(channel.receive()!.toString(), 'before')
+    t.is(channel.tryReceive(), undefined)
+    const waiting = channel.receiveAsync()
+    await sleep(50)
+    await peers[0].kill()
+    const start = Date.now()
+    t.is((await waiting)!.toString(), 'after')
+    t.true(Date.now() - start < 1000)
+    t.is((await peers[1].end()).code, 0)
+  })
+}
+
+test('messages of every size up to half the ring arrive', (t) => {
+  const { channel } = make(t, 8192)
+  t.true(channel.maxLength >= channel.capacity / 2 - 1)
+  for (let length = 0; length <= channel.maxLength; length += length < 100 ? 1 : 97) {
+    t.true(channel.trySend(Buffer.alloc(length, length)))
+    const message = channel.tryReceive()!
+    if (!message.equals(Buffer.alloc(length, length))) t.fail(`${length}`)
+  }
+  const longest = Buffer.alloc(channel.maxLength, 1)
+  for (let i = 0; i < 20; i++) {
+    channel.send(longest)
+    channel.send('x')
+    t.true(channel.receive()!.equals(longest))
+    t.is(channel.receive()!.toString(), 'x')
+  }
+  t.throws(() => channel.send(Buffer.alloc(channel.maxLength + 1)), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => channel.reserve(channel.maxLength + 1), { code: 'ERR_OUT_OF_RANGE' })
+})
+
+test('a full channel holds senders back, and their messages keep their order', async (t) => {
+  const { channel } = make(t, 2048)
+  let sent = 0
+  while (channel.trySend(`${sent}`)) sent++
+  t.false(channel.send('late', 10))
+  t.false(await channel.sendAsync('late', 10))
+  const pending = Array.from({ length: 5 }, (_, i) => channel.sendAsync(`${sent + i}`))
+  t.false(channel.trySend('too early'))
+  t.throws(() => channel.send('too early'), { code: 'ERR_MMAP_BUSY' })
+  for (let i = 0; i < sent + 5; i++) t.is((await channel.receiveAsync())!.toString(), `${i}`)
+  t.deepEqual(await Promise.all(pending), [true, true, true, true, true])
+  t.true(channel.trySend('again'))
+})
+
+test('a message that is sent later keeps the bytes that it had', async (t) => {
+  const { channel } = make(t, 2048)
+  while (channel.trySend('full')) continue
+  const data = Buffer.from('mine')
+  const pending = channel.sendAsync(data)
+  data.fill(0)
+  let last
+  for (let message = channel.receive(500); message; message = channel.receive(500)) last = message.toString()
+  t.true(await pending)
+  t.is(last ?? '', 'mine')
+})
+
+test('room is reserved, filled in place and committed, or given up', (t) => {
+  const { file, channel } = make(t)
+  const other = reopen(t, file)
+  const [one, two] = [channel.reserve(100)!, channel.tryReserve(50)!]
+  t.deepEqual([one.length, two.length], [100, 50])
+  two.write('two')
+  channel.commit(two, 3)
+  t.is(other.tryReceive(), undefined)
+  channel.abandon(one)
+  const message = other.borrow()!
+  t.is(message.toString(), 'two')
+  t.throws(() => other.tryReceive(), { code: 'ERR_MMAP_BUSY' })
+  other.release(message)
+  t.is(other.tryBorrow(), undefined)
+  t.throws(() => other.release(message), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => channel.commit(two), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => channel.commit(channel.reserve(4)!, 5), { code: 'ERR_OUT_OF_RANGE' })
+})
+
+test('close ends what is pending, and another one may receive', async (t) => {
+  const { file, channel } = make(t)
+  const other = reopen(t, file)
+  const iterating = (async () => {
+    const seen = []
+    for await (const message of channel) seen.push(message.toString())
+    return seen
+  })()
+  other.send('one')
+  await sleep(30)
+  channel.close()
+  t.deepEqual(await iterating, ['one'])
+  t.throws(() => channel.send('x'), { code: 'ERR_MMAP_CLOSED' })
+  await t.throwsAsync(channel.receiveAsync(), { code: 'ERR_MMAP_CLOSED' })
+  other.send('two')
+  t.is((await other.receiveAsync())!.toString(), 'two')
+
+  const pending = other.receiveAsync()
+  await sleep(30)
+  t.is(other.tryReceive(), undefined)
+  t.throws(() => other.receive(), { code: 'ERR_MMAP_BUSY' })
+  t.throws(() => other.borrow(), { code: 'ERR_MMAP_BUSY' })
+  other.close()
+  await t.throwsAsync(pending, { code: 'ERR_MMAP_CLOSED' })
+})
+
+test('closing the mapping ends what is pending', async (t) => {
+  const { map, channel } = make(t)
+  const receiving = channel.receiveAsync()
+  await sleep(30)
+  map.close()
+  await t.throwsAsync(receiving, { code: 'ERR_MMAP_CLOSED' })
+  t.true(channel.closed)
+  t.throws(() => channel.trySend('x'), { code: 'ERR_MMAP_CLOSED' })
+})
+
+test('a file that is no channel, or not a whole one, is refused', (t) => {
+  const { file, map } = make(t)
+  const refused = { code: 'ERR_MMAP_INVALID' }
+  const random = scratchFile(t, Buffer.from(Uint8Array.from({ length: 8192 }, () => Math.random() * 256)))
+  t.throws(() => reopen(t, random), refused)
+  t.throws(() => reopen(t, sparseFile(t, 100)), refused)
+  t.throws(() => Channel.open(map, { offset: 64 }), refused)
+  t.throws(() => Channel.open(map, { offset: 32 }), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => Channel.create(map, { length: 100 }), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => Channel.create(map, { lenght: 100 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
+  const version = map.typedArray(BigUint64Array, 8, 1)
+  version[0] = 2n
+  t.throws(() => reopen(t, file), { ...refused, message: /version/ })
+  version[0] = 1n
+  reopen(t, file)
+  truncateSync(file, 4096)
+  t.throws(() => reopen(t, file), { ...refused, message: /short/ })
+})
+
+test('a channel that is full of random bytes ends in an error', (t) => {
+  let errors = 0
+  for (let round = 0; round < 200; round++) {
+    const { map, channel } = make(t, 2048)
+    while (channel.trySend('message')) continue
+    for (let i = 0; i < 64; i++) map.buffer[64 + Math.floor(Math.random() * 1984)] = Math.random() * 256
+    try {
+      for (let i = 0; i < 200 && channel.tryReceive(); i++) continue
+      channel.trySend('x')
+    } catch (error) {
+      errors++
+      t.regex((error as { code: string }).code, /^ERR_MMAP_(INVALID|BUSY)$/)
+    }
+    map.close()
+  }
+  t.true(errors > 0)
+})
+
+test('a file that is cut off ends a receive with a fault', async (t) => {
+  const { file, channel } = make(t)
+  const receiving = channel.receiveAsync()
+  await sleep(200)
+  truncateSync(file, 0)
+  await t.throwsAsync(receiving, { code: 'ERR_MMAP_FAULT' })
+  t.throws(() => channel.send('x'), { code: 'ERR_MMAP_FAULT' })
+  writeFileSync(file, '')
+})
+
+test('a channel that waits takes hardly any processor time', async (t) => {
+  const { file } = make(t)
+  const peer = await peerOf(t, file)
+  await peer.run('pending = channel.receiveAsync(); 0')
+  await sleep(300)
+  const before = (await peer.run('Object.values(process.cpuUsage()).reduce((a, b) => a + b)')) as number
+  await sleep(2000)
+  const after = (await peer.run('Object.values(process.cpuUsage()).reduce((a, b) => a + b)')) as number
+  // A thread that spins would take 2,000,000.
+  t.true(after - before < 200_000, `${after - before} µs`)
+})

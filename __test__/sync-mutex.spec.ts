@@ -1,0 +1,200 @@
+// Processes that exclude each other, and what they leave when they are killed.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, mapShared, openSharedMemory, unlinkSharedMemory } from 'memory-map'
+import { Mutex, Semaphore } from 'memory-map/sync'
+
+import { Peer } from './helpers/processes.ts'
+import { type Runtime, runtimes } from './helpers/runtimes.ts'
+import { sparseFile } from './helpers/scratch.ts'
+
+function open(t: ExecutionContext, file = sparseFile(t, 4096)) {
+  const map = mapShared(file, { protection: 'read-write' })
+  t.teardown(() => map.close())
+  return { file, map }
+}
+
+/** A second process that has the file as `map`, and a mutex and a semaphore of ten in it. */
+async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
+  const peer = await Peer.start(t, runtime)
+  await peer.run(`(async () => {
+    sync = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+    mutex = new sync.Mutex(map, 64)
+    semaphore = new sync.Semaphore(map, 128, 2)
+  })()`)
+  return peer
+}
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  test(`${name}: a mutex has one owner, and is recovered when that is killed`, async (t) => {
+    const { file, map } = open(t)
+    const mutex = new Mutex(map, 64)
+    const peer = await peerOf(t, file, runtime)
+    t.is(await peer.run('mutex.lock()'), 'acquired')
+    t.false(mutex.tryLock())
+    t.is(mutex.lock(20), 'timed-out')
+    t.is(await mutex.lockAsync(20), 'timed-out')
+    t.throws(() => mutex.unlock(), { code: 'ERR_MMAP_NOT_OWNER' })
+    const waiting = mutex.lockAsync()
+    await peer.run('mutex.unlock()')
+    t.is(await waiting, 'acquired')
+
+    const there = peer.run('mutex.lockAsync()')
+    await sleep(20)
+    mutex.unlock()
+    t.is(await there, 'acquired')
+    const here = mutex.lockAsync()
+    await sleep(20)
+    t.is((await peer.kill()).signal, 'SIGKILL')
+    t.is(await here, 'recovered')
+    mutex.unlock()
+    t.is(mutex.tryLock(), 'acquired')
+    mutex.unlock()
+  })
+
+  test(`${name}: permits of a semaphore go from process to process`, async (t) => {
+    const { file, map } = open(t)
+    const peer = await peerOf(t, file, runtime)
+    const semaphore = new Semaphore(map, 128, 100)
+    t.true(semaphore.tryAcquire())
+    t.true(await peer.run('semaphore.acquire(1000)'))
+    t.false(await peer.run('semaphore.tryAcquire()'))
+    t.false(semaphore.acquire(10))
+    const waiting = semaphore.acquireAsync()
+    await peer.run('semaphore.release()')
+    t.true(await waiting)
+    const there = peer.run('semaphore.acquireAsync()')
+    semaphore.release()
+    t.true(await there)
+    t.is((await peer.end()).code, 0)
+  })
+}
+
+test('an owner that is killed is found before its parent has waited for it', async (t) => {
+  const { file, map } = open(t)
+  const mutex = new Mutex(map, 64)
+  for (let i = 0; i < 5; i++) {
+    const peer = await peerOf(t, file)
+    await peer.run('mutex.lock()')
+    process.kill(peer.pid, 'SIGKILL')
+    // This thread is blocked: the child stays a zombie until it goes on.
+    t.is(mutex.lock(10_000), 'recovered')
+    mutex.unlock()
+  }
+})
+
+test('processes count under a mutex and lose nothing', async (t) => {
+  const { file, map } = open(t)
+  const mutex = new Mutex(map, 64)
+  const peers = await Promise.all([peerOf(t, file), peerOf(t, file)])
+  const count = `(async () => {
+    const words = map.typedArray(Uint32Array)
+    for (let i = 0; i < 3000; i++) {
+      if (i % 3) mutex.lock()
+      else await mutex.lockAsync()
+      words[0]++
+      mutex.unlock()
+    }
+  })()`
+  const counting = peers.map((peer) => peer.run(count))
+  const words = map.typedArray(Uint32Array)
+  for (let i = 0; i < 3000; i++) {
+    await mutex.lockAsync()
+    words[0]!++
+    mutex.unlock()
+  }
+  await Promise.all(counting)
+  t.is(words[0], 9000)
+})
+
+test('functions of one process take turns by lockAsync', async (t) => {
+  const { map } = open(t)
+  const mutex = new Mutex(map, 0)
+  let inside = 0
+  await Promise.all(
+    Array.from({ length: 10 }, async () => {
+      t.is(await mutex.lockAsync(), 'acquired')
+      t.is(++inside, 1)
+      await sleep(2)
+      inside--
+      mutex.unlock()
+    }),
+  )
+  mutex.lock()
+  t.throws(() => mutex.lock(), { code: 'ERR_MMAP_DEADLOCK' })
+  t.throws(() => new Mutex(map, 0).lock(10), { code: 'ERR_MMAP_DEADLOCK' })
+  mutex.unlock()
+})
+
+test('a worker that is terminated leaves its lock, and so does a mapping that is closed', async (t) => {
+  const { file, map } = open(t)
+  const mutex = new Mutex(map, 64)
+  const worker = new Worker(
+    `const { mapShared } = await import(${JSON.stringify(import.meta.resolve('memory-map'))})
+     const { Mutex } = await import(${JSON.stringify(import.meta.resolve('memory-map/sync'))})
+     const { parentPort } = await import('node:worker_threads')
+     const map = mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+     parentPort.postMessage(new Mutex(map, 64).lock())
+     setInterval(() => {}, 1000)`,
+    { eval: true, execArgv: ['--input-type=module'] },
+  )
+  t.is(await new Promise((resolve) => worker.once('message', resolve)), 'acquired')
+  t.false(mutex.tryLock())
+  await worker.terminate()
+  t.is(mutex.lock(10_000), 'recovered')
+  mutex.unlock()
+
+  const other = open(t, file).map
+  new Mutex(other, 64).lock()
+  other.close()
+  t.is(mutex.lock(), 'recovered')
+})
+
+test('a mutex works in every kind of memory that is shared', (t) => {
+  const name = `/mm-sync-${process.pid}`
+  const file = sparseFile(t, 4096)
+  const lasting = mapShared(file, { protection: 'read-write', backing: 'shared-array-buffer' })
+  const before = new Mutex(lasting, 0)
+  t.is(before.lock(), 'acquired')
+  t.true(lasting.buffer.length === 4096) // the pages may move to where the runtime wants them
+  const after = new Mutex(lasting, 0)
+  after.unlock()
+  const maps = [
+    lasting,
+    mapAnonymous(4096, { shared: true }),
+    openSharedMemory(name, { create: true, exclusive: true, length: 4096, protection: 'read-write' }),
+  ]
+  t.teardown(() => unlinkSharedMemory(name))
+  for (const map of maps) {
+    const mutex = new Mutex(map, 8)
+    t.is(mutex.lock(), 'acquired')
+    t.true(map.typedArray(BigUint64Array)[1]! > 0n)
+    mutex.unlock()
+    map.close()
+    t.throws(() => mutex.lock(), { code: 'ERR_MMAP_CLOSED' })
+  }
+  t.throws(() => before.lock(), { code: 'ERR_MMAP_CLOSED' })
+})
+
+test('what is no place for a mutex is refused', (t) => {
+  const { file, map } = open(t)
+  t.is(Mutex.byteLength, 8)
+  t.throws(() => new Mutex(map, 4), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Mutex(map, 4096), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Semaphore(map, 4088), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Semaphore(map, 0, -1), { code: 'ERR_OUT_OF_RANGE' })
+  const readable = mapShared(file)
+  t.throws(() => new Mutex(readable, 0), { code: 'ERR_MMAP_NOT_WRITABLE' })
+  readable.close()
+  t.throws(() => new Mutex(readable, 0), { code: 'ERR_MMAP_CLOSED' })
+  const semaphore = new Semaphore(map, 0)
+  t.false(semaphore.tryAcquire())
+  semaphore.release(2 ** 31 - 1)
+  t.throws(() => semaphore.release(), { code: 'ERR_OUT_OF_RANGE' })
+})

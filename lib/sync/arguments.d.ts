@@ -1,0 +1,12 @@
+import type { NativeMapping } from '../binding.js';
+import { MemoryMap } from '../memory-map.js';
+/** What is behind `map`, which must be a mapping that is open. */
+export declare function toNative(map: MemoryMap<any>): NativeMapping;
+/** A place in a mapping; whether it is inside and aligned the native library says. */
+export declare function toPlace(byteOffset: unknown): number;
+/** Milliseconds, or -1 for ever. */
+export declare function toTimeout(timeout: unknown): number;
+/** A count from `least` on that 32 bits hold. */
+export declare function toCount(value: unknown, name: string, least: number): number;
+/** The bytes of a message. */
+export declare function toMessage(data: unknown): Uint8Array;

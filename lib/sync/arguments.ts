@@ -1,0 +1,39 @@
+// What the arguments of `memory-map/sync` may be.
+
+import { toBytes } from '../arguments.js'
+import type { NativeMapping } from '../binding.js'
+import { invalidType, outOfRange } from '../errors.js'
+import { MemoryMap, nativeOf } from '../memory-map.js'
+
+/** What is behind `map`, which must be a mapping that is open. */
+export function toNative(map: MemoryMap<any>): NativeMapping {
+  if (map instanceof MemoryMap) return nativeOf(map)
+  throw invalidType('map', 'a MemoryMap', map)
+}
+
+/** A place in a mapping; whether it is inside and aligned the native library says. */
+export function toPlace(byteOffset: unknown): number {
+  return toBytes(byteOffset, 'byteOffset')
+}
+
+/** Milliseconds, or -1 for ever. */
+export function toTimeout(timeout: unknown): number {
+  if (timeout === undefined || timeout === Infinity) return -1
+  if (typeof timeout !== 'number') throw invalidType('timeout', 'of type number', timeout)
+  if (Number.isNaN(timeout)) throw outOfRange('timeout', 'a number of milliseconds', timeout)
+  return Math.max(0, timeout)
+}
+
+/** A count from `least` on that 32 bits hold. */
+export function toCount(value: unknown, name: string, least: number): number {
+  if (typeof value !== 'number') throw invalidType(name, 'of type number', value)
+  if (Number.isInteger(value) && value >= least && value < 2 ** 31) return value
+  throw outOfRange(name, `a whole number from ${least} to ${2 ** 31 - 1}`, value)
+}
+
+/** The bytes of a message. */
+export function toMessage(data: unknown): Uint8Array {
+  if (data instanceof Uint8Array) return data
+  if (typeof data === 'string') return Buffer.from(data)
+  throw invalidType('data', 'a string, a Buffer or a Uint8Array', data)
+}

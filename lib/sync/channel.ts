@@ -1,0 +1,394 @@
+// Messages from many processes to one, through shared memory.
+
+import { toBytes } from '../arguments.js'
+import type { NativeChannel } from '../binding.js'
+import { invalidValue, outOfRange, withCode } from '../errors.js'
+import { explain, type MemoryMap } from '../memory-map.js'
+import { native } from '../native.js'
+import { check } from '../options.js'
+import { toMessage, toNative, toTimeout } from './arguments.js'
+import { call, waitFor } from './waits.js'
+
+/** Where a channel is. */
+export interface ChannelOptions {
+  /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */
+  readonly offset?: number | bigint | undefined
+}
+
+/** Where a channel is to be, and how long. */
+export interface ChannelRange extends ChannelOptions {
+  /** How many bytes it has in all, at least 640. Default: to the end of the mapping. */
+  readonly length?: number | bigint | undefined
+}
+
+/** Messages up to this length share memory with others, as those of `Buffer.allocUnsafe` do. */
+const SMALL = 4096
+const POOL = 64 * 1024
+
+/** How long to look for a message on turns of the event loop before a thread waits for it, in milliseconds. */
+const LOOK = 0.1
+/** Waits without a look after one in vain, at least and at most; docs/memory-model.md, "Spinning". */
+const FEWEST = 4
+const MOST = 1024
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+/**
+ * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
+ * can send; whoever receives first is the receiver until its `close()`, its mapping's, or its death.
+ *
+ * A sender that is killed loses the message that it was making, no other one. A receiver that is killed can be
+ * replaced: the next one begins with the message that was not released yet.
+ *
+ * ```js
+ * const inbox = Channel.create(mapShared('inbox', { create: true, length: 2 ** 20, protection: 'read-write' }))
+ * for await (const message of inbox) console.log(message.toString())
+ * // elsewhere
+ * Channel.open(mapShared('inbox', { protection: 'read-write' })).send('hello')
+ * ```
+ */
+export class Channel {
+  readonly #map: MemoryMap<any>
+  readonly #native: NativeChannel
+  /** Memory for small messages, and where the next one goes. */
+  #pool: Buffer | undefined
+  #used = 0
+  readonly #max: number
+  /** Where in the mapping the Buffers are that `reserve` and `borrow` gave out. */
+  #reserved = new WeakMap<Buffer, number>()
+  #borrowed: Buffer | undefined
+  /** The last of the sends, and of the receives, that are pending. */
+  #sends: Promise<unknown> | undefined
+  #receives: Promise<unknown> | undefined
+  /** What ends the wait that is pending. */
+  #cancels = new Set<() => void>()
+  #skip = 0
+  #penalty = 0
+  #closed = false
+
+  private constructor(map: MemoryMap<any>, behind: NativeChannel) {
+    this.#map = map
+    this.#native = behind
+    this.#max = behind.maxLength
+  }
+
+  /**
+   * Makes a channel in a mapping that is shared and writable, whatever was there.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where it does not fit; as for a {@link Mutex}
+   */
+  static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel {
+    const behind = toNative(map)
+    const { offset, length } = check<ChannelRange>(options, ['offset', 'length'])
+    const start = toBytes(offset ?? 0, 'options.offset')
+    const size = length === undefined ? Math.max(0, map.length - start) : toBytes(length, 'options.length')
+    return new Channel(
+      map,
+      call(map, () => new native.NativeChannel(behind, start, size)),
+    )
+  }
+
+  /**
+   * Opens a channel that is there.
+   *
+   * @throws `ERR_MMAP_INVALID` where there is none, not all of one, or one of another version
+   */
+  static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel {
+    const behind = toNative(map)
+    const { offset } = check<ChannelOptions>(options, ['offset'])
+    const start = toBytes(offset ?? 0, 'options.offset')
+    return new Channel(
+      map,
+      call(map, () => new native.NativeChannel(behind, start, -1)),
+    )
+  }
+
+  /** Bytes that messages share, with 16 more for each. */
+  get capacity(): number {
+    return this.#native.capacity
+  }
+
+  /** Bytes of the longest message: half the capacity. */
+  get maxLength(): number {
+    return this.#max
+  }
+
+  /** Whether `close()` was called, here or on the mapping. */
+  get closed(): boolean {
+    return this.#closed || this.#map.closed
+  }
+
+  /**
+   * Sends a message, and blocks the thread until there is room for it; `false` where the time was up.
+   *
+   * @param data a string is sent as UTF-8
+   * @param timeout in milliseconds; for ever where there is none
+   * @throws `ERR_OUT_OF_RANGE` where it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
+   *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  send(data: Uint8Array | string, timeout?: number): boolean {
+    const bytes = this.#message(data)
+    const limit = toTimeout(timeout)
+    if (this.#sends !== undefined) throw busy('A sendAsync is pending, which this would overtake')
+    try {
+      return this.#native.send(bytes, limit)
+    } catch (error) {
+      throw explain(this.#map, error)
+    }
+  }
+
+  /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
+  trySend(data: Uint8Array | string): boolean {
+    const bytes = this.#message(data)
+    if (this.#sends !== undefined) return false
+    try {
+      return this.#native.trySend(bytes)
+    } catch (error) {
+      throw explain(this.#map, error)
+    }
+  }
+
+  /** As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls. */
+  async sendAsync(data: Uint8Array | string, timeout?: number): Promise<boolean> {
+    const limit = toTimeout(timeout)
+    if (this.#sends === undefined && this.trySend(data)) return true
+    // The caller may change his bytes meanwhile.
+    const bytes = Uint8Array.from(this.#message(data))
+    const start = Date.now()
+    const before = this.#sends
+    const sent = (async () => {
+      if (before) await before.catch(() => {})
+      this.#open()
+      const left = limit < 0 ? -1 : Math.max(0, limit - (Date.now() - start))
+      return (await this.#wait((waits, id) => this.#native.sendAsync(bytes, left, waits, id))) === 0
+    })()
+    this.#sends = sent
+    try {
+      return await sent
+    } finally {
+      if (this.#sends === sent) this.#sends = undefined
+    }
+  }
+
+  /**
+   * Receives a message, and blocks the thread until there is one; undefined where the time was up.
+   *
+   * @param timeout in milliseconds; for ever where there is none
+   * @throws `ERR_MMAP_BUSY` where another one is the receiver, a `receiveAsync` is pending, or a borrowed message
+   *   is not released; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  receive(timeout?: number): Buffer | undefined {
+    const limit = toTimeout(timeout)
+    if (this.#receives !== undefined) throw busy('A receiveAsync is pending, which the next message is for')
+    return this.#take(limit)
+  }
+
+  /** Receives a message if there is one now, and no `receiveAsync` is pending. */
+  tryReceive(): Buffer | undefined {
+    if (this.#receives === undefined) return this.#take(0)
+    this.#open()
+    return undefined
+  }
+
+  /** As {@link receive}, with the event loop free meanwhile. It keeps the process alive. */
+  async receiveAsync(timeout?: number): Promise<Buffer | undefined> {
+    const limit = toTimeout(timeout)
+    const before = this.#receives
+    if (before === undefined) {
+      const message = this.tryReceive()
+      if (message !== undefined) return message
+    }
+    const end = performance.now() + limit
+    const received = (async () => {
+      if (before) await before.catch(() => {})
+      return await this.#next(limit < 0 ? Infinity : end)
+    })()
+    this.#receives = received
+    try {
+      return await received
+    } finally {
+      if (this.#receives === received) this.#receives = undefined
+    }
+  }
+
+  /** The messages, until the channel is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      while (!this.closed) yield (await this.receiveAsync())!
+    } catch (error) {
+      if (!this.closed) throw error
+    }
+  }
+
+  /**
+   * Takes room for a message of `length` bytes, to be filled in without a copy and then sent by {@link commit};
+   * blocks the thread until there is room, undefined where the time was up. Messages that are sent later, by anybody,
+   * arrive after it.
+   */
+  reserve(length: number | bigint, timeout?: number): Buffer | undefined {
+    const bytes = this.#length(toBytes(length, 'length'), 'length', length)
+    const limit = toTimeout(timeout)
+    this.#open()
+    if (this.#sends !== undefined) throw busy('A sendAsync is pending, which this would overtake')
+    const offset = call(this.#map, () => this.#native.reserve(bytes, limit))
+    if (offset < 0) return undefined
+    const buffer: Buffer = this.#map.view(offset, bytes)
+    this.#reserved.set(buffer, offset)
+    return buffer
+  }
+
+  /** Takes room for a message if there is some. */
+  tryReserve(length: number | bigint): Buffer | undefined {
+    return this.#sends === undefined ? this.reserve(length, 0) : undefined
+  }
+
+  /**
+   * Sends what {@link reserve} gave and was filled in, or the first `length` bytes of it. The Buffer is not to be
+   * used any more.
+   */
+  commit(reserved: Buffer, length: number | bigint = reserved.length): void {
+    const bytes = toBytes(length, 'length')
+    if (bytes > reserved.length) throw outOfRange('length', `at most ${reserved.length}, which was reserved`, length)
+    this.#settle(reserved, bytes)
+  }
+
+  /** Gives back what {@link reserve} gave: nothing is sent. */
+  abandon(reserved: Buffer): void {
+    this.#settle(reserved, -1)
+  }
+
+  /**
+   * Receives a message without a copy: a view of the shared memory, until {@link release}. Blocks the thread as
+   * {@link receive} does.
+   */
+  borrow(timeout?: number): Buffer | undefined {
+    const limit = toTimeout(timeout)
+    this.#open()
+    if (this.#receives !== undefined) throw busy('A receiveAsync is pending, which the next message is for')
+    const place = call(this.#map, () => this.#native.borrow(limit))
+    if (!place) return undefined
+    return (this.#borrowed = this.#map.view(place[0], place[1]))
+  }
+
+  /** Borrows a message if there is one now, and no `receiveAsync` is pending. */
+  tryBorrow(): Buffer | undefined {
+    return this.#receives === undefined ? this.borrow(0) : undefined
+  }
+
+  /** Gives back what {@link borrow} gave, which is not to be used any more: its room is the senders'. */
+  release(borrowed: Buffer): void {
+    if (borrowed === undefined || borrowed !== this.#borrowed) {
+      throw invalidValue('borrowed', borrowed, 'must be what `borrow` gave last')
+    }
+    this.#borrowed = undefined
+    call(this.#map, () => this.#native.release())
+  }
+
+  /**
+   * Ends what is pending and lets another one be the receiver. The channel stays, and so does the mapping; a message
+   * that was borrowed and not released is received again.
+   */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const cancel of this.#cancels) cancel()
+    this.#borrowed = undefined
+    if (this.#map.closed) return
+    const stop = () => this.#native.stopReceiving()
+    // The thread that receives has to see first that it is to end.
+    if (this.#receives === undefined) call(this.#map, stop)
+    else void this.#receives.catch(() => {}).then(() => this.#map.closed || call(this.#map, stop))
+  }
+
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #open(): void {
+    if (this.#closed) throw withCode(new Error('The channel is closed'), 'ERR_MMAP_CLOSED')
+  }
+
+  #message(data: unknown): Uint8Array {
+    this.#open()
+    const bytes = toMessage(data)
+    this.#length(bytes.length, 'data', bytes.length)
+    return bytes
+  }
+
+  #length(length: number, name: string, value: unknown): number {
+    if (length > this.#max) throw outOfRange(name, `at most ${this.#max} bytes, half the capacity`, value)
+    return length
+  }
+
+  #take(timeout: number): Buffer | undefined {
+    this.#open()
+    if (this.#pool === undefined || POOL - this.#used < SMALL) {
+      this.#pool = Buffer.allocUnsafeSlow(POOL)
+      this.#used = 0
+    }
+    try {
+      let length = this.#native.receive(this.#pool, this.#used, timeout)
+      if (length === -1) return undefined
+      if (length >= 0) {
+        const start = this.#used
+        this.#used = (start + length + 7) & ~7
+        return this.#pool.subarray(start, start + length)
+      }
+      const buffer = Buffer.allocUnsafeSlow(-2 - length)
+      length = this.#native.receive(buffer, 0, timeout)
+      return buffer.subarray(0, length)
+    } catch (error) {
+      throw explain(this.#map, error)
+    }
+  }
+
+  /** Waits for a message: first on turns of the event loop, where that paid the last times, then on a thread. */
+  async #next(end: number): Promise<Buffer | undefined> {
+    for (;;) {
+      const message = this.#take(0) ?? (await this.#look())
+      if (message !== undefined) return message
+      const left = end === Infinity ? -1 : end - performance.now()
+      if (left < 0 && end !== Infinity) return undefined
+      const code = await this.#wait((waits, id) => this.#native.readyAsync(left, waits, id))
+      if (code !== 0) return undefined
+    }
+  }
+
+  async #look(): Promise<Buffer | undefined> {
+    if (this.#skip > 0) {
+      this.#skip--
+      return undefined
+    }
+    for (const end = performance.now() + LOOK; performance.now() < end;) {
+      await turn()
+      const message = this.#take(0)
+      if (message !== undefined) {
+        this.#penalty >>= 1
+        return message
+      }
+    }
+    this.#skip = this.#penalty = Math.min(Math.max(FEWEST, 2 * this.#penalty), MOST)
+    return undefined
+  }
+
+  async #wait(start: Parameters<typeof waitFor>[1]): Promise<number> {
+    let cancel: (() => void) | undefined
+    try {
+      return await waitFor(this.#map, start, (end) => this.#cancels.add((cancel = end)))
+    } finally {
+      if (cancel) this.#cancels.delete(cancel)
+    }
+  }
+
+  #settle(reserved: Buffer, length: number): void {
+    const offset = this.#reserved.get(reserved)
+    if (offset === undefined) throw invalidValue('reserved', reserved, 'must be what `reserve` gave')
+    this.#reserved.delete(reserved)
+    call(this.#map, () => this.#native.commit(offset, length))
+  }
+}
+
+function busy(message: string): Error {
+  return withCode(new Error(message), 'ERR_MMAP_BUSY')
+}

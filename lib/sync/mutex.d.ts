@@ -1,0 +1,54 @@
+import type { MemoryMap } from '../memory-map.js';
+/** How a lock came to its new owner: from one who gave it back, or from one who died. */
+export type Locked = 'acquired' | 'recovered';
+/**
+ * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which are zero before it is used first.
+ *
+ * Its owner is a mapping: all that is done through one `MemoryMap` counts as one. When the owner's process dies,
+ * however and whenever, or its mapping is closed, the next one to lock gets `'recovered'`, and what the lock
+ * protects may be half done.
+ *
+ * ```js
+ * const mutex = new Mutex(map, 0)
+ * if (mutex.lock() === 'recovered') repair()
+ * try {
+ *   change()
+ * } finally {
+ *   mutex.unlock()
+ * }
+ * ```
+ */
+export declare class Mutex {
+    #private;
+    /** Bytes that a mutex takes. */
+    static readonly byteLength = 8;
+    /**
+     * @param map a mapping that is shared and writable
+     * @param byteOffset in bytes; aligned to 8 in memory
+     * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error where the file
+     *   cannot witness who is alive (docs/memory-model.md)
+     */
+    constructor(map: MemoryMap<any>, byteOffset: number | bigint);
+    /**
+     * Takes the lock, and blocks the thread until it has it.
+     *
+     * @param timeout in milliseconds; for ever where there is none
+     * @throws `ERR_MMAP_DEADLOCK` where this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+     */
+    lock(): Locked;
+    lock(timeout: number | undefined): Locked | 'timed-out';
+    /**
+     * As {@link lock}, with the event loop free meanwhile. It waits also while this mapping holds the lock: some
+     * other function will give it back.
+     */
+    lockAsync(): Promise<Locked>;
+    lockAsync(timeout: number | undefined): Promise<Locked | 'timed-out'>;
+    /** Takes the lock if nobody who is alive holds it; says how, or `false`. */
+    tryLock(): Locked | false;
+    /**
+     * Gives the lock back.
+     *
+     * @throws `ERR_MMAP_NOT_OWNER` where this mapping does not hold it
+     */
+    unlock(): void;
+}

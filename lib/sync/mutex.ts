@@ -1,0 +1,91 @@
+// Mutual exclusion between processes.
+
+import type { NativeMutex } from '../binding.js'
+import type { MemoryMap } from '../memory-map.js'
+import { native } from '../native.js'
+import { toNative, toPlace, toTimeout } from './arguments.js'
+import { call, waitFor } from './waits.js'
+
+/** How a lock came to its new owner: from one who gave it back, or from one who died. */
+export type Locked = 'acquired' | 'recovered'
+
+const RESULTS = ['acquired', 'recovered', 'timed-out'] as const
+
+/**
+ * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which are zero before it is used first.
+ *
+ * Its owner is a mapping: all that is done through one `MemoryMap` counts as one. When the owner's process dies,
+ * however and whenever, or its mapping is closed, the next one to lock gets `'recovered'`, and what the lock
+ * protects may be half done.
+ *
+ * ```js
+ * const mutex = new Mutex(map, 0)
+ * if (mutex.lock() === 'recovered') repair()
+ * try {
+ *   change()
+ * } finally {
+ *   mutex.unlock()
+ * }
+ * ```
+ */
+export class Mutex {
+  /** Bytes that a mutex takes. */
+  static readonly byteLength = 8
+
+  readonly #map: MemoryMap<any>
+  readonly #native: NativeMutex
+
+  /**
+   * @param map a mapping that is shared and writable
+   * @param byteOffset in bytes; aligned to 8 in memory
+   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error where the file
+   *   cannot witness who is alive (docs/memory-model.md)
+   */
+  constructor(map: MemoryMap<any>, byteOffset: number | bigint) {
+    const behind = toNative(map)
+    const place = toPlace(byteOffset)
+    this.#map = map
+    this.#native = call(map, () => new native.NativeMutex(behind, place))
+  }
+
+  /**
+   * Takes the lock, and blocks the thread until it has it.
+   *
+   * @param timeout in milliseconds; for ever where there is none
+   * @throws `ERR_MMAP_DEADLOCK` where this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  lock(): Locked
+  lock(timeout: number | undefined): Locked | 'timed-out'
+  lock(timeout?: number): Locked | 'timed-out' {
+    const limit = toTimeout(timeout)
+    return RESULTS[call(this.#map, () => this.#native.lock(limit))]!
+  }
+
+  /**
+   * As {@link lock}, with the event loop free meanwhile. It waits also while this mapping holds the lock: some
+   * other function will give it back.
+   */
+  lockAsync(): Promise<Locked>
+  lockAsync(timeout: number | undefined): Promise<Locked | 'timed-out'>
+  async lockAsync(timeout?: number): Promise<Locked | 'timed-out'> {
+    const limit = toTimeout(timeout)
+    const now = this.tryLock()
+    if (now) return now
+    return RESULTS[await waitFor(this.#map, (waits, id) => this.#native.lockAsync(limit, waits, id))]!
+  }
+
+  /** Takes the lock if nobody who is alive holds it; says how, or `false`. */
+  tryLock(): Locked | false {
+    const code = call(this.#map, () => this.#native.tryLock())
+    return code === 2 ? false : (RESULTS[code] as Locked)
+  }
+
+  /**
+   * Gives the lock back.
+   *
+   * @throws `ERR_MMAP_NOT_OWNER` where this mapping does not hold it
+   */
+  unlock(): void {
+    call(this.#map, () => this.#native.unlock())
+  }
+}

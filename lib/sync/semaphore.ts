@@ -1,0 +1,69 @@
+// Permits that any process takes and gives back.
+
+import type { NativeSemaphore } from '../binding.js'
+import type { MemoryMap } from '../memory-map.js'
+import { native } from '../native.js'
+import { toCount, toNative, toPlace, toTimeout } from './arguments.js'
+import { call, waitFor } from './waits.js'
+
+/**
+ * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which are zero before it is used
+ * first. It does not know who took a permit: those of a process that dies are lost.
+ *
+ * ```js
+ * const connections = new Semaphore(map, 64, 10)
+ * await connections.acquireAsync()
+ * ```
+ */
+export class Semaphore {
+  /** Bytes that a semaphore takes. */
+  static readonly byteLength = 16
+
+  readonly #map: MemoryMap<any>
+  readonly #native: NativeSemaphore
+
+  /**
+   * @param map a mapping that is shared and writable
+   * @param byteOffset in bytes; aligned to 8 in memory
+   * @param initial how many permits it has if nobody has given it any yet; 0 where nobody ever does
+   */
+  constructor(map: MemoryMap<any>, byteOffset: number | bigint, initial?: number) {
+    const behind = toNative(map)
+    const place = toPlace(byteOffset)
+    const permits = initial === undefined ? undefined : toCount(initial, 'initial', 0)
+    this.#map = map
+    this.#native = call(map, () => new native.NativeSemaphore(behind, place, permits))
+  }
+
+  /**
+   * Takes a permit, and blocks the thread until it has one; `false` where the time was up.
+   *
+   * @param timeout in milliseconds; for ever where there is none
+   */
+  acquire(timeout?: number): boolean {
+    const limit = toTimeout(timeout)
+    return call(this.#map, () => this.#native.acquire(limit)) === 0
+  }
+
+  /** As {@link acquire}, with the event loop free meanwhile. */
+  async acquireAsync(timeout?: number): Promise<boolean> {
+    const limit = toTimeout(timeout)
+    if (this.tryAcquire()) return true
+    return (await waitFor(this.#map, (waits, id) => this.#native.acquireAsync(limit, waits, id))) === 0
+  }
+
+  /** Takes a permit if there is one. */
+  tryAcquire(): boolean {
+    return call(this.#map, () => this.#native.tryAcquire())
+  }
+
+  /**
+   * Gives permits back, or new ones.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where there would be more than 2,147,483,647
+   */
+  release(count = 1): void {
+    const permits = toCount(count, 'count', 1)
+    call(this.#map, () => this.#native.release(permits))
+  }
+}

@@ -1,0 +1,66 @@
+// Waiting on a word of shared memory, between processes.
+
+import { invalidType, outOfRange } from '../errors.js'
+import type { MemoryMap } from '../memory-map.js'
+import { native } from '../native.js'
+import { toCount, toNative, toPlace, toTimeout } from './arguments.js'
+import { call, waitFor } from './waits.js'
+
+/** How a wait ended, as for `Atomics.wait`. */
+export type WaitResult = 'ok' | 'not-equal' | 'timed-out'
+
+const RESULTS = ['ok', 'not-equal', 'timed-out'] as const
+
+/**
+ * Sleeps while the 32-bit integer at `byteOffset` is `expected`, until {@link notify} wakes it: `Atomics.wait`
+ * between processes. It looks at the word for a moment first (docs/memory-model.md), and blocks the thread.
+ *
+ * ```js
+ * const words = map.typedArray(Int32Array)
+ * while (Atomics.load(words, 0) === 0) wait(map, 0, 0)
+ * ```
+ *
+ * @param map a mapping that is shared
+ * @param byteOffset in bytes; aligned to 4 in memory
+ * @param timeout in milliseconds; for ever where there is none
+ * @throws `ERR_MMAP_NOT_SHARED`, `ERR_OUT_OF_RANGE`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+ */
+export function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult {
+  const behind = toNative(map)
+  const [place, value, limit] = [toPlace(byteOffset), toWord(expected), toTimeout(timeout)]
+  return RESULTS[call(map, () => native.ipcWait(behind, place, value, limit))]!
+}
+
+/**
+ * As {@link wait}, with the event loop free meanwhile. A pending wait has a thread of its own, which sleeps; it
+ * keeps the process alive, and is rejected when the mapping is closed.
+ */
+export async function waitAsync(
+  map: MemoryMap<any>,
+  byteOffset: number | bigint,
+  expected: number,
+  timeout?: number,
+): Promise<WaitResult> {
+  const behind = toNative(map)
+  const [place, value, limit] = [toPlace(byteOffset), toWord(expected), toTimeout(timeout)]
+  return RESULTS[await waitFor(map, (waits, id) => native.ipcWaitAsync(behind, place, value, limit, waits, id))]!
+}
+
+/**
+ * Wakes those who {@link wait} on the word at `byteOffset`, in whatever process, and says how many.
+ *
+ * @param count how many at most; all where there is none
+ */
+export function notify(map: MemoryMap<any>, byteOffset: number | bigint, count?: number): number {
+  const behind = toNative(map)
+  const place = toPlace(byteOffset)
+  const limit = count === undefined || count === Infinity ? 2 ** 32 - 1 : toCount(count, 'count', 0)
+  return call(map, () => native.ipcNotify(behind, place, limit))
+}
+
+/** A value of an Int32Array or a Uint32Array, as its 32 bits. */
+function toWord(value: unknown): number {
+  if (typeof value !== 'number') throw invalidType('expected', 'of type number', value)
+  if (Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 32) return value >>> 0
+  throw outOfRange('expected', 'an integer of 32 bits', value)
+}
