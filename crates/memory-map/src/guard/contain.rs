@@ -96,9 +96,12 @@ impl Inner {
         };
         let covered = self.covers.over(page);
         match covered {
-            Some(Cover { how: How::Zeros, .. }) => return self.open_zeros(page),
-            // Another thread was first, or the page was left closed when it could not be healed.
-            Some(_) if cause == Cause::Protection => return self.open_cover(page, protection),
+            // It is not open for stores, or no longer, or another thread was first, or the page
+            // was left closed when it could not be healed.
+            Some(cover) if matches!(cover.how, How::Zeros) || cause == Cause::Protection => {
+                let opened = self.open(page, &cover, protection);
+                return if opened { Outcome::Retry } else { Outcome::Foreign };
+            }
             _ => {}
         }
         if (cause == Cause::Backing && !self.can_cover_with_zeros())
@@ -133,13 +136,12 @@ impl Inner {
             size,
             told: false,
         });
+        if noted {
+            return Outcome::Covered;
+        }
         // Without a note the page is never healed, but the process lives.
-        if noted { Outcome::Covered } else { Outcome::Retry }
-    }
-
-    /// Makes a page under a cover of private memory accessible again.
-    fn open_cover(&self, page: usize, protection: Protection) -> Outcome {
-        if self.reopen(page, protection) { Outcome::Retry } else { Outcome::Foreign }
+        self.open_all(&part, how);
+        Outcome::Retry
     }
 
     /// Whether the region is mapped from something that has an end.
@@ -157,7 +159,7 @@ impl Inner {
 
     /// Covers a page that its protection forbids to store to, or to access at all.
     fn cover_forbidden(
-        &self,
+        &mut self,
         page: usize,
         run: Range<usize>,
         protection: Protection,

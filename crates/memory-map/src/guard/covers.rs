@@ -1,9 +1,10 @@
 //! What the handler laid over pages that could not be accessed, until they are healed.
 //!
-//! The handler cannot allocate, so the log lives in pages of its own that it maps at the first
-//! fault. The number of covers is small by construction: the more there are, the larger the next
+//! The handler cannot allocate, so there is room for a few covers, and more of them live in pages
+//! that it maps. Their number is small by construction: the more there are, the larger the next
 //! one is (`extent`), because each costs the process some of its `vm.max_map_count` areas.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +16,7 @@ use crate::protection::Protection;
 pub(super) enum How {
     /// Scratch memory: loads read zeros.
     Zeros,
-    /// The same part of the same file, mapped privately: loads read the file.
+    /// The same part of the same file, mapped privately where it is stored to: loads read the file.
     PrivateFile,
     /// The pages themselves, made writable; their contents were saved at this address.
     Saved { copy: usize },
@@ -74,13 +75,17 @@ pub(super) struct Cover {
 
 /// The log of one region.
 pub(super) struct Covers {
-    entries: *mut Cover,
     count: usize,
+    few: [MaybeUninit<Cover>; FEW],
+    /// Where the covers are once they are more, CAPACITY at most; else null.
+    many: *mut Cover,
 }
 
 /// Covers of all regions, against the limit of the process.
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 
+/// So many covers are noted even where the system has no more memory areas to give.
+const FEW: usize = 2;
 const CAPACITY: usize = 1 << 16;
 /// So many covers of one page each before they grow.
 const SINGLE: usize = 256;
@@ -93,16 +98,21 @@ const CROWDED: usize = 8192;
 
 impl Covers {
     pub const fn new() -> Self {
-        Self { entries: std::ptr::null_mut(), count: 0 }
+        Self { count: 0, few: [MaybeUninit::uninit(); FEW], many: std::ptr::null_mut() }
+    }
+
+    fn entries(&self) -> *const Cover {
+        if self.many.is_null() { self.few.as_ptr().cast() } else { self.many }
+    }
+
+    fn entries_mut(&mut self) -> *mut Cover {
+        if self.many.is_null() { self.few.as_mut_ptr().cast() } else { self.many }
     }
 
     pub fn as_slice(&self) -> &[Cover] {
-        if self.count == 0 {
-            return &[];
-        }
-        // SAFETY: `push` initialised the first `count` entries of a mapping of CAPACITY, which
-        // only `clear` unmaps, and that takes `&mut self`.
-        unsafe { std::slice::from_raw_parts(self.entries, self.count) }
+        // SAFETY: `push` initialised the first `count` entries, of which there are FEW here or
+        // CAPACITY in a mapping that only `clear` unmaps, and that takes `&mut self`.
+        unsafe { std::slice::from_raw_parts(self.entries(), self.count) }
     }
 
     /// The newest cover over `page`.
@@ -110,8 +120,8 @@ impl Covers {
         self.as_slice().iter().rev().find(|cover| cover.start <= page && page < cover.end).copied()
     }
 
-    /// The largest range around `page` inside `within` that no cover touches. `page` itself must
-    /// be free.
+    /// The largest range around `page` inside `within` that no cover touches, but for those over
+    /// `page` itself.
     pub fn gap(&self, page: usize, within: Range<usize>) -> Range<usize> {
         let (mut start, mut end) = (within.start, within.end);
         for cover in self.as_slice() {
@@ -145,23 +155,34 @@ impl Covers {
 
     /// Notes a cover; `false` where there is no room for it.
     pub fn push(&mut self, cover: Cover) -> bool {
-        if self.count == CAPACITY {
+        if !self.has_room() {
             return self.absorb(cover);
         }
-        if self.entries.is_null() {
-            let bytes = CAPACITY * size_of::<Cover>();
-            match os::map(0, bytes, Protection::ReadWrite, os::Pages::Anonymous { reserve: false })
-            {
-                Ok(pointer) => self.entries = pointer.cast(),
-                Err(_) => return false,
-            }
-        }
-        // SAFETY: the mapping has CAPACITY entries, is page-aligned, and `count` is below that.
-        let entry = unsafe { self.entries.add(self.count) };
+        let count = self.count;
+        // SAFETY: there is room for more than `count` entries.
+        let entry = unsafe { self.entries_mut().add(count) };
         // SAFETY: as above; `Cover` has no destructor that an overwrite would skip.
         unsafe { entry.write(cover) };
         self.count += 1;
         TOTAL.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether there is room for one more, or could be made.
+    fn has_room(&mut self) -> bool {
+        if !self.many.is_null() {
+            return self.count < CAPACITY;
+        }
+        if self.count < FEW {
+            return true;
+        }
+        let pages = os::Pages::Anonymous { reserve: false };
+        let bytes = CAPACITY * size_of::<Cover>();
+        let Ok(pointer) = os::map(0, bytes, Protection::ReadWrite, pages) else { return false };
+        let many = pointer.cast::<Cover>();
+        // SAFETY: all of `few` is initialised; the mapping is larger, page-aligned and new.
+        unsafe { many.copy_from_nonoverlapping(self.few.as_ptr().cast(), FEW) };
+        self.many = many;
         true
     }
 
@@ -170,8 +191,9 @@ impl Covers {
         if !matches!(cover.how, How::Zeros) {
             return false;
         }
+        let count = self.count;
         // SAFETY: as in `as_slice`, and `self` is borrowed mutably.
-        let entries = unsafe { std::slice::from_raw_parts_mut(self.entries, self.count) };
+        let entries = unsafe { std::slice::from_raw_parts_mut(self.entries_mut(), count) };
         let below = entries.iter_mut().find(|old| {
             matches!(old.how, How::Zeros)
                 && old.cause == cover.cause
@@ -189,10 +211,10 @@ impl Covers {
     pub fn clear(&mut self) {
         TOTAL.fetch_sub(self.count, Ordering::Relaxed);
         self.count = 0;
-        if !self.entries.is_null() {
-            // SAFETY: `push` mapped it with this length, and nothing refers to it any more.
-            unsafe { os::unmap(self.entries as usize, CAPACITY * size_of::<Cover>()) };
-            self.entries = std::ptr::null_mut();
+        if !self.many.is_null() {
+            // SAFETY: `has_room` mapped it with this length, and nothing refers to it any more.
+            unsafe { os::unmap(self.many as usize, CAPACITY * size_of::<Cover>()) };
+            self.many = std::ptr::null_mut();
         }
     }
 }

@@ -32,6 +32,7 @@ impl Inner {
         }
         let covers = self.covers.as_slice().to_vec();
         self.covers.clear();
+        self.openings.clear();
         self.stalls = 0;
         let (first, first_healed) = (self.reports.len(), self.healed.len());
         let is_replacement = |cover: &Cover| matches!(cover.how, How::Zeros | How::PrivateFile);
@@ -112,6 +113,7 @@ impl Inner {
             release_copy(cover);
         }
         self.covers.clear();
+        self.openings.clear();
     }
 
     fn report(&self, cover: &Cover, contained: bool) -> Fault {

@@ -11,6 +11,8 @@ mod covers;
 #[cfg_attr(windows, path = "windows.rs")]
 mod handler;
 mod heal;
+#[cfg(unix)]
+mod openings;
 mod registry;
 #[cfg_attr(unix, path = "replace_unix.rs")]
 #[cfg_attr(windows, path = "replace_windows.rs")]

@@ -3,9 +3,21 @@
 use std::ops::Range;
 
 use super::covers::{Cover, How};
+pub(super) use super::openings::Openings;
 use super::slot::{Backing, Inner};
 use crate::os::{self, Pages};
 use crate::protection::Protection;
+
+/// What a window of a cover is to have.
+#[derive(Clone, Copy)]
+enum Scratch {
+    /// The zeros that are there.
+    Same,
+    /// Zeros in place of what is there.
+    Zeros,
+    /// What the file has, at a protection.
+    Copies(Protection),
+}
 
 impl Inner {
     /// Whether `cover_with_zeros` loses nothing that is nowhere else.
@@ -14,43 +26,124 @@ impl Inner {
     }
 
     /// Lays zeros over pages that cannot be had. *handler*
-    pub(super) fn cover_with_zeros(&self, part: Range<usize>) -> Option<(Range<usize>, How)> {
-        // SAFETY: the part lies in this region, whose lock is held.
-        let zeros =
-            |protection| unsafe { os::map_over(part.start, part.len(), protection, Pages::Zeros) };
-        // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a
-        // reservation; read-only memory does not, and its pages are opened one by one.
-        let mapped = zeros(Protection::ReadWrite).or_else(|_| zeros(Protection::Read));
-        mapped.ok().map(|()| (part, How::Zeros))
+    ///
+    /// They are read-only, so that loads take no memory (and no promise of any, which strict
+    /// overcommit would ask for), and stores open windows.
+    pub(super) fn cover_with_zeros(&mut self, part: Range<usize>) -> Option<(Range<usize>, How)> {
+        self.close_windows(&part); // one that reaches out of the part would be closed over it later
+        self.lay_zeros(&part, Protection::Read).then_some((part, How::Zeros))
     }
 
-    /// Makes a page under a cover of private memory accessible again. *handler*
-    pub(super) fn reopen(&self, page: usize, protection: Protection) -> bool {
-        // SAFETY: the page lies in this region, whose lock is held.
-        unsafe { os::protect(page, self.grain, protection.opened()) }.is_ok()
+    fn lay_zeros(&self, part: &Range<usize>, protection: Protection) -> bool {
+        // SAFETY: the part lies in this region, whose lock is held.
+        unsafe { os::map_over(part.start, part.len(), protection, Pages::Zeros) }.is_ok()
+    }
+
+    /// Makes the cover over `part` one that all can be stored to: there is no note of it, without
+    /// which no window of it would be closed. *handler*
+    pub(super) fn open_all(&self, part: &Range<usize>, how: How) {
+        if matches!(how, How::Zeros) {
+            self.lay_zeros(part, Protection::ReadWrite);
+        }
+    }
+
+    /// Makes a page under a cover one that can be stored to. *handler*
+    pub(super) fn open(&mut self, page: usize, cover: &Cover, protection: Protection) -> bool {
+        match cover.how {
+            How::Zeros | How::PrivateFile => {
+                self.open_window(page, cover.start..cover.end, cover.how, protection)
+            }
+            How::Saved { .. } | How::Opened => {
+                // SAFETY: the page lies in this region, whose lock is held.
+                unsafe { os::protect(page, self.grain, protection.opened()) }.is_ok()
+            }
+        }
+    }
+
+    /// Opens a window of scratch memory around `page` of a cover over `within`. *handler*
+    fn open_window(
+        &mut self,
+        page: usize,
+        within: Range<usize>,
+        how: How,
+        protection: Protection,
+    ) -> bool {
+        if self.openings.meeting(page..page + 1).next().is_some() {
+            return true; // another thread was first
+        }
+        if let Some(oldest) = self.openings.surplus() {
+            self.close_windows(&oldest);
+        }
+        let gap = self.covers.gap(page, within);
+        let window = Openings::around(page, &gap, self.grain);
+        // Two, because a store can reach across the edge of a page.
+        let pages = page..gap.end.min(page + 2 * self.grain);
+        // A window is two memory areas more; where the system has none left, the gap is none. Where
+        // it grants hardly any memory, it may grant two pages.
+        let parts = [window, gap, pages];
+        let mut any = |scratch| parts.iter().any(|part| self.try_window(part, scratch));
+        match how {
+            How::Zeros => any(Scratch::Same),
+            _ => any(Scratch::Copies(protection.opened())) || any(Scratch::Zeros),
+        }
+    }
+
+    /// Makes `part` one that can be stored to. *handler*
+    fn try_window(&mut self, part: &Range<usize>, scratch: Scratch) -> bool {
+        self.close_windows(part);
+        let opened = match scratch {
+            // SAFETY: the part lies in this region, whose lock is held, and is private memory.
+            Scratch::Same => unsafe {
+                os::protect(part.start, part.len(), Protection::ReadWrite).is_ok()
+            },
+            Scratch::Zeros => self.lay_zeros(part, Protection::ReadWrite),
+            Scratch::Copies(protection) => {
+                let pages = self.pages_at(part.start, false).without_reserve();
+                // SAFETY: the part lies in this region, whose lock is held. The file is the one
+                // that was mapped, or it is not even tried.
+                self.file().is_some()
+                    && unsafe { os::map_over(part.start, part.len(), protection, pages) }.is_ok()
+            }
+        };
+        if opened {
+            self.openings.push(part);
+        }
+        opened
+    }
+
+    /// Closes the windows that meet `part`. *handler*
+    fn close_windows(&mut self, part: &Range<usize>) {
+        for window in self.openings.meeting(part.clone()) {
+            self.close(window);
+        }
+        self.openings.forget(part);
+    }
+
+    /// Takes the memory of a window away, and with it what was stored there. Where that cannot be
+    /// done the window stays as it is, until it is healed. *handler*
+    fn close(&self, window: Range<usize>) {
+        match self.covers.over(window.start).map(|cover| cover.how) {
+            Some(How::Zeros) => self.lay_zeros(&window, Protection::Read),
+            Some(How::PrivateFile) => self.map_again(window, None),
+            _ => false,
+        };
     }
 
     /// Covers a page that its protection forbids to access, and that can be mapped again. *handler*
     pub(super) fn cover_replaceable(
-        &self,
+        &mut self,
         page: usize,
         run: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
-        let whole = self.covers.gap(page, run.clone());
+        let whole = self.covers.gap(page, run);
         // A driver may refuse a private mapping, and the pages would be gone by then.
         let regular = matches!(self.backing, Backing::File { sized: true, .. });
         if protection == Protection::None || !regular || self.file().is_none() {
             return self.cover_with_zeros(whole);
         }
-        // The whole run at once, or, where the system will not promise so much memory, a part.
-        [whole, self.covers.extent(page, run, self.grain)].into_iter().find_map(|part| {
-            let pages = self.pages_at(part.start, false).without_reserve();
-            // SAFETY: the part lies in this region, whose lock is held.
-            let mapped =
-                unsafe { os::map_over(part.start, part.len(), protection.opened(), pages) };
-            mapped.ok().map(|()| (part, How::PrivateFile))
-        })
+        let opened = self.open_window(page, whole.clone(), How::PrivateFile, protection);
+        opened.then_some((whole, How::PrivateFile))
     }
 
     /// Makes zeros that nobody could use yet accessible, `page` at least. *handler*
@@ -63,7 +156,9 @@ impl Inner {
 
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
     pub(super) fn conceal(&self, part: &Range<usize>) -> bool {
-        self.cover_with_zeros(part.clone()).is_some()
+        // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a
+        // reservation; read-only memory does not, and its pages are opened one by one.
+        self.lay_zeros(part, Protection::ReadWrite) || self.lay_zeros(part, Protection::Read)
     }
 
     /// Makes pages that `conceal` hid those of the file again, writable.

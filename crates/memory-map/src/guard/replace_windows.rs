@@ -10,6 +10,17 @@ use super::slot::{Backing, Inner};
 use crate::os::{self, Pages};
 use crate::protection::Protection;
 
+/// Covers are open for stores everywhere: the system commits their memory page by page.
+pub(super) struct Openings;
+
+impl Openings {
+    pub const fn new() -> Self {
+        Self
+    }
+
+    pub fn clear(&mut self) {}
+}
+
 impl Inner {
     /// Whether `cover_with_zeros` loses nothing that is nowhere else.
     pub(super) fn can_cover_with_zeros(&self) -> bool {
@@ -61,9 +72,14 @@ impl Inner {
         Some((part, How::PrivateFile))
     }
 
-    /// Makes a page under a cover of private memory accessible again: it is.
-    pub(super) fn reopen(&self, _page: usize, _protection: Protection) -> bool {
-        true
+    /// Makes a cover one that all can be stored to: it is.
+    pub(super) fn open_all(&self, _part: &Range<usize>, _how: How) {}
+
+    /// Makes a page under a cover one that can be stored to. *handler*
+    pub(super) fn open(&mut self, page: usize, cover: &Cover, _protection: Protection) -> bool {
+        // SAFETY: the page lies in this region, whose lock is held.
+        let opened = |page| unsafe { os::open_zeros(page, self.grain) }.is_ok();
+        !matches!(cover.how, How::Zeros) || opened(page)
     }
 
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::covers::Covers;
+use super::replace::Openings;
 use crate::fault::Fault;
 use crate::os::{self, Identity, Pages};
 use crate::protection::Protection;
@@ -81,6 +82,7 @@ pub(crate) struct Inner {
     /// Whether a page was ever writable, so that it may hold what is nowhere else.
     pub written: bool,
     pub(super) covers: Covers,
+    pub(super) openings: Openings,
     /// Faults in a row, of one page, that needed no new cover; and that page.
     pub(super) stalls: u32,
     pub(super) stalled: usize,
@@ -130,6 +132,7 @@ impl Slot {
                 runs: Vec::new(),
                 written: false,
                 covers: Covers::new(),
+                openings: Openings::new(),
                 stalls: 0,
                 stalled: 0,
                 reports: Vec::new(),

@@ -6,8 +6,8 @@
 //! `sched_yield` and `sem_post` (on macOS and the BSDs `write` on a pipe): calls that neither lock
 //! nor allocate in libc. POSIX lists `fstat`, `sem_post` and `write` as async-signal-safe; the
 //! others are not listed only because they are not in that standard or because it does not say so,
-//! and on every system here they are bare system calls. `errno` is put back at the end. `sigaction` and `raise` (both listed) are called
-//! where a fault is not ours. No Rust code on this path allocates, formats or can panic.
+//! and on every system here they are bare system calls. `errno` is put back at the end. `sigaction`
+//! and `raise` (both listed) are called where a fault is not ours. No Rust code on this path allocates, formats or can panic.
 //!
 //! *What it reads.* The radix tree of `registry`, whose nodes are never freed and whose entries
 //! are atomic, and one slot, never freed either, under that slot's lock.
@@ -20,6 +20,11 @@
 //!
 //! *Two threads fault at once.* The second waits for the lock, finds the page covered, and makes
 //! its access again.
+//!
+//! *Stores under a cover* open windows of scratch memory (`openings`), and close others, each by
+//! one call that replaces or changes the pages in one step. A thread whose window was closed before
+//! it stored faults again and opens it again; there are so many that it gets its turn. Only what
+//! was to be thrown away is lost with a window.
 //!
 //! *The mapping is being closed.* `close` replaces the pages under the lock, and the addresses
 //! stay registered, as `State::Reserved`, until they are given back to the OS, which happens only

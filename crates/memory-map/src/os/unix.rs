@@ -268,3 +268,37 @@ pub fn trim_heap() {
         libc::malloc_trim(0);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn is_mapped(address: usize) -> bool {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        maps.lines().any(|line| {
+            let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+            let parse = |text| usize::from_str_radix(text, 16).unwrap_or(0);
+            range.is_some_and(|(start, end)| (parse(start)..parse(end)).contains(&address))
+        })
+    }
+
+    #[test]
+    fn a_refused_mapping_leaves_no_hole() {
+        let length = 4 * page_size();
+        let memory = Pages::Anonymous { reserve: true };
+        let start = map(0, length, Protection::ReadWrite, memory).map_or(0, |start| start as usize);
+        // A socket refuses only when the kernel has removed what was there.
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0");
+        let fd = socket.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let refused = Pages::File { fd, offset: 0, shared: true, reserve: true };
+        // SAFETY: the range was mapped above, and nobody else knows of it.
+        assert!(unsafe { map_over(start, length, Protection::ReadWrite, refused) }.is_err());
+        for page in (start..start + length).step_by(page_size()) {
+            assert!(is_mapped(page));
+        }
+        // SAFETY: as above.
+        unsafe { unmap(start, length) };
+    }
+}

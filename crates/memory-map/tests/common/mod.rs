@@ -87,6 +87,12 @@ impl View {
         // SAFETY: as above.
         unsafe { ((self.0 + at) as *mut u8).write_volatile(byte) };
     }
+
+    /// A single store of eight bytes, which need not be aligned.
+    pub fn store_word(self, at: usize, word: u64) {
+        // SAFETY: as above; the pointer is not required to be aligned.
+        unsafe { ((self.0 + at) as *mut u64).write_unaligned(word) };
+    }
 }
 
 #[cfg(unix)]
