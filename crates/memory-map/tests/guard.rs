@@ -267,3 +267,200 @@ fn the_owner_is_woken_once_and_told_which_mapping() {
     assert_eq!(memory_map::take_faulted(77), [map.token()]);
     memory_map::forget_owner(77);
 }
+
+#[test]
+#[cfg(unix)] // Windows commits the memory of covers page by page
+fn scratch_memory_moves_along_with_the_stores() {
+    // More than all windows of a region together.
+    let size = 200 << 20;
+    for truncated in [true, false] {
+        let file = TempFile::sparse(size as u64);
+        let protection = if truncated { Protection::ReadWrite } else { Protection::Read };
+        let map = shared(&file, protection);
+        let view = View::of(&map);
+        if truncated {
+            file.truncate(0);
+        }
+        for at in (0..size).step_by(PAGE) {
+            view.store(at, 1);
+        }
+        assert_eq!((view.load(0), view.load(size - PAGE), map.faults()), (0, 1, 1));
+        // An earlier part is opened again, as often as it is asked for.
+        view.store(PAGE, 2);
+        assert_eq!((view.load(0), view.load(PAGE), map.faults()), (0, 2, 1));
+        let faults = map.collect();
+        assert!(faults.len() == 1 && faults[0].contained, "{faults:?}");
+        file.truncate(size as u64);
+        assert!((0..size).step_by(PAGE).all(|at| view.load(at) == 0));
+        assert!(map.collect().is_empty());
+    }
+}
+
+#[test]
+#[cfg(unix)] // Windows does not let a mapped file be truncated
+fn a_store_across_any_two_pages_is_made() {
+    let size = 64 << 20;
+    let file = TempFile::sparse(size as u64);
+    let (gone, read_only) = (shared(&file, Protection::ReadWrite), shared(&file, Protection::Read));
+    file.truncate(0);
+    for map in [&gone, &read_only] {
+        let view = View::of(map);
+        for at in (PAGE..size).step_by(1 << 20).map(|edge| edge / (1 << 20) * (1 << 20)).skip(1) {
+            view.store_word(at - 4, u64::MAX);
+            assert_eq!((view.load(at - 1), view.load(at)), (255, 255));
+        }
+        assert!((1..=2).contains(&map.faults()), "{}", map.faults());
+        assert!(map.collect().iter().all(|fault| fault.contained));
+    }
+}
+
+#[test]
+#[cfg(unix)] // Windows does not let a mapped file be truncated
+fn covers_of_both_kinds_keep_apart() {
+    let (size, end) = (40 << 20, (18 << 20) + 3 * PAGE);
+    let file = TempFile::new(&vec![7; size]);
+    let map = shared(&file, Protection::Read);
+    let view = View::of(&map);
+    for round in 0..5 {
+        // A window of the file's own pages reaches over what is cut off next.
+        view.store(end - PAGE, 1);
+        view.store(end + PAGE, 1);
+        file.truncate(end as u64);
+        assert_eq!(view.load(end + 5 * PAGE), 0);
+        for step in 0..20 {
+            let inside = (step * 977 + round) % (end / PAGE) * PAGE;
+            let beyond = end + (step * 853 + round) % ((size - end) / PAGE) * PAGE;
+            view.store(inside, 2);
+            view.store(beyond, 2);
+            assert_eq!((view.load(inside), view.load(inside + 1)), (2, 7));
+            assert_eq!((view.load(beyond), view.load(beyond + 1)), (2, 0));
+        }
+        assert_eq!(view.load(end - 1), 7);
+        assert_eq!(kinds(&map.collect()), [FaultKind::Protection, FaultKind::BeyondEnd]);
+        assert!((0..end).step_by(PAGE).all(|at| view.load(at) == 7));
+        assert_eq!(map.faults(), 2 * (round as u64 + 1));
+        std::fs::write(&file.0, vec![7; size]).unwrap();
+    }
+    map.collect();
+}
+
+#[test]
+#[cfg(unix)] // as above
+fn more_threads_than_windows_get_on() {
+    let (threads, part) = (40, 9 << 20);
+    let file = TempFile::sparse((threads * part) as u64);
+    let (gone, read_only) = (shared(&file, Protection::ReadWrite), shared(&file, Protection::Read));
+    file.truncate(0);
+    let (a, b) = (View::of(&gone), View::of(&read_only));
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                for page in 0..500 {
+                    a.store_word(thread * part + page * PAGE + PAGE - 4, u64::MAX);
+                    b.store(thread * part + page * PAGE, 1);
+                }
+            });
+        }
+    });
+    assert_eq!(gone.faults(), 1);
+    assert!(gone.collect().iter().chain(&read_only.collect()).all(|fault| fault.contained));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_cover_that_cannot_be_taken_away_stays_and_is_told_once() {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::os::fd::AsRawFd;
+
+    let file = std::fs::File::from(memfd_create("sealed", MFdFlags::MFD_ALLOW_SEALING).unwrap());
+    file.set_len(10 * PAGE as u64).unwrap();
+    let source = memory_map::Source::Fd(file.as_raw_fd());
+    let map = Mapping::shared(source, &common::WHOLE, &options(Protection::ReadWrite)).unwrap();
+    let view = View::of(&map);
+    view.store(2 * PAGE, 7);
+    file.set_len(5 * PAGE as u64).unwrap();
+    // From here on the system maps the file for no more stores (F_SEAL_FUTURE_WRITE of fcntl(2)).
+    let seal = nix::fcntl::FcntlArg::F_ADD_SEALS(nix::fcntl::SealFlag::F_SEAL_FUTURE_WRITE);
+    nix::fcntl::fcntl(&file, seal).unwrap();
+    view.store(8 * PAGE, 1);
+    assert_eq!(map.faults(), 1);
+
+    let faults = map.collect();
+    assert_eq!(kinds(&faults), [FaultKind::BeyondEnd]);
+    assert!(!faults[0].contained);
+    for round in 0..3 {
+        // The pages are still there, of whatever memory, and what is stored there is not safe.
+        view.store(9 * PAGE, 1);
+        assert_eq!(view.load(9 * PAGE), 1, "round {round}");
+        assert!(map.collect().is_empty(), "it was told before");
+        assert!(matches!(map.sync(0..10 * PAGE, false).err(), Some(Error::Fault(_))));
+        assert!(matches!(map.read(8 * PAGE, &mut [0]), Err(Error::Fault(_))));
+        assert_eq!((map.faults(), view.load(2 * PAGE)), (1, 7));
+    }
+    let mut byte = [0];
+    map.read(2 * PAGE, &mut byte).unwrap();
+    assert_eq!(byte, [7]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_is_not_the_one_that_was_mapped_is_never_mapped() {
+    use std::os::fd::AsRawFd;
+    let (file, other) = (TempFile::new(&[7; 10 * PAGE]), TempFile::new(&[9; 10 * PAGE]));
+    let map = shared(&file, Protection::Read);
+    let view = View::of(&map);
+    view.store(0, 1);
+    // As a user does who closes the mapping's own descriptor and opens something.
+    let own = map.file().unwrap();
+    let stranger = std::fs::File::open(&other.0).unwrap();
+    // SAFETY: both descriptors are open; the mapping's own stays so, and its owner closes it.
+    assert!(unsafe { libc::dup2(stranger.as_raw_fd(), own.as_raw_fd()) } >= 0);
+    let faults = map.collect();
+    assert!(faults.len() == 1 && !faults[0].contained, "{faults:?}");
+    for page in 0..10 {
+        view.store(page * PAGE, 1);
+        assert!([0, 7].contains(&view.load(page * PAGE + 1)));
+    }
+    assert!(matches!(map.read(0, &mut [0]), Err(Error::Fault(_))));
+    assert!(map.collect().is_empty());
+    assert!(file.contents().iter().all(|byte| *byte == 7));
+    assert!(other.contents().iter().all(|byte| *byte == 9));
+}
+
+#[test]
+fn a_copy_is_not_to_blame_for_a_fault_elsewhere() {
+    let file = TempFile::new(&[7; 10 * PAGE]);
+    let memory = Mapping::anonymous(10 * PAGE as u64, false, &options(Protection::ReadWrite));
+    let writable = [shared(&file, Protection::ReadWrite), memory.unwrap()];
+    for map in &writable {
+        map.write(&[7; 10 * PAGE], 0).unwrap();
+        map.protect(5 * PAGE..6 * PAGE, Protection::Read).unwrap();
+    }
+    // The cover of a page of this one is over all pages.
+    for map in writable.into_iter().chain([shared(&file, Protection::Read)]) {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let stores = scope.spawn(|| {
+                let mut told = Vec::new();
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    View::of(&map).store(5 * PAGE, 1);
+                    told.extend(map.collect());
+                }
+                told
+            });
+            let mut bytes = [0; 4 * PAGE];
+            while map.faults() < 2000 {
+                assert_eq!(map.read(PAGE, &mut bytes), Ok(()));
+                assert_eq!(bytes, [7; 4 * PAGE]);
+                if map.protection().writable() {
+                    assert_eq!(map.write(&[7; PAGE], 6 * PAGE), Ok(()));
+                }
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            let mut told = stores.join().unwrap();
+            told.extend(map.collect());
+            assert_eq!(told.len() as u64, map.faults());
+            assert!(told.iter().all(|fault| !fault.thrown && fault.contained), "{told:?}");
+        });
+    }
+}

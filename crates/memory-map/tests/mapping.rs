@@ -233,6 +233,44 @@ fn sync_reaches_the_file_also_after_close() {
     assert_eq!(copy.sync(0..PAGE, false).err(), Some(Error::NotShared));
 }
 
+/// Bytes of the mapping's loaded pages that are not on disk yet (proc_pid_smaps(5)).
+#[cfg(target_os = "linux")]
+fn dirty(map: &Mapping) -> usize {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let area = format!("{:x}-", map.address().unwrap());
+    let lines = smaps.lines().skip_while(|line| !line.starts_with(&area)).skip(1);
+    lines
+        .take_while(|line| !line.starts_with("VmFlags"))
+        .filter(|line| line.starts_with("Shared_Dirty") || line.starts_with("Private_Dirty"))
+        .map(|line| line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10)
+        .sum()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn sync_reaches_the_file_also_when_its_addresses_are_another_mappings_by_then() {
+    let size = LARGE + 3 * PAGE as u64; // of no other test
+    let (file, other) = (TempFile::sparse(size), TempFile::sparse(size));
+    let map = shared(&file, Protection::ReadWrite);
+    let address = map.address();
+    View::of(&map).store(PAGE, 1);
+    let mut key = map.key().unwrap();
+    let sync = map.sync(0..map.len(), false).unwrap();
+    map.close();
+    key.unreachable();
+    let next = shared(&other, Protection::ReadWrite);
+    assert_eq!(next.address(), address);
+
+    let watch = || {
+        let map = shared(&file, Protection::Read);
+        assert_eq!(View::of(&map).load(PAGE), 1);
+        dirty(&map)
+    };
+    assert_eq!(watch(), PAGE);
+    sync.run().unwrap();
+    assert_eq!(watch(), 0);
+}
+
 #[test]
 fn a_hint_is_followed_where_it_can_be() {
     let spare = Mapping::anonymous(16 * PAGE as u64, false, &options(Protection::None)).unwrap();

@@ -1,0 +1,252 @@
+//! What shows only in a process of its own: the limits that the system sets it, and its handlers.
+#![cfg(target_os = "linux")]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use common::{PAGE, TempFile, View, WHOLE, options, private, shared};
+use memory_map::{Error, FaultKind, Mapping, Options, Protection, Source};
+
+const CHILD: &str = "MEMORY_MAP_TEST_CHILD";
+
+/// Runs `test`, which is in the test of this name, in a process of its own; how that ended.
+fn in_child(name: &str, test: fn()) -> std::process::ExitStatus {
+    case_in_child(name, 0, |_| test())
+}
+
+/// The same for a number of a case, of which there are several in the test.
+fn case_in_child(name: &str, case: usize, test: impl Fn(usize)) -> std::process::ExitStatus {
+    if let Ok(case) = std::env::var(CHILD) {
+        test(case.parse().unwrap());
+        std::process::exit(0);
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(CHILD, case.to_string());
+    child.status().unwrap()
+}
+
+/// A figure of proc_pid_status(5) in bytes.
+fn status(name: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+}
+
+#[test]
+fn storing_everywhere_takes_little_memory() {
+    let end = in_child("storing_everywhere_takes_little_memory", || {
+        for (truncated, size) in [(true, 8 << 30), (false, 1 << 30)] {
+            let file = TempFile::sparse(size as u64);
+            let protection = if truncated { Protection::ReadWrite } else { Protection::Read };
+            let map = shared(&file, protection);
+            if truncated {
+                file.truncate(0);
+            }
+            let pages = map.address().unwrap() as *mut u8;
+            // SAFETY: this is all of the mapping, and the guard contains what fails.
+            unsafe { pages.write_bytes(1, size) };
+            assert_eq!(map.faults(), 1);
+            assert!(map.collect().iter().all(|fault| fault.contained));
+        }
+        let most = status("VmHWM");
+        assert!(most < 256 << 20, "{most} bytes at most");
+    });
+    assert!(end.success(), "{end}");
+}
+
+/// Takes all memory areas that the system grants; the range that has them.
+fn take_all_areas() -> (usize, usize) {
+    let length = (1 << 18) * PAGE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+    // SAFETY: without MAP_FIXED no existing memory changes.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), length, 0, flags, -1, 0) } as usize;
+    let mut pages = (start + PAGE..start + length).step_by(2 * PAGE);
+    // SAFETY: the pages lie in what was mapped above, which nobody uses.
+    let refused =
+        pages.find(|page| unsafe { libc::mprotect(*page as _, PAGE, libc::PROT_READ) } != 0);
+    assert!(refused.is_some());
+    (start, length)
+}
+
+#[test]
+fn faults_are_contained_where_no_memory_area_is_left() {
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+    if limit.trim().parse::<usize>().unwrap() > 1 << 17 {
+        println!("not tried: this system has no such limit");
+        return;
+    }
+    let name = "faults_are_contained_where_no_memory_area_is_left";
+    for case in 0..3 {
+        let end = case_in_child(name, case, |case| {
+            // Larger than a window of scratch memory, which is two areas more in the middle.
+            let file = TempFile::new(&vec![7; 32 << 20]);
+            let map = match case {
+                0 => shared(&file, Protection::Read),
+                1 => private(&file, Protection::Read),
+                _ => shared(&file, Protection::ReadWrite),
+            };
+            let view = View::of(&map);
+            let beyond = if case == 2 { 0 } else { 7 };
+            if case == 2 {
+                file.truncate(10 * PAGE as u64);
+                view.load(5000 * PAGE);
+            }
+            let (start, length) = take_all_areas();
+            for page in [4000, 4001, 20, 8191] {
+                view.store(page * PAGE, 1);
+                assert_eq!((view.load(page * PAGE), map.faults()), (1, 1));
+            }
+            // A cover may stay, because putting pages back can take an area too.
+            assert_eq!(map.collect().len(), 1);
+            // SAFETY: nobody uses the range.
+            assert_eq!(unsafe { libc::munmap(start as _, length) }, 0);
+            assert!(map.collect().is_empty(), "what was told before is not told again");
+            assert_eq!((view.load(9 * PAGE), view.load(4000 * PAGE)), (7, beyond));
+            assert!(map.collect().iter().all(|fault| fault.contained));
+            if case != 1 {
+                map.sync(0..PAGE, false).unwrap().run().unwrap();
+            }
+            assert!(file.contents().iter().all(|byte| *byte == 7));
+        });
+        assert!(end.success(), "case {case}: {end}");
+    }
+}
+
+#[test]
+fn faults_are_contained_where_the_system_grants_no_more_writable_memory() {
+    let name = "faults_are_contained_where_the_system_grants_no_more_writable_memory";
+    let end = in_child(name, || {
+        let size = 32 << 20;
+        let file = TempFile::new(&vec![7; size]);
+        // At round addresses, where no window of scratch memory is a small one that is granted.
+        let at = |slot: usize, protection| Options {
+            address: Some(0x2000_0000_0000 + (slot << 30)),
+            ..options(protection)
+        };
+        let of = |file: &TempFile, options| {
+            Mapping::shared(Source::Path(&file.0), &WHOLE, &options).unwrap()
+        };
+        let inaccessible = of(&file, at(0, Protection::None));
+        let cut = TempFile::new(&vec![7; size]);
+        let truncated = of(&cut, at(1, Protection::ReadWrite));
+        cut.truncate(PAGE as u64);
+
+        // Private memory that can be stored to is what RLIMIT_DATA counts (getrlimit(2)).
+        let most = (status("VmData") + (1 << 20)) as u64;
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: `limit` is complete.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) }, 0);
+        let refused = Mapping::anonymous(4 << 20, false, &options(Protection::ReadWrite)).err();
+        assert!(matches!(refused, Some(Error::Os { errno: libc::ENOMEM, .. })), "{refused:?}");
+
+        for map in [&truncated, &inaccessible] {
+            let view = View::of(map);
+            for at in (2 * PAGE..size).step_by(31 * PAGE) {
+                view.store_word(at - 4, u64::MAX);
+                assert_eq!((view.load(at), map.faults()), (255, 1));
+            }
+            let faults = map.collect();
+            assert!(faults.len() == 1 && faults[0].contained, "{faults:?}");
+            assert_eq!(view.load(2 * PAGE), 0);
+            map.collect();
+        }
+    });
+    assert!(end.success(), "{end}");
+}
+
+/// Whether the handler of these tests has run.
+static CALLS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// A page of the tests' own, whose faults their handler mends.
+static OWN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+extern "C" fn mend_own(_signal: i32) {
+    use std::sync::atomic::Ordering::Relaxed;
+    CALLS.fetch_add(1, Relaxed);
+    // SAFETY: the page is the tests' own; mprotect is a bare system call.
+    unsafe { libc::mprotect(OWN.load(Relaxed) as *mut _, PAGE, libc::PROT_READ) };
+}
+
+fn install(handler: usize, flags: i32) {
+    // SAFETY: all-zero bytes are a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler;
+    action.sa_flags = flags;
+    // SAFETY: `action` is complete, and its handler makes only calls that it may.
+    let status = unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, std::ptr::null_mut()) };
+    assert_eq!(status, 0);
+}
+
+/// Makes the guard install its handler, and shows that it works.
+fn fault_once() {
+    let map = Mapping::anonymous(PAGE as u64, false, &options(Protection::Read)).unwrap();
+    View::of(&map).store(0, 1);
+    let faults = map.collect();
+    assert!(faults.len() == 1 && faults[0].kind == FaultKind::Protection);
+}
+
+/// A load from the tests' own page, which nobody may access before it is mended.
+fn touch_own() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+    // SAFETY: without MAP_FIXED no existing memory changes.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, 0, flags, -1, 0) };
+    OWN.store(page as usize, Relaxed);
+    // SAFETY: the page is mapped; the handler makes it readable, or the process ends.
+    assert_eq!(unsafe { page.cast::<u8>().read_volatile() }, 0);
+}
+
+#[test]
+fn a_handler_for_one_fault_gets_one_and_the_next_ends_the_process() {
+    let name = "a_handler_for_one_fault_gets_one_and_the_next_ends_the_process";
+    let end = in_child(name, || {
+        let handler: extern "C" fn(i32) = mend_own;
+        install(handler as usize, libc::SA_RESETHAND);
+        fault_once();
+        touch_own();
+        assert_eq!(CALLS.load(std::sync::atomic::Ordering::Relaxed), 1);
+        touch_own();
+    });
+    assert_eq!(end.signal(), Some(libc::SIGSEGV), "{end}");
+}
+
+#[test]
+fn a_handler_that_stays_gets_every_fault_that_is_not_ours() {
+    let end = in_child("a_handler_that_stays_gets_every_fault_that_is_not_ours", || {
+        let handler: extern "C" fn(i32) = mend_own;
+        install(handler as usize, 0);
+        for calls in 1..=3 {
+            fault_once();
+            touch_own();
+            assert_eq!(CALLS.load(std::sync::atomic::Ordering::Relaxed), calls);
+        }
+    });
+    assert!(end.success(), "{end}");
+}
+
+#[test]
+fn an_ignored_signal_is_still_ignored_when_a_process_sends_it() {
+    let end = in_child("an_ignored_signal_is_still_ignored_when_a_process_sends_it", || {
+        install(libc::SIG_IGN, 0);
+        fault_once();
+        for _ in 0..3 {
+            // SAFETY: sends a signal to this process.
+            assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGSEGV) }, 0);
+            fault_once();
+        }
+    });
+    assert!(end.success(), "{end}");
+}
+
+#[test]
+fn a_fault_ends_the_process_although_the_signal_is_ignored() {
+    let end = in_child("a_fault_ends_the_process_although_the_signal_is_ignored", || {
+        install(libc::SIG_IGN, 0);
+        fault_once();
+        touch_own();
+    });
+    assert_eq!(end.signal(), Some(libc::SIGSEGV), "{end}");
+}
