@@ -51,8 +51,18 @@ export declare class NativeMapping {
   get faults(): number
   /** Heals what has faulted, and says what has happened since the last call. */
   collect(): Array<NativeFault>
-  /** An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
-  arrayBuffer(start: number, length: number): ArrayBuffer
+  /**
+   * An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
+   * With `lasting` it is not detached: after `close` its first use is a fault.
+   */
+  arrayBuffer(start: number, length: number, lasting: boolean): ArrayBuffer
+  /**
+   * Leaves copies of ranges, given by their ends in turn, at the addresses that the next
+   * `close` or `resize` takes from the mapping.
+   */
+  keep(ends: Array<number>): void
+  /** Loads from every page of a range. */
+  touch(start: number, end: number): void
   /** Copies bytes out, into all of `target`. */
   read(target: Buffer, offset: number): void
   /** Copies bytes in. */

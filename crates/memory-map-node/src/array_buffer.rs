@@ -46,14 +46,19 @@ pub struct Export {
 }
 
 impl Export {
-    /// Makes an ArrayBuffer of `length` bytes from `start` bytes after the mapping's first page.
+    /// Makes an ArrayBuffer of `length` bytes from `start` bytes after the mapping's first page; a
+    /// `lasting` one is not to be detached.
     pub fn new(
         env: &Env,
         mapping: &Mapping,
         start: usize,
         length: usize,
+        lasting: bool,
     ) -> Result<(RawValue, Arc<Self>)> {
         let key = mapping.key().map_err(|error| to_js(env, &error))?;
+        if lasting {
+            key.make_lasting();
+        }
         let raw = env.raw();
         let environment = Environment::of(raw);
         let export = Arc::new(Self {

@@ -204,12 +204,35 @@ impl NativeMapping {
     }
 
     /// An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
+    /// With `lasting` it is not detached: after `close` its first use is a fault.
     #[napi(ts_return_type = "ArrayBuffer")]
-    pub fn array_buffer(&self, env: Env, start: f64, length: f64) -> Result<RawValue> {
+    pub fn array_buffer(
+        &self,
+        env: Env,
+        start: f64,
+        length: f64,
+        lasting: bool,
+    ) -> Result<RawValue> {
         let (start, length) = self.check_range(&env, start, length)?;
-        let (value, export) = Export::new(&env, &self.mapping, start, length)?;
-        self.exports.borrow_mut().push(export);
+        let (value, export) = Export::new(&env, &self.mapping, start, length, lasting)?;
+        if !lasting {
+            self.exports.borrow_mut().push(export);
+        }
         Ok(value)
+    }
+
+    /// Leaves copies of ranges, given by their ends in turn, at the addresses that the next
+    /// `close` or `resize` takes from the mapping.
+    #[napi]
+    pub fn keep(&self, env: Env, ends: Vec<f64>) -> Result<()> {
+        let ranges = ends.chunks_exact(2).map(|ends| ends[0] as usize..ends[1] as usize).collect();
+        self.mapping.keep(ranges).map_err(|error| to_js(&env, &error))
+    }
+
+    /// Loads from every page of a range.
+    #[napi]
+    pub fn touch(&self, env: Env, start: f64, end: f64) -> Result<()> {
+        self.mapping.touch(start as usize..end as usize).map_err(|error| to_js(&env, &error))
     }
 
     /// A range that is counted from the start of the first page, if it lies in the mapping.

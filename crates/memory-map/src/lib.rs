@@ -10,6 +10,7 @@ mod error;
 mod fault;
 mod guard;
 pub mod ipc;
+mod kept;
 mod mapping;
 mod os;
 mod place;

@@ -8,6 +8,7 @@ use crate::copy;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::ipc::Attached;
+use crate::kept::Kept;
 use crate::os;
 use crate::place;
 use crate::protection::Protection;
@@ -114,6 +115,8 @@ pub(crate) struct State {
     pub reports: Vec<Fault>,
     /// Those of them whose addresses are somebody else's, who may still use them.
     pub former: Vec<Arc<Region>>,
+    /// Of which bytes copies are left where the mapping was.
+    pub kept: Vec<Range<usize>>,
 }
 
 pub(crate) enum Pages {
@@ -185,6 +188,7 @@ impl Mapping {
             faults: 0,
             reports: Vec::new(),
             former: Vec::new(),
+            kept: Vec::new(),
         };
         let mut mapping = Self {
             kind,
@@ -411,6 +415,20 @@ impl Mapping {
         state.former.iter().for_each(|region| region.disown());
     }
 
+    /// Loads from every page of a range.
+    ///
+    /// # Errors
+    /// As for [`Mapping::read`].
+    pub fn touch(&self, range: Range<usize>) -> Result<()> {
+        self.check(range.start, range.end.saturating_sub(range.start))?;
+        match self.region()? {
+            Some(region) if !range.is_empty() => {
+                copy::touch(&region, self.lead() + range.start, range.len())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Copies bytes out, from `offset` on.
     ///
     /// # Errors
@@ -529,18 +547,32 @@ impl Mapping {
             return Vec::new();
         }
         let mut reports = std::mem::take(&mut state.reports);
+        let kept = self.copies(&mut state);
         let Pages::Mapped(region) = std::mem::replace(&mut state.pages, Pages::Closed(None)) else {
             return reports;
         };
         if region.is_lasting() && !region.is_ours_alone() {
-            reports.append(&mut region.retire());
+            reports.append(&mut region.retire(&kept));
             state.pages = Pages::Closed(Some(region));
             return reports;
         }
         state.faults += region.faults();
         drop(state);
-        reports.append(&mut region.give_up());
+        reports.append(&mut region.give_up(&kept));
         reports
+    }
+
+    /// Copies of what is to be kept, if anybody else has a use for it.
+    pub(crate) fn copies(&self, state: &mut State) -> Vec<Kept> {
+        let lead = self.lead();
+        let ranges = std::mem::take(&mut state.kept);
+        match &state.pages {
+            Pages::Mapped(region) if !region.is_ours_alone() => {
+                let shift = |range: Range<usize>| lead + range.start..lead + range.end;
+                Kept::all(region, ranges.into_iter().map(shift).collect())
+            }
+            _ => Vec::new(),
+        }
     }
 
     pub(crate) fn check(&self, offset: usize, length: usize) -> Result<Range<usize>> {

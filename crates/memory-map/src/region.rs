@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::guard::{self, Backing, Locked, Run, Slot, State};
+use crate::kept::Kept;
 use crate::mapping::HugePages;
 use crate::os::{self, Pages};
 use crate::place::{self, Held, Left};
@@ -266,34 +267,38 @@ impl Region {
         }
     }
 
-    /// Takes the pages out, and gives the addresses back where nobody else holds them.
+    /// Takes the pages out, and gives the addresses back where nobody else holds them, who gets
+    /// what is kept.
     ///
     /// Returns what had happened that was not collected.
-    pub fn give_up(self: Arc<Self>) -> Vec<Fault> {
+    pub fn give_up(self: Arc<Self>, kept: &[Kept]) -> Vec<Fault> {
         match Arc::try_unwrap(self) {
             Ok(unshared) => {
                 let mut inner = unshared.lock();
                 inner.settle();
                 std::mem::take(&mut inner.reports)
             }
-            Err(shared) => shared.retire(),
+            Err(shared) => shared.retire(kept),
         }
     }
 
-    /// Takes the pages out and leaves zeros, which nothing stands behind: the file, its blocks
-    /// and the memory are free from now on, and the addresses are not.
+    /// Takes the pages out and leaves zeros, which nothing stands behind, except for what is kept:
+    /// the file, its blocks and the memory are free from now on, and the addresses are not.
     ///
     /// Returns what had happened that was not collected.
-    pub fn retire(&self) -> Vec<Fault> {
+    pub fn retire(&self, kept: &[Kept]) -> Vec<Fault> {
         let reports;
         {
             let mut inner = self.slot.lock();
-            // SAFETY: the range is this region's, whose lock is held; whoever still reads it was
+            // SAFETY: the copies are of this region, whose lock is held.
+            let gaps = unsafe { Kept::put_all(kept, &self.range) };
+            // SAFETY: the gaps lie in this region, whose lock is held; whoever still reads them was
             // promised zeros.
-            match unsafe { place::leave_zeros(&self.range) } {
-                Left::Zeros => {}
-                Left::AsItWas => return Vec::new(),
-                Left::Lost => {
+            let leave = |gap: &Range<usize>| unsafe { place::leave_zeros(gap) };
+            match gaps.iter().map(leave).find(|left| *left != Left::Zeros) {
+                None | Some(Left::Zeros) => {}
+                Some(Left::AsItWas) => return Vec::new(),
+                Some(Left::Lost) => {
                     self.lost.store(true, Ordering::Release);
                     guard::forget(self.range.start, self.range.end);
                     inner.state = State::Free;
@@ -303,12 +308,11 @@ impl Region {
             }
             inner.report_and_drop_covers();
             reports = std::mem::take(&mut inner.reports);
-            // SAFETY: as above.
-            inner.trap = self.is_lasting()
-                && unsafe {
-                    os::map_over(self.range.start, self.range.len(), Protection::None, Pages::Zeros)
-                }
-                .is_ok();
+            let close = |gap: &Range<usize>| {
+                // SAFETY: as above.
+                unsafe { os::map_over(gap.start, gap.len(), Protection::None, Pages::Zeros) }
+            };
+            inner.trap = self.is_lasting() && gaps.iter().all(|gap| close(gap).is_ok());
             inner.state = State::Reserved;
             inner.backing = Backing::Memory;
             inner.runs = Vec::new();
@@ -442,6 +446,7 @@ impl RegionKey {
     pub fn unreachable(&mut self) {
         if !std::mem::take(&mut self.reachable)
             || self.region.reachable.fetch_sub(1, Ordering::AcqRel) != 1
+            || self.region.is_lasting()
             || !self.region.is_retired()
         {
             return;
@@ -458,7 +463,7 @@ impl RegionKey {
     /// Takes the mapping's pages out at once and never gives the addresses back: somebody holds
     /// them who will not say when he is done.
     pub fn keep_for_good(self) {
-        self.region.retire();
+        self.region.retire(&[]);
         std::mem::forget(self);
     }
 }

@@ -11,6 +11,7 @@ use crate::advice::Advice;
 use crate::copy;
 use crate::error::{Error, Result};
 use crate::guard::{Backing, Inner};
+use crate::kept::Kept;
 use crate::mapping::{
     HugePages, Kind, Mapping, Pages, State, change_protection, out_of_memory, to_usize,
 };
@@ -54,6 +55,7 @@ impl Mapping {
         if length == before {
             return Ok(());
         }
+        let kept = self.copies(&mut state);
         let mut opened = file.clone().map(Opened::again).transpose()?;
         let extension = self.extension(opened.as_ref(), length, state.protection)?;
         let extend = |opened: &mut Option<Opened>| match (opened, extension) {
@@ -82,7 +84,7 @@ impl Mapping {
                 Some(new)
             }
         };
-        self.settle_in(&mut state, region, file, length);
+        self.settle_in(&mut state, region, file, length, &kept);
         Ok(())
     }
 
@@ -126,6 +128,7 @@ impl Mapping {
         region: Option<Arc<Region>>,
         file: Option<Arc<std::fs::File>>,
         length: usize,
+        kept: &[Kept],
     ) {
         let before = self.len();
         let moved = match (&state.pages, &region) {
@@ -138,10 +141,10 @@ impl Mapping {
             if let Pages::Mapped(old) = std::mem::replace(&mut state.pages, pages) {
                 state.faults += old.faults();
                 if old.is_foreign() {
-                    state.reports.append(&mut old.retire());
+                    state.reports.append(&mut old.retire(kept));
                     state.former.push(old);
                 } else {
-                    state.reports.append(&mut old.give_up());
+                    state.reports.append(&mut old.give_up(kept));
                 }
             }
         }

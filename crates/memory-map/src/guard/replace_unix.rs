@@ -148,10 +148,11 @@ impl Inner {
 
     /// Makes zeros that nobody could use yet accessible, `page` at least. *handler*
     pub(super) fn open_all(&self, zeros: &Range<usize>, page: usize) -> bool {
-        self.cover_with_zeros(zeros.clone()).is_some() && {
-            // SAFETY: the page lies in this region, whose lock is held.
-            unsafe { os::open_zeros(page, os::page_size()) }.is_ok()
-        }
+        // Under strict overcommit this fails, and the pages are opened one by one.
+        // SAFETY: the range is this region's, whose lock is held.
+        unsafe { os::open_zeros(zeros.start, zeros.len()) }.is_ok()
+            // SAFETY: as above.
+            || unsafe { os::open_zeros(page, os::page_size()) }.is_ok()
     }
 
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
