@@ -28,6 +28,7 @@ export {
   type SyncOptions,
   type TypedArrayConstructor,
 } from './lib/memory-map.js'
+export type { ReadStreamOptions } from './lib/read-stream.js'
 export { openSharedMemory, unlinkSharedMemory } from './lib/shared-memory.js'
 export type {
   AnonymousMapOptions,

@@ -16,6 +16,7 @@ export declare function invalidType(name: string, expected: string, value: unkno
 export declare function invalidValue(name: string, value: unknown, reason: string): TypeError;
 export declare function outOfRange(name: string, requirement: string, value: unknown): RangeError;
 export declare function closedError(): Error;
+export declare function resizedError(): Error;
 export declare function tooLarge(what: string, advice: string): RangeError;
 export declare function unsupported(what: string): Error;
 export declare function aborted(signal: AbortSignal): Error;

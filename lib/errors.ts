@@ -60,6 +60,10 @@ export function closedError(): Error {
   return withCode(new Error('The mapping is closed'), 'ERR_MMAP_CLOSED')
 }
 
+export function resizedError(): Error {
+  return withCode(new Error('The mapping was resized, which closes what was made before'), 'ERR_MMAP_CLOSED')
+}
+
 export function tooLarge(what: string, advice: string): RangeError {
   return withCode(new RangeError(`${what}; ${advice}`), 'ERR_MMAP_TOO_LARGE')
 }

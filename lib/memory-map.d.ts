@@ -1,8 +1,10 @@
+import type { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { type Advice } from './advice.js';
 import { type Bytes, type Range } from './arguments.js';
 import type { NativeMapping } from './binding.js';
 import { type Parsed, type Protection } from './options.js';
+import { type ReadStreamOptions } from './read-stream.js';
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous';
 /** A part of a mapping to make durable, and how. */
@@ -108,6 +110,23 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
     typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset?: Bytes, length?: Bytes): T;
     /** A DataView over a part of the mapping. */
     dataView(byteOffset?: Bytes, byteLength?: Bytes): DataView<B>;
+    /**
+     * A stream of the mapping's bytes, as `fs.createReadStream` of its file, in chunks that are views of the mapping.
+     *
+     * ```js
+     * await pipeline(map.createReadStream({ start: 100, end: 199 }), response)
+     * map.close()
+     * ```
+     *
+     * The next bytes are brought in on another thread, so that a slow disk does not hold up the event loop. A page that
+     * cannot be read ends the stream with a {@link MemoryFaultError} before the chunk that has it. `close()` and
+     * `resize()` end it with `ERR_MMAP_CLOSED`. What it has handed out last, up to a MiB, stays as it was then, so that a
+     * destination that is still writing it writes the right bytes (Linux and macOS); chunks from before read zeros, and
+     * using them is told as a fault of kind `'closed'`.
+     *
+     * @throws `ERR_OUT_OF_RANGE` where `start` lies behind `end`; both may lie behind the mapping's end
+     */
+    createReadStream(options?: Readonly<ReadStreamOptions>): Readable;
     /**
      * Copies bytes out.
      *

@@ -1,6 +1,7 @@
 // A mapping, as its user sees it.
 
 import { constants } from 'node:buffer'
+import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 
 import { abortable, toSignal } from './abort.js'
@@ -14,12 +15,14 @@ import {
   invalidType,
   MemoryFaultError,
   outOfRange,
+  resizedError,
   tooLarge,
   translate,
 } from './errors.js'
 import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
 import { checkSize, external, share } from './shared.js'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
+import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous'
@@ -73,6 +76,9 @@ const WINDOW_STEP = 2 ** 30
 /** More than any mapping has: there is one window, with everything. */
 const NO_STEP = 2 ** 53
 
+/** What an ArrayBuffer over the mapping begins at a multiple of, in bytes, so that elements in it can be aligned. */
+const ALIGNMENT = 64
+
 const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
 
 let construct: (native: NativeMapping, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
@@ -116,6 +122,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #windows: (ArrayBuffer | SharedArrayBuffer | undefined)[] = []
   #step = NO_STEP
   #buffer: Buffer<B> | undefined
+  #streams: ReadStreams | undefined
   /** Faults that no call has thrown yet, the oldest first. */
   #sticking: MemoryFault[] = []
   /** Faults that have not been published yet. */
@@ -253,6 +260,33 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const count = toLength(byteLength, start, this.#length, 'byteLength')
     const first = this.#windowStart(start)
     return new DataView(this.#window(first, start + count), start - first, count) as DataView<B>
+  }
+
+  /**
+   * A stream of the mapping's bytes, as `fs.createReadStream` of its file, in chunks that are views of the mapping.
+   *
+   * ```js
+   * await pipeline(map.createReadStream({ start: 100, end: 199 }), response)
+   * map.close()
+   * ```
+   *
+   * The next bytes are brought in on another thread, so that a slow disk does not hold up the event loop. A page that
+   * cannot be read ends the stream with a {@link MemoryFaultError} before the chunk that has it. `close()` and
+   * `resize()` end it with `ERR_MMAP_CLOSED`. What it has handed out last, up to a MiB, stays as it was then, so that a
+   * destination that is still writing it writes the right bytes (Linux and macOS); chunks from before read zeros, and
+   * using them is told as a fault of kind `'closed'`.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where `start` lies behind `end`; both may lie behind the mapping's end
+   */
+  createReadStream(options?: Readonly<ReadStreamOptions>): Readable {
+    this.#open()
+    this.#streams ??= new ReadStreams({
+      length: () => this.#length,
+      view: (start, end) => this.#lastingView(start, end),
+      prefetch: (start, end) => this.prefetch({ offset: start, length: end - start }),
+      touch: (start, end) => this.#call(() => this.#open().touch(start, end)),
+    })
+    return this.#streams.create(options)
   }
 
   /**
@@ -423,7 +457,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const bytes = toBytes(length, 'length')
     this.#collect()
     if (bytes === this.#length) return
+    if (this.#streams !== undefined) native.keep(this.#streams.tails())
     this.#call(() => native.resize(bytes))
+    this.#streams?.fail(resizedError())
     this.#fresh = false
     this.#measure(native)
   }
@@ -443,8 +479,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const native = this.#native
     if (native === undefined) return
     this.#faults = native.faults
+    if (this.#streams !== undefined) native.keep(this.#streams.tails())
     for (const report of native.close()) this.#note(report)
-    if (this.#shares) this.#retired = native
+    this.#streams?.fail(closedError())
+    if (this.#shares || this.#streams !== undefined) this.#retired = native
     this.#native = this.#buffer = undefined
     this.#windows = []
   }
@@ -524,6 +562,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (oldest !== undefined) throw new MemoryFaultError(oldest)
   }
 
+  /** A view that `close()` does not take away. */
+  #lastingView(start: number, end: number): Buffer {
+    if (this.#shares) return this.view(start, end - start) as Buffer
+    const skipped = (this.#lead + start) % ALIGNMENT
+    const buffer = this.#make(this.#lead + start - skipped, skipped + end - start, true)
+    return Buffer.from(buffer as ArrayBuffer, skipped, end - start)
+  }
+
   /** Notes how long the mapping is, and forgets what was cut from it when it had another length. */
   #measure({ length, lead }: NativeMapping): void {
     this.#length = length
@@ -552,13 +598,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return (this.#windows[index] ??= this.#make(this.#lead + first, last - first))
   }
 
-  #make(start: number, size: number): ArrayBuffer | SharedArrayBuffer {
+  #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {
     if (size === 0) return this.#shares ? new SharedArrayBuffer(0) : new ArrayBuffer(0)
     listen(tell)
     const native = this.#native!
     let buffer: ArrayBuffer | SharedArrayBuffer | undefined
     this.#call(() => {
-      buffer = this.#shares ? share(native, start, size, this.#fresh) : native.arrayBuffer(start, size)
+      buffer = this.#shares ? share(native, start, size, this.#fresh) : native.arrayBuffer(start, size, lasting)
     })
     if (this.#shares) number(native.token, this)
     adopt(buffer!, this)

@@ -1,0 +1,172 @@
+// Streams of a mapping's bytes, without a copy.
+
+import { Readable } from 'node:stream'
+
+import { toSignal } from './abort.js'
+import { type Bytes, toBytes } from './arguments.js'
+import { invalidValue, outOfRange } from './errors.js'
+import { check } from './options.js'
+
+/** Which bytes to stream, and how. */
+export interface ReadStreamOptions {
+  /** The first byte. Default: 0. */
+  readonly start?: Bytes | undefined
+  /** The last byte, inclusive as in `fs.createReadStream`; at most what the mapping has. Default: its last. */
+  readonly end?: Bytes | undefined
+  /** Bytes of each chunk, and how many of them wait in the stream. Default: 65,536. */
+  readonly highWaterMark?: number | undefined
+  /** Destroys the stream with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a stream needs of a mapping; ranges are from `start` to before `end`, in bytes. */
+export interface Source {
+  length(): number
+  /** A view that keeps its memory when the mapping is closed. */
+  view(start: number, end: number): Buffer
+  /** Brings a range in, on another thread. */
+  prefetch(start: number, end: number): Promise<void>
+  /** Throws if a page of a range cannot be read. */
+  touch(start: number, end: number): void
+}
+
+const OPTIONS = ['start', 'end', 'highWaterMark', 'signal']
+
+/**
+ * Bytes that are brought in together, off the thread of JavaScript, while those before them are consumed. The event
+ * loop turns once for each such step, however fast the consumer is.
+ */
+const STEP = 2 ** 20
+
+/** The longest chunk. */
+const MAX_CHUNK = 2 ** 30
+
+/** What a stream has handed out. */
+interface Handed {
+  readonly start: number
+  end: number
+  /** Bytes of it, the last ones, that a destination may still be reading. */
+  readonly tail: number
+}
+
+/** The least tail in bytes; else it is two chunks. */
+const MIN_TAIL = 2 ** 20
+
+/** Of how many streams the tails are kept when the mapping is closed, and how many bytes in all. */
+const MAX_TAILS = 64
+const MAX_KEPT = 2 ** 26
+
+/** The streams of one mapping. */
+export class ReadStreams {
+  readonly #source: Source
+  readonly #open = new Set<Readable>()
+  /** Of those that began a step last, the latest at the end. */
+  readonly #handed = new Set<Handed>()
+
+  constructor(source: Source) {
+    this.#source = source
+  }
+
+  create(options: unknown): Readable {
+    const stream = new MappedReadStream(this.#source, options, (handed) => this.#noteStep(handed))
+    this.#open.add(stream)
+    stream.once('close', () => this.#open.delete(stream))
+    return stream
+  }
+
+  #noteStep(handed: Handed): void {
+    this.#handed.delete(handed)
+    this.#handed.add(handed)
+    if (this.#handed.size > MAX_TAILS) this.#handed.delete(this.#handed.values().next().value!)
+  }
+
+  /** What destinations may still be reading: starts and ends of ranges in turn. */
+  tails(): number[] {
+    let room = MAX_KEPT
+    return [...this.#handed].toReversed().flatMap(({ start, end, tail }) => {
+      const length = Math.min(end - start, tail, room)
+      room -= length
+      return [end - length, end]
+    })
+  }
+
+  /** Ends every stream with an error, unless it has come to its end. */
+  fail(error: Error): void {
+    this.#handed.clear()
+    for (const stream of this.#open) if (!stream.readableEnded) stream.destroy(error)
+  }
+}
+
+class MappedReadStream extends Readable {
+  readonly #source: Source
+  readonly #noteStep: (handed: Handed) => void
+  readonly #end: number
+  readonly #chunk: number
+  readonly #step: number
+  /** The next chunk begins at the end of it. */
+  readonly #handed: Handed
+  /** Memory of the step that is under way, which begins at `#stepStart`. */
+  #window: Buffer | undefined
+  #stepStart = 0
+  /** The next step on its way in. */
+  #ahead: Promise<void> | undefined
+
+  constructor(source: Source, options: unknown, noteStep: (handed: Handed) => void) {
+    const given = check<ReadStreamOptions>(options, OPTIONS)
+    const { highWaterMark = 65_536 } = given
+    const start = given.start === undefined ? 0 : toBytes(given.start, 'options.start')
+    const end = given.end === undefined || given.end === Infinity ? Infinity : toBytes(given.end, 'options.end')
+    if (start > end) throw outOfRange('options.start', `at most \`end\`, which is ${end}`, given.start)
+    if (!Number.isSafeInteger(highWaterMark) || highWaterMark < 1) {
+      throw invalidValue('options.highWaterMark', highWaterMark, 'must be a whole number from 1 on')
+    }
+    const signal = toSignal(given.signal)
+    super({ highWaterMark, ...(signal && { signal }) })
+    this.#source = source
+    this.#noteStep = noteStep
+    this.#end = Math.min(end + 1, source.length())
+    this.#chunk = Math.min(highWaterMark, MAX_CHUNK)
+    this.#step = Math.max(1, Math.floor(STEP / this.#chunk)) * this.#chunk
+    this.#handed = { start, end: start, tail: Math.max(MIN_TAIL, 2 * this.#chunk) }
+  }
+
+  /** An error that this throws ends the stream. */
+  override _read(): void {
+    const position = this.#handed.end
+    if (position >= this.#end) this.push(null)
+    else if (this.#window !== undefined && position < this.#stepStart + this.#window.length) this.#push(this.#window)
+    else void this.#enter(position)
+  }
+
+  /** Goes on to the step that begins at `start`. */
+  async #enter(start: number): Promise<void> {
+    try {
+      await (this.#ahead ?? this.#bring(start))
+      if (this.destroyed) return
+      const next = Math.min(start + this.#step, this.#end)
+      this.#window = this.#source.view(start, next)
+      this.#stepStart = start
+      this.#ahead = next < this.#end ? this.#bring(next) : undefined
+      this.#noteStep(this.#handed)
+      this.#push(this.#window)
+    } catch (error) {
+      this.destroy(error as Error)
+    }
+  }
+
+  #bring(start: number): Promise<void> {
+    const brought = this.#source.prefetch(start, Math.min(start + this.#step, this.#end))
+    brought.catch(() => {}) // is thrown where it is awaited, if it ever is
+    return brought
+  }
+
+  /** Hands out the next chunk, if its pages are there: those that go later are told as any fault. */
+  #push(window: Buffer): void {
+    const start = this.#handed.end
+    const from = start - this.#stepStart
+    const chunk = window.subarray(from, from + this.#chunk)
+    this.#source.touch(start, start + chunk.length)
+    this.#handed.end += chunk.length
+    this.push(chunk)
+  }
+}
