@@ -9,6 +9,7 @@ export { type AsyncSyncOptions, type Kind, type LockOptions, MemoryMap, type Pre
 export type { ReadStreamOptions } from './lib/read-stream.js';
 export { openSharedMemory, unlinkSharedMemory } from './lib/shared-memory.js';
 export type { AnonymousMapOptions, Backing, FileMapOptions, MapOptions, Protection, SharedMapOptions, SharedMemoryOptions, } from './lib/options.js';
+export type { Needle, SearchOptions } from './lib/search.js';
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export declare const pageSize: number;
 /** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */

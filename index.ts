@@ -39,6 +39,7 @@ export type {
   SharedMapOptions,
   SharedMemoryOptions,
 } from './lib/options.js'
+export type { Needle, SearchOptions } from './lib/search.js'
 
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
 export const pageSize: number = native.pageSize()

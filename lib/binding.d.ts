@@ -80,6 +80,20 @@ export declare class NativeMapping {
   resize(length: number): void
   /** Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. */
   close(): Array<NativeFault>
+  /** Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`. */
+  find(needle: Uint8Array, wide: boolean, start: number, end: number): number
+  /** Where `needle` last begins in a range, or -1. */
+  findLast(needle: Uint8Array, wide: boolean, start: number, end: number): number
+  /** How many times `needle` is in a range. */
+  count(needle: Uint8Array, wide: boolean, start: number, end: number): number
+  /** As `find`, or `count`, off this thread. */
+  searchAsync(count: boolean, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<number>
+  /**
+   * Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
+   * them begins; says how many lines those are. What comes after the last `
+  ` is no line.
+   */
+  lines(start: number, end: number, bounds: Float64Array): number
   /** What names the mapping in `takeFaulted`. */
   get token(): number
   /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */

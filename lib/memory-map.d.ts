@@ -4,7 +4,11 @@ import { type Advice } from './advice.js';
 import { type Bytes, type Range } from './arguments.js';
 import type { NativeMapping } from './binding.js';
 import { type Parsed, type Protection } from './options.js';
+<<<<<<< HEAD
 import { type ReadStreamOptions } from './read-stream.js';
+=======
+import { type Needle, type SearchOptions } from './search.js';
+>>>>>>> 9ad1db3 (indexOf, lastIndexOf, includes, count, find and countAsync, with Buffer's answers; lines)
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous';
 /** A part of a mapping to make durable, and how. */
@@ -140,6 +144,64 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
      */
     write(data: Uint8Array, offset?: Bytes): number;
+    /**
+     * Where a value first occurs, or -1. The arguments and the answer are those of `buffer.indexOf`, in a mapping
+     * of any size: it begins at `byteOffset`, which counts from the end if it is negative, and what it finds ends
+     * before `end`. A string in UTF-16 is found at even offsets only.
+     *
+     * ```js
+     * const end = map.indexOf('\n')
+     * ```
+     *
+     * @throws {MemoryFaultError} where bytes before the answer cannot be read
+     */
+    indexOf(value: Needle, byteOffset?: Bytes | BufferEncoding, end?: Bytes | BufferEncoding, encoding?: BufferEncoding): number;
+    /**
+     * Where a value last occurs, at `byteOffset` or before, or -1: as `buffer.lastIndexOf`, and otherwise as
+     * {@link indexOf}.
+     *
+     * @throws {MemoryFaultError} where bytes after the answer cannot be read
+     */
+    lastIndexOf(value: Needle, byteOffset?: Bytes | BufferEncoding, end?: Bytes | BufferEncoding, encoding?: BufferEncoding): number;
+    /** Whether a value occurs: as `buffer.includes`, and with the arguments of {@link indexOf}. */
+    includes(value: Needle, byteOffset?: Bytes | BufferEncoding, end?: Bytes | BufferEncoding, encoding?: BufferEncoding): boolean;
+    /**
+     * How many times a value occurs in a range, counted from its start and without overlaps.
+     *
+     * ```js
+     * const lines = map.count('\n')
+     * ```
+     *
+     * @throws `ERR_INVALID_ARG_VALUE` for a value without bytes
+     * @throws {MemoryFaultError} where the bytes cannot be read
+     */
+    count(value: Needle, range?: Readonly<Range>, encoding?: BufferEncoding): number;
+    /**
+     * Where a value first occurs in a range, or -1, searched on other threads: on several, where there is much to
+     * search.
+     *
+     * ```js
+     * const found = await map.find('needle', { signal: AbortSignal.timeout(1000) })
+     * ```
+     *
+     * Rejects as {@link indexOf} throws, and with `ERR_MMAP_CLOSED` where the mapping is closed meanwhile.
+     */
+    find(value: Needle, options?: Readonly<SearchOptions>): Promise<number>;
+    /** As {@link count}, on other threads: on several, where there is much to search. */
+    countAsync(value: Needle, options?: Readonly<SearchOptions>): Promise<number>;
+    /**
+     * The lines of a range, without a copy and without their `\n` or `\r\n`. What comes after the last `\n` is
+     * a line too, unless it is nothing.
+     *
+     * ```js
+     * for (const line of map.lines()) if (line.includes('error')) console.log(line.toString())
+     * ```
+     *
+     * @throws {MemoryFaultError} from the iteration, where bytes cannot be read
+     * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
+     * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
+     */
+    lines(range?: Readonly<Range>): Generator<Buffer<B>, void, undefined>;
     /**
      * Makes stores durable: resolves when the bytes of the range are as safe as fsync(2) makes them. The wait
      * is on another thread. A `close()` meanwhile does no harm.

@@ -8,6 +8,7 @@ import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
 import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './arguments.js'
 import type { NativeFault, NativeMapping } from './binding.js'
+import { cut } from './cut.js'
 import {
   aborted,
   closedError,
@@ -20,9 +21,11 @@ import {
   translate,
 } from './errors.js'
 import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
-import { checkSize, external, share } from './shared.js'
+import { lines } from './lines.js'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
+import { type Needle, type SearchOptions, toQuery, toRangeQuery, toSearch } from './search.js'
+import { checkSize, external, share } from './shared.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous'
@@ -221,9 +224,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   view(offset: Bytes = 0, length?: Bytes): Buffer<B> {
     this.#open()
     const start = toOffset(offset, this.#length, 'offset')
-    const count = toLength(length, start, this.#length, 'length')
-    const first = this.#windowStart(start)
-    return Buffer.from(this.#window(first, start + count) as ArrayBuffer, start - first, count) as Buffer<B>
+    return this.#cut(start, start + toLength(length, start, this.#length, 'length'))
   }
 
   /**
@@ -318,6 +319,120 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       throw outOfRange('data', `at most ${room} bytes, which are left from ${start} on`, data.length)
     this.#call(() => native.write(data, start))
     return data.length
+  }
+
+  /**
+   * Where a value first occurs, or -1. The arguments and the answer are those of `buffer.indexOf`, in a mapping
+   * of any size: it begins at `byteOffset`, which counts from the end if it is negative, and what it finds ends
+   * before `end`. A string in UTF-16 is found at even offsets only.
+   *
+   * ```js
+   * const end = map.indexOf('\n')
+   * ```
+   *
+   * @throws {MemoryFaultError} where bytes before the answer cannot be read
+   */
+  indexOf(
+    value: Needle,
+    byteOffset?: Bytes | BufferEncoding,
+    end?: Bytes | BufferEncoding,
+    encoding?: BufferEncoding,
+  ): number {
+    const native = this.#open()
+    const query = toQuery(true, this.#length, value, byteOffset, end, encoding)
+    return typeof query === 'number' ? query : this.#call(() => native.find(...query))
+  }
+
+  /**
+   * Where a value last occurs, at `byteOffset` or before, or -1: as `buffer.lastIndexOf`, and otherwise as
+   * {@link indexOf}.
+   *
+   * @throws {MemoryFaultError} where bytes after the answer cannot be read
+   */
+  lastIndexOf(
+    value: Needle,
+    byteOffset?: Bytes | BufferEncoding,
+    end?: Bytes | BufferEncoding,
+    encoding?: BufferEncoding,
+  ): number {
+    const native = this.#open()
+    const query = toQuery(false, this.#length, value, byteOffset, end, encoding)
+    return typeof query === 'number' ? query : this.#call(() => native.findLast(...query))
+  }
+
+  /** Whether a value occurs: as `buffer.includes`, and with the arguments of {@link indexOf}. */
+  includes(
+    value: Needle,
+    byteOffset?: Bytes | BufferEncoding,
+    end?: Bytes | BufferEncoding,
+    encoding?: BufferEncoding,
+  ): boolean {
+    return this.indexOf(value, byteOffset, end, encoding) !== -1
+  }
+
+  /**
+   * How many times a value occurs in a range, counted from its start and without overlaps.
+   *
+   * ```js
+   * const lines = map.count('\n')
+   * ```
+   *
+   * @throws `ERR_INVALID_ARG_VALUE` for a value without bytes
+   * @throws {MemoryFaultError} where the bytes cannot be read
+   */
+  count(value: Needle, range?: Readonly<Range>, encoding?: BufferEncoding): number {
+    const native = this.#open()
+    const query = toRangeQuery(value, range, encoding, this.#length)
+    return this.#call(() => native.count(...query))
+  }
+
+  /**
+   * Where a value first occurs in a range, or -1, searched on other threads: on several, where there is much to
+   * search.
+   *
+   * ```js
+   * const found = await map.find('needle', { signal: AbortSignal.timeout(1000) })
+   * ```
+   *
+   * Rejects as {@link indexOf} throws, and with `ERR_MMAP_CLOSED` where the mapping is closed meanwhile.
+   */
+  async find(value: Needle, options?: Readonly<SearchOptions>): Promise<number> {
+    return this.#search(false, value, options)
+  }
+
+  /** As {@link count}, on other threads: on several, where there is much to search. */
+  async countAsync(value: Needle, options?: Readonly<SearchOptions>): Promise<number> {
+    return this.#search(true, value, options)
+  }
+
+  /**
+   * The lines of a range, without a copy and without their `\n` or `\r\n`. What comes after the last `\n` is
+   * a line too, unless it is nothing.
+   *
+   * ```js
+   * for (const line of map.lines()) if (line.includes('error')) console.log(line.toString())
+   * ```
+   *
+   * @throws {MemoryFaultError} from the iteration, where bytes cannot be read
+   * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
+   * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
+   */
+  lines(range?: Readonly<Range>): Generator<Buffer<B>, void, undefined> {
+    this.#open()
+    const [start, end] = this.#range(range)
+    const text = {
+      fill: (from: number, to: number, bounds: Float64Array) => {
+        const native = this.#open()
+        return this.#call(() => native.lines(from, to, bounds))
+      },
+      cut: (from: number, to: number) => {
+        this.#open()
+        if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
+        return this.#cut(from, to)
+      },
+      longest: 2 * this.#step,
+    }
+    return lines(text, start, end)
   }
 
   /**
@@ -520,10 +635,22 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return toRange(offset, length, this.#length)
   }
 
-  /** Runs a call of the native library, with its errors made the user's. */
-  #call(run: () => void): void {
+  async #search(count: boolean, value: Needle, options: unknown): Promise<number> {
+    const native = this.#open()
+    const [query, signal] = toSearch(value, options, this.#length)
     try {
-      run()
+      return await abortable(toSignal(signal), (stop) => native.searchAsync(count, ...query, stop))
+    } catch (error) {
+      throw this.#translate(error)
+    } finally {
+      this.#collect() // what other threads have met that the answer does not depend on
+    }
+  }
+
+  /** Runs a call of the native library, with its errors made the user's. */
+  #call<T>(run: () => T): T {
+    try {
+      return run()
     } catch (error) {
       throw this.#translate(error)
     }
@@ -532,17 +659,21 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #translate(error: unknown): unknown {
     const { kind, fault } = error as { kind?: unknown; fault: NativeFault }
     if (kind !== 'fault') return translate(error, this.#path)
-    return new MemoryFaultError(this.#collect() ?? this.#describe(fault))
+    return new MemoryFaultError(this.#claim(fault))
   }
 
-  /** Fetches what has happened; returns the fault that the last call must throw, if there is one. */
-  #collect(): MemoryFault | undefined {
-    let thrown: MemoryFault | undefined
-    for (const report of (this.#native ?? this.#retired)?.collect() ?? []) {
-      const fault = this.#note(report)
-      if (report.thrown) thrown = fault
-    }
-    return thrown
+  /** The fault that a call throws, as it was told already if it was: work on other threads ends later. */
+  #claim(thrown: NativeFault): MemoryFault {
+    const told = [...this.#collect(), ...this.#sticking].find((fault) => isSame(fault, thrown))
+    this.#sticking = this.#sticking.filter((fault) => fault !== told)
+    return told ?? this.#describe(thrown)
+  }
+
+  /** Fetches what has happened; returns those faults that calls throw. */
+  #collect(): MemoryFault[] {
+    const reports = (this.#native ?? this.#retired)?.collect() ?? []
+    const faults = reports.map((report) => this.#note(report))
+    return faults.filter((_, i) => reports[i]!.thrown)
   }
 
   #describe({ kind, offset, length, contained }: NativeFault): MemoryFault {
@@ -579,6 +710,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#buffer = undefined
   }
 
+  /** A Buffer over a range that the mapping has. */
+  #cut(start: number, end: number): Buffer<B> {
+    const first = this.#windowStart(start)
+    return cut(this.#window(first, end), start - first, end - start)
+  }
+
   /** The memory from the start of the mapping's first page to its end, in one piece. */
   #all(): ArrayBuffer | SharedArrayBuffer {
     if (this.#step === WINDOW_STEP) throw wholeTooLarge(this.#lead + this.#length)
@@ -610,6 +747,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     adopt(buffer!, this)
     return buffer!
   }
+}
+
+function isSame(a: MemoryFault, b: NativeFault): boolean {
+  return a.kind === b.kind && a.offset === b.offset && a.length === b.length && a.contained === b.contained
 }
 
 const SYNC_OPTIONS = ['offset', 'length', 'invalidate']

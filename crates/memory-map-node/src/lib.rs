@@ -11,6 +11,7 @@ mod ipc;
 mod ipc_waits;
 mod mapping;
 mod platform;
+mod search;
 mod shared_array_buffer;
 mod sync;
 

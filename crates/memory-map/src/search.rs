@@ -80,9 +80,11 @@ impl Needle {
         if bytes.is_empty() {
             return Err(Error::OutOfRange { name: "needle", requirement: "at least one byte" });
         }
-        let finder = memmem::Finder::new(bytes).into_owned();
-        let shift = |bytes| shifts(bytes).into_iter().find(|shift| shift % 2 == 1);
-        let odd_shift = Some(bytes).filter(|_| wide).and_then(shift).unwrap_or(bytes.len());
+        // The caller's may be mapped memory that changes while the tables are made.
+        let bytes = bytes.to_vec();
+        let finder = memmem::Finder::new(&bytes).into_owned();
+        let shift = |bytes: &Vec<u8>| shifts(bytes).into_iter().find(|shift| shift % 2 == 1);
+        let odd_shift = Some(&bytes).filter(|_| wide).and_then(shift).unwrap_or(bytes.len());
         Ok(Self { finder, wide, odd_shift })
     }
 

@@ -1,0 +1,273 @@
+// Lines of a mapping are its own bytes, cut where `\n` and `\r\n` are.
+
+import { constants } from 'node:buffer'
+import { createReadStream, truncateSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+
+import test from 'ava'
+import fc from 'fast-check'
+import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, MemoryFaultError, pageSize } from 'memory-map'
+
+import { throwsCodedError } from './helpers/errors.ts'
+import { Reports, survives } from './helpers/faults.ts'
+import { runtimes } from './helpers/runtimes.ts'
+import { scratchFile, sparseFile } from './helpers/scratch.ts'
+
+const GIB = 2 ** 30
+/** How many lines are fetched from the native library at a time, and how many bytes it searches at a time. */
+const BATCH = 2048
+const CHUNK = 2 ** 20
+
+function memoryWith(text: string | Buffer): MemoryMap {
+  const bytes = Buffer.from(text as string, 'latin1')
+  const map = mapAnonymous(bytes.length)
+  map.write(bytes)
+  return map
+}
+
+function texts(lines: Iterable<Buffer>): string[] {
+  return Array.from(lines, (line) => line.toString('latin1'))
+}
+
+/** The lines of a text, as `split` knows them. */
+function split(text: string): string[] {
+  const lines = text.split('\n')
+  const rest = lines.pop()!
+  return [...lines.map((line) => line.replace(/\r$/, '')), ...(rest === '' ? [] : [rest])]
+}
+
+test('lines are what split gives, for every text and every part of it', (t) => {
+  const text = fc.array(fc.constantFrom('\n', '\n', '\r', '\r\n', 'a', 'é', '\0'), { maxLength: 120 })
+  fc.assert(
+    fc.property(text, fc.nat(150), fc.nat(150), (pieces, a, b) => {
+      const whole = pieces.join('')
+      using map = memoryWith(whole)
+      t.deepEqual(texts(map.lines()), split(whole))
+      const [start, end] = [Math.min(a, b, whole.length), Math.min(Math.max(a, b), whole.length)]
+      const part = split(whole.slice(start, end))
+      t.deepEqual(texts(map.lines({ offset: start, length: end - start })), part)
+      t.deepEqual(texts(map.lines({ offset: BigInt(start), length: BigInt(end - start) })), part)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a last line needs no end, and what ends has no empty line behind it', (t) => {
+  const lines = (text: string) => {
+    using map = memoryWith(text)
+    return texts(map.lines())
+  }
+  t.deepEqual(lines(''), [])
+  t.deepEqual(lines('\n'), [''])
+  t.deepEqual(lines('a'), ['a'])
+  t.deepEqual(lines('a\n'), ['a'])
+  t.deepEqual(lines('a\n\n'), ['a', ''])
+  t.deepEqual(lines('\r\n\na\r\nb\r'), ['', '', 'a', 'b\r'])
+  t.deepEqual(lines('a\rb\r\r\n'), ['a\rb\r'])
+})
+
+test('lines are views of the mapping', (t) => {
+  using map = memoryWith('one\ntwo\r\nthree')
+  const [one, two, three] = [...map.lines()]
+  for (const line of [one, two, three]) {
+    t.true(Buffer.isBuffer(line))
+    t.is(line!.buffer, map.arrayBuffer)
+  }
+  two!.write('TWO')
+  t.is(map.read(4, 3).toString(), 'TWO')
+  map.write(Buffer.from('ONE'), 0)
+  t.is(one!.toString(), 'ONE')
+  t.is(three!.subarray(0, 2).toString(), 'th')
+  map.close()
+  t.deepEqual([one!.length, two!.length, three!.length], [0, 0, 0])
+
+  using shared = mapPrivate(scratchFile(t, 'a\nb'), { backing: 'shared-array-buffer' })
+  t.deepEqual(texts(shared.lines()), ['a', 'b'])
+  t.true([...shared.lines()].every((line) => line.buffer instanceof SharedArrayBuffer))
+})
+
+test('a real text has the lines that readline reads', async (t) => {
+  const path = new URL('../package-lock.json', import.meta.url).pathname
+  const expected: string[] = []
+  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) expected.push(line)
+  t.true(expected.length > BATCH)
+  using map = mapShared(path)
+  t.deepEqual(
+    Array.from(map.lines(), (line) => line.toString()),
+    expected,
+  )
+})
+
+test('any number of lines comes out, however many are fetched at a time', (t) => {
+  for (const count of [BATCH - 1, BATCH, BATCH + 1, 3 * BATCH, 3 * BATCH + 7]) {
+    for (const rest of ['', 'rest']) {
+      const expected = Array.from({ length: count }, (_, i) => `line ${i}`)
+      using map = memoryWith(expected.map((line) => `${line}\r\n`).join('') + rest)
+      t.deepEqual(texts(map.lines()), rest ? [...expected, rest] : expected)
+    }
+  }
+})
+
+test('lines reach across pages and across the pieces that are searched at a time', (t) => {
+  using map = mapAnonymous(3 * CHUNK)
+  for (const end of ['\n', '\r\n']) {
+    for (const border of [pageSize, CHUNK, 2 * CHUNK]) {
+      for (let before = 0; before <= 3; before++) {
+        map.buffer.fill('.')
+        map.write(Buffer.from(end), border - before)
+        const lengths = Array.from(map.lines(), (line) => line.length)
+        t.deepEqual(lengths, [border - before, 3 * CHUNK - border + before - end.length])
+      }
+    }
+  }
+})
+
+test('lines reach across the pieces of 2 GiB that a large mapping has on Node 20', (t) => {
+  const path = sparseFile(t, 9 * GIB + 1)
+  const offset = 1000
+  using map = mapShared(path, { protection: 'read-write', offset })
+  for (let border = GIB; border < 9 * GIB; border += GIB) {
+    for (const place of [border, border - offset]) {
+      const expected = ['', 'a', 'line that is cut at', 'many places', ''].flatMap((line) => [line, line + line, 'x'])
+      const text = Buffer.from(expected.map((line) => `${line}\r\n`).join(''))
+      for (let before = 0; before < text.length; before += 13) {
+        map.write(text, place - before)
+        const range = { offset: place - before, length: text.length }
+        t.deepEqual(texts(map.lines(range)), expected)
+      }
+    }
+  }
+})
+
+test('a line that no view can have is an error that says what can be had', (t) => {
+  using map = mapAnonymous(5 * GIB, { reserve: false })
+  if (constants.MAX_LENGTH > map.length) return t.pass('here a Buffer can have it')
+  map.write(Buffer.from('first\nsecond\n'))
+  map.write(Buffer.from('\nlast'), map.length - 5)
+  const lines = map.lines()
+  t.is(String(lines.next().value), 'first')
+  t.is(String(lines.next().value), 'second')
+  throwsCodedError(t, () => lines.next(), {
+    instanceOf: RangeError,
+    code: 'ERR_MMAP_TOO_LARGE',
+    says: [String(constants.MAX_LENGTH), 'view'],
+  })
+  t.true(lines.next().done)
+  t.deepEqual(texts(map.lines({ offset: map.length - 100 })).slice(1), ['last'])
+})
+
+test('a line of more than 1 GiB is one where views can have it', (t) => {
+  using map = mapAnonymous(5 * GIB, { reserve: false })
+  map.write(Buffer.from('\n'), GIB + 7)
+  const [line] = map.lines({ length: GIB + 10 })
+  t.is(line!.length, GIB + 7)
+})
+
+test('lines are read when they are asked for', (t) => {
+  using map = mapAnonymous(2 ** 40, { reserve: false })
+  map.write(Buffer.from('one\ntwo\n'.repeat(BATCH)))
+  const seen: string[] = []
+  for (const line of map.lines()) {
+    seen.push(line.toString())
+    if (seen.length === 3) break
+  }
+  t.deepEqual(seen, ['one', 'two', 'one'])
+})
+
+test('two iterations do not disturb each other', (t) => {
+  using map = memoryWith(Array.from({ length: 3 * BATCH }, (_, i) => `${i}\n`).join(''))
+  const [a, b] = [map.lines(), map.lines()]
+  for (let i = 0; i < 2 * BATCH; i++) t.is(a.next().value!.toString(), String(i))
+  for (let i = 0; i < 3 * BATCH; i++) t.is(b.next().value!.toString(), String(i))
+  for (let i = 2 * BATCH; i < 3 * BATCH; i++) t.is(a.next().value!.toString(), String(i))
+  t.true(a.next().done)
+})
+
+test('after close the next line is an error', (t) => {
+  const closed = { instanceOf: Error, code: 'ERR_MMAP_CLOSED' }
+  for (const taken of [0, 1, BATCH, BATCH + 5]) {
+    const map = memoryWith('line\n'.repeat(3 * BATCH))
+    const lines = map.lines()
+    for (let i = 0; i < taken; i++) lines.next()
+    map.close()
+    throwsCodedError(t, () => lines.next(), closed)
+    t.true(lines.next().done)
+    throwsCodedError(t, () => map.lines(), closed)
+  }
+})
+
+test('a resize in between moves the lines that are still to come', (t) => {
+  const count = BATCH + 1000
+  using map = memoryWith('line\n'.repeat(count))
+  let seen = 0
+  for (const line of map.lines()) {
+    t.is(line.toString(), 'line')
+    if (++seen === 10) map.resize(map.length * 100)
+    if (seen === 500) map.resize(5 * count)
+  }
+  t.is(seen, count)
+  const lines = map.lines()
+  lines.next()
+  map.resize(12)
+  t.is(lines.next().value!.toString(), 'line')
+  throwsCodedError(t, () => lines.next(), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
+})
+
+test('ranges are checked when the lines are asked for', (t) => {
+  using map = memoryWith('abc')
+  const outOfRange = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
+  throwsCodedError(t, () => map.lines({ offset: 4 }), outOfRange)
+  throwsCodedError(t, () => map.lines({ offset: 1, length: 3 }), outOfRange)
+  throwsCodedError(t, () => map.lines({ ofset: 1 } as never), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' })
+  throwsCodedError(t, () => map.lines(1 as never), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+for (const guard of [true, false]) {
+  test(`the lines before the end of a truncated file come, then an error, ${guard ? 'guarded' : 'not guarded'}`, async (t) => {
+    const text = 'a line of text\n'.repeat(100_000)
+    const path = scratchFile(t, text)
+    const reports = new Reports()
+    using map = mapShared(path, { guard, ...reports.options })
+    const cut = 100 * pageSize
+    truncateSync(path, cut)
+    const seen: string[] = []
+    const readAll = () => {
+      for (const line of map.lines()) seen.push(line.toString())
+    }
+    const { fault } = t.throws(readAll, { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT' })!
+    t.like(fault, { kind: 'beyond-end', offset: cut, length: map.length - cut })
+    t.deepEqual(seen, text.slice(0, cut).split('\n').slice(0, -1))
+    t.deepEqual(await reports.told(1), [fault])
+    t.notThrows(() => map.check())
+    t.throws(() => map.lines({ offset: cut }).next(), { instanceOf: MemoryFaultError })
+    t.deepEqual(texts(map.lines({ length: cut })).slice(0, -1), seen)
+  })
+}
+
+for (const runtime of runtimes()) {
+  test(`lines work on ${runtime.name}`, async (t) => {
+    await survives(
+      t,
+      runtime,
+      `
+      const text = 'one\\r\\n\\n' + 'many words\\n'.repeat(5000) + 'last'
+      const path = makeFile(text)
+      for (const options of [{}, { offset: 3 }, { backing: 'shared-array-buffer' }]) {
+        const map = mapShared(path, options)
+        const lines = [...map.lines()]
+        assert.deepStrictEqual(lines.map(String), text.slice(options.offset).split(/\\r?\\n/))
+        assert.ok(lines.every((line) => Buffer.isBuffer(line) && line.buffer === map.arrayBuffer))
+        const rest = map.lines({ offset: 5n })
+        rest.next()
+        map.close()
+        assert.throws(() => rest.next(), { code: 'ERR_MMAP_CLOSED' })
+      }
+      const map = mapPrivate(path, { onFault: () => {} })
+      fs.truncateSync(path, 8192)
+      let seen = 0
+      assert.throws(() => { for (const line of map.lines()) seen++ }, { code: 'ERR_MMAP_FAULT' })
+      assert.strictEqual(seen, text.slice(0, 8192).split('\\n').length - 1)
+      console.log('end')`,
+    )
+  })
+}

@@ -1,0 +1,96 @@
+// What searches look for, and where: the arguments that Buffer's methods take, with its answers in odd cases.
+
+import { type Range, toRange } from './arguments.js'
+import { invalidType, invalidValue, withCode } from './errors.js'
+import { check } from './options.js'
+
+/** What can be looked for: text, bytes, or the value of one byte. */
+export type Needle = string | Uint8Array | number
+
+/** A part of a mapping to search on other threads. */
+export interface SearchOptions extends Range {
+  /** Of a string that is looked for. Default: `'utf8'`. */
+  readonly encoding?: BufferEncoding | undefined
+  /** Gives it up: the promise rejects at once, and the search ends soon. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A search as the native library takes it. `wide`: at even offsets only, as in text in UTF-16. */
+export type Query = [needle: Uint8Array, wide: boolean, start: number, end: number]
+
+/**
+ * The search that `indexOf` or `lastIndexOf` of a Buffer with `length` bytes makes of its arguments; a number
+ * where these alone give the answer.
+ */
+export function toQuery(
+  forward: boolean,
+  length: number,
+  value: unknown,
+  byteOffset: unknown,
+  end: unknown,
+  encoding: unknown,
+): Query | number {
+  if (typeof end === 'string') [end, encoding] = [undefined, end]
+  if (typeof byteOffset === 'string') [byteOffset, encoding] = [undefined, byteOffset]
+  if (end !== undefined && typeof end !== 'number' && typeof end !== 'bigint') {
+    throw invalidType('end', 'of type number or bigint, or an encoding', end)
+  }
+  const [bytes, wide] = toNeedle(value, encoding)
+  const even = (count: number) => (wide ? count - (count % 2) : count)
+  const total = typeof value === 'string' ? even(length) : length
+  const limit = even(Math.max(0, Math.min(toInteger(end, length), length)))
+  const from = toStart(forward, total, bytes.length, toInteger(byteOffset, forward ? 0 : length))
+  if (bytes.length === 0) return Math.min(from, limit)
+  const needle = bytes.subarray(0, even(bytes.length))
+  if (from < 0 || needle.length === 0 || bytes.length > limit) return -1
+  if (!forward) return [needle, wide, 0, Math.min(even(from) + needle.length, limit)]
+  return from + bytes.length > limit ? -1 : [needle, wide, even(from), limit]
+}
+
+/** Where a search that is to begin at `offset` begins; -1 where nothing can be found. (Node's `IndexOfOffset`) */
+function toStart(forward: boolean, total: number, length: number, offset: number): number {
+  if (offset < 0) {
+    if (offset + total >= 0) return total + offset
+    return forward || length === 0 ? 0 : -1
+  }
+  if (offset + length <= total) return offset
+  if (length === 0) return total
+  return forward ? -1 : total - 1
+}
+
+/** An offset as Buffer's methods read it: what is no number counts as not given. */
+function toInteger(value: unknown, fallback: number): number {
+  const number = Number(value)
+  return value === undefined || Number.isNaN(number) ? fallback : Math.trunc(number) + 0 // not -0
+}
+
+/** The search of a range, for something that is there or not. */
+export function toRangeQuery(value: unknown, range: unknown, encoding: unknown, total: number): Query {
+  const { offset, length } = check<Range>(range, ['offset', 'length'], 'range')
+  return inRange(value, encoding, toRange(offset, length, total))
+}
+
+/** The search of a range on other threads, and what can end it. */
+export function toSearch(value: unknown, options: unknown, total: number): [query: Query, signal: unknown] {
+  const given = check<SearchOptions>(options, ['offset', 'length', 'encoding', 'signal'])
+  const { offset, length, encoding, signal } = given
+  return [inRange(value, encoding, toRange(offset, length, total)), signal]
+}
+
+function inRange(value: unknown, encoding: unknown, [start, end]: [number, number]): Query {
+  const [needle, wide] = toNeedle(value, encoding)
+  if (needle.length === 0) throw invalidValue('value', value, 'must not be empty')
+  return [needle, wide, start, end]
+}
+
+/** The bytes to look for, and whether they are text in UTF-16. */
+function toNeedle(value: unknown, encoding: unknown): [needle: Uint8Array, wide: boolean] {
+  if (typeof value === 'number') return [Uint8Array.of(value), false]
+  const name = encoding === undefined ? 'utf8' : String(encoding)
+  const wide = /^(ucs-?2|utf-?16le)$/i.test(name)
+  if (value instanceof Uint8Array) return [value, wide]
+  if (typeof value !== 'string')
+    throw invalidType('value', 'of type string or number, or a Buffer or Uint8Array', value)
+  if (!Buffer.isEncoding(name)) throw withCode(new TypeError(`Unknown encoding: ${name}`), 'ERR_UNKNOWN_ENCODING')
+  return [Buffer.from(value, name), wide]
+}
