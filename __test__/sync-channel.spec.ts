@@ -100,7 +100,7 @@ for (const runtime of runtimes()) {
     await peers[0].kill()
     const start = Date.now()
     t.is((await waiting)!.toString(), 'after')
-    t.true(Date.now() - start < 1000)
+    t.true(Date.now() - start < 5000) // a second, and more where the machine is busy
     t.is((await peers[1].end()).code, 0)
   })
 }

@@ -49,6 +49,7 @@ fn take(channel: &Channel, patience: Option<&Patience<'_>>) -> Option<Vec<u8>> {
 }
 
 #[test]
+#[cfg(any(target_os = "linux", target_os = "android"))] // elsewhere only a change may end a wait
 fn a_wait_ends_by_a_notify_through_another_mapping() {
     let file = TempFile::sparse(PAGE as u64);
     let (a, b) = (open(&file), open(&file));
@@ -74,6 +75,19 @@ fn a_wait_ends_by_a_notify_through_another_mapping() {
     });
     word(&b, 8).store(5, Ordering::SeqCst);
     assert_eq!(wait(&a, 8, 0, &Patience::FOREVER).unwrap(), WaitResult::NotEqual);
+}
+
+#[test]
+fn a_wait_ends_when_the_word_changes() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b) = (open(&file), open(&file));
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| wait(&a, 8, 0, &ms(HANG)).unwrap());
+        std::thread::sleep(Duration::from_millis(30));
+        word(&b, 8).store(1, Ordering::SeqCst);
+        notify(&b, 8, u32::MAX).unwrap();
+        assert_ne!(waiter.join().unwrap(), WaitResult::TimedOut);
+    });
 }
 
 #[test]
@@ -329,7 +343,7 @@ fn a_sender_that_goes_loses_his_unfinished_message_only() {
         b.close();
         let start = Instant::now();
         assert_eq!(waiting.join().unwrap().unwrap(), b"after");
-        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(start.elapsed() < Duration::from_secs(5));
     });
 }
 

@@ -22,6 +22,9 @@ const BUSY: usize = 64;
 const RECEIVED: usize = 128;
 const CHANNEL: usize = PAGE;
 
+/// What is left behind is to be usable within a second; a busy machine may take longer.
+const LIMIT: Duration = Duration::from_secs(5);
+
 /// One test at a time: a process that is forked has only one thread, and the locks of all.
 static ALONE: StdMutex<()> = StdMutex::new(());
 
@@ -192,7 +195,7 @@ fn take(place: &Place, when: &str) {
     let start = Instant::now();
     let mutex = Mutex::new(&place.map, 0).unwrap();
     let locked = mutex.lock(&soon()).unwrap();
-    assert!(start.elapsed() < Duration::from_secs(1), "{when}: {:?}", start.elapsed());
+    assert!(start.elapsed() < LIMIT, "{when}: {:?}", start.elapsed());
     if word(&place.map, BUSY).load(Ordering::Acquire) == 1 {
         assert_eq!(locked, Some(Locked::Recovered), "{when}");
     }
@@ -252,7 +255,7 @@ fn whoever_is_killed_while_he_unlocks_leaves_nobody_asleep() {
             // Before the change the lock is held, after it nobody has been woken.
             let how = if changes == 0 { Locked::Recovered } else { Locked::Acquired };
             assert_eq!(locked, Some(how));
-            assert!(at.saturating_duration_since(killed) < Duration::from_secs(1));
+            assert!(at.saturating_duration_since(killed) < LIMIT);
         });
     }
 }
@@ -291,7 +294,7 @@ fn a_sender_that_is_killed_loses_that_message_only() {
                 channel.release(message).unwrap();
                 messages.push(bytes);
             }
-            assert!(start.elapsed() < Duration::from_secs(1), "{when}");
+            assert!(start.elapsed() < LIMIT, "{when}");
             let whole = [b"before".to_vec(), vec![7; 150], b"after".to_vec()];
             let without = [b"before".to_vec(), b"after".to_vec()];
             assert!(messages == whole || messages == without, "{when}: {messages:?}");
@@ -324,7 +327,7 @@ fn a_receiver_that_is_killed_is_replaced() {
             loop {
                 // The system needs a moment to end the process.
                 let message = match channel.receive(None) {
-                    Err(memory_map::Error::Busy(_)) if start.elapsed().as_secs() < 1 => continue,
+                    Err(memory_map::Error::Busy(_)) if start.elapsed() < LIMIT => continue,
                     result => result.unwrap(),
                 };
                 let Some(message) = message else { break };
@@ -338,7 +341,7 @@ fn a_receiver_that_is_killed_is_replaced() {
                 assert!(bytes[0] <= u8::from(taken) || next > Some(1), "{when}: one is missing");
             }
             assert_eq!(next, Some(3), "{when}");
-            assert!(start.elapsed() < Duration::from_secs(1), "{when}");
+            assert!(start.elapsed() < LIMIT, "{when}");
         },
     );
 }
@@ -386,7 +389,7 @@ fn a_thousand_that_are_killed_anywhere_stop_nobody() {
             assert!(bytes[8..].iter().all(|byte| *byte == next as u8), "run {run}");
             next += 1;
         }
-        assert!(start.elapsed() < Duration::from_secs(2), "run {run}: {:?}", start.elapsed());
+        assert!(start.elapsed() < LIMIT, "run {run}: {:?}", start.elapsed());
         sent += next;
     }
     assert!(sent > 1000, "{sent} messages of {received} were the children's");
@@ -426,7 +429,7 @@ fn receivers_that_are_killed_anywhere_lose_nothing() {
     let first = next;
     while next < sent {
         let message = match channel.receive(Some(&soon())) {
-            Err(memory_map::Error::Busy(_)) if start.elapsed().as_secs() < 2 => continue,
+            Err(memory_map::Error::Busy(_)) if start.elapsed() < LIMIT => continue,
             result => result.unwrap().unwrap(),
         };
         let mut bytes = [0; 8];

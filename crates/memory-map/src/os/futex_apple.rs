@@ -93,7 +93,7 @@ pub(crate) fn futex_wait(
 
 /// Wakes up to `count` sleepers of any process, and says how many calls found one.
 pub(crate) fn futex_wake(address: usize, count: u32) -> u32 {
-    let Some(calls) = calls() else { return 0 };
+    let Some(calls) = calls() else { return poll::futex_wake(address, count) };
     let at = address as *mut c_void;
     if count == u32::MAX {
         // SAFETY: the kernel does not access the word; a bad address is an error return.
@@ -104,5 +104,5 @@ pub(crate) fn futex_wake(address: usize, count: u32) -> u32 {
     (0..count).take_while(|_| wake()).count() as u32
 }
 
-/// Nothing to do: waits that can be cancelled look by themselves.
-pub(crate) fn wake_private(_word: &AtomicU32) {}
+// Waits that can be cancelled look by themselves.
+pub(crate) use poll::wake_private;
