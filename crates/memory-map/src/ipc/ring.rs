@@ -198,23 +198,23 @@ impl<M: Memory> Ring<'_, M> {
         if let Some(found) = seen {
             return found.map(Some);
         }
-        let mut round = 0;
-        loop {
+        for round in 0.. {
             let value = event::prepare(self.word(event));
-            match look(Some(round))? {
-                Ok(found) => {
-                    return Ok(Some(found));
-                }
-                Err(slice) => {
-                    self.memory.check()?;
-                    if patience.is_over()? {
-                        return Ok(None);
-                    }
-                    park::sleep(self.word(event), value, slice, patience)?;
-                }
+            let slice = match look(Some(round))? {
+                Ok(found) => return Ok(Some(found)),
+                Err(slice) => slice,
+            };
+            self.memory.check()?;
+            if patience.is_over()? {
+                break;
             }
-            round += 1;
+            park::sleep(self.word(event), value, slice, patience)?;
+            // Usually it is there now, and nobody needs to be told to wake us.
+            if let Ok(found) = look(None)? {
+                return Ok(Some(found));
+            }
         }
+        Ok(None)
     }
 
     /// Hands a message to the receiver, the first `length` bytes of it.
