@@ -147,7 +147,7 @@ impl Inner {
     }
 
     /// Makes zeros that nobody could use yet accessible, `page` at least. *handler*
-    pub(super) fn open_all(&self, zeros: &Range<usize>, page: usize) -> bool {
+    pub(super) fn open_reserved(&self, zeros: &Range<usize>, page: usize) -> bool {
         // Under strict overcommit this fails, and the pages are opened one by one.
         // SAFETY: the range is this region's, whose lock is held.
         unsafe { os::open_zeros(zeros.start, zeros.len()) }.is_ok()

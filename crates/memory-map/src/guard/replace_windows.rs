@@ -95,7 +95,7 @@ impl Inner {
     }
 
     /// Makes zeros that nobody could use yet accessible: the page that is used. *handler*
-    pub(super) fn open_all(&self, _zeros: &Range<usize>, page: usize) -> bool {
+    pub(super) fn open_reserved(&self, _zeros: &Range<usize>, page: usize) -> bool {
         // SAFETY: the page lies in this region, whose lock is held.
         unsafe { os::open_zeros(page, os::page_size()) }.is_ok()
     }
