@@ -4,11 +4,8 @@ import { type Advice } from './advice.js';
 import { type Bytes, type Range } from './arguments.js';
 import type { NativeMapping } from './binding.js';
 import { type Parsed, type Protection } from './options.js';
-<<<<<<< HEAD
 import { type ReadStreamOptions } from './read-stream.js';
-=======
 import { type Needle, type SearchOptions } from './search.js';
->>>>>>> 9ad1db3 (indexOf, lastIndexOf, includes, count, find and countAsync, with Buffer's answers; lines)
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous';
 /** A part of a mapping to make durable, and how. */

@@ -76,7 +76,11 @@ impl Inner {
         if self.state == State::Reserved && self.copies == 0 && std::mem::take(&mut self.trap) {
             self.used = Some(page);
             let zeros = self.start..self.limit;
-            return if self.open_reserved(&zeros, page) { Outcome::Covered } else { Outcome::Foreign };
+            return if self.open_reserved(&zeros, page) {
+                Outcome::Covered
+            } else {
+                Outcome::Foreign
+            };
         }
         if self.state == State::Reserved || page >= self.end {
             return self.open_zeros(page);
