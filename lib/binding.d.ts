@@ -3,16 +3,9 @@ export declare class NativeChannel {
   constructor(map: NativeMapping, offset: number, length: number)
   get capacity(): number
   get maxLength(): number
-  /** Sends a message if there is room for it. */
-  trySend(data: Uint8Array): boolean
-  send(data: Uint8Array, timeout: number): boolean
+  /** For the functions below, which are called often. */
+  handle(): object
   sendAsync(data: Uint8Array, timeout: number, waits: NativeWaits, id: number): void
-  /**
-   * Receives a message into `target`, from `offset` on, and says how long it is; -1 where there
-   * is none in time; -2 less the length of one for which there is no room, and which stays.
-   * Does not wait where `timeout` is 0.
-   */
-  receive(target: Buffer, offset: number, timeout: number): number
   /** Waits until there is a message: 0, or 2 where there is none in time. */
   readyAsync(timeout: number, waits: NativeWaits, id: number): void
   /** Takes room for a message; its offset in the mapping, or -1 where there is none in time. */
@@ -107,11 +100,9 @@ export declare class NativeMapping {
 
 export declare class NativeMutex {
   constructor(map: NativeMapping, offset: number)
-  /** 0 acquired, 1 recovered, 2 timed out. */
-  lock(timeout: number): number
+  /** For the functions below, which are called often. */
+  handle(): object
   lockAsync(timeout: number, waits: NativeWaits, id: number): void
-  tryLock(): number
-  unlock(): void
 }
 
 export declare class NativeSemaphore {
@@ -152,6 +143,19 @@ export declare function beforeExit(): void
 /** Whether this runtime makes a SharedArrayBuffer of memory that it does not own. */
 export declare function canShareExternal(): boolean
 
+/**
+ * Receives a message into `target`, from `offset` on, and says how long it is; -1 where there is
+ * none in time; -2 less the length of one for which there is no room, and which stays. Does not
+ * wait where `timeout` is 0.
+ */
+export declare function channelReceive(channel: object, target: Buffer, offset: number, timeout: number): number
+
+/**
+ * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
+ * 0.
+ */
+export declare function channelSend(channel: object, data: Uint8Array, timeout: number): boolean
+
 /** Wakes up to `count` waiters of the word, and says how many. */
 export declare function ipcNotify(map: NativeMapping, offset: number, count: number): number
 
@@ -178,6 +182,14 @@ export declare function mapFile(shared: boolean, source: string | Uint8Array | n
  * `lib/options.ts`.
  */
 export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): NativeMapping
+
+/** 0 acquired, 1 recovered, 2 timed out. */
+export declare function mutexLock(mutex: object, timeout: number): number
+
+/** 0 acquired, 1 recovered, 2 somebody holds it. */
+export declare function mutexTryLock(mutex: object): number
+
+export declare function mutexUnlock(mutex: object): void
 
 /** A contained fault. */
 export interface NativeFault {

@@ -50,6 +50,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 export class Channel {
   readonly #map: MemoryMap<any>
   readonly #native: NativeChannel
+  readonly #handle: object
   /** Memory for small messages, and where the next one goes. */
   #pool: Buffer | undefined
   #used = 0
@@ -69,6 +70,7 @@ export class Channel {
   private constructor(map: MemoryMap<any>, behind: NativeChannel) {
     this.#map = map
     this.#native = behind
+    this.#handle = behind.handle()
     this.#max = behind.maxLength
   }
 
@@ -131,7 +133,7 @@ export class Channel {
     const limit = toTimeout(timeout)
     if (this.#sends !== undefined) throw busy('A sendAsync is pending, which this would overtake')
     try {
-      return this.#native.send(bytes, limit)
+      return native.channelSend(this.#handle, bytes, limit)
     } catch (error) {
       throw explain(this.#map, error)
     }
@@ -142,7 +144,7 @@ export class Channel {
     const bytes = this.#message(data)
     if (this.#sends !== undefined) return false
     try {
-      return this.#native.trySend(bytes)
+      return native.channelSend(this.#handle, bytes, 0)
     } catch (error) {
       throw explain(this.#map, error)
     }
@@ -328,7 +330,7 @@ export class Channel {
       this.#used = 0
     }
     try {
-      let length = this.#native.receive(this.#pool, this.#used, timeout)
+      let length = native.channelReceive(this.#handle, this.#pool, this.#used, timeout)
       if (length === -1) return undefined
       if (length >= 0) {
         const start = this.#used
@@ -336,7 +338,7 @@ export class Channel {
         return this.#pool.subarray(start, start + length)
       }
       const buffer = Buffer.allocUnsafeSlow(-2 - length)
-      length = this.#native.receive(buffer, 0, timeout)
+      length = native.channelReceive(this.#handle, buffer, 0, timeout)
       return buffer.subarray(0, length)
     } catch (error) {
       throw explain(this.#map, error)

@@ -34,6 +34,7 @@ export class Mutex {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeMutex
+  readonly #handle: object
 
   /**
    * @param map a mapping that is shared and writable
@@ -46,6 +47,7 @@ export class Mutex {
     const place = toPlace(byteOffset)
     this.#map = map
     this.#native = call(map, () => new native.NativeMutex(behind, place))
+    this.#handle = this.#native.handle()
   }
 
   /**
@@ -58,7 +60,7 @@ export class Mutex {
   lock(timeout: number | undefined): Locked | 'timed-out'
   lock(timeout?: number): Locked | 'timed-out' {
     const limit = toTimeout(timeout)
-    return RESULTS[call(this.#map, () => this.#native.lock(limit))]!
+    return RESULTS[call(this.#map, () => native.mutexLock(this.#handle, limit))]!
   }
 
   /**
@@ -76,7 +78,7 @@ export class Mutex {
 
   /** Takes the lock if nobody who is alive holds it; says how, or `false`. */
   tryLock(): Locked | false {
-    const code = call(this.#map, () => this.#native.tryLock())
+    const code = call(this.#map, () => native.mutexTryLock(this.#handle))
     return code === 2 ? false : (RESULTS[code] as Locked)
   }
 
@@ -86,6 +88,6 @@ export class Mutex {
    * @throws `ERR_MMAP_NOT_OWNER` where this mapping does not hold it
    */
   unlock(): void {
-    call(this.#map, () => this.#native.unlock())
+    call(this.#map, () => native.mutexUnlock(this.#handle))
   }
 }

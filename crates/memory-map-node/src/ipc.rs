@@ -94,10 +94,10 @@ impl NativeMutex {
         }
     }
 
-    /// 0 acquired, 1 recovered, 2 timed out.
-    #[napi]
-    pub fn lock(&self, env: Env, timeout: f64) -> Result<u32> {
-        self.mutex.lock(&patience(timeout)).map(lock_code).map_err(|error| to_js(&env, &error))
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Arc<Mutex>> {
+        External::new(Arc::clone(&self.mutex))
     }
 
     #[napi]
@@ -107,16 +107,33 @@ impl NativeMutex {
             mutex.lock_in_turn(patience).map(lock_code)
         })
     }
+}
 
-    #[napi]
-    pub fn try_lock(&self, env: Env) -> Result<u32> {
-        self.mutex.try_lock().map(lock_code).map_err(|error| to_js(&env, &error))
-    }
+/// 0 acquired, 1 recovered, 2 timed out.
+#[napi]
+pub fn mutex_lock(
+    env: Env,
+    #[napi(ts_arg_type = "object")] mutex: &External<Arc<Mutex>>,
+    timeout: f64,
+) -> Result<u32> {
+    mutex.lock(&patience(timeout)).map(lock_code).map_err(|error| to_js(&env, &error))
+}
 
-    #[napi]
-    pub fn unlock(&self, env: Env) -> Result<()> {
-        self.mutex.unlock().map_err(|error| to_js(&env, &error))
-    }
+/// 0 acquired, 1 recovered, 2 somebody holds it.
+#[napi]
+pub fn mutex_try_lock(
+    env: Env,
+    #[napi(ts_arg_type = "object")] mutex: &External<Arc<Mutex>>,
+) -> Result<u32> {
+    mutex.try_lock().map(lock_code).map_err(|error| to_js(&env, &error))
+}
+
+#[napi]
+pub fn mutex_unlock(
+    env: Env,
+    #[napi(ts_arg_type = "object")] mutex: &External<Arc<Mutex>>,
+) -> Result<()> {
+    mutex.unlock().map_err(|error| to_js(&env, &error))
 }
 
 #[napi]
@@ -201,15 +218,10 @@ impl NativeChannel {
         self.channel.max_length() as f64
     }
 
-    /// Sends a message if there is room for it.
-    #[napi]
-    pub fn try_send(&self, env: Env, data: &[u8]) -> Result<bool> {
-        self.channel.send(data, None).map_err(|error| to_js(&env, &error))
-    }
-
-    #[napi]
-    pub fn send(&self, env: Env, data: &[u8], timeout: f64) -> Result<bool> {
-        self.channel.send(data, Some(&patience(timeout))).map_err(|error| to_js(&env, &error))
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Arc<Channel>> {
+        External::new(Arc::clone(&self.channel))
     }
 
     #[napi]
@@ -226,28 +238,6 @@ impl NativeChannel {
         waits.start(&env, &self.mapping, id, timeout, move |patience| {
             channel.send(&data, Some(patience)).map(code)
         })
-    }
-
-    /// Receives a message into `target`, from `offset` on, and says how long it is; -1 where there
-    /// is none in time; -2 less the length of one for which there is no room, and which stays.
-    /// Does not wait where `timeout` is 0.
-    #[napi]
-    pub fn receive(
-        &self,
-        env: Env,
-        mut target: BufferSlice,
-        offset: u32,
-        timeout: f64,
-    ) -> Result<f64> {
-        let patience = patience(timeout);
-        let patience = (timeout != 0.0).then_some(&patience);
-        let target = target.get_mut(offset as usize..).unwrap_or_default();
-        match self.channel.receive_into(target, patience) {
-            Ok(Received::Nothing) => Ok(-1.0),
-            Ok(Received::Copied(length)) => Ok(length as f64),
-            Ok(Received::TooLong(length)) => Ok(-2.0 - length as f64),
-            Err(error) => Err(to_js(&env, &error)),
-        }
     }
 
     fn next(&self, timeout: f64) -> memory_map::Result<Option<Message>> {
@@ -322,5 +312,41 @@ impl NativeChannel {
             self.channel.keep(message);
         }
         self.channel.stop_receiving().map_err(|error| to_js(&env, &error))
+    }
+}
+
+/// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
+/// 0.
+#[napi]
+pub fn channel_send(
+    env: Env,
+    #[napi(ts_arg_type = "object")] channel: &External<Arc<Channel>>,
+    data: &[u8],
+    timeout: f64,
+) -> Result<bool> {
+    let patience = patience(timeout);
+    let patience = (timeout != 0.0).then_some(&patience);
+    channel.send(data, patience).map_err(|error| to_js(&env, &error))
+}
+
+/// Receives a message into `target`, from `offset` on, and says how long it is; -1 where there is
+/// none in time; -2 less the length of one for which there is no room, and which stays. Does not
+/// wait where `timeout` is 0.
+#[napi]
+pub fn channel_receive(
+    env: Env,
+    #[napi(ts_arg_type = "object")] channel: &External<Arc<Channel>>,
+    mut target: BufferSlice,
+    offset: u32,
+    timeout: f64,
+) -> Result<f64> {
+    let patience = patience(timeout);
+    let patience = (timeout != 0.0).then_some(&patience);
+    let target = target.get_mut(offset as usize..).unwrap_or_default();
+    match channel.receive_into(target, patience) {
+        Ok(Received::Nothing) => Ok(-1.0),
+        Ok(Received::Copied(length)) => Ok(length as f64),
+        Ok(Received::TooLong(length)) => Ok(-2.0 - length as f64),
+        Err(error) => Err(to_js(&env, &error)),
     }
 }
