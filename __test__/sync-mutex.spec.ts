@@ -141,9 +141,10 @@ test('a worker that is terminated leaves its lock, and so does a mapping that is
      const { parentPort } = await import('node:worker_threads')
      const map = mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
      parentPort.postMessage(new Mutex(map, 64).lock())
-     setInterval(() => {}, 1000)`,
+     setInterval(() => map, 1000) // collected, it would lose its lock`,
     { eval: true, execArgv: ['--input-type=module'] },
   )
+  t.teardown(() => worker.terminate())
   t.is(await new Promise((resolve) => worker.once('message', resolve)), 'acquired')
   t.false(mutex.tryLock())
   await worker.terminate()

@@ -128,6 +128,7 @@ test('a worker that ends with pending waits takes nothing with it', async (t) =>
      parentPort.postMessage('waiting')`,
     { eval: true, execArgv: ['--input-type=module'] },
   )
+  t.teardown(() => worker.terminate())
   await new Promise((resolve) => worker.once('message', resolve))
   await worker.terminate()
   // Nobody waits any more, soon.
