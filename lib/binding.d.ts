@@ -79,8 +79,10 @@ export declare class NativeMapping {
   findLast(needle: Uint8Array, wide: boolean, start: number, end: number): number
   /** How many times `needle` is in a range. */
   count(needle: Uint8Array, wide: boolean, start: number, end: number): number
-  /** As `find`, or `count`, off this thread. */
-  searchAsync(count: boolean, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<number>
+  /** As `find`, off this thread. */
+  findAsync(needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<number>
+  /** As `count`, off this thread; says too where the next one may begin. */
+  countAsync(needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
   /**
    * Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
    * them begins; says how many lines those are. What comes after the last `
@@ -119,6 +121,8 @@ export declare class NativeStop {
   constructor()
   /** Does it. */
   stop(): void
+  /** Whether it was done. */
+  get stopped(): boolean
 }
 
 /** What JavaScript waits with: made once for each environment. */

@@ -24,7 +24,15 @@ import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
 import { lines } from './lines.js'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
-import { type Needle, type SearchOptions, toQuery, toRangeQuery, toSearch } from './search.js'
+import {
+  countInParts,
+  findInParts,
+  type Needle,
+  type SearchOptions,
+  toQuery,
+  toRangeQuery,
+  toSearch,
+} from './search.js'
 import { checkSize, external, share } from './shared.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
@@ -397,12 +405,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * Rejects as {@link indexOf} throws, and with `ERR_MMAP_CLOSED` where the mapping is closed meanwhile.
    */
   async find(value: Needle, options?: Readonly<SearchOptions>): Promise<number> {
-    return this.#search(false, value, options)
+    return this.#search(value, options, findInParts)
   }
 
   /** As {@link count}, on other threads: on several, where there is much to search. */
   async countAsync(value: Needle, options?: Readonly<SearchOptions>): Promise<number> {
-    return this.#search(true, value, options)
+    return this.#search(value, options, countInParts)
   }
 
   /**
@@ -635,11 +643,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return toRange(offset, length, this.#length)
   }
 
-  async #search(count: boolean, value: Needle, options: unknown): Promise<number> {
+  async #search(value: Needle, options: unknown, run: typeof findInParts): Promise<number> {
     const native = this.#open()
     const [query, signal] = toSearch(value, options, this.#length)
     try {
-      return await abortable(toSignal(signal), (stop) => native.searchAsync(count, ...query, stop))
+      return await abortable(toSignal(signal), (stop) => run(native, query, stop))
     } catch (error) {
       throw this.#translate(error)
     } finally {

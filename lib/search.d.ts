@@ -1,4 +1,5 @@
 import { type Range } from './arguments.js';
+import type { NativeMapping, NativeStop } from './binding.js';
 /** What can be looked for: text, bytes, or the value of one byte. */
 export type Needle = string | Uint8Array | number;
 /** A part of a mapping to search on other threads. */
@@ -17,5 +18,9 @@ export type Query = [needle: Uint8Array, wide: boolean, start: number, end: numb
 export declare function toQuery(forward: boolean, length: number, value: unknown, byteOffset: unknown, end: unknown, encoding: unknown): Query | number;
 /** The search of a range, for something that is there or not. */
 export declare function toRangeQuery(value: unknown, range: unknown, encoding: unknown, total: number): Query;
-/** The search of a range on other threads, and what can end it. */
+/** The search of a range on other threads, and what ends it. */
 export declare function toSearch(value: unknown, options: unknown, total: number): [query: Query, signal: unknown];
+/** Where `needle` first occurs, or -1: part by part, until `stop` is set. */
+export declare function findInParts(native: NativeMapping, query: Query, stop: NativeStop): Promise<number>;
+/** How many times `needle` occurs: part by part, until `stop` is set. */
+export declare function countInParts(native: NativeMapping, query: Query, stop: NativeStop): Promise<number>;

@@ -1,6 +1,7 @@
 // What searches look for, and where: the arguments that Buffer's methods take, with its answers in odd cases.
 
 import { type Range, toRange } from './arguments.js'
+import type { NativeMapping, NativeStop } from './binding.js'
 import { invalidType, invalidValue, withCode } from './errors.js'
 import { check } from './options.js'
 
@@ -70,15 +71,17 @@ export function toRangeQuery(value: unknown, range: unknown, encoding: unknown, 
   return inRange(value, encoding, toRange(offset, length, total))
 }
 
-/** The search of a range on other threads, and what can end it. */
+/** The search of a range on other threads, and what ends it. */
 export function toSearch(value: unknown, options: unknown, total: number): [query: Query, signal: unknown] {
   const given = check<SearchOptions>(options, ['offset', 'length', 'encoding', 'signal'])
-  const { offset, length, encoding, signal } = given
-  return [inRange(value, encoding, toRange(offset, length, total)), signal]
+  const [needle, ...rest] = inRange(value, given.encoding, toRange(given.offset, given.length, total))
+  // The caller may change it while the search goes on.
+  return [[Uint8Array.from(needle), ...rest], given.signal]
 }
 
 function inRange(value: unknown, encoding: unknown, [start, end]: [number, number]): Query {
-  const [needle, wide] = toNeedle(value, encoding)
+  const [bytes, wide] = toNeedle(value, encoding)
+  const needle = wide ? bytes.subarray(0, bytes.length - (bytes.length % 2)) : bytes
   if (needle.length === 0) throw invalidValue('value', value, 'must not be empty')
   return [needle, wide, start, end]
 }
@@ -93,4 +96,32 @@ function toNeedle(value: unknown, encoding: unknown): [needle: Uint8Array, wide:
     throw invalidType('value', 'of type string or number, or a Buffer or Uint8Array', value)
   if (!Buffer.isEncoding(name)) throw withCode(new TypeError(`Unknown encoding: ${name}`), 'ERR_UNKNOWN_ENCODING')
   return [Buffer.from(value, name), wide]
+}
+
+/**
+ * Bytes that are searched in one go: no search keeps a thread of the pool for long, nor the end of the process or
+ * of a worker, which waits for what its threads are about.
+ */
+const PART = 2 ** 28
+
+/** Where `needle` first occurs, or -1: part by part, until `stop` is set. */
+export async function findInParts(native: NativeMapping, query: Query, stop: NativeStop): Promise<number> {
+  const [needle, wide, start, end] = query
+  for (let at = start; at < end && !stop.stopped; at += PART) {
+    const found = await native.findAsync(needle, wide, at, Math.min(at + PART + needle.length - 1, end), stop)
+    if (found !== -1) return found
+  }
+  return -1
+}
+
+/** How many times `needle` occurs: part by part, until `stop` is set. */
+export async function countInParts(native: NativeMapping, query: Query, stop: NativeStop): Promise<number> {
+  const [needle, wide, start, end] = query
+  let total = 0
+  for (let at = start; at + needle.length <= end && !stop.stopped;) {
+    const part = await native.countAsync(needle, wide, at, Math.min(at + PART + needle.length - 1, end), stop)
+    total += part[0]
+    at = part[1]
+  }
+  return total
 }

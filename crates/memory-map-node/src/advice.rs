@@ -63,6 +63,12 @@ impl NativeStop {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it was done.
+    #[napi(getter)]
+    pub fn stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// What the tasks look at.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)

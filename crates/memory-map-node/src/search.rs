@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use memory_map::{Error, Mapping, Needle};
+use memory_map::{Count, Error, Mapping, Needle};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -12,32 +12,47 @@ use crate::advice::NativeStop;
 use crate::error::to_js;
 use crate::mapping::NativeMapping;
 
-type Found = std::result::Result<f64, Error>;
+type Outcome<T> = std::result::Result<T, Error>;
 
-/// A search on the runtime's thread pool, and on more threads.
-pub struct SearchTask {
+/// What is searched on the runtime's thread pool, and on more threads.
+pub struct Work {
     mapping: Arc<Mapping>,
     needle: Needle,
     range: Range<usize>,
-    count: bool,
     stop: Arc<AtomicBool>,
 }
 
-impl Task for SearchTask {
-    type Output = Found;
+pub struct FindTask(Work);
+
+impl Task for FindTask {
+    type Output = Outcome<Option<usize>>;
     type JsValue = f64;
 
     fn compute(&mut self) -> Result<Self::Output> {
-        let Self { mapping, needle, range, count, stop } = self;
-        Ok(if *count {
-            mapping.count_on_threads(needle, range.clone(), stop).map(|count| count as f64)
-        } else {
-            mapping.find_on_threads(needle, range.clone(), stop).map(index)
-        })
+        let Work { mapping, needle, range, stop } = &self.0;
+        Ok(mapping.find_on_threads(needle, range.clone(), stop))
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> Result<f64> {
-        output.map_err(|error| to_js(&env, &error))
+        output.map(index).map_err(|error| to_js(&env, &error))
+    }
+}
+
+pub struct CountTask(Work);
+
+impl Task for CountTask {
+    type Output = Outcome<Count>;
+    type JsValue = Vec<f64>;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        let Work { mapping, needle, range, stop } = &self.0;
+        Ok(mapping.count_on_threads(needle, range.clone(), stop))
+    }
+
+    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<Vec<f64>> {
+        output
+            .map(|Count { count, next }| vec![count as f64, next as f64])
+            .map_err(|error| to_js(&env, &error))
     }
 }
 
@@ -85,30 +100,53 @@ impl NativeMapping {
         env: &Env,
         needle: &[u8],
         wide: bool,
-        search: impl FnOnce(&Needle) -> Found,
+        search: impl FnOnce(&Needle) -> Outcome<f64>,
     ) -> Result<f64> {
         Needle::new(needle, wide)
             .and_then(|needle| search(&needle))
             .map_err(|error| to_js(env, &error))
     }
 
-    /// As `find`, or `count`, off this thread.
+    /// As `find`, off this thread.
     #[napi(ts_return_type = "Promise<number>")]
-    #[allow(clippy::too_many_arguments)] // as for `map_file`
-    pub fn search_async(
+    pub fn find_async(
         &self,
         env: Env,
-        count: bool,
         needle: &[u8],
         wide: bool,
         start: f64,
         end: f64,
         stop: &NativeStop,
-    ) -> Result<AsyncTask<SearchTask>> {
-        let needle = Needle::new(needle, wide).map_err(|error| to_js(&env, &error))?;
-        let range = start as usize..end as usize;
-        let mapping = Arc::clone(&self.mapping);
-        Ok(AsyncTask::new(SearchTask { mapping, needle, range, count, stop: stop.flag() }))
+    ) -> Result<AsyncTask<FindTask>> {
+        self.work(&env, needle, wide, start, end, stop).map(|work| AsyncTask::new(FindTask(work)))
+    }
+
+    /// As `count`, off this thread; says too where the next one may begin.
+    #[napi(ts_return_type = "Promise<[count: number, next: number]>")]
+    pub fn count_async(
+        &self,
+        env: Env,
+        needle: &[u8],
+        wide: bool,
+        start: f64,
+        end: f64,
+        stop: &NativeStop,
+    ) -> Result<AsyncTask<CountTask>> {
+        self.work(&env, needle, wide, start, end, stop).map(|work| AsyncTask::new(CountTask(work)))
+    }
+
+    fn work(
+        &self,
+        env: &Env,
+        needle: &[u8],
+        wide: bool,
+        start: f64,
+        end: f64,
+        stop: &NativeStop,
+    ) -> Result<Work> {
+        let needle = Needle::new(needle, wide).map_err(|error| to_js(env, &error))?;
+        let (mapping, range) = (Arc::clone(&self.mapping), start as usize..end as usize);
+        Ok(Work { mapping, needle, range, stop: stop.flag() })
     }
 
     /// Puts where lines of a range begin and end into `bounds`, by turns, and where the line after

@@ -54,7 +54,7 @@ fn chunkwise(
     let range = start..start + length;
     watched(region, range.clone(), |watch| {
         let mut done = 0;
-        while done < length && !watch.is_over() {
+        while done < length && !watch.is_over(&range) {
             let chunk = CHUNK.min(length - done);
             let first = if backwards { length - done - chunk } else { done };
             copy(start + first, first, chunk);

@@ -29,5 +29,5 @@ pub use mapping::{FileOptions, HugePages, Kind, Mapping, Options, Sync};
 pub use os::{allocation_granularity, page_size, trim_heap};
 pub use protection::Protection;
 pub use region::{Keeper, RegionKey};
-pub use search::Needle;
+pub use search::{Count, Needle};
 pub use source::{Source, unlink_memory};

@@ -83,8 +83,8 @@ impl Needle {
         // The caller's may be mapped memory that changes while the tables are made.
         let bytes = bytes.to_vec();
         let finder = memmem::Finder::new(&bytes).into_owned();
-        let shift = |bytes: &Vec<u8>| shifts(bytes).into_iter().find(|shift| shift % 2 == 1);
-        let odd_shift = Some(&bytes).filter(|_| wide).and_then(shift).unwrap_or(bytes.len());
+        let shifts = if wide { shifts(&bytes) } else { Vec::new() };
+        let odd_shift = shifts.into_iter().find(|shift| shift % 2 == 1).unwrap_or(bytes.len());
         Ok(Self { finder, wide, odd_shift })
     }
 
@@ -100,9 +100,23 @@ impl Needle {
         }
     }
 
+    /// Where in a range it may begin.
+    fn places_in(&self, range: &Range<usize>) -> Range<usize> {
+        range.start..(range.end + 1).saturating_sub(self.len()).max(range.start)
+    }
+
     fn overlaps_itself(&self) -> bool {
         !shifts(self.finder.needle()).is_empty()
     }
+}
+
+/// A part of a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// How many occurrences begin in the range.
+    pub count: usize,
+    /// Where the next one may begin.
+    pub next: usize,
 }
 
 impl Mapping {
@@ -121,7 +135,7 @@ impl Mapping {
     /// [`Error::Fault`] where bytes after that cannot be read; otherwise as [`Mapping::find`].
     pub fn find_last(&self, needle: &Needle, range: Range<usize>) -> Result<Option<usize>> {
         let found = self.scan(needle, &range, &NEVER, |scan| {
-            let found = scan.last();
+            let found = scan.last(&scan.places);
             (found, found.unwrap_or(range.start)..range.end)
         })?;
         Ok(found.flatten())
@@ -132,7 +146,7 @@ impl Mapping {
     /// # Errors
     /// [`Error::Fault`] where bytes cannot be read; otherwise as [`Mapping::find`].
     pub fn count(&self, needle: &Needle, range: Range<usize>) -> Result<usize> {
-        self.count_until(needle, &range, &NEVER)
+        Ok(self.count_until(needle, &range, &NEVER)?.count)
     }
 
     /// As [`Mapping::find`], with the help of other threads where there is much to search. Ends
@@ -153,16 +167,13 @@ impl Mapping {
                 if let Some(at) = scan.first(&places, is_late) {
                     first.fetch_min(at, Ordering::Relaxed);
                 }
-                first.load(Ordering::Relaxed) == usize::MAX
+                let so_far = scan.places.start..places.end;
+                first.load(Ordering::Relaxed) == usize::MAX && !scan.is_over(&so_far)
             });
             let found = Some(first.into_inner()).filter(|at| *at != usize::MAX);
             (found, scan.through(found))
-        });
-        match found {
-            // Perhaps there is an occurrence before it, which a thread was still on the way to.
-            Err(Error::Fault(_)) => self.find_until(needle, &range, stop),
-            found => Ok(found?.flatten()),
-        }
+        })?;
+        Ok(found.flatten())
     }
 
     /// As [`Mapping::count`], with the help of other threads where there is much to search. Ends
@@ -175,20 +186,20 @@ impl Mapping {
         needle: &Needle,
         range: Range<usize>,
         stop: &AtomicBool,
-    ) -> Result<usize> {
+    ) -> Result<Count> {
         if needle.overlaps_itself() {
             // What is counted depends on all that comes before.
             return self.count_until(needle, &range, stop);
         }
         let count = self.scan(needle, &range, stop, |scan| {
-            let count = AtomicUsize::new(0);
+            let sum = AtomicUsize::new(0);
             scan.on_threads(|places| {
-                count.fetch_add(scan.count(&places), Ordering::Relaxed);
-                true
+                sum.fetch_add(scan.count(&places).count, Ordering::Relaxed);
+                !scan.is_over(&scan.places)
             });
-            (count.into_inner(), range.clone())
+            (Count { count: sum.into_inner(), next: scan.places.end }, range.clone())
         })?;
-        Ok(count.unwrap_or(0))
+        Ok(count.unwrap_or(Count { count: 0, next: range.start }))
     }
 
     /// Calls `line` with where each line of a range is, without its `\n` or `\r\n`, until that
@@ -206,8 +217,9 @@ impl Mapping {
     ) -> Result<usize> {
         let region = self.region_with(&range)?;
         let next = self.look(region.as_deref(), &range, |base, watch| {
+            let all = base + range.start..base + range.end;
             let mut next = range.start;
-            for chunk in chunks(&range, CHUNK).take_while(|_| !watch.is_over()) {
+            for chunk in chunks(&range, CHUNK).take_while(|_| !watch.is_over(&all)) {
                 // SAFETY: `look` vouches for the range.
                 let mut rest = unsafe { bytes(base, &chunk) };
                 while let Some(at) = memchr(b'\n', rest)
@@ -250,10 +262,10 @@ impl Mapping {
         needle: &Needle,
         range: &Range<usize>,
         stop: &AtomicBool,
-    ) -> Result<usize> {
+    ) -> Result<Count> {
         let count =
             self.scan(needle, range, stop, |scan| (scan.count(&scan.places), range.clone()))?;
-        Ok(count.unwrap_or(0))
+        Ok(count.unwrap_or(Count { count: 0, next: range.start }))
     }
 
     /// Runs a search, again where `resize` has moved the mapping meanwhile. `search` returns,
@@ -265,11 +277,10 @@ impl Mapping {
         stop: &AtomicBool,
         search: impl Fn(&Scan<'_>) -> (R, Range<usize>),
     ) -> Result<Option<R>> {
-        let end = (range.end + 1).saturating_sub(needle.len()).max(range.start);
         let mut region = self.region_with(range)?;
         loop {
             let result = self.look(region.as_deref(), range, |base, watch| {
-                let (places, range) = (range.start..end, range.clone());
+                let (places, range) = (needle.places_in(range), range.clone());
                 search(&Scan { needle, range, places, base, watch, stop })
             });
             let Err(Error::Closed) = result else { return result };
@@ -317,8 +328,10 @@ impl Scan<'_> {
         self.range.start..found.map_or(self.range.end, |at| at + self.needle.len())
     }
 
-    fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.watch.is_over()
+    /// Whether it is pointless to go on after `places`.
+    fn is_over(&self, places: &Range<usize>) -> bool {
+        let bytes = self.base + places.start..self.base + places.end + self.needle.len() - 1;
+        self.stop.load(Ordering::Relaxed) || self.watch.is_over(&bytes)
     }
 
     /// `places` in pieces that are searched in one go.
@@ -327,31 +340,34 @@ impl Scan<'_> {
     }
 
     fn first(&self, places: &Range<usize>, is_late: impl Fn() -> bool) -> Option<usize> {
-        let mut chunks = self.chunks(places).take_while(|_| !is_late() && !self.is_over());
+        let mut chunks = self.chunks(places).take_while(|chunk| {
+            // What fails further on does not matter if something is found before.
+            !is_late() && !self.is_over(&(places.start..chunk.start))
+        });
         chunks.find_map(|chunk| self.first_in(chunk))
     }
 
-    fn last(&self) -> Option<usize> {
-        let mut chunks = self.chunks(&self.places).rev().take_while(|_| !self.is_over());
+    fn last(&self, places: &Range<usize>) -> Option<usize> {
+        let chunks = self.chunks(places).rev();
+        let mut chunks = chunks.take_while(|chunk| !self.is_over(&(chunk.end..places.end)));
         chunks.find_map(|chunk| self.last_in(chunk))
     }
 
-    fn count(&self, places: &Range<usize>) -> usize {
-        let mut next = places.start;
-        let count_in = |chunk: Range<usize>| {
+    fn count(&self, places: &Range<usize>) -> Count {
+        let (mut count, mut next) = (0, places.start);
+        for chunk in self.chunks(places).take_while(|_| !self.is_over(places)) {
             if let Some(byte) = self.needle.as_byte() {
                 // SAFETY: as in `first_in`.
-                return memchr_iter(byte, unsafe { bytes(self.base, &chunk) }).count();
+                count += memchr_iter(byte, unsafe { bytes(self.base, &chunk) }).count();
+            } else {
+                while let Some(found) = self.first_in(next..chunk.end) {
+                    next = found + self.needle.len();
+                    count += 1;
+                }
             }
-            let mut count = 0;
-            next = next.max(chunk.start);
-            while let Some(found) = self.first_in(next..chunk.end) {
-                next = found + self.needle.len();
-                count += 1;
-            }
-            count
-        };
-        self.chunks(places).take_while(|_| !self.is_over()).map(count_in).sum()
+            next = next.max(chunk.end);
+        }
+        Count { count, next }
     }
 
     /// The first occurrence that begins in `places`.
@@ -397,10 +413,7 @@ impl Scan<'_> {
         let work = || loop {
             let block = next.fetch_add(1, Ordering::Relaxed);
             let start = self.places.start + block * size;
-            if block >= blocks
-                || self.is_over()
-                || !search(start..self.places.end.min(start + size))
-            {
+            if block >= blocks || !search(start..self.places.end.min(start + size)) {
                 return;
             }
         };

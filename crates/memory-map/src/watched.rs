@@ -2,7 +2,6 @@
 //! fails.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 use crate::guard::{Locked, State};
@@ -16,9 +15,8 @@ pub(crate) struct Watch<'a> {
     region: &'a Region,
     pub token: u64,
     range: Range<usize>,
-    /// Faults of the region, by anybody, of which this access is known to have met none.
-    others: AtomicU64,
-    /// How many were healed when the access began.
+    /// How many had happened, and how many of those were healed, when the access began.
+    faults: u64,
     healed: usize,
 }
 
@@ -36,24 +34,17 @@ impl<'a> Watch<'a> {
         }
         inner.copies += 1;
         let (token, healed) = (region.token(), inner.healed.len());
-        Ok(Self { region, token, range, others: region.faults().into(), healed })
+        Ok(Self { region, token, range, faults: region.faults(), healed })
     }
 
-    /// Whether it is pointless to go on: a page of the range has failed, or the region lost it.
-    pub fn is_over(&self) -> bool {
+    /// Whether a part of the range is known to have failed, or the region has lost the range.
+    pub fn is_over(&self, part: &Range<usize>) -> bool {
         let inner = self.region.lock();
-        if self.is_gone(&inner) {
-            return true;
-        }
-        let faults = self.region.faults();
-        if faults == self.others.load(Ordering::Relaxed) {
-            return false;
-        }
-        let over = inner.hides(&self.range) || inner.healed_in(self.healed, &self.range).is_some();
-        if !over {
-            self.others.store(faults, Ordering::Relaxed);
-        }
-        over
+        self.is_gone(&inner) || self.has_failed(&inner, part)
+    }
+
+    fn has_failed(&self, inner: &Locked, part: &Range<usize>) -> bool {
+        self.region.faults() != self.faults && inner.hides(part, self.healed)
     }
 
     /// Whether the range has other bytes by now than those that were asked for.
@@ -97,7 +88,7 @@ impl<'a> Watch<'a> {
 
     fn end(self, touched: &Range<usize>) -> Result<()> {
         let mut inner = self.region.lock();
-        if inner.hides(touched) {
+        if self.has_failed(&inner, touched) {
             inner.settle();
         }
         let fault = inner.healed_in(self.healed, touched);

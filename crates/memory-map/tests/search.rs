@@ -77,7 +77,9 @@ impl<'a> Search<'a> {
     }
 
     fn count_on_threads(&self) -> Result<usize> {
-        self.map.count_on_threads(&self.needle, self.range.clone(), &AtomicBool::new(false))
+        self.map
+            .count_on_threads(&self.needle, self.range.clone(), &AtomicBool::new(false))
+            .map(|count| count.count)
     }
 }
 
@@ -317,6 +319,21 @@ fn a_search_into_a_truncated_file_fails_and_one_before_the_cut_does_not() {
         map.collect();
         let search = Search::new(&map, b"needle", false, 0..map.len());
         check(&search, &[cut - 6], 6, "grown again");
+    }
+}
+
+#[test]
+fn a_fault_that_another_thread_meets_hides_nothing_before_it() {
+    let map = memory(4 * BLOCK);
+    map.write(b"needle", 2 * BLOCK - 6).unwrap();
+    map.write(b"needle", 3 * BLOCK).unwrap();
+    map.protect(2 * BLOCK..2 * BLOCK + PAGE, Protection::None).unwrap();
+    let all = Search::new(&map, b"needle", false, 0..map.len());
+    let behind = Search::new(&map, b"needle", false, 2 * BLOCK - 5..map.len());
+    for _ in 0..30 {
+        assert_eq!(all.first_on_threads(), Ok(Some(2 * BLOCK - 6)));
+        assert_eq!(kind(behind.first_on_threads()), Some(FaultKind::Protection));
+        map.collect();
     }
 }
 

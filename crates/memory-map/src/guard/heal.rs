@@ -74,13 +74,16 @@ impl Inner {
         }
     }
 
-    /// Whether a new cover shows something else than `range` holds.
-    pub fn hides(&self, range: &Range<usize>) -> bool {
-        let mut covers = self.covers.as_slice().iter();
-        covers.any(|cover| !cover.told && meet(&self.hidden_by(cover), range))
+    /// Whether an access to `range` that began when `from` faults were healed may have seen
+    /// something else than it holds.
+    pub fn hides(&self, range: &Range<usize>, from: usize) -> bool {
+        let mut covers = self.covers.as_slice().iter().filter(|cover| !cover.told);
+        covers.any(|cover| meet(&self.hidden_by(cover), range))
+            || self.healed_in(from, range).is_some()
     }
 
-    /// The first of the faults healed after `from` others that an access to `range` has met.
+    /// Of the faults that were healed after `from` others, the first that an access to `range` has
+    /// met.
     pub fn healed_in(&self, from: usize, range: &Range<usize>) -> Option<Fault> {
         let mut healed = self.healed.iter().skip(from);
         healed.find(|(hidden, _)| meet(hidden, range)).map(|(_, fault)| fault.clone())
