@@ -4,28 +4,40 @@
 
 mod common;
 
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
 
 use common::{PAGE, TempFile, View, WHOLE, options, private, shared};
-use memory_map::{Error, FaultKind, Mapping, Options, Protection, Source};
+use memory_map::{Error, FaultKind, FileOptions, Mapping, Options, Protection, Source};
 
 const CHILD: &str = "MEMORY_MAP_TEST_CHILD";
 
 /// Runs `test`, which is in the test of this name, in a process of its own; how that ended.
-fn in_child(name: &str, test: fn()) -> std::process::ExitStatus {
-    case_in_child(name, 0, |_| test())
+fn in_child(name: &str, test: fn()) -> ExitStatus {
+    in_children(name, 1, |_| test()).remove(0)
 }
 
-/// The same for a number of a case, of which there are several in the test.
-fn case_in_child(name: &str, case: usize, test: impl Fn(usize)) -> std::process::ExitStatus {
-    if let Ok(case) = std::env::var(CHILD) {
-        test(case.parse().unwrap());
+/// The same in several processes at once, each with its number.
+fn in_children(name: &str, count: usize, test: impl Fn(usize)) -> Vec<ExitStatus> {
+    if let Ok(number) = std::env::var(CHILD) {
+        test(number.parse().unwrap());
         std::process::exit(0);
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(CHILD, case.to_string());
-    child.status().unwrap()
+    let children: Vec<_> = (0..count)
+        .map(|number| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", name, "--nocapture", "--test-threads=1"])
+                .env(CHILD, number.to_string())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    children.into_iter().map(|mut child| child.wait().unwrap()).collect()
 }
 
 /// A figure of proc_pid_status(5) in bytes.
@@ -79,40 +91,38 @@ fn faults_are_contained_where_no_memory_area_is_left() {
         return;
     }
     let name = "faults_are_contained_where_no_memory_area_is_left";
-    for case in 0..3 {
-        let end = case_in_child(name, case, |case| {
-            // Larger than a window of scratch memory, which is two areas more in the middle.
-            let file = TempFile::new(&vec![7; 32 << 20]);
-            let map = match case {
-                0 => shared(&file, Protection::Read),
-                1 => private(&file, Protection::Read),
-                _ => shared(&file, Protection::ReadWrite),
-            };
-            let view = View::of(&map);
-            let beyond = if case == 2 { 0 } else { 7 };
-            if case == 2 {
-                file.truncate(10 * PAGE as u64);
-                view.load(5000 * PAGE);
-            }
-            let (start, length) = take_all_areas();
-            for page in [4000, 4001, 20, 8191] {
-                view.store(page * PAGE, 1);
-                assert_eq!((view.load(page * PAGE), map.faults()), (1, 1));
-            }
-            // A cover may stay, because putting pages back can take an area too.
-            assert_eq!(map.collect().len(), 1);
-            // SAFETY: nobody uses the range.
-            assert_eq!(unsafe { libc::munmap(start as _, length) }, 0);
-            assert!(map.collect().is_empty(), "what was told before is not told again");
-            assert_eq!((view.load(9 * PAGE), view.load(4000 * PAGE)), (7, beyond));
-            assert!(map.collect().iter().all(|fault| fault.contained));
-            if case != 1 {
-                map.sync(0..PAGE, false).unwrap().run().unwrap();
-            }
-            assert!(file.contents().iter().all(|byte| *byte == 7));
-        });
-        assert!(end.success(), "case {case}: {end}");
-    }
+    let ends = in_children(name, 3, |case| {
+        // Larger than a window of scratch memory, which is two areas more in the middle.
+        let file = TempFile::new(&vec![7; 32 << 20]);
+        let map = match case {
+            0 => shared(&file, Protection::Read),
+            1 => private(&file, Protection::Read),
+            _ => shared(&file, Protection::ReadWrite),
+        };
+        let view = View::of(&map);
+        let beyond = if case == 2 { 0 } else { 7 };
+        if case == 2 {
+            file.truncate(10 * PAGE as u64);
+            view.load(5000 * PAGE);
+        }
+        let (start, length) = take_all_areas();
+        for page in [4000, 4001, 20, 8191] {
+            view.store(page * PAGE, 1);
+            assert_eq!((view.load(page * PAGE), map.faults()), (1, 1));
+        }
+        // A cover may stay, because putting pages back can take an area too.
+        assert_eq!(map.collect().len(), 1);
+        // SAFETY: nobody uses the range.
+        assert_eq!(unsafe { libc::munmap(start as _, length) }, 0);
+        assert!(map.collect().is_empty(), "what was told before is not told again");
+        assert_eq!((view.load(9 * PAGE), view.load(4000 * PAGE)), (7, beyond));
+        assert!(map.collect().iter().all(|fault| fault.contained));
+        if case != 1 {
+            map.sync(0..PAGE, false).unwrap().run().unwrap();
+        }
+        assert!(file.contents().iter().all(|byte| *byte == 7));
+    });
+    assert!(ends.iter().all(ExitStatus::success), "{ends:?}");
 }
 
 #[test]
@@ -249,4 +259,64 @@ fn a_fault_ends_the_process_although_the_signal_is_ignored() {
         touch_own();
     });
     assert_eq!(end.signal(), Some(libc::SIGSEGV), "{end}");
+}
+
+/// A page that a test and its children have in common; the test removes the file.
+fn common_file() -> TempFile {
+    let is_child = std::env::var_os(CHILD).is_some();
+    let owner = if is_child { std::os::unix::process::parent_id() } else { std::process::id() };
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("common-{owner}"));
+    if !is_child {
+        std::fs::write(&path, [0; PAGE]).unwrap();
+    }
+    TempFile(path)
+}
+
+/// Waits until so many processes have come to it, as often as it is called.
+fn meet(arrived: &AtomicUsize, all: usize) {
+    let goal = (arrived.fetch_add(1, SeqCst) / all + 1) * all;
+    let start = Instant::now();
+    while arrived.load(SeqCst) < goal {
+        assert!(start.elapsed().as_secs() < 60, "another process has not come");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn processes_that_create_a_file_at_the_same_time_never_make_it_shorter() {
+    const ROUNDS: usize = 3000;
+    const PROCESSES: usize = 3;
+    let name = "processes_that_create_a_file_at_the_same_time_never_make_it_shorter";
+    let common = common_file();
+    let ends = in_children(name, PROCESSES, |number| {
+        let meeting = shared(&common, Protection::ReadWrite);
+        // SAFETY: the mapping outlives the reference, begins at a page, and nobody truncates it.
+        let arrived = unsafe { &*(meeting.address().unwrap() as *const AtomicUsize) };
+        for round in 0..ROUNDS {
+            let path = common.0.with_extension(round.to_string());
+            let lengths = [0, 1, 2].map(|n| ((round * 31 + n * 17) % 97 * 1000 + n + 1) as u64);
+            let (length, most) = (lengths[number], *lengths.iter().max().unwrap());
+            let part = FileOptions {
+                length: Some(length),
+                create: Some(0o600),
+                allocate: (round + number).is_multiple_of(3),
+                ..WHOLE
+            };
+            meet(arrived, PROCESSES);
+            let map = Mapping::shared(Source::Path(&path), &part, &options(Protection::ReadWrite))
+                .unwrap();
+            View::of(&map).store(length as usize - 1, 1 + number as u8);
+            meet(arrived, PROCESSES);
+            assert_eq!((std::fs::metadata(&path).unwrap().len(), map.faults()), (most, 0));
+            let mut byte = [0];
+            let file = std::fs::File::open(&path).unwrap();
+            file.read_exact_at(&mut byte, length - 1).unwrap();
+            assert_eq!(byte, [1 + number as u8], "round {round}");
+            meet(arrived, PROCESSES);
+            if number == 0 {
+                std::fs::remove_file(&path).unwrap();
+            }
+        }
+    });
+    assert!(ends.iter().all(ExitStatus::success), "{ends:?}");
 }

@@ -124,6 +124,8 @@ pub(crate) fn allocate(
     Errno::result(status).map(drop)
 }
 
+pub(crate) use super::extend_by_store as extend;
+
 /// An anonymous file: a shared memory object whose name is taken away at once.
 pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
     use nix::fcntl::OFlag;

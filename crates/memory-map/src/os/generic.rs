@@ -49,6 +49,8 @@ pub(crate) fn allocate(
     nix::fcntl::posix_fallocate(file, start, end - start)
 }
 
+pub(crate) use super::extend_by_store as extend;
+
 /// An anonymous file.
 pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
     Err(nix::errno::Errno::ENOTSUP)

@@ -2,6 +2,9 @@
 
 use std::ffi::c_void;
 
+use nix::errno::Errno;
+use nix::fcntl::FallocateFlags;
+
 /// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
 /// or `None` where the system forbids the call altogether (an old container's seccomp filter).
 /// *handler*
@@ -58,18 +61,57 @@ pub(crate) fn is_dev_zero(device: u64) -> bool {
         && nix::sys::stat::minor(device as libc::dev_t) == 5
 }
 
-/// Reserves blocks for the bytes from `start` to before `end` of a file, which grows if it ends
-/// before.
+/// Reserves blocks for the bytes from `start` to before `end` of a file of `size` bytes, which does
+/// not grow by that.
 pub(crate) fn allocate(
     file: &std::fs::File,
-    _size: libc::off_t,
+    size: libc::off_t,
     start: libc::off_t,
     end: libc::off_t,
 ) -> nix::Result<()> {
     if start == end {
         return Ok(());
     }
-    nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), start, end - start)
+    if end > size && !has_room(file, size, end - start.max(size))? {
+        return Err(Errno::ENOSPC);
+    }
+    fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, start, end - start)
+}
+
+/// Whether the disk may have so many bytes more for a file of `size` bytes. A file system can give
+/// its last blocks away before it says that there are no more, and nothing takes them back without
+/// a danger for what others store meanwhile, so what must fail is not begun.
+fn has_room(file: &std::fs::File, size: libc::off_t, more: libc::off_t) -> nix::Result<bool> {
+    let status = nix::sys::stat::fstat(file)?;
+    let reserved = status.st_blocks.saturating_mul(512).saturating_sub(size).max(0);
+    let missing = u64::try_from(more.saturating_sub(reserved)).unwrap_or(0);
+    let disk = nix::sys::statvfs::fstatvfs(file)?;
+    #[allow(clippy::unnecessary_cast)] // the fields' types differ from OS to OS
+    let [all, free] = [disk.blocks(), disk.blocks_free()]
+        .map(|blocks| (blocks as u64).saturating_mul(disk.fragment_size() as u64));
+    Ok(missing <= free || all == 0) // some are without a limit and say nothing
+}
+
+/// Makes a file `end` bytes long if it is shorter, in one step that cannot make it shorter.
+pub(crate) fn extend(file: &std::fs::File, end: libc::off_t) -> nix::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), end - 1, 1) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => super::extend_by_store(file, end),
+        extended => extended,
+    }
+}
+
+fn fallocate(
+    file: &std::fs::File,
+    flags: FallocateFlags,
+    start: libc::off_t,
+    length: libc::off_t,
+) -> nix::Result<()> {
+    loop {
+        match nix::fcntl::fallocate(file, flags, start, length) {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
+    }
 }
 
 /// An anonymous file, for memory that other processes can be given.

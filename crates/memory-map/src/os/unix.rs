@@ -238,6 +238,19 @@ pub(crate) fn is_full(fd: RawFd) -> bool {
     })
 }
 
+/// Makes a file `end` bytes long if it is shorter, by a store of its last byte.
+///
+/// Should another process store to that byte in the moment in between, its store is lost; there is
+/// no other call that can extend a file and never makes it shorter.
+pub(crate) fn extend_by_store(file: &File, end: libc::off_t) -> nix::Result<()> {
+    if nix::sys::stat::fstat(file)?.st_size >= end {
+        return Ok(());
+    }
+    let Ok(last) = u64::try_from(end - 1) else { return Err(nix::Error::EINVAL) };
+    let stored = std::os::unix::fs::FileExt::write_all_at(file, &[0], last);
+    stored.map_err(|error| nix::Error::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
 /// Writes the pages of a shared mapping to its file, and waits for that.
 pub(crate) fn sync(start: usize, length: usize, invalidate: bool) -> Result<(), i32> {
     let flags = libc::MS_SYNC | if invalidate { libc::MS_INVALIDATE } else { 0 };
@@ -282,6 +295,21 @@ mod tests {
             let parse = |text| usize::from_str_radix(text, 16).unwrap_or(0);
             range.is_some_and(|(start, end)| (parse(start)..parse(end)).contains(&address))
         })
+    }
+
+    #[test]
+    fn a_store_extends_a_file_and_never_shortens_it() {
+        let Ok(file) = super::super::anonymous_file(None) else { return };
+        let mut bytes = vec![7; 10_000];
+        for (end, length) in [(1, 1), (10_000, 10_000), (9_999, 10_000), (20, 10_000)] {
+            assert_eq!(extend_by_store(&file, end), Ok(()));
+            assert_eq!(file.metadata().map_or(0, |metadata| metadata.len()), length);
+            if end == 10_000 {
+                assert!(std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).is_ok());
+            }
+        }
+        assert!(std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0).is_ok());
+        assert!(bytes.iter().all(|byte| *byte == 7));
     }
 
     #[test]

@@ -90,21 +90,23 @@ impl Opened {
     }
 
     /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
+    ///
+    /// Another process may extend it further at the same time, so no call here may set a length:
+    /// one that was asked for before would cut off what is stored since. For the same reason
+    /// nothing is rolled back when the disk is full.
     pub fn grow(&mut self, start: u64, end: u64, allocate: bool) -> Result<()> {
         let Some(size) = self.size().filter(|_| self.is_regular()) else { return Ok(()) };
-        if allocate
-            && let Err(error) =
-                os::allocate(&self.file, to_off_t(size)?, to_off_t(start)?, to_off_t(end)?)
-        {
-            if size < end {
-                // Best effort: the error that matters is that of the allocation.
-                let _ = nix::unistd::ftruncate(&*self.file, to_off_t(size)?);
-            }
-            return Err(failed(error, "fallocate"));
+        let refused = |error| match error {
+            // What fallocate(2) says of a descriptor that is not open for writing, too.
+            Errno::EBADF => Error::os_because(libc::EACCES, "fallocate", NOT_OPEN_FOR_IT),
+            error => failed(error, "fallocate"),
+        };
+        if allocate {
+            os::allocate(&self.file, to_off_t(size)?, to_off_t(start)?, to_off_t(end)?)
+                .map_err(refused)?;
         }
         if size < end {
-            nix::unistd::ftruncate(&*self.file, to_off_t(end)?)
-                .map_err(|error| failed(error, "ftruncate"))?;
+            os::extend(&self.file, to_off_t(end)?).map_err(refused)?;
         }
         self.status = fstat(&*self.file).map_err(|error| failed(error, "fstat"))?;
         Ok(())
@@ -136,18 +138,18 @@ impl Opened {
                 let errno = if self.is_regular() { errno } else { libc::ENODEV };
                 Error::os_because(errno, syscall, detail)
             }
-            Error::Os { errno: libc::EACCES, syscall, .. } => Error::os_because(
-                libc::EACCES,
-                syscall,
-                "the file is not open for what the protection needs",
-            ),
+            Error::Os { errno: libc::EACCES, syscall, .. } => {
+                Error::os_because(libc::EACCES, syscall, NOT_OPEN_FOR_IT)
+            }
             other => other,
         }
     }
 }
 
+const NOT_OPEN_FOR_IT: &str = "the file is not open for what the protection needs";
+
 fn to_off_t(bytes: u64) -> Result<libc::off_t> {
-    libc::off_t::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "ftruncate"))
+    libc::off_t::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "fallocate"))
 }
 
 fn failed(error: Errno, syscall: &'static str) -> Error {
