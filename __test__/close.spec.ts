@@ -32,7 +32,15 @@ const uses: Record<string, ((map: MemoryMap) => unknown)[]> = {
   arrayBuffer: [(map) => map.arrayBuffer],
   buffer: [(map) => map.buffer],
   check: [(map) => map.check()],
+  count: [(map) => map.count('a'), (map) => map.count('a', { length: 0 })],
+  countAsync: [(map) => map.countAsync('a'), (map) => map.countAsync('a', { length: 0 })],
+  createReadStream: [(map) => map.createReadStream()],
   dataView: [(map) => map.dataView()],
+  find: [(map) => map.find('a'), (map) => map.find('a', { length: 0 })],
+  includes: [(map) => map.includes('a')],
+  indexOf: [(map) => map.indexOf('a'), (map) => map.indexOf('')],
+  lastIndexOf: [(map) => map.lastIndexOf('a')],
+  lines: [(map) => [...map.lines()]],
   lock: [(map) => map.lock(), (map) => map.lock({ length: 0 })],
   prefetch: [(map) => map.prefetch(), (map) => map.prefetch({ signal: AbortSignal.abort() })],
   protect: [(map) => map.protect('read'), (map) => map.protect('read', { length: 0 })],
@@ -80,7 +88,7 @@ for (const [what, make] of makers) {
       t.is(map.close(), undefined)
       t.true(map.closed)
       for (const use of Object.values(uses).flat()) {
-        if (/\.(sync|prefetch)\(/.test(String(use)))
+        if (/\.(sync|prefetch|find|countAsync)\(/.test(String(use)))
           isCodedError(t, await t.throwsAsync(use(map) as Promise<void>), closed)
         else
           isCodedError(

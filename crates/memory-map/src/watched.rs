@@ -70,19 +70,12 @@ impl<'a> Watch<'a> {
         if self.is_gone(&inner) {
             return Err(Error::Closed);
         }
-        let faults = self.region.faults();
-        if faults == self.others.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        if inner.hides(&self.range) {
+        if self.has_failed(&inner, &self.range) {
             inner.settle();
         }
         match inner.healed_in(self.healed, &self.range) {
             Some(fault) => Err(Error::Fault(inner.mark_thrown(fault))),
-            None => {
-                self.others.store(faults, Ordering::Relaxed);
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 
