@@ -1,0 +1,97 @@
+// The types of the package as it is installed: declarations only, compiled by a user's own settings.
+
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import test, { type ExecutionContext } from 'ava'
+
+import { run } from './helpers/processes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const user = readFileSync(new URL('types/user.ts', import.meta.url), 'utf8')
+const expectation = /^ *\/\/ @ts-expect-error.*\n/gm
+const require = createRequire(import.meta.url)
+const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+
+/** A folder with the package installed in it, without a line that could run. */
+function install(t: ExecutionContext): string {
+  const folder = scratchFolder(t)
+  const target = join(folder, 'node_modules', 'memory-map')
+  mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true })
+  symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
+  for (const name of ['package.json', ...readdirSync(root).filter((name) => name.endsWith('.d.ts'))]) {
+    cpSync(join(root, name), join(target, name))
+  }
+  const isDeclaration = (path: string) => !/\.[^./]+$/.test(path) || path.endsWith('.d.ts')
+  cpSync(join(root, 'lib'), join(target, 'lib'), { recursive: true, filter: isDeclaration })
+  return folder
+}
+
+/** What the compiler says of `source`, as a file of this name; nothing where all is well. */
+async function compile(t: ExecutionContext, folder: string, name: string, source: string, options: object) {
+  writeFileSync(join(folder, name), source)
+  const compilerOptions = {
+    target: 'es2022',
+    lib: ['es2023', 'esnext.disposable'],
+    types: ['node'],
+    strict: true,
+    noEmit: true,
+    ...options,
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [name] }))
+  const { code, signal, stdout, stderr } = await run(process.execPath, [tsc, '--pretty', 'false'], { cwd: folder })
+  t.is(signal, null)
+  t.is(code === 0, stdout === '', stderr)
+  return stdout
+}
+
+for (const [what, name, options] of [
+  ['an ES module', 'user.mts', { module: 'nodenext' }],
+  ['a CommonJS module, which requires the package', 'user.cts', { module: 'nodenext' }],
+  ['a bundler', 'user.ts', { module: 'esnext', moduleResolution: 'bundler' }],
+  [
+    'the strictest options',
+    'user.mts',
+    { module: 'nodenext', exactOptionalPropertyTypes: true, isolatedModules: true },
+  ],
+] as const) {
+  test(`the types are right in ${what}`, async (t) => {
+    t.is(await compile(t, install(t), name, user, options), '')
+  })
+}
+
+test('the declarations need no library that a project may lack', async (t) => {
+  const options = { module: 'nodenext', lib: ['es2022'] }
+  const source = `
+    import { mapShared } from 'memory-map'
+    import { Mutex } from 'memory-map/sync'
+    export const first: number | undefined = mapShared('file').buffer[0]
+    export const mutex = Mutex`
+  t.is(await compile(t, install(t), 'user.mts', source, options), '')
+})
+
+test('every mistake is found where it is: the other tests mean something', async (t) => {
+  const mistakes = user.replaceAll(expectation, '')
+  const found = await compile(t, install(t), 'user.mts', mistakes, { module: 'nodenext' })
+  const lines = new Set(found.match(/^user\.mts\(\d+,/gm))
+  t.is(lines.size, user.match(expectation)!.length, found)
+})
+
+test('declarations that say less are noticed', async (t) => {
+  const folder = install(t)
+  const path = join(folder, 'node_modules', 'memory-map', 'lib', 'memory-map.d.ts')
+  const declarations = readFileSync(path, 'utf8')
+  for (const [exact, vague] of [
+    ['get buffer(): Buffer<B>', 'get buffer(): Buffer'],
+    ['byteOffset?: Bytes, length?: Bytes): T', 'byteOffset?: Bytes, length?: Bytes): any'],
+    ['get length(): number', 'length: number'],
+    ['[Symbol.dispose](): void', '[Symbol.dispose](): any'],
+  ] as const) {
+    t.true(declarations.includes(exact), exact)
+    writeFileSync(path, declarations.replace(exact, vague))
+    t.not(await compile(t, folder, 'user.mts', user, { module: 'nodenext' }), '', vague)
+  }
+})
