@@ -32,7 +32,7 @@ async function settle(done, turns = 200) {
 `
 
 async function survives(t: import('ava').ExecutionContext, runtime: Runtime, script: string, timeoutMs = 500_000) {
-  const env = { FIXTURE: fixturePath(), WORKERS: runtime.name === 'node' ? '300' : '40' }
+  const env = { FIXTURE: fixturePath(), WORKERS: runtime.name === 'node' ? '1000' : '100' }
   const { code, signal, stdout, stderr, timedOut } = await runScript(runtime, PRELUDE + script, { env, timeoutMs })
   t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, `${runtime.name}: ${stderr}`)
   t.regex(stdout, /end\n$/, `${runtime.name}: ${stdout}${stderr}`)
