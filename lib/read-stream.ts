@@ -59,7 +59,7 @@ const MAX_KEPT = 2 ** 26
 /** The streams of one mapping. */
 export class ReadStreams {
   readonly #source: Source
-  readonly #open = new Set<Readable>()
+  readonly #open = new Set<MappedReadStream>()
   /** Of those that began a step last, the latest at the end. */
   readonly #handed = new Set<Handed>()
 
@@ -93,7 +93,7 @@ export class ReadStreams {
   /** Ends every stream with an error, unless it has come to its end. */
   fail(error: Error): void {
     this.#handed.clear()
-    for (const stream of this.#open) if (!stream.readableEnded) stream.destroy(error)
+    for (const stream of this.#open) stream.fail(error)
   }
 }
 
@@ -102,14 +102,14 @@ class MappedReadStream extends Readable {
   readonly #noteStep: (handed: Handed) => void
   readonly #end: number
   readonly #chunk: number
-  readonly #step: number
+  readonly #stepLength: number
   /** The next chunk begins at the end of it. */
   readonly #handed: Handed
-  /** Memory of the step that is under way, which begins at `#stepStart`. */
-  #window: Buffer | undefined
-  #stepStart = 0
+  /** What is left of the step that is under way. */
+  #rest: Buffer = Buffer.alloc(0)
   /** The next step on its way in. */
   #ahead: Promise<void> | undefined
+  #failure: Error | undefined
 
   constructor(source: Source, options: unknown, noteStep: (handed: Handed) => void) {
     const given = check<ReadStreamOptions>(options, OPTIONS)
@@ -126,47 +126,57 @@ class MappedReadStream extends Readable {
     this.#noteStep = noteStep
     this.#end = Math.min(end + 1, source.length())
     this.#chunk = Math.min(highWaterMark, MAX_CHUNK)
-    this.#step = Math.max(1, Math.floor(STEP / this.#chunk)) * this.#chunk
+    this.#stepLength = Math.max(1, Math.floor(STEP / this.#chunk)) * this.#chunk
     this.#handed = { start, end: start, tail: Math.max(MIN_TAIL, 2 * this.#chunk) }
   }
 
-  /** An error that this throws ends the stream. */
+  /**
+   * Ends the stream with an error, unless it has come to its end: at once where somebody listens for errors, else when
+   * somebody reads on. One that was left alone must not end the process.
+   */
+  fail(error: Error): void {
+    if (this.readableEnded) return
+    this.#failure = error
+    if (this.listenerCount('error') > 0) this.destroy(error)
+  }
+
+  /**
+   * Pushes a chunk, never before it has returned: a reader would be given the chunk before and this one as a copy of
+   * both; and on a tick of its own: what a listener throws is not for the stream to catch.
+   */
   override _read(): void {
-    const position = this.#handed.end
-    if (position >= this.#end) this.push(null)
-    else if (this.#window !== undefined && position < this.#stepStart + this.#window.length) this.#push(this.#window)
-    else void this.#enter(position)
+    this.#next().then(
+      (chunk) => process.nextTick(() => this.push(chunk)),
+      (error: Error) => this.destroy(error),
+    )
   }
 
-  /** Goes on to the step that begins at `start`. */
-  async #enter(start: number): Promise<void> {
-    try {
-      await (this.#ahead ?? this.#bring(start))
-      if (this.destroyed) return
-      const next = Math.min(start + this.#step, this.#end)
-      this.#window = this.#source.view(start, next)
-      this.#stepStart = start
-      this.#ahead = next < this.#end ? this.#bring(next) : undefined
-      this.#noteStep(this.#handed)
-      this.#push(this.#window)
-    } catch (error) {
-      this.destroy(error as Error)
-    }
-  }
-
-  #bring(start: number): Promise<void> {
-    const brought = this.#source.prefetch(start, Math.min(start + this.#step, this.#end))
-    brought.catch(() => {}) // is thrown where it is awaited, if it ever is
-    return brought
-  }
-
-  /** Hands out the next chunk, if its pages are there: those that go later are told as any fault. */
-  #push(window: Buffer): void {
-    const start = this.#handed.end
-    const from = start - this.#stepStart
-    const chunk = window.subarray(from, from + this.#chunk)
-    this.#source.touch(start, start + chunk.length)
+  /** The next chunk, if its pages are there: those that go later are told as any fault. */
+  async #next(): Promise<Buffer | null> {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#rest.length === 0) await this.#step(this.#handed.end)
+    const chunk = this.#rest.subarray(0, this.#chunk)
+    if (chunk.length === 0) return null
+    this.#source.touch(this.#handed.end, this.#handed.end + chunk.length)
     this.#handed.end += chunk.length
-    this.push(chunk)
+    this.#rest = this.#rest.subarray(chunk.length)
+    return chunk
+  }
+
+  /** Begins the step that is at `start`, and has the next one brought in meanwhile. */
+  async #step(start: number): Promise<void> {
+    const end = this.#stepEnd(start)
+    if (start >= end) return
+    await (this.#ahead ?? this.#source.prefetch(start, end))
+    if (this.destroyed) return
+    this.#rest = this.#source.view(start, end)
+    this.#noteStep(this.#handed)
+    if (end === this.#end) return
+    this.#ahead = this.#source.prefetch(end, this.#stepEnd(end))
+    this.#ahead.catch(() => {}) // is thrown where it is awaited, if it ever is
+  }
+
+  #stepEnd(start: number): number {
+    return Math.min(start + this.#stepLength, this.#end)
   }
 }

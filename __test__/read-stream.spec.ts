@@ -1,0 +1,611 @@
+// createReadStream: the bytes that fs.createReadStream gives of the file, in chunks that are the mapping's own memory;
+// into files, gzip and HTTP responses; and what becomes of a stream whose mapping is closed, resized or truncated.
+
+import { once } from 'node:events'
+import { createReadStream, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import test, { type ExecutionContext } from 'ava'
+import {
+  mapAnonymous,
+  mapPrivate,
+  mapShared,
+  MemoryFaultError,
+  type MemoryMap,
+  pageSize,
+  type ReadStreamOptions,
+} from 'memory-map'
+
+import { throwsCodedError } from './helpers/errors.ts'
+import { turns, until } from './helpers/faults.ts'
+import { endsWell } from './helpers/lifetimes.ts'
+import { areasOf } from './helpers/memory.ts'
+import { random } from './helpers/random.ts'
+import { runtimes } from './helpers/runtimes.ts'
+import { pattern, scratchFile } from './helpers/scratch.ts'
+
+const KiB = 2 ** 10
+const MiB = 2 ** 20
+
+/** More than the stream brings in at once, and no whole number of pages. */
+const contents = pattern(2 * MiB + 300 * KiB + 123)
+
+async function chunksOf(stream: AsyncIterable<Buffer>): Promise<Buffer[]> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return chunks
+}
+
+/** Compares chunk by chunk: what ava says of long Buffers takes it long to say. */
+function sameChunks(t: ExecutionContext, actual: Buffer[], expected: Buffer[], message?: string): void {
+  t.deepEqual(
+    actual.map(({ length }) => length),
+    expected.map(({ length }) => length),
+    message,
+  )
+  t.true(
+    actual.every((chunk, i) => chunk.equals(expected[i]!)),
+    message,
+  )
+}
+
+function sameBytes(t: ExecutionContext, chunks: Buffer[], expected: Buffer): void {
+  t.true(Buffer.concat(chunks).equals(expected))
+}
+
+/** A destination that takes each chunk when `next` is called. */
+class Slow extends Writable {
+  taken: Buffer[] = []
+  next: (() => void) | undefined
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.taken.push(chunk)
+    this.next = done
+  }
+}
+
+// Which bytes
+
+test('the chunks are those of fs.createReadStream, whatever start, end and highWaterMark are', async (t) => {
+  const path = scratchFile(t, contents)
+  const below = random(20)
+  const { length } = contents
+  const edges = [
+    0,
+    1,
+    pageSize - 1,
+    pageSize,
+    64 * KiB,
+    MiB - 1,
+    MiB,
+    MiB + 1,
+    length - 1,
+    length,
+    length + 1,
+    2 * length,
+  ]
+  const position = () => (below(2) ? edges[below(edges.length)]! : below(length))
+  const sizes = [1000, 4096, 65_536, 65_537, 100_000, MiB - 1, MiB, MiB + 1, 4 * MiB]
+  using map = mapShared(path)
+  using shifted = mapShared(path, { offset: 4095 })
+  for (let i = 0; i < 150; i++) {
+    const options: { start?: number; end?: number; highWaterMark?: number } = {}
+    if (below(4)) options.start = position()
+    if (below(4)) options.end = Math.max(options.start ?? 0, position())
+    if (below(4)) options.highWaterMark = sizes[below(sizes.length)]!
+    const expected = await chunksOf(createReadStream(path, options))
+    sameChunks(t, await chunksOf(map.createReadStream(options)), expected, JSON.stringify(options))
+    const { start = 0, end = Infinity } = options
+    if (start < 4095) continue
+    const same = shifted.createReadStream({ ...options, start: start - 4095, end: end - 4095 })
+    sameChunks(t, await chunksOf(same), expected, JSON.stringify(options))
+  }
+})
+
+test('start and end may be bigints, and end may be Infinity', async (t) => {
+  using map = mapShared(scratchFile(t, contents))
+  sameBytes(t, await chunksOf(map.createReadStream({ start: 5n, end: 9n })), contents.subarray(5, 10))
+  t.deepEqual(await chunksOf(map.createReadStream({ start: 0n, end: 0 })), [contents.subarray(0, 1)])
+  const rest = await chunksOf(map.createReadStream({ start: BigInt(contents.length) - 3n, end: Infinity }))
+  t.deepEqual(rest, [contents.subarray(-3)])
+})
+
+test('a tiny highWaterMark gives tiny chunks', async (t) => {
+  using map = mapShared(scratchFile(t, contents))
+  const chunks = await chunksOf(map.createReadStream({ start: MiB - 500, end: MiB + 500, highWaterMark: 1 }))
+  t.true(chunks.every(({ length }) => length === 1))
+  sameBytes(t, chunks, contents.subarray(MiB - 500, MiB + 501))
+})
+
+test('a mapping without bytes, and a range behind the end, have no chunk', async (t) => {
+  const path = scratchFile(t, '')
+  for (const map of [mapShared(path), mapPrivate(path), mapAnonymous(0)]) {
+    t.deepEqual(await chunksOf(map.createReadStream()), [])
+    t.deepEqual(await chunksOf(map.createReadStream({ start: 7, end: 9 })), [])
+    map.close()
+  }
+  using map = mapAnonymous(100)
+  t.deepEqual(await chunksOf(map.createReadStream({ start: 100 })), [])
+})
+
+test('every kind of mapping can be streamed', async (t) => {
+  const path = scratchFile(t, contents)
+  const anonymous = mapAnonymous(contents.length)
+  anonymous.write(contents)
+  const shares = mapShared(path, { backing: 'shared-array-buffer' })
+  for (const map of [mapPrivate(path), anonymous, shares, mapShared(path, { guard: false })]) {
+    sameBytes(t, await chunksOf(map.createReadStream()), contents)
+    map.close()
+  }
+})
+
+/** Options that are wrong, and the code that fs.createReadStream has for them where it minds. */
+const wrong: [options: Record<string, unknown>, code: string, fsAgrees?: false][] = [
+  [{ start: 10, end: 9 }, 'ERR_OUT_OF_RANGE'],
+  [{ start: -1 }, 'ERR_OUT_OF_RANGE'],
+  [{ start: 1.5 }, 'ERR_OUT_OF_RANGE'],
+  [{ start: NaN }, 'ERR_OUT_OF_RANGE'],
+  [{ start: Infinity }, 'ERR_OUT_OF_RANGE'],
+  [{ end: -1 }, 'ERR_OUT_OF_RANGE'],
+  [{ end: 2 ** 53 }, 'ERR_OUT_OF_RANGE'],
+  [{ end: -Infinity }, 'ERR_OUT_OF_RANGE'],
+  [{ start: '1' }, 'ERR_INVALID_ARG_TYPE'],
+  [{ start: null }, 'ERR_INVALID_ARG_TYPE'],
+  [{ end: {} }, 'ERR_INVALID_ARG_TYPE'],
+  [{ end: null }, 'ERR_INVALID_ARG_TYPE'],
+  [{ highWaterMark: -1 }, 'ERR_INVALID_ARG_VALUE'],
+  [{ highWaterMark: 1.5 }, 'ERR_INVALID_ARG_VALUE'],
+  [{ highWaterMark: '64' }, 'ERR_INVALID_ARG_VALUE'],
+  [{ signal: {} }, 'ERR_INVALID_ARG_TYPE'],
+  [{ start: 10n, end: 9n }, 'ERR_OUT_OF_RANGE', false],
+  [{ start: -1n }, 'ERR_OUT_OF_RANGE', false],
+  [{ end: 2n ** 70n }, 'ERR_OUT_OF_RANGE', false],
+  [{ highWaterMark: 0 }, 'ERR_INVALID_ARG_VALUE', false],
+  [{ hghWaterMark: 1 }, 'ERR_INVALID_ARG_VALUE', false],
+]
+
+for (const [options, code, fsAgrees = true] of wrong) {
+  const [[name, value]] = Object.entries(options) as [[string, unknown]]
+  const shown = typeof value === 'bigint' ? `${value}n` : typeof value === 'string' ? `'${value}'` : String(value)
+  test(`{ ${name}: ${shown} } is ${code}${fsAgrees ? ', as for fs.createReadStream' : ''}`, (t) => {
+    const path = scratchFile(t, contents)
+    using map = mapShared(path)
+    const error = t.throws(() => map.createReadStream(options as ReadStreamOptions), { code })!
+    t.true(error.message.includes(name), error.message)
+    if (fsAgrees) {
+      const expected = t.throws(() => createReadStream(path, options as object), { code })!
+      t.is(error.name, expected.name)
+    }
+  })
+}
+
+test('a misspelt option names the right one', (t) => {
+  using map = mapAnonymous(1)
+  const expected = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ["'highWaterMark'"] }
+  throwsCodedError(t, () => map.createReadStream({ highWatermark: 1 } as ReadStreamOptions), expected)
+})
+
+// Whose memory
+
+test('a chunk is the memory of the mapping', async (t) => {
+  const path = scratchFile(t, contents)
+  using map = mapShared(path, { protection: 'read-write', offset: 10 })
+  let at = 0
+  for await (const chunk of map.createReadStream({ highWaterMark: 100_000 })) {
+    map.buffer[at + 7]! ^= 0xff
+    t.is(chunk[7], contents[10 + at + 7]! ^ 0xff)
+    chunk[8]! ^= 0xff
+    t.is(map.read(at + 8, 1)[0], contents[10 + at + 8]! ^ 0xff)
+    t.is(readFileSync(path)[10 + at + 8], contents[10 + at + 8]! ^ 0xff)
+    at += chunk.length
+  }
+  t.is(at, map.length)
+})
+
+test('elements in a chunk can be aligned', async (t) => {
+  using map = mapPrivate(scratchFile(t, contents), { offset: 100 })
+  const [chunk] = await chunksOf(map.createReadStream({ start: 28, end: 43 }))
+  const floats = new Float64Array(chunk!.buffer, chunk!.byteOffset, 2)
+  t.is(floats[1], contents.readDoubleLE(136))
+})
+
+test.serial('the buffers of a long stream do not add up', async (t) => {
+  const length = 512 * MiB
+  using map = mapAnonymous(length, { reserve: false })
+  globalThis.gc!()
+  const before = process.memoryUsage().external
+  let most = 0
+  let bytes = 0
+  for await (const chunk of map.createReadStream()) {
+    bytes += chunk.length
+    if (bytes % (32 * MiB) !== 0) continue
+    globalThis.gc!()
+    most = Math.max(most, process.memoryUsage().external - before)
+  }
+  t.is(bytes, length)
+  t.true(most < 64 * MiB, `${most}`)
+})
+
+// How fast
+
+test('no more is handed out than the destination takes', async (t) => {
+  using map = mapAnonymous(16 * MiB)
+  const stream = map.createReadStream({ highWaterMark: 64 * KiB })
+  const slow = new Slow({ highWaterMark: 1 })
+  const done = pipeline(stream, slow)
+  for (let taken = 1; taken <= 50; taken++) {
+    while (slow.next === undefined) await sleep(1)
+    await sleep(1)
+    t.is(slow.taken.length, taken)
+    // What waits in the stream, besides.
+    t.true(stream.readableLength <= 64 * KiB, `${stream.readableLength}`)
+    const { next } = slow
+    slow.next = undefined
+    next()
+  }
+  stream.destroy()
+  await t.throwsAsync(done, { code: 'ERR_STREAM_PREMATURE_CLOSE' })
+})
+
+test('the event loop turns while a stream flows into a fast destination', async (t) => {
+  using map = mapAnonymous(64 * MiB)
+  let turns = 0
+  const count = () => {
+    turns++
+    immediate = setImmediate(count)
+  }
+  let immediate = setImmediate(count)
+  await pipeline(map.createReadStream(), new Writable({ write: (_chunk, _encoding, done) => done() }))
+  clearImmediate(immediate)
+  t.true(turns >= 32, `${turns}`)
+})
+
+// Ends before the end
+
+test('a loop that is left destroys its stream', async (t) => {
+  using map = mapPrivate(scratchFile(t, contents))
+  const stream = map.createReadStream()
+  for await (const chunk of stream) {
+    sameBytes(t, [chunk], contents.subarray(0, 64 * KiB))
+    break
+  }
+  t.true(stream.destroyed)
+})
+
+test('destroy() ends a stream, before and in the middle', async (t) => {
+  using map = mapPrivate(scratchFile(t, contents))
+  const unread = map.createReadStream()
+  unread.destroy()
+  await once(unread, 'close')
+  const reason = new Error('enough')
+  const stream = map.createReadStream()
+  stream.once('data', () => stream.destroy(reason))
+  t.is(await t.throwsAsync(once(stream, 'end')), reason)
+})
+
+test('an AbortSignal ends a stream, before and in the middle', async (t) => {
+  using map = mapPrivate(scratchFile(t, contents))
+  const aborted = { name: 'AbortError', code: 'ABORT_ERR' }
+  await t.throwsAsync(chunksOf(map.createReadStream({ signal: AbortSignal.abort() })), aborted)
+  const controller = new AbortController()
+  const stream = map.createReadStream({ signal: controller.signal })
+  stream.once('data', () => controller.abort())
+  await t.throwsAsync(once(stream, 'end'), aborted)
+})
+
+const ends: [what: string, end: (map: MemoryMap) => void][] = [
+  ['close()', (map) => map.close()],
+  ['resize()', (map) => map.resize(map.length * 3)],
+]
+
+test('a stream that nobody reads or listens to does not end the process', async (t) => {
+  for (const [, end] of ends) {
+    const map = mapAnonymous(contents.length)
+    const stream = map.createReadStream()
+    const paused = map.createReadStream()
+    paused.once('data', () => paused.pause())
+    await once(paused, 'data')
+    end(map)
+    await turns()
+    t.false(stream.destroyed)
+    await t.throwsAsync(chunksOf(stream), { code: 'ERR_MMAP_CLOSED' })
+    await t.throwsAsync(chunksOf(paused), { code: 'ERR_MMAP_CLOSED' })
+    map.close()
+  }
+})
+
+for (const [what, end] of ends) {
+  test(`${what} ends every stream at once, read or not, with an error`, async (t) => {
+    const map = mapAnonymous(contents.length)
+    const streams = [map.createReadStream(), map.createReadStream(), map.createReadStream({ highWaterMark: MiB })]
+    streams[1]!.on('data', () => {})
+    streams[2]!.once('readable', () => {})
+    await once(streams[1]!, 'data')
+    const errors = Promise.all(streams.map(async (stream) => (await once(stream, 'error'))[0]))
+    end(map)
+    for (const error of await errors) t.like(error, { code: 'ERR_MMAP_CLOSED' })
+    map.close()
+  })
+
+  test(`${what} lets go of the file while chunks are held, of which the last stay as they were`, async (t) => {
+    const path = scratchFile(t, contents)
+    const told: string[] = []
+    const map = mapShared(path, { protection: 'read-write', onFault: ({ kind }) => told.push(kind) })
+    const chunks = await chunksOf(map.createReadStream())
+    end(map)
+    map.close()
+    t.deepEqual(areasOf(path), [])
+    const last = chunks.slice(-16)
+    const rest = contents.subarray(-last.reduce((sum, { length }) => sum + length, 0))
+    sameBytes(t, last, rest)
+    await turns()
+    t.deepEqual(told, [])
+
+    t.is(chunks[0]!.length, 64 * KiB)
+    sameBytes(t, [chunks[0]!], Buffer.alloc(64 * KiB))
+    chunks[0]!.fill(1)
+    last[0]!.fill(1)
+    sameBytes(t, last.slice(1), rest.subarray(64 * KiB))
+    t.true(readFileSync(path).subarray(0, contents.length).equals(contents))
+    if (what !== 'close()') return
+    await until(() => told.length > 0)
+    t.deepEqual(told, ['closed'])
+  })
+}
+
+test('a mapping that is resized can be streamed again', async (t) => {
+  using map = mapAnonymous(MiB)
+  await chunksOf(map.createReadStream())
+  map.resize(contents.length)
+  map.write(contents)
+  sameBytes(t, await chunksOf(map.createReadStream()), contents)
+  map.resize(1000)
+  sameBytes(t, await chunksOf(map.createReadStream()), contents.subarray(0, 1000))
+})
+
+// Pages that cannot be read
+
+for (const size of [MiB + 3 * pageSize + 100, 10, 0]) {
+  test(`a file that is cut to ${size} bytes in the middle is an error, and never a byte that it has not`, async (t) => {
+    const path = scratchFile(t, contents)
+    using map = mapShared(path, { onFault: () => {} })
+    const stream = map.createReadStream({ highWaterMark: 64 * KiB })
+    const slow = new Slow({ highWaterMark: 1 })
+    const done = pipeline(stream, slow)
+    while (slow.next === undefined) await sleep(1)
+    truncateSync(path, size)
+    const seen = slow.taken.length + stream.readableLength / (64 * KiB)
+    const error = t.throwsAsync(done, { instanceOf: MemoryFaultError })
+    while (!stream.destroyed) {
+      slow.next?.()
+      slow.next = undefined
+      await sleep(1)
+    }
+    const { fault } = (await error)!
+    t.is(fault.kind, 'beyond-end')
+    t.is(fault.map, map)
+    // What was handed out by then is the mapping's memory.
+    const pages = Math.ceil(size / pageSize) * pageSize
+    const whole = slow.taken.slice(seen).reduce((sum, { length }) => sum + length, seen * 64 * KiB)
+    t.true(whole <= Math.max(pages, seen * 64 * KiB), `${whole}`)
+    writeFileSync(path, contents)
+    map.check()
+    sameBytes(t, await chunksOf(map.createReadStream()), contents)
+  })
+}
+
+test("pages that are 'none' are an error", async (t) => {
+  using map = mapPrivate(scratchFile(t, contents), { onFault: () => {} })
+  map.protect('none', { offset: MiB, length: pageSize })
+  t.is((await chunksOf(map.createReadStream({ end: MiB - 1 }))).length, 16)
+  const error = await t.throwsAsync(chunksOf(map.createReadStream({ start: 5 })), { instanceOf: MemoryFaultError })
+  t.is((error as MemoryFaultError).fault.kind, 'protection')
+  t.is((error as MemoryFaultError).fault.offset, MiB)
+})
+
+// Every runtime
+
+const prelude = `
+import http from 'node:http'
+import net from 'node:net'
+import { once } from 'node:events'
+import { pipeline } from 'node:stream/promises'
+const dir = folder()
+const path = join(dir, 'file')
+const out = join(dir, 'out')
+const contents = Buffer.alloc(5 * 2 ** 20 + 123)
+for (let i = 0; i < contents.length; i += 3) contents[i] = (i * 7 + (i >> 8) * 13 + (i >> 12) * 101) & 255
+fs.writeFileSync(path, contents)
+
+/** Unpacks what a stream is packed to; \`into\` sees the zlib stream. */
+async function gzipped(stream, packed = []) {
+  const gzip = zlib.createGzip({ level: 1 })
+  gzip.on('data', (chunk) => packed.push(chunk))
+  await Promise.all([pipeline(stream, gzip), once(gzip, 'end')])
+  return zlib.gunzipSync(Buffer.concat(packed))
+}
+
+/** Serves one request; the answer is \`respond\`'s. */
+async function serve(respond) {
+  const server = http.createServer(respond).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return server
+}
+/** Calls \`see\` after each chunk that goes through, without making the stream flow. */
+function onChunk(stream, see) {
+  const { push } = stream
+  let count = 0
+  stream.push = (chunk) => {
+    const more = push.call(stream, chunk)
+    see(++count, chunk)
+    return more
+  }
+}
+const isPrefix = (bytes) => bytes.length <= contents.length && bytes.equals(contents.subarray(0, bytes.length))
+`
+
+const scripts: Record<string, string> = {
+  'a file gets every byte': `
+const map = mapShared(path)
+await pipeline(map.createReadStream(), fs.createWriteStream(out))
+check(fs.readFileSync(out).equals(contents), 'all')
+await pipeline(map.createReadStream({ start: 1000, end: 2n ** 21n, highWaterMark: 5000 }), fs.createWriteStream(out))
+check(fs.readFileSync(out).equals(contents.subarray(1000, 2 ** 21 + 1)), 'a part')
+map.close()
+`,
+  'gzip gets every byte': `
+const map = mapShared(path)
+check((await gzipped(map.createReadStream())).equals(contents), 'all')
+check((await gzipped(map.createReadStream({ start: 3 * 2 ** 20 }))).equals(contents.subarray(3 * 2 ** 20)), 'a part')
+map.close()
+`,
+  'an HTTP response to a slow client waits for it': `
+const large = join(dir, 'large')
+for (let i = 0; i < 13; i++) fs.appendFileSync(large, contents)
+const map = mapShared(large)
+let pushed = 0
+let most = 0
+const server = await serve((request, response) => {
+  const stream = map.createReadStream()
+  onChunk(stream, (_count, chunk) => {
+    pushed += chunk?.length ?? 0
+    most = Math.max(most, stream.readableLength)
+  })
+  response.writeHead(200, { 'Content-Length': map.length, Connection: 'close' })
+  pipeline(stream, response)
+})
+const socket = net.connect(server.address().port, '127.0.0.1')
+await once(socket, 'connect')
+socket.pause()
+socket.write('GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n')
+let before = -1
+for (let still = 0; still < 10; still = pushed === before && pushed > 0 ? still + 1 : 0, before = pushed) await turn(30)
+check(pushed < map.length / 2, 'the stream waits: ' + pushed)
+check(most <= 2 ** 17, 'few bytes wait in it: ' + most)
+const parts = []
+socket.on('data', (part) => parts.push(part)).resume()
+await once(socket, 'close')
+const answer = Buffer.concat(parts)
+const body = answer.subarray(answer.indexOf('\\r\\n\\r\\n') + 4)
+check(body.equals(fs.readFileSync(large)), 'it gets every byte in the end')
+server.close()
+map.close()
+`,
+  'close() in the middle is an error, and what was written is right': `
+const codes = new Set()
+for (const at of [1, 2, 3, 15, 16, 17, 18, 40, 80]) {
+  for (const destination of ['file', 'gzip', 'HTTP']) {
+    const map = mapShared(path)
+    const stream = map.createReadStream()
+    onChunk(stream, (count) => count === at && map.close())
+    const failed = (error) => codes.add(error?.code ?? 'none')
+    if (destination === 'file') {
+      await pipeline(stream, fs.createWriteStream(out)).then(failed, failed)
+      check(isPrefix(fs.readFileSync(out)), 'the file has the first bytes')
+    } else if (destination === 'gzip') {
+      const packed = []
+      await gzipped(stream, packed).then(failed, failed)
+      const bytes = zlib.gunzipSync(Buffer.concat(packed), { finishFlush: zlib.constants.Z_SYNC_FLUSH })
+      check(isPrefix(bytes), 'the archive has the first bytes')
+    } else {
+      const server = await serve(async (request, response) => {
+        response.on('error', () => {})
+        await pipeline(stream, response).then(failed, failed)
+      })
+      const parts = []
+      const ended = await new Promise((resolve) => {
+        http
+          .get({ port: server.address().port, host: '127.0.0.1', agent: false }, (response) => {
+            response.on('data', (part) => parts.push(part))
+            response.on('end', () => resolve('end'))
+            response.on('error', () => resolve('error'))
+          })
+          .on('error', () => resolve('error'))
+      })
+      check(ended === 'error', 'the client learns that the answer is not whole')
+      check(isPrefix(Buffer.concat(parts)), 'it has the first bytes')
+      server.close()
+    }
+    check(areasOf(path) === 0 && descriptorsOf(path) === 0, 'the file is free')
+    collect()
+    await turn()
+  }
+}
+check([...codes].join() === 'ERR_MMAP_CLOSED', [...codes].join())
+`,
+  "close() on 'end' leaves the destination the bytes that it still needs": `
+for (let i = 0; i < 25; i++) {
+  for (const highWaterMark of [undefined, 3000, 2 ** 20, 3 * 2 ** 20]) {
+    const map = mapShared(path, { onFault: ({ kind }) => check(false, 'a fault: ' + kind) })
+    const stream = map.createReadStream({ highWaterMark })
+    stream.on('end', () => map.close())
+    if (i % 5 === 4) check((await gzipped(stream)).equals(contents), 'gzip')
+    else {
+      await pipeline(stream, fs.createWriteStream(out))
+      check(fs.readFileSync(out).equals(contents), 'a file')
+    }
+    check(map.closed, 'it was closed')
+  }
+}
+`,
+  'a truncated file is an error': `
+let kinds = []
+const map = mapShared(path, { onFault: ({ kind }) => kinds.push(kind) })
+const stream = map.createReadStream()
+stream.once('data', () => fs.truncateSync(path, 70_000))
+const error = await pipeline(stream, fs.createWriteStream(out)).catch((error) => error)
+check(error?.code === 'ERR_MMAP_FAULT' && error.fault.kind === 'beyond-end', String(error))
+check(fs.statSync(out).size < 3 * 2 ** 16, 'nothing was written from behind the end')
+check(await until(() => kinds.includes('beyond-end')), 'it is told')
+map.close()
+`,
+  'an AbortSignal, destroy(), a loop that is left, and wrong options': `
+const map = mapShared(path)
+const controller = new AbortController()
+const aborted = map.createReadStream({ signal: controller.signal })
+aborted.once('data', () => controller.abort())
+const [error] = await once(aborted, 'error')
+check(error.name === 'AbortError', String(error))
+const destroyed = map.createReadStream()
+destroyed.once('data', () => destroyed.destroy())
+await once(destroyed, 'close')
+let bytes = 0
+for await (const chunk of map.createReadStream()) if ((bytes += chunk.length) > 2 ** 20) break
+check(bytes === 2 ** 20 + 2 ** 16, 'the loop was left')
+for (const options of [{ start: -1 }, { start: 2, end: 1 }, { end: 'x' }, { highWaterMark: 0 }, { wrong: 1 }]) {
+  try {
+    map.createReadStream(options)
+    check(false, 'no error')
+  } catch (error) {
+    check(error.code.startsWith('ERR_'), String(error))
+  }
+}
+map.close()
+check(mapAnonymous(0).createReadStream().read() === null, 'nothing')
+`,
+  'the memory goes back when the chunks are gone': `
+async function use() {
+  const map = mapShared(path)
+  const { address } = map
+  await pipeline(map.createReadStream(), fs.createWriteStream(out))
+  const held = []
+  for await (const chunk of map.createReadStream()) held.push(chunk)
+  map.close()
+  check(isReserved(address, contents.length), 'the addresses are kept for the chunks')
+  check(held.at(-1).equals(contents.subarray(-held.at(-1).length)), 'the last chunk is there')
+  return address
+}
+const address = await use()
+check(await until(() => !isReserved(address, contents.length)), 'and for nobody else')
+`,
+}
+
+for (const runtime of runtimes()) {
+  for (const [name, script] of Object.entries(scripts)) {
+    test.serial(`${name}, on ${runtime.name} ${runtime.version}`, async (t) => {
+      await endsWell(t, runtime, prelude + script)
+    })
+  }
+}
