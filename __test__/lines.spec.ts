@@ -16,7 +16,7 @@ import { scratchFile, sparseFile } from './helpers/scratch.ts'
 const GIB = 2 ** 30
 /** How many lines are fetched from the native library at a time, and how many bytes it searches at a time. */
 const BATCH = 2048
-const CHUNK = 2 ** 20
+const CHUNK = 2 ** 17
 
 function memoryWith(text: string | Buffer): MemoryMap {
   const bytes = Buffer.from(text as string, 'latin1')

@@ -14,7 +14,7 @@ import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 
 const GIB = 2 ** 30
 /** How many bytes are searched at a time. */
-const CHUNK = 2 ** 20
+const CHUNK = 2 ** 17
 
 const encodings: BufferEncoding[] = [
   'utf8',

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::guard::{Locked, State};
 use crate::region::Region;
 
-/// Bytes after which an access asks whether it is over.
-pub(crate) const CHUNK: usize = 1 << 20;
+/// Bytes after which an access asks whether it is over: few enough to stay in a processor's cache.
+pub(crate) const CHUNK: usize = 1 << 17;
 
 /// An access under way, perhaps by several threads.
 pub(crate) struct Watch<'a> {

@@ -11,7 +11,7 @@ use common::{PAGE, TempFile, View, options, private, shared};
 use memory_map::{Error, FaultKind, Mapping, Needle, Protection, Result};
 
 /// How much is searched at a time, and how much one of several threads takes.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 1 << 17;
 const BLOCK: usize = 16 << 20;
 
 /// Numbers that are the same in every run.
