@@ -174,6 +174,24 @@ test('lines are read when they are asked for', (t) => {
   t.deepEqual(seen, ['one', 'two', 'one'])
 })
 
+test('what gives the lines is an iterator like others', (t) => {
+  using map = memoryWith('one\ntwo\nthree\nfour\n')
+  const lines = map.lines()
+  t.is(lines[Symbol.iterator](), lines)
+  const [first, ...others] = lines
+  t.is(first!.toString(), 'one')
+  t.deepEqual(texts(others), ['two', 'three', 'four'])
+  t.deepEqual(lines.next(), { done: true, value: undefined })
+
+  const ended = map.lines()
+  for (const line of ended) if (line.length > 0) break
+  t.deepEqual(ended.next(), { done: true, value: undefined })
+  const [alone] = map.lines()
+  t.is(alone!.toString(), 'one')
+  const { take } = lines as unknown as { take?: (count: number) => Iterable<Buffer> }
+  if (take) t.deepEqual(texts(take.call(map.lines(), 2)), ['one', 'two'])
+})
+
 test('two iterations do not disturb each other', (t) => {
   using map = memoryWith(Array.from({ length: 3 * BATCH }, (_, i) => `${i}\n`).join(''))
   const [a, b] = [map.lines(), map.lines()]

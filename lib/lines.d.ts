@@ -1,14 +1,31 @@
+/** Memory that has the bytes of a text from `start` to before `end`. */
+export interface Piece {
+    readonly memory: ArrayBufferLike;
+    readonly start: number;
+    readonly end: number;
+}
 /** What has lines. */
-export interface Text<T> {
+export interface Text {
     /**
      * Puts where the lines of a range begin and end into `bounds`, by turns, and where the one after them begins
      * into its last element; says how many lines those are. What comes after the last `\n` is no line here.
      */
     fill(start: number, end: number, bounds: Float64Array): number;
-    /** The bytes of a range. */
-    cut(start: number, end: number): T;
-    /** How many bytes can be cut at most. */
+    /** A piece that has the bytes of a range. */
+    piece(start: number, end: number): Piece;
+    /** Something that is another one once the pieces of before are of no use any more. */
+    epoch(): unknown;
+    /** How many bytes a piece can have at most. */
     readonly longest: number;
 }
-/** The lines of a range; what comes after the last `\n` is one too, unless it is nothing. */
-export declare function lines<T>(text: Text<T>, start: number, end: number): Generator<T, void, undefined>;
+type Next<T> = IteratorResult<T, undefined>;
+/** The lines of a range; what comes after the last `\n` is one too, unless it is nothing. Faster than a generator. */
+export declare class Lines<T extends Buffer<any>> implements IterableIterator<T, undefined, unknown> {
+    #private;
+    [Symbol.iterator]: () => this;
+    constructor(text: Text, start: number, end: number);
+    next(): Next<T>;
+    /** Ends the lines, as `break` does in a loop over them. */
+    return(): Next<T>;
+}
+export {};

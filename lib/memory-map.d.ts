@@ -198,7 +198,7 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
      * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
      */
-    lines(range?: Readonly<Range>): Generator<Buffer<B>, void, undefined>;
+    lines(range?: Readonly<Range>): IterableIterator<Buffer<B>, undefined>;
     /**
      * Makes stores durable: resolves when the bytes of the range are as safe as fsync(2) makes them. The wait
      * is on another thread. A `close()` meanwhile does no harm.

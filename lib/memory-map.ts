@@ -21,7 +21,7 @@ import {
   translate,
 } from './errors.js'
 import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
-import { lines } from './lines.js'
+import { Lines } from './lines.js'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
 import {
@@ -425,7 +425,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
    * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
    */
-  lines(range?: Readonly<Range>): Generator<Buffer<B>, void, undefined> {
+  lines(range?: Readonly<Range>): IterableIterator<Buffer<B>, undefined> {
     this.#open()
     const [start, end] = this.#range(range)
     const text = {
@@ -433,14 +433,17 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
         const native = this.#open()
         return this.#call(() => native.lines(from, to, bounds))
       },
-      cut: (from: number, to: number) => {
+      piece: (from: number, to: number) => {
         this.#open()
         if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
-        return this.#cut(from, to)
+        const first = this.#windowStart(from)
+        const memory = this.#window(first, to)
+        return { memory, start: first, end: first + memory.byteLength }
       },
+      epoch: () => this.#windows,
       longest: 2 * this.#step,
     }
-    return lines(text, start, end)
+    return new Lines(text, start, end)
   }
 
   /**
