@@ -196,6 +196,41 @@ linux('where the address space is limited, growth is ENOMEM and the mapping is a
   t.is(run.status, 0)
 })
 
+linux('where memory areas run out, a resize that cannot be leaves the contents of read-only pages too', async (t) => {
+  const limit = Number(readFileSync('/proc/sys/vm/max_map_count', 'latin1'))
+  if (limit > 100_000) {
+    t.pass('this system has too many memory areas to use them up')
+    return
+  }
+  const { code, signal, stdout, stderr } = await runScript(
+    runtimes()[0]!,
+    `
+    import fs from 'node:fs'
+    const { mapAnonymous, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+    const areas = () => fs.readFileSync('/proc/self/maps', 'latin1').split('\\n').length
+    const split = (map, protection) => {
+      for (let at = 0; at < map.length; at += 2 * pageSize) map.protect(protection, { offset: at, length: pageSize })
+    }
+    const map = mapAnonymous(2000 * pageSize)
+    const { buffer } = map
+    for (let at = 0; at < buffer.length; at++) buffer[at] = (at % 251) + 1
+    const before = map.read()
+    split(map, 'read')
+    const others = mapAnonymous((${limit} - areas() - 1000) * pageSize, { protection: 'none' })
+    split(others, 'read')
+    let code
+    try { map.resize(map.length + 1) } catch (error) { code = error.code }
+    console.log(code, map.buffer.equals(before))
+    others.close()
+    map.resize(2 * map.length)
+    console.log(map.buffer.subarray(0, before.length).equals(before), map.faults)
+    map.buffer[2 * pageSize] = 0
+    console.log(map.faults)`,
+  )
+  const expected = 'ENOMEM true\ntrue 0\n1\n'
+  t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: expected }, stderr)
+})
+
 linux('a mapping of a terabyte grows', (t) => {
   const path = sparseFile(t, 2 ** 41)
   using map = mapShared(path, { protection: 'read-write', length: 2 ** 40, onFault: (fault) => t.fail(fault.kind) })

@@ -147,7 +147,8 @@ pub(crate) fn can_carry(file: bool) -> bool {
     use std::sync::OnceLock;
     static ANSWERS: [OnceLock<bool>; 2] = [OnceLock::new(), OnceLock::new()];
     *ANSWERS[usize::from(file)].get_or_init(|| {
-        let opened = if file { anonymous_file(None).ok() } else { None };
+        let opened = file.then(|| anonymous_file(None)).transpose();
+        let Ok(opened) = opened else { return false };
         let pages = match &opened {
             Some(opened) => super::Pages::File {
                 fd: super::raw(opened),
@@ -188,11 +189,16 @@ pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), 
     if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
 }
 
+/// Memory areas that are left for the rest of the process.
+const SPARE_AREAS: usize = 1024;
+
 /// The memory areas that make up a range, each cut to it; `None` where they cannot be told or do
-/// not cover it (proc_pid_maps(5)).
+/// not cover it (proc_pid_maps(5)), or where the process may not have as many more: `carry` fails
+/// in the middle then, also on the way back.
 pub(crate) fn areas_in(range: &std::ops::Range<usize>) -> Option<Vec<std::ops::Range<usize>>> {
     let text = std::fs::read_to_string("/proc/self/maps").ok()?;
     let mut parts = Vec::new();
+    let mut all = 0;
     let mut at = range.start;
     for line in text.lines() {
         let (start, rest) = line.split_once('-')?;
@@ -206,6 +212,15 @@ pub(crate) fn areas_in(range: &std::ops::Range<usize>) -> Option<Vec<std::ops::R
             parts.push(start..end);
             at = end;
         }
+        all += 1;
     }
-    (at == range.end).then_some(parts)
+    let fits = all + parts.len() + SPARE_AREAS <= most_areas();
+    (fits && at == range.end).then_some(parts)
+}
+
+/// How many memory areas a process may have (vm.max_map_count).
+fn most_areas() -> usize {
+    const USUAL: usize = 65_530;
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL)
 }
