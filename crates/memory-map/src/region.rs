@@ -334,6 +334,7 @@ impl Drop for Region {
             inner.reports = Vec::new();
         }
         if self.lost.load(Ordering::Acquire) {
+            std::mem::forget(self.held.take()); // it would unmap what is somebody else's
             self.slot.release();
             return;
         }
@@ -472,6 +473,44 @@ impl Drop for RegionKey {
     fn drop(&mut self) {
         if self.reachable {
             self.region.reachable.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn is_mapped(page: usize) -> bool {
+        os::residency(page, &mut [0]).is_ok() // mincore(2) fails where nothing is mapped
+    }
+
+    #[test]
+    fn what_may_be_somebody_elses_by_now_is_not_unmapped() {
+        let page = os::page_size();
+        for room in [0, 10 * page] {
+            let contents = Contents {
+                file: None,
+                shared: false,
+                protection: Protection::ReadWrite,
+                length: 3 * page,
+                room,
+                lead: 0,
+                populate: false,
+                huge: HugePages::None,
+                reserve: true,
+                guard: true,
+                hint: None,
+                owner: 0,
+                token: 0,
+            };
+            let region = Region::new(&contents).ok();
+            let start = region.as_ref().map_or(0, |region| region.range().start);
+            let part = start + page..start + 2 * page;
+            region.inspect(|region| region.abandon(&part));
+            assert!(is_mapped(part.start), "with room for {room} bytes");
+            // SAFETY: the page was left by the region, which is gone, and nobody else knows of it.
+            unsafe { os::unmap(part.start, page) };
         }
     }
 }
