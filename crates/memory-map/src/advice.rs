@@ -124,8 +124,11 @@ impl Mapping {
         if matches!(advice, Advice::PopulateRead | Advice::PopulateWrite) {
             return advise(); // this can take long
         }
-        let _inner = region.lock();
-        advise()
+        let inner = region.lock();
+        match inner.has(&pages) && region.token() == self.token() {
+            true => advise(),
+            false => Err(Error::Closed),
+        }
     }
 
     /// The file's blocks go whole, so a hole must not reach beyond the mapping.
@@ -221,16 +224,15 @@ impl Mapping {
         range: &Range<usize>,
         whole: bool,
     ) -> Result<Option<(Arc<Region>, Range<usize>)>> {
-        self.check(range.start, range.end.saturating_sub(range.start))?;
-        let Some(region) = self.region()?.filter(|_| !range.is_empty()) else { return Ok(None) };
+        let Some((region, located)) = self.locate(range)? else { return Ok(None) };
         region.lock().settle();
         let pages = match whole {
             true => self.whole_pages(&region, range)?,
             false => {
-                let first = region.range().start + self.lead();
+                let first = region.range().start;
                 let (all, grain) = (region.pages(), region.grain());
-                let end = os::ceil(first + range.end, grain).unwrap_or(all.end);
-                os::floor(first + range.start, grain)..end.min(all.end)
+                let end = os::ceil(first + located.end, grain).unwrap_or(all.end);
+                os::floor(first + located.start, grain)..end.min(all.end)
             }
         };
         Ok(Some((region, pages)))
@@ -252,10 +254,10 @@ impl Prefetch {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            if !region.holds(*token) {
+            let length = AT_ONCE.min(pages.end - start);
+            if !region.holds(*token, &(start..start + length)) {
                 return Err(Error::Closed);
             }
-            let length = AT_ONCE.min(pages.end - start);
             // SAFETY: the pages are the region's, which is held.
             if unsafe { os::advise(start, length, Advice::PopulateRead) }.is_err() {
                 // Says which page it was, and serves systems that do not know that advice.

@@ -250,19 +250,27 @@ impl Mapping {
         }
     }
 
-    /// As [`Mapping::region`], at a moment when the mapping has the bytes of `range`.
-    pub(crate) fn region_with(&self, range: &Range<usize>) -> Result<Option<Arc<Region>>> {
+    /// The region that has the bytes of a range, and where they are, from its start; `None` where
+    /// there are none.
+    pub(crate) fn locate(
+        &self,
+        range: &Range<usize>,
+    ) -> Result<Option<(Arc<Region>, Range<usize>)>> {
         let state = self.state();
-        match &state.pages {
-            Pages::Closed(_) => Err(Error::Closed),
-            pages => {
-                self.check(range.start, range.end.saturating_sub(range.start))?;
-                Ok(match pages {
-                    Pages::Mapped(region) => Some(Arc::clone(region)),
-                    _ => None,
-                })
-            }
-        }
+        let region = match &state.pages {
+            Pages::Mapped(region) => Some(region),
+            Pages::Empty(_) => None,
+            Pages::Closed(_) => return Err(Error::Closed),
+        };
+        let range = self.check(range.start, range.end.saturating_sub(range.start))?;
+        let lead = self.lead();
+        let located = region.filter(|_| !range.is_empty()).map(Arc::clone);
+        Ok(located.map(|region| (region, lead + range.start..lead + range.end)))
+    }
+
+    /// As [`Mapping::locate`], without saying where.
+    pub(crate) fn region_with(&self, range: &Range<usize>) -> Result<Option<Arc<Region>>> {
+        Ok(self.locate(range)?.map(|(region, _)| region))
     }
 
     /// Where the stores go.
@@ -420,13 +428,8 @@ impl Mapping {
     /// # Errors
     /// As for [`Mapping::read`].
     pub fn touch(&self, range: Range<usize>) -> Result<()> {
-        self.check(range.start, range.end.saturating_sub(range.start))?;
-        match self.region()? {
-            Some(region) if !range.is_empty() => {
-                copy::touch(&region, self.lead() + range.start, range.len())
-            }
-            _ => Ok(()),
-        }
+        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
+        copy::touch(&region, range.start, range.len())
     }
 
     /// Copies bytes out, from `offset` on.
@@ -435,12 +438,8 @@ impl Mapping {
     /// [`Error::Fault`] where they cannot be read; [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
-        match self.region()? {
-            Some(region) if !bytes.is_empty() => {
-                copy::out(&region, range.start + self.lead(), bytes)
-            }
-            _ => Ok(()),
-        }
+        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
+        copy::out(&region, range.start, bytes)
     }
 
     /// Copies bytes in, from `offset` on.
@@ -450,8 +449,8 @@ impl Mapping {
     /// [`Mapping::read`].
     pub fn write(&self, bytes: &[u8], offset: usize) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
-        let Some(region) = self.region()?.filter(|_| !bytes.is_empty()) else { return Ok(()) };
-        let start = region.range().start + self.lead() + range.start;
+        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
+        let start = region.range().start + range.start;
         let writable = region
             .lock()
             .runs_in(start..start + bytes.len())
@@ -459,7 +458,7 @@ impl Mapping {
         if !writable {
             return Err(Error::NotWritable);
         }
-        copy::into(&region, range.start + self.lead(), bytes)
+        copy::into(&region, range.start, bytes)
     }
 
     /// Prepares to make a range as durable as fsync(2) makes a file; [`Sync::run`] does it, on any
@@ -472,12 +471,9 @@ impl Mapping {
     /// [`Error::Fault`] where pages are covered that cannot be put back; [`Error::NotShared`];
     /// [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<Sync> {
-        let pages = self.region()?;
+        let located = self.locate(&range)?;
         let file = self.file().filter(|_| self.kind != Kind::Private).ok_or(Error::NotShared)?;
-        let range = self.check(range.start, range.end.saturating_sub(range.start))?;
-        let Some(region) = pages.filter(|_| !range.is_empty()) else {
-            return Ok(Sync(None));
-        };
+        let Some((region, range)) = located else { return Ok(Sync(None)) };
         {
             let mut inner = region.lock();
             inner.settle();
@@ -485,7 +481,7 @@ impl Mapping {
                 return Err(Error::Fault(fault));
             }
         }
-        let first = region.range().start + self.lead();
+        let first = region.range().start;
         let start = os::floor(first + range.start, os::page_size());
         let (range, token) = (start..first + range.end, self.token);
         Ok(Sync(Some(SyncJob { region, token, file, range, invalidate })))
@@ -604,9 +600,9 @@ impl Sync {
         let SyncJob { region, token, file, range, invalidate } = job;
         os::sync(range.start, range.len(), *invalidate)
             .map_err(|errno| Error::os(errno, "msync"))?;
-        // Once `close` has taken the pages msync finds nothing to write: what they held is with
-        // the file.
-        if !os::MSYNC_IS_DURABLE || !region.holds(*token) {
+        // Once `close` or `resize` has taken pages msync finds nothing to write: what they held is
+        // with the file.
+        if !os::MSYNC_IS_DURABLE || !region.holds(*token, range) {
             os::make_durable(file).map_err(|error| Error::io(&error, "fsync"))?;
         }
         Ok(())

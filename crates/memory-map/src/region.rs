@@ -248,9 +248,9 @@ impl Region {
         self.lock().state == State::Reserved
     }
 
-    /// Whether the mapping that was called `token` is there still.
-    pub fn holds(&self, token: u64) -> bool {
-        self.lock().state == State::Live && self.token() == token
+    /// Whether the mapping that was called `token` still has the bytes of `range` here.
+    pub fn holds(&self, token: u64, range: &Range<usize>) -> bool {
+        self.lock().has(range) && self.token() == token
     }
 
     /// Gives up a region that has never been used: of `part` it is not known whether it is ours

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::guard::{Locked, State};
+use crate::guard::Locked;
 use crate::region::Region;
 
 /// Bytes after which an access asks whether it is over: few enough to stay in a processor's cache.
@@ -24,7 +24,7 @@ impl<'a> Watch<'a> {
     /// Begins an access, which ends with `end` or `leave`.
     pub fn begin(region: &'a Region, range: Range<usize>) -> Result<Self> {
         let mut inner = region.lock();
-        if inner.state != State::Live || inner.moved {
+        if !inner.has(&range) {
             return Err(Error::Closed);
         }
         // What was covered before would be read as zeros, or thrown away, without a fault.
@@ -49,10 +49,7 @@ impl<'a> Watch<'a> {
 
     /// Whether the range has other bytes by now than those that were asked for.
     fn is_gone(&self, inner: &Locked) -> bool {
-        inner.state != State::Live
-            || inner.moved
-            || self.region.token() != self.token
-            || self.range.end > inner.end
+        !inner.has(&self.range) || self.region.token() != self.token
     }
 
     /// Ends the access without asking how it went.
@@ -115,4 +112,34 @@ pub(crate) fn watched<R>(
     let (result, touched) = access(&watch);
     watch.end(&touched)?;
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::{Mapping, Options};
+    use crate::os;
+    use crate::protection::Protection;
+
+    #[test]
+    fn no_access_leaves_the_pages_of_its_region() {
+        let options = Options {
+            protection: Protection::ReadWrite,
+            populate: false,
+            reserve: true,
+            address: None,
+            huge: Default::default(),
+            guard: true,
+            owner: 0,
+        };
+        let map = Mapping::anonymous(10, false, &options).ok();
+        let region = map.and_then(|map| map.region().ok().flatten());
+        let (start, page) = (region.as_ref().map_or(0, |r| r.range().start), os::page_size());
+        let access = |range: Range<usize>| {
+            region.as_ref().map(|region| watched(region, range.clone(), |_| (7, range)))
+        };
+        assert_eq!(access(start..start + page), Some(Ok(7)));
+        assert_eq!(access(start..start + page + 1), Some(Err(Error::Closed)));
+        assert_eq!(access(start - 1..start), Some(Err(Error::Closed)));
+    }
 }

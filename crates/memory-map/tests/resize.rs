@@ -226,6 +226,28 @@ fn an_attempt_that_cannot_succeed_leaves_everything_as_it_was() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_sync_under_way_writes_what_a_resize_cuts_off() {
+    use std::os::fd::AsRawFd;
+    let file = TempFile::new(&[5; 10 * PAGE]);
+    let map = shared(&file, Protection::ReadWrite);
+    let sync = map.sync(0..10 * PAGE, false).unwrap();
+    map.resize(5 * PAGE as u64).unwrap();
+    // What msync does not find any more is the file's, which must be asked, as a pipe refuses.
+    let fd = map.file().unwrap().as_raw_fd();
+    let mut pipe = [0; 2];
+    // SAFETY: `pipe` has room for two descriptors.
+    assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
+    // SAFETY: the mapping's descriptor is replaced by one that it may close too.
+    assert_eq!(unsafe { libc::dup2(pipe[0], fd) }, fd);
+    assert!(matches!(sync.run(), Err(Error::Os { syscall: "fsync", .. })));
+    for end in pipe {
+        // SAFETY: the descriptors were made above.
+        unsafe { libc::close(end) };
+    }
+}
+
+#[test]
 fn many_small_steps_need_few_memory_areas() {
     each_kind(PAGE, |name, map| {
         if name == "private" {

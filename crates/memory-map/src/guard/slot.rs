@@ -200,6 +200,14 @@ impl Drop for Locked {
 }
 
 impl Inner {
+    /// Whether the mapping of the region has the bytes of `range`, which are addresses, here.
+    pub fn has(&self, range: &Range<usize>) -> bool {
+        self.state == State::Live
+            && !self.moved
+            && self.start <= range.start
+            && range.end <= self.end
+    }
+
     /// The runs that meet `range`, each cut to it.
     pub fn runs_in(&self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, Protection)> {
         let first = self.runs.partition_point(|run| run.start <= range.start).saturating_sub(1);
