@@ -94,10 +94,10 @@ export declare class NativeMapping {
   /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
   sharedArrayBuffer(start: number, length: number): SharedArrayBuffer
   /**
-   * Puts the mapping over the memory of a growable SharedArrayBuffer, of which `bytes` is a view
-   * of all, and `keeper` a second object of the same memory.
+   * Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
+   * of it, of an object of its own, which is held for as long as the mapping is there.
    */
-  putOver(bytes: Uint8Array, keeper: SharedArrayBuffer, fresh: boolean): void
+  putOver(bytes: Uint8Array, fresh: boolean): void
 }
 
 export declare class NativeMutex {

@@ -1,8 +1,6 @@
 // SharedArrayBuffers over the memory of mappings.
 
 import { constants } from 'node:buffer'
-import { isMainThread } from 'node:worker_threads'
-
 import type { NativeMapping } from './binding.js'
 import { tooLarge, unsupported } from './errors.js'
 import { native } from './native.js'
@@ -10,19 +8,22 @@ import { native } from './native.js'
 /** Whether the runtime makes them of memory that it does not own; else mappings are put over its own. */
 export const external: boolean = native.canShareExternal()
 
+/** A second object of the same memory. */
+const clone = structuredClone
+
 /**
  * Makes one over the bytes from `start` on that begin with the mapping's first page. `fresh` says that nothing was
  * stored yet.
  */
 export function share(mapping: NativeMapping, start: number, size: number, fresh: boolean): SharedArrayBuffer {
   if (external) return mapping.sharedArrayBuffer(start, size)
-  if ('deno' in process.versions && !isMainThread) {
+  if ('deno' in process.versions && 'DedicatedWorkerGlobalScope' in globalThis) {
     // Deno ends a worker without telling, and frees its memory: the guard would not know.
     throw unsupported("Deno has no 'shared-array-buffer' backing in a worker: map on the main thread, and post it")
   }
   const buffer = growable(size)
   // Views of all that it may become would be slow. What the runtime takes for a growable one are whole pages.
-  mapping.putOver(new Uint8Array(buffer, 0, size), structuredClone(buffer), fresh)
+  mapping.putOver(new Uint8Array(clone(buffer), 0, size), fresh)
   return buffer
 }
 

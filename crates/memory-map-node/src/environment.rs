@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use memory_map::Mapping;
@@ -29,6 +29,8 @@ pub struct Remote {
     freed: Mutex<Option<Vec<Arc<Export>>>>,
     /// References to objects that are not needed any more.
     released: Mutex<Vec<Reference>>,
+    /// Whether memory of the runtime's may have gone that was left under the guard.
+    collected: AtomicBool,
 }
 
 impl Remote {
@@ -55,6 +57,13 @@ impl Remote {
         let first = released.len() == 1;
         drop(released);
         if first {
+            memory_map::wake_owner(self.owner);
+        }
+    }
+
+    /// Has the environment look, soon, whether memory of the runtime's has gone.
+    pub fn note_collected(&self) {
+        if memory_map::has_left() && !self.collected.swap(true, Ordering::AcqRel) {
             memory_map::wake_owner(self.owner);
         }
     }
@@ -96,6 +105,8 @@ pub struct Environment {
     closed_bytes: Cell<usize>,
     /// Mappings over memory that the runtime owns.
     guests: RefCell<Vec<Weak<Mapping>>>,
+    /// Bytes of SharedArrayBuffers made since the runtime was last asked to collect.
+    shared_bytes: Cell<usize>,
     /// When `closed` is looked through again.
     threshold: Cell<(usize, usize)>,
 }
@@ -119,6 +130,7 @@ impl Environment {
                         owner,
                         freed: Mutex::new(Some(Vec::new())),
                         released: Mutex::default(),
+                        collected: AtomicBool::new(false),
                     }),
                     env,
                     armed: Cell::new(false),
@@ -127,6 +139,7 @@ impl Environment {
                     closed: RefCell::default(),
                     closed_bytes: Cell::new(0),
                     guests: RefCell::default(),
+                    shared_bytes: Cell::new(0),
                     threshold: Cell::new((MANY, LARGE)),
                 });
                 new.arm();
@@ -171,6 +184,30 @@ impl Environment {
         self.arm();
     }
 
+    /// Notes that a SharedArrayBuffer is made. The runtime counts its bytes as nothing, and so would
+    /// never hurry to give the addresses of closed ones back: each time that many were used it is
+    /// told of much memory, for a moment.
+    pub fn note_shared(&self, length: usize) {
+        const MUCH: i64 = 1 << 33;
+        let bytes = self.shared_bytes.get() + length;
+        self.shared_bytes.set(if bytes < LARGE { bytes } else { 0 });
+        if bytes >= LARGE {
+            let mut total = 0;
+            for change in [MUCH, -MUCH] {
+                // SAFETY: `env` is alive, and only its own thread comes here.
+                unsafe { sys::napi_adjust_external_memory(self.env, change, &raw mut total) };
+            }
+        }
+    }
+
+    /// Drops the references that other threads, or a collection, had no use for any more.
+    fn drop_released(&self) {
+        for Reference(reference) in self.remote.take_released() {
+            // SAFETY: the reference was made in this environment, and nobody else has it.
+            unsafe { sys::napi_delete_reference(self.env, reference) };
+        }
+    }
+
     pub fn remove(&self, export: &Export) {
         let mut exports = self.exports.borrow_mut();
         if let Some(siblings) = exports.get_mut(&export.token) {
@@ -190,6 +227,7 @@ impl Environment {
     /// Lets mappings to come use the addresses of closed ones that nobody can reach any more,
     /// although the runtime has not told so yet: in a loop that never yields it never would.
     pub fn sweep(&self) {
+        self.drop_released();
         let (count, bytes) = self.threshold.get();
         if self.closed.borrow().len() < count && self.closed_bytes.get() < bytes {
             return;
@@ -218,7 +256,7 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
     for guest in environment.guests.take() {
         // The runtime may give the memory back without telling.
         if let Some(mapping) = guest.upgrade() {
-            mapping.disown();
+            mapping.leave();
         }
     }
     environment.remote.end();
@@ -258,9 +296,9 @@ pub fn before_exit(env: Env) {
 #[napi(ts_return_type = "(ArrayBuffer | number)[]")]
 pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
     let environment = Environment::of(env.raw());
-    for Reference(reference) in environment.remote.take_released() {
-        // SAFETY: the reference was made in this environment, and nobody else has it.
-        unsafe { sys::napi_delete_reference(env.raw(), reference) };
+    environment.drop_released();
+    if environment.remote.collected.swap(false, Ordering::AcqRel) {
+        memory_map::sweep_left();
     }
     let freed = environment.remote.take_freed();
     for export in &freed {

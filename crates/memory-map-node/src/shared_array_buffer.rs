@@ -67,6 +67,40 @@ impl Drop for Held {
     }
 }
 
+/// The object of `Held` has been collected: no other thread may have had the memory.
+unsafe extern "C" fn collected(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: `data` came from `Arc::into_raw`; the runtime calls this once.
+    unsafe { Arc::from_raw(data.cast::<Remote>()) }.note_collected();
+}
+
+/// A view that JavaScript made: where its memory is, how long it is, and the object of that.
+struct View {
+    start: usize,
+    length: usize,
+    buffer: sys::napi_value,
+}
+
+impl View {
+    fn of(env: &Env, bytes: &Unknown<'_>) -> Result<Self> {
+        let mut view = Self { start: 0, length: 0, buffer: ptr::null_mut() };
+        let mut data = ptr::null_mut();
+        // SAFETY: `bytes` is a value of this environment; what is not asked for may be null.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(
+                env.raw(),
+                bytes.raw(),
+                ptr::null_mut(),
+                &raw mut view.length,
+                &raw mut data,
+                &raw mut view.buffer,
+                ptr::null_mut(),
+            )
+        };
+        view.start = data as usize;
+        if status == sys::Status::napi_ok { Ok(view) } else { Err(refused(env, status)) }
+    }
+}
+
 #[napi]
 impl NativeMapping {
     /// What names the mapping in `takeFaulted`.
@@ -85,6 +119,7 @@ impl NativeMapping {
         };
         let key = self.mapping.key().map_err(|error| to_js(&env, &error))?;
         key.make_lasting();
+        Environment::of(env.raw()).note_shared(length);
         let data = (key.start() + start) as *mut c_void;
         let hint = Box::into_raw(Box::new(key)).cast::<c_void>();
         let mut value = ptr::null_mut();
@@ -99,48 +134,45 @@ impl NativeMapping {
         Ok(RawValue(value))
     }
 
-    /// Puts the mapping over the memory of a growable SharedArrayBuffer, of which `bytes` is a view
-    /// of all, and `keeper` a second object of the same memory.
+    /// Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
+    /// of it, of an object of its own, which is held for as long as the mapping is there.
     #[napi]
     pub fn put_over(
         &self,
         env: Env,
         #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown,
-        #[napi(ts_arg_type = "SharedArrayBuffer")] keeper: Unknown,
         fresh: bool,
     ) -> Result<()> {
         let raw = env.raw();
-        let (mut start, mut length) = (ptr::null_mut(), 0);
-        // SAFETY: `bytes` is a value of this environment; what is not asked for may be null.
-        let status = unsafe {
-            sys::napi_get_typedarray_info(
-                raw,
-                bytes.raw(),
-                ptr::null_mut(),
-                &raw mut length,
-                &raw mut start,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        let needed = self.mapping.lead() + self.mapping.len();
-        if status != sys::Status::napi_ok || length < needed {
+        let view = View::of(&env, &bytes)?;
+        if view.length < self.mapping.lead() + self.mapping.len() {
             let requirement = "a view of enough shared memory";
             return Err(to_js(&env, &Error::OutOfRange { name: "bytes", requirement }));
         }
+        let environment = Environment::of(raw);
+        environment.note_shared(view.length);
+        let remote = Arc::clone(&environment.remote);
         let mut object = ptr::null_mut();
-        // SAFETY: `keeper` is an object of this environment; the count makes the reference strong.
-        let status = unsafe { sys::napi_create_reference(raw, keeper.raw(), 1, &raw mut object) };
+        // SAFETY: `buffer` is an object of this environment; the count makes the reference strong.
+        let status = unsafe { sys::napi_create_reference(raw, view.buffer, 1, &raw mut object) };
         if status != sys::Status::napi_ok {
             return Err(refused(&env, status));
         }
-        let environment = Environment::of(raw);
-        let remote = Arc::clone(&environment.remote);
-        let held = Held { object: Some(Reference(object)), remote };
+        let held = Held { object: Some(Reference(object)), remote: Arc::clone(&remote) };
+        let data = Arc::into_raw(remote).cast_mut().cast();
+        let none = ptr::null_mut();
+        // SAFETY: `collected` takes what `Arc::into_raw` gave.
+        let status = unsafe {
+            sys::napi_add_finalizer(raw, view.buffer, data, Some(collected), none, none.cast())
+        };
+        if status != sys::Status::napi_ok {
+            // SAFETY: the finalizer was not registered, so the count is still ours.
+            drop(unsafe { Arc::from_raw(data.cast::<Remote>()) });
+        }
         // SAFETY: the memory is that of a growable SharedArrayBuffer, which the caller made for
-        // this and has given to nobody: whole pages, of `bytes`' length at least, and no allocator
-        // has a part in them. `held` keeps it there.
-        unsafe { self.mapping.put_over(start as usize, fresh, Box::new(held)) }
+        // this and has given to nobody: whole pages, of the view's length at least, and no
+        // allocator has a part in them. `held` keeps it there.
+        unsafe { self.mapping.put_over(view.start, fresh, Box::new(held)) }
             .map_err(|error| to_js(&env, &error))?;
         environment.add_guest(&self.mapping);
         Ok(())

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::copy;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::guest::{self, Keeper};
 use crate::ipc::Attached;
 use crate::kept::Kept;
 use crate::os;
 use crate::place;
 use crate::protection::Protection;
-use crate::region::{Contents, Keeper, Region, RegionKey};
+use crate::region::{Contents, Region, RegionKey};
 use crate::source::{Opened, Source};
 
 /// Where the stores of a mapping go.
@@ -109,12 +110,12 @@ pub struct Mapping {
 pub(crate) struct State {
     pub protection: Protection,
     pub pages: Pages,
-    /// Faults of regions that the mapping has left.
+    /// Regions that the mapping has left, of which views cannot be taken away.
+    pub former: Vec<Arc<Region>>,
+    /// Faults of others that it has left.
     pub faults: u64,
     /// What is to be told of them.
     pub reports: Vec<Fault>,
-    /// Those of them whose addresses are somebody else's, who may still use them.
-    pub former: Vec<Arc<Region>>,
     /// Of which bytes copies are left where the mapping was.
     pub kept: Vec<Range<usize>>,
 }
@@ -123,8 +124,7 @@ pub(crate) enum Pages {
     Mapped(Arc<Region>),
     /// A mapping of no bytes, which mmap does not make, and its file.
     Empty(Option<Arc<std::fs::File>>),
-    /// What is left of a closed mapping whose views cannot be taken away.
-    Closed(Option<Arc<Region>>),
+    Closed,
 }
 
 impl Mapping {
@@ -246,7 +246,7 @@ impl Mapping {
         match &self.state().pages {
             Pages::Mapped(region) => Ok(Some(Arc::clone(region))),
             Pages::Empty(_) => Ok(None),
-            Pages::Closed(_) => Err(Error::Closed),
+            Pages::Closed => Err(Error::Closed),
         }
     }
 
@@ -260,7 +260,7 @@ impl Mapping {
         let region = match &state.pages {
             Pages::Mapped(region) => Some(region),
             Pages::Empty(_) => None,
-            Pages::Closed(_) => return Err(Error::Closed),
+            Pages::Closed => return Err(Error::Closed),
         };
         let range = self.check(range.start, range.end.saturating_sub(range.start))?;
         let lead = self.lead();
@@ -331,7 +331,7 @@ impl Mapping {
 
     /// Whether [`Mapping::close`] has been called.
     pub fn is_closed(&self) -> bool {
-        matches!(self.state().pages, Pages::Closed(_))
+        matches!(self.state().pages, Pages::Closed)
     }
 
     /// Address of the mapping's first byte; `None` where it is closed or empty.
@@ -344,7 +344,7 @@ impl Mapping {
         match &self.state().pages {
             Pages::Mapped(region) => region.file(),
             Pages::Empty(file) => file.clone(),
-            Pages::Closed(_) => None,
+            Pages::Closed => None,
         }
     }
 
@@ -356,21 +356,19 @@ impl Mapping {
     /// Faults so far.
     pub fn faults(&self) -> u64 {
         let state = self.state();
-        match &state.pages {
-            Pages::Mapped(region) | Pages::Closed(Some(region)) => state.faults + region.faults(),
-            Pages::Empty(_) | Pages::Closed(None) => state.faults,
-        }
+        state.faults + state.regions().map(|region| region.faults()).sum::<u64>()
     }
 
     /// Heals what has faulted and hands over what there is to tell.
     pub fn collect(&self) -> Vec<Fault> {
         let mut state = self.state();
         let mut reports = std::mem::take(&mut state.reports);
-        if let Pages::Mapped(region) | Pages::Closed(Some(region)) = &state.pages {
+        for region in state.regions() {
             let mut inner = region.lock();
             inner.settle();
             reports.append(&mut inner.reports);
         }
+        state.drop_lost();
         reports
     }
 
@@ -395,7 +393,11 @@ impl Mapping {
     /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
     pub unsafe fn put_over(&self, start: usize, fresh: bool, keeper: Keeper) -> Result<()> {
         let mut state = self.state();
-        let Pages::Mapped(region) = &state.pages else { return Err(Error::Closed) };
+        let Pages::Mapped(old) = &state.pages else { return Err(Error::Closed) };
+        if matches!(self.options.huge, HugePages::Explicit(_)) {
+            let why = "huge pages cannot be mapped over memory of this runtime's";
+            return Err(Error::Unsupported(why));
+        }
         if !place::KEEPS_ROOM {
             return Err(Error::Unsupported("this system cannot map over memory that is in use"));
         }
@@ -403,24 +405,26 @@ impl Mapping {
             let requirement = "the start of a page";
             return Err(Error::OutOfRange { name: "start", requirement });
         }
-        let opened = region.file().map(Opened::again).transpose()?;
+        let opened = old.file().map(Opened::again).transpose()?;
         let contents = self.contents(opened.as_ref(), self.len(), state.protection)?;
         // SAFETY: the caller vouches for the memory.
         let new = unsafe { Region::over(&contents, start, keeper) }?;
         if !fresh {
-            new.take_over(region)?;
+            new.take_over(old)?;
         }
-        state.pages = Pages::Mapped(new);
+        state.replace(Pages::Mapped(new), &[]);
         Ok(())
     }
 
-    /// Leaves memory that is somebody else's to him, as it is and without the guard.
-    pub fn disown(&self) {
-        let state = self.state();
-        if let Pages::Mapped(region) | Pages::Closed(Some(region)) = &state.pages {
-            region.disown();
+    /// Lets go of memory that is somebody else's, who may still use it. The mapping is of no use
+    /// afterwards.
+    pub fn leave(&self) {
+        let foreign: Vec<_> =
+            self.state().regions().filter(|region| region.is_foreign()).cloned().collect();
+        if !foreign.is_empty() {
+            self.attached.end();
         }
-        state.former.iter().for_each(|region| region.disown());
+        foreign.iter().for_each(|region| region.leave());
     }
 
     /// Loads from every page of a range.
@@ -502,7 +506,7 @@ impl Mapping {
                 state.protection = protection;
                 return Ok(());
             }
-            Pages::Closed(_) => return Err(Error::Closed),
+            Pages::Closed => return Err(Error::Closed),
         };
         let pages = self.whole_pages(&region, &range)?;
         if !pages.is_empty() {
@@ -539,23 +543,12 @@ impl Mapping {
     pub fn close(&self) -> Vec<Fault> {
         self.attached.end();
         let mut state = self.state();
-        if matches!(state.pages, Pages::Closed(_)) {
+        if matches!(state.pages, Pages::Closed) {
             return Vec::new();
         }
-        let mut reports = std::mem::take(&mut state.reports);
         let kept = self.copies(&mut state);
-        let Pages::Mapped(region) = std::mem::replace(&mut state.pages, Pages::Closed(None)) else {
-            return reports;
-        };
-        if region.is_lasting() && !region.is_ours_alone() {
-            reports.append(&mut region.retire(&kept));
-            state.pages = Pages::Closed(Some(region));
-            return reports;
-        }
-        state.faults += region.faults();
-        drop(state);
-        reports.append(&mut region.give_up(&kept));
-        reports
+        state.replace(Pages::Closed, &kept);
+        std::mem::take(&mut state.reports)
     }
 
     /// Copies of what is to be kept, if anybody else has a use for it.
@@ -576,6 +569,42 @@ impl Mapping {
             Some(end) if end <= self.len() => Ok(offset..end),
             _ => Err(Error::OutOfRange { name: "range", requirement: "inside the mapping" }),
         }
+    }
+}
+
+impl State {
+    /// All regions of which faults are told.
+    fn regions(&self) -> impl Iterator<Item = &Arc<Region>> {
+        let mapped = match &self.pages {
+            Pages::Mapped(region) => Some(region),
+            _ => None,
+        };
+        self.former.iter().chain(mapped)
+    }
+
+    /// Makes `pages` what the mapping has, and gives up what it had.
+    pub fn replace(&mut self, pages: Pages, kept: &[Kept]) {
+        let Pages::Mapped(old) = std::mem::replace(&mut self.pages, pages) else { return };
+        if old.is_lasting() && !old.is_ours_alone() {
+            self.reports.append(&mut old.retire(kept));
+            guest::note_retired(&old);
+            self.former.push(old);
+        } else {
+            self.faults += old.faults();
+            self.reports.append(&mut old.give_up(kept));
+        }
+    }
+
+    /// Forgets regions that nobody can use any more.
+    fn drop_lost(&mut self) {
+        let lost = self.former.extract_if(.., |region| region.is_lost());
+        self.faults += lost.map(|region| region.faults()).sum::<u64>();
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::guard::{self, Backing, Locked, Run, Slot, State};
+use crate::guard::{self, Backing, Inner, Locked, Run, Slot, State};
+use crate::guest::Keeper;
 use crate::kept::Kept;
 use crate::mapping::HugePages;
 use crate::os::{self, Pages};
@@ -52,15 +54,12 @@ pub(crate) struct Region {
     /// Whether the addresses are somebody else's by now.
     lost: AtomicBool,
     /// What unmaps the range when it is dropped; without it we do.
-    held: Option<Held>,
+    held: Option<ManuallyDrop<Held>>,
     /// Whether views of the region cannot be taken away from who holds them.
     lasting: AtomicBool,
-    /// What keeps the addresses, where they are not ours.
-    keeper: Option<Keeper>,
+    /// What keeps the addresses, where they are not ours, until they are left.
+    keeper: Option<Mutex<Option<Keeper>>>,
 }
-
-/// Keeps addresses that belong to somebody else for as long as it lives.
-pub type Keeper = Box<dyn Send + Sync>;
 
 /// Regions whose addresses may serve again while an earlier key of theirs is still out, by size.
 static IDLE: Mutex<Option<HashMap<usize, Vec<Weak<Region>>>>> = Mutex::new(None);
@@ -83,27 +82,8 @@ impl Region {
         Ok(Self::of(contents, range, length, held, None))
     }
 
-    /// Maps `contents` over memory of somebody else's.
-    ///
-    /// # Safety
-    /// From `start` on there must be whole pages for all of it, that nobody uses in another way and
-    /// that stay where they are for as long as `keeper` lives.
-    pub unsafe fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
-        guard::install()?;
-        let length = os::ceil(contents.length, contents.grain())
-            .ok_or_else(|| Error::os(os::ENOMEM, "mmap"))?;
-        // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
-        unsafe { os::map_over(start, length, contents.protection, contents.pages()) }
-            .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
-        if contents.populate {
-            // SAFETY: the range was mapped above.
-            unsafe { os::populate(start, length, contents.protection.writable()) };
-        }
-        Ok(Self::of(contents, start..start + length, length, None, Some(keeper)))
-    }
-
     /// The region of `range`, of which the first `length` bytes hold `contents`.
-    fn of(
+    pub(crate) fn of(
         contents: &Contents<'_>,
         range: Range<usize>,
         length: usize,
@@ -117,9 +97,9 @@ impl Region {
             file: Mutex::new(contents.own_file()),
             reachable: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
-            held,
+            held: held.map(ManuallyDrop::new),
             lasting: AtomicBool::new(keeper.is_some()),
-            keeper,
+            keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
         };
         region.describe(contents, length, &mut region.slot.lock());
         guard::watch(start, end, region.slot);
@@ -141,20 +121,36 @@ impl Region {
         !self.is_foreign() && Arc::strong_count(self) == 1
     }
 
-    /// Leaves addresses that are somebody else's to him, as they are and without the guard.
-    pub fn disown(&self) {
-        if self.keeper.is_none() || self.lost.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let mut inner = self.lock();
-        inner.settle();
-        if std::mem::take(&mut inner.trap) {
-            // SAFETY: the range is this region's, whose lock is held.
-            unsafe { place::leave_zeros(&self.range) };
-        }
-        guard::forget(self.range.start, self.range.end);
+    /// What keeps addresses that are somebody else's, if they have not been left yet.
+    pub(crate) fn take_keeper(&self) -> Option<Keeper> {
+        self.keeper.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Forgets the addresses: they are somebody else's, or nobody's.
+    pub(crate) fn lose(&self, inner: &mut Inner) {
+        self.lost.store(true, Ordering::Release);
+        guard::forget(self.range.start, self.range.end, self.slot);
         inner.drop_covers();
         inner.state = State::Free;
+    }
+
+    /// Whether `lose` was called.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Gives the addresses of a retired region back, of which every pointer is gone, although the
+    /// mapping may still ask it what had happened.
+    fn vacate(&self) {
+        let mut inner = self.lock();
+        let is_unused = inner.state == State::Reserved && inner.copies == 0;
+        if is_unused && !self.is_foreign() && self.reachable.load(Ordering::Acquire) == 0 {
+            inner.settle();
+            self.lose(&mut inner);
+            // SAFETY: nothing can reach the range any more, and the slot, freed above, keeps the
+            // handler away from it.
+            unsafe { os::unmap(self.range.start, self.range.len()) };
+        }
     }
 
     /// Maps `contents` over a retired region.
@@ -164,6 +160,9 @@ impl Region {
         }
         {
             let mut inner = self.slot.lock();
+            if inner.state != State::Reserved {
+                return Err(Error::Closed);
+            }
             // SAFETY: the range is this region's, whose lock is held; it is retired, so no mapping
             // lies there.
             unsafe {
@@ -204,6 +203,7 @@ impl Region {
         inner.reports = Vec::new();
         inner.trap = false;
         inner.used = None;
+        inner.left = None;
         self.slot.faults.store(0, Ordering::Relaxed);
         self.slot.owner.store(contents.owner, Ordering::Release);
         self.slot.token.store(contents.token, Ordering::Release);
@@ -256,9 +256,7 @@ impl Region {
     /// Gives up a region that has never been used: of `part` it is not known whether it is ours
     /// still, so that stays as it is.
     pub fn abandon(&self, part: &Range<usize>) {
-        self.lost.store(true, Ordering::Release);
-        guard::forget(self.range.start, self.range.end);
-        self.lock().state = State::Free;
+        self.lose(&mut self.lock());
         for rest in [self.range.start..part.start, part.end..self.range.end] {
             if !rest.is_empty() {
                 // SAFETY: these addresses are the region's, and nobody was given them.
@@ -299,10 +297,7 @@ impl Region {
                 None | Some(Left::Zeros) => {}
                 Some(Left::AsItWas) => return Vec::new(),
                 Some(Left::Lost) => {
-                    self.lost.store(true, Ordering::Release);
-                    guard::forget(self.range.start, self.range.end);
-                    inner.state = State::Free;
-                    inner.drop_covers();
+                    self.lose(&mut inner);
                     return Vec::new();
                 }
             }
@@ -324,25 +319,22 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        let Range { start, end } = self.range;
-        self.disown();
+        let is_ours = !self.is_lost() && !self.is_foreign();
         {
             let mut inner = self.slot.lock();
-            inner.drop_covers();
-            inner.state = State::Free;
+            self.lose(&mut inner);
             inner.runs = Vec::new();
             inner.reports = Vec::new();
         }
-        if self.lost.load(Ordering::Acquire) {
-            std::mem::forget(self.held.take()); // it would unmap what is somebody else's
-            self.slot.release();
-            return;
-        }
-        guard::forget(start, end);
-        if self.held.take().is_none() {
-            // SAFETY: the last holder is going, so nothing can reach the range any more, and the
-            // slot, freed above, keeps the handler away from it.
-            unsafe { os::unmap(start, end - start) };
+        if is_ours {
+            match self.held.take().map(ManuallyDrop::into_inner) {
+                Some(_unmaps_it) => {}
+                None => {
+                    // SAFETY: the last holder is going, so nothing can reach the range any more,
+                    // and the slot, freed above, keeps the handler away from it.
+                    unsafe { os::unmap(self.range.start, self.range.len()) };
+                }
+            }
         }
         self.slot.release();
     }
@@ -471,8 +463,11 @@ impl RegionKey {
 
 impl Drop for RegionKey {
     fn drop(&mut self) {
-        if self.reachable {
-            self.region.reachable.fetch_sub(1, Ordering::AcqRel);
+        if self.reachable
+            && self.region.reachable.fetch_sub(1, Ordering::AcqRel) == 1
+            && self.region.is_lasting()
+        {
+            self.region.vacate();
         }
     }
 }

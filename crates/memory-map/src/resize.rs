@@ -49,7 +49,7 @@ impl Mapping {
                 region.file()
             }
             Pages::Empty(file) => file.clone(),
-            Pages::Closed(_) => return Err(Error::Closed),
+            Pages::Closed => return Err(Error::Closed),
         };
         let before = self.len();
         if length == before {
@@ -138,15 +138,7 @@ impl Mapping {
         self.set_len(length);
         if moved {
             let pages = region.clone().map_or(Pages::Empty(file), Pages::Mapped);
-            if let Pages::Mapped(old) = std::mem::replace(&mut state.pages, pages) {
-                state.faults += old.faults();
-                if old.is_foreign() {
-                    state.reports.append(&mut old.retire(kept));
-                    state.former.push(old);
-                } else {
-                    state.reports.append(&mut old.give_up(kept));
-                }
-            }
+            state.replace(pages, kept);
         }
         let Some(region) = region else { return };
         let lead = self.lead();

@@ -7,38 +7,13 @@ mod common;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
-use common::{PAGE, TempFile, View, WHOLE, options, private, shared};
+use common::{CHILD, PAGE, TempFile, View, WHOLE, in_child, in_children, options, private, shared};
 use memory_map::{Error, FaultKind, FileOptions, Mapping, Options, Protection, Source};
-
-const CHILD: &str = "MEMORY_MAP_TEST_CHILD";
-
-/// Runs `test`, which is in the test of this name, in a process of its own; how that ended.
-fn in_child(name: &str, test: fn()) -> ExitStatus {
-    in_children(name, 1, |_| test()).remove(0)
-}
-
-/// The same in several processes at once, each with its number.
-fn in_children(name: &str, count: usize, test: impl Fn(usize)) -> Vec<ExitStatus> {
-    if let Ok(number) = std::env::var(CHILD) {
-        test(number.parse().unwrap());
-        std::process::exit(0);
-    }
-    let children: Vec<_> = (0..count)
-        .map(|number| {
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", name, "--nocapture", "--test-threads=1"])
-                .env(CHILD, number.to_string())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    children.into_iter().map(|mut child| child.wait().unwrap()).collect()
-}
 
 /// A figure of proc_pid_status(5) in bytes.
 fn status(name: &str) -> usize {
@@ -91,7 +66,7 @@ fn faults_are_contained_where_no_memory_area_is_left() {
         return;
     }
     let name = "faults_are_contained_where_no_memory_area_is_left";
-    let ends = in_children(name, 3, |case| {
+    let ends = in_children(name, 0..3, |case| {
         // Larger than a window of scratch memory, which is two areas more in the middle.
         let file = TempFile::new(&vec![7; 32 << 20]);
         let map = match case {
@@ -288,7 +263,7 @@ fn processes_that_create_a_file_at_the_same_time_never_make_it_shorter() {
     const PROCESSES: usize = 3;
     let name = "processes_that_create_a_file_at_the_same_time_never_make_it_shorter";
     let common = common_file();
-    let ends = in_children(name, PROCESSES, |number| {
+    let ends = in_children(name, 0..PROCESSES, |number| {
         let meeting = shared(&common, Protection::ReadWrite);
         // SAFETY: the mapping outlives the reference, begins at a page, and nobody truncates it.
         let arrived = unsafe { &*(meeting.address().unwrap() as *const AtomicUsize) };

@@ -72,6 +72,9 @@ impl Slot {
 impl Inner {
     fn contain(&mut self, address: usize, signalled: Cause, access: Access) -> Outcome {
         let page = os::floor(address, self.grain);
+        if self.left.is_some() && self.left != os::shown_at(page) {
+            return Outcome::Foreign;
+        }
         // A search of ours may still be on its way out.
         if self.state == State::Reserved && self.copies == 0 && std::mem::take(&mut self.trap) {
             self.used = Some(page);
@@ -140,12 +143,19 @@ impl Inner {
             size,
             told: false,
         });
-        if noted {
-            return Outcome::Covered;
+        // Without a note the page is never healed, but the process lives. What was left is not
+        // healed either, and the zeros over it could not be told from somebody else's memory.
+        if !noted || self.left.is_some() {
+            self.open_all(&part, how);
         }
-        // Without a note the page is never healed, but the process lives.
-        self.open_all(&part, how);
-        Outcome::Retry
+        if noted { Outcome::Covered } else { Outcome::Retry }
+    }
+
+    /// Makes all covers such that stores to them succeed without the guard.
+    pub fn open_covers(&self) {
+        for cover in self.covers.as_slice() {
+            self.open_all(&(cover.start..cover.end), cover.how);
+        }
     }
 
     /// Whether the region is mapped from something that has an end.

@@ -29,7 +29,7 @@ pub(crate) fn watch(start: usize, end: usize, slot: &'static Slot) {
     registry::insert(start, end, slot);
 }
 
-/// Ends what `watch` began.
-pub(crate) fn forget(start: usize, end: usize) {
-    registry::remove(start, end);
+/// Ends what `watch` began, where nobody else has begun it anew.
+pub(crate) fn forget(start: usize, end: usize, slot: &'static Slot) {
+    registry::remove(start, end, slot);
 }

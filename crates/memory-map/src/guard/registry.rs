@@ -48,8 +48,9 @@ impl Node {
         value
     }
 
-    /// Writes `value` (a marked slot, or 0) over the addresses from `start` to before `end`.
-    fn fill(&self, level: u32, start: u64, end: u64, value: usize) {
+    /// Writes `value` (a marked slot, or 0) over the addresses from `start` to before `end`; where
+    /// there is an `old` one only over that.
+    fn fill(&self, level: u32, start: u64, end: u64, value: usize, old: Option<usize>) {
         let span = 1u64 << shift(level);
         let mut at = start;
         while at < end {
@@ -58,29 +59,36 @@ impl Node {
             let current = entry.load(Ordering::Acquire);
             let is_node = current != 0 && current & IS_SLOT == 0;
             if level == 0 || (next - at == span && !is_node) {
-                entry.store(value, Ordering::Release);
+                if old.is_none_or(|old| old == current) {
+                    entry.store(value, Ordering::Release);
+                }
             } else if is_node || value != 0 {
                 let below = if is_node { current } else { Self::grow(entry) };
-                Self::child(below).fill(level - 1, at, next, value);
+                Self::child(below).fill(level - 1, at, next, value, old);
             }
             at = next;
         }
     }
 }
 
-fn write(start: usize, end: usize, value: usize) {
+fn write(start: usize, end: usize, value: usize, old: Option<usize>) {
     let _one_writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
-    ROOT.fill(TOP, start as u64, end as u64, value);
+    ROOT.fill(TOP, start as u64, end as u64, value, old);
+}
+
+fn marked(slot: &'static Slot) -> usize {
+    std::ptr::from_ref(slot) as usize | IS_SLOT
 }
 
 /// Makes `find` answer `slot` for the addresses from `start` to before `end`.
 pub(super) fn insert(start: usize, end: usize, slot: &'static Slot) {
-    write(start, end, std::ptr::from_ref(slot) as usize | IS_SLOT);
+    write(start, end, marked(slot), None);
 }
 
-/// Makes `find` forget a range exactly as it was inserted.
-pub(super) fn remove(start: usize, end: usize) {
-    write(start, end, 0);
+/// Makes `find` forget a range exactly as it was inserted, except for parts that another slot has
+/// by now.
+pub(super) fn remove(start: usize, end: usize, slot: &'static Slot) {
+    write(start, end, 0, Some(marked(slot)));
 }
 
 /// The slot of the region around `address`. Async-signal-safe.
@@ -121,7 +129,7 @@ mod tests {
             assert!(finds(start, slot) && finds(end - 1, slot));
             assert!(finds(start + (end - start) / 2, slot));
             assert!(!finds(start - 1, slot) && !finds(end, slot));
-            remove(start, end);
+            remove(start, end, slot);
             assert!(find(start).is_none() && find(end - 1).is_none());
             assert!(find(start + (end - start) / 2).is_none());
         }
@@ -135,7 +143,7 @@ mod tests {
             insert(base + i * PAGE, base + (i + 1) * PAGE, slot);
         }
         for i in (0..slots.len()).step_by(2) {
-            remove(base + i * PAGE, base + (i + 1) * PAGE);
+            remove(base + i * PAGE, base + (i + 1) * PAGE, slots[i]);
         }
         for (i, slot) in slots.iter().enumerate() {
             let found = find(base + i * PAGE + 17);
@@ -148,10 +156,23 @@ mod tests {
         let base = BASE + (2 << 40);
         let (small, large) = (Slot::leak(), Slot::leak());
         insert(base + 5 * PAGE, base + 6 * PAGE, small);
-        remove(base + 5 * PAGE, base + 6 * PAGE);
+        remove(base + 5 * PAGE, base + 6 * PAGE, small);
         insert(base, base + (1 << 32), large);
         assert!(finds(base + 5 * PAGE, large) && finds(base + (1 << 31), large));
-        remove(base, base + (1 << 32));
+        remove(base, base + (1 << 32), large);
         assert!(find(base + 5 * PAGE).is_none() && find(base + (1 << 31)).is_none());
+    }
+
+    #[test]
+    fn what_another_slot_has_by_now_is_not_removed() {
+        let base = BASE + (3 << 40);
+        let (old, new) = (Slot::leak(), Slot::leak());
+        insert(base, base + (1 << 30), old);
+        insert(base + 7 * PAGE, base + 9 * PAGE, new);
+        remove(base, base + (1 << 30), old);
+        assert!(finds(base + 7 * PAGE, new) && finds(base + 8 * PAGE, new));
+        assert!(find(base + 6 * PAGE).is_none() && find(base + (1 << 29)).is_none());
+        remove(base + 7 * PAGE, base + 9 * PAGE, new);
+        assert!(find(base + 7 * PAGE).is_none());
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use super::covers::Covers;
 use super::replace::Openings;
 use crate::fault::Fault;
-use crate::os::{self, Identity, Pages};
+use crate::os::{self, Identity, Pages, Shown};
 use crate::protection::Protection;
 
 /// What the addresses of a slot are at the moment.
@@ -67,6 +67,8 @@ pub(crate) struct Inner {
     /// Whether the next use of a reserved page is a fault, and which page was used then.
     pub trap: bool,
     pub used: Option<usize>,
+    /// The file whose pages were left under the guard, in memory that may be somebody else's by now.
+    pub left: Option<Shown>,
     /// Copies and searches of ours that are under way.
     pub copies: u32,
     /// What was healed while they were, and the addresses of which they saw something else.
@@ -123,6 +125,7 @@ impl Slot {
                 guarded: false,
                 trap: false,
                 used: None,
+                left: None,
                 copies: 0,
                 healed: Vec::new(),
                 backing: Backing::Memory,

@@ -86,7 +86,5 @@ pub(crate) unsafe fn carry(_from: usize, _length: usize, _to: usize) -> Result<(
     Err(libc::ENOTSUP)
 }
 
-/// Not known, and not needed.
-pub(crate) fn areas_in(_range: &std::ops::Range<usize>) -> Option<Vec<std::ops::Range<usize>>> {
-    None
-}
+/// Not known.
+pub(crate) fn each_area(_look: impl FnMut(&super::Area) -> bool) {}

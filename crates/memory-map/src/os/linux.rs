@@ -189,38 +189,61 @@ pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), 
     if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
 }
 
-/// Memory areas that are left for the rest of the process.
-const SPARE_AREAS: usize = 1024;
-
-/// The memory areas that make up a range, each cut to it; `None` where they cannot be told or do
-/// not cover it (proc_pid_maps(5)), or where the process may not have as many more: `carry` fails
-/// in the middle then, also on the way back.
-pub(crate) fn areas_in(range: &std::ops::Range<usize>) -> Option<Vec<std::ops::Range<usize>>> {
-    let text = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let mut parts = Vec::new();
-    let mut all = 0;
-    let mut at = range.start;
-    for line in text.lines() {
-        let (start, rest) = line.split_once('-')?;
-        let (end, _) = rest.split_once(' ')?;
-        let start = usize::from_str_radix(start, 16).ok()?.max(range.start);
-        let end = usize::from_str_radix(end, 16).ok()?.min(range.end);
-        if start < end {
-            if start != at {
-                return None;
-            }
-            parts.push(start..end);
-            at = end;
-        }
-        all += 1;
+/// Shows the memory areas of this process (proc_pid_maps(5)), by address, until `look` says that it
+/// has seen enough. *handler* (open, read and close are async-signal-safe by POSIX)
+pub(crate) fn each_area(mut look: impl FnMut(&super::Area) -> bool) {
+    // SAFETY: the path ends in 0; what cannot be opened is an error return.
+    let fd = unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if fd < 0 {
+        return;
     }
-    let fits = all + parts.len() + SPARE_AREAS <= most_areas();
-    (fits && at == range.end).then_some(parts)
+    let mut text = [0u8; 1024];
+    let mut line = Line::default();
+    'all: loop {
+        // SAFETY: `text` is writable for its length.
+        let count = unsafe { libc::read(fd, text.as_mut_ptr().cast(), text.len()) };
+        let Some(read) = usize::try_from(count).ok().filter(|count| *count > 0) else { break };
+        for byte in text.iter().take(read) {
+            if line.take(*byte).is_some_and(|area| look(&area)) {
+                break 'all;
+            }
+        }
+    }
+    // SAFETY: the descriptor was opened above, and nobody else knows of it.
+    unsafe { libc::close(fd) };
 }
 
-/// How many memory areas a process may have (vm.max_map_count).
-fn most_areas() -> usize {
-    const USUAL: usize = 65_530;
-    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL)
+/// A line of `/proc/self/maps`, as far as it was read: start, end, permissions, offset, the two
+/// parts of the device, inode, name.
+#[derive(Default)]
+struct Line {
+    numbers: [u64; 7],
+    field: usize,
+}
+
+impl Line {
+    const INODE: usize = 6;
+
+    /// The area, when `byte` ends the line.
+    fn take(&mut self, byte: u8) -> Option<super::Area> {
+        let (separator, radix) = match self.field {
+            0 => (b'-', 16),
+            4 => (b':', 16),
+            Self::INODE => (b' ', 10),
+            _ => (b' ', 16),
+        };
+        if byte == b'\n' {
+            let [start, end, _, offset, major, minor, inode] = std::mem::take(self).numbers;
+            let range = start as usize..end as usize;
+            return Some(super::Area { range, offset, device: major << 32 | minor, inode });
+        }
+        if let Some(number) = self.numbers.get_mut(self.field) {
+            if byte == separator {
+                self.field += 1;
+            } else if let Some(digit) = char::from(byte).to_digit(radix) {
+                *number = number.wrapping_mul(radix.into()).wrapping_add(digit.into());
+            }
+        }
+        None
+    }
 }

@@ -26,7 +26,10 @@ mod bell;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android", windows)), path = "advice_posix.rs")]
 mod advice;
 
+mod areas;
+
 pub(crate) use advice::*;
+pub(crate) use areas::*;
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "futex_linux.rs")]
 #[cfg_attr(target_vendor = "apple", path = "futex_apple.rs")]
 #[cfg_attr(

@@ -1,7 +1,9 @@
 //! What the tests of this crate share.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use memory_map::{FileOptions, Mapping, Options, Protection, Result, Source};
@@ -78,6 +80,11 @@ impl View {
         Self(map.address().unwrap())
     }
 
+    /// Of memory that is or was a mapping's.
+    pub fn at(start: usize) -> Self {
+        Self(start)
+    }
+
     pub fn load(self, at: usize) -> u8 {
         // SAFETY: the tests stay inside the mapping, and the guard contains the rest.
         unsafe { ((self.0 + at) as *const u8).read_volatile() }
@@ -124,4 +131,34 @@ pub fn query(address: usize) -> windows_sys::Win32::System::Memory::MEMORY_BASIC
     // SAFETY: `info` is valid for `size` bytes; any address may be asked about.
     assert_eq!(unsafe { VirtualQuery(address as *const _, &raw mut info, size) }, size);
     info
+}
+
+/// Set in the processes that tests start, to the number of their case.
+pub const CHILD: &str = "MEMORY_MAP_TEST_CHILD";
+
+/// Runs `test`, which is in the test of this name, in a process of its own; how that ended.
+pub fn in_child(name: &str, test: fn()) -> ExitStatus {
+    case_in_child(name, 0, |_| test())
+}
+
+/// The same for a number of a case, of which there are several in the test.
+pub fn case_in_child(name: &str, case: usize, test: impl Fn(usize)) -> ExitStatus {
+    in_children(name, case..case + 1, test).remove(0)
+}
+
+/// The same for several cases, in processes that run at once.
+pub fn in_children(name: &str, cases: Range<usize>, test: impl Fn(usize)) -> Vec<ExitStatus> {
+    if let Ok(case) = std::env::var(CHILD) {
+        test(case.parse().unwrap());
+        std::process::exit(0);
+    }
+    let start = |case: usize| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .env(CHILD, case.to_string())
+            .spawn()
+            .unwrap()
+    };
+    let children: Vec<_> = cases.map(start).collect();
+    children.into_iter().map(|mut child| child.wait().unwrap()).collect()
 }

@@ -1,0 +1,197 @@
+//! Regions over memory that is somebody else's: JavaScript's own, where the runtime makes no
+//! SharedArrayBuffer over memory that it does not own.
+//!
+//! While its keeper lives the memory is as good as ours. A region whose mapping is gone is *left*:
+//! the keeper goes, other threads may use the memory still, and its owner gives it back to the
+//! system one day without telling. What a left region has of no file is made such that no access
+//! to it can fail, and forgotten. Pages of a file can fail at any time, so the guard stays, and
+//! asks the system at each fault whether they are still there.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::guard::{self, Backing, Inner, State};
+use crate::os::{self, Shown};
+use crate::place;
+use crate::protection::Protection;
+use crate::region::{Contents, Region};
+
+/// Keeps addresses that belong to somebody else for as long as it lives.
+pub type Keeper = Box<dyn Send + Sync>;
+
+/// Retired regions that stay under the guard, so that their next use is told.
+const MANY: usize = 1024;
+/// The same in bytes of address space; the smallest address space has 2^47.
+const LARGE: usize = if usize::BITS < 64 { 1 << 28 } else { 1 << 43 };
+
+/// Milliseconds that accesses of ours are waited for.
+const PATIENCE: u32 = 1000;
+
+impl Region {
+    /// Maps `contents` over memory of somebody else's.
+    ///
+    /// # Safety
+    /// From `start` on there must be whole pages for all of it, that nobody uses in another way and
+    /// that stay where they are for as long as `keeper` lives.
+    pub unsafe fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
+        guard::install()?;
+        let length = os::ceil(contents.length, os::page_size())
+            .ok_or_else(|| Error::os(os::ENOMEM, "mmap"))?;
+        // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
+        unsafe { os::map_over(start, length, contents.protection, contents.pages()) }
+            .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
+        if contents.populate {
+            // SAFETY: the range was mapped above.
+            unsafe { os::populate(start, length, contents.protection.writable()) };
+        }
+        Ok(Self::of(contents, start..start + length, length, None, Some(keeper)))
+    }
+
+    /// Lets go of memory that is somebody else's, who may still use it.
+    pub fn leave(self: &Arc<Self>) {
+        let Some(keeper) = self.take_keeper() else { return };
+        self.end_accesses();
+        let stays = {
+            let mut inner = self.lock();
+            inner.settle();
+            inner.left = inner.can_fail().then(|| self.shown()).flatten();
+            match inner.left {
+                Some(_) => inner.open_covers(),
+                None => {
+                    self.disarm(&inner);
+                    self.lose(&mut inner);
+                }
+            }
+            inner.left.is_some()
+        };
+        drop(keeper);
+        if stays {
+            note_left(self);
+        }
+    }
+
+    /// Has accesses of ours end, which look for that now and then, and waits for them.
+    fn end_accesses(&self) {
+        for _ in 0..PATIENCE {
+            let mut inner = self.lock();
+            inner.moved = true;
+            if inner.copies == 0 {
+                return;
+            }
+            drop(inner);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Makes memory of no file, or zeros, such that any access succeeds.
+    fn disarm(&self, inner: &Inner) {
+        let range = self.range();
+        if inner.state == State::Reserved || (inner.guarded && !inner.is_of_file()) {
+            // SAFETY: the range is this region's, whose lock is held.
+            let opened = unsafe { os::protect(range.start, range.len(), Protection::ReadWrite) };
+            if opened.is_err() {
+                // SAFETY: as above; whoever still reads it was promised nothing more.
+                unsafe { place::leave_zeros(&range) };
+            }
+        }
+    }
+
+    /// Which file the region has in its place; nothing where it has none any more.
+    fn shown(&self) -> Option<Shown> {
+        let range = self.range();
+        let mut shown = None;
+        os::each_area(|area| {
+            let meets = area.range.start < range.end && range.start < area.range.end;
+            shown = area.shown().filter(|_| meets);
+            shown.is_some() || area.range.end >= range.end
+        });
+        shown
+    }
+}
+
+impl Inner {
+    fn is_of_file(&self) -> bool {
+        matches!(self.backing, Backing::File { .. })
+    }
+
+    /// Whether an access can fail that the guard contains.
+    fn can_fail(&self) -> bool {
+        self.state == State::Live && self.guarded && self.is_of_file()
+    }
+}
+
+/// Regions that were left, and stay under the guard.
+static LEFT: Mutex<Vec<Arc<Region>>> = Mutex::new(Vec::new());
+
+fn left() -> MutexGuard<'static, Vec<Arc<Region>>> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note_left(region: &Arc<Region>) {
+    let many = {
+        let mut left = left();
+        left.push(Arc::clone(region));
+        left.len() >= 16 && left.len().is_power_of_two()
+    };
+    if many {
+        sweep_left();
+    }
+}
+
+/// Whether [`sweep_left`] could find something.
+pub fn has_left() -> bool {
+    !left().is_empty()
+}
+
+/// Forgets memory of somebody else's that was left under the guard and that he has given back.
+pub fn sweep_left() {
+    let mut regions = std::mem::take(&mut *left());
+    let mut shown = Vec::new();
+    os::each_area(|area| {
+        shown.extend(area.shown().map(|shown| (area.range.clone(), shown)));
+        false
+    });
+    regions.retain(|region| {
+        let range = region.range();
+        let mut inner = region.lock();
+        let first = shown.partition_point(|(area, _)| area.end <= range.start);
+        let mut there = shown.iter().skip(first).take_while(|(area, _)| area.start < range.end);
+        let stays = there.any(|(_, shown)| Some(*shown) == inner.left);
+        if !stays {
+            region.lose(&mut inner);
+        }
+        stays
+    });
+    left().append(&mut regions);
+}
+
+/// Retired regions, the oldest first, each with its bytes.
+struct Retired {
+    regions: VecDeque<(Weak<Region>, usize)>,
+    bytes: usize,
+}
+
+static RETIRED: Mutex<Retired> = Mutex::new(Retired { regions: VecDeque::new(), bytes: 0 });
+
+/// Notes that a mapping has left a region by `retire`. Of those over memory of somebody else's the
+/// oldest are let go where many wait: nobody says when such memory is not used any more.
+pub(crate) fn note_retired(region: &Arc<Region>) {
+    if !region.is_foreign() {
+        return;
+    }
+    let mut surplus = Vec::new();
+    {
+        let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = region.range().len();
+        retired.regions.push_back((Arc::downgrade(region), length));
+        retired.bytes += length;
+        while retired.regions.len() > MANY || retired.bytes > LARGE {
+            let Some((oldest, length)) = retired.regions.pop_front() else { break };
+            retired.bytes -= length;
+            surplus.push(oldest);
+        }
+    }
+    surplus.iter().filter_map(Weak::upgrade).for_each(|region| region.leave());
+}

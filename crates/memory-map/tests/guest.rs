@@ -1,0 +1,274 @@
+//! Mappings over memory of somebody else's, and those whose views cannot be taken away.
+#![cfg(target_os = "linux")]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{PAGE, TempFile, View, case_in_child, in_child, is_mapped, options, private, shared};
+use memory_map::{FaultKind, Mapping, Protection};
+
+const LENGTH: usize = 16 * PAGE;
+
+/// Memory that somebody else owns.
+struct Owner {
+    start: usize,
+    /// Whether the memory must stay.
+    asked_to_keep: Arc<AtomicBool>,
+}
+
+struct Keeper(Arc<AtomicBool>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+fn map_at(start: usize, protection: i32) -> usize {
+    let fixed = if start == 0 { 0 } else { libc::MAP_FIXED_NOREPLACE };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | fixed;
+    // SAFETY: no existing memory is replaced.
+    let pointer = unsafe { libc::mmap(start as *mut _, LENGTH, protection, flags, -1, 0) };
+    assert_ne!(pointer, libc::MAP_FAILED);
+    pointer as usize
+}
+
+impl Owner {
+    fn new() -> Self {
+        let start = map_at(0, libc::PROT_READ | libc::PROT_WRITE);
+        Self { start, asked_to_keep: Arc::new(AtomicBool::new(false)) }
+    }
+
+    fn take(&self, map: &Mapping) {
+        self.asked_to_keep.store(true, Ordering::SeqCst);
+        let keeper = Box::new(Keeper(Arc::clone(&self.asked_to_keep)));
+        // SAFETY: the memory is this test's, which uses it as it would the mapping.
+        unsafe { map.put_over(self.start, true, keeper) }.unwrap();
+        assert_eq!(map.address(), Some(self.start));
+    }
+
+    fn must_keep(&self) -> bool {
+        self.asked_to_keep.load(Ordering::SeqCst)
+    }
+
+    fn view(&self) -> View {
+        View::at(self.start)
+    }
+
+    fn give_back(&self) {
+        assert!(!self.must_keep());
+        // SAFETY: the memory is this test's, and not needed any more.
+        unsafe { libc::munmap(self.start as *mut _, LENGTH) };
+    }
+}
+
+fn is_open(file: &TempFile) -> bool {
+    let links = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    links.into_iter().any(|link| std::fs::read_link(link).is_ok_and(|path| path == file.0))
+}
+
+#[test]
+fn pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back() {
+    let end =
+        in_child("pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back", || {
+            let file = TempFile::new(&[7; LENGTH]);
+            let owner = Owner::new();
+            let map = shared(&file, Protection::ReadWrite);
+            owner.take(&map);
+            owner.view().store(0, 1);
+            assert!(owner.must_keep());
+            drop(map);
+            assert!(!owner.must_keep() && memory_map::has_left() && is_open(&file));
+            owner.view().store(1, 2);
+            assert_eq!(file.contents()[..3], [1, 2, 7]);
+            file.truncate(PAGE as u64);
+            assert_eq!(owner.view().load(5 * PAGE), 0);
+            for page in 1..16 {
+                owner.view().store(page * PAGE, 3);
+            }
+            assert_eq!((owner.view().load(0), owner.view().load(5 * PAGE)), (1, 3));
+            memory_map::sweep_left();
+            assert!(memory_map::has_left() && is_open(&file));
+            owner.give_back();
+            memory_map::sweep_left();
+            assert!(!memory_map::has_left() && !is_open(&file));
+        });
+    assert!(end.success(), "{end}");
+}
+
+#[test]
+fn stores_to_read_only_pages_that_were_left_are_thrown_away() {
+    for make in [shared, private] {
+        let file = TempFile::new(&[7; LENGTH]);
+        let owner = Owner::new();
+        let map = make(&file, Protection::Read);
+        owner.take(&map);
+        drop(map);
+        for page in [3, 9, 9, 4] {
+            owner.view().store(page * PAGE, 1);
+        }
+        assert_eq!((owner.view().load(3 * PAGE + 1), owner.view().load(15 * PAGE)), (7, 7));
+        file.truncate(0);
+        assert!([0, 1].contains(&owner.view().load(9 * PAGE)));
+        assert_eq!(owner.view().load(14 * PAGE), 0);
+        owner.view().store(14 * PAGE, 1);
+        assert!(file.contents().is_empty());
+        owner.give_back();
+    }
+}
+
+#[test]
+fn memory_that_was_given_back_is_somebody_elses() {
+    const ENDS: [fn(Mapping); 3] = [
+        drop,
+        |map| {
+            map.leave();
+            std::mem::forget(map);
+        },
+        |map| {
+            map.close();
+        },
+    ];
+    for case in 0..ENDS.len() {
+        let name = "memory_that_was_given_back_is_somebody_elses";
+        let end = case_in_child(name, case, |case| use_given_back(ENDS[case]));
+        assert_eq!(end.signal(), Some(libc::SIGSEGV), "{case}: {end}");
+    }
+}
+
+/// Stores to pages that nobody may access, where a mapping was until `end`.
+fn use_given_back(end: fn(Mapping)) {
+    let file = TempFile::new(&[7; LENGTH]);
+    let owner = Owner::new();
+    let map = shared(&file, Protection::Read);
+    owner.take(&map);
+    owner.view().store(0, 1);
+    end(map);
+    owner.give_back();
+    map_at(owner.start, libc::PROT_NONE);
+    drop(file);
+    owner.view().store(PAGE, 1);
+}
+
+#[test]
+fn memory_of_no_file_is_left_such_that_no_access_fails() {
+    let owner = Owner::new();
+    let map = Mapping::anonymous(LENGTH as u64, false, &options(Protection::ReadWrite)).unwrap();
+    owner.take(&map);
+    owner.view().store(0, 1);
+    map.protect(0..PAGE, Protection::None).unwrap();
+    map.protect(PAGE..2 * PAGE, Protection::Read).unwrap();
+    drop(map);
+    assert!(!owner.must_keep());
+    for page in 0..3 {
+        owner.view().store(page * PAGE + 1, 2);
+        assert_eq!(owner.view().load(page * PAGE + 1), 2);
+    }
+    assert_eq!(owner.view().load(0), 1);
+    owner.give_back();
+}
+
+#[test]
+fn a_closed_mapping_keeps_the_memory_until_it_is_gone_itself() {
+    let file = TempFile::new(&[7; LENGTH]);
+    for used in [false, true] {
+        let owner = Owner::new();
+        let map = shared(&file, Protection::ReadWrite);
+        owner.take(&map);
+        map.close();
+        assert!(owner.must_keep());
+        if used {
+            assert_eq!(owner.view().load(PAGE), 0);
+            owner.view().store(2 * PAGE, 1);
+            let kinds: Vec<_> = map.collect().into_iter().map(|fault| fault.kind).collect();
+            assert_eq!((kinds, map.faults()), (vec![FaultKind::Closed], 1));
+        }
+        drop(map);
+        assert_eq!(owner.view().load(3 * PAGE), 0);
+        owner.view().store(3 * PAGE, 1);
+        assert_eq!(file.contents(), [7; LENGTH]);
+        owner.give_back();
+    }
+}
+
+#[test]
+fn the_oldest_of_many_closed_mappings_are_let_go() {
+    let owners: Vec<_> = (0..1200).map(|_| Owner::new()).collect();
+    let maps: Vec<_> = owners
+        .iter()
+        .map(|owner| {
+            let rw = options(Protection::ReadWrite);
+            let map = Mapping::anonymous(LENGTH as u64, false, &rw).unwrap();
+            owner.take(&map);
+            map.close();
+            map
+        })
+        .collect();
+    let kept = owners.iter().filter(|owner| owner.must_keep()).count();
+    assert!((900..1100).contains(&kept), "{kept}");
+    for (owner, map) in owners.iter().zip(&maps) {
+        let is_told = owner.must_keep();
+        assert_eq!(owner.view().load(0), 0);
+        owner.view().store(PAGE, 1);
+        assert_eq!(map.collect().len(), usize::from(is_told));
+    }
+    drop(maps);
+    owners.iter().for_each(Owner::give_back);
+}
+
+#[test]
+fn views_from_before_a_resize_read_zeros_and_their_first_use_is_told() {
+    let file = TempFile::new(&[7; LENGTH]);
+    for (foreign, length) in [(false, 2), (false, 40), (true, 2), (true, 40)] {
+        let map = shared(&file, Protection::ReadWrite);
+        let owner = Owner::new();
+        let key = (!foreign).then(|| map.key().unwrap());
+        if let Some(key) = &key {
+            key.make_lasting();
+        } else {
+            owner.take(&map);
+        }
+        let view = View::of(&map);
+        map.resize((length * PAGE) as u64).unwrap();
+        assert_eq!((view.load(PAGE), map.faults()), (0, 1));
+        view.store(0, 1);
+        map.write(&[8], 0).unwrap();
+        let kinds: Vec<_> = map.collect().into_iter().map(|fault| fault.kind).collect();
+        assert_eq!((kinds, map.faults()), (vec![FaultKind::Closed], 1));
+        map.close();
+        assert_eq!((view.load(0), map.faults(), file.contents()[0]), (1, 1, 8));
+        file.truncate(LENGTH as u64);
+    }
+}
+
+#[test]
+fn addresses_go_back_with_the_last_key_although_the_closed_mapping_is_still_asked() {
+    let file = TempFile::new(&[7; LENGTH]);
+    let map = shared(&file, Protection::ReadWrite);
+    let keys = [map.key().unwrap(), map.key().unwrap()];
+    keys[0].make_lasting();
+    let address = map.address().unwrap();
+    let view = View::of(&map);
+    map.close();
+    assert_eq!(view.load(0), 0);
+    let [first, second] = keys;
+    drop(first);
+    assert!(is_mapped(address));
+    drop(second);
+    assert!(!is_mapped(address));
+    assert_eq!((map.faults(), map.collect().len(), map.faults()), (1, 1, 1));
+}
+
+#[test]
+fn faults_from_before_the_mapping_was_put_over_count() {
+    let file = TempFile::new(&[7; LENGTH]);
+    let map = shared(&file, Protection::Read);
+    View::of(&map).store(0, 1);
+    let owner = Owner::new();
+    owner.take(&map);
+    assert_eq!((map.faults(), map.collect().len()), (1, 1));
+}
