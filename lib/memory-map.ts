@@ -7,7 +7,7 @@ import { inspect } from 'node:util'
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
 import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './arguments.js'
-import type { NativeFault, NativeMapping } from './binding.js'
+import type { NativeFault, NativeMapping, NativeStop } from './binding.js'
 import { cut } from './cut.js'
 import {
   aborted,
@@ -292,7 +292,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#streams ??= new ReadStreams({
       length: () => this.#length,
       view: (start, end) => this.#lastingView(start, end),
-      prefetch: (start, end) => this.prefetch({ offset: start, length: end - start }),
+      prefetch: (start, end, stop) => this.#prefetch(start, end, stop),
       touch: (start, end) => this.#call(() => this.#open().touch(start, end)),
     })
     return this.#streams.create(options)
@@ -525,11 +525,15 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * mapping is closed meanwhile.
    */
   async prefetch(options?: Readonly<PrefetchOptions>): Promise<void> {
-    const native = this.#open()
+    this.#open()
     const { offset, length, signal } = check<PrefetchOptions>(options, ['offset', 'length', 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
+    await abortable(toSignal(signal), (stop) => this.#prefetch(start, end, stop))
+  }
+
+  async #prefetch(start: number, end: number, stop: NativeStop): Promise<void> {
     try {
-      await abortable(toSignal(signal), (stop) => native.prefetch(start, end, stop))
+      await this.#open().prefetch(start, end, stop)
     } catch (error) {
       throw this.#translate(error)
     }

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { type Bytes } from './arguments.js';
+import type { NativeStop } from './binding.js';
 /** Which bytes to stream, and how. */
 export interface ReadStreamOptions {
     /** The first byte. Default: 0. */
@@ -16,8 +17,8 @@ export interface Source {
     length(): number;
     /** A view that keeps its memory when the mapping is closed. */
     view(start: number, end: number): Buffer;
-    /** Brings a range in, on another thread. */
-    prefetch(start: number, end: number): Promise<void>;
+    /** Brings a range in, on another thread, until it is stopped. */
+    prefetch(start: number, end: number, stop: NativeStop): Promise<void>;
     /** Throws if a page of a range cannot be read. */
     touch(start: number, end: number): void;
 }

@@ -1,10 +1,12 @@
 // Streams of a mapping's bytes, without a copy.
 
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 
 import { toSignal } from './abort.js'
 import { type Bytes, toBytes } from './arguments.js'
+import type { NativeStop } from './binding.js'
 import { invalidValue, outOfRange } from './errors.js'
+import { native } from './native.js'
 import { check } from './options.js'
 
 /** Which bytes to stream, and how. */
@@ -24,8 +26,8 @@ export interface Source {
   length(): number
   /** A view that keeps its memory when the mapping is closed. */
   view(start: number, end: number): Buffer
-  /** Brings a range in, on another thread. */
-  prefetch(start: number, end: number): Promise<void>
+  /** Brings a range in, on another thread, until it is stopped. */
+  prefetch(start: number, end: number, stop: NativeStop): Promise<void>
   /** Throws if a page of a range cannot be read. */
   touch(start: number, end: number): void
 }
@@ -109,6 +111,7 @@ class MappedReadStream extends Readable {
   #rest: Buffer = Buffer.alloc(0)
   /** The next step on its way in. */
   #ahead: Promise<void> | undefined
+  readonly #stop = new native.NativeStop()
   #failure: Error | undefined
 
   constructor(source: Source, options: unknown, noteStep: (handed: Handed) => void) {
@@ -121,13 +124,14 @@ class MappedReadStream extends Readable {
       throw invalidValue('options.highWaterMark', highWaterMark, 'must be a whole number from 1 on')
     }
     const signal = toSignal(given.signal)
-    super({ highWaterMark, ...(signal && { signal }) })
+    super({ highWaterMark })
     this.#source = source
     this.#noteStep = noteStep
     this.#end = Math.min(end + 1, source.length())
     this.#chunk = Math.min(highWaterMark, MAX_CHUNK)
     this.#stepLength = Math.max(1, Math.floor(STEP / this.#chunk)) * this.#chunk
     this.#handed = { start, end: start, tail: Math.max(MIN_TAIL, 2 * this.#chunk) }
+    if (signal) addAbortSignal(signal, this)
   }
 
   /**
@@ -151,6 +155,14 @@ class MappedReadStream extends Readable {
     )
   }
 
+  /** Ends when no other thread is at work for the stream any more: a fault after that is somebody else's. */
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#stop.stop()
+    const end = () => done(error)
+    if (this.#ahead === undefined) end()
+    else this.#ahead.then(end, end)
+  }
+
   /** The next chunk, if its pages are there: those that go later are told as any fault. */
   async #next(): Promise<Buffer | null> {
     if (this.#failure !== undefined) throw this.#failure
@@ -167,13 +179,18 @@ class MappedReadStream extends Readable {
   async #step(start: number): Promise<void> {
     const end = this.#stepEnd(start)
     if (start >= end) return
-    await (this.#ahead ?? this.#source.prefetch(start, end))
+    await (this.#ahead ??= this.#prefetch(start))
+    this.#ahead = undefined
     if (this.destroyed) return
     this.#rest = this.#source.view(start, end)
     this.#noteStep(this.#handed)
     if (end === this.#end) return
-    this.#ahead = this.#source.prefetch(end, this.#stepEnd(end))
+    this.#ahead = this.#prefetch(end)
     this.#ahead.catch(() => {}) // is thrown where it is awaited, if it ever is
+  }
+
+  #prefetch(start: number): Promise<void> {
+    return this.#source.prefetch(start, this.#stepEnd(start), this.#stop)
   }
 
   #stepEnd(start: number): number {
