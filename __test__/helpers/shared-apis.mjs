@@ -1,0 +1,227 @@
+// What APIs make of a Buffer on shared memory: each is called with one on the heap and one on a mapping of the shared
+// backing. Prints for each name 'yes' where both give the same, 'no' where the shared one is refused, '-' where the
+// runtime lacks the API, and anything else where the two differ, which must not be.
+
+import { isDeepStrictEqual } from 'node:util'
+import buffer from 'node:buffer'
+import { spawn } from 'node:child_process'
+import crypto from 'node:crypto'
+import dgram from 'node:dgram'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import http from 'node:http'
+import net from 'node:net'
+import { Readable } from 'node:stream'
+import { buffer as gather } from 'node:stream/consumers'
+import { StringDecoder } from 'node:string_decoder'
+import v8 from 'node:v8'
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+import zlib from 'node:zlib'
+
+const { mapAnonymous } = await import(new URL('../../index.js', import.meta.url).href)
+
+const TEXT = 'a text of words, words and words in 7-bit letters\n'.repeat(40)
+const wasm = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0])
+const key = Buffer.alloc(32, 7)
+const iv = Buffer.alloc(16, 9)
+fs.writeFileSync('from', TEXT)
+
+const written = async (write) => {
+  await write('to')
+  return fs.readFileSync('to', 'latin1')
+}
+const withFile = async (flags, use) => {
+  const handle = await fs.promises.open('from', flags)
+  try {
+    return await use(handle)
+  } finally {
+    await handle.close()
+  }
+}
+/** What a server on a connection gets. */
+const served = async (send) => {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const connection = once(server, 'connection')
+  const client = net.connect(server.address().port, '127.0.0.1')
+  try {
+    const [socket] = await connection
+    const all = gather(socket)
+    await send(client)
+    return String(await all)
+  } finally {
+    client.destroy()
+    server.close()
+  }
+}
+const posted = (bytes) => {
+  const { port1, port2 } = new MessageChannel()
+  try {
+    port1.postMessage(bytes)
+    return receiveMessageOnPort(port2).message
+  } finally {
+    port1.close()
+  }
+}
+
+/** Each is given a Buffer that begins with `TEXT`. What it returns is compared; the Buffer itself is too. */
+const apis = {
+  'Buffer: toString, equals, indexOf, readUInt32LE': (b) => [
+    b.toString(),
+    b.toString('base64'),
+    b.equals(Buffer.from(TEXT)),
+    b.indexOf('words'),
+    b.readUInt32LE(4),
+  ],
+  'Buffer: write, fill, copy, set, swap16, writeDoubleLE': (b) => {
+    b.write('written', 3)
+    b.fill('xyz', 20, 40)
+    b.copy(b, 100, 0, 50)
+    b.set([1, 2, 3], 200)
+    b.subarray(0, 10).swap16()
+    b.writeDoubleLE(1.5, 300)
+  },
+  'Buffer.concat, Buffer.compare, Buffer.from(buffer)': (b) => [
+    Buffer.concat([b, b]).toString(),
+    Buffer.compare(b, key),
+    Buffer.from(b).toString(),
+  ],
+  'Buffer.copyBytesFrom': (b) => Buffer.copyBytesFrom(b, 2, 5).toString(),
+  'buffer.transcode, isUtf8, isAscii': (b) => [
+    buffer.transcode(b, 'utf8', 'utf16le').toString('latin1'),
+    buffer.isUtf8(b),
+    buffer.isAscii(b),
+  ],
+  'TextDecoder.decode': (b) => new TextDecoder().decode(b),
+  'TextEncoder.encodeInto': (b) => new TextEncoder().encodeInto('encoded', b),
+  'StringDecoder.write': (b) => new StringDecoder('utf8').write(b),
+  'structuredClone, postMessage (which share the memory)': (b) => [
+    Buffer.from(structuredClone(b)).toString(),
+    Buffer.from(posted(b)).toString(),
+  ],
+  'v8.serialize': (b) => Buffer.from(v8.deserialize(v8.serialize(b))).toString(),
+  'Blob, File': async (b) => [await new Blob([b]).text(), await new buffer.File([b], 'name').text()],
+  'Response, Request (a body)': async (b) => await new Response(b).text(),
+  'WebAssembly.Module, WebAssembly.validate': (b) => {
+    b.set(wasm)
+    return [
+      WebAssembly.validate(b.subarray(0, 8)),
+      WebAssembly.Module.exports(new WebAssembly.Module(b.subarray(0, 8))),
+    ]
+  },
+
+  'fs.readSync, fs.writeSync': (b) => {
+    const from = fs.openSync('from')
+    const read = fs.readSync(from, b, 7, 100, 3)
+    fs.closeSync(from)
+    const to = fs.openSync('to', 'w')
+    fs.writeSync(to, b, 0, 500, 0)
+    fs.writevSync(to, [b.subarray(0, 3), b.subarray(5, 9)], 500)
+    fs.closeSync(to)
+    return [read, fs.readFileSync('to', 'latin1')]
+  },
+  'fs.writeFileSync, fs.writeFile': (b) =>
+    written((path) => {
+      fs.writeFileSync(path, b)
+      fs.appendFileSync(path, b)
+      return fs.promises.appendFile(path, b)
+    }),
+  'FileHandle.read': (b) => withFile('r', async (handle) => (await handle.read(b, 5, 300, 11)).bytesRead),
+  'FileHandle.write': (b) =>
+    written(async (path) => {
+      const handle = await fs.promises.open(path, 'w')
+      await handle.write(b, 0, 600, 0)
+      await handle.close()
+    }),
+  'fs.createWriteStream, pipeline': (b) =>
+    written(async (path) => {
+      const stream = fs.createWriteStream(path)
+      stream.end(b)
+      await once(stream, 'close')
+    }),
+  'Readable.from, stream/consumers': async (b) => String(await gather(Readable.from([b, b]))),
+  'net.Socket.write': (b) => served((socket) => socket.end(b)),
+  'http: a response': async (b) => {
+    const server = http.createServer((_, response) => response.end(b)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      const [response] = await once(http.get({ port: server.address().port, agent: false }), 'response')
+      return String(await gather(response))
+    } finally {
+      server.close()
+    }
+  },
+  'dgram.Socket.send': async (b) => {
+    const [to, from] = [dgram.createSocket('udp4'), dgram.createSocket('udp4')]
+    try {
+      to.bind(0, '127.0.0.1')
+      await once(to, 'listening')
+      const message = once(to, 'message')
+      await new Promise((resolve, reject) =>
+        from.send(b, 0, 900, to.address().port, '127.0.0.1', (error) => (error ? reject(error) : resolve())),
+      )
+      return String((await message)[0])
+    } finally {
+      to.close()
+      from.close()
+    }
+  },
+  'child.stdin.write': async (b) => {
+    const child = spawn('cat', { stdio: ['pipe', 'pipe', 'inherit'] })
+    const all = gather(child.stdout)
+    child.stdin.end(b)
+    return String(await all)
+  },
+
+  'crypto: createHash, createHmac': (b) => [
+    crypto.createHash('sha256').update(b).digest('hex'),
+    crypto.createHmac('sha256', key).update(b).digest('hex'),
+  ],
+  'crypto: createCipheriv, timingSafeEqual': (b) => [
+    crypto.createCipheriv('aes-256-ctr', key, iv).update(b).toString('hex'),
+    crypto.timingSafeEqual(b.subarray(0, 32), key),
+  ],
+  'crypto: a key, scryptSync, pbkdf2Sync': (b) => [
+    crypto.createSecretKey(b.subarray(0, 32)).export().toString('hex'),
+    crypto.pbkdf2Sync(b, 'salt', 1, 32, 'sha256').toString('hex'),
+    crypto.scryptSync(b, 'salt', 32, { N: 2 }).toString('hex'),
+  ],
+  'crypto.randomFillSync': (b) => [crypto.randomFillSync(b) === b, b.fill(1) === b],
+  'crypto.getRandomValues': (b) => [crypto.webcrypto.getRandomValues(b) === b, b.fill(1) === b],
+  'crypto.subtle.digest': async (b) => Buffer.from(await crypto.webcrypto.subtle.digest('SHA-256', b)).toString('hex'),
+  'zlib: deflateSync, inflateSync': (b) => {
+    zlib.deflateSync(b).copy(b)
+    return zlib.inflateSync(b).toString()
+  },
+  'zlib: deflate, brotliCompress': async (b) => {
+    const packed = (pack) => new Promise((done, fail) => pack((error, data) => (error ? fail(error) : done(data))))
+    return [
+      zlib.inflateSync(await packed((done) => zlib.deflate(b, done))).toString(),
+      zlib.brotliDecompressSync(await packed((done) => zlib.brotliCompress(b, done))).toString(),
+    ]
+  },
+  'zlib.crc32': (b) => zlib.crc32(b),
+}
+
+const map = mapAnonymous(TEXT.length, { backing: 'shared-array-buffer' })
+
+async function run(api, bytes) {
+  bytes.write(TEXT)
+  try {
+    return [await api(bytes), bytes.toString('latin1')]
+  } catch (error) {
+    return error
+  }
+}
+
+const results = {}
+for (const [name, api] of Object.entries(apis)) {
+  const expected = await run(api, Buffer.alloc(TEXT.length))
+  const result = await run(api, map.buffer)
+  if (expected instanceof Error) results[name] = '-'
+  else if (result instanceof Error) results[name] = result.name === 'TypeError' || result.code ? 'no' : `${result}`
+  else results[name] = isDeepStrictEqual(result, expected) ? 'yes' : 'differs'
+}
+console.log(JSON.stringify(results))
+map.close()
+process.exit()
