@@ -2,6 +2,7 @@
 
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
+import { cut } from '../cut.js'
 import { invalidValue, outOfRange, withCode } from '../errors.js'
 import { explain, type MemoryMap } from '../memory-map.js'
 import { native } from '../native.js'
@@ -335,7 +336,7 @@ export class Channel {
       if (length >= 0) {
         const start = this.#used
         this.#used = (start + length + 7) & ~7
-        return this.#pool.subarray(start, start + length)
+        return cut(this.#pool.buffer, start, length)
       }
       const buffer = Buffer.allocUnsafeSlow(-2 - length)
       length = native.channelReceive(this.#handle, buffer, 0, timeout)

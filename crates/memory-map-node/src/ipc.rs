@@ -324,9 +324,8 @@ pub fn channel_send(
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
-    let patience = patience(timeout);
-    let patience = (timeout != 0.0).then_some(&patience);
-    channel.send(data, patience).map_err(|error| to_js(&env, &error))
+    let patience = (timeout != 0.0).then(|| patience(timeout));
+    channel.send(data, patience.as_ref()).map_err(|error| to_js(&env, &error))
 }
 
 /// Receives a message into `target`, from `offset` on, and says how long it is; -1 where there is
@@ -340,10 +339,9 @@ pub fn channel_receive(
     offset: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let patience = patience(timeout);
-    let patience = (timeout != 0.0).then_some(&patience);
+    let patience = (timeout != 0.0).then(|| patience(timeout));
     let target = target.get_mut(offset as usize..).unwrap_or_default();
-    match channel.receive_into(target, patience) {
+    match channel.receive_into(target, patience.as_ref()) {
         Ok(Received::Nothing) => Ok(-1.0),
         Ok(Received::Copied(length)) => Ok(length as f64),
         Ok(Received::TooLong(length)) => Ok(-2.0 - length as f64),
