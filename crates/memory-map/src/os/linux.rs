@@ -1,6 +1,7 @@
 //! Linux: copies that come back short instead of faulting.
 
 use std::ffi::c_void;
+use std::os::fd::FromRawFd;
 
 use nix::errno::Errno;
 use nix::fcntl::FallocateFlags;
@@ -114,14 +115,19 @@ fn fallocate(
     }
 }
 
-/// An anonymous file, for memory that other processes can be given.
+/// An anonymous file, for memory that other processes can be given. The call has a number on every
+/// Linux that has it, but a function only in the C libraries since glibc 2.27, and a library that
+/// names one is not loaded at all with an older glibc.
 pub(crate) fn anonymous_file(huge: Option<usize>) -> nix::Result<std::fs::File> {
-    use nix::sys::memfd::{MFdFlags, memfd_create};
-    let huge = huge.map_or(MFdFlags::empty(), |size| {
-        let log = (size.trailing_zeros() as libc::c_uint) << libc::MFD_HUGE_SHIFT;
-        MFdFlags::MFD_HUGETLB | MFdFlags::from_bits_retain(log)
+    let huge = huge.map_or(0, |size| {
+        libc::MFD_HUGETLB | (size.trailing_zeros() as libc::c_uint) << libc::MFD_HUGE_SHIFT
     });
-    memfd_create("memory-map", MFdFlags::MFD_CLOEXEC | huge).map(Into::into)
+    let flags = libc::MFD_CLOEXEC | huge;
+    // SAFETY: the name is a string that ends with a zero, and the kernel copies it.
+    let status = unsafe { libc::syscall(libc::SYS_memfd_create, c"memory-map".as_ptr(), flags) };
+    let descriptor = Errno::result(status)? as libc::c_int;
+    // SAFETY: the descriptor was opened above, and nothing else knows it.
+    Ok(unsafe { std::fs::File::from_raw_fd(descriptor) })
 }
 
 /// Asks for the pages of a range now. A page that cannot be had is left for later.
