@@ -1,0 +1,158 @@
+// What a native library says of itself: the machine it is for, and what it needs of the C library there.
+
+import { readFileSync } from 'node:fs'
+
+/**
+ * @typedef {object} Library
+ * @property {string} platform as `process.platform`
+ * @property {string} arch as `process.arch`
+ * @property {'gnu' | 'musl' | undefined} libc on Linux
+ * @property {string | undefined} glibc the newest version of glibc that a symbol of it is from
+ * @property {string[]} unversioned functions of no known version: the linker's C library was too old to have them
+ */
+
+/** @returns {Library} */
+export function describe(file) {
+  const bytes = readFileSync(file)
+  if (bytes.readUInt32BE(0) === 0x7f454c46) return describeElf(bytes)
+  if (bytes.readUInt32LE(0) === 0xfeedfacf) return { platform: 'darwin', arch: machO[bytes.readUInt32LE(4)], ...noLibc }
+  const header = bytes.toString('latin1', 0, 2) === 'MZ' ? bytes.readUInt32LE(0x3c) : undefined
+  if (header !== undefined && bytes.toString('latin1', header, header + 4) === 'PE\0\0') {
+    return { platform: 'win32', arch: pe[bytes.readUInt16LE(header + 4)], ...noLibc }
+  }
+  throw new Error(`${file} is no native library`)
+}
+
+/** What keeps a library from a platform, given as napi-rs calls it; an empty list where it fits. */
+export function complaints(library, { platform, arch, abi }, glibcFloor) {
+  const found = [library.platform, library.arch, library.libc].filter(Boolean).join('-')
+  const wanted = [platform, arch, platform === 'linux' ? abi.replace(/eabi(hf)?$/, '') : ''].filter(Boolean).join('-')
+  const list = found === wanted ? [] : [`it is for ${found}`]
+  if (library.libc !== 'gnu') return list
+  if (compareVersions(library.glibc, glibcFloor) > 0) list.push(`it needs glibc ${library.glibc}, not ${glibcFloor}`)
+  if (library.unversioned.length > 0) list.push(`no glibc ${glibcFloor} has ${library.unversioned.join(', ')}`)
+  return list
+}
+
+const noLibc = { libc: undefined, glibc: undefined, unversioned: [] }
+const machO = { 0x01000007: 'x64', 0x0100000c: 'arm64' }
+const pe = { 0x8664: 'x64', 0xaa64: 'arm64' }
+const elf = { 40: 'arm', 62: 'x64', 183: 'arm64', 243: 'riscv64' }
+
+// Elf(32|64)_Shdr.sh_type and Elf(32|64)_Dyn.d_tag of elf(5)
+const SHT_DYNAMIC = 6
+const SHT_DYNSYM = 11
+const SHT_GNU_VERNEED = 0x6ffffffe
+const SHT_GNU_VERSYM = 0x6fffffff
+const DT_NEEDED = 1
+const VER_NDX_GLOBAL = 1
+
+function describeElf(bytes) {
+  const file = new Elf(bytes)
+  const needed = file.needed()
+  const libc = needed.some((name) => /^libc\.so$|^libc\.musl/.test(name))
+    ? 'musl'
+    : needed.includes('libc.so.6')
+      ? 'gnu'
+      : undefined
+  const versions = file
+    .neededVersions()
+    .filter((name) => /^GLIBC_\d/.test(name))
+    .map((name) => name.slice('GLIBC_'.length))
+  return {
+    platform: needed.includes('libc.so.7') ? 'freebsd' : 'linux',
+    arch: elf[bytes.readUInt16LE(18)],
+    libc,
+    glibc: versions.reduce((newest, version) => (compareVersions(version, newest) > 0 ? version : newest), '0'),
+    unversioned: file.unversioned(),
+  }
+}
+
+/** As much of a little-endian ELF file as the above asks for. */
+class Elf {
+  constructor(bytes) {
+    this.bytes = bytes
+    this.wide = bytes[4] === 2
+    const [table, size, count] = this.wide ? [this.#word(40), 64, 60] : [this.#word(32), 40, 48]
+    this.sections = Array.from({ length: bytes.readUInt16LE(count) }, (_, index) => this.#section(table + index * size))
+  }
+
+  /** A number of the file's own width. */
+  #word(at) {
+    return this.wide ? Number(this.bytes.readBigUInt64LE(at)) : this.bytes.readUInt32LE(at)
+  }
+
+  #section(at) {
+    const width = this.wide ? 8 : 4
+    const type = this.bytes.readUInt32LE(at + 4)
+    const start = this.#word(at + 8 + 2 * width)
+    const size = this.#word(at + 8 + 3 * width)
+    const link = this.bytes.readUInt32LE(at + 8 + 4 * width)
+    return { type, start, size, link }
+  }
+
+  #find(type) {
+    return this.sections.find((section) => section.type === type)
+  }
+
+  /** The string at `offset` of the string table that `section` names. */
+  #string(section, offset) {
+    const start = this.sections[section.link].start + offset
+    return this.bytes.toString('latin1', start, this.bytes.indexOf(0, start))
+  }
+
+  /** Where the records of a list start: Elf_Verneed and Elf_Vernaux have the distance to the next, or 0, at byte 12. */
+  *#records(start) {
+    for (let at = start, distance = -1; distance !== 0; at += distance) {
+      yield at
+      distance = this.bytes.readUInt32LE(at + 12)
+    }
+  }
+
+  /** Names of the libraries it is linked with. */
+  needed() {
+    const section = this.#find(SHT_DYNAMIC)
+    const width = this.wide ? 8 : 4
+    const names = []
+    for (let at = section.start; at < section.start + section.size; at += 2 * width) {
+      if (this.#word(at) === DT_NEEDED) names.push(this.#string(section, this.#word(at + width)))
+    }
+    return names
+  }
+
+  /** Names of the symbol versions it needs, as `GLIBC_2.17`. */
+  neededVersions() {
+    const section = this.#find(SHT_GNU_VERNEED)
+    if (section === undefined) return []
+    const names = []
+    for (const library of this.#records(section.start)) {
+      for (const version of this.#records(library + this.bytes.readUInt32LE(library + 8))) {
+        names.push(this.#string(section, this.bytes.readUInt32LE(version + 8)))
+      }
+    }
+    return names
+  }
+
+  /** Names of the functions it takes from elsewhere, and cannot do without, that have no version. */
+  unversioned() {
+    const symbols = this.#find(SHT_DYNSYM)
+    const versions = this.#find(SHT_GNU_VERSYM)
+    const size = this.wide ? 24 : 16
+    const names = []
+    for (let index = 1; index < symbols.size / size; index++) {
+      const at = symbols.start + index * size
+      const info = this.bytes[at + (this.wide ? 4 : 12)]
+      const definedIn = this.bytes.readUInt16LE(at + (this.wide ? 6 : 14))
+      const isWeak = info >> 4 === 2
+      const version = versions ? this.bytes.readUInt16LE(versions.start + 2 * index) & 0x7fff : VER_NDX_GLOBAL
+      if (definedIn === 0 && !isWeak && version <= VER_NDX_GLOBAL) {
+        names.push(this.#string(symbols, this.bytes.readUInt32LE(at)))
+      }
+    }
+    return names
+  }
+}
+
+function compareVersions(a, b) {
+  return a.localeCompare(b, 'en', { numeric: true })
+}

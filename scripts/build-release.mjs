@@ -1,0 +1,73 @@
+// Builds the native library as it is published, into the folder of its package in npm/, and checks that it fits there.
+//
+//     node scripts/build-release.mjs [--target aarch64-unknown-linux-gnu]
+//
+// Linux x64 and arm64 are linked for the glibc of 2012 (toolchains.mjs), other Linux targets by zig, which must be on
+// the PATH, the rest by what the host has. Every target but the host's needs its standard library:
+// `rustup target add <target>`. The variables that Cargo knows mean here what they mean there.
+
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+import { parseTriple } from '@napi-rs/cli'
+
+import { complaints, describe } from './binaries.mjs'
+import { hasToolchain, linker } from './toolchains.mjs'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+
+/** The oldest glibc that a library for a target runs with; the first one for RISC-V was 2.27. */
+export function glibcFloor(target) {
+  return target.startsWith('riscv64') ? '2.27' : '2.17'
+}
+
+/** The library of a target, where `napi create-npm-dirs` has its package. */
+export function libraryOf(target) {
+  const name = parseTriple(target).platformArchABI
+  return join(root, 'npm', name, `memory-map.${name}.node`)
+}
+
+/** What is wrong with the library at `libraryOf(target)`. */
+export function check(target) {
+  return complaints(describe(libraryOf(target)), parseTriple(target), glibcFloor(target))
+}
+
+export function build(target) {
+  const env = { ...process.env }
+  const { platform, platformArchABI, abi } = parseTriple(target)
+  const args = ['build', '--platform', '--release', '--no-js', '--no-dts-header']
+  args.push('--manifest-path', 'crates/memory-map-node/Cargo.toml')
+  args.push('--output-dir', join('npm', platformArchABI), '--dts', join('..', '..', 'target', 'binding.d.ts'))
+  if (hasToolchain(target)) {
+    env[`CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_LINKER`] ??= linker(target)
+    args.push('--target', target)
+  } else if (platform === 'linux') {
+    args.push('--cross-compile', '--target', abi.startsWith('gnu') ? `${target}.${glibcFloor(target)}` : target)
+  } else {
+    args.push('--target', target)
+  }
+  execFileSync(process.execPath, [join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js'), ...args], {
+    cwd: root,
+    env,
+    stdio: 'inherit',
+  })
+}
+
+function hostTarget() {
+  const version = execFileSync(process.env.RUSTC ?? 'rustc', ['-vV'], { encoding: 'utf8' })
+  return /^host: (.*)$/m.exec(version)[1]
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: { target: { type: 'string' } } })
+  const target = values.target ?? hostTarget()
+  build(target)
+  const wrong = check(target)
+  if (wrong.length > 0) {
+    console.error(`${libraryOf(target)}: ${wrong.join('; ')}`)
+    process.exit(1)
+  }
+  console.log(libraryOf(target))
+}
