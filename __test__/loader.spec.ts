@@ -1,0 +1,165 @@
+// What the package says where its native library is not to be had, and that it finds it where it is.
+
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { parseTriple } from '@napi-rs/cli'
+import test, { type ExecutionContext } from 'ava'
+
+import { platforms, prebuilt } from '../lib/platform.ts'
+import { run } from './helpers/processes.ts'
+import { runtimes } from './helpers/runtimes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const [host] = platforms()
+
+/** A folder in which the package is installed without a native library. */
+function install(t: ExecutionContext): string {
+  const folder = scratchFolder(t)
+  const target = join(folder, 'node_modules', 'memory-map')
+  for (const name of ['package.json', 'lib', ...readdirSync(root).filter((name) => /^(index|sync)\.js$/.test(name))]) {
+    cpSync(join(root, name), join(target, name), { recursive: true })
+  }
+  // Deno takes what lies in node_modules only where there is a package.json.
+  writeFileSync(join(folder, 'package.json'), '{ "dependencies": { "memory-map": "*" } }')
+  return folder
+}
+
+/** Puts a package with a library for `platform` beside the package. */
+function installLibrary(folder: string, platform: string, library: Buffer): void {
+  const target = join(folder, 'node_modules', `memory-map-${platform}`)
+  const main = `memory-map.${platform}.node`
+  mkdirSync(target)
+  writeFileSync(join(target, 'package.json'), JSON.stringify({ name: `memory-map-${platform}`, main }))
+  writeFileSync(join(target, main), library)
+}
+
+/** The host's own library. */
+function library(): Buffer {
+  return readFileSync(join(root, `memory-map.${host}.node`))
+}
+
+/** One that no machine here can load. */
+function foreignLibrary(): Buffer {
+  if (process.platform !== 'linux') return library().subarray(0, 64)
+  const foreign = library()
+  foreign.writeUInt16LE(2, 18) // e_machine of elf(5): EM_SPARC
+  return foreign
+}
+
+/** What importing the package in a new process comes to, after `before` was run there. */
+async function load(folder: string, before: string, { command, args } = runtimes()[0]!) {
+  const file = join(folder, 'load.mjs')
+  writeFileSync(
+    file,
+    `${before}
+    const seen = await import('memory-map').then(
+      ({ pageSize }) => ({ pageSize }),
+      ({ code, message, cause }) => ({ code, lines: message.split('\\n'), causes: cause.errors.map(String) }),
+    )
+    console.log(JSON.stringify(seen))`,
+  )
+  const { code, stdout, stderr } = await run(command, [...args, file], { cwd: folder })
+  if (code !== 0) throw new Error(stderr)
+  return JSON.parse(stdout) as { pageSize?: number; code: string; lines: string[]; causes: string[] }
+}
+
+for (const runtime of runtimes()) {
+  const on = `on ${runtime.name} ${runtime.version}`
+
+  test(`without a library, every place is named, and what to do: ${on}`, async (t) => {
+    const folder = install(t)
+    const { code, lines, causes } = await load(folder, '', runtime)
+    t.is(code, 'ERR_MMAP_UNSUPPORTED')
+    t.is(lines.length, 4)
+    t.true(lines[0]!.includes(host!), lines[0])
+    const file = join(folder, 'node_modules', 'memory-map', `memory-map.${host}.node`)
+    t.deepEqual(lines.slice(1, 3), [`- ${file}: there is none`, `- memory-map-${host}: there is none`])
+    t.regex(lines[3]!, /optional/)
+    t.is(causes.length, 2)
+  })
+
+  test(`the library is found in its own package: ${on}`, async (t) => {
+    const folder = install(t)
+    installLibrary(folder, host!, library())
+    t.true((await load(folder, '', runtime)).pageSize! >= 4096)
+  })
+
+  test(`a library that cannot be loaded is told in the system's words: ${on}`, async (t) => {
+    const folder = install(t)
+    installLibrary(folder, host!, foreignLibrary())
+    const { code, lines } = await load(folder, '', runtime)
+    t.is(code, 'ERR_MMAP_UNSUPPORTED')
+    t.regex(lines[2]!, /^- memory-map-\S+: it is there, but could not be loaded: .*\.node: ./)
+    t.regex(lines[3]!, /another processor/)
+  })
+}
+
+test('a library beside the package, as a build puts it there, comes first', async (t) => {
+  const folder = install(t)
+  installLibrary(folder, host!, Buffer.from('no library'))
+  copyFileSync(
+    join(root, `memory-map.${host}.node`),
+    join(folder, 'node_modules', 'memory-map', `memory-map.${host}.node`),
+  )
+  t.true((await load(folder, '')).pageSize! >= 4096)
+})
+
+test('what was installed for another machine is told from what was not installed', async (t) => {
+  const folder = install(t)
+  const other = prebuilt.find((name) => name !== host)!
+  installLibrary(folder, other, Buffer.alloc(0))
+  const { lines } = await load(folder, '')
+  t.true(lines.at(-1)!.startsWith(`What is installed is for ${other}:`), lines.at(-1))
+})
+
+test('on a system without packages, those that there are are named', async (t) => {
+  const before = `Object.defineProperty(process, 'arch', { value: 's390x' })`
+  const { code, lines } = await load(install(t), before)
+  t.is(code, 'ERR_MMAP_UNSUPPORTED')
+  t.is(lines.length, 3)
+  t.true(lines[0]!.includes('linux-s390x-gnu'), lines[0])
+  for (const name of prebuilt) t.true(lines[2]!.includes(name), name)
+})
+
+test("the C library is the one of the executable's loader", async (t) => {
+  const folder = install(t)
+  for (const [loader, name] of [
+    ['/lib/ld-musl-x86_64.so.1', 'linux-x64-musl'],
+    ['/nix/store/0-glibc/lib/ld-linux-x86-64.so.2', 'linux-x64-gnu'],
+  ]) {
+    const executable = join(folder, 'executable')
+    writeFileSync(executable, `\x7fELF${loader}\0`)
+    const before = `Object.defineProperties(process, {
+      platform: { value: 'linux' },
+      arch: { value: 'x64' },
+      execPath: { value: ${JSON.stringify(executable)} },
+    })`
+    const { lines } = await load(folder, before)
+    t.true(lines[2]!.startsWith(`- memory-map-${name}:`), lines[2])
+  }
+})
+
+test('where the executable cannot be read, a report tells the C library', async (t) => {
+  for (const [header, name] of [
+    [{ glibcVersionRuntime: '2.36' }, 'linux-x64-gnu'],
+    [{}, 'linux-x64-musl'],
+  ] as const) {
+    const before = `Object.defineProperties(process, {
+      platform: { value: 'linux' },
+      arch: { value: 'x64' },
+      execPath: { value: '/nowhere' },
+      report: { value: { getReport: () => ({ header: ${JSON.stringify(header)} }) } },
+    })`
+    const { lines } = await load(install(t), before)
+    t.true(lines[2]!.startsWith(`- memory-map-${name}:`), lines[2])
+  }
+})
+
+test('the loader knows every platform that is built', (t) => {
+  const built: string[] = manifest.napi.targets.map((target: string) => parseTriple(target).platformArchABI)
+  t.deepEqual([...prebuilt].sort(), built.sort())
+})

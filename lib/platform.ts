@@ -1,0 +1,54 @@
+// The platform of this process, named as the packages with the native library are.
+
+import { closeSync, openSync, readSync } from 'node:fs'
+
+/** Platforms that have a package with the native library, `memory-map-<platform>`: `napi.targets` of package.json. */
+export const prebuilt: readonly string[] = [
+  'darwin-arm64',
+  'darwin-x64',
+  'freebsd-x64',
+  'linux-arm-gnueabihf',
+  'linux-arm64-gnu',
+  'linux-arm64-musl',
+  'linux-riscv64-gnu',
+  'linux-x64-gnu',
+  'linux-x64-musl',
+  'win32-arm64-msvc',
+  'win32-x64-msvc',
+]
+
+/** Names of the libraries that this process could load, the likelier one first. */
+export function platforms(): string[] {
+  const { platform, arch } = process
+  return abis(platform, arch).map((abi) => [platform, arch, abi].filter(Boolean).join('-'))
+}
+
+function abis(platform: string, arch: string): string[] {
+  if (platform === 'win32') return ['msvc', 'gnu']
+  if (platform !== 'linux') return ['']
+  return [arch === 'arm' ? `${libc()}eabihf` : libc()]
+}
+
+/** The C library of this process: the path of the loader that the executable asks for tells it. */
+function libc(): 'gnu' | 'musl' {
+  const loader = /\/ld-(?:musl|linux)/.exec(head(process.execPath))?.[0]
+  if (loader !== undefined) return loader.endsWith('musl') ? 'musl' : 'gnu'
+  // Reports are slow, and Deno has none.
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
+  return report === undefined || report.header?.glibcVersionRuntime !== undefined ? 'gnu' : 'musl'
+}
+
+/** The first page of a file, where an executable has the path of its loader; nothing if it cannot be read. */
+function head(path: string): string {
+  try {
+    const fd = openSync(path, 'r')
+    try {
+      const page = Buffer.alloc(4096)
+      return page.toString('latin1', 0, readSync(fd, page, 0, page.length, 0))
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    return ''
+  }
+}
