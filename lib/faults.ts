@@ -1,7 +1,6 @@
 // Telling faults: from the native guard to the mapping's user.
 
 import diagnostics from 'node:diagnostics_channel'
-import { isMainThread } from 'node:worker_threads'
 
 import type { MemoryMap } from './memory-map.js'
 import { native } from './native.js'
@@ -60,7 +59,7 @@ export function listen(tell: (map: MemoryMap<any>) => void): void {
   // The listener does not keep the process alive: what happened last would never be told.
   process.on('beforeExit', tellAll)
   // Where a buffer's memory is cannot be seen any more when a worker's cleanup hooks run.
-  if (!isMainThread) process.on('exit', native.beforeExit)
+  if (!process.getBuiltinModule('node:worker_threads').isMainThread) process.on('exit', native.beforeExit)
 }
 
 /** Notes whose memory is under `buffer`. */

@@ -1,0 +1,35 @@
+// Bundles the TypeScript into index.js, sync.js and what both share. A file for each module, and imports of Node's own
+// modules, which make objects of all that these export, cost several times what loading the native library does.
+
+import { readFile } from 'node:fs/promises'
+
+import { build } from 'esbuild'
+
+const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:\w+)'$/gm
+
+/** Has the modules of Node taken as they are. */
+const builtins = {
+  name: 'builtins',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8')
+      const contents = source.replace(importOfNode, (_, names, name) => {
+        return `const ${names.replaceAll(' as ', ': ')} = process.getBuiltinModule('${name}')`
+      })
+      return { contents, loader: 'ts' }
+    })
+  },
+}
+
+await build({
+  entryPoints: ['index.ts', 'sync.ts'],
+  outdir: '.',
+  bundle: true,
+  splitting: true,
+  chunkNames: 'lib/bundle',
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  plugins: [builtins],
+  logLevel: 'warning',
+})
