@@ -37,6 +37,8 @@ const nodeArgs = ['--expose-gc']
 const bunArgs = ['run', '--no-install']
 const denoArgs = ['run', '-A', '--no-check', '--quiet', '--v8-flags=--expose-gc']
 
+const onWindows = process.platform === 'win32'
+
 const candidates = [
   { name: 'node20', binary: 'bin/node', args: nodeArgs },
   { name: 'node22', binary: 'bin/node', args: nodeArgs },
@@ -61,7 +63,7 @@ const quiet = {
 export function runtimes(): Runtime[] {
   const host: Runtime = { name: 'node', version: process.versions.node, command: process.execPath, args: nodeArgs }
   const others = candidates.flatMap(({ name, binary, args }): Runtime[] => {
-    const command = join(installed, name, binary)
+    const command = join(installed, name, onWindows ? `${binary}.exe` : binary)
     return isExecutable(command) ? [{ name, version: installedVersion(name), command, args }] : []
   })
   return [host, ...others.filter(({ args, version }) => args !== nodeArgs || version !== host.version)]

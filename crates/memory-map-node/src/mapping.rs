@@ -128,7 +128,8 @@ pub fn map_shared_memory(
         allocate: false,
     };
     let options = options(&env, protection, flags, address);
-    wrap(&env, Mapping::shared(Source::Memory { name: &name, exclusive }, &file, &options))
+    let source = Source::Memory { name: &name, exclusive, length: file.length.unwrap_or(0) };
+    wrap(&env, Mapping::shared(source, &file, &options))
 }
 
 /// Takes the name of shared memory away.

@@ -72,6 +72,9 @@ impl Mapping {
                 Some(Arc::clone(region))
             }
             pages => {
+                if !place::REACHES_BEYOND_FILE {
+                    extend(&mut opened)?;
+                }
                 let mut contents = self.next(&opened, length, &state)?;
                 if before > 0 && length > before {
                     contents.room = contents.length.saturating_add(contents.length.min(MOST_ROOM));
@@ -204,7 +207,8 @@ impl Region {
             .and_then(|length| inner.start.checked_add(length))
             .ok_or_else(out_of_memory)?;
         let before = inner.end;
-        if end > inner.limit || (end != before && !place::KEEPS_ROOM) {
+        let keeps_room = place::KEEPS_ROOM || matches!(inner.backing, Backing::Memory);
+        if end > inner.limit || (end != before && !keeps_room) {
             return Ok(false);
         }
         inner.settle_all()?;

@@ -202,7 +202,11 @@ fn faults_are_contained_and_counted_across_a_move() {
     let kinds: Vec<_> = map.collect().iter().map(|fault| (fault.kind, fault.offset)).collect();
     assert_eq!(kinds, [(FaultKind::Protection, 0), (FaultKind::Protection, 0)]);
     assert_pattern(&map, 4 * PAGE);
+}
 
+#[test]
+#[cfg(unix)] // Windows does not let a mapped file be truncated
+fn a_file_that_has_shrunk_is_noticed_after_a_move() {
     let file = TempFile::new(&[5; 10 * PAGE]);
     let map = shared(&file, Protection::ReadWrite);
     map.resize(20 * PAGE as u64).unwrap();

@@ -125,7 +125,8 @@ fn a_page_that_cannot_be_read_is_zeros_until_it_can() {
         let faults = map.collect();
         assert_eq!(faults.len(), 1);
         assert_eq!((faults[0].kind, faults[0].contained), (FaultKind::Io, true));
-        assert_eq!(faults[0].offset, 2 * PAGE);
+        // Zeros lay over all of it: there is no view of a part.
+        assert_eq!((faults[0].offset, faults[0].length), (0, 4 * PAGE + 10));
         assert_eq!((view.load(2 * PAGE), view.load(4 * PAGE + 9)), (7, 7));
     }
     assert!(file.contents().iter().all(|byte| *byte == 7));
@@ -184,7 +185,9 @@ fn a_load_while_pages_are_put_back_is_no_fault() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    assert!((1..16).all(|page| view.load(page * PAGE) == 7));
+                    let mut loads = (1..16).map(|page| view.load(page * PAGE));
+                    // Wine lets zeros be read in a placeholder until the file is in it.
+                    assert!(loads.all(|byte| byte == 7 || (byte == 0 && is_wine())));
                 }
             });
         }
@@ -227,5 +230,78 @@ fn a_store_to_a_read_only_page_among_writable_ones_is_undone() {
         map.protect(PAGE..2 * PAGE, Protection::Read).unwrap();
         assert_eq!((view.load(PAGE), view.load(2 * PAGE)), (7, 1));
         assert_eq!((file.contents()[PAGE], file.contents()[2 * PAGE]), (7, 1));
+    }
+}
+
+fn named(name: &str, exclusive: bool, length: u64, create: bool) -> Result<Mapping, Error> {
+    let file =
+        FileOptions { length: create.then_some(length), create: create.then_some(0o600), ..WHOLE };
+    let source = Source::Memory { name, exclusive, length };
+    Mapping::shared(source, &file, &options(Protection::ReadWrite))
+}
+
+#[test]
+fn memory_with_a_name_is_everybodys_until_the_last_lets_go() {
+    let name = format!("/mm-rust-{}", std::process::id());
+    assert_eq!(code(named(&name, false, 0, false).err()), ERROR_FILE_NOT_FOUND);
+    let one = named(&name, true, 100, true).unwrap();
+    assert_eq!(code(named(&name, true, 100, true).err()), ERROR_ALREADY_EXISTS);
+    let two = named(&name, false, 0, false).unwrap();
+    assert_eq!((one.len(), two.len()), (100, PAGE));
+    View::of(&one).store(5, 3);
+    assert_eq!((View::of(&two).load(5), View::of(&two).load(6)), (3, 0));
+    one.sync(0..100, false).unwrap().run().unwrap();
+    memory_map::unlink_memory(&name).unwrap();
+    one.close();
+    let three = named(&name, false, 10, true).unwrap();
+    assert_eq!((three.len(), View::of(&three).load(5)), (10, 3));
+    (two.close(), three.close());
+    assert_eq!(code(named(&name, false, 0, false).err()), ERROR_FILE_NOT_FOUND);
+}
+
+#[test]
+fn memory_with_a_name_stays_as_long_as_it_was_made() {
+    let name = format!("mm-rust-long-{}", std::process::id());
+    let map = named(&name, true, 2 * PAGE as u64, true).unwrap();
+    View::of(&map).store(2 * PAGE - 1, 7);
+    let more = named(&name, false, 3 * PAGE as u64, true).err();
+    assert!(matches!(more, Some(Error::Unsupported(_))), "{more:?}");
+    let more = map.resize(3 * PAGE as u64);
+    assert!(matches!(more, Err(Error::Unsupported(_))), "{more:?}");
+    assert_eq!((map.len(), View::of(&map).load(2 * PAGE - 1)), (2 * PAGE, 7));
+    map.resize(10).unwrap();
+    map.resize(2 * PAGE as u64).unwrap();
+    assert_eq!(View::of(&map).load(2 * PAGE - 1), 7);
+}
+
+#[test]
+fn a_store_to_read_only_memory_with_a_name_is_undone() {
+    let name = format!("mm-rust-read-{}", std::process::id());
+    let map = named(&name, true, PAGE as u64, true).unwrap();
+    View::of(&map).store(0, 7);
+    let source = Source::Memory { name: &name, exclusive: false, length: 0 };
+    let reader = Mapping::shared(source, &WHOLE, &options(Protection::Read)).unwrap();
+    let view = View::of(&reader);
+    view.store(0, 1);
+    assert_eq!((view.load(0), View::of(&map).load(0), reader.faults()), (1, 7, 1));
+    let faults = reader.collect();
+    assert_eq!(
+        (faults.len(), faults[0].kind, faults[0].contained),
+        (1, FaultKind::Protection, true)
+    );
+    assert_eq!(view.load(0), 7);
+    let stronger = reader.protect(0..PAGE, Protection::ReadWrite);
+    assert!(matches!(stronger, Err(Error::Os { errno: EACCES, .. })), "{stronger:?}");
+}
+
+#[test]
+fn a_name_of_something_else_is_taken() {
+    use windows_sys::Win32::System::Threading::CreateEventW;
+    let name = format!("mm-rust-event-{}", std::process::id());
+    let wide: Vec<u16> = format!("Local\\{name}\0").encode_utf16().collect();
+    // SAFETY: the name ends in 0. The event goes with the process.
+    assert!(!unsafe { CreateEventW(std::ptr::null(), 1, 0, wide.as_ptr()) }.is_null());
+    for create in [true, false] {
+        assert_eq!(code(named(&name, false, 1, create).err()), ERROR_ALREADY_EXISTS);
     }
 }

@@ -5,8 +5,8 @@
 //! What `unix` says of the registry, the slot and its lock holds here too, with these differences.
 //!
 //! *Which calls it makes.* VirtualQuery, VirtualAlloc, VirtualFree, VirtualProtect, the calls for
-//! views and sections, GetFileSizeEx, GetFileInformationByHandle, ReadProcessMemory,
-//! NtWriteVirtualMemory, SwitchToThread and SetEvent: system calls that use no heap and no lock of
+//! views and sections, GetFileSizeEx, GetFileInformationByHandle, NtQuerySection,
+//! DuplicateHandle, ReadProcessMemory, NtWriteVirtualMemory, SwitchToThread and SetEvent: system calls that use no heap and no lock of
 //! this process. A vectored handler is an ordinary call on the stack of the thread, below the
 //! access that faulted; "last error" is put back at the end.
 //!

@@ -34,7 +34,8 @@ pub(crate) const EBADF: i32 = ERROR_INVALID_HANDLE as i32;
 pub(crate) const EINVAL: i32 = ERROR_INVALID_PARAMETER as i32;
 pub(crate) const ENOMEM: i32 = ERROR_NOT_ENOUGH_MEMORY as i32;
 
-/// How the system names an open file: a `HANDLE`, as a number that any thread may hold.
+/// How the system names an open file, or memory that has a name: a `HANDLE`, as a number that any
+/// thread may hold.
 pub(crate) type RawFile = isize;
 
 /// What names `file` in the calls of this module.
@@ -136,11 +137,15 @@ type BOOL = i32;
 type NtWriteVirtualMemory =
     unsafe extern "system" fn(HANDLE, *const c_void, *const c_void, usize, *mut usize) -> NTSTATUS;
 
-/// Calls that are looked up: those that know placeholders, which not every system has, and one
+type NtQuerySection =
+    unsafe extern "system" fn(HANDLE, i32, *mut c_void, usize, *mut usize) -> NTSTATUS;
+
+/// Calls that are looked up: those that know placeholders, which not every system has, and two
 /// that the libraries to link with leave out.
 struct Calls {
     placeholders: Option<Placeholders>,
     write: Option<NtWriteVirtualMemory>,
+    query_section: Option<NtQuerySection>,
 }
 
 /// The calls that know placeholders.
@@ -152,14 +157,19 @@ struct Placeholders {
 
 impl Calls {
     fn find() -> Self {
-        Self { placeholders: Placeholders::find(), write: Self::find_write() }
-    }
-
-    fn find_write() -> Option<NtWriteVirtualMemory> {
         // SAFETY: the name ends in 0.
-        let function = unsafe { lookup(windows_sys::w!("ntdll.dll"), c"NtWriteVirtualMemory") }?;
-        // SAFETY: the type has been this one in every version of the system.
-        Some(unsafe { std::mem::transmute::<Function, NtWriteVirtualMemory>(function) })
+        let find = |name| unsafe { lookup(windows_sys::w!("ntdll.dll"), name) };
+        Self {
+            placeholders: Placeholders::find(),
+            write: find(c"NtWriteVirtualMemory").map(|function| {
+                // SAFETY: the type has been this one in every version of the system.
+                unsafe { std::mem::transmute::<Function, NtWriteVirtualMemory>(function) }
+            }),
+            query_section: find(c"NtQuerySection").map(|function| {
+                // SAFETY: as above.
+                unsafe { std::mem::transmute::<Function, NtQuerySection>(function) }
+            }),
+        }
     }
 }
 
@@ -248,6 +258,9 @@ impl Section {
             other => page_protection(other, !shared),
         };
         let file = fd as HANDLE;
+        if identify(fd).is_some_and(|identity| identity.is_section()) {
+            return Ok(Self { handle: duplicate(file)?, offset, bytes: u64::MAX, protection });
+        }
         let mut size = 0;
         // SAFETY: `size` is valid for what is written; a bad handle is an error return.
         check(unsafe { GetFileSizeEx(file, &raw mut size) })?;
@@ -326,6 +339,18 @@ impl Section {
         };
         if view.Value.is_null() { Err(errno()) } else { Ok(view.Value.cast()) }
     }
+}
+
+/// A second handle of what `handle` stands for. *handler*
+fn duplicate(handle: HANDLE) -> Result<HANDLE, i32> {
+    let mut second = null_mut();
+    // SAFETY: takes no argument.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: `second` is valid for what is written; a bad handle is an error return.
+    check(unsafe {
+        DuplicateHandle(process, handle, process, &raw mut second, 0, 0, DUPLICATE_SAME_ACCESS)
+    })?;
+    Ok(second)
 }
 
 impl Drop for Section {
@@ -608,9 +633,39 @@ pub(crate) unsafe fn open_zeros(start: usize, length: usize) -> Result<(), i32> 
     if pointer.is_null() { Err(errno()) } else { Ok(()) }
 }
 
+/// What a section that has a name is known by: no view of it outlives it, so it has no end.
+const SECTION: Identity = Identity { device: u64::MAX, inode: 0, size: u64::MAX };
+
+impl Identity {
+    /// Whether it is memory that has a name, and no file.
+    pub fn is_section(&self) -> bool {
+        self.device == SECTION.device
+    }
+}
+
+/// Bytes from `start` on of which the system says the same.
+pub(crate) fn bytes_alike(start: usize) -> usize {
+    query(start).map_or(0, |info| info.RegionSize)
+}
+
+/// Whether a handle is a section's: a file's is of another type. *handler*
+fn is_section(fd: RawFile) -> bool {
+    const BASIC: i32 = 0;
+    let mut info = [0usize; 3];
+    let Some(query) = calls().query_section else { return false };
+    // SAFETY: `info` is as long as said and as what is asked for; a bad handle is an error return.
+    let status = unsafe {
+        query(fd as HANDLE, BASIC, info.as_mut_ptr().cast(), size_of_val(&info), null_mut())
+    };
+    matches!(status, STATUS_SUCCESS | STATUS_ACCESS_DENIED)
+}
+
 /// Asks what `fd` is now. *handler*
 pub(crate) fn identify(fd: RawFile) -> Option<Identity> {
     let mut info = BY_HANDLE_FILE_INFORMATION::default();
+    if is_section(fd) {
+        return Some(SECTION);
+    }
     // SAFETY: `info` is valid for what is written; a bad handle is an error return.
     check(unsafe { GetFileInformationByHandle(fd as HANDLE, &raw mut info) }).ok()?;
     let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
@@ -652,6 +707,8 @@ pub(crate) fn make_durable(file: &File) -> std::io::Result<()> {
     match file.sync_all() {
         // A handle without write access: nothing can have been stored through it.
         Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => Ok(()),
+        // A section is of no file.
+        Err(error) if error.raw_os_error() == Some(EBADF) => Ok(()),
         other => other,
     }
 }

@@ -35,6 +35,9 @@ pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
 /// Whether `Contents::map` can keep room behind a mapping, and parts of regions can be replaced.
 pub(crate) const KEEPS_ROOM: bool = true;
 
+/// Whether a mapping may be longer than its file is.
+pub(crate) const REACHES_BEYOND_FILE: bool = true;
+
 impl Contents<'_> {
     /// Makes the mapping; says which addresses it has, and what unmaps them.
     pub fn map(&self, length: usize) -> Result<(Range<usize>, Option<Held>)> {

@@ -33,18 +33,44 @@ pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
     }
 }
 
-/// A view is replaced as a whole or not at all.
+/// A view is replaced as a whole or not at all. Memory without a file keeps room all the same.
 pub(crate) const KEEPS_ROOM: bool = false;
+
+/// A view ends with the last page of its file.
+pub(crate) const REACHES_BEYOND_FILE: bool = false;
 
 impl Contents<'_> {
     /// Makes the mapping; says which addresses it has.
     pub fn map(&self, length: usize) -> Result<(Range<usize>, Option<Held>)> {
-        let pointer = os::map(self.hint.unwrap_or(0), length, self.protection, self.pages())
-            .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
+        let (hint, pages) = (self.hint.unwrap_or(0), self.pages());
+        let range = match self.file {
+            None if self.room > length => map_with_room(self.room, length, self.protection, pages),
+            _ => os::map(hint, length, self.protection, pages)
+                .map(|pointer| pointer as usize..pointer as usize + length),
+        }
+        .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
         if self.populate {
             // SAFETY: the range was mapped above.
-            unsafe { os::populate(pointer as usize, length, self.protection.writable()) };
+            unsafe { os::populate(range.start, length, self.protection.writable()) };
         }
-        Ok((pointer as usize..pointer as usize + length, None))
+        Ok((range, None))
     }
+}
+
+/// Memory of `length` bytes, with addresses behind it that hold nothing, `room` in all.
+fn map_with_room(
+    room: usize,
+    length: usize,
+    protection: Protection,
+    pages: Pages,
+) -> std::result::Result<Range<usize>, i32> {
+    let room = os::ceil(room, os::page_size()).ok_or(os::ENOMEM)?;
+    let start = os::map(0, room, Protection::ReadWrite, Pages::Zeros)? as usize;
+    // SAFETY: the range was reserved above, and nobody else knows of it.
+    if let Err(errno) = unsafe { os::map_over(start, length, protection, pages) } {
+        // SAFETY: as above.
+        unsafe { os::unmap(start, room) };
+        return Err(errno);
+    }
+    Ok(start..start + room)
 }

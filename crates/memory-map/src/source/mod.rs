@@ -18,11 +18,14 @@ pub enum Source<'a> {
     /// By a descriptor of the caller's, who keeps it: on Windows one of the C runtime of the
     /// program, which must be built on libuv.
     Fd(c_int),
-    /// Memory that has a name instead of a file, by that name (shm_open(3)).
+    /// Memory that has a name instead of a file, by that name: shm_open(3), or on Windows a section
+    /// in the namespace of the session.
     Memory {
         /// Begins with a slash, and has no other.
         name: &'a str,
         /// Fail if it is there already.
         exclusive: bool,
+        /// Bytes that it is made with, where it cannot become longer later: on Windows.
+        length: u64,
     },
 }

@@ -30,7 +30,9 @@ impl Opened {
         let file = match source {
             Source::Path(path) => open_path(path, writable, create)?,
             Source::Fd(fd) => duplicate(fd)?,
-            Source::Memory { name, exclusive } => open_memory(name, writable, create, exclusive)?,
+            Source::Memory { name, exclusive, .. } => {
+                open_memory(name, writable, create, exclusive)?
+            }
         };
         let status = fstat(&file).map_err(|error| failed(error, "fstat"))?;
         refuse_unmappable(&status, Some(file.as_fd()))?;

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::Storage::FileSystem::*;
 
+#[path = "section.rs"]
+mod section;
+
 use super::Source;
 use crate::error::{Error, Result};
 use crate::os::{self, Identity};
@@ -19,21 +22,19 @@ const ENODEV: u32 = ERROR_BAD_DEV_TYPE;
 const EISDIR: u32 = ERROR_DIRECTORY_NOT_SUPPORTED;
 const PIPE: &str = "it is a pipe or socket, which has no pages; read it as a stream";
 
-const NO_NAMES: &str =
-    "this version has no shared memory by name on Windows: map a temporary file shared instead";
-
-/// Takes the name of shared memory away.
+/// Does nothing: the name of shared memory goes with the last mapping of it, and not before.
 ///
 /// # Errors
-/// [`Error::Unsupported`].
+/// None.
 pub fn unlink_memory(_name: &str) -> Result<()> {
-    Err(Error::Unsupported(NO_NAMES))
+    Ok(())
 }
 
-/// A file that can be mapped.
+/// A file that can be mapped, or a section with a name.
 pub(crate) struct Opened {
     pub file: Arc<File>,
     identity: Identity,
+    size: u64,
 }
 
 impl Opened {
@@ -45,19 +46,27 @@ impl Opened {
         let file = match source {
             Source::Path(path) => open_path(path, writable, create)?,
             Source::Fd(fd) => duplicate(fd)?,
-            Source::Memory { .. } => return Err(Error::Unsupported(NO_NAMES)),
+            Source::Memory { name, exclusive, length } => {
+                let section = match create {
+                    Some(_) => section::create(name, exclusive, length)?,
+                    None => section::open(name, writable)?,
+                };
+                return Self::again(Arc::new(section));
+            }
         };
         refuse_unmappable(&file)?;
-        let identity = os::identify(os::raw(&file))
-            .ok_or_else(|| because(ENODEV, "mmap", "this device cannot be mapped"))?;
-        Ok(Self { file: Arc::new(file), identity })
+        Self::again(Arc::new(file))
     }
 
     /// A file that has been opened before.
     pub fn again(file: Arc<File>) -> Result<Self> {
         let identity = os::identify(os::raw(&file))
             .ok_or_else(|| because(ENODEV, "mmap", "this device cannot be mapped"))?;
-        Ok(Self { file, identity })
+        let size = match identity.is_section() {
+            true => section::size(&file)?,
+            false => identity.size,
+        };
+        Ok(Self { file, identity, size })
     }
 
     /// Memory that another process can be given by a descriptor, which there is not here.
@@ -79,7 +88,7 @@ impl Opened {
 
     /// Size in bytes.
     pub fn size(&self) -> Option<u64> {
-        Some(self.identity.size)
+        Some(self.size)
     }
 
     pub fn identity(&self) -> Identity {
@@ -88,10 +97,16 @@ impl Opened {
 
     /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
     pub fn grow(&mut self, _start: u64, end: u64, allocate: bool) -> Result<()> {
+        if self.identity.is_section() {
+            return match end > self.size {
+                true => Err(Error::Unsupported(section::HAS_ITS_LENGTH)),
+                false => Ok(()),
+            };
+        }
         if allocate {
             self.refuse_holes()?;
         }
-        if self.identity.size < end {
+        if self.size < end {
             // A file that is neither sparse nor compressed gets its clusters by this.
             self.file.set_len(end).map_err(|error| match error.raw_os_error() {
                 Some(code) if code == ERROR_USER_MAPPED_FILE as i32 => because(
@@ -101,7 +116,7 @@ impl Opened {
                 ),
                 _ => Error::io(&error, "ftruncate"),
             })?;
-            self.identity.size = end;
+            self.size = end;
         }
         Ok(())
     }
