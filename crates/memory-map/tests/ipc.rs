@@ -397,6 +397,35 @@ fn what_is_not_a_channel_is_refused() {
 }
 
 #[test]
+fn who_has_a_channel_that_is_created_anew_has_the_new_one() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b) = (open(&file), open(&file));
+    let old = Channel::create(&a, 0, 2048).unwrap();
+    let sender = Channel::open(&b, 0).unwrap();
+    let texts = |texts: &[u8]| {
+        texts.iter().for_each(|text| assert!(sender.send(&[*text; 40], None).unwrap()));
+    };
+    let receive = || match old.receive(None).unwrap() {
+        Some(message) => {
+            let mut bytes = [0; 40];
+            old.read(&message, &mut bytes).unwrap();
+            old.release(message).unwrap();
+            Some(bytes[0])
+        }
+        None => None,
+    };
+    texts(&[1, 2, 3, 4, 5]);
+    assert_eq!(receive(), Some(1));
+    Channel::create(&a, 0, 2048).unwrap();
+    assert_eq!(receive(), None, "what the old one had is gone");
+    for round in 0..20 {
+        texts(&[round; 20]);
+        assert!((0..20).all(|_| receive() == Some(round)), "round {round}");
+        assert_eq!(receive(), None);
+    }
+}
+
+#[test]
 fn random_bytes_in_a_channel_are_an_error_or_messages_and_nothing_worse() {
     let file = TempFile::sparse(PAGE as u64);
     let map = open(&file);

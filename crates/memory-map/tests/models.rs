@@ -102,7 +102,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use ipc::atomic::AtomicU64;
 use ipc::lock::{self, Locked, World};
 use ipc::park::{self, Patience};
-use ipc::ring::{Memory, Part, Ring, Spins, at};
+use ipc::ring::{Learned, Memory, Part, Ring, at};
 use ipc::spin::Spin;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -244,6 +244,8 @@ struct Place {
     words: Vec<AtomicU64>,
     bytes: Vec<UnsafeCell<u64>>,
     life: Life,
+    /// Of each party.
+    learned: [Learned; DEAD as usize + 1],
 }
 
 // SAFETY: as for `Locking`.
@@ -270,19 +272,18 @@ impl Memory for Place {
     }
 }
 
-static SPINS: Spins = Spins::new();
-
 impl Place {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             words: (0..HEADS.len() + RING / 8).map(|_| AtomicU64::new(0)).collect(),
             bytes: (0..RING / 8).map(|_| UnsafeCell::new(0)).collect(),
             life: everybody(),
+            learned: std::array::from_fn(|_| Learned::new()),
         })
     }
 
     fn ring(&self, me: u64) -> Ring<'_, Self> {
-        Ring { memory: self, size: RING, me, spins: &SPINS }
+        Ring { memory: self, size: RING, me, learned: &self.learned[me as usize] }
     }
 
     fn fill(&self, part: Part, value: u64) {

@@ -6,7 +6,7 @@ use super::area::{Area, Session};
 use super::lock;
 use super::park::Patience;
 use super::party::Party;
-use super::ring::{Part, Ring, SLACK, Spins, at};
+use super::ring::{Learned, Part, Ring, SLACK, at};
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 
@@ -24,7 +24,7 @@ pub struct Channel {
     ring: usize,
     /// Who sends, and who receives.
     party: Party,
-    spins: Spins,
+    learned: Learned,
     receiving: AtomicBool,
 }
 
@@ -91,13 +91,19 @@ impl Channel {
         let area = Area::new(mapping, offset, length, 64, true)?;
         {
             let access = area.enter()?;
-            // Whoever opens it now finds no channel.
+            // Whoever opens it now finds no channel; who has the one that was here, and knows how
+            // far that had come, is to see that this is another.
             access.word(at::MAGIC).store(0, Ordering::SeqCst);
+            let before = access.word(at::HEAD).load(Ordering::Relaxed) % (1 << 62);
+            let start = (before & !7) + 2 * ring as u64;
             for word in (8..at::DATA).step_by(8) {
                 access.word(word).store(0, Ordering::Relaxed);
             }
             access.word(at::VERSION).store(VERSION, Ordering::Relaxed);
             access.word(at::RING).store(ring as u64, Ordering::Relaxed);
+            for position in [at::HEAD, at::TAIL] {
+                access.word(position).store(start, Ordering::Relaxed);
+            }
             access.word(at::MAGIC).store(MAGIC, Ordering::Release);
             access.check()?;
         }
@@ -143,7 +149,7 @@ impl Channel {
     fn tie(mapping: &Mapping, area: Area, offset: usize, ring: usize) -> Result<Self> {
         let party = mapping.attached().another(mapping)?;
         let receiving = AtomicBool::new(false);
-        Ok(Self { area, offset, ring, party, spins: Spins::new(), receiving })
+        Ok(Self { area, offset, ring, party, learned: Learned::new(), receiving })
     }
 
     /// Bytes that messages and their headers, of 16 bytes each, share.
@@ -353,8 +359,12 @@ impl Channel {
 
     fn run<T>(&self, work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>) -> Result<T> {
         let session = Session { access: self.area.enter()?, party: &self.party };
-        let ring =
-            Ring { memory: &session, size: self.ring, me: self.party.number, spins: &self.spins };
+        let ring = Ring {
+            memory: &session,
+            size: self.ring,
+            me: self.party.number,
+            learned: &self.learned,
+        };
         let result = work(&ring);
         // A fault explains whatever else went wrong.
         session.access.check()?;

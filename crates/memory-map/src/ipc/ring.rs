@@ -5,6 +5,7 @@
 //! before the head has moved, nothing has happened; after that the receiver finds his number in
 //! the header and skips the message once he is known to be dead.
 
+use std::sync::atomic as local;
 use std::time::Duration;
 
 use super::atomic::{AtomicU64, Ordering};
@@ -50,16 +51,28 @@ pub(crate) trait Memory: World {
     fn word(&self, offset: usize) -> &AtomicU64;
 }
 
-/// What each side has learned about its waits.
-pub(crate) struct Spins {
+/// What one user of a ring has learned: about waits, and how far the other side had come when it was
+/// last asked. To ask each time would pass a cache line to and fro between two cores for each
+/// message.
+pub(crate) struct Learned {
     lock: Spin,
     filled: Spin,
     emptied: Spin,
+    /// A head of before; the receiver's.
+    head: local::AtomicU64,
+    /// A tail of before; that of whoever has the senders' lock.
+    tail: local::AtomicU64,
 }
 
-impl Spins {
+impl Learned {
     pub const fn new() -> Self {
-        Self { lock: Spin::new(), filled: Spin::new(), emptied: Spin::new() }
+        Self {
+            lock: Spin::new(),
+            filled: Spin::new(),
+            emptied: Spin::new(),
+            head: local::AtomicU64::new(0),
+            tail: local::AtomicU64::new(0),
+        }
     }
 }
 
@@ -90,7 +103,7 @@ pub(crate) struct Ring<'a, M> {
     pub memory: &'a M,
     pub size: usize,
     pub me: u64,
-    pub spins: &'a Spins,
+    pub learned: &'a Learned,
 }
 
 impl<M: Memory> Ring<'_, M> {
@@ -112,9 +125,14 @@ impl<M: Memory> Ring<'_, M> {
     fn span(&self) -> Result<(u64, u64)> {
         let tail = self.word(at::TAIL).load(Ordering::Acquire);
         let head = self.word(at::HEAD).load(Ordering::Acquire);
-        let plausible =
-            head.wrapping_sub(tail) <= self.size as u64 && (head | tail).is_multiple_of(8);
-        if plausible { Ok((tail, head)) } else { Err(damaged()) }
+        self.filled(tail, head).map(|_| (tail, head)).ok_or_else(damaged)
+    }
+
+    /// How many bytes are between a tail and a head, if both can be true.
+    fn filled(&self, tail: u64, head: u64) -> Option<usize> {
+        let filled = head.wrapping_sub(tail);
+        let plausible = filled <= self.size as u64 && (head | tail).is_multiple_of(8);
+        plausible.then_some(filled as usize)
     }
 
     /// Looks whether the positions can be true.
@@ -125,13 +143,24 @@ impl<M: Memory> Ring<'_, M> {
     }
 
     /// Whether there is room for a message; where it would be, and what must be padded before it.
+    /// Only the holder of the senders' lock may ask.
     fn fits(&self, length: usize) -> Result<Option<(u64, usize)>> {
+        let head = self.word(at::HEAD).load(Ordering::Acquire);
+        let before = self.learned.tail.load(Ordering::Relaxed);
+        if let Some(place) = self.filled(before, head).and_then(|n| self.place(length, head, n)) {
+            return Ok(Some(place));
+        }
         let (tail, head) = self.span()?;
-        let free = self.size - head.wrapping_sub(tail) as usize;
+        self.learned.tail.store(tail, Ordering::Relaxed);
+        Ok(self.place(length, head, head.wrapping_sub(tail) as usize))
+    }
+
+    /// The place of a message at a head, with so many bytes filled before it.
+    fn place(&self, length: usize, head: u64, filled: usize) -> Option<(u64, usize)> {
         let need = HEADER + length.next_multiple_of(8);
         let room = self.room(self.offset(head));
         let padding = if need > room { room } else { 0 };
-        Ok((padding + need <= free).then_some((head, padding)))
+        (padding + need <= self.size - filled).then_some((head, padding))
     }
 
     /// Takes room for a message; `None` where there is none in time, or at once if `patience` has
@@ -140,7 +169,7 @@ impl<M: Memory> Ring<'_, M> {
         let senders = self.word(at::SENDERS);
         let locked = match patience {
             Some(patience) => {
-                lock::lock(senders, self.me, &self.spins.lock, patience, self.memory)?
+                lock::lock(senders, self.me, &self.learned.lock, patience, self.memory)?
             }
             None => lock::try_lock(senders, self.me, self.memory),
         };
@@ -180,7 +209,7 @@ impl<M: Memory> Ring<'_, M> {
         if let Some(place) = self.fits(length)? {
             return Ok(Some(place));
         }
-        self.wait(at::EMPTIED, &self.spins.emptied, patience, |round| {
+        self.wait(at::EMPTIED, &self.learned.emptied, patience, |round| {
             Ok(self.fits(length)?.ok_or_else(|| lock::slice(round.unwrap_or(0))))
         })
     }
@@ -250,7 +279,7 @@ impl<M: Memory> Ring<'_, M> {
             return Ok(Some(found));
         }
         // Asking whether a sender is alive is a system call: before each sleep, not in a spin.
-        self.wait(at::FILLED, &self.spins.filled, patience, |round| {
+        self.wait(at::FILLED, &self.learned.filled, patience, |round| {
             let found = self.look(round.is_some())?;
             Ok(found.map_err(|slept| match slept {
                 true => lock::slice(round.unwrap_or(0)),
@@ -284,11 +313,22 @@ impl<M: Memory> Ring<'_, M> {
         Ok(Err(false))
     }
 
+    /// The tail, and how many bytes are known to be filled behind it: none only if there are none.
+    fn received(&self) -> Result<(u64, usize)> {
+        let tail = self.word(at::TAIL).load(Ordering::Acquire);
+        let before = self.learned.head.load(Ordering::Relaxed);
+        if let Some(filled) = self.filled(tail, before).filter(|filled| *filled > 0) {
+            return Ok((tail, filled));
+        }
+        let (tail, head) = self.span()?;
+        self.learned.head.store(head, Ordering::Relaxed);
+        Ok((tail, head.wrapping_sub(tail) as usize))
+    }
+
     /// What stands at the tail, after padding and messages that were given up.
     fn first(&self) -> Result<Next> {
         for _ in 0..=self.size / 8 {
-            let (tail, head) = self.span()?;
-            let filled = head.wrapping_sub(tail) as usize;
+            let (tail, filled) = self.received()?;
             if filled == 0 {
                 return Ok(Next::Nothing);
             }
@@ -328,7 +368,11 @@ impl<M: Memory> Ring<'_, M> {
         let before = self.word(at::TAIL).load(Ordering::Relaxed);
         self.word(at::TAIL).store(end, Ordering::Release);
         let eighth = self.size as u64 / 8;
-        if before / eighth != end / eighth || self.word(at::HEAD).load(Ordering::Relaxed) == end {
+        let is_last = || {
+            self.learned.head.load(Ordering::Relaxed) == end
+                && self.word(at::HEAD).load(Ordering::Relaxed) == end
+        };
+        if before / eighth != end / eighth || is_last() {
             event::signal(self.word(at::EMPTIED));
         }
     }
