@@ -55,7 +55,7 @@ export function build(target) {
   })
 }
 
-function hostTarget() {
+export function hostTarget() {
   const version = execFileSync(process.env.RUSTC ?? 'rustc', ['-vV'], { encoding: 'utf8' })
   return /^host: (.*)$/m.exec(version)[1]
 }

@@ -1,0 +1,124 @@
+// Makes the tarballs that are published, in release/: one of the package, and one for each platform that has a library.
+//
+// The package's optionalDependencies are written here and not in the repository: as long as a version is not published
+// `npm ci` could not install what the lock file says of it, and whoever publishes a package of that name first would
+// run code in every checkout.
+
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { parseTriple } from '@napi-rs/cli'
+
+import { check, libraryOf } from './build-release.mjs'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const release = join(root, 'release')
+const manifest = readJson(join(root, 'package.json'))
+
+export const { name, version } = manifest
+export const targets = manifest.napi.targets
+
+/** What a repository's package.json says that is of no use to those who install the package. */
+const ofTheRepository = new Set(['scripts', 'devDependencies', 'overrides', 'napi', 'ava', 'prettier'])
+
+const KB = 1000
+const maxSizes = { package: 100 * KB, library: 1000 * KB }
+
+/** npm's provenance needs the repository; in a workflow it is known. */
+export const repository = manifest.repository ?? inWorkflow(process.env)
+
+function inWorkflow({ GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: path }) {
+  return path && { type: 'git', url: `git+${server}/${path}.git` }
+}
+
+/**
+ * @typedef {object} Packed
+ * @property {string} id name and version
+ * @property {string} tarball its path
+ * @property {number} size in bytes
+ * @property {string[]} files what is in it
+ * @property {string[]} complaints what is wrong with it
+ */
+
+/** Packs the package. @returns {Packed} */
+export function packPackage() {
+  const folder = join(release, name)
+  rmSync(folder, { recursive: true, force: true })
+  for (const file of npmPack(root, ['--dry-run']).files) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    copyFileSync(join(root, file), join(folder, file))
+  }
+  const entries = Object.entries({ ...manifest, repository }).filter(([key]) => !ofTheRepository.has(key))
+  const names = targets.map((target) => packageName(target)).toSorted()
+  const optionalDependencies = Object.fromEntries(names.map((dependency) => [dependency, version]))
+  writeJson(join(folder, 'package.json'), { ...Object.fromEntries(entries), optionalDependencies })
+  const packed = npmPack(folder)
+  return { ...packed, complaints: [...tooLarge(packed, maxSizes.package), ...notOurs(packed.files)] }
+}
+
+/** Packs the library of a target. @returns {Packed | undefined} nothing where it was not built */
+export function packLibrary(target) {
+  const { platformArchABI, platform, abi } = parseTriple(target)
+  if (!existsSync(libraryOf(target))) return undefined
+  const folder = join(release, packageName(target))
+  rmSync(folder, { recursive: true, force: true })
+  cpSync(join(root, 'npm', platformArchABI), folder, { recursive: true })
+  const path = join(folder, 'package.json')
+  const libc = platform === 'linux' && abi.startsWith('gnu') ? ['glibc'] : readJson(path).libc
+  writeJson(path, { ...readJson(path), libc, repository })
+  copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
+  writeFileSync(join(folder, 'README.md'), readme(target))
+  const packed = npmPack(folder)
+  const wanted = ['LICENSE', 'README.md', `memory-map.${platformArchABI}.node`, 'package.json']
+  const odd = `${packed.files}` === `${wanted}` ? [] : [`it has ${packed.files.join(', ')}`]
+  return { ...packed, complaints: [...check(target), ...tooLarge(packed, maxSizes.library), ...odd] }
+}
+
+export function packageName(target) {
+  return `${name}-${parseTriple(target).platformArchABI}`
+}
+
+function readme(target) {
+  return `# ${packageName(target)}
+
+The native library of ${name} for \`${target}\`. Install that package: it brings this one where it is needed.
+`
+}
+
+/** Packs a folder. */
+function npmPack(folder, options = []) {
+  mkdirSync(release, { recursive: true })
+  const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', release, ...options]
+  // npm is a batch file on Windows, which takes a shell; no argument needs to be quoted.
+  const shell = process.platform === 'win32'
+  const [packed] = JSON.parse(
+    execFileSync('npm', args, { cwd: folder, encoding: 'utf8', shell, stdio: ['ignore', 'pipe', 'ignore'] }),
+  )
+  const files = packed.files.map(({ path }) => path).toSorted()
+  return { id: packed.id, tarball: join(release, packed.filename), size: packed.size, files }
+}
+
+function tooLarge({ size }, most) {
+  return size < most ? [] : [`it has ${size} bytes, and ${most} are too many`]
+}
+
+/** Files that are none of the package's code, types and documentation. */
+function notOurs(files) {
+  const ours =
+    /^(package\.json|LICENSE|(README|CHANGELOG|docs\/[\w-]+)\.md|(index|sync|lib\/bundle)\.js|[\w/-]+\.d\.ts)$/
+  const missing = ['index.js', 'index.d.ts', 'sync.js', 'sync.d.ts', 'lib/bundle.js', 'LICENSE', 'README.md']
+  return [
+    ...files.filter((file) => !ours.test(file)).map((file) => `${file} does not belong there`),
+    ...missing.filter((file) => !files.includes(file)).map((file) => `${file} is missing`),
+  ]
+}
+
+function readJson(path) {
+  return JSON.parse(readFileSync(path, 'utf8'))
+}
+
+function writeJson(path, value) {
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`)
+}
