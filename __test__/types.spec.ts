@@ -50,6 +50,7 @@ async function compile(t: ExecutionContext, folder: string, name: string, source
 
 for (const [what, name, options] of [
   ['an ES module', 'user.mts', { module: 'nodenext' }],
+  ['an ES module of the first Node that resolved them so', 'user.mts', { module: 'node16' }],
   ['a CommonJS module, which requires the package', 'user.cts', { module: 'nodenext' }],
   ['a bundler', 'user.ts', { module: 'esnext', moduleResolution: 'bundler' }],
   [

@@ -1,8 +1,8 @@
 // Makes the tarballs that are published, in release/: one of the package, and one for each platform that has a library.
 //
-// The package's optionalDependencies are written here and not in the repository: as long as a version is not published
-// `npm ci` could not install what the lock file says of it, and whoever publishes a package of that name first would
-// run code in every checkout.
+// The package's optionalDependencies are written here and not in the repository: of packages that are not published yet
+// npm writes nothing into the lock file, and then `npm ci` refuses it; and whoever published one of their names first
+// would run code in every checkout.
 
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -67,7 +67,7 @@ export function packLibrary(target) {
   cpSync(join(root, 'npm', platformArchABI), folder, { recursive: true })
   const path = join(folder, 'package.json')
   const libc = platform === 'linux' && abi.startsWith('gnu') ? ['glibc'] : readJson(path).libc
-  writeJson(path, { ...readJson(path), libc, repository })
+  writeJson(path, { ...readJson(path), type: 'commonjs', libc, repository })
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   writeFileSync(join(folder, 'README.md'), readme(target))
   const packed = npmPack(folder)

@@ -1,6 +1,6 @@
 // Publishes a version: the libraries first, then the package that asks for them.
 //
-//     npm run release -- --dry-run               # everything but publishing, with the libraries that there are
+//     npm run release -- --dry-run               # everything but publishing, with this machine's library
 //     npm run release -- --artifacts <folder>    # with the libraries that lie in a folder, as in CI
 
 import { execFileSync } from 'node:child_process'
@@ -74,7 +74,7 @@ function publish({ id, tarball }) {
 
 napi('create-npm-dirs')
 if (options.artifacts) napi('artifacts', '--output-dir', options.artifacts)
-if (dryRun && !existsSync(libraryOf(hostTarget()))) build(hostTarget())
+else if (dryRun) build(hostTarget())
 run('npm', ['run', 'build:ts'])
 
 const missing = notYet()

@@ -1,0 +1,132 @@
+// The tarballs that are published, which `npm run release -- --dry-run` has put into release/: installed in an empty
+// project, imported, required, compiled and bundled there.
+
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import test, { type ExecutionContext } from 'ava'
+import { build, type BuildOptions } from 'esbuild'
+
+import { platforms } from '../../lib/platform.ts'
+import { run } from '../helpers/processes.ts'
+import { runtimes } from '../helpers/runtimes.ts'
+import { scratchFolder } from '../helpers/scratch.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const release = join(root, 'release')
+const tools = fileURLToPath(new URL('node_modules/', import.meta.url))
+const require = createRequire(import.meta.url)
+const host = platforms().find((name) => readdirSync(release).includes(`memory-map-${name}`))!
+const { version } = require('../../package.json') as { version: string }
+const tarballs = [`memory-map-${version}.tgz`, `memory-map-${host}-${version}.tgz`].map((name) => join(release, name))
+
+/** An empty project with the package and the host's library installed; it asks nobody for the other libraries. */
+function install(t: ExecutionContext): string {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+  execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs], {
+    cwd: folder,
+    stdio: 'ignore',
+  })
+  return folder
+}
+
+/** What a command writes that has to succeed. */
+async function output(t: ExecutionContext, command: string, args: string[], cwd: string): Promise<string> {
+  const { code, stdout, stderr } = await run(command, args, { cwd })
+  t.is(code, 0, stdout + stderr)
+  return stdout
+}
+
+const use = `
+  const map = mapAnonymous(4096, { shared: true })
+  new Mutex(map, 0).lock()
+  map.write(Buffer.from('mapped'), 64)
+  console.log(map.view(64, 6).toString())
+  map.close()`
+const imported = `import { mapAnonymous } from 'memory-map'\nimport { Mutex } from 'memory-map/sync'\n${use}`
+const required = `const { mapAnonymous } = require('memory-map')\nconst { Mutex } = require('memory-map/sync')\n${use}`
+
+for (const { name, version, command, args } of runtimes()) {
+  test(`installed, the package is imported and required: on ${name} ${version}`, async (t) => {
+    const folder = install(t)
+    writeFileSync(join(folder, 'import.mjs'), imported)
+    writeFileSync(join(folder, 'require.cjs'), required)
+    t.is(await output(t, command, [...args, 'import.mjs'], folder), 'mapped\n')
+    t.is(await output(t, command, [...args, 'require.cjs'], folder), 'mapped\n')
+  })
+}
+
+test('both are one package: what is imported is what is required', async (t) => {
+  const folder = install(t)
+  writeFileSync(
+    join(folder, 'both.mjs'),
+    `import { createRequire } from 'node:module'
+    import { MemoryMap } from 'memory-map'
+    console.log(createRequire(import.meta.url)('memory-map').MemoryMap === MemoryMap)`,
+  )
+  t.is(await output(t, process.execPath, ['both.mjs'], folder), 'true\n')
+})
+
+test('what is packed is small, and asks for every library by its exact version', (t) => {
+  const [size, librarySize] = tarballs.map((path) => readFileSync(path).length)
+  t.true(size! < 100_000, `${size}`)
+  t.true(librarySize! < 1_000_000, `${librarySize}`)
+  const { optionalDependencies, scripts, devDependencies } = require(join(release, 'memory-map', 'package.json'))
+  t.is(optionalDependencies[`memory-map-${host}`], version)
+  t.is(Object.keys(optionalDependencies).length, require('../../package.json').napi.targets.length)
+  t.is(scripts, undefined)
+  t.is(devDependencies, undefined)
+})
+
+test('publint has nothing to say', async (t) => {
+  const publint = join(tools, 'publint', 'src', 'cli.js')
+  for (const tarball of tarballs) {
+    t.regex(await output(t, process.execPath, [publint, '--strict', tarball], root), /All good!/)
+  }
+})
+
+test('its types are found by every module resolution', async (t) => {
+  const attw = join(tools, '@arethetypeswrong', 'cli', 'dist', 'index.js')
+  // Node has required ES modules since 20.19.
+  const args = [attw, '--ignore-rules', 'cjs-resolves-to-esm', '--', tarballs[0]!]
+  t.regex(await output(t, process.execPath, args, root), /No problems found/)
+})
+
+test('the packed types are complete', async (t) => {
+  const folder = install(t)
+  const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+  mkdirSync(join(folder, 'node_modules', '@types'))
+  symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
+  cpSync(fileURLToPath(new URL('../types/user.ts', import.meta.url)), join(folder, 'user.mts'))
+  const options = '--pretty false --noEmit --strict --target es2022 --module nodenext --types node'.split(' ')
+  const lib = ['--lib', 'es2023,esnext.disposable']
+  t.is(await output(t, process.execPath, [tsc, ...options, ...lib, 'user.mts'], folder), '')
+})
+
+for (const format of ['esm', 'cjs'] as const) {
+  test(`esbuild bundles it as ${format}, without the library`, async (t) => {
+    const folder = install(t)
+    const entry = join(folder, 'entry.mjs')
+    const outfile = join(folder, 'out', `bundle.${format === 'esm' ? 'mjs' : 'cjs'}`)
+    writeFileSync(entry, imported)
+    const options: BuildOptions = { bundle: true, platform: 'node', external: ['*.node'], logLevel: 'error' }
+    await build({ ...options, entryPoints: [entry], outfile, format })
+    t.true(readFileSync(outfile).length > 10_000)
+    t.is(await output(t, process.execPath, [outfile], folder), 'mapped\n')
+  })
+}
+
+test('Vite bundles it for a server, without the library', async (t) => {
+  const folder = install(t)
+  writeFileSync(join(folder, 'entry.mjs'), imported)
+  writeFileSync(join(folder, 'vite.config.mjs'), 'export default { ssr: { noExternal: true } }')
+  const vite = join(tools, 'vite', 'bin', 'vite.js')
+  await output(t, process.execPath, [vite, 'build', '--ssr', 'entry.mjs', '--logLevel', 'error'], folder)
+  const bundle = join(folder, 'dist', 'entry.mjs')
+  t.true(readFileSync(bundle).length > 10_000)
+  t.is(await output(t, process.execPath, [bundle], folder), 'mapped\n')
+})
