@@ -1,4 +1,4 @@
-// The limit for bench/ipc.mjs: a word in shared memory, handed to and fro between two processes by a
+// The limit for ../questions/ipc.mjs: a word in shared memory, handed to and fro between two processes by a
 // futex alone, or after a short look for it. Says nanoseconds for each of many rounds.
 #define _GNU_SOURCE
 #include <linux/futex.h>

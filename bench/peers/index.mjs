@@ -1,0 +1,13 @@
+// Who else maps files: a module that has `map(file)`, and the program that runs it.
+
+/** `map` of a peer. Loaded late, so that a process has only the one that it measures. */
+export const load = async (module) => (await import(`./${module}.mjs`)).map
+
+export const peers = {
+  'koffi (FFI)': { module: 'koffi' },
+  '@riaskov/mmap-io': { module: 'mmap-io', keeps: true },
+  '@raygun-nickj/mmap-io': { module: 'raygun-mmap-io', keeps: true },
+  'node:ffi on Node 26': { module: 'node-ffi', program: 'node26' },
+  'Bun.mmap': { module: 'bun', program: 'bun', keeps: true },
+  'Deno FFI': { module: 'deno-ffi', program: 'deno' },
+}

@@ -1,0 +1,64 @@
+// Measures this library, what a user would pick instead, and what the machine can do at best.
+//
+//   npm run bench                      everything; writes results.md, results.json and plots/ beside this file
+//   npm run bench -- --quick           everything once, small: does it run at all? writes nothing
+//   npm run bench -- open sum          these questions only; writes nothing
+//
+// A question is a file in questions/. Ends with 1 where one of this library's ways crashes, never for a time.
+
+import process from 'node:process'
+
+import { load, machine } from './harness/machine.mjs'
+import { measure } from './harness/measure.mjs'
+import { prepare } from './harness/programs.mjs'
+import { isMet, toTerminal } from './harness/report.mjs'
+import { write } from './harness/write.mjs'
+
+const names = [
+  'open',
+  'sum',
+  'random',
+  'write',
+  'memory',
+  'search',
+  'scale',
+  'guard',
+  'touch',
+  'view',
+  'ipc',
+  'stream',
+  'start',
+]
+
+const quick = process.argv.includes('--quick')
+const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const unknown = asked.filter((name) => !names.includes(name))
+if (unknown.length > 0) throw new Error(`No question ${unknown.join(', ')}: there are ${names.join(', ')}`)
+
+prepare()
+const facts = { date: new Date().toISOString().slice(0, 10), ...machine() }
+for (const [name, fact] of Object.entries(facts)) console.log(`${name}: ${fact}`)
+
+const results = []
+const begin = performance.now()
+const loads = [load()]
+for (const name of asked.length > 0 ? asked : names) {
+  const start = performance.now()
+  const { question } = await import(`./questions/${name}.mjs`)
+  const found = await measure(name, question, { quick })
+  const value = (way, one, table = 'time') => found.tables[table]?.[way]?.[one]?.median ?? NaN
+  found.targets = quick ? [] : question.targets(value, found)
+  const took = `${((performance.now() - start) / 1000).toFixed(0)} s`
+  if (quick)
+    console.log(`ok ${name}: ${Object.keys(question.ways).length} ways, ${took}`, ...Object.entries(found.failures))
+  else console.log(`${toTerminal(question, found)}\n(${took})`)
+  results.push({ name, question, found })
+  loads.push(load())
+}
+
+const all = results.flatMap(({ found }) => found.targets)
+facts['load average'] = `from ${Math.min(...loads)} to ${Math.max(...loads)}, of which the run itself makes 1 or 2`
+facts.duration = `${((performance.now() - begin) / 60_000).toFixed(1)} minutes`
+console.log(`\n${facts.duration}, load average ${facts['load average']}`)
+if (all.length > 0) console.log(`${all.filter(isMet).length} of ${all.length} targets met`)
+if (!quick && asked.length === 0) await write(facts, results)
