@@ -144,7 +144,10 @@ export declare function allocationGranularity(): number
 /** Notes, when JavaScript is about to end on this thread, which ArrayBuffers have their memory. */
 export declare function beforeExit(): void
 
-/** Whether this runtime makes a SharedArrayBuffer of memory that it does not own. */
+/**
+ * Whether this runtime makes a SharedArrayBuffer of memory that it does not own: some have the
+ * function, and refuse. So it is asked for one of a byte.
+ */
 export declare function canShareExternal(): boolean
 
 /**

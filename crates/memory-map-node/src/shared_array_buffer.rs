@@ -8,6 +8,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, OnceLock};
 
 use memory_map::{Error, RegionKey};
@@ -15,7 +16,7 @@ use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
-use crate::array_buffer::{RawValue, refused};
+use crate::array_buffer::{RawValue, is_refused, refused};
 use crate::environment::{Environment, Reference, Remote};
 use crate::error::to_js;
 use crate::mapping::NativeMapping;
@@ -35,17 +36,42 @@ type CreateExternal = unsafe extern "C" fn(
 fn create_external() -> Option<CreateExternal> {
     static FUNCTION: OnceLock<Option<CreateExternal>> = OnceLock::new();
     *FUNCTION.get_or_init(|| {
+        if is_refused() {
+            return Some(refuse);
+        }
         let address = platform::symbol(c"node_api_create_external_sharedarraybuffer")?;
         // SAFETY: the type is that of Node's js_native_api.h.
         Some(unsafe { std::mem::transmute::<*mut c_void, CreateExternal>(address) })
     })
 }
 
-/// Whether this runtime makes a SharedArrayBuffer of memory that it does not own.
-#[napi]
-pub fn can_share_external() -> bool {
-    create_external().is_some()
+/// What the function does where V8 has its sandbox.
+unsafe extern "C" fn refuse(
+    _env: sys::napi_env,
+    _data: *mut c_void,
+    _length: usize,
+    _finalize: Option<unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void)>,
+    _hint: *mut c_void,
+    _result: *mut sys::napi_value,
+) -> sys::napi_status {
+    sys::Status::napi_no_external_buffers_allowed
 }
+
+/// Whether this runtime makes a SharedArrayBuffer of memory that it does not own: some have the
+/// function, and refuse. So it is asked for one of a byte.
+#[napi]
+pub fn can_share_external(env: Env) -> bool {
+    static BYTE: AtomicU8 = AtomicU8::new(0);
+    let Some(create) = create_external() else { return false };
+    let (data, none) = (BYTE.as_ptr().cast(), ptr::null_mut());
+    let mut value = ptr::null_mut();
+    // SAFETY: the byte is there for as long as the process.
+    let status = unsafe { create(env.raw(), data, 1, Some(leave), none, &raw mut value) };
+    status == sys::Status::napi_ok
+}
+
+/// There is nothing to free.
+unsafe extern "C" fn leave(_data: *mut c_void, _hint: *mut c_void) {}
 
 /// No thread can reach the buffer any more; may be called on any thread.
 unsafe extern "C" fn unreachable(_data: *mut c_void, hint: *mut c_void) {

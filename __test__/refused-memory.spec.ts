@@ -1,0 +1,77 @@
+// Runtimes that let no memory of ours be under an ArrayBuffer, as Electron and others whose V8 has its sandbox. Here a
+// switch makes any runtime one of them.
+
+import test from 'ava'
+
+import { runScript, runtimes } from './helpers/runtimes.ts'
+
+const env = { MEMORY_MAP_TEST_REFUSE_EXTERNAL: '1' }
+
+const prelude = `
+  import assert from 'node:assert'
+  import fs from 'node:fs'
+  const { mapAnonymous, mapPrivate, mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+  fs.writeFileSync('file', Buffer.alloc(10_000, 'a'))`
+
+for (const runtime of runtimes()) {
+  const on = `on ${runtime.name} ${runtime.version}`
+
+  test(`views say what to do, and what needs none works: ${on}`, async (t) => {
+    const { code, stderr } = await runScript(
+      runtime,
+      `${prelude}
+      const map = mapShared('file', { protection: 'read-write' })
+      const refused = { code: 'ERR_MMAP_UNSUPPORTED', message: /'shared-array-buffer'.*read\\(\\)/ }
+      for (const view of [
+        () => map.buffer,
+        () => map.arrayBuffer,
+        () => map.view(1, 2),
+        () => map.typedArray(Uint8Array),
+        () => map.dataView(),
+        () => map.buffer,
+      ]) assert.throws(view, refused)
+      map.write(Buffer.from('needle'), 5_000)
+      assert.equal(map.read(5_000, 6).toString(), 'needle')
+      assert.equal(map.indexOf('needle'), 5_000)
+      await map.sync()
+      assert.equal(fs.readFileSync('file').indexOf('needle'), 5_000)
+      map.resize(20_000)
+      map.close()`,
+      { env },
+    )
+    t.is(code, 0, stderr)
+  })
+
+  test(`the shared backing is the mapping itself, under the runtime's own buffer: ${on}`, async (t) => {
+    const { code, stderr } = await runScript(
+      runtime,
+      `${prelude}
+      const backing = 'shared-array-buffer'
+      const map = mapShared('file', { backing, protection: 'read-write' })
+      assert.equal(map.arrayBuffer.growable, true)
+      map.buffer.write('needle', 5_000)
+      assert.equal(fs.readFileSync('file').indexOf('needle'), 5_000)
+      const descriptor = fs.openSync('file', 'r+')
+      fs.writeSync(descriptor, Buffer.from('other'), 0, 5, 6_000)
+      assert.equal(map.view(6_000, 5).toString(), 'other')
+      const copy = mapPrivate('file', { backing })
+      copy.buffer[0] = 0
+      assert.equal(map.buffer[0], 97)
+      const memory = mapAnonymous(100, { backing })
+      memory.buffer.fill(1)
+      assert.equal(memory.read(99, 1)[0], 1)
+      for (const one of [map, copy, memory]) one.close()`,
+      { env },
+    )
+    t.is(code, 0, stderr)
+  })
+}
+
+test('the switch is what makes them so', async (t) => {
+  const [host] = runtimes()
+  const source = `${prelude}
+    const map = mapShared('file')
+    assert.equal(map.buffer[0], 97)`
+  t.is((await runScript(host!, source)).code, 0)
+  t.is((await runScript(host!, source, { env })).code, 1)
+})
