@@ -51,7 +51,11 @@ impl Region {
 
     /// Lets go of memory that is somebody else's, who may still use it.
     pub fn leave(self: &Arc<Self>) {
-        let Some(keeper) = self.take_keeper() else { return };
+        // Held to the end: whoever else would leave it gives the memory back next.
+        let Some(mut keeper) = self.keeper() else { return };
+        if keeper.is_none() {
+            return;
+        }
         self.end_accesses();
         let stays = {
             let mut inner = self.lock();
@@ -61,11 +65,13 @@ impl Region {
                 Some(_) => inner.open_covers(),
                 None => {
                     self.disarm(&inner);
+                    guard::expect_late_faults();
                     self.lose(&mut inner);
                 }
             }
             inner.left.is_some()
         };
+        *keeper = None;
         drop(keeper);
         if stays {
             note_left(self);
@@ -147,12 +153,15 @@ pub fn has_left() -> bool {
 
 /// Forgets memory of somebody else's that was left under the guard and that he has given back.
 pub fn sweep_left() {
-    let mut regions = std::mem::take(&mut *left());
+    let mut regions = left();
     let mut shown = Vec::new();
     os::each_area(|area| {
         shown.extend(area.shown().map(|shown| (area.range.clone(), shown)));
         false
     });
+    if shown.is_empty() {
+        return; // not even this program is shown: the list of areas cannot be had
+    }
     regions.retain(|region| {
         let range = region.range();
         let mut inner = region.lock();
@@ -160,11 +169,11 @@ pub fn sweep_left() {
         let mut there = shown.iter().skip(first).take_while(|(area, _)| area.start < range.end);
         let stays = there.any(|(_, shown)| Some(*shown) == inner.left);
         if !stays {
+            guard::expect_late_faults(); // zeros of ours may be there still
             region.lose(&mut inner);
         }
         stays
     });
-    left().append(&mut regions);
 }
 
 /// Retired regions, the oldest first, each with its bytes.
@@ -194,4 +203,83 @@ pub(crate) fn note_retired(region: &Arc<Region>) {
         }
     }
     surplus.iter().filter_map(Weak::upgrade).for_each(|region| region.leave());
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::mapping::{Mapping, Options};
+    use crate::os::Pages;
+    use crate::watched::Watch;
+
+    struct Kept(Arc<AtomicBool>);
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            self.0.store(false, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn who_comes_second_to_leave_memory_waits_for_the_first() {
+        let page = os::page_size();
+        let options = Options {
+            protection: Protection::ReadWrite,
+            populate: false,
+            reserve: true,
+            address: None,
+            huge: Default::default(),
+            guard: true,
+            owner: 0,
+        };
+        let map = Mapping::anonymous(page as u64, false, &options).unwrap();
+        let pages = Pages::Anonymous { reserve: true };
+        let start = os::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
+        let kept = Arc::new(AtomicBool::new(true));
+        // SAFETY: the page was mapped above, and stays.
+        unsafe { map.put_over(start, true, Box::new(Kept(Arc::clone(&kept)))) }.unwrap();
+        let region = map.region().unwrap().unwrap();
+        let access = Watch::begin(&region, start..start + page).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| region.leave());
+            while !region.lock().moved {
+                os::yield_now();
+            }
+            let (sender, second) = mpsc::channel();
+            scope.spawn(|| {
+                region.leave();
+                sender.send(kept.load(Ordering::SeqCst)).unwrap();
+                drop(sender);
+            });
+            let early = second.recv_timeout(Duration::from_millis(100));
+            access.leave();
+            assert_eq!(early.or_else(|_| second.recv()), Ok(false));
+        });
+        // SAFETY: nobody uses the page any more.
+        unsafe { os::unmap(start, page) };
+    }
+
+    #[test]
+    fn regions_that_nobody_can_use_are_forgotten_while_the_mapping_goes_on() {
+        let options = Options {
+            protection: Protection::ReadWrite,
+            populate: false,
+            reserve: true,
+            address: None,
+            huge: Default::default(),
+            guard: true,
+            owner: 0,
+        };
+        let map = Mapping::anonymous(1, false, &options).unwrap();
+        for length in 1..1000 {
+            let key = map.key().unwrap();
+            key.make_lasting();
+            map.resize(1 + length % 2).unwrap();
+        }
+        assert!(map.state().former.len() < 10);
+    }
 }

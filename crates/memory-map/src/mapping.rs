@@ -362,13 +362,13 @@ impl Mapping {
     /// Heals what has faulted and hands over what there is to tell.
     pub fn collect(&self) -> Vec<Fault> {
         let mut state = self.state();
+        state.drop_lost();
         let mut reports = std::mem::take(&mut state.reports);
         for region in state.regions() {
             let mut inner = region.lock();
             inner.settle();
             reports.append(&mut inner.reports);
         }
-        state.drop_lost();
         reports
     }
 
@@ -379,7 +379,12 @@ impl Mapping {
     /// [`Error::Closed`]; [`Error::OutOfRange`] for an empty mapping, which has no addresses.
     pub fn key(&self) -> Result<RegionKey> {
         let empty = Error::OutOfRange { name: "length", requirement: "more than 0" };
-        self.region()?.map(RegionKey::new).ok_or(empty)
+        match &self.state().pages {
+            // Under the lock: once the mapping is closed nothing else keeps the addresses.
+            Pages::Mapped(region) => Ok(RegionKey::new(Arc::clone(region))),
+            Pages::Empty(_) => Err(empty),
+            Pages::Closed => Err(Error::Closed),
+        }
     }
 
     /// Puts the mapping over memory of somebody else's, from `start` on, that has whole pages for
@@ -416,11 +421,10 @@ impl Mapping {
         Ok(())
     }
 
-    /// Lets go of memory that is somebody else's, who may still use it. The mapping is of no use
-    /// afterwards.
+    /// Lets go of memory that is somebody else's, who may still use it. A mapping that is there is
+    /// closed afterwards.
     pub fn leave(&self) {
-        let foreign: Vec<_> =
-            self.state().regions().filter(|region| region.is_foreign()).cloned().collect();
+        let foreign = self.state().take_foreign();
         if !foreign.is_empty() {
             self.attached.end();
         }
@@ -587,7 +591,11 @@ impl State {
         let Pages::Mapped(old) = std::mem::replace(&mut self.pages, pages) else { return };
         if old.is_lasting() && !old.is_ours_alone() {
             self.reports.append(&mut old.retire(kept));
+            old.vacate();
             guest::note_retired(&old);
+            if self.former.len().is_power_of_two() {
+                self.drop_lost();
+            }
             self.former.push(old);
         } else {
             self.faults += old.faults();
@@ -597,8 +605,24 @@ impl State {
 
     /// Forgets regions that nobody can use any more.
     fn drop_lost(&mut self) {
-        let lost = self.former.extract_if(.., |region| region.is_lost());
-        self.faults += lost.map(|region| region.faults()).sum::<u64>();
+        for region in self.former.extract_if(.., |region| region.is_lost()) {
+            self.faults += region.faults();
+            self.reports.append(&mut region.lock().reports);
+        }
+    }
+
+    /// Takes out all regions over memory that is somebody else's.
+    fn take_foreign(&mut self) -> Vec<Arc<Region>> {
+        let mut foreign: Vec<_> =
+            self.former.extract_if(.., |region| region.is_foreign()).collect();
+        if let Pages::Mapped(region) = &self.pages
+            && region.is_foreign()
+        {
+            foreign.push(Arc::clone(region));
+            self.pages = Pages::Closed;
+        }
+        self.faults += foreign.iter().map(|region| region.faults()).sum::<u64>();
+        foreign
     }
 }
 
@@ -627,11 +651,14 @@ impl Sync {
     pub fn run(&self) -> Result<()> {
         let Some(job) = &self.0 else { return Ok(()) };
         let SyncJob { region, token, file, range, invalidate } = job;
-        os::sync(range.start, range.len(), *invalidate)
-            .map_err(|errno| Error::os(errno, "msync"))?;
-        // Once `close` or `resize` has taken pages msync finds nothing to write: what they held is
-        // with the file.
-        if !os::MSYNC_IS_DURABLE || !region.holds(*token, range) {
+        let synced = os::sync(range.start, range.len(), *invalidate);
+        // Once `close` or `resize` has taken pages msync finds nothing to write, or nothing at all:
+        // what they held is with the file.
+        let is_there = region.holds(*token, range);
+        if is_there {
+            synced.map_err(|errno| Error::os(errno, "msync"))?;
+        }
+        if !os::MSYNC_IS_DURABLE || !is_there {
             os::make_durable(file).map_err(|error| Error::io(&error, "fsync"))?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -121,9 +121,9 @@ impl Region {
         !self.is_foreign() && Arc::strong_count(self) == 1
     }
 
-    /// What keeps addresses that are somebody else's, if they have not been left yet.
-    pub(crate) fn take_keeper(&self) -> Option<Keeper> {
-        self.keeper.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Where addresses are somebody else's: what keeps them, if they have not been left yet.
+    pub(crate) fn keeper(&self) -> Option<MutexGuard<'_, Option<Keeper>>> {
+        Some(self.keeper.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Forgets the addresses: they are somebody else's, or nobody's.
@@ -141,7 +141,7 @@ impl Region {
 
     /// Gives the addresses of a retired region back, of which every pointer is gone, although the
     /// mapping may still ask it what had happened.
-    fn vacate(&self) {
+    pub fn vacate(&self) {
         let mut inner = self.lock();
         let is_unused = inner.state == State::Reserved && inner.copies == 0;
         if is_unused && !self.is_foreign() && self.reachable.load(Ordering::Acquire) == 0 {

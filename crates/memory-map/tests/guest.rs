@@ -5,8 +5,8 @@
 mod common;
 
 use std::os::unix::process::ExitStatusExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 
 use common::{PAGE, TempFile, View, case_in_child, in_child, is_mapped, options, private, shared};
 use memory_map::{FaultKind, Mapping, Protection};
@@ -271,4 +271,119 @@ fn faults_from_before_the_mapping_was_put_over_count() {
     let owner = Owner::new();
     owner.take(&map);
     assert_eq!((map.faults(), map.collect().len()), (1, 1));
+}
+
+/// Runs `round`, in a process of its own, so often that each fault in it meets every step of the
+/// other thread once; the process ends where the guard has taken a fault for somebody else's.
+fn survives_rounds(name: &str, round: fn()) {
+    let end = case_in_child(name, 0, |_| (0..1000).for_each(|_| round()));
+    assert!(end.success(), "{end}");
+}
+
+#[test]
+fn threads_may_fault_at_once_in_memory_that_was_left() {
+    survives_rounds("threads_may_fault_at_once_in_memory_that_was_left", || {
+        let file = TempFile::new(&[7; LENGTH]);
+        let owner = Owner::new();
+        let map = shared(&file, Protection::ReadWrite);
+        owner.take(&map);
+        drop(map);
+        file.truncate(0);
+        let (view, ready) = (owner.view(), Barrier::new(2));
+        std::thread::scope(|scope| {
+            for at in [0, 1] {
+                let ready = &ready;
+                scope.spawn(move || {
+                    ready.wait();
+                    view.store(PAGE + at, 1);
+                });
+            }
+        });
+        assert_eq!((view.load(PAGE), view.load(PAGE + 1)), (1, 1));
+        owner.give_back();
+    });
+}
+
+#[test]
+fn memory_may_be_used_while_a_closed_mapping_leaves_it() {
+    survives_rounds("memory_may_be_used_while_a_closed_mapping_leaves_it", || {
+        let file = TempFile::new(&[7; LENGTH]);
+        let owner = Owner::new();
+        let map = shared(&file, Protection::ReadWrite);
+        owner.take(&map);
+        map.close();
+        let (view, ready) = (owner.view(), Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                ready.wait();
+                view.store(PAGE, 1);
+            });
+            ready.wait();
+            drop(map);
+        });
+        owner.give_back();
+    });
+}
+
+#[test]
+fn a_sync_may_come_when_the_addresses_have_gone_back() {
+    let file = TempFile::new(&[7; LENGTH]);
+    let map = shared(&file, Protection::ReadWrite);
+    let key = map.key().unwrap();
+    key.make_lasting();
+    let address = map.address().unwrap();
+    let sync = map.sync(0..LENGTH, false).unwrap();
+    map.close();
+    drop(key);
+    assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
+}
+
+#[test]
+fn memory_that_was_left_stays_guarded_where_the_system_does_not_show_it() {
+    let name = "memory_that_was_left_stays_guarded_where_the_system_does_not_show_it";
+    let end = in_child(name, || {
+        let file = TempFile::new(&[7; LENGTH]);
+        let owner = Owner::new();
+        let map = shared(&file, Protection::ReadWrite);
+        owner.take(&map);
+        drop(map);
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `limit` is valid for one `rlimit`.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
+        for now in [0, limit.rlim_cur] {
+            let limit = libc::rlimit { rlim_cur: now, ..limit };
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+            memory_map::sweep_left();
+        }
+        file.truncate(0);
+        assert_eq!(owner.view().load(PAGE), 0);
+    });
+    assert!(end.success(), "{end}");
+}
+
+#[test]
+fn a_mapping_that_has_left_its_memory_does_not_touch_it_again() {
+    let owner = Owner::new();
+    for file in [TempFile::new(&[7; LENGTH]), TempFile::new(&[8; LENGTH])] {
+        let map = shared(&file, Protection::ReadWrite);
+        owner.take(&map);
+        map.leave();
+        let expected = owner.view().load(0);
+        assert!(map.protect(0..LENGTH, Protection::None).is_err());
+        map.close();
+        assert_eq!((owner.view().load(0), map.collect()), (expected, Vec::new()));
+    }
+    owner.give_back();
+}
+
+#[test]
+fn addresses_without_a_key_go_back_at_once_although_a_sync_is_still_to_come() {
+    let file = TempFile::new(&[7; LENGTH]);
+    let map = shared(&file, Protection::ReadWrite);
+    map.key().unwrap().make_lasting();
+    let address = map.address().unwrap();
+    let sync = map.sync(0..LENGTH, false).unwrap();
+    map.close();
+    assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
 }

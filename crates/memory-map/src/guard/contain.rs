@@ -28,6 +28,9 @@ pub(super) enum Outcome {
 /// understand (an instruction fetch, say), and the fault goes to whoever was there before us.
 const MAX_STALLS: u32 = 100_000;
 
+/// The same where each of them asks the system what is there.
+const MAX_LEFT_STALLS: u32 = 1000;
+
 /// Faults in a row of one page that should not be, after which it is covered all the same.
 const PATIENCE: u32 = 64;
 
@@ -73,7 +76,9 @@ impl Inner {
     fn contain(&mut self, address: usize, signalled: Cause, access: Access) -> Outcome {
         let page = os::floor(address, self.grain);
         if self.left.is_some() && self.left != os::shown_at(page) {
-            return Outcome::Foreign;
+            // Where it was covered another thread was first, or it is somebody else's by now.
+            let covered = self.covers.over(page).is_some() && self.stalls < MAX_LEFT_STALLS;
+            return if covered { Outcome::Retry } else { Outcome::Foreign };
         }
         // A search of ours may still be on its way out.
         if self.state == State::Reserved && self.copies == 0 && std::mem::take(&mut self.trap) {

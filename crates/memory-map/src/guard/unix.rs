@@ -34,6 +34,9 @@
 //!
 //! *The registry grows.* A new node is hung into the tree, complete, by one atomic store.
 //!
+//! *Memory of somebody else's is left.* It is accessible from then on and in no region, so a fault
+//! that was raised before is simply retried: `LATE` says that there may be some.
+//!
 //! *What it lays over pages.* Only pages of a live region, under its lock: no other memory of the
 //! process can be at those addresses, because they are unmapped only after the slot was freed
 //! under the same lock.
@@ -42,6 +45,7 @@
 //! action, with the same arguments.
 
 use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::contain::Outcome;
@@ -143,10 +147,26 @@ unsafe fn is_memory_fault(signal: c_int, info: *const libc::siginfo_t) -> bool {
     }
 }
 
+/// How many faults elsewhere may have been raised where a region has been in the meantime.
+static LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// Has accesses made again that fail outside all regions: a region is about to be forgotten of
+/// which the pages stay, accessible by now, and a thread may be on its way into the handler.
+///
+/// There is an end to that: an access that fails for another reason soon has used it up.
+pub(crate) fn expect_late_faults() {
+    const MANY: usize = 1024;
+    LATE.store(MANY, Ordering::Release);
+}
+
+fn is_late() -> bool {
+    LATE.fetch_update(Ordering::AcqRel, Ordering::Acquire, |late| late.checked_sub(1)).is_ok()
+}
+
 fn contain(address: usize, cause: Cause) -> bool {
     // A slot can be given up between the lookup and its lock, but hardly twice in a row.
     for _ in 0..16 {
-        let Some(slot) = registry::find(address) else { return false };
+        let Some(slot) = registry::find(address) else { return is_late() };
         match slot.contain(address, cause, Access::Unknown) {
             Outcome::Covered => {
                 if reporter::push(slot) {
