@@ -8,6 +8,7 @@
 //! asks the system at each fault whether they are still there.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -46,7 +47,9 @@ impl Region {
             // SAFETY: the range was mapped above.
             unsafe { os::populate(start, length, contents.protection.writable()) };
         }
-        Ok(Self::of(contents, start..start + length, length, None, Some(keeper)))
+        let region = Self::of(contents, start..start + length, length, None, Some(keeper));
+        note_guest(&region);
+        Ok(region)
     }
 
     /// Lets go of memory that is somebody else's, who may still use it.
@@ -57,10 +60,12 @@ impl Region {
             return;
         }
         self.end_accesses();
+        let can_fail = self.lock().can_fail();
+        let shown = can_fail.then(|| self.shown()).flatten();
         let stays = {
             let mut inner = self.lock();
             inner.settle();
-            inner.left = inner.can_fail().then(|| self.shown()).flatten();
+            inner.left = shown.filter(|_| inner.can_fail());
             match inner.left {
                 Some(_) => inner.open_covers(),
                 None => {
@@ -104,17 +109,57 @@ impl Region {
         }
     }
 
-    /// Which file the region has in its place; nothing where it has none any more.
+    /// Which file the region has in its place; nothing where that is not known.
+    ///
+    /// It has the same for as long as it is there, so one look at the system's list, which can be
+    /// long, serves all such regions: many are left at once when garbage is collected.
     fn shown(&self) -> Option<Shown> {
-        let range = self.range();
-        let mut shown = None;
-        os::each_area(|area| {
-            let meets = area.range.start < range.end && range.start < area.range.end;
-            shown = area.shown().filter(|_| meets);
-            shown.is_some() || area.range.end >= range.end
-        });
-        shown
+        if self.shown.get().is_none() {
+            let guests: Vec<_> = guests().iter().filter_map(Weak::upgrade).collect();
+            let shown = all_shown();
+            for guest in guests.iter().filter(|guest| guest.shown.get().is_none()) {
+                if let Some(first) = shown_in(&shown, &guest.range()).next() {
+                    let _ = guest.shown.set(*first); // or another thread did
+                }
+            }
+        }
+        self.shown.get().copied()
     }
+}
+
+/// All areas of this process that have a file, by address.
+fn all_shown() -> Vec<(Range<usize>, Shown)> {
+    let mut all = Vec::new();
+    os::each_area(|area| {
+        all.extend(area.shown().map(|shown| (area.range.clone(), shown)));
+        false
+    });
+    all
+}
+
+/// Those that meet a range.
+fn shown_in<'a>(
+    all: &'a [(Range<usize>, Shown)],
+    range: &Range<usize>,
+) -> impl Iterator<Item = &'a Shown> {
+    let (start, end) = (range.start, range.end);
+    let first = all.partition_point(|(area, _)| area.end <= start);
+    all[first..].iter().take_while(move |(area, _)| area.start < end).map(|(_, shown)| shown)
+}
+
+/// Regions over memory of somebody else's.
+static GUESTS: Mutex<Vec<Weak<Region>>> = Mutex::new(Vec::new());
+
+fn guests() -> MutexGuard<'static, Vec<Weak<Region>>> {
+    GUESTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note_guest(region: &Arc<Region>) {
+    let mut guests = guests();
+    if guests.len().is_power_of_two() {
+        guests.retain(|guest| guest.strong_count() > 0);
+    }
+    guests.push(Arc::downgrade(region));
 }
 
 impl Inner {
@@ -154,20 +199,13 @@ pub fn has_left() -> bool {
 /// Forgets memory of somebody else's that was left under the guard and that he has given back.
 pub fn sweep_left() {
     let mut regions = left();
-    let mut shown = Vec::new();
-    os::each_area(|area| {
-        shown.extend(area.shown().map(|shown| (area.range.clone(), shown)));
-        false
-    });
+    let shown = all_shown();
     if shown.is_empty() {
         return; // not even this program is shown: the list of areas cannot be had
     }
     regions.retain(|region| {
-        let range = region.range();
         let mut inner = region.lock();
-        let first = shown.partition_point(|(area, _)| area.end <= range.start);
-        let mut there = shown.iter().skip(first).take_while(|(area, _)| area.start < range.end);
-        let stays = there.any(|(_, shown)| Some(*shown) == inner.left);
+        let stays = shown_in(&shown, &region.range()).any(|shown| Some(*shown) == inner.left);
         if !stays {
             guard::expect_late_faults(); // zeros of ours may be there still
             region.lose(&mut inner);
@@ -216,6 +254,16 @@ mod tests {
     use crate::os::Pages;
     use crate::watched::Watch;
 
+    const OPTIONS: Options = Options {
+        protection: Protection::ReadWrite,
+        populate: false,
+        reserve: true,
+        address: None,
+        huge: crate::mapping::HugePages::None,
+        guard: true,
+        owner: 0,
+    };
+
     struct Kept(Arc<AtomicBool>);
 
     impl Drop for Kept {
@@ -227,16 +275,7 @@ mod tests {
     #[test]
     fn who_comes_second_to_leave_memory_waits_for_the_first() {
         let page = os::page_size();
-        let options = Options {
-            protection: Protection::ReadWrite,
-            populate: false,
-            reserve: true,
-            address: None,
-            huge: Default::default(),
-            guard: true,
-            owner: 0,
-        };
-        let map = Mapping::anonymous(page as u64, false, &options).unwrap();
+        let map = Mapping::anonymous(page as u64, false, &OPTIONS).unwrap();
         let pages = Pages::Anonymous { reserve: true };
         let start = os::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
         let kept = Arc::new(AtomicBool::new(true));
@@ -264,17 +303,35 @@ mod tests {
     }
 
     #[test]
+    fn one_look_at_the_list_of_areas_serves_all_that_are_left() {
+        let page = os::page_size();
+        let maps: Vec<_> = (0..3)
+            .map(|_| {
+                let map = Mapping::anonymous(page as u64, true, &OPTIONS).unwrap();
+                let pages = Pages::Anonymous { reserve: true };
+                let start = os::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
+                // SAFETY: the page was mapped above, and stays.
+                unsafe { map.put_over(start, true, Box::new(())) }.unwrap();
+                (map, start)
+            })
+            .collect();
+        let shown = |map: &Mapping| map.region().unwrap().unwrap().shown.get().copied();
+        assert!(maps.iter().all(|(map, _)| shown(map).is_none()));
+        maps[0].0.leave();
+        for (map, start) in &maps[1..] {
+            assert_eq!(shown(map), os::shown_at(*start));
+            assert!(shown(map).is_some());
+        }
+        for (map, start) in maps {
+            drop(map);
+            // SAFETY: nobody uses the page any more.
+            unsafe { os::unmap(start, page) };
+        }
+    }
+
+    #[test]
     fn regions_that_nobody_can_use_are_forgotten_while_the_mapping_goes_on() {
-        let options = Options {
-            protection: Protection::ReadWrite,
-            populate: false,
-            reserve: true,
-            address: None,
-            huge: Default::default(),
-            guard: true,
-            owner: 0,
-        };
-        let map = Mapping::anonymous(1, false, &options).unwrap();
+        let map = Mapping::anonymous(1, false, &OPTIONS).unwrap();
         for length in 1..1000 {
             let key = map.key().unwrap();
             key.make_lasting();

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -17,7 +17,7 @@ use crate::guard::{self, Backing, Inner, Locked, Run, Slot, State};
 use crate::guest::Keeper;
 use crate::kept::Kept;
 use crate::mapping::HugePages;
-use crate::os::{self, Pages};
+use crate::os::{self, Pages, Shown};
 use crate::place::{self, Held, Left};
 use crate::protection::Protection;
 use crate::source::Opened;
@@ -59,6 +59,8 @@ pub(crate) struct Region {
     lasting: AtomicBool,
     /// What keeps the addresses, where they are not ours, until they are left.
     keeper: Option<Mutex<Option<Keeper>>>,
+    /// Which file the system shows there, where they are not ours, once that was looked for.
+    pub(crate) shown: OnceLock<Shown>,
 }
 
 /// Regions whose addresses may serve again while an earlier key of theirs is still out, by size.
@@ -100,6 +102,7 @@ impl Region {
             held: held.map(ManuallyDrop::new),
             lasting: AtomicBool::new(keeper.is_some()),
             keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
+            shown: OnceLock::new(),
         };
         region.describe(contents, length, &mut region.slot.lock());
         guard::watch(start, end, region.slot);
