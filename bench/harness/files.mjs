@@ -5,6 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 
 import { generator } from './statistics.mjs'
+import { writeText } from './text.mjs'
 
 export const [KIB, MIB, GIB, TIB] = [2 ** 10, 2 ** 20, 2 ** 30, 2 ** 40]
 
@@ -18,17 +19,21 @@ export const sparse = (size) => ({ kind: 'sparse', size })
 /** A file of Float64 numbers from 0 to 1, written to the disk. */
 export const numbers = (size) => ({ kind: 'numbers', size })
 
-const made = new Map()
+/** Real text, as far as this machine has any. */
+export const text = (size) => ({ kind: 'text', size })
+
+const made = new Set()
 
 /** The path of a file, made when it is first asked for. */
 export function pathOf({ kind, size }) {
   const file = path.join(folder, `${kind}-${size}`)
   if (!made.has(file)) {
     if (kind === 'sparse') fs.writeFileSync(file, '')
+    else if (kind === 'text') writeText(file, size)
     else writeNumbers(file, size)
-    fs.truncateSync(file, size)
+    if (kind === 'sparse') fs.truncateSync(file, size)
     readAll(file)
-    made.set(file, true)
+    made.add(file)
   }
   return file
 }

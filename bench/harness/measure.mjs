@@ -38,8 +38,17 @@ export async function measure(name, question, { quick }) {
       }
     }
   }
+  if (question.agree) checkAnswers(name, cases, samples.answer)
   const tables = mapValues(question.tables, (_, table) => inOrder(question.ways, samples[table] ?? {}))
   return { cases: cases.map((one) => one.name), tables, failures }
+}
+
+/** Ways of one case that were asked the same must have answered the same. */
+function checkAnswers(name, cases, answers) {
+  for (const one of cases) {
+    const found = new Set(Object.values(answers).flatMap((cells) => cells[one.name] ?? []))
+    if (found.size > 1) throw new Error(`${name}, ${one.name}: the answers differ: ${[...found].join(', ')}`)
+  }
 }
 
 function command(name, wayName, way, context) {

@@ -1,5 +1,9 @@
-// The limit for ../questions/ipc.mjs: a word in shared memory, handed to and fro between two processes by a
-// futex alone, or after a short look for it. Says nanoseconds for each of many rounds.
+/* What a futex costs in C: a word in shared memory, handed to and fro between two processes.
+ *
+ *   ipc ROUNDS SPINS
+ *
+ * Prints JSON: microseconds of each round, SPINS times looking at the word before waiting for it.
+ */
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <stdatomic.h>
@@ -15,7 +19,9 @@ static long spins;
 static void await_not(_Atomic unsigned *word, unsigned value) {
   for (long i = 0; i < spins; i++) {
     if (atomic_load(word) != value) return;
+#if defined(__x86_64__)
     __builtin_ia32_pause();
+#endif
   }
   while (atomic_load(word) == value) syscall(SYS_futex, word, FUTEX_WAIT, value, NULL);
 }
@@ -26,9 +32,11 @@ static void hand(_Atomic unsigned *word, unsigned value) {
 }
 
 int main(int argc, char **argv) {
-  int rounds = argc > 1 ? atoi(argv[1]) : 10000;
-  spins = argc > 2 ? atol(argv[2]) : 0;
+  if (argc != 3) return 2;
+  int rounds = atoi(argv[1]);
+  spins = atol(argv[2]);
   _Atomic unsigned *words = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (words == MAP_FAILED) return 1;
   _Atomic unsigned *there = words, *back = words + 32;
   if (fork() == 0) {
     for (int i = 1; i <= rounds; i++) {
@@ -37,13 +45,15 @@ int main(int argc, char **argv) {
     }
     _exit(0);
   }
+  printf("{\"trip\":[");
   for (int i = 1; i <= rounds; i++) {
     struct timespec a, b;
     clock_gettime(CLOCK_MONOTONIC, &a);
     hand(there, i);
     await_not(back, i - 1);
     clock_gettime(CLOCK_MONOTONIC, &b);
-    printf("%ld\n", (b.tv_sec - a.tv_sec) * 1000000000L + b.tv_nsec - a.tv_nsec);
+    printf("%s%.3f", i > 1 ? "," : "", (b.tv_sec - a.tv_sec) * 1e6 + (b.tv_nsec - a.tv_nsec) / 1e3);
   }
+  puts("]}");
   return 0;
 }

@@ -1,9 +1,9 @@
-/* What C does with an mmap of the file: the measure for bench/search.mjs, which compiles and runs this.
+/* What C does with an mmap of a text:
  *
- *   search FILE count|last|find NEEDLE MAPPINGS LOOKS
+ *   search FILE count|last|find NEEDLE ROUNDS fresh|warm
  *
- * Maps the file MAPPINGS times, and looks through each mapping LOOKS times. Prints the answer, and the
- * milliseconds of each look; of the first look in a mapping from before it is mapped to after it is unmapped.
+ * Prints JSON: milliseconds of each round, fresh ones from open to munmap, warm ones of the search alone, of pages
+ * that are mapped; and the answer.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -28,34 +28,38 @@ static long count(const char *text, size_t length, char byte) {
   return found;
 }
 
+static long search(const char *text, size_t length, char what, const char *needle) {
+  if (what == 'c') return count(text, length, needle[0]);
+  const char *found =
+      what == 'l' ? memrchr(text, needle[0], length - 1) : memmem(text, length, needle, strlen(needle));
+  return found ? found - text : -1;
+}
+
 int main(int argc, char **argv) {
   if (argc != 6) return 2;
-  const char *needle = argv[3];
+  int rounds = atoi(argv[4]), fresh = argv[5][0] == 'f';
   long answer = 0;
-  for (int mapping = 0; mapping < atoi(argv[4]); mapping++) {
-    double begin = now();
-    int fd = open(argv[1], O_RDONLY);
-    struct stat file;
-    if (fd < 0 || fstat(fd, &file)) return 1;
-    size_t length = file.st_size;
-    char *text = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
-    if (text == MAP_FAILED) return 1;
-    double first = 0;
-    for (int look = 0; look < atoi(argv[5]); look++) {
-      double start = now();
-      const char *found = text - 1;
-      if (argv[2][0] == 'c') answer = count(text, length, needle[0]);
-      if (argv[2][0] == 'l') found = memrchr(text, needle[0], length - 1);
-      if (argv[2][0] == 'f') found = memmem(text, length, needle, strlen(needle));
-      if (argv[2][0] != 'c') answer = found ? found - text : -1;
-      if (look == 0) first = now() - begin;
-      else printf("again %f\n", now() - start);
+  char *text = NULL;
+  size_t length = 0;
+  printf("{\"time\":[");
+  for (int round = -1; round < rounds; round++) {
+    double start = now();
+    if (!text) {
+      int fd = open(argv[1], O_RDONLY);
+      struct stat file;
+      if (fd < 0 || fstat(fd, &file)) return 1;
+      length = file.st_size;
+      text = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
+      if (text == MAP_FAILED) return 1;
+      close(fd);
     }
-    double end = now();
-    munmap(text, length);
-    close(fd);
-    printf("first %f\n", first + now() - end);
+    answer = search(text, length, argv[2][0], argv[3]);
+    if (fresh) {
+      munmap(text, length);
+      text = NULL;
+    }
+    if (round >= 0) printf("%s%f", round ? "," : "", now() - start);
   }
-  printf("answer %ld\n", answer);
+  printf("],\"answer\":[%ld]}\n", answer);
   return 0;
 }

@@ -1,0 +1,76 @@
+// The other side of the channels, sockets, pipes and threads in questions/ipc.mjs: partner.mjs JOB ARGUMENTS
+
+import net from 'node:net'
+import { isMainThread, parentPort } from 'node:worker_threads'
+
+const RING = 8 * 2 ** 20
+
+async function channels(file) {
+  const { mapShared } = await import('../../index.js')
+  const { Channel } = await import('../../sync.js')
+  const map = mapShared(file, { protection: 'read-write' })
+  return [Channel.open(map), Channel.open(map, { offset: RING })]
+}
+
+/** Writes messages to a stream, and waits where it is full. */
+function stream(to, size, count) {
+  const data = Buffer.alloc(size, 1)
+  let left = count
+  const more = () => {
+    while (left-- > 0) if (!to.write(data)) return void to.once('drain', more)
+  }
+  more()
+}
+
+const jobs = {
+  async 'channel echo'(file) {
+    const [there, back] = await channels(file)
+    for (let data = there.receive(); data.length > 1; data = there.receive()) back.send(data)
+  },
+  async 'channel echo async'(file) {
+    const [there, back] = await channels(file)
+    for await (const data of there) {
+      if (data.length === 1) return
+      await back.sendAsync(data)
+    }
+  },
+  async 'channel send'(file, size, count) {
+    const [there] = await channels(file)
+    const data = Buffer.alloc(Number(size), 1)
+    for (let i = 0; i < count; i++) there.send(data)
+  },
+  async 'channel send async'(file, size, count) {
+    const [there] = await channels(file)
+    const data = Buffer.alloc(Number(size), 1)
+    for (let i = 0; i < count; i++) await there.sendAsync(data)
+  },
+  'process echo': () => process.on('message', (data) => process.send(data)),
+  'process send': (_, size, count) => {
+    const data = Buffer.alloc(Number(size), 1)
+    let left = Number(count)
+    const more = () => {
+      for (let i = 0; i < 64 && left > 0; i++, left--) process.send(data)
+      if (left > 0) setImmediate(more)
+    }
+    more()
+  },
+  'socket echo': (address) => {
+    const socket = net.connect(address)
+    socket.on('data', (data) => socket.write(data))
+  },
+  'socket send': (address, size, count) => {
+    const socket = net.connect(address, () => stream(socket, Number(size), Number(count)))
+  },
+  'pipe echo': () => process.stdin.on('data', (data) => process.stdout.write(data)),
+  'pipe send': (_, size, count) => stream(process.stdout, Number(size), Number(count)),
+  'thread echo': () => parentPort.on('message', (data) => parentPort.postMessage(data)),
+  'thread send': (_, size, count) => {
+    const data = Buffer.alloc(Number(size), 1)
+    for (let i = 0; i < count; i++) parentPort.postMessage(data)
+  },
+}
+
+// Whoever started this ends when it has what it wants.
+if (isMainThread) process.once('disconnect', () => process.exit())
+const [job, ...args] = process.argv.slice(2)
+await jobs[job](...args)

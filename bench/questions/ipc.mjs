@@ -1,0 +1,340 @@
+// How fast do two processes, or two threads, talk; and what does a lock cost?
+
+import { fork } from 'node:child_process'
+import fs from 'node:fs'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+
+import { MIB } from '../harness/files.mjs'
+import { sample } from '../harness/sample.mjs'
+
+const RING = 8 * MIB
+const partner = fileURLToPath(new URL('../harness/partner.mjs', import.meta.url))
+
+// Where the channels and sockets of this process lie.
+
+let folder
+
+function place() {
+  if (folder === undefined) {
+    folder = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'memory-map-ipc-'))
+    process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
+  }
+  return folder
+}
+
+async function makeChannels() {
+  const { mapShared } = await import('../../index.js')
+  const { Channel } = await import('../../sync.js')
+  const file = path.join(place(), 'ring')
+  const map = mapShared(file, { protection: 'read-write', create: true, length: 2 * RING })
+  map.buffer.fill(0) // its pages are there from now on
+  const there = Channel.create(map, { length: RING })
+  const back = Channel.create(map, { offset: RING, length: RING })
+  return { file, there, back }
+}
+
+function start(job, args, options = {}) {
+  const child = fork(partner, [job, ...args.map(String)], { serialization: 'advanced', ...options })
+  process.on('exit', () => child.kill())
+  return child
+}
+
+/** Returns a function whose promises are the events that come, in turn. */
+function events(emitter, event) {
+  const waiting = []
+  const early = []
+  emitter.on(event, (data) => (waiting.length > 0 ? waiting.shift()(data) : early.push(data)))
+  return () => (early.length > 0 ? early.shift() : new Promise((resolve) => waiting.push(resolve)))
+}
+
+// Measuring
+
+async function trips(trip, { quick }) {
+  for (let i = 0; i < 300; i++) await trip()
+  // The harness looks whether a function is async before it calls it.
+  return { trip: await sample(async () => void (await trip()), { time: quick ? 20 : 500 }) }
+}
+
+/** Without promises, which would cost more than the trip. */
+function tripsSync(trip, { quick }) {
+  const times = []
+  for (let batch = 0; batch < (quick ? 2 : 40); batch++) {
+    const start = performance.now()
+    for (let i = 0; i < 500; i++) trip()
+    times.push((performance.now() - start) * 2)
+  }
+  return { trip: times.slice(quick ? 0 : 10) }
+}
+
+/** Microseconds of single trips, each after both sides have been idle. */
+async function idleTrips(trip, { quick }) {
+  const times = []
+  for (let i = 0; i < (quick ? 5 : 60); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    const start = performance.now()
+    trip()
+    times.push((performance.now() - start) * 1000)
+  }
+  return { trip: times.slice(quick ? 0 : 10) }
+}
+
+const messagesOf = ({ size, quick }, most) =>
+  Math.max(200, Math.min(most, Math.floor(((quick ? 4 : 400) * MIB) / size)) / (quick ? 10 : 1))
+
+/** Microseconds for each message that comes after the first. */
+async function flow(count, receive) {
+  await receive()
+  const start = performance.now()
+  for (let i = 1; i < count; i++) await receive()
+  return { flow: [((performance.now() - start) * 1000) / (count - 1)] }
+}
+
+function flowSync(count, receive) {
+  receive()
+  const start = performance.now()
+  for (let i = 1; i < count; i++) receive()
+  return { flow: [((performance.now() - start) * 1000) / (count - 1)] }
+}
+
+/** As `flow`, of a stream of bytes, from the first that come to the last. */
+async function drain(readable, bytes, count) {
+  let [start, left] = [0, bytes]
+  await new Promise((resolve) => {
+    readable.on('data', (chunk) => {
+      start ||= performance.now()
+      left -= chunk.length
+      if (left <= 0) resolve()
+    })
+  })
+  return { flow: [((performance.now() - start) * 1000) / count] }
+}
+
+/** A trip over a stream: writes, and waits until as many bytes are back. */
+function overStream(writable, readable, size) {
+  const data = Buffer.alloc(size, 1)
+  let left = 0
+  let done
+  readable.on('data', (chunk) => {
+    left -= chunk.length
+    if (left === 0) done()
+  })
+  return () =>
+    new Promise((resolve) => {
+      left = size
+      done = resolve
+      writable.write(data)
+    })
+}
+
+async function connected(job, args) {
+  const address = path.join(place(), 'socket')
+  const server = net.createServer().listen(address)
+  await new Promise((resolve) => server.once('listening', resolve))
+  start(job, [address, ...args])
+  return new Promise((resolve) => server.once('connection', resolve))
+}
+
+const worker = (job, args) => new Worker(partner, { argv: [job, ...args.map(String)] })
+const pipes = { stdio: ['pipe', 'pipe', 'inherit', 'ipc'] }
+const FEW = 30_000
+const MANY = 400_000
+
+/** A way: what it does for a trip there and back, and for a flow of messages in one direction. */
+const way = (jobs) => ({
+  run: (context) => jobs[context.what](context),
+  only: ({ what }) => what in jobs,
+})
+
+const channel = (begin) =>
+  way({
+    trip: async (context) => {
+      const { file, there, back } = await makeChannels()
+      begin('channel echo', [file])
+      const data = Buffer.alloc(context.size, 1)
+      const trip = () => {
+        there.send(data)
+        back.receive()
+      }
+      const found = tripsSync(trip, context)
+      there.send('x') // the end: nobody waits in vain
+      return found
+    },
+    flow: async (context) => {
+      const { file, there } = await makeChannels()
+      const count = messagesOf(context, MANY)
+      begin('channel send', [file, context.size, count])
+      return flowSync(count, () => there.receive())
+    },
+  })
+
+const limit = (spins) => ({
+  program: 'c-ipc',
+  args: ({ quick }) => [quick ? 1000 : 20_000, spins],
+  only: ({ what, size }) => what === 'trip' && size === 8,
+})
+
+const mutex = async ({ quick }) => {
+  const { mapAnonymous } = await import('../../index.js')
+  const { Mutex } = await import('../../sync.js')
+  const lock = new Mutex(mapAnonymous(4096, { shared: true }), 0)
+  const run = () => {
+    for (let i = 0; i < 1000; i++) {
+      lock.lock()
+      lock.unlock()
+    }
+  }
+  return { lock: (await sample(run, { time: quick ? 20 : 200, batch: 1000 })).map((time) => time * 1000) }
+}
+
+const atomics = async ({ quick }) => {
+  const words = new Int32Array(new SharedArrayBuffer(4))
+  const run = () => {
+    for (let i = 0; i < 1000; i++) {
+      while (Atomics.compareExchange(words, 0, 0, 1) !== 0) Atomics.wait(words, 0, 1)
+      Atomics.store(words, 0, 0)
+      Atomics.notify(words, 0, 1)
+    }
+  }
+  return { lock: (await sample(run, { time: quick ? 20 : 200, batch: 1000 })).map((time) => time * 1000) }
+}
+
+export const question = {
+  title: 'Messages between processes and threads, and locks',
+  about:
+    'Against what Node has: `process.send` with advanced serialization, a Unix socket, a pipe, `postMessage`. ' +
+    'Sockets and pipes carry bytes and no boundaries of messages.',
+  rounds: 2,
+  tables: {
+    trip: { title: 'There and back', unit: 'µs' },
+    flow: { title: 'One way, for each message', unit: 'µs' },
+    lock: { title: 'Locking and unlocking what nobody else wants', unit: 'ns' },
+  },
+  cases: () => [
+    { name: '8 B', what: 'trip', size: 8 },
+    { name: '64 KiB', what: 'trip', size: 65_536 },
+    { name: '64 B', what: 'flow', size: 64 },
+    { name: '4 KiB', what: 'flow', size: 4096 },
+    { name: '1 MiB', what: 'flow', size: MIB },
+    { name: 'a lock', what: 'lock' },
+  ],
+  ways: {
+    'C, a futex alone': limit(0),
+    'C, a futex after a spin': limit(5000),
+    'memory-map, Channel': channel(start),
+    'memory-map, Channel after 5 ms of rest': way({
+      trip: async (context) => {
+        const { file, there, back } = await makeChannels()
+        start('channel echo', [file])
+        const data = Buffer.alloc(context.size, 1)
+        const trip = () => {
+          there.send(data)
+          back.receive()
+        }
+        tripsSync(trip, { quick: true })
+        const found = await idleTrips(trip, context)
+        there.send('x')
+        return found
+      },
+    }),
+    'memory-map, Channel, borrowed': way({
+      flow: async (context) => {
+        const { file, there } = await makeChannels()
+        const count = messagesOf(context, MANY)
+        start('channel send', [file, context.size, count])
+        return flowSync(count, () => there.release(there.borrow()))
+      },
+    }),
+    'memory-map, Channel, async': way({
+      trip: async (context) => {
+        const { file, there, back } = await makeChannels()
+        start('channel echo async', [file])
+        const data = Buffer.alloc(context.size, 1)
+        return trips(async () => {
+          await there.sendAsync(data)
+          await back.receiveAsync()
+        }, context)
+      },
+      flow: async (context) => {
+        const { file, there } = await makeChannels()
+        const count = messagesOf(context, MANY)
+        start('channel send async', [file, context.size, count])
+        return flow(count, () => there.receiveAsync())
+      },
+    }),
+    'memory-map, Channel between threads': channel(worker),
+    'process.send': way({
+      trip: async (context) => {
+        const child = start('process echo', [])
+        const next = events(child, 'message')
+        const data = Buffer.alloc(context.size, 1)
+        return trips(() => {
+          child.send(data)
+          return next()
+        }, context)
+      },
+      flow: async (context) => {
+        const count = messagesOf(context, FEW)
+        return flow(count, events(start('process send', ['', context.size, count]), 'message'))
+      },
+    }),
+    'Unix socket': way({
+      trip: async (context) => {
+        const socket = await connected('socket echo', [])
+        return trips(overStream(socket, socket, context.size), context)
+      },
+      flow: async (context) => {
+        const count = messagesOf(context, MANY)
+        return drain(await connected('socket send', [context.size, count]), context.size * count, count)
+      },
+    }),
+    pipe: way({
+      trip: async (context) => {
+        const child = start('pipe echo', [], pipes)
+        return trips(overStream(child.stdin, child.stdout, context.size), context)
+      },
+      flow: async (context) => {
+        const count = messagesOf(context, MANY)
+        return drain(start('pipe send', ['', context.size, count], pipes).stdout, context.size * count, count)
+      },
+    }),
+    'threads, postMessage': way({
+      trip: async (context) => {
+        const thread = worker('thread echo', [])
+        const next = events(thread, 'message')
+        const data = Buffer.alloc(context.size, 1)
+        return trips(() => {
+          thread.postMessage(data)
+          return next()
+        }, context)
+      },
+      flow: async (context) => {
+        const count = messagesOf(context, FEW)
+        return flow(count, events(worker('thread send', ['', context.size, count]), 'message'))
+      },
+    }),
+    'memory-map, Mutex': way({ lock: mutex }),
+    'Atomics, between threads only': way({ lock: atomics }),
+  },
+  plot: { kind: 'bars', table: 'trip' },
+  targets: (value) => [
+    {
+      what: 'there and back, 8 B: against process.send',
+      value: value('memory-map, Channel', '8 B', 'trip') / value('process.send', '8 B', 'trip'),
+      atMost: 0.2,
+    },
+    {
+      what: 'there and back, 8 B: against a futex after a spin in C',
+      value: value('memory-map, Channel', '8 B', 'trip') / value('C, a futex after a spin', '8 B', 'trip'),
+      atMost: 3,
+    },
+    {
+      what: 'one way, 64 B: against process.send',
+      value: value('memory-map, Channel', '64 B', 'flow') / value('process.send', '64 B', 'flow'),
+      atMost: 0.2,
+    },
+  ],
+}
