@@ -61,4 +61,4 @@ facts['load average'] = `from ${Math.min(...loads)} to ${Math.max(...loads)}, of
 facts.duration = `${((performance.now() - begin) / 60_000).toFixed(1)} minutes`
 console.log(`\n${facts.duration}, load average ${facts['load average']}`)
 if (all.length > 0) console.log(`${all.filter(isMet).length} of ${all.length} targets met`)
-if (!quick && asked.length === 0) await write(facts, results)
+if (!quick && asked.length === 0) write(facts, results)

@@ -174,7 +174,7 @@ export const question = {
       { name: fresh('find the last line'), what: 'last', needle: '\n', fresh: true },
       { name: fresh(LINES), what: 'lines', length: 2 * GIB, fresh: true },
       { name: fresh(`${LINES} of 128 MiB`), what: 'lines', length, fresh: true },
-    ].map((one) => ({ ...one, file }))
+    ].map((one) => Object.assign(one, { file }))
   },
   ways: {
     'C, mmap(2), memchr, memmem, memrchr': {

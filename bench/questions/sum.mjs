@@ -72,6 +72,7 @@ const HEAP = 'a heap array'
 
 export const question = {
   title: 'Sum 1 GiB of numbers',
+  rounds: 2,
   about:
     'A plain `for` loop over a file in the cache. The first table counts from the path, so it has the mapping, the ' +
     'page faults or the reading in it; the second has the same loop over memory that is there.',
@@ -115,7 +116,7 @@ export const question = {
     'memory-map on Bun': ours({}, 'bun'),
     'memory-map on Deno': ours({}, 'deno'),
   },
-  plot: { kind: 'bars', table: 'first' },
+  plot: { kind: 'bars', table: 'first', cases: ['u8', 'f64'] },
   targets: (value) =>
     Object.keys(types).flatMap((type) => {
       const first = (way) => value(way, type, 'first')
