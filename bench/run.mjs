@@ -3,6 +3,7 @@
 //   npm run bench                      everything; writes results.md, results.json and plots/ beside this file
 //   npm run bench -- --quick           everything once, small: does it run at all? writes nothing
 //   npm run bench -- open sum          these questions only; writes nothing
+//   npm run bench -- --plots           writes the same again from results.json
 //
 // A question is a file in questions/. Ends with 1 where one of this library's ways crashes, never for a time.
 
@@ -12,7 +13,7 @@ import { load, machine } from './harness/machine.mjs'
 import { measure } from './harness/measure.mjs'
 import { prepare } from './harness/programs.mjs'
 import { isMet, toTerminal } from './harness/report.mjs'
-import { write } from './harness/write.mjs'
+import { rewrite, write } from './harness/write.mjs'
 
 const names = [
   'open',
@@ -34,6 +35,11 @@ const quick = process.argv.includes('--quick')
 const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const unknown = asked.filter((name) => !names.includes(name))
 if (unknown.length > 0) throw new Error(`No question ${unknown.join(', ')}: there are ${names.join(', ')}`)
+
+if (process.argv.includes('--plots')) {
+  await rewrite()
+  process.exit()
+}
 
 prepare()
 const facts = { date: new Date().toISOString().slice(0, 10), ...machine() }

@@ -90,17 +90,31 @@ function bars(question, found, { table, cases = found.cases, ways }, colors) {
       const strong = kind === 'ours'
       kinds.add(kind)
       parts.push(
-        label(left - 10, y + 15, way, { fill: strong ? colors.ink : colors.soft, anchor: 'end', weight: strong ? 600 : 400 }),
+        label(left - 10, y + 15, way, {
+          fill: strong ? colors.ink : colors.soft,
+          anchor: 'end',
+          weight: strong ? 600 : 400,
+        }),
         `<rect x="${left}" y="${y + 3}" width="${length.toFixed(1)}" height="16" rx="3" fill="${colors[kind]}"/>`,
         rule(left + from, y + 11, left + Math.min(to, right - left + 20), y + 11, colors.ink, ' stroke-opacity="0.45"'),
-        label(left + Math.max(length, Math.min(to, right - left + 20)) + 8, y + 15, format(median), { fill: colors.ink }),
+        label(left + Math.max(length, Math.min(to, right - left + 20)) + 8, y + 15, format(median), {
+          fill: colors.ink,
+        }),
       )
       y += 23
     }
     parts.push(rule(left, top, left, y, colors.grid))
   }
   const note = `${title}, ${unit}; shorter is better${isLog ? '; lengths are logarithmic' : ''}`
-  return frame(y + 16, question.title, [...heading(question.title, note, colors, Object.keys(LEGEND).filter((kind) => kinds.has(kind))), ...parts])
+  return frame(y + 16, question.title, [
+    ...heading(
+      question.title,
+      note,
+      colors,
+      Object.keys(LEGEND).filter((kind) => kinds.has(kind)),
+    ),
+    ...parts,
+  ])
 }
 
 /** A line for each way, over cases at equal distances; logarithmic. */
@@ -119,7 +133,13 @@ function lines(question, found, { table, cases = found.cases, ways }, colors) {
   const parts = []
   for (let power = low; power <= high; power++) {
     parts.push(rule(left, y(10 ** power), right, y(10 ** power), colors.grid))
-    parts.push(label(left - 8, y(10 ** power) + 4, `${(10 ** power).toLocaleString('en')}`, { fill: colors.soft, anchor: 'end', size: 11 }))
+    parts.push(
+      label(left - 8, y(10 ** power) + 4, `${(10 ** power).toLocaleString('en')}`, {
+        fill: colors.soft,
+        anchor: 'end',
+        size: 11,
+      }),
+    )
   }
   cases.forEach((name, i) => parts.push(label(x(i), bottom + 20, name, { fill: colors.soft, anchor: 'middle' })))
 
@@ -135,7 +155,9 @@ function lines(question, found, { table, cases = found.cases, ways }, colors) {
     const width = kind === 'ours' ? 3 : 1.6
     parts.push(`<polyline points="${path}" fill="none" stroke="${color}" stroke-width="${width}"${dash}/>`)
     for (const [x, y] of points) {
-      parts.push(`<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${kind === 'ours' ? 3.5 : 2.4}" fill="${color}"/>`)
+      parts.push(
+        `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${kind === 'ours' ? 3.5 : 2.4}" fill="${color}"/>`,
+      )
     }
     ends.push({ way, color, at: points.at(-1), strong: kind === 'ours' })
   }

@@ -202,6 +202,12 @@ const atomics = async ({ quick }) => {
   return { lock: (await sample(run, { time: quick ? 20 : 200, batch: 1000 })).map((time) => time * 1000) }
 }
 
+const larger = [
+  { name: '64 KiB', what: 'trip', size: 65_536 },
+  { name: '4 KiB', what: 'flow', size: 4096 },
+  { name: '1 MiB', what: 'flow', size: MIB },
+]
+
 export const question = {
   title: 'Messages between processes and threads, and locks',
   about:
@@ -213,13 +219,11 @@ export const question = {
     flow: { title: 'One way, for each message', unit: 'µs' },
     lock: { title: 'Locking and unlocking what nobody else wants', unit: 'ns' },
   },
-  cases: () => [
+  cases: (quick) => [
     { name: '8 B', what: 'trip', size: 8 },
-    { name: '64 KiB', what: 'trip', size: 65_536 },
     { name: '64 B', what: 'flow', size: 64 },
-    { name: '4 KiB', what: 'flow', size: 4096 },
-    { name: '1 MiB', what: 'flow', size: MIB },
     { name: 'a lock', what: 'lock' },
+    ...(quick ? [] : larger),
   ],
   ways: {
     'C, a futex alone': limit(0),

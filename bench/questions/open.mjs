@@ -6,7 +6,8 @@ import { GIB, KIB, MIB, sparse } from '../harness/files.mjs'
 import { load, peers } from '../peers/index.mjs'
 
 const sizes = { '4 KiB': 4 * KIB, '1 MiB': MIB, '64 MiB': 64 * MIB, '1 GiB': GIB, '4 GiB': 4 * GIB }
-const BIG_HEAP = '1 GiB, in a process with 2 million objects'
+/** In a process with 2 million objects. */
+const BIG_HEAP = { '4 KiB, 2 M objects': 4 * KIB, '1 GiB, 2 M objects': GIB }
 
 /** Objects that a collector of garbage goes through each time. */
 const clutter = []
@@ -92,15 +93,24 @@ export const question = {
   about:
     'From the path of a file in the cache (sparse: its length does not matter to a page) to when all is given back. ' +
     'The two `mmap-io` and `Bun.mmap` cannot unmap; they leave that to the collector. ' +
-    'The last column has two million live objects on the heap, as a server may have: V8 bills an ArrayBuffer over ' +
+    'The last columns have two million live objects on the heap, as a server may have: V8 bills an ArrayBuffer over ' +
     'a mapping to the collector, which then goes through them all.',
   tables: {
     time: { title: 'Time', unit: 'µs' },
     collector: { title: "The collector's share of it", unit: '%' },
   },
   cases: (quick) => [
-    ...Object.entries(sizes).slice(0, quick ? 2 : 5).map(([name, size]) => ({ name, size, heap: 0, file: sparse(size) })),
-    { name: BIG_HEAP, size: GIB, heap: quick ? 1000 : 1_000_000, file: sparse(GIB) },
+    ...Object.entries(sizes)
+      .slice(0, quick ? 2 : 5)
+      .map(([name, size]) => ({ name, size, heap: 0, file: sparse(size) })),
+    ...Object.entries(BIG_HEAP)
+      .slice(quick ? 1 : 0)
+      .map(([name, size]) => ({
+        name,
+        size,
+        heap: quick ? 1000 : 1_000_000,
+        file: sparse(size),
+      })),
   ],
   ways: {
     'C, mmap(2)': program('c'),
@@ -150,7 +160,14 @@ export const question = {
       worst((one) => value(way, one) / Math.min(...others.map((other) => value(other, one)).filter((time) => time > 0)))
     const onNode20 = ['koffi (FFI)', '@riaskov/mmap-io', '@raygun-nickj/mmap-io']
     const read = 'memory-map, read'
+    const shared = 'memory-map, buffer, shared backing'
+    const [few, many] = Object.keys(BIG_HEAP)
     return [
+      {
+        what: 'shared backing: 1 GiB against 4 KiB, with 2 million objects',
+        value: value(shared, many) / value(shared, few),
+        atMost: 3,
+      },
       { what: '`read` against C, at its worst size', value: against(read, ['C, mmap(2)']), atMost: 2 },
       {
         what: '`read` of 4 GiB against 4 KiB, as for C',
