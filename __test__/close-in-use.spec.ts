@@ -1,9 +1,8 @@
 // `close()` while something else uses the buffer: the memory stays valid, and reads zeros, for as long as anything
 // holds the ArrayBuffer object; then its addresses go back to the system.
 
-import test from 'ava'
-
 import { endsWell, lastLines, runLifetime } from './helpers/lifetimes.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 
 /**

@@ -9,6 +9,7 @@ import { mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize } from 'memory
 
 import { isCodedError, throwsCodedError } from './helpers/errors.ts'
 import { areaAt, areasOf, descriptors } from './helpers/memory.ts'
+import { kindsHere, onLinux } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, smallFileSystem, sparseFile } from './helpers/scratch.ts'
 
@@ -79,7 +80,7 @@ test('the tests here know every member', (t) => {
   )
 })
 
-for (const [what, make] of makers) {
+for (const [what, make] of kindsHere(makers)) {
   test(`after close every use of ${what} is ERR_MMAP_CLOSED`, async (t) => {
     for (const before of [() => {}, (map: MemoryMap) => map.buffer]) {
       const map = make(scratchFile(t, contents))
@@ -137,7 +138,7 @@ for (const [what, make] of makers) {
     t.throws(() => new Uint8Array(arrayBuffer), { instanceOf: TypeError })
   })
 
-  test(`close of ${what} gives the file and the descriptor back at once`, (t) => {
+  onLinux(`close of ${what} gives the file and the descriptor back at once`, (t) => {
     for (const before of [() => {}, (map: MemoryMap) => map.view(1, 1)]) {
       const path = scratchFile(t, contents)
       const map = make(path)

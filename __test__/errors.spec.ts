@@ -11,6 +11,7 @@ import * as library from 'memory-map'
 import { mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize } from 'memory-map'
 
 import { isSystemError, throwsCodedError, throwsSystemError } from './helpers/errors.ts'
+import { onPosix } from './helpers/platform.ts'
 import { type Runtime, runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, smallFileSystem } from './helpers/scratch.ts'
 
@@ -151,7 +152,7 @@ for (const attempt of attempts) {
 console.log(mapShared(folder + '/readable').length, mapPrivate(folder + '/readable', write).length)
 `
 
-test('a file that this user may not open is EACCES', async (t) => {
+onPosix('a file that this user may not open is EACCES', async (t) => {
   const folder = scratchFolder(t)
   writeFileSync(join(folder, 'secret'), contents)
   chmodSync(join(folder, 'secret'), 0)
@@ -208,7 +209,7 @@ for (const fd of opened) fs.closeSync(fd)
 console.log(mapShared('file').length, mapPrivate(mine).length, mapAnonymous(10, { shared: true }).length)
 `
 
-test('no descriptor left is EMFILE, and no harm', async (t) => {
+onPosix('no descriptor left is EMFILE, and no harm', async (t) => {
   const limited: Runtime = {
     ...host,
     command: 'sh',

@@ -17,6 +17,7 @@ import {
 
 import { fixturePath } from './helpers/addon.ts'
 import { makeFile, pattern, Reports, runFaultScript, survives, turns, until } from './helpers/faults.ts'
+import { truncating, withAddon, withDescriptors } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 
 const PAGES = 8
@@ -83,7 +84,7 @@ test('faults are counted at once and told on the next turn, not before', async (
   t.deepEqual(channel, reports.faults)
 })
 
-test('what is told: kind, place, length, whether it was contained, and the mapping', async (t) => {
+truncating('what is told: kind, place, length, whether it was contained, and the mapping', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { offset: 10, ...reports.options })
@@ -234,7 +235,7 @@ test('check() throws the oldest fault and clears it, one at a time', (t) => {
   map.check()
 })
 
-test('sync() rejects after a lost store, and resolves the next time', async (t) => {
+truncating('sync() rejects after a lost store, and resolves the next time', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
@@ -251,7 +252,7 @@ test('sync() rejects after a lost store, and resolves the next time', async (t) 
   t.is(readFileSync(path)[0], 0xaa)
 })
 
-test('syncSync() throws after a lost store, and returns the next time', async (t) => {
+truncating('syncSync() throws after a lost store, and returns the next time', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
@@ -282,7 +283,7 @@ test('sync() of one range rejects for a fault in another', async (t) => {
   await map.sync()
 })
 
-test('a store that is lost while sync() is under way makes this sync or the next one reject', async (t) => {
+truncating('a store that is lost while sync() is under way makes this sync or the next one reject', async (t) => {
   const path = makeFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, pageSize)
@@ -306,7 +307,7 @@ test('close() while sync() is under way does no harm', async (t) => {
   }
 })
 
-test('a fault before close() during sync() still makes it reject', async (t) => {
+truncating('a fault before close() during sync() still makes it reject', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   const map = mapShared(path, { protection: 'read-write', ...reports.options })
@@ -320,7 +321,7 @@ test('a fault before close() during sync() still makes it reject', async (t) => 
 
 // Calls that throw for their own faults
 
-test('read() throws at once where the bytes cannot be read, and for nothing else', async (t) => {
+truncating('read() throws at once where the bytes cannot be read, and for nothing else', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { offset: 100, ...reports.options })
@@ -347,7 +348,7 @@ test('read() throws at once where the bytes cannot be read, and for nothing else
   t.deepEqual(map.read(pageSize, pageSize), content.subarray(pageSize + 100, 2 * pageSize + 100))
 })
 
-test('write() throws at once where the bytes cannot be written, and for nothing else', async (t) => {
+truncating('write() throws at once where the bytes cannot be written, and for nothing else', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
@@ -365,7 +366,7 @@ test('write() throws at once where the bytes cannot be written, and for nothing 
   t.deepEqual(readFileSync(path).subarray(-100), Buffer.alloc(100, 0xaa))
 })
 
-test('read() and write() throw for their own faults without the guard as well', async (t) => {
+truncating('read() and write() throw for their own faults without the guard as well', async (t) => {
   const stdout = await survives(
     t,
     host,
@@ -397,7 +398,7 @@ test('earlier faults of stores through a view do not make read() or write() thro
   await reports.told(1)
 })
 
-test('a source of write() that cannot be read is a fault of its own mapping', async (t) => {
+truncating('a source of write() that cannot be read is a fault of its own mapping', async (t) => {
   const [path, reports] = [makeFile(t, content), new Reports()]
   using source = mapShared(path, reports.options)
   using target = mapAnonymous(content.length)
@@ -564,7 +565,7 @@ test('a mapping that never faults does not keep the process alive', async (t) =>
   t.false(timedOut)
 })
 
-test('a page that cannot be put back, for the user closed the descriptor, is told once', async (t) => {
+withDescriptors('a page that cannot be put back, for the user closed the descriptor, is told once', async (t) => {
   const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
     host,
     `
@@ -592,7 +593,7 @@ test('a process may exit inside onFault', async (t) => {
   }
 })
 
-test('a read() of good bytes is whole, whatever other threads do elsewhere in the mapping', async (t) => {
+withAddon('a read() of good bytes is whole, whatever other threads do elsewhere in the mapping', async (t) => {
   await survives(
     t,
     host,

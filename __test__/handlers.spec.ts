@@ -1,10 +1,11 @@
 // The guard's signal handler among others: it takes the faults of our mappings and no others. Who was there before
 // still gets theirs, and a bug elsewhere ends the process as it would without us.
 
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 
 import { fixturePath } from './helpers/addon.ts'
 import { runFaultScript, survives } from './helpers/faults.ts'
+import { withAddon as test } from './helpers/platform.ts'
 import { type Runtime, runScript, runtimes } from './helpers/runtimes.ts'
 
 const env = { FIXTURE: fixturePath() }

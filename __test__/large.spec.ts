@@ -1,8 +1,7 @@
 // A file of 1 TiB on every runtime, also where the largest Buffer has 4 GiB.
 
-import test from 'ava'
-
 import { survives } from './helpers/faults.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 
 const SCRIPT = `

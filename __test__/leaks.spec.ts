@@ -4,9 +4,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import test from 'ava'
-
 import { lastLines, runLifetime } from './helpers/lifetimes.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFolder, smallFileSystem } from './helpers/scratch.ts'
 

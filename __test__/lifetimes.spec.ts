@@ -1,8 +1,7 @@
 // Memory stays valid for as long as anything can reach it, and not for long after that.
 
-import test from 'ava'
-
 import { fixturePath } from './helpers/addon.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { runScript, type Runtime, runtimes } from './helpers/runtimes.ts'
 
 const PRELUDE = `

@@ -3,6 +3,7 @@
 import { constants } from 'node:buffer'
 import { createReadStream, truncateSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 
 import test from 'ava'
 import fc from 'fast-check'
@@ -10,6 +11,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, MemoryFaultError, 
 
 import { throwsCodedError } from './helpers/errors.ts'
 import { Reports, survives } from './helpers/faults.ts'
+import { onLinux, truncating } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
 
@@ -87,7 +89,7 @@ test('lines are views of the mapping', (t) => {
 })
 
 test('a real text has the lines that readline reads', async (t) => {
-  const path = new URL('../package-lock.json', import.meta.url).pathname
+  const path = fileURLToPath(new URL('../package-lock.json', import.meta.url))
   const expected: string[] = []
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) expected.push(line)
   t.true(expected.length > BATCH)
@@ -163,7 +165,7 @@ test('a line of more than 1 GiB is one where views can have it', (t) => {
   t.is(line!.length, GIB + 7)
 })
 
-test('lines are read when they are asked for', (t) => {
+onLinux('lines are read when they are asked for', (t) => {
   using map = mapAnonymous(2 ** 40, { reserve: false })
   map.write(Buffer.from('one\ntwo\n'.repeat(BATCH)))
   const seen: string[] = []
@@ -241,25 +243,28 @@ test('ranges are checked when the lines are asked for', (t) => {
 })
 
 for (const guard of [true, false]) {
-  test(`the lines before the end of a truncated file come, then an error, ${guard ? 'guarded' : 'not guarded'}`, async (t) => {
-    const text = 'a line of text\n'.repeat(100_000)
-    const path = scratchFile(t, text)
-    const reports = new Reports()
-    using map = mapShared(path, { guard, ...reports.options })
-    const cut = 100 * pageSize
-    truncateSync(path, cut)
-    const seen: string[] = []
-    const readAll = () => {
-      for (const line of map.lines()) seen.push(line.toString())
-    }
-    const { fault } = t.throws(readAll, { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT' })!
-    t.like(fault, { kind: 'beyond-end', offset: cut, length: map.length - cut })
-    t.deepEqual(seen, text.slice(0, cut).split('\n').slice(0, -1))
-    t.deepEqual(await reports.told(1), [fault])
-    t.notThrows(() => map.check())
-    t.throws(() => map.lines({ offset: cut }).next(), { instanceOf: MemoryFaultError })
-    t.deepEqual(texts(map.lines({ length: cut })).slice(0, -1), seen)
-  })
+  truncating(
+    `the lines before the end of a truncated file come, then an error, ${guard ? 'guarded' : 'not guarded'}`,
+    async (t) => {
+      const text = 'a line of text\n'.repeat(100_000)
+      const path = scratchFile(t, text)
+      const reports = new Reports()
+      using map = mapShared(path, { guard, ...reports.options })
+      const cut = 100 * pageSize
+      truncateSync(path, cut)
+      const seen: string[] = []
+      const readAll = () => {
+        for (const line of map.lines()) seen.push(line.toString())
+      }
+      const { fault } = t.throws(readAll, { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT' })!
+      t.like(fault, { kind: 'beyond-end', offset: cut, length: map.length - cut })
+      t.deepEqual(seen, text.slice(0, cut).split('\n').slice(0, -1))
+      t.deepEqual(await reports.told(1), [fault])
+      t.notThrows(() => map.check())
+      t.throws(() => map.lines({ offset: cut }).next(), { instanceOf: MemoryFaultError })
+      t.deepEqual(texts(map.lines({ length: cut })).slice(0, -1), seen)
+    },
+  )
 }
 
 for (const runtime of runtimes()) {

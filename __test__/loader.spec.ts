@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { parseTriple } from '@napi-rs/cli'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 
 import { platforms, prebuilt } from '../lib/platform.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { run } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFolder } from './helpers/scratch.ts'

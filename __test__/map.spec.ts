@@ -37,6 +37,7 @@ import {
 } from 'memory-map'
 
 import { areaAt, descriptorFlags, descriptors, figuresAt, residentPages } from './helpers/memory.ts'
+import { kindsHere, onLinux, onPosix, truncating, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
 
@@ -164,7 +165,7 @@ test('the length of an anonymous mapping is a number or a bigint', (t) => {
 
 // protection
 
-test('by default a shared mapping can be read, the others stored to as well', (t) => {
+onLinux('by default a shared mapping can be read, the others stored to as well', (t) => {
   const path = scratchFile(t, contents)
   for (const [what, map] of makers) {
     using mapped = map(path)
@@ -180,7 +181,7 @@ for (const [protection, bits] of [
   ['read-execute', 'r-x'],
   ['read-write-execute', 'rwx'],
 ] as const) {
-  test(`protection '${protection}' is what the pages of every kind of mapping get`, (t) => {
+  onLinux(`protection '${protection}' is what the pages of every kind of mapping get`, (t) => {
     const path = scratchFile(t, contents)
     for (const [what, map] of makers) {
       using mapped = map(path, { protection })
@@ -191,7 +192,7 @@ for (const [protection, bits] of [
     t.is(areaAt(memory.address)!.permissions, `${bits}s`)
   })
 
-  test(`for '${protection}' the file is opened for just what that needs`, (t) => {
+  onLinux(`for '${protection}' the file is opened for just what that needs`, (t) => {
     const path = scratchFile(t, contents)
     for (const [kind, map] of fileMakers) {
       using mapped = map(path, { protection })
@@ -274,7 +275,7 @@ test("create goes with 'read-write-execute' as well", (t) => {
   t.is(map.length, 10)
 })
 
-test.serial('mode, less the umask, is the permissions of a file that create makes', (t) => {
+onPosix.serial('mode, less the umask, is the permissions of a file that create makes', (t) => {
   const folder = scratchFolder(t)
   const before = process.umask(0)
   t.teardown(() => process.umask(before))
@@ -292,7 +293,7 @@ test.serial('mode, less the umask, is the permissions of a file that create make
   t.is(modeOf('777, masked', { mode: 0o777 }), 0o750)
 })
 
-test('mode leaves a file that exists as it is', (t) => {
+onPosix('mode leaves a file that exists as it is', (t) => {
   const path = scratchFile(t, contents)
   chmodSync(path, 0o640)
   mapShared(path, { create: true, protection: 'read-write', length: 50_000, mode: 0o777 }).close()
@@ -312,7 +313,7 @@ test('without create no file is made, and none is changed', (t) => {
 
 const allocated = (path: string) => statSync(path).blocks * 512
 
-test('allocate reserves the blocks of the range, without it a new file has none', (t) => {
+onLinux('allocate reserves the blocks of the range, without it a new file has none', (t) => {
   const folder = scratchFolder(t)
   const length = 4 << 20
   const make = (name: string, allocate: boolean) => {
@@ -325,7 +326,7 @@ test('allocate reserves the blocks of the range, without it a new file has none'
   t.true(make('sparse', false) < length / 4)
 })
 
-test('allocate reserves no more than the range, and changes no bytes', (t) => {
+onLinux('allocate reserves no more than the range, and changes no bytes', (t) => {
   const path = sparseFile(t, 64 << 20)
   const fd = openSync(path, 'r+')
   writeSync(fd, 'here', 32 << 20)
@@ -342,7 +343,7 @@ test('allocate reserves no more than the range, and changes no bytes', (t) => {
 // populate, reserve, address
 
 for (const [what, map] of makers) {
-  test(`populate brings the pages of ${what} mapping in, without it they are left for later`, (t) => {
+  onLinux(`populate brings the pages of ${what} mapping in, without it they are left for later`, (t) => {
     const path = scratchFile(t, contents)
     const pages = Math.ceil(contents.length / pageSize)
     for (const address of [undefined, freeAddress()]) {
@@ -359,7 +360,7 @@ for (const [what, map] of makers) {
     }
   })
 
-  test(`reserve: false is MAP_NORESERVE for ${what} mapping`, (t) => {
+  onLinux(`reserve: false is MAP_NORESERVE for ${what} mapping`, (t) => {
     if (readFileSync('/proc/sys/vm/overcommit_memory', 'latin1').trim() === '2') {
       t.log('this system reserves always (vm.overcommit_memory is 2)')
       return t.pass()
@@ -372,7 +373,7 @@ for (const [what, map] of makers) {
     t.deepEqual([byDefault, reserved, not].map(isReserved), [true, true, false])
   })
 
-  test(`address is where ${what} mapping goes if that is free`, (t) => {
+  onLinux(`address is where ${what} mapping goes if that is free`, (t) => {
     const path = scratchFile(t, contents)
     const free = freeAddress()
     using there = map(path, { address: free, protection: 'read-write' })
@@ -405,7 +406,7 @@ function freeAddress(): bigint {
   return middle
 }
 
-test('1 TiB of memory can be mapped without reserving it', (t) => {
+onLinux('1 TiB of memory can be mapped without reserving it', (t) => {
   using map = mapAnonymous(2 ** 40, { reserve: false })
   t.is(map.write(Buffer.from('the end'), 2 ** 40 - 7), 7)
   t.is(map.read(2n ** 40n - 7n).toString(), 'the end')
@@ -413,7 +414,7 @@ test('1 TiB of memory can be mapped without reserving it', (t) => {
 
 // shared
 
-test('an anonymous mapping has a descriptor if it is shared, which reads and writes its memory', (t) => {
+withDescriptors('an anonymous mapping has a descriptor if it is shared, which reads and writes its memory', (t) => {
   using map = mapAnonymous(2 * pageSize, { shared: true })
   t.is(map.kind, 'anonymous')
   const fd = map.fd!
@@ -446,7 +447,7 @@ console.log('reads', buffer[50_000], 'faults', map.faults)
 setTimeout(() => console.log('told', ...told), 50)
 `
 
-test('a fault ends the process only if guard is false, and otherwise is told to onFault', async (t) => {
+truncating('a fault ends the process only if guard is false, and otherwise is told to onFault', async (t) => {
   for (const options of [{}, { guard: true }]) {
     const guarded = await runScript(host, GUARD_SCRIPT, { args: [JSON.stringify(options)] })
     t.is(guarded.stdout, 'reads 0 faults 1\ntold beyond-end\n', guarded.stderr)
@@ -489,7 +490,7 @@ for (const [kind, map] of fileMakers) {
     t.is(mapped.path, fileURLToPath(pathToFileURL(path)))
   })
 
-  test(`a ${kind} mapping is made of a descriptor, which stays the caller's`, (t) => {
+  withDescriptors(`a ${kind} mapping is made of a descriptor, which stays the caller's`, (t) => {
     const path = scratchFile(t, contents)
     const fd = openSync(path, 'r+')
     const first = Buffer.alloc(10)
@@ -508,7 +509,7 @@ for (const [kind, map] of fileMakers) {
     closeSync(fd)
   })
 
-  test(`a ${kind} mapping works on after the caller has closed the descriptor`, (t) => {
+  withDescriptors(`a ${kind} mapping works on after the caller has closed the descriptor`, (t) => {
     const path = scratchFile(t, contents)
     const fd = openSync(path, 'r+')
     using mapped = map(fd, { protection: 'read-write' })
@@ -520,7 +521,7 @@ for (const [kind, map] of fileMakers) {
     if (kind === 'shared') mapped.syncSync()
   })
 
-  test(`a ${kind} mapping is made of a FileHandle, which stays the caller's`, async (t) => {
+  withDescriptors(`a ${kind} mapping is made of a FileHandle, which stays the caller's`, async (t) => {
     const path = scratchFile(t, contents)
     const handle = await open(path, 'r+')
     const mapped = map(handle, { protection: 'read-write' })
@@ -545,7 +546,7 @@ for (const [kind, map] of fileMakers) {
     t.is(mapped.path, path)
   })
 
-  test(`the descriptor of a ${kind} mapping is not passed on to child processes`, (t) => {
+  withDescriptors(`the descriptor of a ${kind} mapping is not passed on to child processes`, (t) => {
     const path = scratchFile(t, contents)
     const fd = openSync(path, 'r')
     t.teardown(() => closeSync(fd))
@@ -561,7 +562,7 @@ for (const [kind, map] of fileMakers) {
 /** By asm-generic/fcntl.h; Node has no name for it. */
 const O_CLOEXEC = 0o2000000
 
-test('a shared anonymous mapping is not passed on to child processes by itself', (t) => {
+withDescriptors('a shared anonymous mapping is not passed on to child processes by itself', (t) => {
   using map = mapAnonymous(pageSize, { shared: true })
   t.not(descriptorFlags(map.fd!) & O_CLOEXEC, 0)
 })
@@ -640,7 +641,7 @@ test('what a mapping says of itself cannot be changed', (t) => {
   t.deepEqual(properties(), before)
 })
 
-test('the page size and the allocation granularity are those of the system', (t) => {
+onPosix('the page size and the allocation granularity are those of the system', (t) => {
   t.is(pageSize, Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' })))
   t.is(allocationGranularity, pageSize)
 })
@@ -700,7 +701,7 @@ const emptyMakers: [what: string, make: (t: ExecutionContext) => MemoryMap][] = 
   ],
 ]
 
-for (const [what, make] of emptyMakers) {
+for (const [what, make] of kindsHere(emptyMakers)) {
   test(`${what} works like any other, with nothing in it`, async (t) => {
     using map = make(t)
     t.is(map.length, 0)
@@ -734,7 +735,7 @@ for (const [what, make] of emptyMakers) {
   })
 }
 
-test('an empty file keeps its descriptor, and stays empty when the file grows', (t) => {
+withDescriptors('an empty file keeps its descriptor, and stays empty when the file grows', (t) => {
   const path = scratchFile(t, '')
   using map = mapShared(path)
   t.is(fstatSync(map.fd!).ino, statSync(path).ino)

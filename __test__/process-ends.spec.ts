@@ -5,9 +5,8 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import test from 'ava'
-
 import { fixturePath } from './helpers/addon.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { ending, scriptEnv, start } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFolder } from './helpers/scratch.ts'

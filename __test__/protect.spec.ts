@@ -7,6 +7,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize, type Pro
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { areaAt } from './helpers/memory.ts'
+import { kindsHere, onLinux } from './helpers/platform.ts'
 import { pattern, scratchFile } from './helpers/scratch.ts'
 
 const contents = pattern(4 * pageSize + 100)
@@ -36,8 +37,8 @@ const makers: [what: string, map: (path: string) => MemoryMap][] = [
   ['a shared anonymous', () => mapAnonymous(contents.length, { shared: true })],
 ]
 
-for (const [what, make] of makers) {
-  test(`protect changes the pages of ${what} mapping from any protection to any other`, (t) => {
+for (const [what, make] of kindsHere(makers)) {
+  onLinux(`protect changes the pages of ${what} mapping from any protection to any other`, (t) => {
     const path = scratchFile(t, contents)
     using map = make(path)
     for (const from of protections) {
@@ -65,7 +66,7 @@ for (const [what, make] of makers) {
     t.deepEqual(readFileSync(path), map.kind === 'shared' ? bytes : contents)
   })
 
-  test(`protect of a range changes those pages of ${what} mapping and no others`, (t) => {
+  onLinux(`protect of a range changes those pages of ${what} mapping and no others`, (t) => {
     using map = make(scratchFile(t, contents))
     t.deepEqual(pagesOf(map), ['rw-', 'rw-', 'rw-', 'rw-', 'rw-'])
     map.protect('read', { offset: pageSize, length: pageSize })
@@ -88,7 +89,7 @@ for (const [what, make] of makers) {
   })
 }
 
-test("a range may end at the mapping's end, inside a page", (t) => {
+onLinux("a range may end at the mapping's end, inside a page", (t) => {
   using map = mapPrivate(scratchFile(t, contents))
   map.protect('read', { offset: 4 * pageSize, length: 100 })
   t.deepEqual(pagesOf(map), ['rw-', 'rw-', 'rw-', 'rw-', 'r--'])
@@ -98,7 +99,7 @@ test("a range may end at the mapping's end, inside a page", (t) => {
 
 const notAligned = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE', says: ['range', 'aligned'] }
 
-test('a range that begins or ends inside a page is a RangeError, and nothing changes', (t) => {
+onLinux('a range that begins or ends inside a page is a RangeError, and nothing changes', (t) => {
   using map = mapPrivate(scratchFile(t, contents))
   for (const range of [
     { offset: 1 },
@@ -113,7 +114,7 @@ test('a range that begins or ends inside a page is a RangeError, and nothing cha
   t.deepEqual(pagesOf(map), ['rw-', 'rw-', 'rw-', 'rw-', 'rw-'])
 })
 
-test('what counts is where pages are in memory, not in the mapping', (t) => {
+onLinux('what counts is where pages are in memory, not in the mapping', (t) => {
   using map = mapPrivate(scratchFile(t, contents), { offset: 100 })
   throwsCodedError(t, () => map.protect('read', { offset: pageSize, length: pageSize }), notAligned)
   map.protect('read', { offset: pageSize - 100, length: pageSize })
@@ -124,7 +125,7 @@ test('what counts is where pages are in memory, not in the mapping', (t) => {
   t.deepEqual(pagesOf(map), ['---', 'r--', 'rw-', 'rw-', 'rw-'])
 })
 
-test('a range outside of the mapping is a RangeError', (t) => {
+onLinux('a range outside of the mapping is a RangeError', (t) => {
   using map = mapAnonymous(2 * pageSize)
   const outOfRange = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
   throwsCodedError(t, () => map.protect('read', { offset: 3 * pageSize }), outOfRange)
@@ -155,7 +156,7 @@ test('a file that was opened for reading cannot be stored to later', (t) => {
   throwsSystemError(t, () => byFd.protect('read-write'), { code: 'EACCES', syscall: 'mprotect' })
 })
 
-test('a change that is refused leaves every page as it was', (t) => {
+onLinux('a change that is refused leaves every page as it was', (t) => {
   using map = mapShared(scratchFile(t, contents))
   map.protect('none', { offset: pageSize, length: pageSize })
   map.protect('read-execute', { offset: 3 * pageSize, length: pageSize })
@@ -193,7 +194,7 @@ test('views that were made before see the new protection', (t) => {
   t.is(map.faults, 1)
 })
 
-test('protect of a mapping with a range in the middle can be undone page by page', (t) => {
+onLinux('protect of a mapping with a range in the middle can be undone page by page', (t) => {
   using map = mapAnonymous(64 * pageSize)
   for (let page = 0; page < 64; page += 2) map.protect('read', { offset: page * pageSize, length: pageSize })
   t.deepEqual(

@@ -29,6 +29,7 @@ import {
   temporaryFolder,
   until,
 } from './helpers/faults.ts'
+import { onLinux, onPosix, truncating } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 
 const PAGES = 8
@@ -94,7 +95,7 @@ async function withoutTrace(t: ExecutionContext, make: (typeof kinds)[string], s
   return reports.faults
 }
 
-test('without the guard such a store ends the process: the other tests mean something', async (t) => {
+onPosix('without the guard such a store ends the process: the other tests mean something', async (t) => {
   const { signal } = await runFaultScript(host, `mapShared(makeFile(1), { guard: false }).buffer[0] = 1`)
   t.is(signal, 'SIGSEGV')
 })
@@ -275,7 +276,7 @@ test('fs reads into a read-only page: EFAULT, as an ordinary error', async (t) =
   t.is(map.faults, 0, 'the system refused before anything was lost')
 })
 
-test('fs reads into a page after the end of its file: EFAULT', (t) => {
+truncating('fs reads into a page after the end of its file: EFAULT', (t) => {
   const path = makeFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, 0)
@@ -336,7 +337,7 @@ for (const [i, runtime] of runtimes().entries()) {
   // The system reads much around each page of a file that is touched: all of a large one in the end, and only once here.
   const [count, size] = i === 0 ? [200_000, 2 ** 30] : [20_000, 2 ** 26]
 
-  test(`${runtime.name} ${runtime.version}: stores to ${count} random pages of a read-only file`, async (t) => {
+  onLinux(`${runtime.name} ${runtime.version}: stores to ${count} random pages of a read-only file`, async (t) => {
     await survives(
       t,
       runtime,
@@ -357,7 +358,7 @@ for (const [i, runtime] of runtimes().entries()) {
     )
   })
 
-  test(`${runtime.name} ${runtime.version}: stores to ${count} random pages of read-only memory`, async (t) => {
+  onLinux(`${runtime.name} ${runtime.version}: stores to ${count} random pages of read-only memory`, async (t) => {
     await survives(
       t,
       runtime,
@@ -467,7 +468,7 @@ test('thousands of read-only ranges that are stored to between two turns of the 
   )
 })
 
-test('faults are contained also where the system grants hardly any more memory areas', async (t) => {
+onLinux('faults are contained also where the system grants hardly any more memory areas', async (t) => {
   await survives(
     t,
     host,
@@ -508,7 +509,7 @@ const layouts: Record<string, string> = {
 }
 
 for (const [name, make] of Object.entries(layouts)) {
-  test(`memory areas do not pile up with the faults in ${name}`, async (t) => {
+  onLinux(`memory areas do not pile up with the faults in ${name}`, async (t) => {
     const stdout = await survives(
       t,
       host,
@@ -536,7 +537,7 @@ for (const [name, make] of Object.entries(layouts)) {
   })
 }
 
-test('a report leaves no memory area behind', async (t) => {
+onLinux('a report leaves no memory area behind', async (t) => {
   for (const [kind, make] of Object.entries(kinds)) {
     const path = makeFile(t, content)
     const reports = new Reports()

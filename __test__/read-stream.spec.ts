@@ -22,6 +22,7 @@ import { throwsCodedError } from './helpers/errors.ts'
 import { turns, until } from './helpers/faults.ts'
 import { endsWell } from './helpers/lifetimes.ts'
 import { areasOf } from './helpers/memory.ts'
+import { byScript, truncating } from './helpers/platform.ts'
 import { random } from './helpers/random.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile } from './helpers/scratch.ts'
@@ -368,32 +369,35 @@ test('a mapping that is resized can be streamed again', async (t) => {
 // Pages that cannot be read
 
 for (const size of [MiB + 3 * pageSize + 100, 10, 0]) {
-  test(`a file that is cut to ${size} bytes in the middle is an error, and never a byte that it has not`, async (t) => {
-    const path = scratchFile(t, contents)
-    using map = mapShared(path, { onFault: () => {} })
-    const stream = map.createReadStream({ highWaterMark: 64 * KiB })
-    const slow = new Slow({ highWaterMark: 1 })
-    const done = pipeline(stream, slow)
-    while (slow.next === undefined) await sleep(1)
-    truncateSync(path, size)
-    const seen = slow.taken.length + stream.readableLength / (64 * KiB)
-    const error = t.throwsAsync(done, { instanceOf: MemoryFaultError })
-    while (!stream.destroyed) {
-      slow.next?.()
-      slow.next = undefined
-      await sleep(1)
-    }
-    const { fault } = (await error)!
-    t.is(fault.kind, 'beyond-end')
-    t.is(fault.map, map)
-    // What was handed out by then is the mapping's memory.
-    const pages = Math.ceil(size / pageSize) * pageSize
-    const whole = slow.taken.slice(seen).reduce((sum, { length }) => sum + length, seen * 64 * KiB)
-    t.true(whole <= Math.max(pages, seen * 64 * KiB), `${whole}`)
-    writeFileSync(path, contents)
-    map.check()
-    sameBytes(t, await chunksOf(map.createReadStream()), contents)
-  })
+  truncating(
+    `a file that is cut to ${size} bytes in the middle is an error, and never a byte that it has not`,
+    async (t) => {
+      const path = scratchFile(t, contents)
+      using map = mapShared(path, { onFault: () => {} })
+      const stream = map.createReadStream({ highWaterMark: 64 * KiB })
+      const slow = new Slow({ highWaterMark: 1 })
+      const done = pipeline(stream, slow)
+      while (slow.next === undefined) await sleep(1)
+      truncateSync(path, size)
+      const seen = slow.taken.length + stream.readableLength / (64 * KiB)
+      const error = t.throwsAsync(done, { instanceOf: MemoryFaultError })
+      while (!stream.destroyed) {
+        slow.next?.()
+        slow.next = undefined
+        await sleep(1)
+      }
+      const { fault } = (await error)!
+      t.is(fault.kind, 'beyond-end')
+      t.is(fault.map, map)
+      // What was handed out by then is the mapping's memory.
+      const pages = Math.ceil(size / pageSize) * pageSize
+      const whole = slow.taken.slice(seen).reduce((sum, { length }) => sum + length, seen * 64 * KiB)
+      t.true(whole <= Math.max(pages, seen * 64 * KiB), `${whole}`)
+      writeFileSync(path, contents)
+      map.check()
+      sameBytes(t, await chunksOf(map.createReadStream()), contents)
+    },
+  )
 }
 
 test("pages that are 'none' are an error", async (t) => {
@@ -604,7 +608,7 @@ check(await until(() => !isReserved(address, contents.length)), 'and for nobody 
 
 for (const runtime of runtimes()) {
   for (const [name, script] of Object.entries(scripts)) {
-    test.serial(`${name}, on ${runtime.name} ${runtime.version}`, async (t) => {
+    byScript(script).serial(`${name}, on ${runtime.name} ${runtime.version}`, async (t) => {
       await endsWell(t, runtime, prelude + script)
     })
   }

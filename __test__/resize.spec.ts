@@ -8,6 +8,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'm
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { endsWell } from './helpers/lifetimes.ts'
+import { kindsHere, truncating, withAddon } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, smallFileSystem, sparseFile } from './helpers/scratch.ts'
 
@@ -22,7 +23,7 @@ const makers: [what: string, make: (path: string) => MemoryMap][] = [
   ['a shared anonymous', () => mapAnonymous(length, { shared: true })],
 ]
 
-for (const [what, make] of makers) {
+for (const [what, make] of kindsHere(makers)) {
   test(`${what} mapping grows and shrinks, and keeps what it had`, (t) => {
     using map = make(scratchFile(t, contents))
     const bytes = pattern(40 * pageSize).map((byte) => byte ^ 0x55)
@@ -240,7 +241,7 @@ linux('a mapping of a terabyte grows', (t) => {
   t.is(map.view(5, 5).toString() + map.view(2 ** 41 - 5).toString(), 'helloworld')
 })
 
-test('faults are contained and told after a mapping has moved', async (t) => {
+truncating('faults are contained and told after a mapping has moved', async (t) => {
   const path = scratchFile(t, contents)
   const fd = openSync(path, 'r+')
   t.teardown(() => closeSync(fd))
@@ -267,7 +268,7 @@ test('faults are contained and told after a mapping has moved', async (t) => {
 for (const runtime of runtimes()) {
   const where = `on ${runtime.name} ${runtime.version}`
 
-  test(`native code that still uses the old view goes on, ${where}`, async (t) => {
+  withAddon(`native code that still uses the old view goes on, ${where}`, async (t) => {
     await endsWell(
       t,
       runtime,
@@ -296,7 +297,7 @@ for (const map of make.map((one) => one())) {
     )
   })
 
-  test(`many small steps are few moves, ${where}`, async (t) => {
+  withAddon(`many small steps are few moves, ${where}`, async (t) => {
     const steps = runtime.name === 'node' ? 100_000 : 20_000
     const { code, signal, stdout, stderr } = await runScript(
       runtime,

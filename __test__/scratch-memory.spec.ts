@@ -1,9 +1,8 @@
 // What is stored and thrown away takes little memory: a store to every page of a large mapping that has lost its file,
 // or that is read-only, in one turn of the event loop.
 
-import test from 'ava'
-
 import { survives } from './helpers/faults.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 
 const SCRIPT = `

@@ -10,6 +10,7 @@ import { mapAnonymous, mapShared, type MemoryFault, MemoryFaultError, type Memor
 
 import { isCodedError } from './helpers/errors.ts'
 import { Reports, survives } from './helpers/faults.ts'
+import { truncating } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
 
@@ -219,7 +220,7 @@ test('a search goes on in what a resize keeps, and ends where the range was cut'
   await t.throwsAsync(cut, { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
 })
 
-test('a search of a truncated file rejects, and every fault is told once each way', async (t) => {
+truncating('a search of a truncated file rejects, and every fault is told once each way', async (t) => {
   const content = Buffer.alloc(3 * BLOCK, '.')
   const path = scratchFile(t, content)
   const cut = BLOCK + pageSize

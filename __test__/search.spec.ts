@@ -9,6 +9,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, MemoryFaultError, 
 
 import { throwsCodedError } from './helpers/errors.ts'
 import { Reports, survives } from './helpers/faults.ts'
+import { truncating } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 
@@ -405,47 +406,52 @@ test('a search sees what a resize added and not what it took', (t) => {
 // Faults
 
 for (const guard of [true, false]) {
-  test(`a search that meets the end of a truncated file throws, ${guard ? 'guarded' : 'not guarded'}`, async (t) => {
-    const content = Buffer.alloc(3 * CHUNK, '.')
-    const path = scratchFile(t, content)
-    const cut = CHUNK + pageSize
-    const reports = new Reports()
-    using map = mapShared(path, { guard, protection: 'read-write', ...reports.options })
-    map.write(Buffer.from('needle'), cut - 6)
-    truncateSync(path, cut)
+  truncating(
+    `a search that meets the end of a truncated file throws, ${guard ? 'guarded' : 'not guarded'}`,
+    async (t) => {
+      const content = Buffer.alloc(3 * CHUNK, '.')
+      const path = scratchFile(t, content)
+      const cut = CHUNK + pageSize
+      const reports = new Reports()
+      using map = mapShared(path, { guard, protection: 'read-write', ...reports.options })
+      map.write(Buffer.from('needle'), cut - 6)
+      truncateSync(path, cut)
 
-    const searches = [
-      () => map.indexOf('absent'),
-      () => map.indexOf('\0'),
-      () => map.lastIndexOf('needle'),
-      () => map.includes('absent', cut - 100),
-      () => map.count('.'),
-      () => map.count('absent', { offset: cut }),
-    ]
-    const thrown = searches.map((search) => t.throws(search, { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT' })!)
-    for (const { fault } of thrown) t.like(fault, { kind: 'beyond-end', contained: true, map })
-    const last = thrown.splice(2, 1)[0]!
-    t.true(last.fault.offset >= cut && last.fault.offset + last.fault.length === map.length)
-    t.deepEqual([...new Set(thrown.map(({ fault }) => fault.offset))], [cut], 'the first page that is not there')
-    thrown.splice(2, 0, last)
-    t.is(map.faults, searches.length)
-    t.deepEqual(
-      await reports.told(searches.length),
-      thrown.map(({ fault }) => fault),
-      'each is news too',
-    )
-    t.notThrows(() => map.check(), 'and was thrown already')
+      const searches = [
+        () => map.indexOf('absent'),
+        () => map.indexOf('\0'),
+        () => map.lastIndexOf('needle'),
+        () => map.includes('absent', cut - 100),
+        () => map.count('.'),
+        () => map.count('absent', { offset: cut }),
+      ]
+      const thrown = searches.map((search) =>
+        t.throws(search, { instanceOf: MemoryFaultError, code: 'ERR_MMAP_FAULT' })!,
+      )
+      for (const { fault } of thrown) t.like(fault, { kind: 'beyond-end', contained: true, map })
+      const last = thrown.splice(2, 1)[0]!
+      t.true(last.fault.offset >= cut && last.fault.offset + last.fault.length === map.length)
+      t.deepEqual([...new Set(thrown.map(({ fault }) => fault.offset))], [cut], 'the first page that is not there')
+      thrown.splice(2, 0, last)
+      t.is(map.faults, searches.length)
+      t.deepEqual(
+        await reports.told(searches.length),
+        thrown.map(({ fault }) => fault),
+        'each is news too',
+      )
+      t.notThrows(() => map.check(), 'and was thrown already')
 
-    // What comes before the cut is there.
-    t.is(map.indexOf('needle'), cut - 6)
-    t.is(map.indexOf('absent', 0, cut), -1)
-    t.is(map.lastIndexOf('needle', cut, cut), cut - 6)
-    t.is(map.count('.', { length: cut }), cut - 6)
-    await reports.told(searches.length)
+      // What comes before the cut is there.
+      t.is(map.indexOf('needle'), cut - 6)
+      t.is(map.indexOf('absent', 0, cut), -1)
+      t.is(map.lastIndexOf('needle', cut, cut), cut - 6)
+      t.is(map.count('.', { length: cut }), cut - 6)
+      await reports.told(searches.length)
 
-    writeFileSync(path, content)
-    t.is(map.count('.'), content.length, 'the file has grown again')
-  })
+      writeFileSync(path, content)
+      t.is(map.count('.'), content.length, 'the file has grown again')
+    },
+  )
 }
 
 test('pages that may not be read are not searched', (t) => {

@@ -2,8 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 
-import test from 'ava'
-
+import { onLinux as test } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 
 const source = `await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/shared-apis.mjs')`

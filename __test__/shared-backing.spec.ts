@@ -7,6 +7,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryFault, type MemoryMap, 
 
 import { throwsCodedError } from './helpers/errors.ts'
 import { endsWell } from './helpers/lifetimes.ts'
+import { byScript } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 
@@ -369,7 +370,7 @@ for (const runtime of runtimes()) {
       : ['memory outlives the worker that mapped it', outliving],
   ]
   for (const [title, script] of scripts) {
-    test.serial(`${title}, ${where}`, async (t) => {
+    byScript(script).serial(`${title}, ${where}`, async (t) => {
       await endsWell(t, runtime, start + script)
     })
   }

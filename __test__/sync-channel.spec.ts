@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava'
 import { mapShared } from 'memory-map'
 import { Channel } from 'memory-map/sync'
 
+import { truncating } from './helpers/platform.ts'
 import { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
@@ -205,7 +206,7 @@ test('closing the mapping ends what is pending', async (t) => {
   t.throws(() => channel.trySend('x'), { code: 'ERR_MMAP_CLOSED' })
 })
 
-test('a file that is no channel, or not a whole one, is refused', (t) => {
+truncating('a file that is no channel, or not a whole one, is refused', (t) => {
   const { file, map } = make(t)
   const refused = { code: 'ERR_MMAP_INVALID' }
   const random = scratchFile(t, Buffer.from(Uint8Array.from({ length: 8192 }, () => Math.random() * 256)))
@@ -242,7 +243,7 @@ test('a channel that is full of random bytes ends in an error', (t) => {
   t.true(errors > 0)
 })
 
-test('a file that is cut off ends a receive with a fault', async (t) => {
+truncating('a file that is cut off ends a receive with a fault', async (t) => {
   const { file, channel } = make(t)
   const receiving = channel.receiveAsync()
   await sleep(200)

@@ -12,6 +12,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'm
 
 import { isCodedError, throwsCodedError } from './helpers/errors.ts'
 import { figuresAt } from './helpers/memory.ts'
+import { onLinux, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
 
@@ -92,7 +93,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 
 // What a sync does
 
-test('sync writes the stores to the disk, of a whole mapping or of a range', async (t) => {
+onLinux('sync writes the stores to the disk, of a whole mapping or of a range', async (t) => {
   const { map, path } = dirtyMap(t)
   if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
   t.is(await map.sync({ offset: 5 * SPREAD, length: 1 }), undefined)
@@ -111,7 +112,7 @@ test('sync writes the stores to the disk, of a whole mapping or of a range', asy
   )
 })
 
-test('syncSync does the same', (t) => {
+onLinux('syncSync does the same', (t) => {
   const { map, path } = dirtyMap(t)
   if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
   t.is(map.syncSync({ offset: 5 * SPREAD, length: 1 }), undefined)
@@ -122,7 +123,7 @@ test('syncSync does the same', (t) => {
   t.deepEqual(dirtyPlaces(map), [])
 })
 
-test('a range counts from the start of the mapping, and is of whole pages wherever it begins', async (t) => {
+onLinux('a range counts from the start of the mapping, and is of whole pages wherever it begins', async (t) => {
   const offset = SPREAD / 4 + 3 * pageSize + 100
   const { map, path } = dirtyMap(t, offset)
   if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
@@ -134,7 +135,7 @@ test('a range counts from the start of the mapping, and is of whole pages wherev
   t.deepEqual(dirtyPlaces(map), [0, 3, 4, 5, 6, 7])
 })
 
-test('an empty range has nothing to sync', async (t) => {
+onLinux('an empty range has nothing to sync', async (t) => {
   const { map, path } = dirtyMap(t)
   for (const range of [{ length: 0 }, { offset: map.length }, { offset: 5, length: 0n }]) {
     await map.sync(range)
@@ -153,7 +154,7 @@ test('a mapping that cannot be stored to can be synced', async (t) => {
   }
 })
 
-test('shared memory without a file on disk can be synced', async (t) => {
+withDescriptors('shared memory without a file on disk can be synced', async (t) => {
   using map = mapAnonymous(10_000, { shared: true })
   map.buffer.fill(1)
   map.syncSync()
@@ -172,7 +173,7 @@ test('a mapping whose stores reach no file is ERR_MMAP_NOT_SHARED', async (t) =>
   }
 })
 
-test('invalidate goes with both forms, and with stores of the mapping itself', async (t) => {
+onLinux('invalidate goes with both forms, and with stores of the mapping itself', async (t) => {
   const { map, path } = dirtyMap(t)
   await map.sync({ invalidate: true })
   if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
@@ -222,7 +223,7 @@ for (const runtime of runtimes().filter(({ name }) => name === 'bun' || name ===
   })
 }
 
-test('many syncs at once, of one mapping and of several', async (t) => {
+onLinux('many syncs at once, of one mapping and of several', async (t) => {
   const maps = Array.from({ length: 5 }, () => dirtyMap(t).map)
   const syncs = maps.flatMap((map) => {
     return Array.from({ length: 40 }, (_, page) => map.sync({ offset: (page % PLACES) * SPREAD, length: pageSize }))
@@ -232,7 +233,7 @@ test('many syncs at once, of one mapping and of several', async (t) => {
 
 // Off the JavaScript thread
 
-test.serial('sync runs on the pool, and the event loop is free meanwhile', async (t) => {
+onLinux.serial('sync runs on the pool, and the event loop is free meanwhile', async (t) => {
   const { map, path } = dirtyMap(t)
   const free = occupyPool(t)
   const synced = map.sync()
@@ -251,7 +252,7 @@ test.serial('sync runs on the pool, and the event loop is free meanwhile', async
   if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
 })
 
-test.serial('one free thread of the pool is enough', async (t) => {
+onLinux.serial('one free thread of the pool is enough', async (t) => {
   const { map } = dirtyMap(t)
   const free = occupyPool(t, Number(process.env.UV_THREADPOOL_SIZE ?? 4) - 1)
   await map.sync()
@@ -259,7 +260,7 @@ test.serial('one free thread of the pool is enough', async (t) => {
   await free()
 })
 
-test.serial('syncSync needs no thread of the pool', async (t) => {
+onLinux.serial('syncSync needs no thread of the pool', async (t) => {
   const { map, path } = dirtyMap(t)
   const free = occupyPool(t)
   map.syncSync()
@@ -294,7 +295,7 @@ function isAbortError(t: ExecutionContext, error: unknown, reason: unknown): voi
   t.true(error instanceof Error)
 }
 
-test('a signal that is aborted already rejects at once, and nothing is synced', async (t) => {
+onLinux('a signal that is aborted already rejects at once, and nothing is synced', async (t) => {
   const { map, path } = dirtyMap(t)
   const signal = AbortSignal.abort('the reason')
   isAbortError(t, await t.throwsAsync(map.sync({ signal })), 'the reason')
@@ -303,7 +304,7 @@ test('a signal that is aborted already rejects at once, and nothing is synced', 
   t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
-test.serial('a sync that still waits for a thread is given up when its signal aborts', async (t) => {
+onLinux.serial('a sync that still waits for a thread is given up when its signal aborts', async (t) => {
   const { map, path } = dirtyMap(t)
   const free = occupyPool(t)
   const controller = new AbortController()
@@ -324,7 +325,7 @@ test.serial('a sync that still waits for a thread is given up when its signal ab
   t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
-test.serial('AbortSignal.timeout and AbortSignal.any give a sync up as well', async (t) => {
+onLinux.serial('AbortSignal.timeout and AbortSignal.any give a sync up as well', async (t) => {
   const { map } = dirtyMap(t)
   const free = occupyPool(t)
   const timeout = AbortSignal.timeout(20)
@@ -338,7 +339,7 @@ test.serial('AbortSignal.timeout and AbortSignal.any give a sync up as well', as
   await free()
 })
 
-test('an abort after the sync changes nothing', async (t) => {
+onLinux('an abort after the sync changes nothing', async (t) => {
   const { map } = dirtyMap(t)
   const controller = new AbortController()
   const synced = map.sync({ signal: controller.signal })
@@ -349,7 +350,7 @@ test('an abort after the sync changes nothing', async (t) => {
   await map.sync()
 })
 
-test('an abort at any moment settles the sync, one way or the other', async (t) => {
+onLinux('an abort at any moment settles the sync, one way or the other', async (t) => {
   const { map } = dirtyMap(t)
   for (let i = 0; i < 300; i++) {
     map.buffer[(i % PLACES) * SPREAD] = i
@@ -367,7 +368,7 @@ test('an abort at any moment settles the sync, one way or the other', async (t) 
   t.pass()
 })
 
-test.serial("the user's own onabort stays, and is called", async (t) => {
+onLinux.serial("the user's own onabort stays, and is called", async (t) => {
   const { map } = dirtyMap(t)
   const controller = new AbortController()
   const { signal } = controller
@@ -386,7 +387,7 @@ test.serial("the user's own onabort stays, and is called", async (t) => {
   await free()
 })
 
-test('no listener is left behind on a signal, however the sync ended', async (t) => {
+onLinux('no listener is left behind on a signal, however the sync ended', async (t) => {
   const { map } = dirtyMap(t)
   using copy = mapPrivate(scratchFile(t, 'private'))
   const { signal } = new AbortController()

@@ -1,9 +1,8 @@
 // Faults on many threads at once: the runtime's thread pool, worker threads, and threads of other people's addons.
 
-import test from 'ava'
-
 import { fixturePath } from './helpers/addon.ts'
 import { runFaultScript, survives } from './helpers/faults.ts'
+import { withAddon as test } from './helpers/platform.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 
 const env = { FIXTURE: fixturePath() }

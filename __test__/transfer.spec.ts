@@ -1,9 +1,8 @@
 // Memory of a mapping that was transferred into another ArrayBuffer, which the library never hears of: it stays valid
 // for as long as anybody has it, in whatever thread, and the mapping's end leaves it with its old bytes or zeros.
 
-import test from 'ava'
-
 import { endsWell } from './helpers/lifetimes.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 
 /**

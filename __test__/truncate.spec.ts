@@ -6,10 +6,10 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { deflateSync, inflateSync } from 'node:zlib'
 
-import test from 'ava'
 import { mapPrivate, mapShared, MemoryFaultError, type MemoryMap, pageSize } from 'memory-map'
 
 import { areasOf, makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
+import { truncating as test } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 
 const PAGES = 8

@@ -5,8 +5,9 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 
+import { withCompiler as test } from './helpers/platform.ts'
 import { run } from './helpers/processes.ts'
 import { scratchFolder } from './helpers/scratch.ts'
 

@@ -10,6 +10,7 @@ import { allocationGranularity, mapAnonymous, mapPrivate, mapShared, type Memory
 
 import { throwsCodedError } from './helpers/errors.ts'
 import { areasOf, collectGarbage } from './helpers/memory.ts'
+import { onLinux } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 
@@ -137,7 +138,7 @@ test.serial('no ArrayBuffer exists before one is asked for, and one only after',
   t.is(kept.length, 4001)
 })
 
-test('a view keeps the memory when nothing else holds the mapping', async (t) => {
+onLinux('a view keeps the memory when nothing else holds the mapping', async (t) => {
   const path = scratchFile(t, contents)
   let view: Buffer | undefined = mapShared(path).view(pageSize, 50)
   await collectGarbage()

@@ -1,6 +1,7 @@
 // What errors must be, besides being thrown.
 
-import { constants } from 'node:os'
+import type { constants } from 'node:os'
+import { getSystemErrorMap } from 'node:util'
 
 import type { ExecutionContext } from 'ava'
 
@@ -18,6 +19,11 @@ export type CodedErrorExpectation = {
   says?: (string | RegExp)[]
 }
 
+/** The number that Node's own errors have for a code: on Windows not the C runtime's. */
+function errnoOf(code: string): number | undefined {
+  return [...getSystemErrorMap()].find(([, [name]]) => name === code)?.[0]
+}
+
 /** An error of the OS, told as Node's own `fs` tells it. */
 export function isSystemError(t: ExecutionContext, error: unknown, expected: SystemErrorExpectation): void {
   const { code, syscall, path } = expected
@@ -26,7 +32,7 @@ export function isSystemError(t: ExecutionContext, error: unknown, expected: Sys
   t.is(name, 'Error')
   t.is(Object.getPrototypeOf(error), Error.prototype)
   t.deepEqual(facts, {
-    errno: -constants.errno[code],
+    errno: errnoOf(code),
     code,
     syscall,
     ...(path === undefined ? {} : { path }),

@@ -165,8 +165,12 @@ impl Inner {
         protection: Protection,
         errno: i32,
     ) -> Result<(), i32> {
-        if matches!(self.backing, Backing::Memory) || !self.is_replaceable() {
+        if matches!(self.backing, Backing::Memory) {
             return Err(errno);
+        }
+        // A new view would not have what was stored to this one.
+        if !self.is_replaceable() {
+            return Err(os::EACCES);
         }
         let strongest = self
             .runs_in(self.start..self.end)

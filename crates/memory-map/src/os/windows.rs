@@ -30,6 +30,7 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcess, SwitchToThread};
 use super::Identity;
 use crate::protection::Protection;
 
+pub(crate) const EACCES: i32 = ERROR_ACCESS_DENIED as i32;
 pub(crate) const EBADF: i32 = ERROR_INVALID_HANDLE as i32;
 pub(crate) const EINVAL: i32 = ERROR_INVALID_PARAMETER as i32;
 pub(crate) const ENOMEM: i32 = ERROR_NOT_ENOUGH_MEMORY as i32;
@@ -442,7 +443,12 @@ fn reserve(hint: usize, length: usize) -> Result<*mut u8, i32> {
             None => VirtualAlloc(at, length, MEM_RESERVE, PAGE_READWRITE),
         }
     };
-    if pointer.is_null() { Err(errno()) } else { Ok(pointer.cast()) }
+    match errno() {
+        _ if !pointer.is_null() => Ok(pointer.cast()),
+        // More than there are addresses.
+        EINVAL if hint == 0 => Err(ENOMEM),
+        errno => Err(errno),
+    }
 }
 
 /// Puts memory into reserved addresses, or nothing that faults (`Pages::Zeros`). *handler*

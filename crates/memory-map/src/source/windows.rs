@@ -72,7 +72,8 @@ impl Opened {
     /// Memory that another process can be given by a descriptor, which there is not here.
     pub fn anonymous(_size: u64, _huge: Option<usize>) -> Result<Self> {
         Err(Error::Unsupported(
-            "this system has no anonymous files: map a temporary file shared instead",
+            "this system has no anonymous files: open shared memory by a name instead, or map a \
+             temporary file shared",
         ))
     }
 
@@ -179,7 +180,14 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
             options.attributes(FILE_ATTRIBUTE_READONLY);
         }
     }
-    options.open(path).map_err(|error| Error::io(&error, "open"))
+    // A view can have the access that its file was opened with. Who may read a file may execute it
+    // too as a rule, and nothing else depends on that.
+    let access = GENERIC_READ | if writable || create.is_some() { GENERIC_WRITE } else { 0 };
+    options
+        .access_mode(access | GENERIC_EXECUTE)
+        .open(path)
+        .or_else(|_| options.access_mode(access).open(path))
+        .map_err(|error| Error::io(&error, "open"))
 }
 
 /// Whether a path is `\\.\pipe\...`, of this machine or of another.

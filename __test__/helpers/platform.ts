@@ -1,0 +1,58 @@
+// Which tests apply to this system: the others are skipped, and their titles say why.
+
+import { existsSync } from 'node:fs'
+
+import test, { type Implementation } from 'ava'
+
+export const isLinux = process.platform === 'linux'
+export const isWindows = process.platform === 'win32'
+
+/** Wine does not do all that Windows does. */
+export const isWine = isWindows && existsSync('C:\\windows\\system32\\winecfg.exe')
+
+/** Declares a test, as `test` of ava does. */
+export type Declare = {
+  (title: string, run: Implementation<[]>): void
+  serial(title: string, run: Implementation<[]>): void
+  skip(title: string, run: Implementation<[]>): void
+}
+
+/** `test` where the tests apply; elsewhere they are skipped. */
+export function where(applies: boolean, why: string): Declare {
+  if (applies) return test
+  const skip = (title: string, run: Implementation<[]>) => test.skip(`${title} (${why})`, run)
+  return Object.assign(skip, { serial: skip, skip })
+}
+
+/** Tests that look into /proc, or rest on what only Linux does. */
+export const onLinux = where(isLinux, 'rests on what Linux does')
+
+/** Tests that truncate a file while it is mapped. */
+export const truncating = where(!isWindows, 'Windows does not let a mapped file be truncated')
+
+/** Tests with the native addon in ../addon, or with a compiler. */
+export const withAddon = where(!isWindows, 'the native test addon is for POSIX systems')
+
+/** Tests that use a mapping's own descriptor, or memory that is known by one. */
+export const withDescriptors = where(!isWindows, 'a mapping has no descriptor on Windows')
+
+/** Tests of signals, users and permissions as POSIX has them. */
+export const onPosix = where(!isWindows, 'rests on POSIX')
+
+/** Tests that run the TypeScript compiler, which is a program of the system's. */
+export const withCompiler = where(!isWine, 'needs the TypeScript compiler for Windows')
+
+/** Tests of Windows. */
+export const onWindows = where(isWindows, 'is about Windows')
+
+/** Those of some kinds of mapping, each with what it is called, that this system has. */
+export function kindsHere<K extends [what: string, ...rest: unknown[]]>(kinds: K[]): K[] {
+  return kinds.filter(([what]) => !isWindows || !what.startsWith('a shared anonymous'))
+}
+
+/** Declares a test by a script, which may use what ./observe.mjs takes from /proc, or truncate a mapped file. */
+export function byScript(script: string): Declare {
+  const needs =
+    /\b(areas|areasOf|descriptors|descriptorsOf|reservedBytes|isReserved|memory|pipe|fixture|truncateSync)\(/
+  return needs.test(script) ? onLinux : test
+}
