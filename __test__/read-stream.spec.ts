@@ -22,7 +22,7 @@ import { throwsCodedError } from './helpers/errors.ts'
 import { turns, until } from './helpers/faults.ts'
 import { endsWell } from './helpers/lifetimes.ts'
 import { areasOf } from './helpers/memory.ts'
-import { byScript, truncating } from './helpers/platform.ts'
+import { byScript, onLinux, truncating } from './helpers/platform.ts'
 import { random } from './helpers/random.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile } from './helpers/scratch.ts'
@@ -330,7 +330,7 @@ for (const [what, end] of ends) {
     map.close()
   })
 
-  test(`${what} lets go of the file while chunks are held, of which the last stay as they were`, async (t) => {
+  onLinux(`${what} lets go of the file while chunks are held, of which the last stay as they were`, async (t) => {
     const path = scratchFile(t, contents)
     const told: string[] = []
     const map = mapShared(path, { protection: 'read-write', onFault: ({ kind }) => told.push(kind) })
