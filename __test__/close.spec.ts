@@ -207,7 +207,7 @@ test('close of a mapping larger than a Buffer empties the views of all of it', (
   t.true(views.every(({ length }) => length === 0))
 })
 
-test('a mapping that is closed leaves others of the same file alone', (t) => {
+onLinux('a mapping that is closed leaves others of the same file alone', (t) => {
   const path = scratchFile(t, contents)
   const a = mapShared(path, { protection: 'read-write' })
   using b = mapShared(path)

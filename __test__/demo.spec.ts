@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url'
 
 import test from 'ava'
 
+import { onLinux } from './helpers/platform.ts'
 import { run, scriptEnv, temporaryFolder } from './helpers/processes.ts'
 
 const examples = fileURLToPath(new URL('../examples/', import.meta.url))
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-test.serial('the demo shows what it promises, and cleans up', async (t) => {
+onLinux.serial('the demo shows what it promises, and cleans up', async (t) => {
   const temporary = temporaryFolder(t)
   const before = sha256(readFileSync(process.execPath))
 

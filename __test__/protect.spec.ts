@@ -7,7 +7,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize, type Pro
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { areaAt } from './helpers/memory.ts'
-import { kindsHere, onLinux } from './helpers/platform.ts'
+import { isWindows, kindsHere, onLinux } from './helpers/platform.ts'
 import { pattern, scratchFile } from './helpers/scratch.ts'
 
 const contents = pattern(4 * pageSize + 100)
@@ -57,7 +57,9 @@ for (const [what, make] of kindsHere(makers)) {
     using map = make(path)
     const bytes = pattern(contents.length + 1).subarray(1)
     map.buffer.set(bytes)
-    for (const protection of protections) {
+    // On Windows a private mapping that was stored to cannot be made executable.
+    const possible = protections.filter((name) => !isWindows || what !== 'a private' || !name.includes('execute'))
+    for (const protection of possible) {
       map.protect(protection)
       map.protect('read')
       t.deepEqual(map.buffer, bytes)
@@ -135,7 +137,7 @@ onLinux('a range outside of the mapping is a RangeError', (t) => {
   t.deepEqual(pagesOf(map), ['rw-', 'rw-'])
 })
 
-test('a file that was opened for reading cannot be stored to later', (t) => {
+onLinux('a file that was opened for reading cannot be stored to later', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path)
   for (const protection of ['read-write', 'read-write-execute'] as const) {

@@ -1,8 +1,7 @@
 // Truncation, growth, protection, stores, loads, copies, syncs, closes and collections of many mappings at random, the
 // same in every run, compared with a model of what every byte should be (helpers/random-faults.mjs).
 
-import test from 'ava'
-
+import { onPosix as test } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 
 const source = `await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/random-faults.mjs')`

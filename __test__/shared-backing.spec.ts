@@ -128,10 +128,12 @@ test('an empty mapping has an empty buffer', (t) => {
 
 test('the type of a view says what it is on', (t) => {
   const path = scratchFile(t, contents)
-  const one: Buffer<SharedArrayBuffer> = mapShared(path, { backing: 'shared-array-buffer' }).buffer
-  const two: Buffer<ArrayBuffer> = mapShared(path).buffer
+  using shared = mapShared(path, { backing: 'shared-array-buffer' })
+  using plain = mapShared(path)
+  const one: Buffer<SharedArrayBuffer> = shared.buffer
+  const two: Buffer<ArrayBuffer> = plain.buffer
   // @ts-expect-error the types differ
-  const three: Buffer<ArrayBuffer> = mapShared(path, { backing: 'shared-array-buffer' }).buffer
+  const three: Buffer<ArrayBuffer> = shared.buffer
   t.deepEqual([one.length, two.length], [three.length, three.length])
 })
 

@@ -9,6 +9,7 @@ import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared } from 'memory-map'
 import { notify, wait, waitAsync } from 'memory-map/sync'
 
+import { isWindows, notifying, truncating } from './helpers/platform.ts'
 import { Peer } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
@@ -39,7 +40,7 @@ async function wake(map: Parameters<typeof notify>[0], byteOffset: number, count
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: a process that waits is woken by another one`, async (t) => {
+  notifying(`${name}: a process that waits is woken by another one`, async (t) => {
     const { map, peer } = await shared(t, runtime)
     const blocked = peer.run('sync.wait(map, 8, 0)')
     t.is(await wake(map, 8, 1), 1)
@@ -88,7 +89,7 @@ test('a word that Atomics change in one process is seen by wait in another', asy
   t.is(wait(map, 12, 2 ** 32 - 5, 0), 'timed-out')
 })
 
-test('a hundred pending waits leave the file system free, and are all woken', async (t) => {
+notifying('a hundred pending waits leave the file system free, and are all woken', async (t) => {
   const { file, map } = await shared(t)
   const waits = Array.from({ length: 100 }, () => waitAsync(map, 0, 0))
   t.is((await readFile(file)).length, LENGTH)
@@ -96,7 +97,7 @@ test('a hundred pending waits leave the file system free, and are all woken', as
   t.deepEqual(new Set(await Promise.all(waits)), new Set(['ok']))
 })
 
-test('notify wakes no more than it was told', async (t) => {
+notifying('notify wakes no more than it was told', async (t) => {
   const { map } = await shared(t)
   const results: string[] = []
   const waits = Array.from({ length: 3 }, async () => results.push(await waitAsync(map, 0, 0)))
@@ -154,12 +155,13 @@ test('a word that cannot be waited on is refused', async (t) => {
     t.throws(() => wait(alone, 0, 0), { code: 'ERR_MMAP_NOT_SHARED' })
     alone.close()
   }
+  if (isWindows) return
   const memory = mapAnonymous(LENGTH, { shared: true })
   t.is(wait(memory, 0, 0, 1), 'timed-out')
   memory.close()
 })
 
-test('a word of a file that was cut off is a fault', async (t) => {
+truncating('a word of a file that was cut off is a fault', async (t) => {
   const { file, map } = await shared(t)
   truncateSync(file, 0)
   t.throws(() => wait(map, 0, 0), { code: 'ERR_MMAP_FAULT' })

@@ -10,7 +10,7 @@ import { allocationGranularity, mapAnonymous, mapPrivate, mapShared, type Memory
 
 import { throwsCodedError } from './helpers/errors.ts'
 import { areasOf, collectGarbage } from './helpers/memory.ts'
-import { onLinux } from './helpers/platform.ts'
+import { onLinux, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 
@@ -107,7 +107,7 @@ test('all views share one ArrayBuffer, whichever is asked for first', (t) => {
   }
 })
 
-test.serial('no ArrayBuffer exists before one is asked for, and one only after', async (t) => {
+withDescriptors.serial('no ArrayBuffer exists before one is asked for, and one only after', async (t) => {
   const length = 256 << 20
   const few = 16 << 20
   // V8 counts the bytes of every ArrayBuffer over memory that is not its own.

@@ -106,7 +106,7 @@ test('a mapping has no descriptor, and memory for a child’s stdio is refused',
 test('a descriptor is mapped for what it was opened for', (t) => {
   const path = scratchFile(t, contents)
   const reader = openSync(path, 'r')
-  t.deepEqual(mapShared(reader).buffer, contents)
+  mapShared(reader)[Symbol.dispose]()
   throwsSystemError(t, () => mapShared(reader, rw), { code: 'EACCES', syscall: 'mmap' })
   closeSync(reader)
   const writer = openSync(path, constants.O_RDWR)

@@ -39,6 +39,15 @@ export const withDescriptors = where(!isWindows, 'a mapping has no descriptor on
 /** Tests of signals, users and permissions as POSIX has them. */
 export const onPosix = where(!isWindows, 'rests on POSIX')
 
+/** Tests that cover a part of a shared mapping. */
+export const coveringParts = where(!isWine, 'Wine makes no part of a shared view copy-on-write')
+
+/** Tests of what a closed mapping leaves for who is still reading. */
+export const keeping = where(!isWindows, 'a closed mapping leaves nothing on Windows')
+
+/** Tests that wake others who wait for a word, without changing it. */
+export const notifying = where(isLinux, 'a word has to change elsewhere')
+
 /** Tests that run the TypeScript compiler, which is a program of the system's. */
 export const withCompiler = where(!isWine, 'needs the TypeScript compiler for Windows')
 
@@ -46,7 +55,7 @@ export const withCompiler = where(!isWine, 'needs the TypeScript compiler for Wi
 export const onWindows = where(isWindows, 'is about Windows')
 
 /** Those of some kinds of mapping, each with what it is called, that this system has. */
-export function kindsHere<K extends [what: string, ...rest: unknown[]]>(kinds: K[]): K[] {
+export function kindsHere<K extends readonly [what: string, ...rest: unknown[]]>(kinds: readonly K[]): K[] {
   return kinds.filter(([what]) => !isWindows || !what.startsWith('a shared anonymous'))
 }
 
