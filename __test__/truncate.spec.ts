@@ -307,7 +307,7 @@ test('another process may truncate the file at any moment of a loop', async (t) 
     while (!over) {
       for (let round = 0; round < 20; round++, loops++) {
         for (let i = 0; i < buffer.length; i += 512) {
-          assert.ok(buffer[i] === 0 || buffer[i] === 0x11 || buffer[i] === 0x22)
+          assert.ok([0, 0x11, 0x22].includes(buffer[i]))
           buffer[i] = 0x22
         }
       }
