@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# windows-in-wine.sh [SPEC...]: Windows on x64, as windows.sh runs it, on a machine that has nothing of it yet.
+set -euo pipefail
+platforms=$(realpath "$(dirname "$0")")
+cd "$platforms/../.."
+work=$PWD/target/platforms/windows
+mkdir -p "$work"
+
+"$platforms/tools/packages.sh" rustc-web cargo-web rust-web-src gcc-mingw-w64-x86-64
+WINE_ROOT=$("$platforms/tools/wine.sh")
+NODE_EXE=$("$platforms/tools/runtimes.sh")/win32-x64/bin/node.exe
+RUSTFLAGS=--sysroot=$("$platforms/tools/std.sh" x86_64-pc-windows-gnu)
+export WINE_ROOT NODE_EXE RUSTFLAGS CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=$work
+
+# What is mounted here nobody else sees, and with the script every process of Wine ends.
+rm -rf "$work/wine/prefix"
+unshare --mount --pid --fork --kill-child --mount-proc bash -ec '
+  mkdir -p "$WINE_ROOT$PWD"
+  mount --bind "$PWD" "$WINE_ROOT$PWD"
+  mount --bind /proc "$WINE_ROOT/proc"
+  mount --rbind /dev "$WINE_ROOT/dev"
+  exec "$@"' bash "$platforms/windows.sh" "$@"
