@@ -35,19 +35,19 @@ export function check(target) {
 }
 
 export function build(target) {
-  const env = { ...process.env }
   const { platform, platformArchABI, abi } = parseTriple(target)
-  const args = ['build', '--platform', '--release', '--no-js', '--no-dts-header']
+  const env = { ...process.env }
+  const variable = (name) => `CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_${name}`
+  let linkedFor = ['--target', target]
+  if (hasToolchain(target)) env[variable('LINKER')] ??= linker(target)
+  else if (platform === 'linux') {
+    linkedFor = ['--cross-compile', '--target', abi.startsWith('gnu') ? `${target}.${glibcFloor(target)}` : target]
+  }
+  // Windows has Microsoft's C library only where something else has brought it.
+  if (abi === 'msvc') env[variable('RUSTFLAGS')] ??= '-C target-feature=+crt-static'
+  const args = ['build', '--platform', '--release', '--no-js', '--no-dts-header', ...linkedFor]
   args.push('--manifest-path', 'crates/memory-map-node/Cargo.toml')
   args.push('--output-dir', join('npm', platformArchABI), '--dts', join('..', '..', 'target', 'binding.d.ts'))
-  if (hasToolchain(target)) {
-    env[`CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_LINKER`] ??= linker(target)
-    args.push('--target', target)
-  } else if (platform === 'linux') {
-    args.push('--cross-compile', '--target', abi.startsWith('gnu') ? `${target}.${glibcFloor(target)}` : target)
-  } else {
-    args.push('--target', target)
-  }
   execFileSync(process.execPath, [join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js'), ...args], {
     cwd: root,
     env,
