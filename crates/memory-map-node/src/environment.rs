@@ -17,8 +17,8 @@ use crate::array_buffer::{Export, RawValue};
 
 /// Waiting regions after which the binding looks which of them can serve again.
 const MANY: usize = 1 << 16;
-/// The same in bytes of address space; the smallest address space has 2^47.
-const LARGE: usize = 1 << 43;
+/// The same in bytes of address space; the smallest address space has 2^47, on 32 bits 2^31.
+const LARGE: usize = 1 << if usize::BITS == 64 { 43 } else { 27 };
 
 /// The part of an environment that other threads may use.
 pub struct Remote {
