@@ -61,6 +61,23 @@ for (const { name, version, command, args } of runtimes()) {
   })
 }
 
+// Deno installs no tarballs: above it has what npm installs.
+const bun = runtimes().find(({ name }) => name === 'bun')
+if (bun) {
+  test('Bun installs it, and runs it then', async (t) => {
+    const folder = scratchFolder(t)
+    const files = tarballs.map((tarball) => `file:${tarball}`)
+    const dependencies = { 'memory-map': files[0], [`memory-map-${host}`]: files[1] }
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }))
+    writeFileSync(join(folder, 'import.mjs'), imported)
+    // Nobody is there, who could be asked for the other libraries.
+    const env = { ...process.env, BUN_CONFIG_REGISTRY: 'http://127.0.0.1:9/' }
+    const { code, stderr } = await run(bun.command, ['install', '--no-progress'], { cwd: folder, env })
+    t.is(code, 0, stderr)
+    t.is(await output(t, bun.command, [...bun.args, 'import.mjs'], folder), 'mapped\n')
+  })
+}
+
 test('both are one package: what is imported is what is required', async (t) => {
   const folder = install(t)
   writeFileSync(
