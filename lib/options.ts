@@ -147,7 +147,8 @@ export function parseShared(options: unknown): ParsedFile {
     }
   }
   parsed.flags |= (create ? CREATE : 0) | (allocate ? ALLOCATE : 0)
-  return { ...parsed, mode: toMode(given.mode, 0o666) }
+  parsed.mode = toMode(given.mode, 0o666)
+  return parsed
 }
 
 function toMode(mode: unknown, fallback: number): number {
@@ -176,7 +177,9 @@ export function parseMemory(options: unknown): ParsedMemory {
   }
   if (exclusive && !create) throw invalidValue('options.exclusive', exclusive, 'needs `create`')
   parsed.flags |= create ? CREATE : 0
-  return { ...parsed, exclusive, mode: toMode(given.mode, 0o600) }
+  parsed.exclusive = exclusive
+  parsed.mode = toMode(given.mode, 0o600)
+  return parsed
 }
 
 export function parsePrivate(options: unknown): ParsedFile {
@@ -191,11 +194,10 @@ export interface ParsedAnonymous extends Parsed {
 
 export function parseAnonymous(options: unknown): ParsedAnonymous {
   const given = check<AnonymousMapOptions<Backing>>(options, ANONYMOUS)
-  return {
-    ...parse(given, 'read-write'),
-    shared: toBoolean(given.shared, 'options.shared', false),
-    hugePages: toHugePages(given.hugePages),
-  }
+  const parsed = parse(given, 'read-write')
+  parsed.shared = toBoolean(given.shared, 'options.shared', false)
+  parsed.hugePages = toHugePages(given.hugePages)
+  return parsed
 }
 
 function toHugePages(value: unknown): number {
@@ -208,17 +210,16 @@ function toHugePages(value: unknown): number {
   return size
 }
 
-function parseFile(given: FileMapOptions<Backing>, protection: Protection): ParsedFile {
-  const { offset = 0, length } = given
-  return {
-    ...parse(given, protection),
-    offset: toBytes(offset, 'options.offset'),
-    length: length === undefined ? -1 : toBytes(length, 'options.length'),
-    mode: 0,
-  }
+function parseFile(given: FileMapOptions<Backing>, protection: Protection): ParsedFile & ParsedMemory {
+  const { offset, length } = given
+  const parsed = parse(given, protection)
+  if (offset !== undefined) parsed.offset = toBytes(offset, 'options.offset')
+  if (length !== undefined) parsed.length = toBytes(length, 'options.length')
+  return parsed
 }
 
-function parse(given: MapOptions<Backing>, fallback: Protection): Parsed {
+/** All fields are there from the start: adding some later, or copying them, would cost more than all the checks. */
+function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory & ParsedAnonymous {
   const { address, advice, protection = fallback, backing = 'array-buffer', onFault } = given
   if (address !== undefined) {
     if (typeof address !== 'bigint') throw invalidType('options.address', 'of type bigint', address)
@@ -240,6 +241,12 @@ function parse(given: MapOptions<Backing>, fallback: Protection): Parsed {
     shares: toWord(backing, 'options.backing', BACKINGS) === 1,
     advice,
     onFault,
+    offset: 0,
+    length: -1,
+    mode: 0,
+    exclusive: false,
+    shared: false,
+    hugePages: 0,
   }
 }
 
