@@ -12,8 +12,8 @@ import process from 'node:process'
 import { load, machine } from './harness/machine.mjs'
 import { measure } from './harness/measure.mjs'
 import { prepare } from './harness/programs.mjs'
-import { isMet, toTerminal } from './harness/report.mjs'
-import { rewrite, write } from './harness/write.mjs'
+import { isMet, targetsOf, toTerminal } from './harness/report.mjs'
+import { render, save } from './harness/write.mjs'
 
 const names = [
   'open',
@@ -33,11 +33,12 @@ const names = [
 
 const quick = process.argv.includes('--quick')
 const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const isFull = !quick && asked.length === 0
 const unknown = asked.filter((name) => !names.includes(name))
 if (unknown.length > 0) throw new Error(`No question ${unknown.join(', ')}: there are ${names.join(', ')}`)
 
 if (process.argv.includes('--plots')) {
-  await rewrite()
+  await render()
   process.exit()
 }
 
@@ -52,19 +53,19 @@ for (const name of asked.length > 0 ? asked : names) {
   const start = performance.now()
   const { question } = await import(`./questions/${name}.mjs`)
   const found = await measure(name, question, { quick })
-  const value = (way, one, table = 'time') => found.tables[table]?.[way]?.[one]?.median ?? NaN
-  found.targets = quick ? [] : question.targets(value, found)
+  found.targets = quick ? [] : targetsOf(question, found)
   const took = `${((performance.now() - start) / 1000).toFixed(0)} s`
   if (quick)
     console.log(`ok ${name}: ${Object.keys(question.ways).length} ways, ${took}`, ...Object.entries(found.failures))
   else console.log(`${toTerminal(question, found)}\n(${took})`)
   results.push({ name, question, found })
   loads.push(load())
+  facts['load average'] = `from ${Math.min(...loads)} to ${Math.max(...loads)}, of which the run itself makes 1 or 2`
+  facts.duration = `${((performance.now() - begin) / 60_000).toFixed(1)} minutes`
+  if (isFull) save(facts, results)
 }
 
 const all = results.flatMap(({ found }) => found.targets)
-facts['load average'] = `from ${Math.min(...loads)} to ${Math.max(...loads)}, of which the run itself makes 1 or 2`
-facts.duration = `${((performance.now() - begin) / 60_000).toFixed(1)} minutes`
 console.log(`\n${facts.duration}, load average ${facts['load average']}`)
 if (all.length > 0) console.log(`${all.filter(isMet).length} of ${all.length} targets met`)
-if (!quick && asked.length === 0) write(facts, results)
+if (isFull) await render()

@@ -22,7 +22,7 @@ export async function measure(name, question, { quick }) {
   )
   const samples = {}
   const failures = {}
-  const rounds = quick ? 1 : (question.rounds ?? 3)
+  const rounds = quick ? 1 : (question.rounds ?? 2)
   for (let round = 0; round < rounds; round++) {
     for (const { wayName, way, one } of rotated(pending, round)) {
       if (failures[wayName]?.[one.name]) continue

@@ -31,6 +31,12 @@ const verdict = ({ what, value, atLeast, atMost }) => {
   return [what, Number.isNaN(value) ? 'not measured' : `${value.toFixed(2)} (${goal})`]
 }
 
+/** What the question demands of what was found, with NaN where that was not measured. */
+export function targetsOf(question, found) {
+  const value = (way, one, table = 'time') => found.tables[table]?.[way]?.[one]?.median ?? NaN
+  return question.targets(value)
+}
+
 export const isMet = ({ value, atLeast = -Infinity, atMost = Infinity }) => value >= atLeast && value <= atMost
 
 /** What could not be measured: each way once, with the cases where it ended in the same way. */

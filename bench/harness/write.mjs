@@ -6,7 +6,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { plot, themeNames } from './plot.mjs'
-import { format, isMet, toMarkdown } from './report.mjs'
+import { format, isMet, targetsOf, toMarkdown } from './report.mjs'
 
 const here = fileURLToPath(new URL('..', import.meta.url))
 const root = path.join(here, '..')
@@ -43,8 +43,9 @@ const columns = [
 ]
 
 function highlightTable(results) {
-  const rows = highlights.map(([name, table, one, title]) => {
-    const { question, found } = results.find((result) => result.name === name)
+  const rows = highlights.flatMap(([name, table, one, title]) => {
+    const { question, found } = results.find((result) => result.name === name) ?? {}
+    if (found === undefined) return []
     const cells = columns.map(([, ways]) => {
       const way = ways.find((way) => found.tables[table][way]?.[one])
       return way ? format(found.tables[table][way][one].median) : ''
@@ -70,19 +71,10 @@ function summaryOf(facts, results) {
   ].join('\n\n')
 }
 
-/** What `--plots` makes the rest of again, without measuring. */
 const data = path.join(here, 'results.json')
 
-export async function rewrite() {
-  const { questions, ...facts } = JSON.parse(fs.readFileSync(data))
-  const results = questions.map(async (found) => {
-    const { question } = await import(`../questions/${found.name}.mjs`)
-    return { name: found.name, question, found }
-  })
-  write(facts, await Promise.all(results))
-}
-
-export function write(facts, results) {
+/** Keeps what was found so far: all that `render` needs. */
+export function save(facts, results) {
   const questions = results.map(({ name, question: { title, tables }, found }) => ({
     name,
     title,
@@ -90,6 +82,17 @@ export function write(facts, results) {
     ...found,
   }))
   fs.writeFileSync(data, JSON.stringify({ ...facts, questions }, rounded))
+}
+
+/** Writes everything else from what was kept. */
+export async function render() {
+  const { questions, ...facts } = JSON.parse(fs.readFileSync(data))
+  const results = []
+  for (const found of questions) {
+    const { question } = await import(`../questions/${found.name}.mjs`)
+    found.targets = targetsOf(question, found)
+    results.push({ name: found.name, question, found })
+  }
   const plots = path.join(here, 'plots')
   fs.rmSync(plots, { recursive: true, force: true })
   fs.mkdirSync(plots)

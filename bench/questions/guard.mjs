@@ -32,7 +32,7 @@ const cases = (quick) => [
 export const question = {
   title: 'The guard, on and off',
   about: 'Three of the questions above, with `guard: true`, which is the default, and with `guard: false`.',
-  rounds: 5,
+  rounds: 3,
   tables: { time: { title: 'Time', unit: 'as each column says' } },
   cases,
   ways: { 'memory-map, guard': way(true), 'memory-map, no guard': way(false) },
