@@ -124,7 +124,19 @@ pub(crate) fn allocate(
     Errno::result(status).map(drop)
 }
 
-pub(crate) use super::extend_by_store as extend;
+/// Makes a file `end` bytes long if it is shorter.
+///
+/// Shared memory can be neither read nor written by calls, and gets its length once (XNU,
+/// bsd/kern/posix_shm.c).
+pub(crate) fn extend(file: &std::fs::File, end: libc::off_t) -> nix::Result<()> {
+    let status = nix::sys::stat::fstat(file)?;
+    match status.st_size {
+        _ if !is_shared_memory(&status) => super::extend_by_store(file, end),
+        size if size >= end => Ok(()),
+        0 => nix::unistd::ftruncate(file, end),
+        _ => Err(nix::errno::Errno::ENOTSUP),
+    }
+}
 
 /// An anonymous file: a shared memory object whose name is taken away at once.
 pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
@@ -150,8 +162,27 @@ pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
 }
 
 /// Makes `file` as durable as F_FULLFSYNC does: fsync(2) on macOS stops at the drive's cache.
+///
+/// Not every file system has it ("currently implemented on HFS, MS-DOS (FAT), Universal Disk Format
+/// (UDF) and APFS", fcntl(2)); on the others fsync is the most there is.
 pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
-    file.sync_all()
+    use std::os::fd::AsRawFd;
+    if nix::sys::stat::fstat(file).is_ok_and(|status| is_shared_memory(&status)) {
+        return Ok(()); // it is on no disk, and both calls refuse it
+    }
+    match file.sync_all() {
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::ENOTSUP | libc::EINVAL | libc::ENOTTY)
+            ) =>
+        {
+            // SAFETY: the descriptor is open as long as `file`.
+            let status = unsafe { libc::fsync(file.as_raw_fd()) };
+            nix::errno::Errno::result(status).map(drop).map_err(Into::into)
+        }
+        other => other,
+    }
 }
 
 /// msync(2) on macOS stops at the drive's cache too.

@@ -49,7 +49,16 @@ pub(crate) fn allocate(
     nix::fcntl::posix_fallocate(file, start, end - start)
 }
 
-pub(crate) use super::extend_by_store as extend;
+/// Makes a file `end` bytes long if it is shorter.
+///
+/// Shared memory of FreeBSD takes no bytes behind its end (sys/kern/uipc_shm.c, `shm_write`), so its
+/// length is set. Should another process do that too in the same moment, the last one counts.
+pub(crate) fn extend(file: &std::fs::File, end: libc::off_t) -> nix::Result<()> {
+    match super::extend_by_store(file, end) {
+        Err(super::TAKES_NO_BYTES) => nix::unistd::ftruncate(file, end),
+        other => other,
+    }
+}
 
 /// An anonymous file.
 pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
@@ -67,7 +76,11 @@ pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
 
 /// Makes `file` as durable as `fsync` does.
 pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
-    file.sync_all()
+    match file.sync_all() {
+        // "not to a file" (fsync(2)): shared memory is on no disk.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        other => other,
+    }
 }
 
 /// Whether `msync` alone makes the pages durable is not known.

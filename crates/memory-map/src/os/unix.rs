@@ -248,8 +248,11 @@ pub(crate) fn extend_by_store(file: &File, end: libc::off_t) -> nix::Result<()> 
     }
     let Ok(last) = u64::try_from(end - 1) else { return Err(nix::Error::EINVAL) };
     let stored = std::os::unix::fs::FileExt::write_all_at(file, &[0], last);
-    stored.map_err(|error| nix::Error::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    stored.map_err(|error| error.raw_os_error().map_or(TAKES_NO_BYTES, nix::Error::from_raw))
 }
+
+/// The error of `extend_by_store` where a write stores nothing and yet does not fail.
+pub(crate) const TAKES_NO_BYTES: nix::Error = nix::Error::ENXIO;
 
 /// Writes the pages of a shared mapping to its file, and waits for that.
 pub(crate) fn sync(start: usize, length: usize, invalidate: bool) -> Result<(), i32> {
