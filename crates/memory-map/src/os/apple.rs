@@ -163,8 +163,8 @@ pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
 
 /// Makes `file` as durable as F_FULLFSYNC does: fsync(2) on macOS stops at the drive's cache.
 ///
-/// Not every file system has it ("currently implemented on HFS, MS-DOS (FAT), Universal Disk Format
-/// (UDF) and APFS", fcntl(2)); on the others fsync is the most there is.
+/// Not every file system has it: HFS, FAT, UDF and APFS do (fcntl(2)). On the others fsync is the
+/// most there is.
 pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
     use std::os::fd::AsRawFd;
     if nix::sys::stat::fstat(file).is_ok_and(|status| is_shared_memory(&status)) {
