@@ -17,6 +17,8 @@ target=x86_64-pc-windows-gnu
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/windows}
 # A standard library that was built for this target alone may lack what link-time optimisation needs.
 export CARGO_PROFILE_RELEASE_LTO=${CARGO_PROFILE_RELEASE_LTO:-off}
+# The tests of the core that search much take minutes without optimisation.
+export CARGO_PROFILE_DEV_OPT_LEVEL=${CARGO_PROFILE_DEV_OPT_LEVEL:-1}
 work=$CARGO_TARGET_DIR/wine
 mkdir -p "$work"
 export WINEPREFIX=${WINEPREFIX:-$work/prefix}
