@@ -4,8 +4,8 @@
 //     npm run release -- --artifacts <folder>    # with the libraries that lie in a folder, as in CI
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, existsSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -24,8 +24,12 @@ function run(command, args) {
   return execFileSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
-function napi(...args) {
-  return run(process.execPath, [join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js'), ...args])
+/** Puts the libraries that lie in a folder to their packages. */
+function collect(folder) {
+  for (const library of targets.map(libraryOf)) {
+    const artifact = join(folder, basename(library))
+    if (existsSync(artifact)) copyFileSync(artifact, library)
+  }
 }
 
 /** Where the version is another one than package.json's. */
@@ -66,14 +70,18 @@ function isPublished(id) {
   }
 }
 
-/** Goes on where a release that failed has stopped. */
+/**
+ * Goes on where a release that failed has stopped. Who made a package can only be proved by a workflow, and npm trusts
+ * one for packages that exist: the first version is published by hand.
+ */
 function publish({ id, tarball }) {
+  const provenance = process.env.GITHUB_ACTIONS ? ['--provenance'] : []
   if (isPublished(id)) console.log(`${id} is published already`)
-  else execFileSync('npm', ['publish', tarball, '--access', 'public', '--provenance'], { stdio: 'inherit' })
+  else execFileSync('npm', ['publish', tarball, '--access', 'public', ...provenance], { stdio: 'inherit' })
 }
 
-napi('create-npm-dirs')
-if (options.artifacts) napi('artifacts', '--output-dir', options.artifacts)
+run('npx', ['napi', 'create-npm-dirs'])
+if (options.artifacts) collect(options.artifacts)
 else if (dryRun) build(hostTarget())
 run('npm', ['run', 'build:ts'])
 
