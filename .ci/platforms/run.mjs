@@ -18,7 +18,7 @@ const logs = join(root, 'target', 'platforms')
 
 const rust = ['crates', 'Cargo.toml', 'Cargo.lock', '.ci/platforms/tools']
 const javascript = ['index.ts', 'sync.ts', 'lib', 'scripts', 'tsconfig.json', 'package.json', 'package-lock.json']
-const specs = ['__test__', '.ci/platforms/runtimes']
+const specs = ['__test__', 'examples', '.ci/platforms/runtimes']
 
 /** Each is run by the first of its scripts, which are in this folder. */
 const parts = [
