@@ -117,10 +117,17 @@ function bars(question, found, { table, cases = found.cases, ways }, colors) {
   ])
 }
 
+/** A number of an axis; times in the unit that makes them short. */
+function tick(value, unit) {
+  if (unit !== 'µs') return value.toLocaleString('en')
+  if (value >= 1e6) return `${value / 1e6} s`
+  return value >= 1000 ? `${value / 1000} ms` : `${value} µs`
+}
+
 /** A line for each way, over cases at equal distances; logarithmic. */
 function lines(question, found, { table, cases = found.cases, ways }, colors) {
   const { title, unit } = question.tables[table]
-  const [left, right, top, bottom] = [64, WIDTH - 250, 72, 470]
+  const [left, right, top, bottom] = [64, WIDTH - 280, 72, 470]
   const rows = Object.entries(found.tables[table])
     .filter(([way]) => isShown(way, ways))
     .map(([way, cells]) => [way, cases.map((name) => cells[name]?.median)])
@@ -134,7 +141,7 @@ function lines(question, found, { table, cases = found.cases, ways }, colors) {
   for (let power = low; power <= high; power++) {
     parts.push(rule(left, y(10 ** power), right, y(10 ** power), colors.grid))
     parts.push(
-      label(left - 8, y(10 ** power) + 4, `${(10 ** power).toLocaleString('en')}`, {
+      label(left - 8, y(10 ** power) + 4, tick(10 ** power, unit), {
         fill: colors.soft,
         anchor: 'end',
         size: 11,
