@@ -58,7 +58,7 @@ export declare class NativeMapping {
   touch(start: number, end: number): void
   /** Copies bytes out, into all of `target`. */
   read(target: Buffer, offset: number): void
-  /** Copies bytes in. */
+  /** Copies bytes in, which may be a view of this mapping. */
   write(data: Uint8Array, offset: number): void
   /**
    * Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the

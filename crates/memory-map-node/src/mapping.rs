@@ -254,10 +254,13 @@ impl NativeMapping {
         self.mapping.read(offset as usize, &mut target).map_err(|error| to_js(&env, &error))
     }
 
-    /// Copies bytes in.
-    #[napi]
-    pub fn write(&self, env: Env, data: &[u8], offset: f64) -> Result<()> {
-        self.mapping.write(data, offset as usize).map_err(|error| to_js(&env, &error))
+    /// Copies bytes in, which may be a view of this mapping.
+    #[napi(ts_args_type = "data: Uint8Array, offset: number")]
+    pub fn write(&self, env: Env, data: Uint8ArraySlice, offset: f64) -> Result<()> {
+        let bytes = std::ptr::slice_from_raw_parts(data.as_ptr(), data.len());
+        // SAFETY: the bytes are those of an ArrayBuffer, which lives as long as this call.
+        unsafe { self.mapping.write_from(bytes, offset as usize) }
+            .map_err(|error| to_js(&env, &error))
     }
 
     /// Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the

@@ -18,8 +18,11 @@ pub(crate) fn out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
 }
 
 /// Copies into a region, from `at` bytes after its start.
-pub(crate) fn into(region: &Region, at: usize, bytes: &[u8]) -> Result<()> {
-    let from = bytes.as_ptr();
+///
+/// # Safety
+/// `bytes` must be readable; they may lie in the region.
+pub(crate) unsafe fn into(region: &Region, at: usize, bytes: *const [u8]) -> Result<()> {
+    let from = bytes.cast::<u8>();
     let backwards = (from as usize) < region.range().start + at;
     chunkwise(region, at, bytes.len(), backwards, |to, done, length| {
         // SAFETY: as in `out`, and whether the pages are writable was checked; should another

@@ -456,6 +456,19 @@ impl Mapping {
     /// [`Error::NotWritable`] where the pages' protection forbids it; otherwise as
     /// [`Mapping::read`].
     pub fn write(&self, bytes: &[u8], offset: usize) -> Result<()> {
+        // SAFETY: a slice is readable, and nobody stores to it meanwhile.
+        unsafe { self.write_from(bytes, offset) }
+    }
+
+    /// Copies bytes in that may lie in this mapping themselves. No reference to them may be made
+    /// then: the compiler would take it that the copy does not change them, and make it a `memcpy`.
+    ///
+    /// # Errors
+    /// As [`Mapping::write`].
+    ///
+    /// # Safety
+    /// `bytes` must be readable.
+    pub unsafe fn write_from(&self, bytes: *const [u8], offset: usize) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
         let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
         let start = region.range().start + range.start;
@@ -466,7 +479,8 @@ impl Mapping {
         if !writable {
             return Err(Error::NotWritable);
         }
-        copy::into(&region, range.start, bytes)
+        // SAFETY: the caller vouches for `bytes`.
+        unsafe { copy::into(&region, range.start, bytes) }
     }
 
     /// Prepares to make a range as durable as fsync(2) makes a file; [`Sync::run`] does it, on any

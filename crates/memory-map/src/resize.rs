@@ -172,7 +172,8 @@ fn clear_rest(region: &Region, at: usize) {
     let writable = region.lock().runs_in(start..end).all(|(_, run)| run.writable());
     if writable && start < end {
         // The mapping has been cut by then, and nobody is promised what lies behind its end.
-        let _ = copy::into(region, at, &vec![0; end - start]);
+        // SAFETY: the zeros are ours.
+        let _ = unsafe { copy::into(region, at, vec![0; end - start].as_slice()) };
     }
 }
 
@@ -340,7 +341,8 @@ fn copy_differences(from: &Region, to: &Region, length: usize) -> Result<()> {
         copy::out(to, at, &mut new[..size])?;
         for (i, (old, new)) in old[..size].chunks(page).zip(new[..size].chunks(page)).enumerate() {
             if old != new {
-                copy::into(to, at + i * page, old)?;
+                // SAFETY: the bytes are a slice.
+                unsafe { copy::into(to, at + i * page, old) }?;
             }
         }
     }
