@@ -30,6 +30,7 @@ const parts = [
     covers: [...rust, ...javascript, ...specs],
   },
   { name: 'arm64', scripts: ['arm64.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
+  { name: 'musl', scripts: ['musl.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
   { name: 'check', scripts: ['check.sh'], minutes: 12, covers: rust },
 ]
 
