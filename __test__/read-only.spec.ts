@@ -168,7 +168,7 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
     t.deepEqual([...map.buffer.subarray(0, 3)], [content[0], 0xfe, content[2]])
   })
 
-  const declare: Declare = kind.startsWith('a writable shared') ? coveringParts : test
+  const declare: Declare = /shared mapping/.test(kind) ? coveringParts : test
   declare(`${kind}: nothing can be seen while no access is allowed, and everything afterwards`, async (t) => {
     const path = makeFile(t, content)
     const reports = new Reports()
