@@ -268,7 +268,7 @@ for (const guard of [true, false]) {
 }
 
 for (const runtime of runtimes()) {
-  test(`lines work on ${runtime.name}`, async (t) => {
+  truncating(`lines work on ${runtime.name}`, async (t) => {
     await survives(
       t,
       runtime,

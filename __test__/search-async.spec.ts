@@ -10,7 +10,7 @@ import { mapAnonymous, mapShared, type MemoryFault, MemoryFaultError, type Memor
 
 import { isCodedError } from './helpers/errors.ts'
 import { Reports, survives } from './helpers/faults.ts'
-import { truncating } from './helpers/platform.ts'
+import { onLinux, truncating } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
 
@@ -109,7 +109,7 @@ test('the value may change when the search has begun', async (t) => {
   t.is(await found, BLOCK - 6)
 })
 
-test('the event loop stays free', async (t) => {
+onLinux('the event loop stays free', async (t) => {
   const map = endlessMap(t)
   const controller = new AbortController()
   const found = map.find('absent', { signal: controller.signal })

@@ -118,7 +118,7 @@ test('closing a mapping ends its waits', async (t) => {
   t.throws(() => wait(map, 0, 0), { code: 'ERR_MMAP_CLOSED' })
 })
 
-test('a worker that ends with pending waits takes nothing with it', async (t) => {
+notifying('a worker that ends with pending waits takes nothing with it', async (t) => {
   const { file, map } = await shared(t)
   const worker = new Worker(
     `const { mapShared } = await import(${JSON.stringify(import.meta.resolve('memory-map'))})
