@@ -17,7 +17,8 @@ const ways = (open, store, sync, close) => ({
     const delay = monitorEventLoopDelay({ resolution: 1 })
     delay.enable()
     await new Promise((resolve) => setTimeout(resolve, 20))
-    delay.reset()
+    delay.reset() // after which it takes a while until it knows when it looked last
+    await new Promise((resolve) => setTimeout(resolve, 20))
     const begin = performance.now()
     await sync(file)
     const synced = performance.now()
