@@ -3,6 +3,7 @@
 //   npm run bench                      everything; writes results.md, results.json and plots/ beside this file
 //   npm run bench -- --quick           everything once, small: does it run at all? writes nothing
 //   npm run bench -- open sum          these questions only; writes nothing
+//   npm run bench -- --resume          a full run that was interrupted, from where it was
 //   npm run bench -- --plots           writes the same again from results.json
 //
 // A question is a file in questions/. Ends with 1 where one of this library's ways crashes, never for a time.
@@ -13,7 +14,7 @@ import { load, machine } from './harness/machine.mjs'
 import { measure } from './harness/measure.mjs'
 import { prepare } from './harness/programs.mjs'
 import { isMet, targetsOf, toTerminal } from './harness/report.mjs'
-import { render, save } from './harness/write.mjs'
+import { kept, render, save } from './harness/write.mjs'
 
 const names = [
   'open',
@@ -46,10 +47,11 @@ prepare()
 const facts = { date: new Date().toISOString().slice(0, 10), ...machine() }
 for (const [name, fact] of Object.entries(facts)) console.log(`${name}: ${fact}`)
 
-const results = []
+const results = process.argv.includes('--resume') ? await kept() : []
 const begin = performance.now()
 const loads = [load()]
 for (const name of asked.length > 0 ? asked : names) {
+  if (results.some((result) => result.name === name)) continue
   const start = performance.now()
   const { question } = await import(`./questions/${name}.mjs`)
   const found = await measure(name, question, { quick })

@@ -84,15 +84,21 @@ export function save(facts, results) {
   fs.writeFileSync(data, JSON.stringify({ ...facts, questions }, rounded))
 }
 
-/** Writes everything else from what was kept. */
-export async function render() {
-  const { questions, ...facts } = JSON.parse(fs.readFileSync(data))
+/** What `save` kept. */
+export async function kept() {
   const results = []
-  for (const found of questions) {
+  for (const found of JSON.parse(fs.readFileSync(data)).questions) {
     const { question } = await import(`../questions/${found.name}.mjs`)
     found.targets = targetsOf(question, found)
     results.push({ name: found.name, question, found })
   }
+  return results
+}
+
+/** Writes everything else from what was kept. */
+export async function render() {
+  const { questions: _, ...facts } = JSON.parse(fs.readFileSync(data))
+  const results = await kept()
   const plots = path.join(here, 'plots')
   fs.rmSync(plots, { recursive: true, force: true })
   fs.mkdirSync(plots)

@@ -33,13 +33,16 @@ const mapping = (options) => async (file) => {
   return () => mapShared(file, options)
 }
 
+/** A mapping of a file keeps a descriptor, of which a process may not have as many. */
+const ofFile = (ways) => ({ ...ways, only: ({ count }) => count <= 10_000 })
+
 const close = (one) => one.close()
 
 export const question = {
   title: 'Many mappings at once',
   about:
-    'A page of the same file, mapped again and again and held. Linux lets a process have 65,530 mappings; the ' +
-    'addresses of a `buffer` stay reserved until the collector has seen it, so that way is asked for fewer.',
+    'A page of the same file, mapped again and again and held. Linux lets a process have 65,530 mappings; ' +
+    'of a file fewer, for each keeps a descriptor. The most are anonymous ones.',
   tables: {
     map: { title: 'To map, each', unit: 'µs' },
     fault: { title: 'The first load, each', unit: 'µs' },
@@ -51,9 +54,17 @@ export const question = {
       .map((count) => ({ name: count.toLocaleString('en'), count, file: sparse(4 * KIB) })),
   ways: {
     'C, mmap(2)': { program: 'c', args: ({ file, count }) => ['scale', file, count] },
-    'memory-map, read': ways(mapping(), (map) => map.read(0, 8)[7], close),
-    'memory-map, read, no guard': ways(mapping({ guard: false }), (map) => map.read(0, 8)[7], close),
-    'memory-map, buffer': ways(mapping(), (map) => map.buffer[7], close),
+    'memory-map, read': ofFile(ways(mapping(), (map) => map.read(0, 8)[7], close)),
+    'memory-map, read, no guard': ofFile(ways(mapping({ guard: false }), (map) => map.read(0, 8)[7], close)),
+    'memory-map, buffer': ofFile(ways(mapping(), (map) => map.buffer[7], close)),
+    'memory-map, anonymous, read': ways(
+      async () => {
+        const { mapAnonymous } = await import('../../index.js')
+        return () => mapAnonymous(4 * KIB)
+      },
+      (map) => map.read(0, 8)[7],
+      close,
+    ),
     'koffi (FFI)': ways(
       async (file) => {
         const { map } = await import('../peers/koffi.mjs')
@@ -67,7 +78,8 @@ export const question = {
   targets: (value) =>
     ['map', 'fault', 'close'].map((table) => ({
       what: `${table}: 50,000 against 1,000`,
-      value: value('memory-map, read', '50,000', table) / value('memory-map, read', '1,000', table),
+      value:
+        value('memory-map, anonymous, read', '50,000', table) / value('memory-map, anonymous, read', '1,000', table),
       atMost: 1.5,
     })),
 }
