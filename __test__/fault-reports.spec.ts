@@ -417,7 +417,7 @@ truncating('a source of write() that cannot be read is a fault of its own mappin
 for (const runtime of runtimes()) {
   const title = `${runtime.name} ${runtime.version}`
 
-  test(`${title}: news, warning, channel, check, sync, read and write`, async (t) => {
+  truncating(`${title}: news, warning, channel, check, sync, read and write`, async (t) => {
     await survives(
       t,
       runtime,
