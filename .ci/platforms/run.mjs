@@ -7,6 +7,7 @@
 
 import { spawn } from 'node:child_process'
 import { mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
@@ -61,7 +62,11 @@ function run(part, log, seconds) {
     kill('SIGTERM')
     setTimeout(kill, GRACE_MS, 'SIGKILL').unref()
   }
-  process.once('SIGTERM', stop).once('SIGINT', stop)
+  const end = (signal) => {
+    process.exitCode = 128 + constants.signals[signal]
+    stop()
+  }
+  process.once('SIGTERM', end).once('SIGINT', end)
   return new Promise((resolve, reject) => {
     let timedOut = false
     const timer = setTimeout(() => {
@@ -71,7 +76,7 @@ function run(part, log, seconds) {
     child.on('error', reject)
     child.on('exit', (code) => {
       clearTimeout(timer)
-      process.off('SIGTERM', stop).off('SIGINT', stop)
+      process.off('SIGTERM', end).off('SIGINT', end)
       kill('SIGKILL')
       resolve({ code, timedOut })
     })
@@ -116,6 +121,7 @@ const started = Date.now()
 const budget = Number(process.env.PLATFORMS_SECONDS ?? Infinity)
 const results = []
 for (const part of parts.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  if (process.exitCode !== undefined) break // by a signal
   const { name } = part
   console.log(`== ${name}`)
   const begun = Date.now()
@@ -135,4 +141,4 @@ const count = (wanted) => results.filter(({ outcome }) => outcome === wanted).le
 const passed = results.reduce((sum, { tests }) => sum + tests, 0)
 console.log(`${count('not run')} not run`)
 console.log(`${passed} tests passed, ${count('failed')} parts failed`)
-process.exitCode = count('failed') === 0 ? 0 : 1
+process.exitCode ??= count('failed') === 0 ? 0 : 1
