@@ -500,11 +500,13 @@ for (const runtime of runtimes()) {
 
   test(`${title}: an onFault that throws is an uncaught exception`, async (t) => {
     const script = `
-      const map = mapAnonymous(3 * pageSize, { onFault(fault) { throw new Error('from onFault ' + fault.offset) } })
+      let told = 0
+      const map = mapAnonymous(3 * pageSize, { onFault(fault) { told++; throw new Error('from onFault ' + fault.offset) } })
       globalThis.kept = map
       map.buffer[0] = 1
       for (const page of [0, 2]) map.protect('read', { offset: page * pageSize, length: pageSize })
       for (const page of [0, 2]) map.buffer[page * pageSize] = 1
+      await until(() => told === 2)
       setTimeout(() => console.log('still here'), 300)`
     const fatal = await runFaultScript(runtime, script)
     t.not(fatal.code, 0)
@@ -573,7 +575,7 @@ withDescriptors('a page that cannot be put back, for the user closed the descrip
     const map = mapShared(makeFile(8 * pageSize), { onFault(fault) { told++; assert.strictEqual(fault.contained, false) } })
     fs.closeSync(map.fd)
     map.buffer[0] = 1
-    await sleep(100)
+    await until(() => told > 0)
     console.log(told)
     process.on('exit', () => console.log(told))`,
   )

@@ -95,6 +95,18 @@ async function outcomeOf(part, secondsLeft) {
   if (commit) return { outcome: 'skipped', why: `passed before with the same inputs, at ${commit}` }
   if (secondsLeft < LEAST_SECONDS) return { outcome: 'not run', why: 'time' }
 
+  const begun = Date.now()
+  const first = await attempt(part, secondsLeft)
+  const left = secondsLeft - secondsSince(begun)
+  // An emulator on a busy machine is slow, and tests wait for other processes: what passes then is named as flaky.
+  const again = first.outcome === 'failed' && !first.timedOut && process.exitCode === undefined && left > LEAST_SECONDS
+  if (again) console.log(`-- once more: ${part.name} (${first.why})`)
+  const last = again ? await attempt(part, left) : first
+  if (last.outcome === 'passed') stampPassed(part.name, hash)
+  return again && last.outcome === 'passed' ? { ...last, why: 'FLAKY: at the second try, see above' } : first
+}
+
+async function attempt(part, secondsLeft) {
   const log = join(logs, `${part.name}.log`)
   const seconds = part.minutes * 60
   const { code, timedOut } = await run(part, log, Math.min(seconds, secondsLeft))
@@ -104,9 +116,13 @@ async function outcomeOf(part, secondsLeft) {
   if (code === NOT_RUN) return { outcome: 'not run', why: /^not run: (.*)$/m.exec(text)?.[1] ?? 'it does not say why' }
   if (code !== 0) {
     console.log(text.split('\n').slice(-80).join('\n'))
-    return { outcome: 'failed', why: timedOut ? `not done after ${part.minutes} minutes` : `exit code ${code}`, tests }
+    return {
+      outcome: 'failed',
+      why: timedOut ? `not done after ${part.minutes} minutes` : `exit code ${code}`,
+      tests,
+      timedOut,
+    }
   }
-  stampPassed(part.name, hash)
   return { outcome: 'passed', tests }
 }
 
