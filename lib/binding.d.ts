@@ -37,7 +37,6 @@ export declare class NativeMapping {
   prefetch(start: number, end: number, stop: NativeStop): Promise<void>
   get length(): number
   get lead(): number
-  get offset(): number
   get protection(): number
   get fd(): number | null
   get address(): bigint
@@ -71,8 +70,11 @@ export declare class NativeMapping {
   protect(index: number, start: number, end: number): void
   /** Changes the length and detaches every ArrayBuffer; does neither where it fails. */
   resize(length: number): void
-  /** Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. */
-  close(): Array<NativeFault>
+  /**
+   * Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`, if
+   * anything had.
+   */
+  close(): Array<NativeFault> | null
   /** Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`. */
   find(needle: Uint8Array, wide: boolean, start: number, end: number): number
   /** Where `needle` last begins in a range, or -1. */

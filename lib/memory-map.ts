@@ -116,7 +116,7 @@ export let explain: (map: MemoryMap<any>, error: unknown) => unknown
 export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
   /** Undefined once the mapping is closed. */
   #native: NativeMapping | undefined
-  /** What is left of it then, if its views cannot be taken away. */
+  /** What is left of it then. */
   #retired: NativeMapping | undefined
   readonly #shares: boolean
   /** Whether nothing can have been stored yet. */
@@ -139,17 +139,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Faults that have not been published yet. */
   #news: MemoryFault[] = []
   #warned = false
-  #faults = 0
 
-  private constructor(native: NativeMapping, kind: Kind, path: string | undefined, { onFault, shares }: Parsed) {
+  private constructor(native: NativeMapping, kind: Kind, path: string | undefined, options: Parsed) {
     this.#kind = kind
-    this.#offset = native.offset
+    this.#offset = options.offset
     this.#path = path
     this.#native = native
     this.#measure(native)
-    this.#onFault = onFault
-    this.#shares = shares
-    this.#protection = PROTECTIONS[native.protection]!
+    this.#onFault = options.onFault
+    this.#shares = options.shares
+    this.#protection = PROTECTIONS[options.protection]!
   }
 
   static {
@@ -201,7 +200,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** How many faults were contained; grows at once, before a fault is told. */
   get faults(): number {
-    return (this.#native ?? this.#retired)?.faults ?? this.#faults
+    return (this.#native ?? this.#retired)!.faults
   }
 
   /**
@@ -608,11 +607,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   close(): void {
     const native = this.#native
     if (native === undefined) return
-    this.#faults = native.faults
     if (this.#streams !== undefined) native.keep(this.#streams.tails())
-    for (const report of native.close()) this.#note(report)
+    const reports = native.close()
+    if (reports !== null) for (const report of reports) this.#note(report)
     this.#streams?.fail(closedError())
-    if (this.#shares || this.#streams !== undefined) this.#retired = native
+    this.#retired = native
     this.#native = this.#buffer = undefined
     this.#windows = []
   }
@@ -686,7 +685,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** Fetches what has happened; returns those faults that calls throw. */
   #collect(): MemoryFault[] {
-    const reports = (this.#native ?? this.#retired)?.collect() ?? []
+    const reports = (this.#native ?? this.#retired)!.collect()
     const faults = reports.map((report) => this.#note(report))
     return faults.filter((_, i) => reports[i]!.thrown)
   }
@@ -717,7 +716,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /** Notes how long the mapping is, and forgets what was cut from it when it had another length. */
-  #measure({ length, lead }: NativeMapping): void {
+  #measure(native: NativeMapping): void {
+    const length = native.length
+    const lead = this.#offset === 0 ? 0 : native.lead
     this.#length = length
     this.#lead = lead
     this.#step = lead + length > constants.MAX_LENGTH ? WINDOW_STEP : NO_STEP

@@ -82,6 +82,7 @@ export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends
 }
 /** Options as the native library takes them. */
 export interface Parsed {
+    offset: number;
     protection: number;
     flags: number;
     address: bigint | null;
@@ -91,7 +92,6 @@ export interface Parsed {
     onFault: ((fault: MemoryFault) => void) | undefined;
 }
 export interface ParsedFile extends Parsed {
-    offset: number;
     /** Negative: to the end of the file. */
     length: number;
     mode: number;

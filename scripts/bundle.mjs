@@ -2,15 +2,19 @@
 // modules, which make objects of all that these export, cost several times what loading the native library does.
 
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { build } from 'esbuild'
 
 const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:\w+)'$/gm
 
-/** Has the modules of Node taken as they are. */
-const builtins = {
-  name: 'builtins',
-  setup({ onLoad }) {
+/** Has the sources taken, never what was compiled from them before, and the modules of Node as they are. */
+const sources = {
+  name: 'sources',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, resolveDir }) => {
+      return { path: join(resolveDir, path.replace(/js$/, 'ts')) }
+    })
     onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8')
       const contents = source.replace(importOfNode, (_, names, name) => {
@@ -30,6 +34,6 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  plugins: [builtins],
+  plugins: [sources],
   logLevel: 'warning',
 })

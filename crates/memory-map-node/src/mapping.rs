@@ -173,11 +173,6 @@ impl NativeMapping {
     }
 
     #[napi(getter)]
-    pub fn offset(&self) -> f64 {
-        self.mapping.offset() as f64
-    }
-
-    #[napi(getter)]
     pub fn protection(&self) -> u32 {
         let now = self.mapping.protection();
         PROTECTIONS.iter().position(|protection| *protection == now).unwrap_or(0) as u32
@@ -319,10 +314,12 @@ impl NativeMapping {
         }
     }
 
-    /// Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`.
+    /// Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`, if
+    /// anything had.
     #[napi]
-    pub fn close(&self, env: Env) -> Vec<NativeFault> {
+    pub fn close(&self, env: Env) -> Option<Vec<NativeFault>> {
         self.detach_all(&env);
-        self.mapping.close().iter().map(NativeFault::from).collect()
+        let faults = self.mapping.close();
+        (!faults.is_empty()).then(|| faults.iter().map(NativeFault::from).collect())
     }
 }
