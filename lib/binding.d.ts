@@ -1,6 +1,9 @@
+/** What a mapping is called; never used twice. */
+export type Token = number
+
 export declare class NativeChannel {
   /** Makes a channel of `length` bytes, or opens one where `length` is negative. */
-  constructor(map: NativeMapping, offset: number, length: number)
+  constructor(map: Token, offset: number, length: number)
   get capacity(): number
   get maxLength(): number
   /** For the functions below, which are called often. */
@@ -23,94 +26,15 @@ export declare class NativeChannel {
   stopReceiving(): void
 }
 
-/** Pages that were mapped. */
-export declare class NativeMapping {
-  /** Tells the system what a range is for. */
-  advise(index: number, start: number, end: number): void
-  /** Keeps a range in memory. */
-  lock(start: number, end: number, onFault: boolean): void
-  /** Lets it go out of memory again. */
-  unlock(start: number, end: number): void
-  /** Which pages of a range are in memory. */
-  residency(start: number, end: number): NativeResidency
-  /** Brings a range in, off this thread. */
-  prefetch(start: number, end: number, stop: NativeStop): Promise<void>
-  get length(): number
-  get lead(): number
-  get protection(): number
-  get fd(): number | null
-  get address(): bigint
-  get faults(): number
-  /** Heals what has faulted, and says what has happened since the last call. */
-  collect(): Array<NativeFault>
-  /**
-   * An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
-   * With `lasting` it is not detached: after `close` its first use is a fault.
-   */
-  arrayBuffer(start: number, length: number, lasting: boolean): ArrayBuffer
-  /**
-   * Leaves copies of ranges, given by their ends in turn, at the addresses that the next
-   * `close` or `resize` takes from the mapping.
-   */
-  keep(ends: Array<number>): void
-  /** Loads from every page of a range. */
-  touch(start: number, end: number): void
-  /** Copies bytes out, into all of `target`. */
-  read(target: Buffer, offset: number): void
-  /** Copies bytes in, which may be a view of this mapping. */
-  write(data: Uint8Array, offset: number): void
-  /**
-   * Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the
-   * task up if it still waits for a thread.
-   */
-  sync(start: number, end: number, invalidate: boolean, cancel?: object): Promise<void>
-  /** Makes a range durable, and waits for it. */
-  syncSync(start: number, end: number, invalidate: boolean): void
-  /** Changes the protection of a range. */
-  protect(index: number, start: number, end: number): void
-  /** Changes the length and detaches every ArrayBuffer; does neither where it fails. */
-  resize(length: number): void
-  /**
-   * Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`, if
-   * anything had.
-   */
-  close(): Array<NativeFault> | null
-  /** Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`. */
-  find(needle: Uint8Array, wide: boolean, start: number, end: number): number
-  /** Where `needle` last begins in a range, or -1. */
-  findLast(needle: Uint8Array, wide: boolean, start: number, end: number): number
-  /** How many times `needle` is in a range. */
-  count(needle: Uint8Array, wide: boolean, start: number, end: number): number
-  /** As `find`, off this thread. */
-  findAsync(needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<number>
-  /** As `count`, off this thread; says too where the next one may begin. */
-  countAsync(needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
-  /**
-   * Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
-   * them begins; says how many lines those are. What comes after the last `
-  ` is no line.
-   */
-  lines(start: number, end: number, bounds: Float64Array): number
-  /** What names the mapping in `takeFaulted`. */
-  get token(): number
-  /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
-  sharedArrayBuffer(start: number, length: number): SharedArrayBuffer
-  /**
-   * Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
-   * of it, of an object of its own, which is held for as long as the mapping is there.
-   */
-  putOver(bytes: Uint8Array, fresh: boolean): void
-}
-
 export declare class NativeMutex {
-  constructor(map: NativeMapping, offset: number)
+  constructor(map: Token, offset: number)
   /** For the functions below, which are called often. */
   handle(): object
   lockAsync(timeout: number, waits: NativeWaits, id: number): void
 }
 
 export declare class NativeSemaphore {
-  constructor(map: NativeMapping, offset: number, initial?: number | undefined | null)
+  constructor(map: Token, offset: number, initial?: number | undefined | null)
   /** 0 acquired, 2 timed out. */
   acquire(timeout: number): number
   acquireAsync(timeout: number, waits: NativeWaits, id: number): void
@@ -166,31 +90,31 @@ export declare function channelReceive(channel: object, target: Buffer, offset: 
 export declare function channelSend(channel: object, data: Uint8Array, timeout: number): boolean
 
 /** Wakes up to `count` waiters of the word, and says how many. */
-export declare function ipcNotify(map: NativeMapping, offset: number, count: number): number
+export declare function ipcNotify(map: Token, offset: number, count: number): number
 
 /** Sleeps while the word is `expected`: 0 woken, 1 not equal, 2 timed out. */
-export declare function ipcWait(map: NativeMapping, offset: number, expected: number, timeout: number): number
+export declare function ipcWait(map: Token, offset: number, expected: number, timeout: number): number
 
 /** The same on another thread. */
-export declare function ipcWaitAsync(map: NativeMapping, offset: number, expected: number, timeout: number, waits: NativeWaits, id: number): void
+export declare function ipcWaitAsync(map: Token, offset: number, expected: number, timeout: number, waits: NativeWaits, id: number): void
 
 /**
  * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
  * those that the system makes by itself.
  */
-export declare function mapAnonymous(length: number, shareable: boolean, protection: number, flags: number, address: bigint | undefined | null, huge: number): NativeMapping
+export declare function mapAnonymous(length: number, shareable: boolean, protection: number, flags: number, address: bigint | undefined | null, huge: number): number
 
 /**
  * Maps a file. A negative `length` is "to the end of the file"; `flags` are those of
  * `lib/options.ts`.
  */
-export declare function mapFile(shared: boolean, source: string | Uint8Array | number, offset: number, length: number, protection: number, flags: number, mode: number, address?: bigint | undefined | null): NativeMapping
+export declare function mapFile(shared: boolean, source: string | Uint8Array | number, offset: number, length: number, protection: number, flags: number, mode: number, address?: bigint | undefined | null): number
 
 /**
  * Maps memory that has a name. A negative `length` is all of it; `flags` are those of
  * `lib/options.ts`.
  */
-export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): NativeMapping
+export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): number
 
 /** 0 acquired, 1 recovered, 2 timed out. */
 export declare function mutexLock(mutex: object, timeout: number): number
@@ -245,3 +169,81 @@ export declare function takeFaulted(): (ArrayBuffer | number)[]
 
 /** Takes the name of shared memory away. */
 export declare function unlinkSharedMemory(name: string): void
+
+export declare namespace mapping {
+  export function address(map: Token): bigint
+  /** Tells the system what a range is for. */
+  export function advise(map: Token, index: number, start: number, end: number): void
+  /**
+   * An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
+   * With `lasting` it is not detached: after `close` its first use is a fault.
+   */
+  export function arrayBuffer(map: Token, start: number, length: number, lasting: boolean): ArrayBuffer
+  /**
+   * Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. Where
+   * there never will be anything to say the name ends, and the answer is null.
+   */
+  export function close(map: Token): Array<NativeFault> | null
+  /** Heals what has faulted, and says what has happened since the last call. */
+  export function collect(map: Token): Array<NativeFault>
+  /** How many times `needle` is in a range. */
+  export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
+  /** As `count`, off this thread; says too where the next one may begin. */
+  export function countAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
+  export function faults(map: Token): number
+  export function fd(map: Token): number | null
+  /** Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`. */
+  export function find(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
+  /** As `find`, off this thread. */
+  export function findAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<number>
+  /** Where `needle` last begins in a range, or -1. */
+  export function findLast(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
+  /** Ends the name of a mapping whose object was collected. */
+  export function forget(token: number): void
+  /**
+   * Leaves copies of ranges, given by their ends in turn, at the addresses that the next
+   * `close` or `resize` takes from the mapping.
+   */
+  export function keep(map: Token, ends: Array<number>): void
+  export function lead(map: Token): number
+  export function length(map: Token): number
+  /**
+   * Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
+   * them begins; says how many lines those are. What comes after the last `
+  ` is no line.
+   */
+  export function lines(map: Token, start: number, end: number, bounds: Float64Array): number
+  /** Keeps a range in memory. */
+  export function lock(map: Token, start: number, end: number, onFault: boolean): void
+  /** Brings a range in, off this thread. */
+  export function prefetch(map: Token, start: number, end: number, stop: NativeStop): Promise<void>
+  /** Changes the protection of a range. */
+  export function protect(map: Token, index: number, start: number, end: number): void
+  export function protection(map: Token): number
+  /**
+   * Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
+   * of it, of an object of its own, which is held for as long as the mapping is there.
+   */
+  export function putOver(map: Token, bytes: Uint8Array, fresh: boolean): void
+  /** Copies bytes out, into all of `target`. */
+  export function read(map: Token, target: Buffer, offset: number): void
+  /** Which pages of a range are in memory. */
+  export function residency(map: Token, start: number, end: number): NativeResidency
+  /** Changes the length and detaches every ArrayBuffer; does neither where it fails. */
+  export function resize(map: Token, length: number): void
+  /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
+  export function sharedArrayBuffer(map: Token, start: number, length: number): SharedArrayBuffer
+  /**
+   * Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the
+   * task up if it still waits for a thread.
+   */
+  export function sync(map: Token, start: number, end: number, invalidate: boolean, cancel?: object): Promise<void>
+  /** Makes a range durable, and waits for it. */
+  export function syncSync(map: Token, start: number, end: number, invalidate: boolean): void
+  /** Loads from every page of a range. */
+  export function touch(map: Token, start: number, end: number): void
+  /** Lets it go out of memory again. */
+  export function unlock(map: Token, start: number, end: number): void
+  /** Copies bytes in, which may be a view of this mapping. */
+  export function write(map: Token, data: Uint8Array, offset: number): void
+}

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { type Advice } from './advice.js';
 import { type Bytes, type Range } from './arguments.js';
-import type { NativeMapping } from './binding.js';
+import type { Token } from './binding.js';
 import { type Parsed, type Protection } from './options.js';
 import { type ReadStreamOptions } from './read-stream.js';
 import { type Needle, type SearchOptions } from './search.js';
@@ -42,8 +42,8 @@ export interface TypedArrayConstructor<T> {
     readonly BYTES_PER_ELEMENT: number;
     new (buffer: any, byteOffset: number, length: number): T;
 }
-/** What is behind a mapping, for the objects of `memory-map/sync`. */
-export declare let nativeOf: (map: MemoryMap<any>) => NativeMapping;
+/** What a mapping that is open is called, for the objects of `memory-map/sync`. */
+export declare let tokenOf: (map: MemoryMap<any>) => Token;
 /** The error that the user sees for one of the native library's about the mapping. */
 export declare let explain: (map: MemoryMap<any>, error: unknown) => unknown;
 /**
@@ -270,4 +270,4 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
     [inspect.custom](): string;
 }
 /** Makes a `MemoryMap` of what `make` maps; `subject` is what its errors are about. */
-export declare function create(kind: Kind, path: string | undefined, options: Parsed, make: () => NativeMapping, subject?: string | undefined): MemoryMap<any>;
+export declare function create(kind: Kind, path: string | undefined, options: Parsed, make: () => Token, subject?: string | undefined): MemoryMap<any>;

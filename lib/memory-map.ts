@@ -7,7 +7,7 @@ import { inspect } from 'node:util'
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
 import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './arguments.js'
-import type { NativeFault, NativeMapping, NativeStop } from './binding.js'
+import type { NativeFault, NativeStop, Token } from './binding.js'
 import { cut } from './cut.js'
 import {
   aborted,
@@ -22,6 +22,7 @@ import {
 } from './errors.js'
 import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
 import { Lines } from './lines.js'
+import { native } from './native.js'
 import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
 import {
@@ -90,13 +91,18 @@ const NO_STEP = 2 ** 53
 /** What an ArrayBuffer over the mapping begins at a multiple of, in bytes, so that elements in it can be aligned. */
 const ALIGNMENT = 64
 
+const { mapping } = native
+
+/** Mappings that nobody closed are closed when nobody can any more. */
+const collected = new FinalizationRegistry<Token>(mapping.forget)
+
 const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
 
-let construct: (native: NativeMapping, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
+let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
 let tell: (map: MemoryMap<any>) => void
 
-/** What is behind a mapping, for the objects of `memory-map/sync`. */
-export let nativeOf: (map: MemoryMap<any>) => NativeMapping
+/** What a mapping that is open is called, for the objects of `memory-map/sync`. */
+export let tokenOf: (map: MemoryMap<any>) => Token
 /** The error that the user sees for one of the native library's about the mapping. */
 export let explain: (map: MemoryMap<any>, error: unknown) => unknown
 
@@ -114,10 +120,10 @@ export let explain: (map: MemoryMap<any>, error: unknown) => unknown
  * ```
  */
 export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
-  /** Undefined once the mapping is closed. */
-  #native: NativeMapping | undefined
-  /** What is left of it then. */
-  #retired: NativeMapping | undefined
+  readonly #token: Token
+  #closed = false
+  /** Whether nothing is known of it any more: it was closed, and nothing had happened. */
+  #forgotten = false
   readonly #shares: boolean
   /** Whether nothing can have been stored yet. */
   #fresh = true
@@ -140,21 +146,25 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #news: MemoryFault[] = []
   #warned = false
 
-  private constructor(native: NativeMapping, kind: Kind, path: string | undefined, options: Parsed) {
+  private constructor(token: Token, kind: Kind, path: string | undefined, options: Parsed) {
     this.#kind = kind
     this.#offset = options.offset
     this.#path = path
-    this.#native = native
-    this.#measure(native)
+    this.#token = token
+    this.#measure()
     this.#onFault = options.onFault
     this.#shares = options.shares
     this.#protection = PROTECTIONS[options.protection]!
   }
 
   static {
-    construct = (native, kind, path, options) => new MemoryMap(native, kind, path, options)
+    construct = (token, kind, path, options) => {
+      const map = new MemoryMap(token, kind, path, options)
+      collected.register(map, token, map)
+      return map
+    }
     tell = (map) => map.#tell()
-    nativeOf = (map) => map.#open()
+    tokenOf = (map) => map.#open()
     explain = (map, error) => map.#translate(error)
   }
 
@@ -185,22 +195,22 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** The mapping's own file descriptor; undefined without a file and after `close()`. */
   get fd(): number | undefined {
-    return this.#native?.fd ?? undefined
+    return this.#closed ? undefined : (mapping.fd(this.#token) ?? undefined)
   }
 
   /** Where in memory the first byte is; 0n for an empty mapping and after `close()`. */
   get address(): bigint {
-    return this.#native?.address ?? 0n
+    return this.#closed ? 0n : mapping.address(this.#token)
   }
 
   /** Whether `close()` was called. */
   get closed(): boolean {
-    return this.#native === undefined
+    return this.#closed
   }
 
   /** How many faults were contained; grows at once, before a fault is told. */
   get faults(): number {
-    return (this.#native ?? this.#retired)!.faults
+    return this.#forgotten ? 0 : mapping.faults(this.#token)
   }
 
   /**
@@ -292,7 +302,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       length: () => this.#length,
       view: (start, end) => this.#lastingView(start, end),
       prefetch: (start, end, stop) => this.#prefetch(start, end, stop),
-      touch: (start, end) => this.#call(() => this.#open().touch(start, end)),
+      touch: (start, end) => this.#call(() => mapping.touch(this.#open(), start, end)),
     })
     return this.#streams.create(options)
   }
@@ -303,11 +313,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws {MemoryFaultError} where they cannot be read: the file was truncated, the disk failed
    */
   read(offset: Bytes = 0, length?: Bytes): Buffer<ArrayBuffer> {
-    const native = this.#open()
+    const token = this.#open()
     const [start, end] = toRange(offset, length, this.#length)
     if (end - start > constants.MAX_LENGTH) throw readTooLarge(end - start)
     const bytes = Buffer.allocUnsafe(end - start)
-    this.#call(() => native.read(bytes, start))
+    this.#call(() => mapping.read(token, bytes, start))
     return bytes
   }
 
@@ -318,13 +328,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
    */
   write(data: Uint8Array, offset: Bytes = 0): number {
-    const native = this.#open()
+    const token = this.#open()
     if (!(data instanceof Uint8Array)) throw invalidType('data', 'a Buffer or Uint8Array', data)
     const start = toOffset(offset, this.#length, 'offset')
     const room = this.#length - start
     if (data.length > room)
       throw outOfRange('data', `at most ${room} bytes, which are left from ${start} on`, data.length)
-    this.#call(() => native.write(data, start))
+    this.#call(() => mapping.write(token, data, start))
     return data.length
   }
 
@@ -345,9 +355,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     end?: Bytes | BufferEncoding,
     encoding?: BufferEncoding,
   ): number {
-    const native = this.#open()
+    const token = this.#open()
     const query = toQuery(true, this.#length, value, byteOffset, end, encoding)
-    return typeof query === 'number' ? query : this.#call(() => native.find(...query))
+    return typeof query === 'number' ? query : this.#call(() => mapping.find(token, ...query))
   }
 
   /**
@@ -362,9 +372,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     end?: Bytes | BufferEncoding,
     encoding?: BufferEncoding,
   ): number {
-    const native = this.#open()
+    const token = this.#open()
     const query = toQuery(false, this.#length, value, byteOffset, end, encoding)
-    return typeof query === 'number' ? query : this.#call(() => native.findLast(...query))
+    return typeof query === 'number' ? query : this.#call(() => mapping.findLast(token, ...query))
   }
 
   /** Whether a value occurs: as `buffer.includes`, and with the arguments of {@link indexOf}. */
@@ -388,9 +398,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws {MemoryFaultError} where the bytes cannot be read
    */
   count(value: Needle, range?: Readonly<Range>, encoding?: BufferEncoding): number {
-    const native = this.#open()
+    const token = this.#open()
     const query = toRangeQuery(value, range, encoding, this.#length)
-    return this.#call(() => native.count(...query))
+    return this.#call(() => mapping.count(token, ...query))
   }
 
   /**
@@ -429,8 +439,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const [start, end] = this.#range(range)
     const text = {
       fill: (from: number, to: number, bounds: Float64Array) => {
-        const native = this.#open()
-        return this.#call(() => native.lines(from, to, bounds))
+        const token = this.#open()
+        return this.#call(() => mapping.lines(token, from, to, bounds))
       },
       piece: (from: number, to: number) => {
         this.#open()
@@ -452,7 +462,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * Rejects with a {@link MemoryFaultError} where a store was lost since the last call that threw one.
    */
   async sync(options?: Readonly<AsyncSyncOptions>): Promise<void> {
-    const native = this.#open()
+    const token = this.#open()
     const { offset, length, invalidate, signal } = check<AsyncSyncOptions>(options, [...SYNC_OPTIONS, 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
     toSignal(signal)
@@ -462,7 +472,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const abort = () => task.onabort?.()
     signal?.addEventListener('abort', abort)
     try {
-      await native.sync(start, end, toInvalidate(invalidate), signal && task)
+      await mapping.sync(token, start, end, toInvalidate(invalidate), signal && task)
     } catch (error) {
       if (signal?.aborted && (error as { code?: unknown }).code === 'Cancelled') throw aborted(signal)
       throw this.#translate(error)
@@ -475,11 +485,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** As {@link sync}, on this thread. */
   syncSync(options?: Readonly<SyncOptions>): void {
-    const native = this.#open()
+    const token = this.#open()
     const { offset, length, invalidate } = check<SyncOptions>(options, SYNC_OPTIONS)
     const [start, end] = toRange(offset, length, this.#length)
     this.check()
-    this.#call(() => native.syncSync(start, end, toInvalidate(invalidate)))
+    this.#call(() => mapping.syncSync(token, start, end, toInvalidate(invalidate)))
     this.check()
   }
 
@@ -490,11 +500,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws RangeError where it does not; `EACCES` where the file is not open for what is asked
    */
   protect(protection: Protection, range?: Readonly<Range>): void {
-    const native = this.#open()
+    const token = this.#open()
     const index = toProtection(protection, 'protection')
     const [start, end] = this.#range(range)
-    this.#call(() => native.protect(index, start, end))
-    this.#protection = PROTECTIONS[native.protection]!
+    this.#call(() => mapping.protect(token, index, start, end))
+    this.#protection = PROTECTIONS[mapping.protection(token)]!
   }
 
   /**
@@ -505,10 +515,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_UNSUPPORTED` where this system lacks it; the OS's errors (`EINVAL`...)
    */
   advise(advice: Advice, range?: Readonly<Range>): void {
-    const native = this.#open()
+    const token = this.#open()
     const index = toAdvice(advice)
     const [start, end] = this.#range(range)
-    this.#call(() => native.advise(index, start, end))
+    this.#call(() => mapping.advise(token, index, start, end))
   }
 
   /** Whether this system has an advice. */
@@ -532,7 +542,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   async #prefetch(start: number, end: number, stop: NativeStop): Promise<void> {
     try {
-      await this.#open().prefetch(start, end, stop)
+      await mapping.prefetch(this.#open(), start, end, stop)
     } catch (error) {
       throw this.#translate(error)
     }
@@ -545,18 +555,18 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ENOMEM`, `EPERM` or `EAGAIN` where RLIMIT_MEMLOCK allows less
    */
   lock(options?: Readonly<LockOptions>): void {
-    const native = this.#open()
+    const token = this.#open()
     const { offset, length, onFault = false } = check<LockOptions>(options, ['offset', 'length', 'onFault'])
     const [start, end] = toRange(offset, length, this.#length)
     if (typeof onFault !== 'boolean') throw invalidType('options.onFault', 'of type boolean', onFault)
-    this.#call(() => native.lock(start, end, onFault))
+    this.#call(() => mapping.lock(token, start, end, onFault))
   }
 
   /** Lets the pages of a range go out of memory again (munlock(2)). Locks do not add up. */
   unlock(range?: Readonly<Range>): void {
-    const native = this.#open()
+    const token = this.#open()
     const [start, end] = this.#range(range)
-    this.#call(() => native.unlock(start, end))
+    this.#call(() => mapping.unlock(token, start, end))
   }
 
   /**
@@ -564,10 +574,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * of files that the process may write, and calls all pages of others resident.
    */
   residency(range?: Readonly<Range>): Residency {
-    const native = this.#open()
+    const token = this.#open()
     const [start, end] = this.#range(range)
     let found: Residency | undefined
-    this.#call(() => (found = native.residency(start, end)))
+    this.#call(() => (found = mapping.residency(token, start, end)))
     return found!
   }
 
@@ -582,15 +592,15 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
    */
   resize(length: Bytes): void {
-    const native = this.#open()
+    const token = this.#open()
     const bytes = toBytes(length, 'length')
     this.#collect()
     if (bytes === this.#length) return
-    if (this.#streams !== undefined) native.keep(this.#streams.tails())
-    this.#call(() => native.resize(bytes))
+    if (this.#streams !== undefined) mapping.keep(token, this.#streams.tails())
+    this.#call(() => mapping.resize(token, bytes))
     this.#streams?.fail(resizedError())
     this.#fresh = false
-    this.#measure(native)
+    this.#measure()
   }
 
   /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
@@ -605,14 +615,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * nothing the second time.
    */
   close(): void {
-    const native = this.#native
-    if (native === undefined) return
-    if (this.#streams !== undefined) native.keep(this.#streams.tails())
-    const reports = native.close()
-    if (reports !== null) for (const report of reports) this.#note(report)
+    if (this.#closed) return
+    const token = this.#token
+    if (this.#streams !== undefined) mapping.keep(token, this.#streams.tails())
+    const reports = mapping.close(token)
+    if (reports === null) collected.unregister(this)
+    this.#closed = true
+    this.#forgotten = reports === null
+    for (const report of reports ?? []) this.#note(report)
     this.#streams?.fail(closedError())
-    this.#retired = native
-    this.#native = this.#buffer = undefined
+    this.#buffer = undefined
     this.#windows = []
   }
 
@@ -639,9 +651,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     process.emitWarning(`${describeFault(fault)} (told once for each mapping; see onFault)`, 'MemoryFaultWarning')
   }
 
-  #open(): NativeMapping {
-    if (this.#native === undefined) throw closedError()
-    return this.#native
+  #open(): Token {
+    if (this.#closed) throw closedError()
+    return this.#token
   }
 
   #range(range: unknown): [start: number, end: number] {
@@ -650,10 +662,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   async #search(value: Needle, options: unknown, run: typeof findInParts): Promise<number> {
-    const native = this.#open()
+    const token = this.#open()
     const [query, signal] = toSearch(value, options, this.#length)
     try {
-      return await abortable(toSignal(signal), (stop) => run(native, query, stop))
+      return await abortable(toSignal(signal), (stop) => run(token, query, stop))
     } catch (error) {
       throw this.#translate(error)
     } finally {
@@ -685,7 +697,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** Fetches what has happened; returns those faults that calls throw. */
   #collect(): MemoryFault[] {
-    const reports = (this.#native ?? this.#retired)!.collect()
+    const reports = this.#forgotten ? [] : mapping.collect(this.#token)
     const faults = reports.map((report) => this.#note(report))
     return faults.filter((_, i) => reports[i]!.thrown)
   }
@@ -716,9 +728,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /** Notes how long the mapping is, and forgets what was cut from it when it had another length. */
-  #measure(native: NativeMapping): void {
-    const length = native.length
-    const lead = this.#offset === 0 ? 0 : native.lead
+  #measure(): void {
+    const length = mapping.length(this.#token)
+    const lead = this.#offset === 0 ? 0 : mapping.lead(this.#token)
     this.#length = length
     this.#lead = lead
     this.#step = lead + length > constants.MAX_LENGTH ? WINDOW_STEP : NO_STEP
@@ -754,12 +766,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {
     if (size === 0) return this.#shares ? new SharedArrayBuffer(0) : new ArrayBuffer(0)
     listen(tell)
-    const native = this.#native!
+    const token = this.#token
     let buffer: ArrayBuffer | SharedArrayBuffer | undefined
     this.#call(() => {
-      buffer = this.#shares ? share(native, start, size, this.#fresh) : native.arrayBuffer(start, size, lasting)
+      buffer = this.#shares ? share(token, start, size, this.#fresh) : mapping.arrayBuffer(token, start, size, lasting)
     })
-    if (this.#shares) number(native.token, this)
+    if (this.#shares) number(token, this)
     adopt(buffer!, this)
     return buffer!
   }
@@ -799,7 +811,7 @@ export function create(
   kind: Kind,
   path: string | undefined,
   options: Parsed,
-  make: () => NativeMapping,
+  make: () => Token,
   subject = path,
 ): MemoryMap<any> {
   let map: MemoryMap<any>

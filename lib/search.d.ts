@@ -1,5 +1,5 @@
 import { type Range } from './arguments.js';
-import type { NativeMapping, NativeStop } from './binding.js';
+import type { NativeStop, Token } from './binding.js';
 /** What can be looked for: text, bytes, or the value of one byte. */
 export type Needle = string | Uint8Array | number;
 /** A part of a mapping to search on other threads. */
@@ -21,6 +21,6 @@ export declare function toRangeQuery(value: unknown, range: unknown, encoding: u
 /** The search of a range on other threads, and what ends it. */
 export declare function toSearch(value: unknown, options: unknown, total: number): [query: Query, signal: unknown];
 /** Where `needle` first occurs, or -1: part by part, until `stop` is set. */
-export declare function findInParts(native: NativeMapping, query: Query, stop: NativeStop): Promise<number>;
+export declare function findInParts(token: Token, query: Query, stop: NativeStop): Promise<number>;
 /** How many times `needle` occurs: part by part, until `stop` is set. */
-export declare function countInParts(native: NativeMapping, query: Query, stop: NativeStop): Promise<number>;
+export declare function countInParts(token: Token, query: Query, stop: NativeStop): Promise<number>;

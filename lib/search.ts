@@ -1,8 +1,9 @@
 // What searches look for, and where: the arguments that Buffer's methods take, with its answers in odd cases.
 
 import { type Range, toRange } from './arguments.js'
-import type { NativeMapping, NativeStop } from './binding.js'
+import type { NativeStop, Token } from './binding.js'
 import { invalidType, invalidValue, withCode } from './errors.js'
+import { native } from './native.js'
 import { check } from './options.js'
 
 /** What can be looked for: text, bytes, or the value of one byte. */
@@ -105,21 +106,23 @@ function toNeedle(value: unknown, encoding: unknown): [needle: Uint8Array, wide:
 const PART = 2 ** 28
 
 /** Where `needle` first occurs, or -1: part by part, until `stop` is set. */
-export async function findInParts(native: NativeMapping, query: Query, stop: NativeStop): Promise<number> {
+export async function findInParts(token: Token, query: Query, stop: NativeStop): Promise<number> {
   const [needle, wide, start, end] = query
   for (let at = start; at < end && !stop.stopped; at += PART) {
-    const found = await native.findAsync(needle, wide, at, Math.min(at + PART + needle.length - 1, end), stop)
+    const last = Math.min(at + PART + needle.length - 1, end)
+    const found = await native.mapping.findAsync(token, needle, wide, at, last, stop)
     if (found !== -1) return found
   }
   return -1
 }
 
 /** How many times `needle` occurs: part by part, until `stop` is set. */
-export async function countInParts(native: NativeMapping, query: Query, stop: NativeStop): Promise<number> {
+export async function countInParts(token: Token, query: Query, stop: NativeStop): Promise<number> {
   const [needle, wide, start, end] = query
   let total = 0
   for (let at = start; at + needle.length <= end && !stop.stopped;) {
-    const part = await native.countAsync(needle, wide, at, Math.min(at + PART + needle.length - 1, end), stop)
+    const last = Math.min(at + PART + needle.length - 1, end)
+    const part = await native.mapping.countAsync(token, needle, wide, at, last, stop)
     total += part[0]
     at = part[1]
   }

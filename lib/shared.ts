@@ -1,7 +1,7 @@
 // SharedArrayBuffers over the memory of mappings.
 
 import { constants } from 'node:buffer'
-import type { NativeMapping } from './binding.js'
+import type { Token } from './binding.js'
 import { tooLarge, unsupported } from './errors.js'
 import { native } from './native.js'
 
@@ -15,15 +15,15 @@ const clone = structuredClone
  * Makes one over the bytes from `start` on that begin with the mapping's first page. `fresh` says that nothing was
  * stored yet.
  */
-export function share(mapping: NativeMapping, start: number, size: number, fresh: boolean): SharedArrayBuffer {
-  if (external) return mapping.sharedArrayBuffer(start, size)
+export function share(token: Token, start: number, size: number, fresh: boolean): SharedArrayBuffer {
+  if (external) return native.mapping.sharedArrayBuffer(token, start, size)
   if ('deno' in process.versions && 'DedicatedWorkerGlobalScope' in globalThis) {
     // Deno ends a worker without telling, and frees its memory: the guard would not know.
     throw unsupported("Deno has no 'shared-array-buffer' backing in a worker: map on the main thread, and post it")
   }
   const buffer = growable(size)
   // Views of all that it may become would be slow. What the runtime takes for a growable one are whole pages.
-  mapping.putOver(new Uint8Array(clone(buffer), 0, size), fresh)
+  native.mapping.putOver(token, new Uint8Array(clone(buffer), 0, size), fresh)
   return buffer
 }
 

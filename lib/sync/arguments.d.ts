@@ -1,7 +1,7 @@
-import type { NativeMapping } from '../binding.js';
+import type { Token } from '../binding.js';
 import { MemoryMap } from '../memory-map.js';
-/** What is behind `map`, which must be a mapping that is open. */
-export declare function toNative(map: MemoryMap<any>): NativeMapping;
+/** What `map` is called, which must be a mapping that is open. */
+export declare function toToken(map: MemoryMap<any>): Token;
 /** A place in a mapping; whether it is inside and aligned the native library says. */
 export declare function toPlace(byteOffset: unknown): number;
 /** Milliseconds, or -1 for ever. */

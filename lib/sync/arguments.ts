@@ -1,13 +1,13 @@
 // What the arguments of `memory-map/sync` may be.
 
 import { toBytes } from '../arguments.js'
-import type { NativeMapping } from '../binding.js'
+import type { Token } from '../binding.js'
 import { invalidType, outOfRange } from '../errors.js'
-import { MemoryMap, nativeOf } from '../memory-map.js'
+import { MemoryMap, tokenOf } from '../memory-map.js'
 
-/** What is behind `map`, which must be a mapping that is open. */
-export function toNative(map: MemoryMap<any>): NativeMapping {
-  if (map instanceof MemoryMap) return nativeOf(map)
+/** What `map` is called, which must be a mapping that is open. */
+export function toToken(map: MemoryMap<any>): Token {
+  if (map instanceof MemoryMap) return tokenOf(map)
   throw invalidType('map', 'a MemoryMap', map)
 }
 

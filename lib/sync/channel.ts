@@ -7,7 +7,7 @@ import { invalidValue, outOfRange, withCode } from '../errors.js'
 import { explain, type MemoryMap } from '../memory-map.js'
 import { native } from '../native.js'
 import { check } from '../options.js'
-import { toMessage, toNative, toTimeout } from './arguments.js'
+import { toMessage, toToken, toTimeout } from './arguments.js'
 import { call, waitFor } from './waits.js'
 
 /** Where a channel is. */
@@ -81,13 +81,13 @@ export class Channel {
    * @throws `ERR_OUT_OF_RANGE` where it does not fit; as for a {@link Mutex}
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel {
-    const behind = toNative(map)
+    const token = toToken(map)
     const { offset, length } = check<ChannelRange>(options, ['offset', 'length'])
     const start = toBytes(offset ?? 0, 'options.offset')
     const size = length === undefined ? Math.max(0, map.length - start) : toBytes(length, 'options.length')
     return new Channel(
       map,
-      call(map, () => new native.NativeChannel(behind, start, size)),
+      call(map, () => new native.NativeChannel(token, start, size)),
     )
   }
 
@@ -97,12 +97,12 @@ export class Channel {
    * @throws `ERR_MMAP_INVALID` where there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel {
-    const behind = toNative(map)
+    const token = toToken(map)
     const { offset } = check<ChannelOptions>(options, ['offset'])
     const start = toBytes(offset ?? 0, 'options.offset')
     return new Channel(
       map,
-      call(map, () => new native.NativeChannel(behind, start, -1)),
+      call(map, () => new native.NativeChannel(token, start, -1)),
     )
   }
 

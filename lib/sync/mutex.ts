@@ -3,7 +3,7 @@
 import type { NativeMutex } from '../binding.js'
 import type { MemoryMap } from '../memory-map.js'
 import { native } from '../native.js'
-import { toNative, toPlace, toTimeout } from './arguments.js'
+import { toToken, toPlace, toTimeout } from './arguments.js'
 import { call, waitFor } from './waits.js'
 
 /** How a lock came to its new owner: from one who gave it back, or from one who died. */
@@ -43,10 +43,10 @@ export class Mutex {
    *   cannot witness who is alive (docs/memory-model.md)
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint) {
-    const behind = toNative(map)
+    const token = toToken(map)
     const place = toPlace(byteOffset)
     this.#map = map
-    this.#native = call(map, () => new native.NativeMutex(behind, place))
+    this.#native = call(map, () => new native.NativeMutex(token, place))
     this.#handle = this.#native.handle()
   }
 

@@ -3,7 +3,7 @@
 import type { NativeSemaphore } from '../binding.js'
 import type { MemoryMap } from '../memory-map.js'
 import { native } from '../native.js'
-import { toCount, toNative, toPlace, toTimeout } from './arguments.js'
+import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
 import { call, waitFor } from './waits.js'
 
 /**
@@ -28,11 +28,11 @@ export class Semaphore {
    * @param initial how many permits it has if nobody has given it any yet; 0 where nobody ever does
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint, initial?: number) {
-    const behind = toNative(map)
+    const token = toToken(map)
     const place = toPlace(byteOffset)
     const permits = initial === undefined ? undefined : toCount(initial, 'initial', 0)
     this.#map = map
-    this.#native = call(map, () => new native.NativeSemaphore(behind, place, permits))
+    this.#native = call(map, () => new native.NativeSemaphore(token, place, permits))
   }
 
   /**

@@ -3,7 +3,7 @@
 import { invalidType, outOfRange } from '../errors.js'
 import type { MemoryMap } from '../memory-map.js'
 import { native } from '../native.js'
-import { toCount, toNative, toPlace, toTimeout } from './arguments.js'
+import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
 import { call, waitFor } from './waits.js'
 
 /** How a wait ended, as for `Atomics.wait`. */
@@ -26,9 +26,9 @@ const RESULTS = ['ok', 'not-equal', 'timed-out'] as const
  * @throws `ERR_MMAP_NOT_SHARED`, `ERR_OUT_OF_RANGE`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
  */
 export function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult {
-  const behind = toNative(map)
+  const token = toToken(map)
   const [place, value, limit] = [toPlace(byteOffset), toWord(expected), toTimeout(timeout)]
-  return RESULTS[call(map, () => native.ipcWait(behind, place, value, limit))]!
+  return RESULTS[call(map, () => native.ipcWait(token, place, value, limit))]!
 }
 
 /**
@@ -41,9 +41,9 @@ export async function waitAsync(
   expected: number,
   timeout?: number,
 ): Promise<WaitResult> {
-  const behind = toNative(map)
+  const token = toToken(map)
   const [place, value, limit] = [toPlace(byteOffset), toWord(expected), toTimeout(timeout)]
-  return RESULTS[await waitFor(map, (waits, id) => native.ipcWaitAsync(behind, place, value, limit, waits, id))]!
+  return RESULTS[await waitFor(map, (waits, id) => native.ipcWaitAsync(token, place, value, limit, waits, id))]!
 }
 
 /**
@@ -52,10 +52,10 @@ export async function waitAsync(
  * @param count how many at most; all where there is none
  */
 export function notify(map: MemoryMap<any>, byteOffset: number | bigint, count?: number): number {
-  const behind = toNative(map)
+  const token = toToken(map)
   const place = toPlace(byteOffset)
   const limit = count === undefined || count === Infinity ? 2 ** 32 - 1 : toCount(count, 'count', 0)
-  return call(map, () => native.ipcNotify(behind, place, limit))
+  return call(map, () => native.ipcNotify(token, place, limit))
 }
 
 /** A value of an Int32Array or a Uint32Array, as its 32 bits. */

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::error::to_js;
-use crate::mapping::NativeMapping;
+use crate::mapping::Token;
 
 /// By their position in `lib/advice.ts`.
 const ADVICE: [Advice; 21] = [
@@ -99,57 +99,48 @@ impl Task for PrefetchTask {
     }
 }
 
-#[napi]
-impl NativeMapping {
-    /// Tells the system what a range is for.
-    #[napi]
-    pub fn advise(&self, env: Env, index: u32, start: f64, end: f64) -> Result<()> {
-        self.mapping
-            .advise(advice(index), start as usize..end as usize)
-            .map_err(|error| to_js(&env, &error))
-    }
+/// Tells the system what a range is for.
+#[napi(namespace = "mapping")]
+pub fn advise(env: Env, map: Token, index: u32, start: f64, end: f64) -> Result<()> {
+    map.mapping
+        .advise(advice(index), start as usize..end as usize)
+        .map_err(|error| to_js(&env, &error))
+}
 
-    /// Keeps a range in memory.
-    #[napi]
-    pub fn lock(&self, env: Env, start: f64, end: f64, on_fault: bool) -> Result<()> {
-        self.mapping
-            .lock(start as usize..end as usize, on_fault)
-            .map_err(|error| to_js(&env, &error))
-    }
+/// Keeps a range in memory.
+#[napi(namespace = "mapping")]
+pub fn lock(env: Env, map: Token, start: f64, end: f64, on_fault: bool) -> Result<()> {
+    map.mapping.lock(start as usize..end as usize, on_fault).map_err(|error| to_js(&env, &error))
+}
 
-    /// Lets it go out of memory again.
-    #[napi]
-    pub fn unlock(&self, env: Env, start: f64, end: f64) -> Result<()> {
-        self.mapping.unlock(start as usize..end as usize).map_err(|error| to_js(&env, &error))
-    }
+/// Lets it go out of memory again.
+#[napi(namespace = "mapping")]
+pub fn unlock(env: Env, map: Token, start: f64, end: f64) -> Result<()> {
+    map.mapping.unlock(start as usize..end as usize).map_err(|error| to_js(&env, &error))
+}
 
-    /// Which pages of a range are in memory.
-    #[napi]
-    pub fn residency(&self, env: Env, start: f64, end: f64) -> Result<NativeResidency> {
-        let found = self
-            .mapping
-            .residency(start as usize..end as usize)
-            .map_err(|error| to_js(&env, &error))?;
-        Ok(NativeResidency {
-            pages: found.pages as f64,
-            resident: found.resident as f64,
-            bitmap: found.bitmap.into(),
-        })
-    }
+/// Which pages of a range are in memory.
+#[napi(namespace = "mapping")]
+pub fn residency(env: Env, map: Token, start: f64, end: f64) -> Result<NativeResidency> {
+    let found =
+        map.mapping.residency(start as usize..end as usize).map_err(|error| to_js(&env, &error))?;
+    Ok(NativeResidency {
+        pages: found.pages as f64,
+        resident: found.resident as f64,
+        bitmap: found.bitmap.into(),
+    })
+}
 
-    /// Brings a range in, off this thread.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn prefetch(
-        &self,
-        env: Env,
-        start: f64,
-        end: f64,
-        stop: &NativeStop,
-    ) -> Result<AsyncTask<PrefetchTask>> {
-        let prefetch = self
-            .mapping
-            .prefetch(start as usize..end as usize)
-            .map_err(|error| to_js(&env, &error))?;
-        Ok(AsyncTask::new(PrefetchTask(prefetch, stop.flag())))
-    }
+/// Brings a range in, off this thread.
+#[napi(namespace = "mapping", ts_return_type = "Promise<void>")]
+pub fn prefetch(
+    env: Env,
+    map: Token,
+    start: f64,
+    end: f64,
+    stop: &NativeStop,
+) -> Result<AsyncTask<PrefetchTask>> {
+    let prefetch =
+        map.mapping.prefetch(start as usize..end as usize).map_err(|error| to_js(&env, &error))?;
+    Ok(AsyncTask::new(PrefetchTask(prefetch, stop.flag())))
 }

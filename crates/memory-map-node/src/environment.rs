@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,6 +15,7 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
 use crate::array_buffer::{Export, RawValue};
+use crate::mapping::Held;
 
 /// Waiting regions after which the binding looks which of them can serve again.
 const MANY: usize = 1 << 16;
@@ -99,11 +101,13 @@ pub struct Environment {
     /// Whether a cleanup hook can ask for the state of an object.
     hooks_see_objects: Cell<bool>,
     /// ArrayBuffers whose memory somebody may still reach, by the token of their mapping.
-    exports: RefCell<HashMap<u64, Vec<Arc<Export>>>>,
+    exports: RefCell<ByToken<Vec<Arc<Export>>>>,
     /// Those of them that belong to closed mappings, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
     closed_bytes: Cell<usize>,
-    /// Mappings over memory that the runtime owns.
+    /// The mappings that JavaScript has, by their tokens.
+    mappings: RefCell<ByToken<Rc<Held>>>,
+    /// Those over memory that the runtime owns.
     guests: RefCell<Vec<Weak<Mapping>>>,
     /// Bytes of SharedArrayBuffers made since the runtime was last asked to collect.
     shared_bytes: Cell<usize>,
@@ -112,48 +116,68 @@ pub struct Environment {
 }
 
 thread_local! {
-    /// By environment: one thread can have several (in Electron's renderer).
-    static ENVIRONMENTS: RefCell<HashMap<usize, Rc<Environment>>> = RefCell::new(HashMap::new());
+    /// One thread can have several (in Electron's renderer), but not many.
+    static ENVIRONMENTS: RefCell<Vec<Rc<Environment>>> = const { RefCell::new(Vec::new()) };
+}
+
+type ByToken<T> = HashMap<u64, T, BuildHasherDefault<TokenHasher>>;
+
+/// Of tokens, which are counted up.
+#[derive(Default)]
+struct TokenHasher(u64);
+
+impl Hasher for TokenHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, token: u64) {
+        self.0 = (self.0 ^ token).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Environment {
     /// The record of `env`, made when it is first asked for.
     pub fn of(env: sys::napi_env) -> Rc<Self> {
-        ENVIRONMENTS.with_borrow_mut(|environments| {
-            Rc::clone(environments.entry(env as usize).or_insert_with(|| {
-                // The guard's handler and its thread outlive every worker.
-                retain_current_module_for_unload_safety();
-                static NEXT: AtomicU64 = AtomicU64::new(1);
-                let owner = NEXT.fetch_add(1, Ordering::Relaxed);
-                let new = Rc::new(Self {
-                    remote: Arc::new(Remote {
-                        owner,
-                        freed: Mutex::new(Some(Vec::new())),
-                        released: Mutex::default(),
-                        collected: AtomicBool::new(false),
-                    }),
-                    env,
-                    armed: Cell::new(false),
-                    hooks_see_objects: Cell::new(false),
-                    exports: RefCell::default(),
-                    closed: RefCell::default(),
-                    closed_bytes: Cell::new(0),
-                    guests: RefCell::default(),
-                    shared_bytes: Cell::new(0),
-                    threshold: Cell::new((MANY, LARGE)),
-                });
-                new.arm();
-                new
-            }))
+        Self::existing(env).unwrap_or_else(|| {
+            // The guard's handler and its thread outlive every worker.
+            retain_current_module_for_unload_safety();
+            static NEXT: AtomicU64 = AtomicU64::new(1);
+            let owner = NEXT.fetch_add(1, Ordering::Relaxed);
+            let new = Rc::new(Self {
+                remote: Arc::new(Remote {
+                    owner,
+                    freed: Mutex::new(Some(Vec::new())),
+                    released: Mutex::default(),
+                    collected: AtomicBool::new(false),
+                }),
+                env,
+                armed: Cell::new(false),
+                hooks_see_objects: Cell::new(false),
+                exports: RefCell::default(),
+                closed: RefCell::default(),
+                closed_bytes: Cell::new(0),
+                mappings: RefCell::default(),
+                guests: RefCell::default(),
+                shared_bytes: Cell::new(0),
+                threshold: Cell::new((MANY, LARGE)),
+            });
+            new.arm();
+            ENVIRONMENTS.with_borrow_mut(|environments| environments.push(Rc::clone(&new)));
+            new
         })
     }
 
     /// The record of `env` if its teardown has not begun.
     pub fn existing(env: sys::napi_env) -> Option<Rc<Self>> {
-        ENVIRONMENTS
-            .try_with(|environments| environments.borrow().get(&(env as usize)).cloned())
-            .ok()
-            .flatten()
+        let find = |environments: &RefCell<Vec<Rc<Self>>>| {
+            environments.borrow().iter().find(|environment| environment.env == env).cloned()
+        };
+        ENVIRONMENTS.try_with(find).ok().flatten()
     }
 
     /// Makes `teardown` the cleanup hook that runs before all others known by now: they run in
@@ -166,6 +190,20 @@ impl Environment {
         }
         // SAFETY: `teardown` is never unloaded, and takes the environment itself.
         unsafe { sys::napi_add_env_cleanup_hook(self.env, Some(teardown), argument) };
+    }
+
+    /// Keeps a mapping until `forget`, or the environment's end.
+    pub fn hold(&self, token: u64, held: Held) {
+        self.mappings.borrow_mut().insert(token, Rc::new(held));
+    }
+
+    pub fn mapping(&self, token: u64) -> Option<Rc<Held>> {
+        self.mappings.borrow().get(&token).map(Rc::clone)
+    }
+
+    pub fn forget(&self, token: u64) {
+        let held = self.mappings.borrow_mut().remove(&token);
+        drop(held); // which may come back here, so not under the borrow
     }
 
     pub fn add(&self, export: &Arc<Export>) {
@@ -244,10 +282,12 @@ impl Environment {
 /// Runs before the runtime frees the environment's ArrayBuffers.
 unsafe extern "C" fn teardown(argument: *mut c_void) {
     let env: sys::napi_env = argument.cast();
-    let environment = ENVIRONMENTS
-        .try_with(|environments| environments.borrow_mut().remove(&(env as usize)))
-        .ok()
-        .flatten();
+    let take = |environments: &RefCell<Vec<Rc<Environment>>>| {
+        let mut environments = environments.borrow_mut();
+        let index = environments.iter().position(|environment| environment.env == env)?;
+        Some(environments.swap_remove(index))
+    };
+    let environment = ENVIRONMENTS.try_with(take).ok().flatten();
     let Some(environment) = environment else { return };
     memory_map::forget_owner(environment.remote.owner);
     for export in environment.exports.take().into_values().flatten() {
@@ -259,6 +299,7 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
             mapping.leave();
         }
     }
+    environment.mappings.take();
     environment.remote.end();
 }
 

@@ -16,7 +16,7 @@ use napi_derive::napi;
 
 use crate::error::to_js;
 use crate::ipc_waits::{NativeWaits, patience};
-use crate::mapping::NativeMapping;
+use crate::mapping::Token;
 
 const TIMED_OUT: u32 = 2;
 
@@ -42,14 +42,8 @@ fn code(done: bool) -> u32 {
 
 /// Sleeps while the word is `expected`: 0 woken, 1 not equal, 2 timed out.
 #[napi]
-pub fn ipc_wait(
-    env: Env,
-    map: &NativeMapping,
-    offset: f64,
-    expected: u32,
-    timeout: f64,
-) -> Result<u32> {
-    wait(map.mapping(), offset as usize, expected, &patience(timeout))
+pub fn ipc_wait(env: Env, map: Token, offset: f64, expected: u32, timeout: f64) -> Result<u32> {
+    wait(&map.mapping, offset as usize, expected, &patience(timeout))
         .map(wait_code)
         .map_err(|error| to_js(&env, &error))
 }
@@ -58,23 +52,23 @@ pub fn ipc_wait(
 #[napi]
 pub fn ipc_wait_async(
     env: Env,
-    map: &NativeMapping,
+    map: Token,
     offset: f64,
     expected: u32,
     timeout: f64,
     waits: &NativeWaits,
     id: u32,
 ) -> Result<()> {
-    let mapping = Arc::clone(map.mapping());
-    waits.start(&env, map.mapping(), id, timeout, move |patience| {
+    let mapping = Arc::clone(&map.mapping);
+    waits.start(&env, &map.mapping, id, timeout, move |patience| {
         wait(&mapping, offset as usize, expected, patience).map(wait_code)
     })
 }
 
 /// Wakes up to `count` waiters of the word, and says how many.
 #[napi]
-pub fn ipc_notify(env: Env, map: &NativeMapping, offset: f64, count: u32) -> Result<u32> {
-    notify(map.mapping(), offset as usize, count).map_err(|error| to_js(&env, &error))
+pub fn ipc_notify(env: Env, map: Token, offset: f64, count: u32) -> Result<u32> {
+    notify(&map.mapping, offset as usize, count).map_err(|error| to_js(&env, &error))
 }
 
 #[napi]
@@ -86,8 +80,8 @@ pub struct NativeMutex {
 #[napi]
 impl NativeMutex {
     #[napi(constructor)]
-    pub fn new(env: Env, map: &NativeMapping, offset: f64) -> Result<Self> {
-        let mapping = Arc::clone(map.mapping());
+    pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
         match Mutex::new(&mapping, offset as usize) {
             Ok(mutex) => Ok(Self { mapping, mutex: Arc::new(mutex) }),
             Err(error) => Err(to_js(&env, &error)),
@@ -145,8 +139,8 @@ pub struct NativeSemaphore {
 #[napi]
 impl NativeSemaphore {
     #[napi(constructor)]
-    pub fn new(env: Env, map: &NativeMapping, offset: f64, initial: Option<u32>) -> Result<Self> {
-        let mapping = Arc::clone(map.mapping());
+    pub fn new(env: Env, map: Token, offset: f64, initial: Option<u32>) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
         match Semaphore::new(&mapping, offset as usize, initial) {
             Ok(semaphore) => Ok(Self { mapping, semaphore: Arc::new(semaphore) }),
             Err(error) => Err(to_js(&env, &error)),
@@ -197,8 +191,8 @@ pub struct NativeChannel {
 impl NativeChannel {
     /// Makes a channel of `length` bytes, or opens one where `length` is negative.
     #[napi(constructor)]
-    pub fn new(env: Env, map: &NativeMapping, offset: f64, length: f64) -> Result<Self> {
-        let mapping = Arc::clone(map.mapping());
+    pub fn new(env: Env, map: Token, offset: f64, length: f64) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
         let channel = if length < 0.0 {
             Channel::open(&mapping, offset as usize)
         } else {

@@ -1,6 +1,9 @@
-//! The class behind `MemoryMap`.
+//! What is behind a `MemoryMap`: a number, by which each environment knows its mappings. An object
+//! that the collector tells of would cost more to make than the mapping.
 
 use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use memory_map::{Error, FileOptions, HugePages, Mapping, Options, Protection, Source};
@@ -28,21 +31,77 @@ const PROTECTIONS: [Protection; 5] = [
     Protection::ReadWriteExecute,
 ];
 
-fn protection(index: u32) -> Protection {
+fn to_protection(index: u32) -> Protection {
     PROTECTIONS.get(index as usize).copied().unwrap_or(Protection::None)
 }
 
-/// Pages that were mapped.
-#[napi]
-pub struct NativeMapping {
-    pub(crate) mapping: Arc<Mapping>,
+/// Pages that were mapped, and the ArrayBuffers over them.
+pub struct Held {
+    pub mapping: Arc<Mapping>,
     exports: RefCell<Vec<Arc<Export>>>,
 }
 
-impl NativeMapping {
-    /// The mapping, for what stands in it.
-    pub fn mapping(&self) -> &Arc<Mapping> {
-        &self.mapping
+impl Held {
+    /// A range that is counted from the start of the first page, if it lies in the mapping.
+    pub(crate) fn check_range(&self, env: &Env, start: f64, length: f64) -> Result<(usize, usize)> {
+        let (start, length) = (start as usize, length as usize);
+        let total = self.mapping.lead() + self.mapping.len();
+        if start.checked_add(length).is_none_or(|end| end > total) {
+            let name = "range";
+            let error = Error::OutOfRange { name, requirement: "inside the mapping" };
+            return Err(to_js(env, &error));
+        }
+        Ok((start, length))
+    }
+
+    fn prepare_sync(
+        &self,
+        env: &Env,
+        start: f64,
+        end: f64,
+        invalidate: bool,
+    ) -> Result<memory_map::Sync> {
+        self.mapping
+            .sync(start as usize..end as usize, invalidate)
+            .map_err(|error| to_js(env, &error))
+    }
+
+    fn detach_all(&self, env: &Env) {
+        for export in self.exports.take() {
+            export.detach(env.raw());
+        }
+    }
+}
+
+/// A mapping, which JavaScript has by its token.
+pub struct Token(Rc<Held>);
+
+impl Deref for Token {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        &self.0
+    }
+}
+
+impl TypeName for Token {
+    fn type_name() -> &'static str {
+        "number"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::Number
+    }
+}
+
+impl ValidateNapiValue for Token {}
+
+impl FromNapiValue for Token {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        // SAFETY: the caller vouches for both.
+        let token = unsafe { f64::from_napi_value(env, value) }? as u64;
+        let held = Environment::of(env).mapping(token);
+        held.map(Self).ok_or_else(|| to_js(&Env::from_raw(env), &Error::Closed))
     }
 }
 
@@ -50,7 +109,7 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
     let environment = Environment::of(env.raw());
     environment.sweep();
     Options {
-        protection: protection(index),
+        protection: to_protection(index),
         populate: flags & POPULATE != 0,
         reserve: flags & NO_RESERVE == 0,
         address: address.map(|address| address.get_u64().1 as usize),
@@ -60,13 +119,12 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
     }
 }
 
-fn wrap(env: &Env, result: memory_map::Result<Mapping>) -> Result<NativeMapping> {
-    match result {
-        Ok(mapping) => {
-            Ok(NativeMapping { mapping: Arc::new(mapping), exports: RefCell::default() })
-        }
-        Err(error) => Err(to_js(env, &error)),
-    }
+/// The name of what was mapped; `forget` ends it, or `close`.
+fn hold(env: &Env, result: memory_map::Result<Mapping>) -> Result<f64> {
+    let mapping = Arc::new(result.map_err(|error| to_js(env, &error))?);
+    let token = mapping.token();
+    Environment::of(env.raw()).hold(token, Held { mapping, exports: RefCell::default() });
+    Ok(token as f64)
 }
 
 /// Maps a file. A negative `length` is "to the end of the file"; `flags` are those of
@@ -83,7 +141,7 @@ pub fn map_file(
     flags: u32,
     mode: u32,
     address: Option<BigInt>,
-) -> Result<NativeMapping> {
+) -> Result<f64> {
     let path;
     let source = match source {
         Either3::A(text) => {
@@ -104,7 +162,7 @@ pub fn map_file(
     };
     let options = options(&env, protection, flags, address);
     let make = if shared { Mapping::shared } else { Mapping::private };
-    wrap(&env, make(source, &file, &options))
+    hold(&env, make(source, &file, &options))
 }
 
 /// Maps memory that has a name. A negative `length` is all of it; `flags` are those of
@@ -120,7 +178,7 @@ pub fn map_shared_memory(
     flags: u32,
     mode: u32,
     address: Option<BigInt>,
-) -> Result<NativeMapping> {
+) -> Result<f64> {
     let file = FileOptions {
         offset: 0,
         length: (length >= 0.0).then_some(length as u64),
@@ -129,7 +187,7 @@ pub fn map_shared_memory(
     };
     let options = options(&env, protection, flags, address);
     let source = Source::Memory { name: &name, exclusive, length: file.length.unwrap_or(0) };
-    wrap(&env, Mapping::shared(source, &file, &options))
+    hold(&env, Mapping::shared(source, &file, &options))
 }
 
 /// Takes the name of shared memory away.
@@ -150,176 +208,152 @@ pub fn map_anonymous(
     flags: u32,
     address: Option<BigInt>,
     huge: f64,
-) -> Result<NativeMapping> {
+) -> Result<f64> {
     let mut options = options(&env, protection, flags, address);
     options.huge = match huge as usize {
         0 => HugePages::None,
         1 => HugePages::Transparent,
         size => HugePages::Explicit(size),
     };
-    wrap(&env, Mapping::anonymous(length as u64, shareable, &options))
+    hold(&env, Mapping::anonymous(length as u64, shareable, &options))
 }
 
-#[napi]
-impl NativeMapping {
-    #[napi(getter)]
-    pub fn length(&self) -> f64 {
-        self.mapping.len() as f64
-    }
+#[napi(namespace = "mapping")]
+pub fn length(map: Token) -> f64 {
+    map.mapping.len() as f64
+}
 
-    #[napi(getter)]
-    pub fn lead(&self) -> u32 {
-        self.mapping.lead() as u32
-    }
+#[napi(namespace = "mapping")]
+pub fn lead(map: Token) -> u32 {
+    map.mapping.lead() as u32
+}
 
-    #[napi(getter)]
-    pub fn protection(&self) -> u32 {
-        let now = self.mapping.protection();
-        PROTECTIONS.iter().position(|protection| *protection == now).unwrap_or(0) as u32
-    }
+#[napi(namespace = "mapping")]
+pub fn protection(map: Token) -> u32 {
+    let now = map.mapping.protection();
+    PROTECTIONS.iter().position(|protection| *protection == now).unwrap_or(0) as u32
+}
 
-    #[napi(getter)]
-    pub fn fd(&self) -> Option<i32> {
-        self.mapping.file().and_then(|file| platform::descriptor(&file))
-    }
+#[napi(namespace = "mapping")]
+pub fn fd(map: Token) -> Option<i32> {
+    map.mapping.file().and_then(|file| platform::descriptor(&file))
+}
 
-    #[napi(getter)]
-    pub fn address(&self) -> BigInt {
-        BigInt::from(self.mapping.address().unwrap_or(0) as u64)
-    }
+#[napi(namespace = "mapping")]
+pub fn address(map: Token) -> BigInt {
+    BigInt::from(map.mapping.address().unwrap_or(0) as u64)
+}
 
-    #[napi(getter)]
-    pub fn faults(&self) -> f64 {
-        self.mapping.faults() as f64
-    }
+#[napi(namespace = "mapping")]
+pub fn faults(map: Token) -> f64 {
+    map.mapping.faults() as f64
+}
 
-    /// Heals what has faulted, and says what has happened since the last call.
-    #[napi]
-    pub fn collect(&self) -> Vec<NativeFault> {
-        self.mapping.collect().iter().map(NativeFault::from).collect()
-    }
+/// Heals what has faulted, and says what has happened since the last call.
+#[napi(namespace = "mapping")]
+pub fn collect(map: Token) -> Vec<NativeFault> {
+    map.mapping.collect().iter().map(NativeFault::from).collect()
+}
 
-    /// An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
-    /// With `lasting` it is not detached: after `close` its first use is a fault.
-    #[napi(ts_return_type = "ArrayBuffer")]
-    pub fn array_buffer(
-        &self,
-        env: Env,
-        start: f64,
-        length: f64,
-        lasting: bool,
-    ) -> Result<RawValue> {
-        let (start, length) = self.check_range(&env, start, length)?;
-        let (value, export) = Export::new(&env, &self.mapping, start, length, lasting)?;
-        if !lasting {
-            self.exports.borrow_mut().push(export);
-        }
-        Ok(value)
+/// An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
+/// With `lasting` it is not detached: after `close` its first use is a fault.
+#[napi(namespace = "mapping", ts_return_type = "ArrayBuffer")]
+pub fn array_buffer(
+    env: Env,
+    map: Token,
+    start: f64,
+    length: f64,
+    lasting: bool,
+) -> Result<RawValue> {
+    let (start, length) = map.check_range(&env, start, length)?;
+    let (value, export) = Export::new(&env, &map.mapping, start, length, lasting)?;
+    if !lasting {
+        map.exports.borrow_mut().push(export);
     }
+    Ok(value)
+}
 
-    /// Leaves copies of ranges, given by their ends in turn, at the addresses that the next
-    /// `close` or `resize` takes from the mapping.
-    #[napi]
-    pub fn keep(&self, env: Env, ends: Vec<f64>) -> Result<()> {
-        let ranges = ends.chunks_exact(2).map(|ends| ends[0] as usize..ends[1] as usize).collect();
-        self.mapping.keep(ranges).map_err(|error| to_js(&env, &error))
-    }
+/// Leaves copies of ranges, given by their ends in turn, at the addresses that the next
+/// `close` or `resize` takes from the mapping.
+#[napi(namespace = "mapping")]
+pub fn keep(env: Env, map: Token, ends: Vec<f64>) -> Result<()> {
+    let ranges = ends.chunks_exact(2).map(|ends| ends[0] as usize..ends[1] as usize).collect();
+    map.mapping.keep(ranges).map_err(|error| to_js(&env, &error))
+}
 
-    /// Loads from every page of a range.
-    #[napi]
-    pub fn touch(&self, env: Env, start: f64, end: f64) -> Result<()> {
-        self.mapping.touch(start as usize..end as usize).map_err(|error| to_js(&env, &error))
-    }
+/// Loads from every page of a range.
+#[napi(namespace = "mapping")]
+pub fn touch(env: Env, map: Token, start: f64, end: f64) -> Result<()> {
+    map.mapping.touch(start as usize..end as usize).map_err(|error| to_js(&env, &error))
+}
 
-    /// A range that is counted from the start of the first page, if it lies in the mapping.
-    pub(crate) fn check_range(&self, env: &Env, start: f64, length: f64) -> Result<(usize, usize)> {
-        let (start, length) = (start as usize, length as usize);
-        let total = self.mapping.lead() + self.mapping.len();
-        if start.checked_add(length).is_none_or(|end| end > total) {
-            let name = "range";
-            let error = Error::OutOfRange { name, requirement: "inside the mapping" };
-            return Err(to_js(env, &error));
-        }
-        Ok((start, length))
-    }
+/// Copies bytes out, into all of `target`.
+#[napi(namespace = "mapping")]
+pub fn read(env: Env, map: Token, mut target: BufferSlice, offset: f64) -> Result<()> {
+    map.mapping.read(offset as usize, &mut target).map_err(|error| to_js(&env, &error))
+}
 
-    /// Copies bytes out, into all of `target`.
-    #[napi]
-    pub fn read(&self, env: Env, mut target: BufferSlice, offset: f64) -> Result<()> {
-        self.mapping.read(offset as usize, &mut target).map_err(|error| to_js(&env, &error))
-    }
+/// Copies bytes in, which may be a view of this mapping.
+#[napi(namespace = "mapping", ts_args_type = "map: Token, data: Uint8Array, offset: number")]
+pub fn write(env: Env, map: Token, data: Uint8ArraySlice, offset: f64) -> Result<()> {
+    let bytes = std::ptr::slice_from_raw_parts(data.as_ptr(), data.len());
+    // SAFETY: the bytes are those of an ArrayBuffer, which lives as long as this call.
+    unsafe { map.mapping.write_from(bytes, offset as usize) }.map_err(|error| to_js(&env, &error))
+}
 
-    /// Copies bytes in, which may be a view of this mapping.
-    #[napi(ts_args_type = "data: Uint8Array, offset: number")]
-    pub fn write(&self, env: Env, data: Uint8ArraySlice, offset: f64) -> Result<()> {
-        let bytes = std::ptr::slice_from_raw_parts(data.as_ptr(), data.len());
-        // SAFETY: the bytes are those of an ArrayBuffer, which lives as long as this call.
-        unsafe { self.mapping.write_from(bytes, offset as usize) }
-            .map_err(|error| to_js(&env, &error))
-    }
+/// Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the
+/// task up if it still waits for a thread.
+#[napi(namespace = "mapping", ts_return_type = "Promise<void>")]
+pub fn sync(
+    env: Env,
+    map: Token,
+    start: f64,
+    end: f64,
+    invalidate: bool,
+    #[napi(ts_arg_type = "object")] cancel: Option<AbortSignal>,
+) -> Result<AsyncTask<SyncTask>> {
+    let sync = map.prepare_sync(&env, start, end, invalidate)?;
+    Ok(AsyncTask::with_optional_signal(SyncTask(sync), cancel))
+}
 
-    /// Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the
-    /// task up if it still waits for a thread.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn sync(
-        &self,
-        env: Env,
-        start: f64,
-        end: f64,
-        invalidate: bool,
-        #[napi(ts_arg_type = "object")] cancel: Option<AbortSignal>,
-    ) -> Result<AsyncTask<SyncTask>> {
-        let sync = self.prepare_sync(&env, start, end, invalidate)?;
-        Ok(AsyncTask::with_optional_signal(SyncTask(sync), cancel))
-    }
+/// Makes a range durable, and waits for it.
+#[napi(namespace = "mapping")]
+pub fn sync_sync(env: Env, map: Token, start: f64, end: f64, invalidate: bool) -> Result<()> {
+    let sync = map.prepare_sync(&env, start, end, invalidate)?;
+    sync.run().map_err(|error| to_js(&env, &error))
+}
 
-    /// Makes a range durable, and waits for it.
-    #[napi]
-    pub fn sync_sync(&self, env: Env, start: f64, end: f64, invalidate: bool) -> Result<()> {
-        let sync = self.prepare_sync(&env, start, end, invalidate)?;
-        sync.run().map_err(|error| to_js(&env, &error))
-    }
+/// Changes the protection of a range.
+#[napi(namespace = "mapping")]
+pub fn protect(env: Env, map: Token, index: u32, start: f64, end: f64) -> Result<()> {
+    map.mapping
+        .protect(start as usize..end as usize, to_protection(index))
+        .map_err(|error| to_js(&env, &error))
+}
 
-    fn prepare_sync(
-        &self,
-        env: &Env,
-        start: f64,
-        end: f64,
-        invalidate: bool,
-    ) -> Result<memory_map::Sync> {
-        self.mapping
-            .sync(start as usize..end as usize, invalidate)
-            .map_err(|error| to_js(env, &error))
-    }
+/// Changes the length and detaches every ArrayBuffer; does neither where it fails.
+#[napi(namespace = "mapping")]
+pub fn resize(env: Env, map: Token, length: f64) -> Result<()> {
+    map.mapping.resize(length as u64).map_err(|error| to_js(&env, &error))?;
+    map.detach_all(&env);
+    Ok(())
+}
 
-    /// Changes the protection of a range.
-    #[napi]
-    pub fn protect(&self, env: Env, index: u32, start: f64, end: f64) -> Result<()> {
-        self.mapping
-            .protect(start as usize..end as usize, protection(index))
-            .map_err(|error| to_js(&env, &error))
+/// Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. Where
+/// there never will be anything to say the name ends, and the answer is null.
+#[napi(namespace = "mapping")]
+pub fn close(env: Env, map: Token) -> Option<Vec<NativeFault>> {
+    map.detach_all(&env);
+    let faults = map.mapping.close();
+    if map.mapping.has_nothing_to_tell() {
+        Environment::of(env.raw()).forget(map.mapping.token());
+        return None;
     }
+    Some(faults.iter().map(NativeFault::from).collect())
+}
 
-    /// Changes the length and detaches every ArrayBuffer; does neither where it fails.
-    #[napi]
-    pub fn resize(&self, env: Env, length: f64) -> Result<()> {
-        self.mapping.resize(length as u64).map_err(|error| to_js(&env, &error))?;
-        self.detach_all(&env);
-        Ok(())
-    }
-
-    fn detach_all(&self, env: &Env) {
-        for export in self.exports.take() {
-            export.detach(env.raw());
-        }
-    }
-
-    /// Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`, if
-    /// anything had.
-    #[napi]
-    pub fn close(&self, env: Env) -> Option<Vec<NativeFault>> {
-        self.detach_all(&env);
-        let faults = self.mapping.close();
-        (!faults.is_empty()).then(|| faults.iter().map(NativeFault::from).collect())
-    }
+/// Ends the name of a mapping whose object was collected.
+#[napi(namespace = "mapping")]
+pub fn forget(env: Env, token: f64) {
+    Environment::of(env.raw()).forget(token as u64);
 }

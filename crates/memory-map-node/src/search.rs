@@ -10,7 +10,7 @@ use napi_derive::napi;
 
 use crate::advice::NativeStop;
 use crate::error::to_js;
-use crate::mapping::NativeMapping;
+use crate::mapping::Token;
 
 type Outcome<T> = std::result::Result<T, Error>;
 
@@ -61,120 +61,114 @@ fn index(found: Option<usize>) -> f64 {
     found.map_or(-1.0, |at| at as f64)
 }
 
-#[napi]
-impl NativeMapping {
-    /// Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`.
-    #[napi]
-    pub fn find(&self, env: Env, needle: &[u8], wide: bool, start: f64, end: f64) -> Result<f64> {
-        self.search(&env, needle, wide, |needle| {
-            self.mapping.find(needle, start as usize..end as usize).map(index)
-        })
-    }
+/// Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`.
+#[napi(namespace = "mapping")]
+pub fn find(env: Env, map: Token, needle: &[u8], wide: bool, start: f64, end: f64) -> Result<f64> {
+    search(&env, needle, wide, |needle| {
+        map.mapping.find(needle, start as usize..end as usize).map(index)
+    })
+}
 
-    /// Where `needle` last begins in a range, or -1.
-    #[napi]
-    pub fn find_last(
-        &self,
-        env: Env,
-        needle: &[u8],
-        wide: bool,
-        start: f64,
-        end: f64,
-    ) -> Result<f64> {
-        self.search(&env, needle, wide, |needle| {
-            self.mapping.find_last(needle, start as usize..end as usize).map(index)
-        })
-    }
+/// Where `needle` last begins in a range, or -1.
+#[napi(namespace = "mapping")]
+pub fn find_last(
+    env: Env,
+    map: Token,
+    needle: &[u8],
+    wide: bool,
+    start: f64,
+    end: f64,
+) -> Result<f64> {
+    search(&env, needle, wide, |needle| {
+        map.mapping.find_last(needle, start as usize..end as usize).map(index)
+    })
+}
 
-    /// How many times `needle` is in a range.
-    #[napi]
-    pub fn count(&self, env: Env, needle: &[u8], wide: bool, start: f64, end: f64) -> Result<f64> {
-        self.search(&env, needle, wide, |needle| {
-            let count = self.mapping.count(needle, start as usize..end as usize)?;
-            Ok(count as f64)
-        })
-    }
+/// How many times `needle` is in a range.
+#[napi(namespace = "mapping")]
+pub fn count(env: Env, map: Token, needle: &[u8], wide: bool, start: f64, end: f64) -> Result<f64> {
+    search(&env, needle, wide, |needle| {
+        let count = map.mapping.count(needle, start as usize..end as usize)?;
+        Ok(count as f64)
+    })
+}
 
-    fn search(
-        &self,
-        env: &Env,
-        needle: &[u8],
-        wide: bool,
-        search: impl FnOnce(&Needle) -> Outcome<f64>,
-    ) -> Result<f64> {
-        Needle::new(needle, wide)
-            .and_then(|needle| search(&needle))
-            .map_err(|error| to_js(env, &error))
-    }
+fn search(
+    env: &Env,
+    needle: &[u8],
+    wide: bool,
+    search: impl FnOnce(&Needle) -> Outcome<f64>,
+) -> Result<f64> {
+    Needle::new(needle, wide).and_then(|needle| search(&needle)).map_err(|error| to_js(env, &error))
+}
 
-    /// As `find`, off this thread.
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn find_async(
-        &self,
-        env: Env,
-        needle: &[u8],
-        wide: bool,
-        start: f64,
-        end: f64,
-        stop: &NativeStop,
-    ) -> Result<AsyncTask<FindTask>> {
-        self.work(&env, needle, wide, start, end, stop).map(|work| AsyncTask::new(FindTask(work)))
-    }
+/// As `find`, off this thread.
+#[napi(namespace = "mapping", ts_return_type = "Promise<number>")]
+pub fn find_async(
+    env: Env,
+    map: Token,
+    needle: &[u8],
+    wide: bool,
+    start: f64,
+    end: f64,
+    stop: &NativeStop,
+) -> Result<AsyncTask<FindTask>> {
+    work(&env, &map, needle, wide, start as usize..end as usize, stop)
+        .map(|work| AsyncTask::new(FindTask(work)))
+}
 
-    /// As `count`, off this thread; says too where the next one may begin.
-    #[napi(ts_return_type = "Promise<[count: number, next: number]>")]
-    pub fn count_async(
-        &self,
-        env: Env,
-        needle: &[u8],
-        wide: bool,
-        start: f64,
-        end: f64,
-        stop: &NativeStop,
-    ) -> Result<AsyncTask<CountTask>> {
-        self.work(&env, needle, wide, start, end, stop).map(|work| AsyncTask::new(CountTask(work)))
-    }
+/// As `count`, off this thread; says too where the next one may begin.
+#[napi(namespace = "mapping", ts_return_type = "Promise<[count: number, next: number]>")]
+pub fn count_async(
+    env: Env,
+    map: Token,
+    needle: &[u8],
+    wide: bool,
+    start: f64,
+    end: f64,
+    stop: &NativeStop,
+) -> Result<AsyncTask<CountTask>> {
+    work(&env, &map, needle, wide, start as usize..end as usize, stop)
+        .map(|work| AsyncTask::new(CountTask(work)))
+}
 
-    fn work(
-        &self,
-        env: &Env,
-        needle: &[u8],
-        wide: bool,
-        start: f64,
-        end: f64,
-        stop: &NativeStop,
-    ) -> Result<Work> {
-        let needle = Needle::new(needle, wide).map_err(|error| to_js(env, &error))?;
-        let (mapping, range) = (Arc::clone(&self.mapping), start as usize..end as usize);
-        Ok(Work { mapping, needle, range, stop: stop.flag() })
-    }
+fn work(
+    env: &Env,
+    map: &Token,
+    needle: &[u8],
+    wide: bool,
+    range: Range<usize>,
+    stop: &NativeStop,
+) -> Result<Work> {
+    let needle = Needle::new(needle, wide).map_err(|error| to_js(env, &error))?;
+    Ok(Work { mapping: Arc::clone(&map.mapping), needle, range, stop: stop.flag() })
+}
 
-    /// Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
-    /// them begins; says how many lines those are. What comes after the last `\n` is no line.
-    #[napi]
-    pub fn lines(
-        &self,
-        env: Env,
-        start: f64,
-        end: f64,
-        mut bounds: Float64ArraySlice<'_>,
-    ) -> Result<u32> {
-        // SAFETY: nobody else uses the array during the call: it is of `lib/lines.ts` alone.
-        let bounds = unsafe { bounds.as_mut() };
-        let (pairs, _) = bounds.as_chunks_mut::<2>();
-        let mut room = pairs.iter_mut();
-        let mut lines = 0;
-        let next = self.mapping.lines(start as usize..end as usize, |line| {
-            if let Some(pair) = room.next() {
-                *pair = [line.start as f64, line.end as f64];
-                lines += 1;
-            }
-            room.len() > 0
-        });
-        let next = next.map_err(|error| to_js(&env, &error))?;
-        if let Some(last) = bounds.last_mut() {
-            *last = next as f64;
+/// Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
+/// them begins; says how many lines those are. What comes after the last `\n` is no line.
+#[napi(namespace = "mapping")]
+pub fn lines(
+    env: Env,
+    map: Token,
+    start: f64,
+    end: f64,
+    mut bounds: Float64ArraySlice<'_>,
+) -> Result<u32> {
+    // SAFETY: nobody else uses the array during the call: it is of `lib/lines.ts` alone.
+    let bounds = unsafe { bounds.as_mut() };
+    let (pairs, _) = bounds.as_chunks_mut::<2>();
+    let mut room = pairs.iter_mut();
+    let mut lines = 0;
+    let next = map.mapping.lines(start as usize..end as usize, |line| {
+        if let Some(pair) = room.next() {
+            *pair = [line.start as f64, line.end as f64];
+            lines += 1;
         }
-        Ok(lines)
+        room.len() > 0
+    });
+    let next = next.map_err(|error| to_js(&env, &error))?;
+    if let Some(last) = bounds.last_mut() {
+        *last = next as f64;
     }
+    Ok(lines)
 }

@@ -19,7 +19,7 @@ use napi_derive::napi;
 use crate::array_buffer::{RawValue, is_refused, refused};
 use crate::environment::{Environment, Reference, Remote};
 use crate::error::to_js;
-use crate::mapping::NativeMapping;
+use crate::mapping::Token;
 use crate::platform;
 
 /// `node_api_create_external_sharedarraybuffer` of Node-API, experimental: Node 22.23.3, 24.16 and
@@ -127,80 +127,71 @@ impl View {
     }
 }
 
-#[napi]
-impl NativeMapping {
-    /// What names the mapping in `takeFaulted`.
-    #[napi(getter)]
-    pub fn token(&self) -> f64 {
-        self.mapping.token() as f64
+/// A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
+#[napi(namespace = "mapping", ts_return_type = "SharedArrayBuffer")]
+pub fn shared_array_buffer(env: Env, map: Token, start: f64, length: f64) -> Result<RawValue> {
+    let (start, length) = map.check_range(&env, start, length)?;
+    let Some(create) = create_external() else {
+        let why = "this runtime makes no SharedArrayBuffer over memory that it does not own";
+        return Err(to_js(&env, &Error::Unsupported(why)));
+    };
+    let key = map.mapping.key().map_err(|error| to_js(&env, &error))?;
+    key.make_lasting();
+    Environment::of(env.raw()).note_shared(length);
+    let data = (key.start() + start) as *mut c_void;
+    let hint = Box::into_raw(Box::new(key)).cast::<c_void>();
+    let mut value = ptr::null_mut();
+    // SAFETY: the range lies in the mapping, and stays mapped until `unreachable` has run, by
+    // the key. The address is not null and `length` not 0.
+    let status =
+        unsafe { create(env.raw(), data, length, Some(unreachable), hint, &raw mut value) };
+    if status != sys::Status::napi_ok {
+        // Whether the finalizer still runs is not promised: the key is leaked, and harmless.
+        return Err(refused(&env, status));
     }
+    Ok(RawValue(value))
+}
 
-    /// A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
-    #[napi(ts_return_type = "SharedArrayBuffer")]
-    pub fn shared_array_buffer(&self, env: Env, start: f64, length: f64) -> Result<RawValue> {
-        let (start, length) = self.check_range(&env, start, length)?;
-        let Some(create) = create_external() else {
-            let why = "this runtime makes no SharedArrayBuffer over memory that it does not own";
-            return Err(to_js(&env, &Error::Unsupported(why)));
-        };
-        let key = self.mapping.key().map_err(|error| to_js(&env, &error))?;
-        key.make_lasting();
-        Environment::of(env.raw()).note_shared(length);
-        let data = (key.start() + start) as *mut c_void;
-        let hint = Box::into_raw(Box::new(key)).cast::<c_void>();
-        let mut value = ptr::null_mut();
-        // SAFETY: the range lies in the mapping, and stays mapped until `unreachable` has run, by
-        // the key. The address is not null and `length` not 0.
-        let status =
-            unsafe { create(env.raw(), data, length, Some(unreachable), hint, &raw mut value) };
-        if status != sys::Status::napi_ok {
-            // Whether the finalizer still runs is not promised: the key is leaked, and harmless.
-            return Err(refused(&env, status));
-        }
-        Ok(RawValue(value))
+/// Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
+/// of it, of an object of its own, which is held for as long as the mapping is there.
+#[napi(namespace = "mapping")]
+pub fn put_over(
+    env: Env,
+    map: Token,
+    #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown,
+    fresh: bool,
+) -> Result<()> {
+    let raw = env.raw();
+    let view = View::of(&env, &bytes)?;
+    if view.length < map.mapping.lead() + map.mapping.len() {
+        let requirement = "a view of enough shared memory";
+        return Err(to_js(&env, &Error::OutOfRange { name: "bytes", requirement }));
     }
-
-    /// Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
-    /// of it, of an object of its own, which is held for as long as the mapping is there.
-    #[napi]
-    pub fn put_over(
-        &self,
-        env: Env,
-        #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown,
-        fresh: bool,
-    ) -> Result<()> {
-        let raw = env.raw();
-        let view = View::of(&env, &bytes)?;
-        if view.length < self.mapping.lead() + self.mapping.len() {
-            let requirement = "a view of enough shared memory";
-            return Err(to_js(&env, &Error::OutOfRange { name: "bytes", requirement }));
-        }
-        let environment = Environment::of(raw);
-        environment.note_shared(view.length);
-        let remote = Arc::clone(&environment.remote);
-        let mut object = ptr::null_mut();
-        // SAFETY: `buffer` is an object of this environment; the count makes the reference strong.
-        let status = unsafe { sys::napi_create_reference(raw, view.buffer, 1, &raw mut object) };
-        if status != sys::Status::napi_ok {
-            return Err(refused(&env, status));
-        }
-        let held = Held { object: Some(Reference(object)), remote: Arc::clone(&remote) };
-        let data = Arc::into_raw(remote).cast_mut().cast();
-        let none = ptr::null_mut();
-        // SAFETY: `collected` takes what `Arc::into_raw` gave.
-        let status = unsafe {
-            sys::napi_add_finalizer(raw, view.buffer, data, Some(collected), none, none.cast())
-        };
-        if status != sys::Status::napi_ok {
-            // SAFETY: the finalizer was not registered, so the count is still ours.
-            drop(unsafe { Arc::from_raw(data.cast::<Remote>()) });
-        }
-        // SAFETY: the memory is that of a growable SharedArrayBuffer, which the caller made for
-        // this and has given to nobody: whole pages, of the view's length at least, and no
-        // allocator has a part in them. `held` keeps it there.
-        unsafe { self.mapping.put_over(view.start, fresh, Box::new(held)) }
-            .map_err(|error| to_js(&env, &error))?;
-        environment.add_guest(&self.mapping);
-        Ok(())
+    let environment = Environment::of(raw);
+    environment.note_shared(view.length);
+    let remote = Arc::clone(&environment.remote);
+    let mut object = ptr::null_mut();
+    // SAFETY: `buffer` is an object of this environment; the count makes the reference strong.
+    let status = unsafe { sys::napi_create_reference(raw, view.buffer, 1, &raw mut object) };
+    if status != sys::Status::napi_ok {
+        return Err(refused(&env, status));
     }
+    let held = Held { object: Some(Reference(object)), remote: Arc::clone(&remote) };
+    let data = Arc::into_raw(remote).cast_mut().cast();
+    let none = ptr::null_mut();
+    // SAFETY: `collected` takes what `Arc::into_raw` gave.
+    let status = unsafe {
+        sys::napi_add_finalizer(raw, view.buffer, data, Some(collected), none, none.cast())
+    };
+    if status != sys::Status::napi_ok {
+        // SAFETY: the finalizer was not registered, so the count is still ours.
+        drop(unsafe { Arc::from_raw(data.cast::<Remote>()) });
+    }
+    // SAFETY: the memory is that of a growable SharedArrayBuffer, which the caller made for
+    // this and has given to nobody: whole pages, of the view's length at least, and no
+    // allocator has a part in them. `held` keeps it there.
+    unsafe { map.mapping.put_over(view.start, fresh, Box::new(held)) }
+        .map_err(|error| to_js(&env, &error))?;
+    environment.add_guest(&map.mapping);
+    Ok(())
 }

@@ -334,6 +334,20 @@ impl Mapping {
         matches!(self.state().pages, Pages::Closed)
     }
 
+    /// Whether it is closed, has had no fault, and can have none any more.
+    pub fn is_over(&self) -> bool {
+        let state = self.state();
+        let is_silent = state.faults == 0 && state.reports.is_empty() && state.former.is_empty();
+        matches!(state.pages, Pages::Closed) && is_silent
+    }
+
+    /// Whether it is closed, has had no fault, and can have none any more.
+    pub fn has_nothing_to_tell(&self) -> bool {
+        let state = self.state();
+        let is_silent = state.faults == 0 && state.reports.is_empty() && state.former.is_empty();
+        matches!(state.pages, Pages::Closed) && is_silent
+    }
+
     /// Address of the mapping's first byte; `None` where it is closed or empty.
     pub fn address(&self) -> Option<usize> {
         self.region().ok().flatten().map(|region| region.range().start + self.lead())
