@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { type Bytes } from './arguments.js';
 import type { NativeStop } from './binding.js';
 /** Which bytes to stream, and how. */

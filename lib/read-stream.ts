@@ -1,6 +1,6 @@
 // Streams of a mapping's bytes, without a copy.
 
-import { addAbortSignal, Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 
 import { toSignal } from './abort.js'
 import { type Bytes, toBytes } from './arguments.js'
@@ -61,7 +61,7 @@ const MAX_KEPT = 2 ** 26
 /** The streams of one mapping. */
 export class ReadStreams {
   readonly #source: Source
-  readonly #open = new Set<MappedReadStream>()
+  readonly #open = new Set<Reader>()
   /** Of those that began a step last, the latest at the end. */
   readonly #handed = new Set<Handed>()
 
@@ -70,10 +70,9 @@ export class ReadStreams {
   }
 
   create(options: unknown): Readable {
-    const stream = new MappedReadStream(this.#source, options, (handed) => this.#noteStep(handed))
-    this.#open.add(stream)
-    stream.once('close', () => this.#open.delete(stream))
-    return stream
+    const reader = new Reader(this.#source, options, (handed) => this.#noteStep(handed))
+    this.#open.add(reader)
+    return reader.stream.once('close', () => this.#open.delete(reader))
   }
 
   #noteStep(handed: Handed): void {
@@ -95,11 +94,13 @@ export class ReadStreams {
   /** Ends every stream with an error, unless it has come to its end. */
   fail(error: Error): void {
     this.#handed.clear()
-    for (const stream of this.#open) stream.fail(error)
+    for (const reader of this.#open) reader.fail(error)
   }
 }
 
-class MappedReadStream extends Readable {
+/** What is behind a stream. */
+class Reader {
+  readonly stream: Readable
   readonly #source: Source
   readonly #noteStep: (handed: Handed) => void
   readonly #end: number
@@ -124,14 +125,20 @@ class MappedReadStream extends Readable {
       throw invalidValue('options.highWaterMark', highWaterMark, 'must be a whole number from 1 on')
     }
     const signal = toSignal(given.signal)
-    super({ highWaterMark })
+    // Looked for when it is needed: loading it takes longer than loading the native library.
+    const { addAbortSignal, Readable } = process.getBuiltinModule('node:stream')
+    this.stream = new Readable({
+      highWaterMark,
+      read: () => this.#read(),
+      destroy: (error, done) => this.#destroy(error, done),
+    })
     this.#source = source
     this.#noteStep = noteStep
     this.#end = Math.min(end + 1, source.length())
     this.#chunk = Math.min(highWaterMark, MAX_CHUNK)
     this.#stepLength = Math.max(1, Math.floor(STEP / this.#chunk)) * this.#chunk
     this.#handed = { start, end: start, tail: Math.max(MIN_TAIL, 2 * this.#chunk) }
-    if (signal) addAbortSignal(signal, this)
+    if (signal) addAbortSignal(signal, this.stream)
   }
 
   /**
@@ -139,24 +146,24 @@ class MappedReadStream extends Readable {
    * somebody reads on. One that was left alone must not end the process.
    */
   fail(error: Error): void {
-    if (this.readableEnded) return
+    if (this.stream.readableEnded) return
     this.#failure = error
-    if (this.listenerCount('error') > 0) this.destroy(error)
+    if (this.stream.listenerCount('error') > 0) this.stream.destroy(error)
   }
 
   /**
    * Pushes a chunk, never before it has returned: a reader would be given the chunk before and this one as a copy of
    * both; and on a tick of its own: what a listener throws is not for the stream to catch.
    */
-  override _read(): void {
+  #read(): void {
     this.#next().then(
-      (chunk) => process.nextTick(() => this.push(chunk)),
-      (error: Error) => this.destroy(error),
+      (chunk) => process.nextTick(() => this.stream.push(chunk)),
+      (error: Error) => this.stream.destroy(error),
     )
   }
 
   /** Ends when no other thread is at work for the stream any more: a fault after that is somebody else's. */
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  #destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#stop.stop()
     const end = () => done(error)
     if (this.#ahead === undefined) end()
@@ -181,7 +188,7 @@ class MappedReadStream extends Readable {
     if (start >= end) return
     await (this.#ahead ??= this.#prefetch(start))
     this.#ahead = undefined
-    if (this.destroyed) return
+    if (this.stream.destroyed) return
     this.#rest = this.#source.view(start, end)
     this.#noteStep(this.#handed)
     if (end === this.#end) return

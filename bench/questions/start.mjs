@@ -1,8 +1,10 @@
 // How long does it take to load the library?
 
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+import { folder } from '../harness/files.mjs'
 
 const root = new URL('../../', import.meta.url)
 
@@ -33,6 +35,10 @@ const bare = () =>
     ),
   )
 
+const EMPTY = 'an empty module, import'
+const BARE = 'the bare .node file, require'
+const OURS = 'memory-map, import'
+
 export const question = {
   title: 'Cold start',
   about: 'The time of the first `import` or `require` in a new process. The bare library is the .node file alone.',
@@ -40,8 +46,15 @@ export const question = {
   tables: { time: { title: 'To load', unit: 'ms' } },
   cases: () => [{ name: 'cold' }],
   ways: {
-    'the bare .node file, require': required(bare),
-    'memory-map, import': ours('index.js'),
+    [BARE]: required(bare),
+    [EMPTY]: {
+      run: (context) => {
+        const file = `${folder}/empty.mjs`
+        writeFileSync(file, '')
+        return ours(pathToFileURL(file)).run(context)
+      },
+    },
+    [OURS]: ours('index.js'),
     'memory-map/sync, import': ours('sync.js'),
     'koffi, require': required(() => 'koffi'),
     '@riaskov/mmap-io, require': required(() => '@riaskov/mmap-io'),
@@ -50,7 +63,12 @@ export const question = {
   targets: (value) => [
     {
       what: 'import against the bare .node file',
-      value: value('memory-map, import', 'cold') / value('the bare .node file, require', 'cold'),
+      value: value(OURS, 'cold') / value(BARE, 'cold'),
+      atMost: 1.5,
+    },
+    {
+      what: 'import against the bare .node file and an empty module',
+      value: value(OURS, 'cold') / (value(BARE, 'cold') + value(EMPTY, 'cold')),
       atMost: 1.5,
     },
   ],
