@@ -3,7 +3,7 @@
  *   limits open FILE MILLISECONDS      open, fstat, mmap, load, munmap, close: microseconds of each
  *   limits sum FILE u8|u32|f64         milliseconds of the sum of all elements, from open on and once more
  *   limits random FILE COUNT           nanoseconds of a load of 8 bytes anywhere, at first and once more
- *   limits touch FILE plain|populate|sequential   milliseconds to touch each page, from mmap on; page faults
+ *   limits touch FILE plain|populate|sequential   milliseconds to touch each page, from mmap on; page faults that this took
  *   limits write FILE MEBIBYTES        milliseconds to fill the file through a shared mapping and sync it
  *   limits scale FILE COUNT            microseconds for each of many mappings at once: to map, to touch, to unmap
  *
@@ -113,6 +113,8 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "write")) {
     size_t length = atol(argument) << 20;
     unlink(file);
+    sync(); /* who stores while the disk is busy is made to wait */
+    start = now();
     int fd = open(file, O_RDWR | O_CREAT, 0666);
     if (fd < 0 || ftruncate(fd, length)) fail(file);
     char *bytes = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -126,11 +128,11 @@ int main(int argc, char **argv) {
   }
 
   struct rusage before, after;
-  getrusage(RUSAGE_SELF, &before);
   size_t length;
   char *bytes = map(file, !strcmp(argument, "populate") ? MAP_POPULATE : 0, &length);
   if (!strcmp(what, "touch")) {
     if (!strcmp(argument, "sequential")) madvise(bytes, length, MADV_SEQUENTIAL);
+    getrusage(RUSAGE_SELF, &before);
     touch(bytes, length);
     double end = now();
     getrusage(RUSAGE_SELF, &after);
