@@ -42,6 +42,9 @@ export const onPosix = where(!isWindows, 'rests on POSIX')
 /** Tests that cover a part of a shared mapping. */
 export const coveringParts = where(!isWine, 'Wine makes no part of a shared view copy-on-write')
 
+/** Tests of files that are larger than the disk. */
+export const withHoles = where(!isWindows, 'a file takes its whole length on Windows')
+
 /** Tests of what a closed mapping leaves for who is still reading. */
 export const keeping = where(!isWindows, 'a closed mapping leaves nothing on Windows')
 

@@ -1,11 +1,13 @@
 // Files to map, which go when the test ends.
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { ExecutionContext } from 'ava'
+
+import { isWindows, isWine } from './platform.ts'
 
 /** A folder on disk that goes with everything in it when the test ends. */
 export function scratchFolder(t: ExecutionContext): string {
@@ -24,6 +26,8 @@ export function scratchFile(t: ExecutionContext, contents: Uint8Array | string, 
 /** A file of zeros that takes no blocks on disk. */
 export function sparseFile(t: ExecutionContext, length: number): string {
   const path = scratchFile(t, '')
+  // NTFS has to be told; where it refuses, the file takes its whole length.
+  if (isWindows && !isWine) spawnSync('fsutil', ['sparse', 'setflag', path])
   truncateSync(path, length)
   return path
 }

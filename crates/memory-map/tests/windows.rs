@@ -133,6 +133,21 @@ fn a_page_that_cannot_be_read_is_zeros_until_it_can() {
 }
 
 #[test]
+fn memory_that_is_granted_can_be_used() {
+    // More than most machines can promise, and this system promises no more than it has.
+    match Mapping::anonymous(1 << 40, false, &options(Protection::ReadWrite)) {
+        Ok(map) => {
+            assert_eq!(query(map.address().unwrap()).State, MEM_COMMIT);
+            assert_eq!((View::of(&map).load(0), map.faults()), (0, 0));
+        }
+        error => {
+            let codes = [ERROR_NOT_ENOUGH_MEMORY, ERROR_COMMITMENT_LIMIT];
+            assert!(codes.contains(&code(error.err())));
+        }
+    }
+}
+
+#[test]
 fn a_store_to_one_read_only_page_of_memory_is_undone() {
     let map = Mapping::anonymous(4 * PAGE as u64, false, &options(Protection::Read)).unwrap();
     let view = View::of(&map);

@@ -233,6 +233,11 @@ pub(crate) fn is_reserved(start: usize) -> bool {
     query(start).is_some_and(|info| info.State == MEM_RESERVE)
 }
 
+/// Whether the page at `start` has memory. *handler*
+fn is_committed(start: usize) -> bool {
+    query(start).is_some_and(|info| info.State == MEM_COMMIT)
+}
+
 /// A section of a file, to make views of.
 struct Section {
     handle: HANDLE,
@@ -480,7 +485,12 @@ unsafe fn fill(
             None => VirtualAlloc(at, length, commit, flags),
         }
     };
-    if pointer.is_null() { Err(errno()) } else { Ok(()) }
+    match errno() {
+        errno if pointer.is_null() => Err(errno),
+        // Wine 10 says that it has replaced a placeholder by memory where it was refused that.
+        _ if commit != 0 && !is_committed(start) => Err(ENOMEM),
+        _ => Ok(()),
+    }
 }
 
 /// Leaves only reserved addresses of a whole region; fails where a view stands in no placeholder.
