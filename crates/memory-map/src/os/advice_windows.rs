@@ -63,11 +63,25 @@ pub(crate) unsafe fn lock_pages(start: usize, length: usize, _on_fault: bool) ->
 /// # Safety
 /// The range must be of one region of this crate.
 pub(crate) unsafe fn unlock_pages(start: usize, length: usize) -> Result<(), i32> {
-    // SAFETY: unlocking changes no contents.
-    if unsafe { VirtualUnlock(start as *const c_void, length) } != 0 {
-        return Ok(());
+    match unlock(start, length) {
+        // Pages that are not locked are no error of munlock(2), and may keep others locked here.
+        Err(NOT_LOCKED) => {
+            let size = crate::os::page_size();
+            let mut pages = (start..start + length).step_by(size).map(|page| unlock(page, size));
+            pages.find(|unlocked| !matches!(unlocked, Ok(()) | Err(NOT_LOCKED))).unwrap_or(Ok(()))
+        }
+        unlocked => unlocked,
     }
-    Err(crate::os::errno())
+}
+
+const NOT_LOCKED: i32 = ERROR_NOT_LOCKED as i32;
+
+fn unlock(start: usize, length: usize) -> Result<(), i32> {
+    // SAFETY: unlocking changes no contents.
+    match unsafe { VirtualUnlock(start as *const c_void, length) } {
+        0 => Err(crate::os::errno()),
+        _ => Ok(()),
+    }
 }
 
 /// Which pages are in the working set of this process: the lowest bit of the byte of each.

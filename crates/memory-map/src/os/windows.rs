@@ -18,6 +18,7 @@ use std::fs::File;
 use std::os::windows::io::AsRawHandle;
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::Storage::FileSystem::*;
@@ -242,7 +243,7 @@ fn is_committed(start: usize) -> bool {
 struct Section {
     handle: HANDLE,
     offset: u64,
-    /// Bytes from `offset` to the end of the file.
+    /// Bytes from `offset` to the end of the file; 0 where they are not known.
     bytes: u64,
     protection: u32,
 }
@@ -265,7 +266,7 @@ impl Section {
         };
         let file = fd as HANDLE;
         if identify(fd).is_some_and(|identity| identity.is_section()) {
-            return Ok(Self { handle: duplicate(file)?, offset, bytes: u64::MAX, protection });
+            return Ok(Self { handle: duplicate(file)?, offset, bytes: 0, protection });
         }
         let mut size = 0;
         // SAFETY: `size` is valid for what is written; a bad handle is an error return.
@@ -301,14 +302,9 @@ impl Section {
     /// The placeholder must be the caller's.
     unsafe fn replace(&self, start: usize, length: usize) -> Result<(), i32> {
         let calls = placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
-        // The documentation wants whole pages, but a view may not be longer than its section, which
-        // need not end at a page: whichever the system takes. 0 is "to the end of the section".
-        let rest = usize::try_from(self.bytes).unwrap_or(usize::MAX);
-        let sizes = if rest < length { &[length, rest, 0][..] } else { &[length] };
-        let mut failure = EINVAL;
-        for &size in sizes {
+        self.view_by(length, |size| {
             // SAFETY: the placeholder is the caller's, and only a placeholder is replaced.
-            let view = unsafe {
+            unsafe {
                 (calls.map)(
                     self.handle,
                     GetCurrentProcess(),
@@ -320,30 +316,48 @@ impl Section {
                     null_mut(),
                     0,
                 )
-            };
-            if !view.Value.is_null() {
-                return Ok(());
             }
-            failure = errno();
-        }
-        Err(failure)
+        })
+        .map(drop)
     }
 
     /// Makes a view of `length` bytes where the system likes, at `hint` if that is not 0.
     fn view(&self, hint: usize, length: usize) -> Result<*mut u8, i32> {
-        let size = length.min(usize::try_from(self.bytes).unwrap_or(usize::MAX));
-        // SAFETY: the system picks addresses that nothing uses, or refuses the hint.
-        let view = unsafe {
-            MapViewOfFileEx(
-                self.handle,
-                self.access(),
-                (self.offset >> 32) as u32,
-                self.offset as u32,
-                size,
-                hint as *const c_void,
-            )
-        };
-        if view.Value.is_null() { Err(errno()) } else { Ok(view.Value.cast()) }
+        self.view_by(length, |size| {
+            // SAFETY: the system picks addresses that nothing uses, or refuses the hint.
+            unsafe {
+                MapViewOfFileEx(
+                    self.handle,
+                    self.access(),
+                    (self.offset >> 32) as u32,
+                    self.offset as u32,
+                    size,
+                    hint as *const c_void,
+                )
+            }
+        })
+    }
+
+    /// Makes a view of `length` bytes by a call that takes its size. *handler*
+    ///
+    /// The documentation wants whole pages, but a view may not be longer than its section, which
+    /// need not end at a page: whichever the system takes. 0 is "to the end of the section".
+    fn view_by(
+        &self,
+        length: usize,
+        call: impl Fn(usize) -> MEMORY_MAPPED_VIEW_ADDRESS,
+    ) -> Result<*mut u8, i32> {
+        let rest = usize::try_from(self.bytes).unwrap_or(usize::MAX);
+        let sizes = if rest < length { &[length, rest, 0][..] } else { &[length] };
+        let mut failure = EINVAL;
+        for &size in sizes {
+            let view = call(size);
+            if !view.Value.is_null() {
+                return Ok(view.Value.cast());
+            }
+            failure = errno();
+        }
+        Err(failure)
     }
 }
 
@@ -706,12 +720,39 @@ pub(crate) fn is_full(_fd: RawFile) -> bool {
 
 /// Writes the pages of a shared mapping to the system's cache of its file.
 pub(crate) fn sync(start: usize, length: usize, _invalidate: bool) -> Result<(), i32> {
+    // NTFS says now and then that a part of the file is locked while it writes it itself.
+    const TRIES: u64 = 20;
     // SAFETY: flushing changes no byte that a reader could see; a bad range is an error return.
-    match check(unsafe { FlushViewOfFile(start as *const c_void, length) }) {
+    let flush = || check(unsafe { FlushViewOfFile(start as *const c_void, length) });
+    let mut flushed = flush();
+    for tries in 1..TRIES {
+        if flushed != Err(ERROR_LOCK_VIOLATION as i32) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(tries));
+        flushed = flush();
+    }
+    match flushed {
         // Nothing is mapped there any more, after `close`.
         Err(_) if is_private(start) => Ok(()),
         other => other,
     }
+}
+
+/// Makes a file at least `size` bytes long, in one step: a section that is larger than its file
+/// extends it. Setting the length would cut off what another process has added since it was asked.
+pub(crate) fn extend(file: &File, size: u64) -> Result<(), i32> {
+    let (high, low) = ((size >> 32) as u32, size as u32);
+    // SAFETY: without attributes and a name only numbers are passed, and the file is open.
+    let section = unsafe {
+        CreateFileMappingW(file.as_raw_handle(), null(), PAGE_READWRITE, high, low, null())
+    };
+    if section.is_null() {
+        return Err(errno());
+    }
+    // SAFETY: the handle was made above.
+    unsafe { CloseHandle(section) };
+    Ok(())
 }
 
 fn is_private(start: usize) -> bool {

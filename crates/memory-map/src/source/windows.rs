@@ -109,14 +109,7 @@ impl Opened {
         }
         if self.size < end {
             // A file that is neither sparse nor compressed gets its clusters by this.
-            self.file.set_len(end).map_err(|error| match error.raw_os_error() {
-                Some(code) if code == ERROR_USER_MAPPED_FILE as i32 => because(
-                    ERROR_USER_MAPPED_FILE,
-                    "ftruncate",
-                    "Windows does not let a file be truncated while it is mapped",
-                ),
-                _ => Error::io(&error, "ftruncate"),
-            })?;
+            os::extend(&self.file, end).map_err(|errno| Error::os(errno, "ftruncate"))?;
             self.size = end;
         }
         Ok(())
@@ -235,4 +228,27 @@ fn refuse_unmappable(file: &File) -> Result<()> {
         _ => "this device cannot be mapped",
     };
     Err(because(ENODEV, "mmap", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_process_has_added_is_not_cut_off() {
+        let path = std::env::temp_dir().join(format!("memory-map-grow-{}", std::process::id()));
+        let long = std::fs::write(&path, b"").and_then(|()| {
+            let mut opened = Opened::new(Source::Path(&path), true, Some(0o666)).ok();
+            std::fs::write(&path, [7; 100])?;
+            let grown = opened.as_mut().map(|opened| opened.grow(0, 50, false));
+            assert_eq!(grown, Some(Ok(())));
+            std::fs::read(&path)
+        });
+        assert_eq!(long.ok(), Some(vec![7; 100]));
+        let grown = Opened::new(Source::Path(&path), true, Some(0o666))
+            .and_then(|mut opened| opened.grow(0, 200, false));
+        assert_eq!(grown, Ok(()));
+        assert_eq!(std::fs::metadata(&path).ok().map(|metadata| metadata.len()), Some(200));
+        let _ = std::fs::remove_file(&path);
+    }
 }
