@@ -12,7 +12,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'm
 
 import { isCodedError, throwsCodedError } from './helpers/errors.ts'
 import { figuresAt } from './helpers/memory.ts'
-import { onLinux, withDescriptors } from './helpers/platform.ts'
+import { isLinux, onPosix, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
 
@@ -33,16 +33,18 @@ function dirtyMap(t: ExecutionContext, offset = 0): { map: MemoryMap; path: stri
     map.protect('none', { offset: (place + 0.5) * SPREAD - offset, length: pageSize })
   }
   for (let place = 0; place < PLACES; place++) map.write(Buffer.of(0xd1), Math.max(place * SPREAD - offset, 0))
-  t.deepEqual(dirtyPlaces(map), [0, 1, 2, 3, 4, 5, 6, 7])
+  dirtyAre(t, { map, path }, ALL)
   return { map, path }
 }
 
-/** The places whose stores are not on the disk yet. */
-function dirtyPlaces({ address, offset }: MemoryMap): number[] {
-  const start = address - BigInt(offset)
-  return Array.from({ length: PLACES }, (_, place) => place).filter((place) => {
-    return figuresAt(start + BigInt(place * SPREAD + (place === 0 ? offset : 0))).dirty > 0
+/** Checks at which places the stores are not on the disk yet; only Linux tells that. */
+function dirtyAre(t: ExecutionContext, { map, path }: { map: MemoryMap; path: string }, expected: number[]): void {
+  if (!isLinux || !isOnDisk(path)) return void t.pass()
+  const start = map.address - BigInt(map.offset)
+  const dirty = ALL.filter((place) => {
+    return figuresAt(start + BigInt(place * SPREAD + (place === 0 ? map.offset : 0))).dirty > 0
   })
+  t.deepEqual(dirty, expected)
 }
 
 const ALL = [0, 1, 2, 3, 4, 5, 6, 7]
@@ -93,55 +95,52 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 
 // What a sync does
 
-onLinux('sync writes the stores to the disk, of a whole mapping or of a range', async (t) => {
+test('sync writes the stores to the disk, of a whole mapping or of a range', async (t) => {
   const { map, path } = dirtyMap(t)
-  if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
   t.is(await map.sync({ offset: 5 * SPREAD, length: 1 }), undefined)
-  t.deepEqual(dirtyPlaces(map), [0, 1, 2, 3, 4, 6, 7])
+  dirtyAre(t, { map, path }, [0, 1, 2, 3, 4, 6, 7])
   await map.sync({ offset: BigInt(SPREAD - 1), length: BigInt(SPREAD + 2) })
-  t.deepEqual(dirtyPlaces(map), [0, 3, 4, 6, 7])
+  dirtyAre(t, { map, path }, [0, 3, 4, 6, 7])
   await map.sync({ offset: 6 * SPREAD - pageSize })
-  t.deepEqual(dirtyPlaces(map), [0, 3, 4])
+  dirtyAre(t, { map, path }, [0, 3, 4])
   await map.sync({ length: pageSize })
-  t.deepEqual(dirtyPlaces(map), [3, 4])
+  dirtyAre(t, { map, path }, [3, 4])
   await map.sync()
-  t.deepEqual(dirtyPlaces(map), [])
+  dirtyAre(t, { map, path }, [])
   t.deepEqual(
     ALL.map((place) => byteOf(path, place * SPREAD)),
     ALL.map(() => 0xd1),
   )
 })
 
-onLinux('syncSync does the same', (t) => {
+test('syncSync does the same', (t) => {
   const { map, path } = dirtyMap(t)
-  if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
   t.is(map.syncSync({ offset: 5 * SPREAD, length: 1 }), undefined)
-  t.deepEqual(dirtyPlaces(map), [0, 1, 2, 3, 4, 6, 7])
+  dirtyAre(t, { map, path }, [0, 1, 2, 3, 4, 6, 7])
   map.syncSync({ offset: BigInt(SPREAD - 1), length: BigInt(SPREAD + 2) })
-  t.deepEqual(dirtyPlaces(map), [0, 3, 4, 6, 7])
+  dirtyAre(t, { map, path }, [0, 3, 4, 6, 7])
   map.syncSync()
-  t.deepEqual(dirtyPlaces(map), [])
+  dirtyAre(t, { map, path }, [])
 })
 
-onLinux('a range counts from the start of the mapping, and is of whole pages wherever it begins', async (t) => {
+test('a range counts from the start of the mapping, and is of whole pages wherever it begins', async (t) => {
   const offset = SPREAD / 4 + 3 * pageSize + 100
   const { map, path } = dirtyMap(t, offset)
-  if (!isOnDisk(path)) return t.pass('the temporary folder is not on a disk')
   await map.sync({ offset: SPREAD, length: pageSize })
-  t.deepEqual(dirtyPlaces(map), ALL)
+  dirtyAre(t, { map, path }, ALL)
   await map.sync({ offset: 2 * SPREAD - offset + 1000, length: 1 })
-  t.deepEqual(dirtyPlaces(map), [0, 1, 3, 4, 5, 6, 7])
+  dirtyAre(t, { map, path }, [0, 1, 3, 4, 5, 6, 7])
   map.syncSync({ offset: SPREAD - offset + 1000, length: 1 })
-  t.deepEqual(dirtyPlaces(map), [0, 3, 4, 5, 6, 7])
+  dirtyAre(t, { map, path }, [0, 3, 4, 5, 6, 7])
 })
 
-onLinux('an empty range has nothing to sync', async (t) => {
+test('an empty range has nothing to sync', async (t) => {
   const { map, path } = dirtyMap(t)
   for (const range of [{ length: 0 }, { offset: map.length }, { offset: 5, length: 0n }]) {
     await map.sync(range)
     map.syncSync(range)
   }
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL)
+  dirtyAre(t, { map, path }, ALL)
 })
 
 test('a mapping that cannot be stored to can be synced', async (t) => {
@@ -173,13 +172,13 @@ test('a mapping whose stores reach no file is ERR_MMAP_NOT_SHARED', async (t) =>
   }
 })
 
-onLinux('invalidate goes with both forms, and with stores of the mapping itself', async (t) => {
+test('invalidate goes with both forms, and with stores of the mapping itself', async (t) => {
   const { map, path } = dirtyMap(t)
   await map.sync({ invalidate: true })
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
+  dirtyAre(t, { map, path }, [])
   map.buffer[0] = 0xd3
   map.syncSync({ invalidate: true, offset: 0, length: 1 })
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
+  dirtyAre(t, { map, path }, [])
   t.is(map.buffer[0], 0xd3)
   await map.sync({ invalidate: false })
   await map.sync({ invalidate: undefined })
@@ -223,7 +222,7 @@ for (const runtime of runtimes().filter(({ name }) => name === 'bun' || name ===
   })
 }
 
-onLinux('many syncs at once, of one mapping and of several', async (t) => {
+test('many syncs at once, of one mapping and of several', async (t) => {
   const maps = Array.from({ length: 5 }, () => dirtyMap(t).map)
   const syncs = maps.flatMap((map) => {
     return Array.from({ length: 40 }, (_, page) => map.sync({ offset: (page % PLACES) * SPREAD, length: pageSize }))
@@ -233,26 +232,26 @@ onLinux('many syncs at once, of one mapping and of several', async (t) => {
 
 // Off the JavaScript thread
 
-onLinux.serial('sync runs on the pool, and the event loop is free meanwhile', async (t) => {
+onPosix.serial('sync runs on the pool, and the event loop is free meanwhile', async (t) => {
   const { map, path } = dirtyMap(t)
   const free = occupyPool(t)
   const synced = map.sync()
 
   // Nothing has been done on this thread, nor is anything done before a thread of the pool has time for it.
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL)
+  dirtyAre(t, { map, path }, ALL)
   let turns = 0
   for (; turns < 100; turns++) await turn()
   await sleep(20)
   t.is(turns, 100)
   t.false(await isSettled(synced))
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL)
+  dirtyAre(t, { map, path }, ALL)
 
   await free()
   await synced
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
+  dirtyAre(t, { map, path }, [])
 })
 
-onLinux.serial('one free thread of the pool is enough', async (t) => {
+onPosix.serial('one free thread of the pool is enough', async (t) => {
   const { map } = dirtyMap(t)
   const free = occupyPool(t, Number(process.env.UV_THREADPOOL_SIZE ?? 4) - 1)
   await map.sync()
@@ -260,11 +259,11 @@ onLinux.serial('one free thread of the pool is enough', async (t) => {
   await free()
 })
 
-onLinux.serial('syncSync needs no thread of the pool', async (t) => {
+onPosix.serial('syncSync needs no thread of the pool', async (t) => {
   const { map, path } = dirtyMap(t)
   const free = occupyPool(t)
   map.syncSync()
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), [])
+  dirtyAre(t, { map, path }, [])
   t.pass()
   await free()
 })
@@ -295,16 +294,16 @@ function isAbortError(t: ExecutionContext, error: unknown, reason: unknown): voi
   t.true(error instanceof Error)
 }
 
-onLinux('a signal that is aborted already rejects at once, and nothing is synced', async (t) => {
+test('a signal that is aborted already rejects at once, and nothing is synced', async (t) => {
   const { map, path } = dirtyMap(t)
   const signal = AbortSignal.abort('the reason')
   isAbortError(t, await t.throwsAsync(map.sync({ signal })), 'the reason')
   isAbortError(t, await t.throwsAsync(map.sync({ signal, offset: 5, length: 1n })), 'the reason')
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL)
+  dirtyAre(t, { map, path }, ALL)
   t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
-onLinux.serial('a sync that still waits for a thread is given up when its signal aborts', async (t) => {
+onPosix.serial('a sync that still waits for a thread is given up when its signal aborts', async (t) => {
   const { map, path } = dirtyMap(t)
   const free = occupyPool(t)
   const controller = new AbortController()
@@ -321,11 +320,11 @@ onLinux.serial('a sync that still waits for a thread is given up when its signal
   t.false(await isSettled(other))
   await free()
   await other
-  if (isOnDisk(path)) t.deepEqual(dirtyPlaces(map), ALL.slice(1))
+  dirtyAre(t, { map, path }, ALL.slice(1))
   t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
-onLinux.serial('AbortSignal.timeout and AbortSignal.any give a sync up as well', async (t) => {
+onPosix.serial('AbortSignal.timeout and AbortSignal.any give a sync up as well', async (t) => {
   const { map } = dirtyMap(t)
   const free = occupyPool(t)
   const timeout = AbortSignal.timeout(20)
@@ -339,7 +338,7 @@ onLinux.serial('AbortSignal.timeout and AbortSignal.any give a sync up as well',
   await free()
 })
 
-onLinux('an abort after the sync changes nothing', async (t) => {
+test('an abort after the sync changes nothing', async (t) => {
   const { map } = dirtyMap(t)
   const controller = new AbortController()
   const synced = map.sync({ signal: controller.signal })
@@ -350,7 +349,7 @@ onLinux('an abort after the sync changes nothing', async (t) => {
   await map.sync()
 })
 
-onLinux('an abort at any moment settles the sync, one way or the other', async (t) => {
+test('an abort at any moment settles the sync, one way or the other', async (t) => {
   const { map } = dirtyMap(t)
   for (let i = 0; i < 300; i++) {
     map.buffer[(i % PLACES) * SPREAD] = i
@@ -368,7 +367,7 @@ onLinux('an abort at any moment settles the sync, one way or the other', async (
   t.pass()
 })
 
-onLinux.serial("the user's own onabort stays, and is called", async (t) => {
+onPosix.serial("the user's own onabort stays, and is called", async (t) => {
   const { map } = dirtyMap(t)
   const controller = new AbortController()
   const { signal } = controller
@@ -387,7 +386,7 @@ onLinux.serial("the user's own onabort stays, and is called", async (t) => {
   await free()
 })
 
-onLinux('no listener is left behind on a signal, however the sync ended', async (t) => {
+test('no listener is left behind on a signal, however the sync ended', async (t) => {
   const { map } = dirtyMap(t)
   using copy = mapPrivate(scratchFile(t, 'private'))
   const { signal } = new AbortController()
