@@ -1,7 +1,7 @@
 // The guard's signal handler among others: it takes the faults of our mappings and no others. Who was there before
 // still gets theirs, and a bug elsewhere ends the process as it would without us.
 
-import type { ExecutionContext } from 'ava'
+import everywhere, { type ExecutionContext } from 'ava'
 
 import { fixturePath } from './helpers/addon.ts'
 import { runFaultScript, survives } from './helpers/faults.ts'
@@ -63,7 +63,7 @@ for (const runtime of runtimes()) {
     })
   }
 
-  test(`${title}: WebAssembly traps are still errors`, async (t) => {
+  everywhere(`${title}: WebAssembly traps are still errors`, async (t) => {
     await survives(
       t,
       runtime,

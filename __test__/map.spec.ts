@@ -37,7 +37,7 @@ import {
 } from 'memory-map'
 
 import { areaAt, descriptorFlags, descriptors, figuresAt, residentPages } from './helpers/memory.ts'
-import { isWindows, kindsHere, onLinux, onPosix, truncating, withDescriptors } from './helpers/platform.ts'
+import { isLinux, isWindows, kindsHere, onLinux, onPosix, truncating, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
 
@@ -373,12 +373,12 @@ for (const [what, map] of makers) {
     t.deepEqual([byDefault, reserved, not].map(isReserved), [true, true, false])
   })
 
-  onLinux(`address is where ${what} mapping goes if that is free`, (t) => {
+  test.serial(`address is where ${what} mapping goes if that is free`, (t) => {
     const path = scratchFile(t, contents)
     const free = freeAddress()
     using there = map(path, { address: free, protection: 'read-write' })
     t.is(there.address, free)
-    t.is(areaAt(free)!.start, free)
+    if (isLinux) t.is(areaAt(free)!.start, free)
 
     // What is not free stays as it is, and the mapping goes elsewhere.
     there.buffer.fill(0x11)
@@ -390,18 +390,19 @@ for (const [what, map] of makers) {
   })
 }
 
-onLinux('with an address, a mapping that starts inside a page has that page there', (t) => {
+test.serial('with an address, a mapping that starts inside a page has that page there', (t) => {
   const path = scratchFile(t, contents)
   const free = freeAddress()
   using map = mapPrivate(path, { address: free, offset: pageSize + 10 })
-  t.is(map.address, free + 10n)
+  t.is(map.address, free + BigInt((pageSize + 10) % allocationGranularity))
   t.deepEqual(map.buffer, contents.subarray(pageSize + 10))
 })
 
 /** Where nothing is mapped now, and the system would put nothing by itself soon: deep inside a large gap. */
 function freeAddress(): bigint {
-  const large = mapAnonymous(2 ** 36, { reserve: false, protection: 'none' })
-  const middle = large.address + 2n ** 35n
+  const size = isWindows ? 2 ** 30 : 2 ** 36 // which Windows does reserve
+  const large = mapAnonymous(size, { reserve: false, protection: 'none' })
+  const middle = large.address + BigInt(size / 2)
   large.close()
   return middle
 }
@@ -490,7 +491,7 @@ for (const [kind, map] of fileMakers) {
     t.is(mapped.path, fileURLToPath(pathToFileURL(path)))
   })
 
-  withDescriptors(`a ${kind} mapping is made of a descriptor, which stays the caller's`, (t) => {
+  test(`a ${kind} mapping is made of a descriptor, which stays the caller's`, (t) => {
     const path = scratchFile(t, contents)
     const fd = openSync(path, 'r+')
     const first = Buffer.alloc(10)
@@ -498,7 +499,7 @@ for (const [kind, map] of fileMakers) {
     const mapped = map(fd, { protection: 'read-write' })
     t.is(mapped.path, undefined)
     t.not(mapped.fd, fd)
-    t.is(fstatSync(mapped.fd!).ino, fstatSync(fd).ino)
+    if (!isWindows) t.is(fstatSync(mapped.fd!).ino, fstatSync(fd).ino)
     t.deepEqual(mapped.buffer, contents)
 
     // The caller's works on, from where it was, and after the mapping was closed.
@@ -509,7 +510,7 @@ for (const [kind, map] of fileMakers) {
     closeSync(fd)
   })
 
-  withDescriptors(`a ${kind} mapping works on after the caller has closed the descriptor`, (t) => {
+  test(`a ${kind} mapping works on after the caller has closed the descriptor`, (t) => {
     const path = scratchFile(t, contents)
     const fd = openSync(path, 'r+')
     using mapped = map(fd, { protection: 'read-write' })
@@ -517,11 +518,11 @@ for (const [kind, map] of fileMakers) {
     t.deepEqual(mapped.buffer, contents)
     mapped.buffer[10] = 0
     t.is(mapped.read(10, 1)[0], 0)
-    t.is(fstatSync(mapped.fd!).size, contents.length)
+    if (!isWindows) t.is(fstatSync(mapped.fd!).size, contents.length)
     if (kind === 'shared') mapped.syncSync()
   })
 
-  withDescriptors(`a ${kind} mapping is made of a FileHandle, which stays the caller's`, async (t) => {
+  test(`a ${kind} mapping is made of a FileHandle, which stays the caller's`, async (t) => {
     const path = scratchFile(t, contents)
     const handle = await open(path, 'r+')
     const mapped = map(handle, { protection: 'read-write' })
@@ -534,7 +535,7 @@ for (const [kind, map] of fileMakers) {
     using another = map(handle)
     await handle.close()
     t.deepEqual(another.buffer, contents)
-    t.is(fstatSync(another.fd!).size, contents.length)
+    if (!isWindows) t.is(fstatSync(another.fd!).size, contents.length)
   })
 
   onPosix(`a ${kind} mapping outlives the name of its file`, (t) => {
@@ -595,7 +596,7 @@ test('a file that only the descriptor was opened for is mapped for what the desc
 
 // Properties
 
-onLinux('a mapping says what it is', (t) => {
+test('a mapping says what it is', (t) => {
   const path = scratchFile(t, contents)
   const offset = pageSize + 3
   using shared = mapShared(path, { offset, protection: 'read-write' })
@@ -607,9 +608,12 @@ onLinux('a mapping says what it is', (t) => {
   t.is(shared.offset, offset)
   t.is(shared.protection, 'read-write')
   t.is(shared.path, path)
-  t.is(fstatSync(shared.fd!).ino, statSync(path).ino)
-  t.is(shared.address, areaAt(shared.address)!.start + 3n)
-  t.is(areaAt(shared.address)!.name, path)
+  t.is(shared.address % BigInt(pageSize), 3n)
+  if (!isWindows) t.is(fstatSync(shared.fd!).ino, statSync(path).ino)
+  if (isLinux) {
+    t.is(shared.address, areaAt(shared.address)!.start + 3n)
+    t.is(areaAt(shared.address)!.name, path)
+  }
   t.false(shared.closed)
   t.is(shared.faults, 0)
 
@@ -618,8 +622,8 @@ onLinux('a mapping says what it is', (t) => {
   t.is(copy.offset, 0)
   t.is(copy.protection, 'read-write')
   t.is(copy.path, path)
-  t.is(fstatSync(copy.fd!).ino, statSync(path).ino)
-  t.is(copy.address, areaAt(copy.address)!.start)
+  if (!isWindows) t.is(fstatSync(copy.fd!).ino, statSync(path).ino)
+  if (isLinux) t.is(copy.address, areaAt(copy.address)!.start)
 
   t.is(memory.kind, 'anonymous')
   t.is(memory.length, 12_345)
@@ -628,7 +632,7 @@ onLinux('a mapping says what it is', (t) => {
   t.is(memory.path, undefined)
   t.is(memory.fd, undefined)
   t.is(memory.address % BigInt(pageSize), 0n)
-  t.is(areaAt(memory.address)!.permissions, 'rw-p')
+  if (isLinux) t.is(areaAt(memory.address)!.permissions, 'rw-p')
 })
 
 test('what a mapping says of itself cannot be changed', (t) => {
