@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { mapShared } from 'memory-map'
 
 import { scratchFile } from './helpers/scratch.ts'
@@ -14,19 +14,21 @@ type CacheClass = {
   byteLength(shape: object): number
 }
 
-const linux = process.platform === 'linux' ? test : test.skip
 const source = new URL('../examples/cache/shared-cache.mjs', import.meta.url).href
 const shape = { shards: 4, setsPerShard: 8, slotSize: 1056 }
 const { SharedCache } = (await import(source)) as { SharedCache: CacheClass }
 const length = SharedCache.byteLength(shape)
 
-const open = (path: string) =>
-  new SharedCache(mapShared(path, { create: true, length, protection: 'read-write' }), shape)
+function open(t: ExecutionContext, path: string): Cache {
+  const map = mapShared(path, { create: true, length, protection: 'read-write' })
+  t.teardown(() => map.close())
+  return new SharedCache(map, shape)
+}
 const page = (id: number) => Buffer.alloc(1000, `page ${id} `)
 
-linux('what one puts in, another gets, until newer values take the room', (t) => {
+test('what one puts in, another gets, until newer values take the room', (t) => {
   const path = scratchFile(t, '')
-  const [one, other] = [open(path), open(path)]
+  const [one, other] = [open(t, path), open(t, path)]
   for (let id = 0; id < 1000; id++) {
     one.set(`key ${id}`, page(id))
     t.is(Buffer.compare(other.get(`key ${id}`)!, page(id)), 0)
@@ -40,13 +42,13 @@ linux('what one puts in, another gets, until newer values take the room', (t) =>
   t.is(other.get('long'), undefined)
 })
 
-linux('workers that are killed while they store leave the cache whole', async (t) => {
+test('workers that are killed while they store leave the cache whole', async (t) => {
   const path = scratchFile(t, '')
-  const cache = open(path)
+  const cache = open(t, path)
   const script = `
     const { mapShared } = await import('${new URL('../index.js', import.meta.url).href}')
     const { SharedCache } = await import('${source}')
-    const cache = new SharedCache(mapShared('${path}', { protection: 'read-write' }), ${JSON.stringify(shape)})
+    const cache = new SharedCache(mapShared(${JSON.stringify(path)}, { protection: 'read-write' }), ${JSON.stringify(shape)})
     process.send('ready')
     for (let id = 0; ; id = (id + 1) % 200) cache.set('key ' + id, Buffer.alloc(1000, 'page ' + id + ' '))`
   let found = 0
