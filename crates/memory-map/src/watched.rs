@@ -121,8 +121,7 @@ mod tests {
     use crate::os;
     use crate::protection::Protection;
 
-    #[test]
-    fn no_access_leaves_the_pages_of_its_region() {
+    fn memory(pages: usize) -> Option<Mapping> {
         let options = Options {
             protection: Protection::ReadWrite,
             populate: false,
@@ -132,8 +131,12 @@ mod tests {
             guard: true,
             owner: 0,
         };
-        let map = Mapping::anonymous(10, false, &options).ok();
-        let region = map.and_then(|map| map.region().ok().flatten());
+        Mapping::anonymous((pages * os::page_size()) as u64, false, &options).ok()
+    }
+
+    #[test]
+    fn no_access_leaves_the_pages_of_its_region() {
+        let region = memory(1).and_then(|map| map.region().ok().flatten());
         let (start, page) = (region.as_ref().map_or(0, |r| r.range().start), os::page_size());
         let access = |range: Range<usize>| {
             region.as_ref().map(|region| watched(region, range.clone(), |_| (7, range)))
@@ -141,5 +144,24 @@ mod tests {
         assert_eq!(access(start..start + page), Some(Ok(7)));
         assert_eq!(access(start..start + page + 1), Some(Err(Error::Closed)));
         assert_eq!(access(start - 1..start), Some(Err(Error::Closed)));
+    }
+
+    #[test]
+    fn an_access_that_meets_pages_first_when_they_are_gone_is_told_closed_and_no_fault() {
+        let told = memory(3).and_then(|map| {
+            let region = map.region().ok()??;
+            let range = region.range();
+            let result = watched(&region, range.clone(), |_| {
+                map.close();
+                let load = |page: usize| {
+                    // SAFETY: the addresses stay while the region is held, and the guard opens the
+                    // pages where they have nothing.
+                    unsafe { std::ptr::read_volatile(page as *const u8) }
+                };
+                (range.clone().step_by(os::page_size()).map(load).max(), range.clone())
+            });
+            Some((result, region.faults()))
+        });
+        assert_eq!(told, Some((Err(Error::Closed), 0)));
     }
 }
