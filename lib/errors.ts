@@ -118,6 +118,8 @@ export function translate(error: unknown, path?: Subject): unknown {
         ),
         'ERR_MMAP_BEYOND_END',
       )
+    case 'too-large':
+      return withCode(new RangeError(sentence(message)), 'ERR_MMAP_TOO_LARGE')
     case 'out-of-range':
       return withCode(new RangeError(`The ${argument} must be ${detail}`), 'ERR_OUT_OF_RANGE')
     case 'missing':

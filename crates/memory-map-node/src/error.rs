@@ -56,6 +56,7 @@ fn build(env: &Env, error: &Error) -> Result<napi::Error> {
             object.set("size", *size as f64)?;
             "beyond-end"
         }
+        Error::TooLarge { .. } => "too-large",
         Error::OutOfRange { name, requirement } => {
             object.set("argument", *name)?;
             object.set("detail", *requirement)?;

@@ -112,7 +112,8 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
         protection: to_protection(index),
         populate: flags & POPULATE != 0,
         reserve: flags & NO_RESERVE == 0,
-        address: address.map(|address| address.get_u64().1 as usize),
+        // A hint that no address can be is none.
+        address: address.and_then(|address| usize::try_from(address.get_u64().1).ok()),
         huge: HugePages::None,
         guard: flags & GUARD != 0,
         owner: environment.remote.owner,

@@ -28,6 +28,13 @@ pub enum Error {
         /// Size of the file in bytes.
         size: u64,
     },
+    /// The mapping would have more bytes than there are addresses for.
+    TooLarge {
+        /// Its length in bytes.
+        length: u64,
+        /// The largest length that there is.
+        most: usize,
+    },
     /// An argument lies outside what it may be.
     OutOfRange {
         /// Name of the argument.
@@ -90,6 +97,11 @@ impl fmt::Display for Error {
             Self::BeyondEnd { end, size } => {
                 write!(f, "the mapping would end at byte {end} of a file of {size} bytes")
             }
+            Self::TooLarge { length, most } => write!(
+                f,
+                "the mapping would have {length} bytes, and the addresses of this system are for at \
+                 most {most}: map a part of it, with `offset` and `length`"
+            ),
             Self::OutOfRange { name, requirement } => write!(f, "{name} must be {requirement}"),
             Self::Missing { name, reason } => write!(f, "{name} is needed: {reason}"),
             Self::NotWritable => f.write_str("the mapping is not writable there"),

@@ -154,8 +154,9 @@ impl Mapping {
             HugePages::Explicit(size) => Some(os::check_huge_pages(size)?),
             _ => None,
         };
+        let mapped = to_usize(length)?;
         let opened = shareable.then(|| Opened::anonymous(length, explicit)).transpose()?;
-        Self::map(Kind::Anonymous, opened.as_ref(), 0, to_usize(length)?, false, options)
+        Self::map(Kind::Anonymous, opened.as_ref(), 0, mapped, false, options)
     }
 
     fn of_file(
@@ -167,10 +168,11 @@ impl Mapping {
         let writable = kind == Kind::Shared && options.protection.writable();
         let mut opened = Opened::new(source, writable, file.create)?;
         let length = length_in(&opened, file)?;
+        let mapped = to_usize(length)?;
         if file.create.is_some() || file.allocate {
             opened.grow(file.offset, file.offset + length, file.allocate)?;
         }
-        Self::map(kind, Some(&opened), file.offset, to_usize(length)?, file.allocate, options)
+        Self::map(kind, Some(&opened), file.offset, mapped, file.allocate, options)
     }
 
     fn map(
@@ -733,11 +735,14 @@ pub(crate) fn out_of_memory() -> Error {
     Error::os(os::ENOMEM, "mmap")
 }
 
+/// A length as addresses count it. A mapping begins and ends with a page, so the last ones of what
+/// an object can have are left.
 pub(crate) fn to_usize(length: u64) -> Result<usize> {
-    usize::try_from(length)
-        .ok()
-        .filter(|length| *length <= isize::MAX as usize)
-        .ok_or_else(out_of_memory)
+    let most = isize::MAX as usize - os::allocation_granularity();
+    match usize::try_from(length) {
+        Ok(length) if length <= most => Ok(length),
+        _ => Err(Error::TooLarge { length, most }),
+    }
 }
 
 /// How many bytes of the file are to be mapped.

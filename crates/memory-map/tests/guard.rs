@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{PAGE, TempFile, View, options, private, shared};
+use common::{LONG, PAGE, TempFile, View, options, private, shared};
 use memory_map::{Error, Fault, FaultKind, Mapping, Protection};
 
 fn kinds(faults: &[Fault]) -> Vec<FaultKind> {
@@ -136,18 +136,18 @@ fn read_and_write_return_their_own_faults() {
 #[test]
 #[cfg(unix)] // Windows does not let a mapped file be truncated
 fn a_million_random_pages_of_a_truncated_file_are_one_fault() {
-    let file = TempFile::sparse(8 << 30);
+    let file = TempFile::sparse(LONG as u64);
     let map = shared(&file, Protection::Read);
     let view = View::of(&map);
     file.truncate(0);
     let mut state = 1u64;
     for _ in 0..1_000_000 {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        assert_eq!(view.load((state >> 33) as usize % (8 << 30)), 0);
+        assert_eq!(view.load((state >> 33) as usize % LONG), 0);
     }
     assert!(map.faults() < 30, "{}", map.faults());
     map.collect();
-    assert_eq!(view.load(1 << 30), 0);
+    assert_eq!(view.load(LONG / 8), 0);
 }
 
 #[test]
@@ -156,10 +156,11 @@ fn stores_to_200_000_read_only_pages_stay_few_areas() {
     let areas =
         || std::fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count());
     for private_memory in [false, true] {
-        let file = TempFile::sparse(8 << 30);
+        let file = TempFile::sparse(LONG as u64);
         let map = if private_memory {
-            let map = Mapping::anonymous(1 << 30, false, &options(Protection::ReadWrite)).unwrap();
-            map.protect(0..1 << 30, Protection::Read).unwrap();
+            let map = Mapping::anonymous(LONG as u64 / 8, false, &options(Protection::ReadWrite))
+                .unwrap();
+            map.protect(0..LONG / 8, Protection::Read).unwrap();
             map
         } else {
             shared(&file, Protection::Read)

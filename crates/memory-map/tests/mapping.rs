@@ -14,7 +14,10 @@ use memory_map::{Error, FileOptions, Kind, Mapping, Options, Protection, Source}
 
 /// Large enough that other tests, whose mappings the system puts at the top of a gap, do not use
 /// its first page again at once.
-const LARGE: u64 = 1 << 30;
+const LARGE: u64 = 1 << if usize::BITS < 64 { 28 } else { 30 };
+/// What no system has the memory or the addresses for, although a `usize` can count it.
+#[cfg(unix)]
+const TOO_LONG: u64 = 1 << (usize::BITS - 2);
 
 #[test]
 fn shared_stores_reach_the_file_and_private_ones_do_not() {
@@ -92,7 +95,7 @@ fn what_cannot_be_mapped_says_why() {
     assert_eq!(errno(try_fd(pipe.as_raw_fd())), libc::ENODEV);
     assert_eq!(errno(try_path("/dev/null")), libc::ENODEV);
     assert!(matches!(try_path("/dev/zero"), Some(Error::Missing { name: "length", .. })));
-    let huge = Mapping::anonymous(1 << 62, false, &options(Protection::ReadWrite)).err();
+    let huge = Mapping::anonymous(TOO_LONG, false, &options(Protection::ReadWrite)).err();
     assert_eq!(errno(huge), libc::ENOMEM);
 }
 

@@ -4,6 +4,7 @@
 //! The sources are the crate's own; atomics, sleep and spin under them are the models'. A sleep
 //! ends by a wake only, or where the model says that all slices end, once somebody has died: any other
 //! wake that is lost is a deadlock, which loom reports.
+#![cfg(target_pointer_width = "64")] // what loom is for
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 mod error {

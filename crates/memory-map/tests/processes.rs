@@ -12,7 +12,9 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
-use common::{CHILD, PAGE, TempFile, View, WHOLE, in_child, in_children, options, private, shared};
+use common::{
+    CHILD, LONG, PAGE, TempFile, View, WHOLE, in_child, in_children, options, private, shared,
+};
 use memory_map::{Error, FaultKind, FileOptions, Mapping, Options, Protection, Source};
 
 /// A figure of proc_pid_status(5) in bytes.
@@ -25,7 +27,7 @@ fn status(name: &str) -> usize {
 #[test]
 fn storing_everywhere_takes_little_memory() {
     let end = in_child("storing_everywhere_takes_little_memory", || {
-        for (truncated, size) in [(true, 8 << 30), (false, 1 << 30)] {
+        for (truncated, size) in [(true, LONG), (false, LONG / 8)] {
             let file = TempFile::sparse(size as u64);
             let protection = if truncated { Protection::ReadWrite } else { Protection::Read };
             let map = shared(&file, protection);
@@ -108,7 +110,7 @@ fn faults_are_contained_where_the_system_grants_no_more_writable_memory() {
         let file = TempFile::new(&vec![7; size]);
         // At round addresses, where no window of scratch memory is a small one that is granted.
         let at = |slot: usize, protection| Options {
-            address: Some(0x2000_0000_0000 + (slot << 30)),
+            address: Some((1 << if usize::BITS < 64 { 30 } else { 45 }) + (slot << 26)),
             ..options(protection)
         };
         let of = |file: &TempFile, options| {
@@ -121,6 +123,7 @@ fn faults_are_contained_where_the_system_grants_no_more_writable_memory() {
 
         // Private memory that can be stored to is what RLIMIT_DATA counts (getrlimit(2)).
         let most = (status("VmData") + (1 << 20)) as u64;
+        let most = libc::rlim_t::try_from(most).unwrap();
         let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
         // SAFETY: `limit` is complete.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) }, 0);

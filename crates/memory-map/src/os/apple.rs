@@ -78,8 +78,9 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
 
 /// Whether it is shared memory that is no file: it has no type then.
-pub(crate) fn is_shared_memory(status: &libc::stat) -> bool {
-    status.st_mode & libc::S_IFMT == 0
+pub(crate) fn is_shared_memory(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    metadata.mode() & u32::from(libc::S_IFMT) == 0
 }
 
 /// Size in bytes of a device: unknown.
@@ -98,15 +99,16 @@ pub(crate) fn is_dev_zero(device: u64) -> bool {
 /// what the file is about to grow by, before it does. Holes before that cannot be filled.
 pub(crate) fn allocate(
     file: &std::fs::File,
-    size: libc::off_t,
-    start: libc::off_t,
-    end: libc::off_t,
+    size: super::Offset,
+    start: super::Offset,
+    end: super::Offset,
 ) -> nix::Result<()> {
     use nix::errno::Errno;
     use std::os::fd::AsRawFd;
-    const BLOCK: libc::off_t = 512; // what stat(2) counts st_blocks in
-    let allocated = nix::sys::stat::fstat(file)?.st_blocks.saturating_mul(BLOCK);
-    if start < size && allocated < size {
+    use std::os::unix::fs::MetadataExt;
+    const BLOCK: u64 = 512; // what stat(2) counts st_blocks in
+    let allocated = super::metadata(file)?.blocks().saturating_mul(BLOCK);
+    if start < size && allocated < size.unsigned_abs() {
         return Err(Errno::ENOTSUP);
     }
     if end <= size {
@@ -128,11 +130,11 @@ pub(crate) fn allocate(
 ///
 /// Shared memory can be neither read nor written by calls, and gets its length once (XNU,
 /// bsd/kern/posix_shm.c).
-pub(crate) fn extend(file: &std::fs::File, end: libc::off_t) -> nix::Result<()> {
-    let status = nix::sys::stat::fstat(file)?;
-    match status.st_size {
-        _ if !is_shared_memory(&status) => super::extend_by_store(file, end),
-        size if size >= end => Ok(()),
+pub(crate) fn extend(file: &std::fs::File, end: super::Offset) -> nix::Result<()> {
+    let metadata = super::metadata(file)?;
+    match metadata.len() {
+        _ if !is_shared_memory(&metadata) => super::extend_by_store(file, end),
+        size if size >= end.unsigned_abs() => Ok(()),
         0 => nix::unistd::ftruncate(file, end),
         _ => Err(nix::errno::Errno::ENOTSUP),
     }
@@ -167,7 +169,7 @@ pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
 /// most there is.
 pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
     use std::os::fd::AsRawFd;
-    if nix::sys::stat::fstat(file).is_ok_and(|status| is_shared_memory(&status)) {
+    if file.metadata().is_ok_and(|metadata| is_shared_memory(&metadata)) {
         return Ok(()); // it is on no disk, and both calls refuse it
     }
     match file.sync_all() {

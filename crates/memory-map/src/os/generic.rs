@@ -21,8 +21,9 @@ pub(crate) unsafe fn poke(_from: *const u8, _to: usize, _length: usize) -> usize
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
 
 /// Whether it is shared memory that is no file: it has no type then.
-pub(crate) fn is_shared_memory(status: &libc::stat) -> bool {
-    status.st_mode & libc::S_IFMT == 0
+pub(crate) fn is_shared_memory(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    metadata.mode() & u32::from(libc::S_IFMT) == 0
 }
 
 /// Size in bytes of a device: unknown.
@@ -39,9 +40,9 @@ pub(crate) fn is_dev_zero(_device: u64) -> bool {
 /// before.
 pub(crate) fn allocate(
     file: &std::fs::File,
-    _size: libc::off_t,
-    start: libc::off_t,
-    end: libc::off_t,
+    _size: super::Offset,
+    start: super::Offset,
+    end: super::Offset,
 ) -> nix::Result<()> {
     if start == end {
         return Ok(()); // posix_fallocate refuses a length of 0
@@ -53,7 +54,7 @@ pub(crate) fn allocate(
 ///
 /// Shared memory of FreeBSD takes no bytes behind its end (sys/kern/uipc_shm.c, `shm_write`), so its
 /// length is set. Should another process do that too in the same moment, the last one counts.
-pub(crate) fn extend(file: &std::fs::File, end: libc::off_t) -> nix::Result<()> {
+pub(crate) fn extend(file: &std::fs::File, end: super::Offset) -> nix::Result<()> {
     match super::extend_by_store(file, end) {
         Err(super::TAKES_NO_BYTES) => nix::unistd::ftruncate(file, end),
         other => other,

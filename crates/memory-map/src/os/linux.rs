@@ -1,10 +1,17 @@
 //! Linux: copies that come back short instead of faulting.
 
 use std::ffi::c_void;
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
-use nix::fcntl::FallocateFlags;
+
+use super::Offset;
+
+#[cfg(target_env = "musl")]
+use libc::fallocate as fallocate64;
+#[cfg(not(target_env = "musl"))]
+use libc::fallocate64;
 
 /// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
 /// or `None` where the system forbids the call altogether (an old container's seccomp filter).
@@ -42,18 +49,18 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = true;
 
 /// Whether it is shared memory that is no file: here it always is one.
-pub(crate) fn is_shared_memory(_status: &libc::stat) -> bool {
+pub(crate) fn is_shared_memory(_metadata: &std::fs::Metadata) -> bool {
     false
 }
 
 /// Size in bytes of a block device.
 pub(crate) fn device_size(fd: std::os::fd::RawFd) -> Option<u64> {
-    nix::ioctl_read!(block_size_64, 0x12, 114, usize);
-    let mut bytes = 0usize;
-    // SAFETY: BLKGETSIZE64 (linux/fs.h) writes one u64; on 32-bit the request's encoded size makes
-    // a kernel that wants eight bytes refuse instead.
-    unsafe { block_size_64(fd, &raw mut bytes) }.ok()?;
-    Some(bytes as u64)
+    // BLKGETSIZE64 (linux/fs.h): its number says that it writes a `size_t`, but it is a u64.
+    const REQUEST: libc::Ioctl = nix::request_code_read!(0x12, 114, size_of::<usize>());
+    let mut bytes = 0u64;
+    // SAFETY: the request writes one u64, or nothing where `fd` is no block device.
+    let status = unsafe { libc::ioctl(fd, REQUEST, &raw mut bytes) };
+    (status == 0).then_some(bytes)
 }
 
 /// Whether a device number is that of `/dev/zero`.
@@ -66,9 +73,9 @@ pub(crate) fn is_dev_zero(device: u64) -> bool {
 /// not grow by that.
 pub(crate) fn allocate(
     file: &std::fs::File,
-    size: libc::off_t,
-    start: libc::off_t,
-    end: libc::off_t,
+    size: Offset,
+    start: Offset,
+    end: Offset,
 ) -> nix::Result<()> {
     if start == end {
         return Ok(());
@@ -76,26 +83,22 @@ pub(crate) fn allocate(
     if end > size && !has_room(file, size, end - start.max(size))? {
         return Err(Errno::ENOSPC);
     }
-    fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, start, end - start)
+    fallocate(file, libc::FALLOC_FL_KEEP_SIZE, start, end - start)
 }
 
 /// Whether the disk may have so many bytes more for a file of `size` bytes. A file system can give
 /// its last blocks away before it says that there are no more, and nothing takes them back without
 /// a danger for what others store meanwhile, so what must fail is not begun.
-fn has_room(file: &std::fs::File, size: libc::off_t, more: libc::off_t) -> nix::Result<bool> {
-    let status = nix::sys::stat::fstat(file)?;
-    let reserved = status.st_blocks.saturating_mul(512).saturating_sub(size).max(0);
-    let missing = u64::try_from(more.saturating_sub(reserved)).unwrap_or(0);
-    let disk = nix::sys::statvfs::fstatvfs(file)?;
-    #[allow(clippy::unnecessary_cast)] // the fields' types differ from OS to OS
-    let [all, free] = [disk.blocks(), disk.blocks_free()]
-        .map(|blocks| (blocks as u64).saturating_mul(disk.fragment_size() as u64));
-    Ok(missing <= free || all == 0) // some are without a limit and say nothing
+fn has_room(file: &std::fs::File, size: Offset, more: Offset) -> nix::Result<bool> {
+    let [size, more] = [size, more].map(Offset::unsigned_abs);
+    let reserved = super::metadata(file)?.blocks().saturating_mul(512).saturating_sub(size);
+    let disk = super::space(file.as_raw_fd())?;
+    Ok(more.saturating_sub(reserved) <= disk.free || disk.all == 0) // some say nothing of a limit
 }
 
 /// Makes a file `end` bytes long if it is shorter, in one step that cannot make it shorter.
-pub(crate) fn extend(file: &std::fs::File, end: libc::off_t) -> nix::Result<()> {
-    match fallocate(file, FallocateFlags::empty(), end - 1, 1) {
+pub(crate) fn extend(file: &std::fs::File, end: Offset) -> nix::Result<()> {
+    match fallocate(file, 0, end - 1, 1) {
         Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => super::extend_by_store(file, end),
         extended => extended,
     }
@@ -103,14 +106,16 @@ pub(crate) fn extend(file: &std::fs::File, end: libc::off_t) -> nix::Result<()> 
 
 fn fallocate(
     file: &std::fs::File,
-    flags: FallocateFlags,
-    start: libc::off_t,
-    length: libc::off_t,
+    flags: libc::c_int,
+    start: Offset,
+    length: Offset,
 ) -> nix::Result<()> {
     loop {
-        match nix::fcntl::fallocate(file, flags, start, length) {
+        // SAFETY: the call has no pointers, and the descriptor is the file's.
+        let status = unsafe { fallocate64(file.as_raw_fd(), flags, start, length) };
+        match Errno::result(status) {
             Err(Errno::EINTR) => {}
-            done => return done,
+            done => return done.map(drop),
         }
     }
 }

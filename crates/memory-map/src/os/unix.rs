@@ -21,10 +21,18 @@ pub(crate) fn raw(file: &File) -> RawFile {
     file.as_raw_fd()
 }
 
+// Of sizes and offsets in files, glibc's calls of the usual names have 32 bits on 32-bit systems.
 #[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
-use libc::{fstat, mmap, off_t, stat};
+use libc::{fstat, fstatvfs, mmap, stat, statvfs};
 #[cfg(all(target_os = "linux", not(target_env = "musl")))]
-use libc::{fstat64 as fstat, mmap64 as mmap, off64_t as off_t, stat64 as stat};
+use libc::{
+    fstat64 as fstat, fstatvfs64 as fstatvfs, mmap64 as mmap, stat64 as stat, statvfs64 as statvfs,
+};
+
+#[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
+pub(crate) use libc::off_t as Offset;
+#[cfg(all(target_os = "linux", not(target_env = "musl")))]
+pub(crate) use libc::off64_t as Offset;
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 const MAP_NORESERVE: c_int = libc::MAP_NORESERVE;
@@ -119,7 +127,7 @@ pub(crate) fn map(
     // SAFETY: without MAP_FIXED the kernel picks addresses that nothing uses, so no existing
     // memory changes; whether fd and offset fit is for the kernel to check.
     let pointer =
-        unsafe { mmap(hint as *mut c_void, length, prot(protection), flags, fd, offset as off_t) };
+        unsafe { mmap(hint as *mut c_void, length, prot(protection), flags, fd, offset as Offset) };
     if pointer == libc::MAP_FAILED { Err(errno()) } else { Ok(pointer.cast()) }
 }
 
@@ -143,7 +151,7 @@ pub(crate) unsafe fn map_over(
             prot(protection),
             flags | libc::MAP_FIXED,
             fd,
-            offset as off_t,
+            offset as Offset,
         )
     };
     if pointer != libc::MAP_FAILED {
@@ -229,26 +237,48 @@ pub(crate) fn yield_now() {
 /// Whether the file system of `fd` has no room for even a few more pages.
 pub(crate) fn is_full(fd: RawFd) -> bool {
     const FEW: u64 = 1 << 16;
-    // SAFETY: the region's file stays open while its lock is held, as the caller does.
-    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-    nix::sys::statvfs::fstatvfs(fd).is_ok_and(|fs| {
-        #[allow(clippy::unnecessary_cast)] // the fields' types differ from OS to OS
-        let free = (fs.blocks_available() as u64).saturating_mul(fs.fragment_size() as u64);
-        free < FEW
-    })
+    space(fd).is_ok_and(|space| space.available < FEW)
+}
+
+/// Bytes of a file system.
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+pub(crate) struct Space {
+    pub all: u64,
+    pub free: u64,
+    /// What of them is for users without privileges.
+    pub available: u64,
+}
+
+/// How large and how full the file system of `fd` is.
+pub(crate) fn space(fd: RawFd) -> nix::Result<Space> {
+    let mut status = std::mem::MaybeUninit::<statvfs>::uninit();
+    // SAFETY: `status` is valid for one `statvfs`, and a bad fd is an error return.
+    nix::Error::result(unsafe { fstatvfs(fd, status.as_mut_ptr()) })?;
+    // SAFETY: fstatvfs returned 0, so it filled the structure.
+    let status = unsafe { status.assume_init() };
+    #[allow(clippy::unnecessary_cast)] // the fields' types differ from OS to OS
+    let [all, free, available] = [status.f_blocks, status.f_bfree, status.f_bavail]
+        .map(|blocks| (blocks as u64).saturating_mul(status.f_frsize as u64));
+    Ok(Space { all, free, available })
 }
 
 /// Makes a file `end` bytes long if it is shorter, by a store of its last byte.
 ///
 /// Should another process store to that byte in the moment in between, its store is lost; there is
 /// no other call that can extend a file and never makes it shorter.
-pub(crate) fn extend_by_store(file: &File, end: libc::off_t) -> nix::Result<()> {
-    if nix::sys::stat::fstat(file)?.st_size >= end {
+pub(crate) fn extend_by_store(file: &File, end: Offset) -> nix::Result<()> {
+    let Ok(last) = u64::try_from(end - 1) else { return Err(nix::Error::EINVAL) };
+    if metadata(file)?.len() > last {
         return Ok(());
     }
-    let Ok(last) = u64::try_from(end - 1) else { return Err(nix::Error::EINVAL) };
     let stored = std::os::unix::fs::FileExt::write_all_at(file, &[0], last);
     stored.map_err(|error| error.raw_os_error().map_or(TAKES_NO_BYTES, nix::Error::from_raw))
+}
+
+/// What fstat(2) says, with sizes of 64 bits everywhere.
+pub(crate) fn metadata(file: &File) -> nix::Result<std::fs::Metadata> {
+    file.metadata()
+        .map_err(|error| error.raw_os_error().map_or(nix::Error::EINVAL, nix::Error::from_raw))
 }
 
 /// The error of `extend_by_store` where a write stores nothing and yet does not fail.

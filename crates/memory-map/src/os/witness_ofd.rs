@@ -91,8 +91,14 @@ use libc::flock64 as Lock;
 /// # Safety
 /// As for fcntl(2).
 unsafe fn control(fd: i32, command: libc::c_int, lock: *mut Lock) -> libc::c_int {
+    // The `fcntl` of a 32-bit glibc takes a shorter structure since 2.28, the kernel never.
+    #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
     // SAFETY: the caller vouches for the arguments.
-    unsafe { libc::fcntl(fd, command, lock) }
+    let status = unsafe { libc::syscall(libc::SYS_fcntl64, fd, command, lock) };
+    #[cfg(not(all(target_os = "linux", target_pointer_width = "32")))]
+    // SAFETY: as above.
+    let status = unsafe { libc::fcntl(fd, command, lock) };
+    status
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -1,13 +1,15 @@
 //! Files of a Unix: by open(2), fcntl(2) and fstat(2).
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
+use nix::sys::stat::Mode;
 
 use super::Source;
 use crate::error::{Error, Result};
@@ -17,7 +19,7 @@ use crate::protection::Protection;
 /// A file that can be mapped.
 pub(crate) struct Opened {
     pub file: Arc<File>,
-    status: FileStat,
+    metadata: Metadata,
     /// Whether it is shared memory, which not every system calls a file.
     is_memory: bool,
 }
@@ -34,17 +36,17 @@ impl Opened {
                 open_memory(name, writable, create, exclusive)?
             }
         };
-        let status = fstat(&file).map_err(|error| failed(error, "fstat"))?;
-        refuse_unmappable(&status, Some(file.as_fd()))?;
+        let metadata = metadata_of(&file)?;
+        refuse_unmappable(&metadata, Some(file.as_fd()))?;
         let is_memory = matches!(source, Source::Memory { .. });
-        Ok(Self { file: Arc::new(file), status, is_memory })
+        Ok(Self { file: Arc::new(file), metadata, is_memory })
     }
 
     /// A file that has been opened before.
     pub fn again(file: Arc<File>) -> Result<Self> {
-        let status = fstat(&*file).map_err(|error| failed(error, "fstat"))?;
-        let is_memory = os::is_shared_memory(&status);
-        Ok(Self { file, status, is_memory })
+        let metadata = metadata_of(&file)?;
+        let is_memory = os::is_shared_memory(&metadata);
+        Ok(Self { file, metadata, is_memory })
     }
 
     /// An anonymous file of `size` bytes, of huge pages of `huge` bytes where that is given.
@@ -56,39 +58,32 @@ impl Opened {
             ),
             error => failed(error, "memfd_create"),
         })?;
-        nix::unistd::ftruncate(&file, to_off_t(size)?).map_err(|e| failed(e, "ftruncate"))?;
-        let status = fstat(&file).map_err(|error| failed(error, "fstat"))?;
-        Ok(Self { file: Arc::new(file), status, is_memory: true })
+        file.set_len(size).map_err(|error| Error::io(&error, "ftruncate"))?;
+        let metadata = metadata_of(&file)?;
+        Ok(Self { file: Arc::new(file), metadata, is_memory: true })
     }
 
     /// Whether it is a file in the narrow sense, which has a size and ends there.
     pub fn is_regular(&self) -> bool {
-        self.is_memory || file_type(&self.status) == SFlag::S_IFREG
+        self.is_memory || self.metadata.is_file()
     }
 
     /// Whether mapping it gives fresh zeroed memory instead of something that can be mapped again.
     pub fn is_zero_device(&self) -> bool {
-        #[allow(clippy::unnecessary_cast)] // the field's type differs from OS to OS
-        let device = self.status.st_rdev as u64;
-        file_type(&self.status) == SFlag::S_IFCHR && os::is_dev_zero(device)
+        self.metadata.file_type().is_char_device() && os::is_dev_zero(self.metadata.rdev())
     }
 
     /// Size in bytes; `None` for a device that does not tell.
     pub fn size(&self) -> Option<u64> {
         if self.is_regular() {
-            u64::try_from(self.status.st_size).ok()
+            Some(self.metadata.len())
         } else {
             os::device_size(self.file.as_raw_fd())
         }
     }
 
     pub fn identity(&self) -> os::Identity {
-        #[allow(clippy::unnecessary_cast)] // the fields' types differ from OS to OS
-        os::Identity {
-            device: self.status.st_dev as u64,
-            inode: self.status.st_ino as u64,
-            size: 0,
-        }
+        os::Identity { device: self.metadata.dev(), inode: self.metadata.ino(), size: 0 }
     }
 
     /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
@@ -104,13 +99,13 @@ impl Opened {
             error => failed(error, "fallocate"),
         };
         if allocate {
-            os::allocate(&self.file, to_off_t(size)?, to_off_t(start)?, to_off_t(end)?)
+            os::allocate(&self.file, to_offset(size)?, to_offset(start)?, to_offset(end)?)
                 .map_err(refused)?;
         }
         if size < end {
-            os::extend(&self.file, to_off_t(end)?).map_err(refused)?;
+            os::extend(&self.file, to_offset(end)?).map_err(refused)?;
         }
-        self.status = fstat(&*self.file).map_err(|error| failed(error, "fstat"))?;
+        self.metadata = metadata_of(&self.file)?;
         Ok(())
     }
 
@@ -127,9 +122,9 @@ impl Opened {
 
     /// Says more about a refusal of mmap where the kind of file explains it.
     pub fn explain(&self, error: Error) -> Error {
-        let detail = match file_type(&self.status) {
-            SFlag::S_IFCHR => "this character device cannot be mapped",
-            SFlag::S_IFBLK => "this block device cannot be mapped",
+        let detail = match self.metadata.file_type() {
+            kind if kind.is_char_device() => "this character device cannot be mapped",
+            kind if kind.is_block_device() => "this block device cannot be mapped",
             _ => "this file cannot be mapped, its file system does not support it",
         };
         match error {
@@ -150,27 +145,33 @@ impl Opened {
 
 const NOT_OPEN_FOR_IT: &str = "the file is not open for what the protection needs";
 
-fn to_off_t(bytes: u64) -> Result<libc::off_t> {
-    libc::off_t::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "fallocate"))
+fn to_offset(bytes: u64) -> Result<os::Offset> {
+    os::Offset::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "fallocate"))
 }
 
 fn failed(error: Errno, syscall: &'static str) -> Error {
     Error::os(error as i32, syscall)
 }
 
-fn file_type(status: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
+fn metadata_of(file: &File) -> Result<Metadata> {
+    file.metadata().map_err(|error| Error::io(&error, "fstat"))
 }
+
+/// For files of 2 GiB and more on 32-bit Linux, which open(2) refuses without.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LARGE: OFlag = OFlag::O_LARGEFILE;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const LARGE: OFlag = OFlag::empty();
 
 fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
     // Opening a FIFO would let a waiting writer go on and then fail, so it is not even opened.
-    match stat(path) {
-        Ok(status) => refuse_unmappable(&status, None)?,
-        Err(Errno::ENOENT) if create.is_some() => {}
-        Err(error) => return Err(failed(error, "open")),
+    match std::fs::metadata(path) {
+        Ok(metadata) => refuse_unmappable(&metadata, None)?,
+        Err(error) if error.kind() == ErrorKind::NotFound && create.is_some() => {}
+        Err(error) => return Err(Error::io(&error, "open")),
     }
     // Should the path have become a FIFO or a terminal since, opening it must not wait.
-    let mut flags = OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let mut flags = OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | LARGE;
     flags |= if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let mut mode = Mode::empty();
     if let Some(permissions) = create {
@@ -181,7 +182,7 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
 }
 
 fn open_memory(name: &str, writable: bool, create: Option<u32>, exclusive: bool) -> Result<File> {
-    let mut flags = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let mut flags = LARGE | if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let mut mode = Mode::empty();
     if let Some(permissions) = create {
         flags |= OFlag::O_CREAT;
@@ -217,18 +218,19 @@ fn duplicate(fd: RawFd) -> Result<File> {
 }
 
 /// Pipes, sockets, terminals and directories have no pages.
-fn refuse_unmappable(status: &FileStat, fd: Option<BorrowedFd<'_>>) -> Result<()> {
-    let detail = match file_type(status) {
-        SFlag::S_IFDIR => {
+fn refuse_unmappable(metadata: &Metadata, fd: Option<BorrowedFd<'_>>) -> Result<()> {
+    let kind = metadata.file_type();
+    let detail = match kind {
+        _ if kind.is_dir() => {
             return Err(Error::os_because(
                 libc::EISDIR,
                 "open",
                 "it is a directory; map a file in it",
             ));
         }
-        SFlag::S_IFIFO => "it is a pipe or FIFO, which has no pages; read it as a stream",
-        SFlag::S_IFSOCK => "it is a socket, which has no pages; read it as a stream",
-        SFlag::S_IFCHR if fd.is_some_and(|fd| nix::unistd::isatty(fd).unwrap_or(false)) => {
+        _ if kind.is_fifo() => "it is a pipe or FIFO, which has no pages; read it as a stream",
+        _ if kind.is_socket() => "it is a socket, which has no pages; read it as a stream",
+        _ if fd.is_some_and(|fd| nix::unistd::isatty(fd).unwrap_or(false)) => {
             "it is a terminal, which has no pages; read it as a stream"
         }
         _ => return Ok(()),

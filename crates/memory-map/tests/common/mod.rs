@@ -10,6 +10,9 @@ use memory_map::{FileOptions, Mapping, Options, Protection, Result, Source};
 
 pub const PAGE: usize = 4096;
 
+/// A long mapping, of which several find addresses.
+pub const LONG: usize = if usize::BITS < 64 { 1 << 28 } else { 8 << 30 };
+
 /// A file in a directory on disk (tmpfs differs where files are truncated), removed at the end.
 pub struct TempFile(pub PathBuf);
 
