@@ -83,7 +83,7 @@ export interface TypedArrayConstructor<T> {
  * Where windows begin where the runtime cannot have the mapping in one piece. Each is twice as long, so that a view
  * of up to this length lies in one of them wherever it begins.
  */
-const WINDOW_STEP = 2 ** 30
+const WINDOW_STEP = constants.MAX_LENGTH < 2 ** 31 ? 2 ** 28 : 2 ** 30
 
 /** More than any mapping has: there is one window, with everything. */
 const NO_STEP = 2 ** 53

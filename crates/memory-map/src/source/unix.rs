@@ -230,7 +230,9 @@ fn refuse_unmappable(metadata: &Metadata, fd: Option<BorrowedFd<'_>>) -> Result<
         }
         _ if kind.is_fifo() => "it is a pipe or FIFO, which has no pages; read it as a stream",
         _ if kind.is_socket() => "it is a socket, which has no pages; read it as a stream",
-        _ if fd.is_some_and(|fd| nix::unistd::isatty(fd).unwrap_or(false)) => {
+        _ if kind.is_char_device()
+            && fd.is_some_and(|fd| nix::unistd::isatty(fd).unwrap_or(false)) =>
+        {
             "it is a terminal, which has no pages; read it as a stream"
         }
         _ => return Ok(()),
