@@ -367,6 +367,27 @@ test('an abort at any moment settles the sync, one way or the other', async (t) 
   t.pass()
 })
 
+for (const runtime of runtimes()) {
+  test(`every sync of many settles when they are given up together (${runtime.name} ${runtime.version})`, async (t) => {
+    const script = `
+      const { mapAnonymous } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+      const map = mapAnonymous(1_000_000, { shared: true })
+      for (let i = 0; i < 30; i++) {
+        const controller = new AbortController()
+        const syncs = Array.from({ length: 100 }, () => map.sync({ signal: controller.signal }))
+        controller.abort()
+        for (const { reason } of await Promise.allSettled(syncs)) {
+          if (reason !== undefined && reason.code !== 'ABORT_ERR') throw reason
+        }
+      }
+      console.log('settled')
+    `
+    const { code, signal, stdout, stderr } = await runScript(runtime, script, { timeoutMs: 60_000 })
+    t.is(stdout, 'settled\n', stderr)
+    t.deepEqual([code, signal], [0, null])
+  })
+}
+
 onPosix.serial("the user's own onabort stays, and is called", async (t) => {
   const { map } = dirtyMap(t)
   const controller = new AbortController()

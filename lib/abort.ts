@@ -10,7 +10,10 @@ export function toSignal(signal: unknown): AbortSignal | undefined {
   throw invalidType('options.signal', 'an AbortSignal', signal)
 }
 
-/** Runs work that looks at `stop`; rejects at once when `signal` aborts it, and has the work stop soon. */
+/**
+ * Runs work that looks at `stop`; when `signal` aborts it, rejects at once and has the work stop soon, unless it is past
+ * being stopped.
+ */
 export async function abortable<T>(signal: AbortSignal | undefined, run: (stop: NativeStop) => Promise<T>): Promise<T> {
   if (signal?.aborted) throw aborted(signal)
   const stop = new native.NativeStop()
@@ -18,8 +21,7 @@ export async function abortable<T>(signal: AbortSignal | undefined, run: (stop: 
   let abort: (() => void) | undefined
   const ended = new Promise<never>((_, reject) => {
     abort = () => {
-      stop.stop()
-      reject(aborted(signal))
+      if (stop.stop()) reject(aborted(signal))
     }
     signal.addEventListener('abort', abort)
   })

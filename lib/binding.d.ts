@@ -45,8 +45,8 @@ export declare class NativeSemaphore {
 /** Tells tasks on other threads to stop. */
 export declare class NativeStop {
   constructor()
-  /** Does it. */
-  stop(): void
+  /** Does it; `false` where it was done already, or a task that only begins or does not has begun. */
+  stop(): boolean
   /** Whether it was done. */
   get stopped(): boolean
 }
@@ -233,11 +233,8 @@ export declare namespace mapping {
   export function resize(map: Token, length: number): void
   /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
   export function sharedArrayBuffer(map: Token, start: number, length: number): SharedArrayBuffer
-  /**
-   * Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the
-   * task up if it still waits for a thread.
-   */
-  export function sync(map: Token, start: number, end: number, invalidate: boolean, cancel?: object): Promise<void>
+  /** Makes a range durable, off this thread, unless `stop` comes before that has begun. */
+  export function sync(map: Token, start: number, end: number, invalidate: boolean, stop: NativeStop): Promise<void>
   /** Makes a range durable, and waits for it. */
   export function syncSync(map: Token, start: number, end: number, invalidate: boolean): void
   /** Loads from every page of a range. */

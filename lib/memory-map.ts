@@ -10,7 +10,6 @@ import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './
 import type { NativeFault, NativeStop, Token } from './binding.js'
 import { cut } from './cut.js'
 import {
-  aborted,
   closedError,
   describeFault,
   invalidType,
@@ -465,19 +464,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#open()
     const { offset, length, invalidate, signal } = check<AsyncSyncOptions>(options, [...SYNC_OPTIONS, 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
-    toSignal(signal)
-    if (signal?.aborted) throw aborted(signal)
-    this.check()
-    const task: { onabort?: () => void } = {}
-    const abort = () => task.onabort?.()
-    signal?.addEventListener('abort', abort)
     try {
-      await mapping.sync(token, start, end, toInvalidate(invalidate), signal && task)
+      await abortable(toSignal(signal), (stop) => {
+        this.check()
+        return mapping.sync(token, start, end, toInvalidate(invalidate), stop)
+      })
     } catch (error) {
-      if (signal?.aborted && (error as { code?: unknown }).code === 'Cancelled') throw aborted(signal)
       throw this.#translate(error)
-    } finally {
-      signal?.removeEventListener('abort', abort)
     }
     this.#collect()
     this.#throwOldest()

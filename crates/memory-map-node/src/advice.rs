@@ -57,10 +57,10 @@ impl NativeStop {
         Self::default()
     }
 
-    /// Does it.
+    /// Does it; `false` where it was done already, or a task that only begins or does not has begun.
     #[napi]
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    pub fn stop(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
     }
 
     /// Whether it was done.

@@ -10,6 +10,7 @@ use memory_map::{Error, FileOptions, HugePages, Mapping, Options, Protection, So
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
+use crate::advice::NativeStop;
 use crate::array_buffer::{Export, RawValue};
 use crate::environment::Environment;
 use crate::error::{NativeFault, to_js};
@@ -302,8 +303,7 @@ pub fn write(env: Env, map: Token, data: Uint8ArraySlice, offset: f64) -> Result
     unsafe { map.mapping.write_from(bytes, offset as usize) }.map_err(|error| to_js(&env, &error))
 }
 
-/// Makes a range durable, off this thread. `cancel` gets a method `onabort` that gives the
-/// task up if it still waits for a thread.
+/// Makes a range durable, off this thread, unless `stop` comes before that has begun.
 #[napi(namespace = "mapping", ts_return_type = "Promise<void>")]
 pub fn sync(
     env: Env,
@@ -311,10 +311,10 @@ pub fn sync(
     start: f64,
     end: f64,
     invalidate: bool,
-    #[napi(ts_arg_type = "object")] cancel: Option<AbortSignal>,
+    stop: &NativeStop,
 ) -> Result<AsyncTask<SyncTask>> {
     let sync = map.prepare_sync(&env, start, end, invalidate)?;
-    Ok(AsyncTask::with_optional_signal(SyncTask(sync), cancel))
+    Ok(AsyncTask::new(SyncTask(sync, stop.flag())))
 }
 
 /// Makes a range durable, and waits for it.
