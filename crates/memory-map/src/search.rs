@@ -31,6 +31,7 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
+use crate::os;
 use crate::region::Region;
 use crate::watched::{CHUNK, Watch, watched};
 
@@ -79,16 +80,24 @@ impl Needle {
     /// is searched.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] where there are no bytes.
+    /// [`Error::OutOfRange`] where there are no bytes; [`Error::Os`] where there is no memory for
+    /// the copy.
     pub fn new(bytes: &[u8], wide: bool) -> Result<Self> {
         if bytes.is_empty() {
             return Err(Error::OutOfRange { name: "needle", requirement: "at least one byte" });
         }
         // The caller's may be mapped memory that changes while the tables are made.
-        let bytes = bytes.to_vec();
+        let mut copy = with_room(2 * bytes.len())?;
+        copy.extend_from_slice(bytes);
+        // What is given back is for the finder, whose own copy aborts the process where it fails.
+        copy.shrink_to_fit();
+        let bytes = copy;
         let finder = memmem::Finder::new(&bytes).into_owned();
-        let shifts = if wide { shifts(&bytes) } else { Vec::new() };
-        let odd_shift = shifts.into_iter().find(|shift| shift % 2 == 1).unwrap_or(bytes.len());
+        let odd_shift = match wide {
+            true => shifts(&bytes)?.find(|shift| shift % 2 == 1),
+            false => None,
+        };
+        let odd_shift = odd_shift.unwrap_or(bytes.len());
         let marks = Pair::new(&bytes).map_or([0; 2], |pair| match (pair.index1(), pair.index2()) {
             (0, next) => [0, next.into()],
             (rarest, _) => [rarest.into(), 0],
@@ -124,8 +133,8 @@ impl Needle {
         range.start..(range.end + 1).saturating_sub(self.len()).max(range.start)
     }
 
-    fn overlaps_itself(&self) -> bool {
-        !shifts(self.finder.needle()).is_empty()
+    fn overlaps_itself(&self) -> Result<bool> {
+        Ok(shifts(self.finder.needle())?.next().is_some())
     }
 }
 
@@ -206,7 +215,7 @@ impl Mapping {
         range: Range<usize>,
         stop: &AtomicBool,
     ) -> Result<Count> {
-        if needle.overlaps_itself() {
+        if needle.overlaps_itself()? {
             // What is counted depends on all that comes before.
             return self.count_until(needle, &range, stop);
         }
@@ -460,12 +469,21 @@ impl Scan<'_> {
     }
 }
 
+/// An empty vector that takes `length` elements, if there is memory for them: a needle may be as
+/// long as a mapping.
+fn with_room<T>(length: usize) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(length).map_err(|_| Error::os(os::ENOMEM, "malloc"))?;
+    Ok(room)
+}
+
 /// By how much `needle` can be moved and agree with itself where it still overlaps itself, the
 /// least first.
-fn shifts(needle: &[u8]) -> Vec<usize> {
+fn shifts(needle: &[u8]) -> Result<impl Iterator<Item = usize>> {
     // By length of the beginning of the needle: how long its longest proper end is that is its
     // beginning too (Knuth, Morris and Pratt).
-    let mut borders = vec![0; needle.len() + 1];
+    let mut borders = with_room(needle.len() + 1)?;
+    borders.resize(needle.len() + 1, 0);
     let mut border = 0;
     for (at, byte) in needle.iter().enumerate().skip(1) {
         while border > 0 && needle[border] != *byte {
@@ -474,10 +492,9 @@ fn shifts(needle: &[u8]) -> Vec<usize> {
         border += usize::from(needle[border] == *byte);
         borders[at + 1] = border;
     }
-    std::iter::successors(Some(border), |border| Some(borders[*border]))
+    Ok(std::iter::successors(Some(border), move |border| Some(borders[*border]))
         .take_while(|border| *border > 0)
-        .map(|border| needle.len() - border)
-        .collect()
+        .map(|border| needle.len() - border))
 }
 
 /// `range` in pieces of `size`.
@@ -508,7 +525,8 @@ mod tests {
                 let needle: Vec<u8> = (0..length).map(|bit| (bits >> bit & 1) as u8).collect();
                 let agrees = |shift: &usize| needle[*shift..] == needle[..needle.len() - shift];
                 let expected: Vec<usize> = (1..needle.len()).filter(agrees).collect();
-                assert_eq!(shifts(&needle), expected, "{needle:?}");
+                let shifts = shifts(&needle).map(Iterator::collect::<Vec<_>>);
+                assert_eq!(shifts, Ok(expected), "{needle:?}");
             }
         }
     }

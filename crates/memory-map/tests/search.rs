@@ -525,3 +525,18 @@ fn what_cannot_be_searched_says_why() {
     check(&Search::new(&empty, b"x", false, 0..0), &[], 1, "nothing");
     assert_eq!(empty.lines(0..0, |_| true), Ok(0));
 }
+
+#[test]
+#[cfg(all(unix, target_pointer_width = "64"))]
+fn a_needle_for_which_there_is_no_memory_is_refused() {
+    // Two copies of it are more than the addresses that a process has.
+    const HUGE: usize = 1 << 46;
+    let options = memory_map::Options { reserve: false, ..options(Protection::Read) };
+    let map = Mapping::anonymous(HUGE as u64, false, &options).unwrap();
+    // SAFETY: the bytes are mapped, and nobody changes them.
+    let bytes = unsafe { std::slice::from_raw_parts(map.address().unwrap() as *const u8, HUGE) };
+    for wide in [false, true] {
+        let refused = Needle::new(bytes, wide).err();
+        assert!(matches!(refused, Some(Error::Os { errno: libc::ENOMEM, .. })), "{refused:?}");
+    }
+}
