@@ -254,6 +254,36 @@ for (let i = 0; i < 6; i++) await send(i % 2 === 0)
 check(await until(isFree), 'the file is free')
 `
 
+/** The mapping is open still, and gives out its memory anew. */
+const inUse = `
+const mapping = map()
+const ways = {
+  view: () => mapping.view(1, 2),
+  buffer: () => mapping.buffer,
+  typedArray: () => mapping.typedArray(Uint8Array),
+  dataView: () => mapping.dataView(),
+  arrayBuffer: () => new Uint8Array(mapping.arrayBuffer),
+  lines: () => mapping.lines().next().value,
+}
+for (const way in ways) {
+  const moved = movable(mapping.arrayBuffer)
+  const { byteLength } = ways[way]()
+  check(byteLength === (way === 'view' ? 2 : length), way + ' is whole')
+  check(isCopied || mapping.arrayBuffer.byteLength === length, way + ' is of another buffer')
+  use(moved)
+}
+mapping.write(Buffer.from('B\\nBB\\nB'))
+const lines = mapping.lines()
+check(lines.next().value.length === 1, 'the first line')
+const moved = movable(mapping.arrayBuffer)
+check(lines.next().value.length === 2, 'the second line, of another buffer')
+mapping.buffer.fill('A', 0, 6)
+check(isCopied || new Uint8Array(moved)[0] === 65, 'all of them are one memory')
+mapping.close()
+check(isCopied || new Uint8Array(moved)[0] === 0, 'which close() takes from all')
+check(isFree() && isUntouched(), 'the file is free')
+`
+
 const tests = [
   ['on one thread, then closed', common + ways + onOneThread + 'port1.close()'],
   [
@@ -263,6 +293,7 @@ for (const way in ways) await closeBefore(way)
 port1.close()`,
   ],
   ['on one thread, never closed', common + ways + neverClosed + 'port1.close()'],
+  ['while the mapping is in use', common + inUse],
   ['from a worker that then ends', common + worker + fromWorker],
   ['to a worker that then ends', common + worker + toWorker],
   ['into a port that nobody reads', common + neverReceived],

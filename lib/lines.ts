@@ -62,8 +62,19 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
     const end = this.#bounds[this.#index + 1]!
     if (end > this.#piece.end || this.#epoch !== this.#text.epoch()) this.#take(start, end)
     this.#index += 2
+    return { done: false, value: this.#cut(start, end) }
+  }
+
+  #cut(start: number, end: number): T {
     const piece = this.#piece
-    return { done: false, value: cut(piece.memory, start - piece.start, end - start) as T }
+    try {
+      return cut(piece.memory, start - piece.start, end - start) as T
+    } catch (error) {
+      if (piece.memory.byteLength > 0) throw error
+      // It was transferred away.
+      this.#take(start, end)
+      return cut(this.#piece.memory, start - this.#piece.start, end - start) as T
+    }
   }
 
   /** Ends the lines, as `break` does in a loop over them. */

@@ -230,7 +230,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   get buffer(): Buffer<B> {
     this.#open()
-    return (this.#buffer ??= Buffer.from(this.#all() as ArrayBuffer, this.#lead, this.#length) as Buffer<B>)
+    const buffer = this.#buffer
+    if (buffer !== undefined && buffer.length === this.#length) return buffer
+    return (this.#buffer = Buffer.from(this.#all() as ArrayBuffer, this.#lead, this.#length) as Buffer<B>)
   }
 
   /**
@@ -267,7 +269,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     }
     if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which is left from ${start} on`, length)
     const first = this.#windowStart(start)
-    return new constructor(this.#window(first, start + count * size), start - first, count)
+    return new constructor(this.#memory(first, start + count * size), start - first, count)
   }
 
   /** A DataView over a part of the mapping. */
@@ -276,7 +278,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const start = toOffset(byteOffset, this.#length, 'byteOffset')
     const count = toLength(byteLength, start, this.#length, 'byteLength')
     const first = this.#windowStart(start)
-    return new DataView(this.#window(first, start + count), start - first, count) as DataView<B>
+    return new DataView(this.#memory(first, start + count), start - first, count) as DataView<B>
   }
 
   /**
@@ -445,7 +447,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
         this.#open()
         if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
         const first = this.#windowStart(from)
-        const memory = this.#window(first, to)
+        const memory = this.#memory(first, to)
         return { memory, start: first, end: first + memory.byteLength }
       },
       epoch: () => this.#windows,
@@ -734,13 +736,17 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** A Buffer over a range that the mapping has. */
   #cut(start: number, end: number): Buffer<B> {
     const first = this.#windowStart(start)
-    return cut(this.#window(first, end), start - first, end - start)
+    try {
+      return cut(this.#window(first, end), start - first, end - start)
+    } catch {
+      return cut(this.#memory(first, end), start - first, end - start)
+    }
   }
 
   /** The memory from the start of the mapping's first page to its end, in one piece. */
   #all(): ArrayBuffer | SharedArrayBuffer {
     if (this.#step === WINDOW_STEP) throw wholeTooLarge(this.#lead + this.#length)
-    return this.#window(-this.#lead, 0)
+    return this.#memory(-this.#lead, 0)
   }
 
   /** Where the window of the byte at `start` begins: before the mapping where that is in the middle of a page. */
@@ -754,6 +760,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (end > last) throw viewTooLarge()
     const index = (this.#lead + first) / this.#step
     return (this.#windows[index] ??= this.#make(this.#lead + first, last - first))
+  }
+
+  /** The same, and another one where it was transferred away. */
+  #memory(first: number, end: number): ArrayBuffer | SharedArrayBuffer {
+    const window = this.#window(first, end)
+    if (window.byteLength > 0 || this.#length === 0) return window
+    this.#windows = []
+    return this.#window(first, end)
   }
 
   #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {
