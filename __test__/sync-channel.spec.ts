@@ -243,6 +243,21 @@ test('a channel that is full of random bytes ends in an error', (t) => {
   t.true(errors > 0)
 })
 
+test.serial('a message that gets longer while it is received is no other memory', (t) => {
+  const { map, channel } = make(t, 2 ** 20)
+  const long = channel.reserve(80_000)!.fill('a')
+  channel.commit(long, 70_000)
+  const used = map.typedArray(Uint32Array, long.byteOffset - map.buffer.byteOffset - 4, 1)
+  t.is(used[0], 70_000)
+  const allocate = Buffer.allocUnsafeSlow
+  t.teardown(() => void (Buffer.allocUnsafeSlow = allocate))
+  Buffer.allocUnsafeSlow = (size) => {
+    if (size === 70_000) used[0] = 75_000
+    return allocate(size)
+  }
+  t.true(channel.receive()?.equals(Buffer.alloc(75_000, 'a')))
+})
+
 truncating('a file that is cut off ends a receive with a fault', async (t) => {
   const { file, channel } = make(t)
   const receiving = channel.receiveAsync()

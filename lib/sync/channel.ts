@@ -338,9 +338,12 @@ export class Channel {
         this.#used = (start + length + 7) & ~7
         return cut(this.#pool.buffer, start, length)
       }
-      const buffer = Buffer.allocUnsafeSlow(-2 - length)
-      length = native.channelReceive(this.#handle, buffer, 0, timeout)
-      return buffer.subarray(0, length)
+      for (;;) {
+        const buffer = Buffer.allocUnsafeSlow(-2 - length)
+        length = native.channelReceive(this.#handle, buffer, 0, timeout)
+        if (length >= 0) return buffer.subarray(0, length)
+        if (length === -1) return undefined
+      }
     } catch (error) {
       throw explain(this.#map, error)
     }
