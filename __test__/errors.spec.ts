@@ -5,6 +5,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statSync, syml
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { runInNewContext } from 'node:vm'
 
 import test from 'ava'
 import * as library from 'memory-map'
@@ -665,6 +666,46 @@ test('arguments of write that are not in the mapping are refused by name', (t) =
   // There is no argument "length" here: what is too long is the data.
   throwsCodedError(t, () => map.write(new Uint8Array(101)), { ...outOfRange, says: ['"data"', '101', '100'] })
   throwsCodedError(t, () => map.write(byte, 100), { ...outOfRange, says: ['"data"'] })
+})
+
+test('what only pretends to be bytes is refused by name', async (t) => {
+  const map = anyMap()
+  for (const value of [Object.create(Uint8Array.prototype) as unknown, new Proxy(Buffer.from('a'), {})]) {
+    throwsCodedError(t, () => map.write(value), { ...invalidType, says: ['"data"', 'Uint8Array'] })
+    const says = ['"value"', 'Uint8Array']
+    throwsCodedError(t, () => map.indexOf(value), { ...invalidType, says })
+    throwsCodedError(t, () => map.count(value), { ...invalidType, says })
+    await t.throwsAsync(map.find(value) as Promise<number>, { code: 'ERR_INVALID_ARG_TYPE' })
+    throwsCodedError(t, () => library.mapShared(value as Buffer), { ...invalidType, says: ['"file"'] })
+  }
+
+  // Bytes of another realm, and of a class that cuts something else from them, are bytes.
+  const foreign = runInNewContext('Uint8Array.of(97, 0, 98)') as Uint8Array
+  class Odd extends Uint8Array {
+    static override get [Symbol.species]() {
+      return Float64Array as unknown as Uint8ArrayConstructor
+    }
+  }
+  for (const bytes of [foreign, Odd.of(97, 0, 98)]) {
+    using target = mapAnonymous(10)
+    t.is(target.write(bytes, 2), 3)
+    t.is(target.indexOf(bytes), 2)
+    t.is(target.indexOf(bytes, 0, 'utf16le'), 2)
+    t.is(target.count(bytes, {}, 'utf16le'), 1)
+  }
+})
+
+test('a constructor that closes the mapping when it is looked at finds it closed', (t) => {
+  for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
+    const map = mapAnonymous(100, { backing })
+    class Closing extends Uint8Array {
+      static override get BYTES_PER_ELEMENT() {
+        map.close()
+        return 1 as const
+      }
+    }
+    t.throws(() => map.typedArray(Closing), { code: 'ERR_MMAP_CLOSED' })
+  }
 })
 
 test('arguments of protect that are not in the mapping are refused by name', (t) => {

@@ -1,6 +1,7 @@
 // What arguments may be.
 
 import { fileURLToPath } from 'node:url'
+import { isUint8Array } from 'node:util/types'
 
 import { invalidType, invalidValue, outOfRange } from './errors.js'
 
@@ -56,7 +57,7 @@ export function toSource(file: unknown): [source: string | Uint8Array | number, 
     throw outOfRange('file', 'a file descriptor, a whole number from 0 to 2147483647', file)
   }
   if (typeof file === 'string') return [withoutNull(file, file.includes('\0')), file]
-  if (file instanceof Uint8Array) return [withoutNull(file, file.includes(0)), Buffer.from(file).toString()]
+  if (isUint8Array(file)) return [withoutNull(file, file.includes(0)), Buffer.from(file).toString()]
   if (file instanceof URL) {
     const path = fileURLToPath(file)
     return [withoutNull(path, path.includes('\0')), path]

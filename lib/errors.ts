@@ -84,8 +84,16 @@ function quote(name: string): string {
 
 function received(value: unknown): string {
   if (value === null || value === undefined) return String(value)
-  const shown = inspect(value, { depth: 0, breakLength: Infinity })
+  const shown = show(value)
   return `${typeof value} ${shown.length > 60 ? `${shown.slice(0, 60)}...` : shown}`
+}
+
+function show(value: unknown): string {
+  try {
+    return inspect(value, { depth: 0, breakLength: Infinity })
+  } catch {
+    return '(which cannot be shown)' // an object of Uint8Array.prototype, or one that throws
+  }
 }
 
 /** What the native library throws: `kind` says which error it is, the rest are its facts. */

@@ -3,6 +3,7 @@
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
+import { isUint8Array } from 'node:util/types'
 
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
@@ -256,11 +257,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws RangeError where the elements are not aligned in memory, as the constructor does
    */
   typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): T {
-    this.#open()
     if (typeof constructor !== 'function' || !TypedArray.isPrototypeOf(constructor)) {
       throw invalidType('constructor', 'a constructor of typed arrays', constructor)
     }
     const size = constructor.BYTES_PER_ELEMENT
+    this.#open() // after the caller's own code, which that may be
     const start = toOffset(byteOffset, this.#length, 'byteOffset')
     const room = (this.#length - start) / size
     const count = length === undefined ? room : toBytes(length, 'length')
@@ -330,7 +331,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   write(data: Uint8Array, offset: Bytes = 0): number {
     const token = this.#open()
-    if (!(data instanceof Uint8Array)) throw invalidType('data', 'a Buffer or Uint8Array', data)
+    if (!isUint8Array(data)) throw invalidType('data', 'a Buffer or Uint8Array', data)
     const start = toOffset(offset, this.#length, 'offset')
     const room = this.#length - start
     if (data.length > room)

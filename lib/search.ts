@@ -1,5 +1,7 @@
 // What searches look for, and where: the arguments that Buffer's methods take, with its answers in odd cases.
 
+import { isUint8Array } from 'node:util/types'
+
 import { type Range, toRange } from './arguments.js'
 import type { NativeStop, Token } from './binding.js'
 import { invalidType, invalidValue, withCode } from './errors.js'
@@ -43,7 +45,7 @@ export function toQuery(
   const limit = even(Math.max(0, Math.min(toInteger(end, length), length)))
   const from = toStart(forward, total, bytes.length, toInteger(byteOffset, forward ? 0 : length))
   if (bytes.length === 0) return Math.min(from, limit)
-  const needle = bytes.subarray(0, even(bytes.length))
+  const needle = cutTo(even(bytes.length), bytes)
   if (from < 0 || needle.length === 0 || bytes.length > limit) return -1
   if (!forward) return [needle, wide, 0, Math.min(even(from) + needle.length, limit)]
   return from + bytes.length > limit ? -1 : [needle, wide, even(from), limit]
@@ -77,14 +79,19 @@ export function toSearch(value: unknown, options: unknown, total: number): [quer
   const given = check<SearchOptions>(options, ['offset', 'length', 'encoding', 'signal'])
   const [needle, ...rest] = inRange(value, given.encoding, toRange(given.offset, given.length, total))
   // The caller may change it while the search goes on.
-  return [[Uint8Array.from(needle), ...rest], given.signal]
+  return [[new Uint8Array(needle), ...rest], given.signal]
 }
 
 function inRange(value: unknown, encoding: unknown, [start, end]: [number, number]): Query {
   const [bytes, wide] = toNeedle(value, encoding)
-  const needle = wide ? bytes.subarray(0, bytes.length - (bytes.length % 2)) : bytes
+  const needle = cutTo(wide ? bytes.length - (bytes.length % 2) : bytes.length, bytes)
   if (needle.length === 0) throw invalidValue('value', value, 'must not be empty')
   return [needle, wide, start, end]
+}
+
+/** The first `length` of some bytes: not their `subarray`, which a class of the caller's can have changed. */
+function cutTo(length: number, bytes: Uint8Array): Uint8Array {
+  return length === bytes.length ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, length)
 }
 
 /** The bytes to look for, and whether they are text in UTF-16. */
@@ -92,7 +99,7 @@ function toNeedle(value: unknown, encoding: unknown): [needle: Uint8Array, wide:
   if (typeof value === 'number') return [Uint8Array.of(value), false]
   const name = encoding === undefined ? 'utf8' : String(encoding)
   const wide = /^(ucs-?2|utf-?16le)$/i.test(name)
-  if (value instanceof Uint8Array) return [value, wide]
+  if (isUint8Array(value)) return [value, wide]
   if (typeof value !== 'string')
     throw invalidType('value', 'of type string or number, or a Buffer or Uint8Array', value)
   if (!Buffer.isEncoding(name)) throw withCode(new TypeError(`Unknown encoding: ${name}`), 'ERR_UNKNOWN_ENCODING')

@@ -1,5 +1,7 @@
 // What the arguments of `memory-map/sync` may be.
 
+import { isUint8Array } from 'node:util/types'
+
 import { toBytes } from '../arguments.js'
 import type { Token } from '../binding.js'
 import { invalidType, outOfRange } from '../errors.js'
@@ -33,7 +35,7 @@ export function toCount(value: unknown, name: string, least: number): number {
 
 /** The bytes of a message. */
 export function toMessage(data: unknown): Uint8Array {
-  if (data instanceof Uint8Array) return data
+  if (isUint8Array(data)) return data
   if (typeof data === 'string') return Buffer.from(data)
   throw invalidType('data', 'a string, a Buffer or a Uint8Array', data)
 }
