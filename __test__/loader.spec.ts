@@ -99,6 +99,18 @@ for (const runtime of runtimes()) {
   })
 }
 
+for (const runtime of runtimes().filter(({ name }) => name !== 'bun')) {
+  test(`a runtime that may load no library says so: on ${runtime.name} ${runtime.version}`, async (t) => {
+    const folder = install(t)
+    installLibrary(folder, host!, library())
+    const without = runtime.args.filter((arg) => arg !== '-A')
+    const args = [...without, ...(runtime.name === 'deno' ? ['--allow-read', '--allow-env'] : ['--no-addons'])]
+    const { code, lines } = await load(folder, '', { ...runtime, args })
+    t.is(code, 'ERR_MMAP_UNSUPPORTED')
+    t.regex(lines.at(-1)!, runtime.name === 'deno' ? /--allow-ffi/ : /--no-addons/)
+  })
+}
+
 test('a library beside the package, as a build puts it there, comes first', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, Buffer.from('no library'))

@@ -30,9 +30,21 @@ function reason({ isThere, error }: Attempt): string {
   return `it is there, but could not be loaded: ${words}`
 }
 
+/** Whether the runtime was told to load none: Node by its code, Deno by its name. */
+function isForbidden({ error }: Attempt): boolean {
+  const { code, name } = error as NodeJS.ErrnoException
+  return code === 'ERR_DLOPEN_DISABLED' || name === 'NotCapable'
+}
+
 function advice(names: readonly string[], attempts: readonly Attempt[], others: readonly string[]): string {
   if (!names.some((name) => prebuilt.includes(name))) {
     return `There are packages for ${prebuilt.join(', ')}. For other systems, build it from source: see the README.`
+  }
+  if (attempts.some(isForbidden)) {
+    return (
+      'This process may not load native libraries: Node must be started without --no-addons, and where it has ' +
+      '--permission with --allow-addons too; Deno with --allow-ffi.'
+    )
   }
   if (attempts.some(({ isThere }) => isThere)) {
     return 'What is there may be damaged, made for another processor or for a newer system. Install memory-map again.'
