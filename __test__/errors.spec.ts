@@ -10,6 +10,7 @@ import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import * as library from 'memory-map'
 import { mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize } from 'memory-map'
+import { Channel, Semaphore } from 'memory-map/sync'
 
 import { isSystemError, throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { isWindows, onPosix } from './helpers/platform.ts'
@@ -569,7 +570,7 @@ test('of a misspelt value the right one is given', (t) => {
     ['read-write-execute', ['readWriteExecute', 'read-write-exec', 'read_write_execute', 'readwriteexecute']],
   ] as const) {
     for (const spelling of spellings) {
-      const says = [spelling, `did you mean '${right}'?`]
+      const says = [spelling, `did you mean '${right}'? Received`]
       for (const kind of every) {
         throwsCodedError(t, () => byKind[kind]({ protection: spelling }), { ...invalidValue, says })
       }
@@ -741,6 +742,38 @@ test('a method of something else than a mapping is a TypeError', (t) => {
   }
   t.throws(() => Reflect.construct(MemoryMap, []) as unknown, { instanceOf: TypeError })
   t.false(map.closed)
+})
+
+test('what a mapping cannot do is told with what can', (t) => {
+  const path = scratchFile(t, contents)
+  using map = mapShared(path)
+  using memory = mapAnonymous(pageSize)
+  const { length } = contents
+  for (const [run, code, says] of [
+    [() => map.write(Buffer.of(1)), 'ERR_MMAP_NOT_WRITABLE', /'read-write'/],
+    [() => map.protect('read-write'), 'EACCES', /map it with this one/],
+    [() => map.resize(length + 1), 'ERR_MMAP_BEYOND_END', /'read-write'.*`create`.*`resize`/],
+    [() => mapPrivate(path, { length: length + 1 }), 'ERR_MMAP_BEYOND_END', /shared mapping.*`create`/],
+    [() => memory.syncSync(), 'ERR_MMAP_NOT_SHARED', /`mapShared`/],
+    [() => new Semaphore(memory, 0), 'ERR_MMAP_NOT_SHARED', /`shared: true`/],
+    [() => Channel.open(mapShared(path, { protection: 'read-write' })), 'ERR_MMAP_INVALID', /`create`/],
+  ] as const) {
+    t.regex(t.throws(run, { code })!.message, says)
+  }
+})
+
+test('classes that functions make instances of name the functions', (t) => {
+  using map = mapAnonymous(pageSize, { shared: !isWindows })
+  for (const [Class, makes] of [
+    [MemoryMap, 'mapShared'],
+    [Channel, 'Channel.create'],
+  ] as const) {
+    const make = Class as unknown as new (...args: unknown[]) => unknown
+    for (const args of [[], ['file'], [map], [map, { offset: 0 }], [map, 'shared', undefined, {}]]) {
+      const expected = { instanceOf: TypeError, code: 'ERR_ILLEGAL_CONSTRUCTOR', says: [makes] }
+      throwsCodedError(t, () => new make(...args), expected)
+    }
+  }
 })
 
 test('an error that an option throws when it is read is thrown on', (t) => {

@@ -194,6 +194,16 @@ test('what gives the lines is an iterator like others', (t) => {
   if (take) t.deepEqual(texts(take.call(map.lines(), 2)), ['one', 'two'])
 })
 
+test('a block that is left ends the lines of its `using`', (t) => {
+  using map = memoryWith('a\nb\n')
+  const last = (() => {
+    using lines = map.lines()
+    lines.next()
+    return lines
+  })()
+  t.true(last.next().done)
+})
+
 test('two iterations do not disturb each other', (t) => {
   using map = memoryWith(Array.from({ length: 3 * BATCH }, (_, i) => `${i}\n`).join(''))
   const [a, b] = [map.lines(), map.lines()]

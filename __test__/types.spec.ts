@@ -75,6 +75,14 @@ test('the declarations need no library that a project may lack', async (t) => {
   t.is(await compile(t, install(t), 'user.mts', source, options), '')
 })
 
+test('lines have the helpers of iterators, where the project has them', async (t) => {
+  const source = `
+    import { mapShared } from 'memory-map'
+    export const first: string[] = mapShared('file').lines().take(2).map(String).toArray()
+    export const ordinary: IterableIterator<Buffer> = mapShared('file').lines()`
+  t.is(await compile(t, install(t), 'user.mts', source, { module: 'nodenext', lib: ['esnext'] }), '')
+})
+
 test('every mistake is found where it is: the other tests mean something', async (t) => {
   const mistakes = user.replaceAll(expectation, '')
   const found = await compile(t, install(t), 'user.mts', mistakes, { module: 'nodenext' })
@@ -88,7 +96,7 @@ test('declarations that say less are noticed', async (t) => {
   const declarations = readFileSync(path, 'utf8')
   for (const [exact, vague] of [
     ['get buffer(): Buffer<B>', 'get buffer(): Buffer'],
-    ['byteOffset?: Bytes, length?: Bytes): T', 'byteOffset?: Bytes, length?: Bytes): any'],
+    ['byteOffset?: Bytes, length?: Bytes): Over<T, B>', 'byteOffset?: Bytes, length?: Bytes): T'],
     ['get length(): number', 'length: number'],
     ['[Symbol.dispose](): void', '[Symbol.dispose](): any'],
   ] as const) {

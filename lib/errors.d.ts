@@ -15,6 +15,7 @@ export declare function withCode<E extends Error>(error: E, code: string): E & {
 export declare function invalidType(name: string, expected: string, value: unknown): TypeError;
 export declare function invalidValue(name: string, value: unknown, reason: string): TypeError;
 export declare function outOfRange(name: string, requirement: string, value: unknown): RangeError;
+export declare function illegalConstructor(instead: string): TypeError;
 export declare function closedError(): Error;
 export declare function resizedError(): Error;
 export declare function tooLarge(what: string, advice: string): RangeError;

@@ -46,7 +46,11 @@ export function invalidType(name: string, expected: string, value: unknown): Typ
 }
 
 export function invalidValue(name: string, value: unknown, reason: string): TypeError {
-  return withCode(new TypeError(`The ${quote(name)} ${reason}. Received ${received(value)}`), 'ERR_INVALID_ARG_VALUE')
+  const stop = reason.endsWith('?') ? '' : '.'
+  return withCode(
+    new TypeError(`The ${quote(name)} ${reason}${stop} Received ${received(value)}`),
+    'ERR_INVALID_ARG_VALUE',
+  )
 }
 
 export function outOfRange(name: string, requirement: string, value: unknown): RangeError {
@@ -54,6 +58,10 @@ export function outOfRange(name: string, requirement: string, value: unknown): R
     new RangeError(`The ${quote(name)} is out of range. It must be ${requirement}. Received ${received(value)}`),
     'ERR_OUT_OF_RANGE',
   )
+}
+
+export function illegalConstructor(instead: string): TypeError {
+  return withCode(new TypeError(`Illegal constructor: use ${instead}`), 'ERR_ILLEGAL_CONSTRUCTOR')
 }
 
 export function closedError(): Error {
@@ -122,7 +130,8 @@ export function translate(error: unknown, path?: Subject): unknown {
       return withCode(
         new RangeError(
           `The mapping would reach to byte ${end} of a file of ${size} bytes` +
-            `${path === undefined ? '' : `, '${path}'`}. Map less, or let \`create\` extend the file`,
+            `${path === undefined ? '' : `, '${path}'`}. Map less, or have a shared mapping with the protection ` +
+            "'read-write' extend it: with `create`, or by `resize`",
         ),
         'ERR_MMAP_BEYOND_END',
       )
@@ -133,10 +142,16 @@ export function translate(error: unknown, path?: Subject): unknown {
     case 'missing':
       return withCode(new TypeError(`The option "${argument}" is needed: ${detail}`), 'ERR_INVALID_ARG_VALUE')
     case 'not-writable':
-      return withCode(new Error('The mapping is not writable there: see `protect`'), 'ERR_MMAP_NOT_WRITABLE')
+      return withCode(
+        new Error("The mapping is not writable there: map with the protection 'read-write', or see `protect`"),
+        'ERR_MMAP_NOT_WRITABLE',
+      )
     case 'not-shared':
       return withCode(
-        new Error('The mapping is not shared: its stores reach no file, so there is nothing to sync'),
+        new Error(
+          'The mapping is not shared: its stores reach no file and no other process. Use `mapShared`, ' +
+            '`openSharedMemory`, or `mapAnonymous` with `shared: true`',
+        ),
         'ERR_MMAP_NOT_SHARED',
       )
     case 'deadlock':
@@ -158,12 +173,16 @@ function sentence(message: string): string {
   return message.charAt(0).toUpperCase() + message.slice(1)
 }
 
+const NOT_OPEN_FOR_IT =
+  'the file is open for what the first protection needed; map it with this one, and then take less'
+
 /** An error of the OS, as `fs` throws it. */
-function systemError({ errno = 0, name: code, syscall, detail }: NativeError, path: Subject): Error {
+function systemError({ errno = 0, name: code, syscall, detail = '' }: NativeError, path: Subject): Error {
   const known = [...getSystemErrorMap()].find(([, [name]]) => name === code)
   const text = known?.[1][1] ?? 'the system refused'
+  const reason = detail || (syscall === 'mprotect' && code === 'EACCES' ? NOT_OPEN_FOR_IT : '')
   const error = new Error(
-    `${code}: ${text}, ${syscall}${path === undefined ? '' : ` '${path}'`}${detail ? `: ${detail}` : ''}`,
+    `${code}: ${text}, ${syscall}${path === undefined ? '' : ` '${path}'`}${reason && `: ${reason}`}`,
   )
   return Object.assign(error, { errno: known?.[0] ?? -errno, code, syscall }, path === undefined ? {} : { path })
 }

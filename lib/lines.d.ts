@@ -27,5 +27,7 @@ export declare class Lines<T extends Buffer<any>> implements IterableIterator<T,
     next(): Next<T>;
     /** Ends the lines, as `break` does in a loop over them. */
     return(): Next<T>;
+    /** As {@link return}: for `using`. */
+    [Symbol.dispose](): void;
 }
 export {};

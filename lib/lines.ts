@@ -85,6 +85,11 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
     return { done: true, value: undefined }
   }
 
+  /** As {@link return}: for `using`. */
+  [Symbol.dispose](): void {
+    this.return()
+  }
+
   #fetch(): boolean {
     this.#index = this.#count = 0
     const { done, value } = this.#batches.next()

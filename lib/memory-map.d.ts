@@ -42,6 +42,23 @@ export interface TypedArrayConstructor<T> {
     readonly BYTES_PER_ELEMENT: number;
     new (buffer: any, byteOffset: number, length: number): T;
 }
+interface TypedArrays<B extends ArrayBufferLike> {
+    Int8Array: Int8Array<B>;
+    Uint8Array: Uint8Array<B>;
+    Uint8ClampedArray: Uint8ClampedArray<B>;
+    Int16Array: Int16Array<B>;
+    Uint16Array: Uint16Array<B>;
+    Int32Array: Int32Array<B>;
+    Uint32Array: Uint32Array<B>;
+    Float32Array: Float32Array<B>;
+    Float64Array: Float64Array<B>;
+    BigInt64Array: BigInt64Array<B>;
+    BigUint64Array: BigUint64Array<B>;
+}
+/** The typed array `T` over memory of the kind `B`; a subclass stays what it is. */
+export type Over<T, B extends ArrayBufferLike> = T extends {
+    readonly [Symbol.toStringTag]: infer Name;
+} ? Name extends keyof TypedArrays<B> ? TypedArrays<ArrayBuffer>[Name] extends T ? TypedArrays<B>[Name] : T : T : T;
 /** What a mapping that is open is called, for the objects of `memory-map/sync`. */
 export declare let tokenOf: (map: MemoryMap<any>) => Token;
 /** The error that the user sees for one of the native library's about the mapping. */
@@ -96,6 +113,11 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
     /**
      * A part of the mapping, without a copy, without a system call, and without an ArrayBuffer of its own.
      * Works anywhere in a mapping of any size, on every runtime.
+     *
+     * `structuredClone` and `postMessage` copy the whole of a view's `buffer`, as of any view: hand them a {@link read}.
+     *
+     * @throws `ERR_MMAP_TOO_LARGE` for more than the runtime's largest Buffer; in a mapping that is larger than that
+     *   itself, for more than 1 GiB
      */
     view(offset?: Bytes, length?: Bytes): Buffer<B>;
     /**
@@ -104,12 +126,21 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      *
      * ```js
      * const prices = map.typedArray(Float64Array, 64, 1000)
+     *
+     * const copied = new Float32Array(1000) // of elements at any byte
+     * new Uint8Array(copied.buffer).set(map.view(3, copied.byteLength))
      * ```
      *
-     * @throws RangeError where the elements are not aligned in memory, as the constructor does
+     * @throws `ERR_OUT_OF_RANGE` where the elements are not aligned in memory, which begins at a page: in a file where
+     *   {@link offset} plus `byteOffset` is no multiple of their size
+     * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
      */
-    typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset?: Bytes, length?: Bytes): T;
-    /** A DataView over a part of the mapping. */
+    typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset?: Bytes, length?: Bytes): Over<T, B>;
+    /**
+     * A DataView over a part of the mapping, aligned or not.
+     *
+     * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
+     */
     dataView(byteOffset?: Bytes, byteLength?: Bytes): DataView<B>;
     /**
      * A stream of the mapping's bytes, as `fs.createReadStream` of its file, in chunks that are views of the mapping.
@@ -129,7 +160,7 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      */
     createReadStream(options?: Readonly<ReadStreamOptions>): Readable;
     /**
-     * Copies bytes out.
+     * Copies bytes out. What is short can share its `buffer` with others, as of `Buffer.allocUnsafe`.
      *
      * @throws {MemoryFaultError} where they cannot be read: the file was truncated, the disk failed
      */
@@ -191,14 +222,16 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      * a line too, unless it is nothing.
      *
      * ```js
-     * for (const line of map.lines()) if (line.includes('error')) console.log(line.toString())
+     * for (const line of map.lines()) if (line.length > 1000) console.log(line.toString())
      * ```
+     *
+     * To find the few lines that have something, {@link indexOf} is many times faster than a look at each.
      *
      * @throws {MemoryFaultError} from the iteration, where bytes cannot be read
      * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
      * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
      */
-    lines(range?: Readonly<Range>): IterableIterator<Buffer<B>, undefined>;
+    lines(range?: Readonly<Range>): IteratorObject<Buffer<B>, undefined>;
     /**
      * Makes stores durable: resolves when the bytes of the range are as safe as fsync(2) makes them. The wait
      * is on another thread. A `close()` meanwhile does no harm.
@@ -254,6 +287,10 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      *
      * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
      *
+     * ```js
+     * map.resize(statSync('log.bin').size - map.offset) // what others have appended
+     * ```
+     *
      * @param length in bytes
      * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
      */
@@ -271,3 +308,4 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
 }
 /** Makes a `MemoryMap` of what `make` maps; `subject` is what its errors are about. */
 export declare function create(kind: Kind, path: string | undefined, options: Parsed, make: () => Token, subject?: string | undefined): MemoryMap<any>;
+export {};

@@ -13,6 +13,7 @@ import { cut } from './cut.js'
 import {
   closedError,
   describeFault,
+  illegalConstructor,
   invalidType,
   MemoryFaultError,
   outOfRange,
@@ -79,6 +80,29 @@ export interface TypedArrayConstructor<T> {
   new (buffer: any, byteOffset: number, length: number): T
 }
 
+interface TypedArrays<B extends ArrayBufferLike> {
+  Int8Array: Int8Array<B>
+  Uint8Array: Uint8Array<B>
+  Uint8ClampedArray: Uint8ClampedArray<B>
+  Int16Array: Int16Array<B>
+  Uint16Array: Uint16Array<B>
+  Int32Array: Int32Array<B>
+  Uint32Array: Uint32Array<B>
+  Float32Array: Float32Array<B>
+  Float64Array: Float64Array<B>
+  BigInt64Array: BigInt64Array<B>
+  BigUint64Array: BigUint64Array<B>
+}
+
+/** The typed array `T` over memory of the kind `B`; a subclass stays what it is. */
+export type Over<T, B extends ArrayBufferLike> = T extends { readonly [Symbol.toStringTag]: infer Name }
+  ? Name extends keyof TypedArrays<B>
+    ? TypedArrays<ArrayBuffer>[Name] extends T
+      ? TypedArrays<B>[Name]
+      : T
+    : T
+  : T
+
 /**
  * Where windows begin where the runtime cannot have the mapping in one piece. Each is twice as long, so that a view
  * of up to this length lies in one of them wherever it begins.
@@ -97,6 +121,9 @@ const { mapping } = native
 const collected = new FinalizationRegistry<Token>(mapping.forget)
 
 const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
+
+/** What only this module makes mappings with. */
+const KEY = Symbol('memory-map')
 
 let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
 let tell: (map: MemoryMap<any>) => void
@@ -146,7 +173,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #news: MemoryFault[] = []
   #warned = false
 
-  private constructor(token: Token, kind: Kind, path: string | undefined, options: Parsed) {
+  private constructor(key: unknown, token: Token, kind: Kind, path: string | undefined, options: Parsed) {
+    if (key !== KEY) throw illegalConstructor('`mapShared`, `mapPrivate`, `mapAnonymous` or `openSharedMemory`')
     this.#kind = kind
     this.#offset = options.offset
     this.#path = path
@@ -159,7 +187,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   static {
     construct = (token, kind, path, options) => {
-      const map = new MemoryMap(token, kind, path, options)
+      const map = new MemoryMap(KEY, token, kind, path, options)
       collected.register(map, token, map)
       return map
     }
@@ -239,6 +267,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /**
    * A part of the mapping, without a copy, without a system call, and without an ArrayBuffer of its own.
    * Works anywhere in a mapping of any size, on every runtime.
+   *
+   * `structuredClone` and `postMessage` copy the whole of a view's `buffer`, as of any view: hand them a {@link read}.
+   *
+   * @throws `ERR_MMAP_TOO_LARGE` for more than the runtime's largest Buffer; in a mapping that is larger than that
+   *   itself, for more than 1 GiB
    */
   view(offset: Bytes = 0, length?: Bytes): Buffer<B> {
     this.#open()
@@ -252,11 +285,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    *
    * ```js
    * const prices = map.typedArray(Float64Array, 64, 1000)
+   *
+   * const copied = new Float32Array(1000) // of elements at any byte
+   * new Uint8Array(copied.buffer).set(map.view(3, copied.byteLength))
    * ```
    *
-   * @throws RangeError where the elements are not aligned in memory, as the constructor does
+   * @throws `ERR_OUT_OF_RANGE` where the elements are not aligned in memory, which begins at a page: in a file where
+   *   {@link offset} plus `byteOffset` is no multiple of their size
+   * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
    */
-  typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): T {
+  typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): Over<T, B> {
     if (typeof constructor !== 'function' || !TypedArray.isPrototypeOf(constructor)) {
       throw invalidType('constructor', 'a constructor of typed arrays', constructor)
     }
@@ -266,14 +304,25 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const room = (this.#length - start) / size
     const count = length === undefined ? room : toBytes(length, 'length')
     if (!Number.isInteger(count)) {
-      throw outOfRange('byteOffset', `a multiple of ${size} bytes before the mapping's end`, byteOffset)
+      const requirement = `a multiple of ${size} bytes before the mapping's end, where no length is given`
+      throw outOfRange('byteOffset', requirement, byteOffset)
     }
     if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which is left from ${start} on`, length)
     const first = this.#windowStart(start)
-    return new constructor(this.#memory(first, start + count * size), start - first, count)
+    if ((start - first) % size !== 0) {
+      const place =
+        this.#kind === 'anonymous' ? 'which it is not' : `as byte ${this.#offset + start} of the file is not`
+      const requirement = `at a multiple of ${size} bytes in memory, ${place}; copy such elements out of a \`view\``
+      throw outOfRange('byteOffset', requirement, byteOffset)
+    }
+    return new constructor(this.#memory(first, start + count * size), start - first, count) as Over<T, B>
   }
 
-  /** A DataView over a part of the mapping. */
+  /**
+   * A DataView over a part of the mapping, aligned or not.
+   *
+   * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
+   */
   dataView(byteOffset: Bytes = 0, byteLength?: Bytes): DataView<B> {
     this.#open()
     const start = toOffset(byteOffset, this.#length, 'byteOffset')
@@ -310,7 +359,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Copies bytes out.
+   * Copies bytes out. What is short can share its `buffer` with others, as of `Buffer.allocUnsafe`.
    *
    * @throws {MemoryFaultError} where they cannot be read: the file was truncated, the disk failed
    */
@@ -429,14 +478,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * a line too, unless it is nothing.
    *
    * ```js
-   * for (const line of map.lines()) if (line.includes('error')) console.log(line.toString())
+   * for (const line of map.lines()) if (line.length > 1000) console.log(line.toString())
    * ```
+   *
+   * To find the few lines that have something, {@link indexOf} is many times faster than a look at each.
    *
    * @throws {MemoryFaultError} from the iteration, where bytes cannot be read
    * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
    * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
    */
-  lines(range?: Readonly<Range>): IterableIterator<Buffer<B>, undefined> {
+  lines(range?: Readonly<Range>): IteratorObject<Buffer<B>, undefined> {
     this.#open()
     const [start, end] = this.#range(range)
     const text = {
@@ -583,6 +634,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * they would still fit. If it fails the mapping and its views are as they were.
    *
    * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
+   *
+   * ```js
+   * map.resize(statSync('log.bin').size - map.offset) // what others have appended
+   * ```
    *
    * @param length in bytes
    * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)

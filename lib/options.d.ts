@@ -43,8 +43,9 @@ export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapO
 /** What a shared mapping of a file can be given besides. */
 export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
     /**
-     * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Needs a
-     * protection that can write. Default: false.
+     * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Without `length` a file
+     * that is there is mapped to its end, and a new one is empty, for `resize`. Needs a protection that can write.
+     * Default: false.
      */
     readonly create?: boolean | undefined;
     /** Permissions of a file that `create` makes, less the umask. Default: 0o666. */

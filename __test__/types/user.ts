@@ -58,12 +58,25 @@ export function views(): void {
   map.write('text')
 }
 
+class Pixels extends Uint8ClampedArray {
+  readonly channels = 4
+}
+
+/** Code for both backings. */
+export function generic<B extends ArrayBuffer | SharedArrayBuffer>(map: MemoryMap<B>): Float32Array<B> {
+  return map.typedArray(Float32Array)
+}
+
 export function sharedViews(): void {
   const backing = 'shared-array-buffer'
   for (const map of [mapShared('file', { backing }), mapPrivate('file', { backing }), mapAnonymous(1, { backing })]) {
     same<typeof map, MemoryMap<SharedArrayBuffer>>(true)
     same<typeof map.buffer, Buffer<SharedArrayBuffer>>(true)
     same<typeof map.arrayBuffer, SharedArrayBuffer>(true)
+    const words = map.typedArray(Int32Array)
+    same<typeof words, Int32Array<SharedArrayBuffer>>(true)
+    const pixels = map.typedArray(Pixels)
+    same<typeof pixels, Pixels>(true)
     const copy = map.read()
     same<typeof copy, Buffer<ArrayBuffer>>(true)
   }

@@ -3,7 +3,7 @@
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
 import { cut } from '../cut.js'
-import { invalidValue, outOfRange, withCode } from '../errors.js'
+import { illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
 import { explain, type MemoryMap } from '../memory-map.js'
 import { native } from '../native.js'
 import { check } from '../options.js'
@@ -69,6 +69,7 @@ export class Channel {
   #closed = false
 
   private constructor(map: MemoryMap<any>, behind: NativeChannel) {
+    if (!(behind instanceof native.NativeChannel)) throw illegalConstructor('`Channel.create` or `Channel.open`')
     this.#map = map
     this.#native = behind
     this.#handle = behind.handle()

@@ -143,7 +143,8 @@ impl Opened {
     }
 }
 
-const NOT_OPEN_FOR_IT: &str = "the file is not open for what the protection needs";
+const NOT_OPEN_FOR_IT: &str =
+    "the file is not open for what the protection needs: reading, and for stores writing too";
 
 fn to_offset(bytes: u64) -> Result<os::Offset> {
     os::Offset::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "fallocate"))
