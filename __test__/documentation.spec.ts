@@ -1,0 +1,149 @@
+// What the documentation says that can be checked: its examples compile and run, its links and names lead somewhere.
+
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import test from 'ava'
+
+import { onLinux } from './helpers/platform.ts'
+import { run } from './helpers/processes.ts'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const stage = fileURLToPath(new URL('documentation/stage.mjs', import.meta.url))
+const require = createRequire(import.meta.url)
+const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+
+const pages = ['README.md', ...list('docs', '.md')]
+const sources = ['index.ts', ...list('lib', '.ts'), ...list('lib/sync', '.ts')].filter(
+  (file) => !file.endsWith('.d.ts'),
+)
+
+function list(folder: string, ending: string): string[] {
+  const names = readdirSync(join(root, folder))
+  return names.filter((name) => name.endsWith(ending)).map((name) => `${folder}/${name}`)
+}
+
+function read(file: string): string {
+  return readFileSync(join(root, file), 'utf8')
+}
+
+type Example = { place: string; code: string }
+
+/** The examples in JavaScript and TypeScript of a file, in which they can be in comments. */
+function examplesOf(file: string): Example[] {
+  const text = read(file).replaceAll(/^ *\* ?/gm, file.endsWith('.ts') ? '' : '$&')
+  return Array.from(text.matchAll(/^```[jt]s\n(.*?)^```$/gms), ({ index, 1: code }) => {
+    return { place: `${file}:${text.slice(0, index).split('\n').length}`, code: code! }
+  })
+}
+
+/** An example that can run here, and checks what its comments say. */
+function runnable(code: string): string {
+  return code
+    .replaceAll('?)', ')') // the parameters that a signature says may be left out
+    .replaceAll('2n ** 40n', '2n ** 20n')
+    .replaceAll('2 ** 30', '2 ** 22')
+    .replaceAll(/(SharedMemory\()'(\w+)'/g, '$1`$2-${process.pid}`')
+    .replaceAll(/^(for await \(.*?\)) (.+)$/gm, '$1 { $2; break }')
+    .replaceAll(/^(.+) \/\/ throws ([A-Z]\w+Error).*$/gm, "assert.throws(() => $1, { name: '$2' })")
+    .replaceAll(/^(.+) \/\/ (\d+)\b.*$/gm, 'assert.equal($1, $2)')
+}
+
+const examples = [...pages, ...sources].flatMap(examplesOf)
+const folder = mkdtempSync(join(tmpdir(), 'memory-map-test-'))
+const fileOf = (example: Example) => `${examples.indexOf(example)}.mts`
+
+test.before(() => {
+  mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true })
+  symlinkSync(root, join(folder, 'node_modules', 'memory-map'))
+  symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
+  writeFileSync(join(folder, 'stage.mjs'), readFileSync(stage))
+  for (const example of examples) {
+    writeFileSync(join(folder, fileOf(example)), `import './stage.mjs'\n${runnable(example.code)}\nexport {}\n`)
+  }
+})
+
+test.after.always(() => rmSync(folder, { recursive: true, force: true }))
+
+/** The names of the stage as globals: those that an example declares or imports itself hide them. */
+function globals(names: string[]): string {
+  const declarations = names.map((name) => `  const ${name}: Stage['${name}']`)
+  return `type Stage = import('./stage.mjs').Stage\ndeclare global {\n${declarations.join('\n')}\n}\nexport {}\n`
+}
+
+onLinux.serial('the examples compile', async (t) => {
+  t.true(examples.length > 20)
+  const shows = "import { names } from './stage.mjs'; console.log(JSON.stringify(names)); process.exit()"
+  const shown = await run(process.execPath, ['--input-type=module', '--eval', shows], { cwd: folder })
+  t.is(shown.code, 0, shown.stderr)
+  writeFileSync(join(folder, 'globals.d.mts'), globals(JSON.parse(shown.stdout) as string[]))
+  const compilerOptions = {
+    target: 'es2022',
+    lib: ['es2023', 'esnext.disposable', 'esnext.sharedmemory'],
+    module: 'nodenext',
+    types: ['node'],
+    strict: true,
+    allowJs: true,
+    rootDir: '.',
+    outDir: 'out',
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.mts'] }))
+  const { stdout } = await run(process.execPath, [tsc, '--pretty', 'false'], { cwd: folder })
+  t.is(
+    stdout.replaceAll(/^(\d+)\.mts/gm, (_, index) => examples[index]!.place),
+    '',
+  )
+})
+
+for (const example of examples) {
+  onLinux.serial(`the example runs: ${example.place}`, async (t) => {
+    const file = join('out', fileOf(example).replace('.mts', '.mjs'))
+    const { code, signal, stderr } = await run(process.execPath, [file], { cwd: folder }, 60_000)
+    t.deepEqual([code, signal], [0, null], `${runnable(example.code)}\n${stderr}`)
+  })
+}
+
+test('every link of the documentation leads to a file, and every heading that is meant is there', (t) => {
+  for (const page of pages) {
+    for (const [, link] of read(page).matchAll(/(?:\]\(|(?:src|srcset)=")([^)"\s]+)/g)) {
+      if (/^https?:/.test(link!)) continue
+      const [path = '', anchor] = link!.split('#')
+      const target = join(root, dirname(page), path)
+      t.true(existsSync(target), `${page}: ${link}`)
+      if (anchor !== undefined) t.true(headings(relative(root, target)).includes(anchor), `${page}: ${link}`)
+    }
+  }
+})
+
+function headings(page: string): string[] {
+  return Array.from(read(page).matchAll(/^#+ (.+)$/gm), ([, title]) => title!.toLowerCase().replaceAll(' ', '-'))
+}
+
+test('every file that the documentation names is there', (t) => {
+  for (const file of [...pages, ...sources]) {
+    for (const [, path] of read(file).matchAll(/[`(]((?:\.?\w[\w-]*\/)+[\w.-]+\.(?:rs|ts|mjs|sh|md|json))[`),:]/g)) {
+      t.true(existsSync(join(root, path!)) || existsSync(join(root, dirname(file), path!)), `${file}: ${path}`)
+    }
+  }
+})
+
+test('every script that the documentation names is there', (t) => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  for (const page of pages) {
+    for (const [, name] of read(page).matchAll(/npm (?:run )?(?!ci\b|install\b|run\b)([\w:]+)/g)) {
+      t.true(Object.hasOwn(scripts, name!), `${page}: npm run ${name}`)
+    }
+  }
+})

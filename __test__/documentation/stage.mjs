@@ -1,0 +1,93 @@
+// What is around the examples of the documentation, in a folder of their own: the names that they leave out, files, and
+// another process, which is on the other side of what they wait for.
+
+import assert from 'node:assert/strict'
+import { spawn as start } from 'node:child_process'
+import * as fs from 'node:fs'
+import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Worker } from 'node:worker_threads'
+
+import * as library from 'memory-map'
+import * as sync from 'memory-map/sync'
+
+const LENGTH = 2 ** 21
+const contents = Buffer.alloc(LENGTH)
+contents[0] = 4 // no word that an example waits for is zero; as a mutex, it is held by nobody who lives
+for (const at of [2 ** 12, 2 ** 20]) contents.write('a line\r\nand one with a needle\n', at)
+
+const isOther = process.argv[2] === 'other'
+
+for (const name of ['log.bin', 'model.bin', 'image.bin', 'table.bin', 'map.bin']) {
+  if (!isOther) fs.writeFileSync(name, contents)
+}
+
+const values = {
+  ...library,
+  ...sync,
+  assert,
+  fs,
+  pipeline,
+  statSync: fs.statSync,
+  file: 'log.bin',
+  options: {},
+  length: 4096,
+  bytes: Buffer.from('bytes'),
+  signal: new AbortController().signal,
+  response: new PassThrough().resume(),
+  /** @param {Buffer} bytes */
+  handle: (bytes) => assert(Buffer.isBuffer(bytes)),
+  repair() {},
+  change() {},
+  /** @type {(command: string, args: string[], options: import('node:child_process').SpawnOptions) => void} */
+  spawn(_, __, options) {
+    start(process.execPath, ['--eval', 'require("fs").fstatSync(3)'], options).on('exit', passOn)
+  },
+}
+
+/** Those that are made when they are first used. */
+const makers = {
+  map: () => library.mapShared('map.bin', { protection: 'read-write' }),
+  worker: () => new Worker('', { eval: true }),
+  words: () => library.openSharedMemory(`work-${process.pid}`).typedArray(Int32Array),
+}
+
+/** @typedef {typeof values & { [N in keyof typeof makers]: ReturnType<(typeof makers)[N]> }} Stage */
+export const names = [...Object.keys(values), ...Object.keys(makers)]
+
+Object.assign(globalThis, values)
+for (const [name, make] of Object.entries(makers)) {
+  let value
+  Object.defineProperty(globalThis, name, { get: () => (value ??= make()) })
+}
+
+function passOn(code) {
+  process.exitCode ||= code
+}
+
+if (isOther) {
+  const parent = Number(process.argv[3])
+  setInterval(() => {
+    if (process.ppid !== parent) process.exit()
+    attempt(() => sync.Channel.open(library.mapShared('inbox', { protection: 'read-write' })).trySend('hello'))
+    attempt(() => {
+      const map = library.openSharedMemory(`work-${parent}`)
+      sync.Channel.open(map, { offset: 4096 }).trySend('hello')
+      Atomics.store(map.typedArray(Int32Array), 2, 1)
+      sync.notify(map, 8)
+    })
+  }, 50)
+} else {
+  const other = start(process.execPath, [import.meta.filename, 'other', String(process.pid)], { stdio: 'ignore' })
+  other.unref()
+  process.on('exit', () => {
+    other.kill('SIGKILL')
+    for (const name of ['work', 'counters']) attempt(() => library.unlinkSharedMemory(`${name}-${process.pid}`))
+  })
+}
+
+function attempt(run) {
+  try {
+    run()
+  } catch {}
+}
