@@ -65,16 +65,6 @@ const examples = [...pages, ...sources].flatMap(examplesOf)
 const folder = mkdtempSync(join(tmpdir(), 'memory-map-test-'))
 const fileOf = (example: Example) => `${examples.indexOf(example)}.mts`
 
-test.before(() => {
-  mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true })
-  symlinkSync(root, join(folder, 'node_modules', 'memory-map'))
-  symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
-  writeFileSync(join(folder, 'stage.mjs'), readFileSync(stage))
-  for (const example of examples) {
-    writeFileSync(join(folder, fileOf(example)), `import './stage.mjs'\n${runnable(example.code)}\nexport {}\n`)
-  }
-})
-
 test.after.always(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The names of the stage as globals: those that an example declares or imports itself hide them. */
@@ -85,6 +75,13 @@ function globals(names: string[]): string {
 
 onLinux.serial('the examples compile', async (t) => {
   t.true(examples.length > 20)
+  mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true })
+  symlinkSync(root, join(folder, 'node_modules', 'memory-map'))
+  symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
+  writeFileSync(join(folder, 'stage.mjs'), readFileSync(stage))
+  for (const example of examples) {
+    writeFileSync(join(folder, fileOf(example)), `import './stage.mjs'\n${runnable(example.code)}\nexport {}\n`)
+  }
   const shows = "import { names } from './stage.mjs'; console.log(JSON.stringify(names)); process.exit()"
   const shown = await run(process.execPath, ['--input-type=module', '--eval', shows], { cwd: folder })
   t.is(shown.code, 0, shown.stderr)
