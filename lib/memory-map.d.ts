@@ -105,7 +105,8 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      */
     get arrayBuffer(): B;
     /**
-     * The whole mapping, without a copy; the same object each time.
+     * The whole mapping, without a copy; the same object each time, until its memory is transferred (`transfer()`, the
+     * streams of bytes that the web has).
      *
      * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
      */

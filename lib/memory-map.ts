@@ -253,14 +253,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * The whole mapping, without a copy; the same object each time.
+   * The whole mapping, without a copy; the same object each time, until its memory is transferred (`transfer()`, the
+   * streams of bytes that the web has).
    *
    * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
   get buffer(): Buffer<B> {
     this.#open()
-    const buffer = this.#buffer
-    if (buffer !== undefined && buffer.length === this.#length) return buffer
+    if (this.#buffer?.length === this.#length) return this.#buffer
     return (this.#buffer = Buffer.from(this.#all() as ArrayBuffer, this.#lead, this.#length) as Buffer<B>)
   }
 
@@ -315,7 +315,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       const requirement = `at a multiple of ${size} bytes in memory, ${place}; copy such elements out of a \`view\``
       throw outOfRange('byteOffset', requirement, byteOffset)
     }
-    return new constructor(this.#memory(first, start + count * size), start - first, count) as Over<T, B>
+    return new constructor(this.#window(first, start + count * size), start - first, count) as Over<T, B>
   }
 
   /**
@@ -328,7 +328,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const start = toOffset(byteOffset, this.#length, 'byteOffset')
     const count = toLength(byteLength, start, this.#length, 'byteLength')
     const first = this.#windowStart(start)
-    return new DataView(this.#memory(first, start + count), start - first, count) as DataView<B>
+    return new DataView(this.#window(first, start + count), start - first, count) as DataView<B>
   }
 
   /**
@@ -499,7 +499,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
         this.#open()
         if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
         const first = this.#windowStart(from)
-        const memory = this.#memory(first, to)
+        const memory = this.#window(first, to)
         return { memory, start: first, end: first + memory.byteLength }
       },
       epoch: () => this.#windows,
@@ -792,17 +792,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** A Buffer over a range that the mapping has. */
   #cut(start: number, end: number): Buffer<B> {
     const first = this.#windowStart(start)
-    try {
-      return cut(this.#window(first, end), start - first, end - start)
-    } catch {
-      return cut(this.#memory(first, end), start - first, end - start)
-    }
+    return cut(this.#window(first, end), start - first, end - start)
   }
 
   /** The memory from the start of the mapping's first page to its end, in one piece. */
   #all(): ArrayBuffer | SharedArrayBuffer {
     if (this.#step === WINDOW_STEP) throw wholeTooLarge(this.#lead + this.#length)
-    return this.#memory(-this.#lead, 0)
+    return this.#window(-this.#lead, 0)
   }
 
   /** Where the window of the byte at `start` begins: before the mapping where that is in the middle of a page. */
@@ -815,15 +811,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const last = Math.min(first + 2 * this.#step, this.#length)
     if (end > last) throw viewTooLarge()
     const index = (this.#lead + first) / this.#step
-    return (this.#windows[index] ??= this.#make(this.#lead + first, last - first))
-  }
-
-  /** The same, and another one where it was transferred away. */
-  #memory(first: number, end: number): ArrayBuffer | SharedArrayBuffer {
-    const window = this.#window(first, end)
-    if (window.byteLength > 0 || this.#length === 0) return window
-    this.#windows = []
-    return this.#window(first, end)
+    const made = this.#windows[index]
+    // One that is not shared may have been transferred away since.
+    if (made !== undefined && (this.#shares || made.byteLength === last - first)) return made
+    return (this.#windows[index] = this.#make(this.#lead + first, last - first))
   }
 
   #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {

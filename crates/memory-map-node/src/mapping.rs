@@ -270,7 +270,11 @@ pub fn array_buffer(
     let (start, length) = map.check_range(&env, start, length)?;
     let (value, export) = Export::new(&env, &map.mapping, start, length, lasting)?;
     if !lasting {
-        map.exports.borrow_mut().push(export);
+        let mut exports = map.exports.borrow_mut();
+        if exports.len().is_power_of_two() {
+            exports.retain(|export| !export.is_unreachable(env.raw())); // transferred, and gone
+        }
+        exports.push(export);
     }
     Ok(value)
 }

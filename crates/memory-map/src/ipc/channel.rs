@@ -129,7 +129,9 @@ impl Channel {
             let ring = access.word(at::RING).load(Ordering::Relaxed);
             access.check()?;
             if magic != MAGIC {
-                return Err(Error::Invalid("there is no channel: what is there was not made by `create`"));
+                return Err(Error::Invalid(
+                    "there is no channel: what is there was not made by `create`",
+                ));
             }
             if version != VERSION {
                 return Err(Error::Invalid("the channel has another version of the layout"));
