@@ -26,7 +26,10 @@ const {
   mapPrivate: anyPrivate,
   mapAnonymous: anyAnonymous,
 } = library as unknown as Record<'mapShared' | 'mapPrivate' | 'mapAnonymous', (...args: unknown[]) => MemoryMap>
-type AnyMap = Record<'view' | 'typedArray' | 'dataView' | 'read' | 'write' | 'protect', (...args: unknown[]) => unknown>
+type AnyMap = Record<
+  'view' | 'typedArray' | 'dataView' | 'read' | 'write' | 'protect' | 'indexOf' | 'count' | 'find',
+  (...args: unknown[]) => unknown
+>
 
 const fileMakers = [
   ['shared', mapShared],
@@ -683,7 +686,7 @@ test('what only pretends to be bytes is refused by name', async (t) => {
   // Bytes of another realm, and of a class that cuts something else from them, are bytes.
   const foreign = runInNewContext('Uint8Array.of(97, 0, 98)') as Uint8Array
   class Odd extends Uint8Array {
-    static override get [Symbol.species]() {
+    static get [Symbol.species]() {
       return Float64Array as unknown as Uint8ArrayConstructor
     }
   }
