@@ -697,6 +697,12 @@ test('what only pretends to be bytes is refused by name', async (t) => {
     t.is(target.indexOf(bytes, 0, 'utf16le'), 2)
     t.is(target.count(bytes, {}, 'utf16le'), 1)
   }
+  const Foreign = runInNewContext('Float64Array') as Float64ArrayConstructor
+  using numbers = mapAnonymous(16)
+  numbers.dataView().setFloat64(8, 1.5, true)
+  t.is((numbers.typedArray(Foreign, 8) as Float64Array)[0], 1.5)
+  const pretender = Object.assign(function () {}, { BYTES_PER_ELEMENT: 8 })
+  throwsCodedError(t, () => numbers.typedArray(pretender), { ...invalidType, says: ['"constructor"'] })
 })
 
 test('a constructor that closes the mapping when it is looked at finds it closed', (t) => {

@@ -3,7 +3,7 @@
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
-import { isUint8Array } from 'node:util/types'
+import { isTypedArray, isUint8Array } from 'node:util/types'
 
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
@@ -119,8 +119,6 @@ const { mapping } = native
 
 /** Mappings that nobody closed are closed when nobody can any more. */
 const collected = new FinalizationRegistry<Token>(mapping.forget)
-
-const TypedArray = Object.getPrototypeOf(Uint8Array) as Function
 
 /** What only this module makes mappings with. */
 const KEY = Symbol('memory-map')
@@ -295,10 +293,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
    */
   typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): Over<T, B> {
-    if (typeof constructor !== 'function' || !TypedArray.isPrototypeOf(constructor)) {
-      throw invalidType('constructor', 'a constructor of typed arrays', constructor)
-    }
-    const size = constructor.BYTES_PER_ELEMENT
+    const size: unknown = typeof constructor === 'function' ? constructor.BYTES_PER_ELEMENT : undefined
+    if (typeof size !== 'number') throw notTypedArrays(constructor)
     this.#open() // after the caller's own code, which that may be
     const start = toOffset(byteOffset, this.#length, 'byteOffset')
     const room = (this.#length - start) / size
@@ -315,7 +311,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       const requirement = `at a multiple of ${size} bytes in memory, ${place}; copy such elements out of a \`view\``
       throw outOfRange('byteOffset', requirement, byteOffset)
     }
-    return new constructor(this.#window(first, start + count * size), start - first, count) as Over<T, B>
+    const array = new constructor(this.#window(first, start + count * size), start - first, count)
+    if (!isTypedArray(array)) throw notTypedArrays(constructor)
+    return array as Over<T, B>
   }
 
   /**
@@ -833,6 +831,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
 function isSame(a: MemoryFault, b: NativeFault): boolean {
   return a.kind === b.kind && a.offset === b.offset && a.length === b.length && a.contained === b.contained
+}
+
+/** What is a constructor of typed arrays is seen by what it constructs: it may be another realm's. */
+function notTypedArrays(constructor: unknown): TypeError {
+  return invalidType('constructor', 'a constructor of typed arrays', constructor)
 }
 
 const SYNC_OPTIONS = ['offset', 'length', 'invalidate']
