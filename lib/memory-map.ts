@@ -373,6 +373,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /**
    * Copies bytes in, and says how many.
    *
+   * ```js
+   * const floats = Float32Array.of(1, 2)
+   * map.write(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), 8)
+   * map.write(Buffer.from('text'), 16)
+   * ```
+   *
    * @throws `ERR_MMAP_NOT_WRITABLE` where the protection forbids it
    * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
    */
@@ -629,7 +635,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /**
    * Changes the length. Contents up to the smaller length are kept; a shared mapping that is for stores extends
    * its file where it grows beyond the end. Views that were made before have length 0 afterwards, also where
-   * they would still fit. If it fails the mapping and its views are as they were.
+   * they would still fit. The file never becomes shorter. If it fails the mapping and its views are as they were.
    *
    * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
    *
