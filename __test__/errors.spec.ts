@@ -702,7 +702,7 @@ test('what only pretends to be bytes is refused by name', async (t) => {
   numbers.dataView().setFloat64(8, 1.5, true)
   t.is((numbers.typedArray(Foreign, 8) as Float64Array)[0], 1.5)
   const pretender = Object.assign(function () {}, { BYTES_PER_ELEMENT: 8 })
-  throwsCodedError(t, () => numbers.typedArray(pretender), { ...invalidType, says: ['"constructor"'] })
+  throwsCodedError(t, () => numbers.typedArray(pretender as never), { ...invalidType, says: ['"constructor"'] })
 })
 
 test('a constructor that closes the mapping when it is looked at finds it closed', (t) => {
