@@ -10,7 +10,7 @@ import { allocationGranularity, mapAnonymous, mapPrivate, mapShared, type Memory
 
 import { throwsCodedError } from './helpers/errors.ts'
 import { areasOf, collectGarbage } from './helpers/memory.ts'
-import { onLinux, withDescriptors } from './helpers/platform.ts'
+import { onLinux, withAddresses, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 
@@ -314,7 +314,7 @@ const bigLength = 6 * GiB + 12_345
 const marks = [0, GiB - 16, GiB, 2 * GiB - 8, 3 * GiB - 1, 4 * GiB - 16, 4 * GiB, 5 * GiB + 7, bigLength - 16]
 
 for (const start of [0, 4095]) {
-  test(`a file larger than 4 GiB can be viewed, read and written anywhere, mapped from byte ${start}`, (t) => {
+  withAddresses(`a file larger than 4 GiB can be viewed, read and written anywhere, mapped from byte ${start}`, (t) => {
     const path = markedFile(t, bigLength, marks.slice(1))
     using map = mapShared(path, { protection: 'read-write', offset: start })
     t.is(map.length, bigLength - start)
@@ -349,7 +349,7 @@ for (const start of [0, 4095]) {
     t.is(bytes.toString(), 'WV')
   })
 
-  test(`views of a file larger than 4 GiB have up to 1 GiB wherever they start, mapped from byte ${start}`, (t) => {
+  withAddresses(`views of a file larger than 4 GiB have up to 1 GiB wherever they start, mapped from byte ${start}`, (t) => {
     const path = markedFile(t, bigLength, marks)
     using map = mapShared(path, { protection: 'read-write', offset: start })
     const near = [0, 1, GiB / 2, GiB - 4096, GiB - 4095, GiB - 1, GiB, GiB + 1, 2 * GiB - 1, 3 * GiB + 1]
@@ -374,7 +374,7 @@ for (const start of [0, 4095]) {
   })
 }
 
-test("what exceeds the runtime's largest Buffer is ERR_MMAP_TOO_LARGE", (t) => {
+withAddresses("what exceeds the runtime's largest Buffer is ERR_MMAP_TOO_LARGE", (t) => {
   if (!hasWindows) {
     t.log(`the largest Buffer here has ${huge} bytes`)
     return t.pass()
@@ -396,7 +396,7 @@ test("what exceeds the runtime's largest Buffer is ERR_MMAP_TOO_LARGE", (t) => {
   t.is(map.view(huge, pageSize).length, pageSize)
 })
 
-test("a mapping as large as the runtime's largest Buffer has a buffer", (t) => {
+withAddresses("a mapping as large as the runtime's largest Buffer has a buffer", (t) => {
   if (!hasWindows) {
     t.log(`the largest Buffer here has ${huge} bytes`)
     return t.pass()
@@ -407,7 +407,7 @@ test("a mapping as large as the runtime's largest Buffer has a buffer", (t) => {
   t.is(map.read(huge - 1)[0], 9)
 })
 
-test.serial('a mapping of more than 4 GiB makes no ArrayBuffer before one is asked for, and few after', async (t) => {
+withAddresses.serial('a mapping of more than 4 GiB makes no ArrayBuffer before one is asked for, and few after', async (t) => {
   if (!hasWindows) return t.pass()
   await collectGarbage()
   const before = process.memoryUsage().external
@@ -472,7 +472,7 @@ console.log(wrong.length === 0 ? 'all as it should be' : wrong.join('\\n'))
 `
 
 for (const runtime of runtimes().slice(1)) {
-  test(`a file larger than 4 GiB works on ${runtime.name} ${runtime.version}`, async (t) => {
+  withAddresses(`a file larger than 4 GiB works on ${runtime.name} ${runtime.version}`, async (t) => {
     const path = markedFile(t, bigLength, marks.slice(0, -1))
     const result = await runScript(runtime, BIG_SCRIPT, {
       args: [path, String(bigLength), ...marks.slice(0, -1).map(String)],

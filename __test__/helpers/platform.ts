@@ -7,6 +7,9 @@ import test, { type Implementation } from 'ava'
 export const isLinux = process.platform === 'linux'
 export const isWindows = process.platform === 'win32'
 
+/** Whether addresses have 32 bits. */
+export const is32Bit = process.arch === 'arm' || process.arch === 'ia32'
+
 /** Wine does not do all that Windows does. */
 export const isWine = isWindows && existsSync('C:\\windows\\system32\\winecfg.exe')
 
@@ -44,6 +47,9 @@ export const coveringParts = where(!isWine, 'Wine makes no part of a shared view
 
 /** Tests of files that are larger than the disk. */
 export const withHoles = where(!isWindows, 'a file takes its whole length on Windows')
+
+/** Tests of mappings larger than 2 GiB. */
+export const withAddresses = where(!is32Bit, 'a 32-bit system has no addresses for it')
 
 /** Tests of what a closed mapping leaves for who is still reading. */
 export const keeping = where(!isWindows, 'a closed mapping leaves nothing on Windows')
