@@ -349,29 +349,32 @@ for (const start of [0, 4095]) {
     t.is(bytes.toString(), 'WV')
   })
 
-  withAddresses(`views of a file larger than 4 GiB have up to 1 GiB wherever they start, mapped from byte ${start}`, (t) => {
-    const path = markedFile(t, bigLength, marks)
-    using map = mapShared(path, { protection: 'read-write', offset: start })
-    const near = [0, 1, GiB / 2, GiB - 4096, GiB - 4095, GiB - 1, GiB, GiB + 1, 2 * GiB - 1, 3 * GiB + 1]
-    for (const offset of [...near, 4 * GiB - 1, 4 * GiB, 5 * GiB - 4095, map.length - GiB]) {
-      const view = map.view(offset, GiB)
-      t.is(view.length, GiB)
-      view[0] = 0xa1
-      view[GiB - 1] = 0xa2
-      t.deepEqual([map.read(offset, 1)[0], map.read(offset + GiB - 1, 1)[0]], [0xa1, 0xa2])
+  withAddresses(
+    `views of a file larger than 4 GiB have up to 1 GiB wherever they start, mapped from byte ${start}`,
+    (t) => {
+      const path = markedFile(t, bigLength, marks)
+      using map = mapShared(path, { protection: 'read-write', offset: start })
+      const near = [0, 1, GiB / 2, GiB - 4096, GiB - 4095, GiB - 1, GiB, GiB + 1, 2 * GiB - 1, 3 * GiB + 1]
+      for (const offset of [...near, 4 * GiB - 1, 4 * GiB, 5 * GiB - 4095, map.length - GiB]) {
+        const view = map.view(offset, GiB)
+        t.is(view.length, GiB)
+        view[0] = 0xa1
+        view[GiB - 1] = 0xa2
+        t.deepEqual([map.read(offset, 1)[0], map.read(offset + GiB - 1, 1)[0]], [0xa1, 0xa2])
 
-      // Views that lie in other ArrayBuffers are the same memory.
-      t.is(map.view(offset + GiB - 1, 1)[0], 0xa2)
-      const bytes = map.typedArray(Uint8Array, offset, GiB)
-      bytes[GiB - 1] = 0xa3
-      t.is(view[GiB - 1], 0xa3)
-      t.is(map.dataView(offset, GiB).getUint8(GiB - 1), 0xa3)
-    }
-    map.syncSync({ offset: 5n * BigInt(GiB), length: 100 })
-    const views = [map.view(0, 1), map.view(3 * GiB, GiB), map.typedArray(Int8Array, 5n * BigInt(GiB), 8)]
-    map.close()
-    for (const view of views) t.is(view.length, 0)
-  })
+        // Views that lie in other ArrayBuffers are the same memory.
+        t.is(map.view(offset + GiB - 1, 1)[0], 0xa2)
+        const bytes = map.typedArray(Uint8Array, offset, GiB)
+        bytes[GiB - 1] = 0xa3
+        t.is(view[GiB - 1], 0xa3)
+        t.is(map.dataView(offset, GiB).getUint8(GiB - 1), 0xa3)
+      }
+      map.syncSync({ offset: 5n * BigInt(GiB), length: 100 })
+      const views = [map.view(0, 1), map.view(3 * GiB, GiB), map.typedArray(Int8Array, 5n * BigInt(GiB), 8)]
+      map.close()
+      for (const view of views) t.is(view.length, 0)
+    },
+  )
 }
 
 withAddresses("what exceeds the runtime's largest Buffer is ERR_MMAP_TOO_LARGE", (t) => {
@@ -407,21 +410,24 @@ withAddresses("a mapping as large as the runtime's largest Buffer has a buffer",
   t.is(map.read(huge - 1)[0], 9)
 })
 
-withAddresses.serial('a mapping of more than 4 GiB makes no ArrayBuffer before one is asked for, and few after', async (t) => {
-  if (!hasWindows) return t.pass()
-  await collectGarbage()
-  const before = process.memoryUsage().external
-  using map = mapAnonymous(6 * GiB, { reserve: false })
-  t.is(map.write(Buffer.from([1]), 5 * GiB), 1)
-  await collectGarbage()
-  t.true(process.memoryUsage().external - before < 16 << 20)
-  const buffers = new Set<ArrayBuffer>()
-  for (let i = 0; i < 6000; i++) {
-    const offset = Math.floor((i * map.length) / 6000)
-    buffers.add(map.view(offset, Math.min(GiB, map.length - offset)).buffer)
-  }
-  t.true(buffers.size <= 6, `${buffers.size}`)
-})
+withAddresses.serial(
+  'a mapping of more than 4 GiB makes no ArrayBuffer before one is asked for, and few after',
+  async (t) => {
+    if (!hasWindows) return t.pass()
+    await collectGarbage()
+    const before = process.memoryUsage().external
+    using map = mapAnonymous(6 * GiB, { reserve: false })
+    t.is(map.write(Buffer.from([1]), 5 * GiB), 1)
+    await collectGarbage()
+    t.true(process.memoryUsage().external - before < 16 << 20)
+    const buffers = new Set<ArrayBuffer>()
+    for (let i = 0; i < 6000; i++) {
+      const offset = Math.floor((i * map.length) / 6000)
+      buffers.add(map.view(offset, Math.min(GiB, map.length - offset)).buffer)
+    }
+    t.true(buffers.size <= 6, `${buffers.size}`)
+  },
+)
 
 const BIG_SCRIPT = `
 import { constants } from 'node:buffer'

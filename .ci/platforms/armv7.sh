@@ -23,4 +23,5 @@ cargo-zigbuild test --locked -p memory-map --target $target --no-fail-fast \
   --skip a_copy_is_not_to_blame --skip protected_memory_gets_its_own --skip stay_few_areas
 node scripts/build-release.mjs --target $target
 
-"$platforms/tools/specs-in-qemu.sh" "$work" npm/linux-arm-gnueabihf/memory-map.linux-arm-gnueabihf.node addresses
+"$platforms/tools/specs-in-qemu.sh" "$work" npm/linux-arm-gnueabihf/memory-map.linux-arm-gnueabihf.node \
+  addresses runtimes views read-write truncate

@@ -33,6 +33,8 @@ const parts = [
   { name: 'arm64', scripts: ['arm64.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
   { name: 'musl', scripts: ['musl.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
   { name: 'check', scripts: ['check.sh'], minutes: 12, covers: rust },
+  { name: 'riscv64', scripts: ['riscv64.sh'], minutes: 20, covers: [...rust, ...javascript, ...specs] },
+  { name: 'armv7', scripts: ['armv7.sh'], minutes: 20, covers: [...rust, ...javascript, ...specs] },
 ]
 
 const NOT_RUN = 77

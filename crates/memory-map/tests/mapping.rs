@@ -77,6 +77,21 @@ fn create_extends_and_never_shrinks() {
 }
 
 #[test]
+fn what_no_address_can_reach_is_refused_before_the_file_grows() {
+    let file = TempFile::new(&[1; 100]);
+    let length = isize::MAX as u64;
+    let part = FileOptions { length: Some(length), create: Some(0o600), ..WHOLE };
+    let write = options(Protection::ReadWrite);
+    let is_too_large = |error| matches!(error, Some(Error::TooLarge { .. }));
+    assert!(is_too_large(Mapping::shared(Source::Path(&file.0), &part, &write).err()));
+    assert!(is_too_large(Mapping::anonymous(length, false, &write).err()));
+    assert_eq!(file.contents(), [1; 100]);
+    let map = shared(&file, Protection::ReadWrite);
+    assert!(is_too_large(map.resize(length).err()));
+    assert_eq!(file.contents(), [1; 100]);
+}
+
+#[test]
 #[cfg(unix)] // see windows.rs
 fn what_cannot_be_mapped_says_why() {
     let errno = |error: Option<Error>| match error {
