@@ -33,6 +33,7 @@ const parts = [
   { name: 'arm64', scripts: ['arm64.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
   { name: 'musl', scripts: ['musl.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
   { name: 'check', scripts: ['check.sh'], minutes: 12, covers: rust },
+  { name: 'arm64-musl', scripts: ['arm64-musl.sh'], minutes: 15, covers: [...rust, ...javascript, ...specs] },
   { name: 'riscv64', scripts: ['riscv64.sh'], minutes: 20, covers: [...rust, ...javascript, ...specs] },
   { name: 'armv7', scripts: ['armv7.sh'], minutes: 20, covers: [...rust, ...javascript, ...specs] },
 ]
@@ -152,7 +153,7 @@ for (const part of parts.filter(({ name }) => names.length === 0 || names.includ
 console.log()
 for (const { name, outcome, tests, seconds } of results) {
   console.log(
-    `${name.padEnd(10)}${outcome.padEnd(8)}${String(tests).padStart(6)} tests${String(seconds).padStart(6)} s`,
+    `${name.padEnd(12)}${outcome.padEnd(8)}${String(tests).padStart(6)} tests${String(seconds).padStart(6)} s`,
   )
 }
 const count = (wanted) => results.filter(({ outcome }) => outcome === wanted).length

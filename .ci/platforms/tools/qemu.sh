@@ -2,20 +2,20 @@
 # qemu.sh FOLDER ARCHITECTURE PROCESSOR: writes FOLDER/run, which runs a program for Linux on the architecture, named as
 # Debian names it, with the emulator of a processor, and FOLDER/node, which runs Debian 13's Node so. Ends with 77 where
 # that cannot be had.
-#
-# The QEMU is Debian 13's, too: that of Debian 12 tells a program for Arm of a SIGBUS one page behind where it was.
 set -euo pipefail
 tools=$(dirname "$0")
 folder=$(realpath "$1") architecture=$2 processor=$3
 cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
 root=$cache/debian-13-$architecture
+emulators=$("$tools/qemu-user.sh")
 
 if [ ! -d "$root" ]; then
   not_run() {
     echo "not run: $1" >&2
     exit 77
   }
-  debian=$("$tools/wine.sh")
+  [ "$(id --user)" = 0 ] || not_run 'only root can make a Debian'
+  "$tools/packages.sh" debootstrap >&2
   rm -rf "$root.part" "$root.packages"
   mkdir -p "$root.part"
   # The first stage downloads what Node needs, besides much else. All of it is unpacked, nothing set up.
@@ -25,14 +25,11 @@ if [ ! -d "$root" ]; then
     dpkg-deb --extract "$package" "$root.part"
   done
   rm -rf "$root.packages"
-  chroot "$debian" sh -c 'cd /var/tmp && apt-get --quiet download qemu-user' >&2 || not_run 'QEMU cannot be had'
-  dpkg-deb --extract "$debian"/var/tmp/qemu-user_*.deb "$root.part/qemu"
-  rm "$debian"/var/tmp/qemu-user_*.deb
   mv "$root.part" "$root"
 fi
 
 mkdir -p "$folder"
-printf '#!/bin/sh\nexec %s "$@"\n' "'$root/qemu/usr/bin/qemu-$processor' -L '$root'" >"$folder/run"
+printf '#!/bin/sh\nexec %s "$@"\n' "'$emulators/qemu-$processor' -L '$root'" >"$folder/run"
 # The kernel cannot start a program for another processor by itself, so child processes are made from the script, too.
 echo "process.execPath = '$folder/node'" >"$folder/exec-path.cjs"
 printf '#!/bin/sh\nexec %s "$@"\n' \
