@@ -64,7 +64,7 @@ truncating('a fault beyond 4 GiB is contained and told as others are', (t) => {
   t.regex(error?.message ?? '', /ends/)
 })
 
-onLinux('a mutex knows a dead owner from a living one in a file beyond 4 GiB', (t) => {
+onLinux('a mutex beyond 4 GiB in a file keeps others out until it is given back', (t) => {
   const path = sparseFile(t, 6 * GiB)
   const options = { offset: 5 * GiB, length: 4096, protection: 'read-write' } as const
   using one = mapShared(path, options)
