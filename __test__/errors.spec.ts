@@ -756,6 +756,7 @@ test('a method of something else than a mapping is a TypeError', (t) => {
 test('what a mapping cannot do is told with what can', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path)
+  using writable = mapShared(path, { protection: 'read-write' })
   using memory = mapAnonymous(pageSize)
   const { length } = contents
   for (const [run, code, says] of [
@@ -765,7 +766,7 @@ test('what a mapping cannot do is told with what can', (t) => {
     [() => mapPrivate(path, { length: length + 1 }), 'ERR_MMAP_BEYOND_END', /shared mapping.*`create`/],
     [() => memory.syncSync(), 'ERR_MMAP_NOT_SHARED', /`mapShared`/],
     [() => new Semaphore(memory, 0), 'ERR_MMAP_NOT_SHARED', /`shared: true`/],
-    [() => Channel.open(mapShared(path, { protection: 'read-write' })), 'ERR_MMAP_INVALID', /`create`/],
+    [() => Channel.open(writable), 'ERR_MMAP_INVALID', /`create`/],
   ] as const) {
     t.regex(t.throws(run, { code })!.message, says)
   }

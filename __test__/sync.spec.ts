@@ -368,7 +368,7 @@ test('an abort at any moment settles the sync, one way or the other', async (t) 
 })
 
 for (const runtime of runtimes()) {
-  test(`every sync of many settles when they are given up together (${runtime.name} ${runtime.version})`, async (t) => {
+  onPosix(`every sync of many settles when they are given up together (${runtime.name} ${runtime.version})`, async (t) => {
     const script = `
       const { mapAnonymous } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
       const map = mapAnonymous(1_000_000, { shared: true })
