@@ -368,8 +368,10 @@ test('an abort at any moment settles the sync, one way or the other', async (t) 
 })
 
 for (const runtime of runtimes()) {
-  onPosix(`every sync of many settles when they are given up together (${runtime.name} ${runtime.version})`, async (t) => {
-    const script = `
+  onPosix(
+    `every sync of many settles when they are given up together (${runtime.name} ${runtime.version})`,
+    async (t) => {
+      const script = `
       const { mapAnonymous } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
       const map = mapAnonymous(1_000_000, { shared: true })
       for (let i = 0; i < 30; i++) {
@@ -382,10 +384,11 @@ for (const runtime of runtimes()) {
       }
       console.log('settled')
     `
-    const { code, signal, stdout, stderr } = await runScript(runtime, script, { timeoutMs: 60_000 })
-    t.is(stdout, 'settled\n', stderr)
-    t.deepEqual([code, signal], [0, null])
-  })
+      const { code, signal, stdout, stderr } = await runScript(runtime, script, { timeoutMs: 60_000 })
+      t.is(stdout, 'settled\n', stderr)
+      t.deepEqual([code, signal], [0, null])
+    },
+  )
 }
 
 onPosix.serial("the user's own onabort stays, and is called", async (t) => {
