@@ -65,9 +65,13 @@ impl Region {
         let stays = {
             let mut inner = self.lock();
             inner.settle();
+            // Where all of it was covered no file was shown: there it is back now, and nobody can
+            // cover it again before this is decided.
+            let shown = shown.or_else(|| shown_in(&all_shown(), &self.range()).next().copied());
             inner.left = shown.filter(|_| inner.can_fail());
+            inner.open_covers();
             match inner.left {
-                Some(_) => inner.open_covers(),
+                Some(_) => {}
                 None => {
                     self.disarm(&inner);
                     guard::expect_late_faults();
@@ -327,6 +331,27 @@ mod tests {
             // SAFETY: nobody uses the page any more.
             unsafe { os::unmap(start, page) };
         }
+    }
+
+    #[test]
+    fn what_is_covered_as_a_whole_stays_under_the_guard_when_it_is_left() {
+        let page = os::page_size();
+        let map = Mapping::anonymous(4 * page as u64, true, &OPTIONS).unwrap();
+        let pages = Pages::Anonymous { reserve: true };
+        let start = os::map(0, 4 * page, Protection::ReadWrite, pages).unwrap() as usize;
+        // SAFETY: the pages were mapped above, and stay.
+        unsafe { map.put_over(start, true, Box::new(())) }.unwrap();
+        map.file().unwrap().set_len(0).unwrap();
+        let region = map.region().unwrap().unwrap();
+        for round in 1..3 {
+            // SAFETY: the page is mapped, and its fault is contained.
+            assert_eq!(unsafe { (start as *const u8).read_volatile() }, 0);
+            assert_eq!(region.faults(), round);
+            map.leave();
+            assert!(!region.is_lost());
+        }
+        // SAFETY: nobody uses the pages any more.
+        unsafe { os::unmap(start, 4 * page) };
     }
 
     #[test]
