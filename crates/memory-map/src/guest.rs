@@ -67,16 +67,13 @@ impl Region {
             inner.settle();
             // Where all of it was covered no file was shown: there it is back now, and nobody can
             // cover it again before this is decided.
-            let shown = shown.or_else(|| shown_in(&all_shown(), &self.range()).next().copied());
-            inner.left = shown.filter(|_| inner.can_fail());
+            let look = || shown_in(&all_shown(), &self.range()).next().copied();
+            inner.left = inner.can_fail().then(|| shown.or_else(look)).flatten();
             inner.open_covers();
-            match inner.left {
-                Some(_) => {}
-                None => {
-                    self.disarm(&inner);
-                    guard::expect_late_faults();
-                    self.lose(&mut inner);
-                }
+            if inner.left.is_none() {
+                self.disarm(&inner);
+                guard::expect_late_faults();
+                self.lose(&mut inner);
             }
             inner.left.is_some()
         };

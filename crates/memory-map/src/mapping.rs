@@ -337,13 +337,6 @@ impl Mapping {
     }
 
     /// Whether it is closed, has had no fault, and can have none any more.
-    pub fn is_over(&self) -> bool {
-        let state = self.state();
-        let is_silent = state.faults == 0 && state.reports.is_empty() && state.former.is_empty();
-        matches!(state.pages, Pages::Closed) && is_silent
-    }
-
-    /// Whether it is closed, has had no fault, and can have none any more.
     pub fn has_nothing_to_tell(&self) -> bool {
         let state = self.state();
         let is_silent = state.faults == 0 && state.reports.is_empty() && state.former.is_empty();
