@@ -9,10 +9,11 @@ mkdir -p "$work"
 
 "$platforms/tools/packages.sh" rustc-web cargo-web rust-web-src
 "$platforms/tools/linux-x64-musl.sh" "$work"
+zig=$("$platforms/tools/zig.sh")
 sysroot=$("$platforms/tools/std.sh" $target)
 
 export CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc RUSTFLAGS="--sysroot=$sysroot -C target-feature=-crt-static"
-CARGO_TARGET_DIR=$PWD/target/platforms PATH=$work/bin:$PATH node scripts/build-release.mjs --target $target
+CARGO_TARGET_DIR=$PWD/target/platforms PATH=$zig:$PATH node scripts/build-release.mjs --target $target
 
 "$platforms/tools/stage.sh" "$work/stage" npm/linux-x64-musl/memory-map.linux-x64-musl.node
 cd "$work/stage"

