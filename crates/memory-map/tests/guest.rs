@@ -247,20 +247,27 @@ fn views_from_before_a_resize_read_zeros_and_their_first_use_is_told() {
 
 #[test]
 fn addresses_go_back_with_the_last_key_although_the_closed_mapping_is_still_asked() {
-    let file = TempFile::new(&[7; LENGTH]);
-    let map = shared(&file, Protection::ReadWrite);
-    let keys = [map.key().unwrap(), map.key().unwrap()];
-    keys[0].make_lasting();
-    let address = map.address().unwrap();
-    let view = View::of(&map);
-    map.close();
-    assert_eq!(view.load(0), 0);
-    let [first, second] = keys;
-    drop(first);
-    assert!(is_mapped(address));
-    drop(second);
-    assert!(!is_mapped(address));
-    assert_eq!((map.faults(), map.collect().len(), map.faults()), (1, 1, 1));
+    // Alone: another test could map something there at once.
+    let end = in_child(
+        "addresses_go_back_with_the_last_key_although_the_closed_mapping_is_still_asked",
+        || {
+            let file = TempFile::new(&[7; LENGTH]);
+            let map = shared(&file, Protection::ReadWrite);
+            let keys = [map.key().unwrap(), map.key().unwrap()];
+            keys[0].make_lasting();
+            let address = map.address().unwrap();
+            let view = View::of(&map);
+            map.close();
+            assert_eq!(view.load(0), 0);
+            let [first, second] = keys;
+            drop(first);
+            assert!(is_mapped(address));
+            drop(second);
+            assert!(!is_mapped(address));
+            assert_eq!((map.faults(), map.collect().len(), map.faults()), (1, 1, 1));
+        },
+    );
+    assert!(end.success(), "{end}");
 }
 
 #[test]
@@ -327,15 +334,19 @@ fn memory_may_be_used_while_a_closed_mapping_leaves_it() {
 
 #[test]
 fn a_sync_may_come_when_the_addresses_have_gone_back() {
-    let file = TempFile::new(&[7; LENGTH]);
-    let map = shared(&file, Protection::ReadWrite);
-    let key = map.key().unwrap();
-    key.make_lasting();
-    let address = map.address().unwrap();
-    let sync = map.sync(0..LENGTH, false).unwrap();
-    map.close();
-    drop(key);
-    assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
+    // Alone: another test could map something there at once.
+    let end = in_child("a_sync_may_come_when_the_addresses_have_gone_back", || {
+        let file = TempFile::new(&[7; LENGTH]);
+        let map = shared(&file, Protection::ReadWrite);
+        let key = map.key().unwrap();
+        key.make_lasting();
+        let address = map.address().unwrap();
+        let sync = map.sync(0..LENGTH, false).unwrap();
+        map.close();
+        drop(key);
+        assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
+    });
+    assert!(end.success(), "{end}");
 }
 
 #[test]
@@ -379,11 +390,18 @@ fn a_mapping_that_has_left_its_memory_does_not_touch_it_again() {
 
 #[test]
 fn addresses_without_a_key_go_back_at_once_although_a_sync_is_still_to_come() {
-    let file = TempFile::new(&[7; LENGTH]);
-    let map = shared(&file, Protection::ReadWrite);
-    map.key().unwrap().make_lasting();
-    let address = map.address().unwrap();
-    let sync = map.sync(0..LENGTH, false).unwrap();
-    map.close();
-    assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
+    // Alone: another test could map something there at once.
+    let end = in_child(
+        "addresses_without_a_key_go_back_at_once_although_a_sync_is_still_to_come",
+        || {
+            let file = TempFile::new(&[7; LENGTH]);
+            let map = shared(&file, Protection::ReadWrite);
+            map.key().unwrap().make_lasting();
+            let address = map.address().unwrap();
+            let sync = map.sync(0..LENGTH, false).unwrap();
+            map.close();
+            assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
+        },
+    );
+    assert!(end.success(), "{end}");
 }
