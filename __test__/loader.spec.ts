@@ -121,6 +121,20 @@ test('a library beside the package, as a build puts it there, comes first', asyn
   t.true((await load(folder, '')).pageSize! >= 4096)
 })
 
+test('the library of its own package is looked for as `require` does: inside first, then beside, then further out', async (t) => {
+  const folder = install(t)
+  const further = join(folder, 'further')
+  cpSync(join(folder, 'node_modules'), join(further, 'node_modules'), { recursive: true })
+  installLibrary(folder, host!, library())
+  t.true((await load(further, '')).pageSize! >= 4096, 'further out')
+  installLibrary(further, host!, Buffer.from('no library'))
+  t.is((await load(further, '')).code, 'ERR_MMAP_UNSUPPORTED', 'beside')
+  const inside = join(further, 'node_modules', 'memory-map')
+  mkdirSync(join(inside, 'node_modules'))
+  installLibrary(inside, host!, library())
+  t.true((await load(further, '')).pageSize! >= 4096, 'inside')
+})
+
 test('what was installed for another machine is told from what was not installed', async (t) => {
   const folder = install(t)
   const other = prebuilt.find((name) => name !== host)!

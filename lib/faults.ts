@@ -1,7 +1,5 @@
 // Telling faults: from the native guard to the mapping's user.
 
-import diagnostics from 'node:diagnostics_channel'
-
 import type { MemoryMap } from './memory-map.js'
 import { native } from './native.js'
 
@@ -30,9 +28,6 @@ export interface MemoryFault {
   /** The mapping. */
   readonly map: MemoryMap<any>
 }
-
-/** Where every fault is published, as a {@link MemoryFault}. */
-const channel = diagnostics.channel('memory-map.fault')
 
 /** By the buffers over its memory: while one is alive a fault can happen, and be told. */
 const owners = new WeakMap<ArrayBuffer | SharedArrayBuffer, MemoryMap<any>>()
@@ -78,7 +73,7 @@ const named = (token: number) => numbered.get(token)?.deref()
 
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
 export function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void {
-  channel.publish(fault)
+  process.getBuiltinModule('node:diagnostics_channel').channel('memory-map.fault').publish(fault)
   try {
     onFault(fault)
   } catch (error) {

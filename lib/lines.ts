@@ -1,7 +1,7 @@
 // Lines of a mapping, cut from it without a copy.
 
 import { cut } from './cut.js'
-import { MemoryFaultError } from './errors.js'
+import { MemoryFaultError } from './fault-error.js'
 
 /** How many lines are fetched at a time. */
 const BATCH = 2048

@@ -59,10 +59,6 @@ interface TypedArrays<B extends ArrayBufferLike> {
 export type Over<T, B extends ArrayBufferLike> = T extends {
     readonly [Symbol.toStringTag]: infer Name;
 } ? Name extends keyof TypedArrays<B> ? TypedArrays<ArrayBuffer>[Name] extends T ? TypedArrays<B>[Name] : T : T : T;
-/** What a mapping that is open is called, for the objects of `memory-map/sync`. */
-export declare let tokenOf: (map: MemoryMap<any>) => Token;
-/** The error that the user sees for one of the native library's about the mapping. */
-export declare let explain: (map: MemoryMap<any>, error: unknown) => unknown;
 /**
  * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
  *

@@ -12,19 +12,19 @@ import type { NativeFault, NativeStop, Token } from './binding.js'
 import { cut } from './cut.js'
 import {
   closedError,
-  describeFault,
   illegalConstructor,
   invalidType,
-  MemoryFaultError,
   outOfRange,
   resizedError,
   tooLarge,
   translate,
 } from './errors.js'
+import { describeFault, MemoryFaultError } from './fault-error.js'
 import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
+import { INTERNALS, type Internals } from './internals.js'
 import { Lines } from './lines.js'
 import { native } from './native.js'
-import { check, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
+import { type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
 import {
   countInParts,
@@ -36,6 +36,7 @@ import {
   toSearch,
 } from './search.js'
 import { checkSize, external, share } from './shared.js'
+import { check } from './words.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous'
@@ -126,11 +127,6 @@ const KEY = Symbol('memory-map')
 let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
 let tell: (map: MemoryMap<any>) => void
 
-/** What a mapping that is open is called, for the objects of `memory-map/sync`. */
-export let tokenOf: (map: MemoryMap<any>) => Token
-/** The error that the user sees for one of the native library's about the mapping. */
-export let explain: (map: MemoryMap<any>, error: unknown) => unknown
-
 /**
  * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
  *
@@ -190,8 +186,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       return map
     }
     tell = (map) => map.#tell()
-    tokenOf = (map) => map.#open()
-    explain = (map, error) => map.#translate(error)
+    const internals: Internals = {
+      native,
+      tokenOf: (map) => map.#open(),
+      explain: (map, error) => map.#translate(error),
+    }
+    Object.defineProperty(MemoryMap, INTERNALS, { value: internals })
   }
 
   /** Where the stores go. */

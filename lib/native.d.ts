@@ -1,4 +1,3 @@
 import type * as Binding from './binding.js';
-type Native = typeof Binding;
+export type Native = typeof Binding;
 export declare const native: Native;
-export {};

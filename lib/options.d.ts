@@ -111,5 +111,3 @@ export interface ParsedAnonymous extends Parsed {
     hugePages: number;
 }
 export declare function parseAnonymous(options: unknown): ParsedAnonymous;
-/** `options` as an object, if every name in it is one of `known`. */
-export declare function check<T>(options: unknown, known: readonly string[], name?: string): T;

@@ -2,9 +2,9 @@
 
 import { type Advice, toAdvice } from './advice.js'
 import { type Bytes, toBytes } from './arguments.js'
-import { invalidType, invalidValue, outOfRange, withCode } from './errors.js'
+import { invalidType, invalidValue, outOfRange } from './errors.js'
 import type { MemoryFault } from './faults.js'
-import { didYouMean, list, toWord } from './words.js'
+import { check, toWord } from './words.js'
 
 /** What may be done with pages, as `PROT_*` of mmap(2). */
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
@@ -261,21 +261,4 @@ function toBoolean(value: unknown, name: string, fallback: boolean): boolean {
   if (value === undefined) return fallback
   if (typeof value === 'boolean') return value
   throw invalidType(name, 'of type boolean', value)
-}
-
-/** `options` as an object, if every name in it is one of `known`. */
-export function check<T>(options: unknown, known: readonly string[], name = 'options'): T {
-  if (options === undefined) return {} as T
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidType(name, 'an object', options)
-  }
-  for (const option of Object.keys(options)) {
-    if (!known.includes(option)) {
-      throw withCode(
-        new TypeError(`Unknown option "${option}"${didYouMean(option, known) || `: there are ${list(known)}`}`),
-        'ERR_INVALID_ARG_VALUE',
-      )
-    }
-  }
-  return options as T
 }

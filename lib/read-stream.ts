@@ -7,7 +7,7 @@ import { type Bytes, toBytes } from './arguments.js'
 import type { NativeStop } from './binding.js'
 import { invalidValue, outOfRange } from './errors.js'
 import { native } from './native.js'
-import { check } from './options.js'
+import { check } from './words.js'
 
 /** Which bytes to stream, and how. */
 export interface ReadStreamOptions {

@@ -6,7 +6,7 @@ import { type Range, toRange } from './arguments.js'
 import type { NativeStop, Token } from './binding.js'
 import { invalidType, invalidValue, withCode } from './errors.js'
 import { native } from './native.js'
-import { check } from './options.js'
+import { check } from './words.js'
 
 /** What can be looked for: text, bytes, or the value of one byte. */
 export type Needle = string | Uint8Array | number

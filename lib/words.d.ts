@@ -4,3 +4,5 @@ export declare function toWord(value: unknown, name: string, words: readonly str
 export declare function list(words: readonly string[]): string;
 /** Names the word of `known` that `word` was probably meant to be. */
 export declare function didYouMean(word: unknown, known: readonly string[]): string;
+/** `options` as an object, if every name in it is one of `known`. */
+export declare function check<T>(options: unknown, known: readonly string[], name?: string): T;

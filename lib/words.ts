@@ -1,6 +1,6 @@
 // Words that stand for something, and what was meant by one that does not.
 
-import { invalidType, invalidValue } from './errors.js'
+import { invalidType, invalidValue, withCode } from './errors.js'
 
 /** Where `value` stands among `words`. */
 export function toWord(value: unknown, name: string, words: readonly string[]): number {
@@ -46,4 +46,21 @@ function distance(from: string, to: string): number {
     row = next
   }
   return row[to.length]!
+}
+
+/** `options` as an object, if every name in it is one of `known`. */
+export function check<T>(options: unknown, known: readonly string[], name = 'options'): T {
+  if (options === undefined) return {} as T
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidType(name, 'an object', options)
+  }
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option)) {
+      throw withCode(
+        new TypeError(`Unknown option "${option}"${didYouMean(option, known) || `: there are ${list(known)}`}`),
+        'ERR_INVALID_ARG_VALUE',
+      )
+    }
+  }
+  return options as T
 }

@@ -1,18 +1,19 @@
-// Bundles the TypeScript into index.js, sync.js and what both share. A file for each module, and imports of Node's own
-// modules, which make objects of all that these export, cost several times what loading the native library does.
+// Bundles the TypeScript into index.js and sync.js. A file for each module, and imports of Node's own modules, which make
+// objects of all that these export, cost several times what loading the native library does.
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { build } from 'esbuild'
 
-const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:\w+)'$/gm
+const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:[\w/]+)'$/gm
 
 /** Has the sources taken, never what was compiled from them before, and the modules of Node as they are. */
 const sources = {
   name: 'sources',
   setup({ onLoad, onResolve }) {
     onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, resolveDir }) => {
+      if (path.endsWith('/index.js')) return { path: './index.js', external: true }
       return { path: join(resolveDir, path.replace(/js$/, 'ts')) }
     })
     onLoad({ filter: /\.ts$/ }, async ({ path }) => {
@@ -29,8 +30,6 @@ await build({
   entryPoints: ['index.ts', 'sync.ts'],
   outdir: '.',
   bundle: true,
-  splitting: true,
-  chunkNames: 'lib/bundle',
   format: 'esm',
   platform: 'node',
   target: 'node20.19',

@@ -106,9 +106,8 @@ function tooLarge({ size }, most) {
 
 /** Files that are none of the package's code, types and documentation. */
 function notOurs(files) {
-  const ours =
-    /^(package\.json|LICENSE|(README|CHANGELOG|docs\/[\w-]+)\.md|(index|sync|lib\/bundle)\.js|[\w/-]+\.d\.ts)$/
-  const missing = ['index.js', 'index.d.ts', 'sync.js', 'sync.d.ts', 'lib/bundle.js', 'LICENSE', 'README.md']
+  const ours = /^(package\.json|LICENSE|(README|CHANGELOG|docs\/[\w-]+)\.md|(index|sync)\.js|[\w/-]+\.d\.ts)$/
+  const missing = ['index.js', 'index.d.ts', 'sync.js', 'sync.d.ts', 'LICENSE', 'README.md']
   return [
     ...files.filter((file) => !ours.test(file)).map((file) => `${file} does not belong there`),
     ...missing.filter((file) => !files.includes(file)).map((file) => `${file} is missing`),

@@ -5,7 +5,7 @@ import { isUint8Array } from 'node:util/types'
 import { toBytes } from '../arguments.js'
 import type { Token } from '../binding.js'
 import { invalidType, outOfRange } from '../errors.js'
-import { MemoryMap, tokenOf } from '../memory-map.js'
+import { MemoryMap, tokenOf } from './main.js'
 
 /** What `map` is called, which must be a mapping that is open. */
 export function toToken(map: MemoryMap<any>): Token {

@@ -1,4 +1,4 @@
-import { type MemoryMap } from '../memory-map.js';
+import { type MemoryMap } from './main.js';
 /** Where a channel is. */
 export interface ChannelOptions {
     /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */

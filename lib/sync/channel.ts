@@ -4,10 +4,9 @@ import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
 import { cut } from '../cut.js'
 import { illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
-import { explain, type MemoryMap } from '../memory-map.js'
-import { native } from '../native.js'
-import { check } from '../options.js'
+import { check } from '../words.js'
 import { toMessage, toToken, toTimeout } from './arguments.js'
+import { explain, type MemoryMap, native } from './main.js'
 import { call, waitFor } from './waits.js'
 
 /** Where a channel is. */

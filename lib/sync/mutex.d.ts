@@ -1,4 +1,4 @@
-import type { MemoryMap } from '../memory-map.js';
+import { type MemoryMap } from './main.js';
 /** How a lock came to its new owner: from one who gave it back, or from one who died. */
 export type Locked = 'acquired' | 'recovered';
 /**

@@ -1,9 +1,8 @@
 // Mutual exclusion between processes.
 
 import type { NativeMutex } from '../binding.js'
-import type { MemoryMap } from '../memory-map.js'
-import { native } from '../native.js'
 import { toToken, toPlace, toTimeout } from './arguments.js'
+import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './waits.js'
 
 /** How a lock came to its new owner: from one who gave it back, or from one who died. */

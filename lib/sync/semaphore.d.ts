@@ -1,4 +1,4 @@
-import type { MemoryMap } from '../memory-map.js';
+import { type MemoryMap } from './main.js';
 /**
  * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which are zero before it is used
  * first. It does not know who took a permit: those of a process that dies are lost.

@@ -1,9 +1,8 @@
 // Permits that any process takes and gives back.
 
 import type { NativeSemaphore } from '../binding.js'
-import type { MemoryMap } from '../memory-map.js'
-import { native } from '../native.js'
 import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
+import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './waits.js'
 
 /**

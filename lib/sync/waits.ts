@@ -1,8 +1,7 @@
 // Waits that leave the event loop free, on threads of the native library.
 
 import type { NativeWaits } from '../binding.js'
-import { explain, type MemoryMap } from '../memory-map.js'
-import { native } from '../native.js'
+import { explain, type MemoryMap, native } from './main.js'
 
 interface Pending {
   readonly map: MemoryMap<any>

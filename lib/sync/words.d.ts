@@ -1,4 +1,4 @@
-import type { MemoryMap } from '../memory-map.js';
+import { type MemoryMap } from './main.js';
 /** How a wait ended, as for `Atomics.wait`. */
 export type WaitResult = 'ok' | 'not-equal' | 'timed-out';
 /**

@@ -1,9 +1,8 @@
 // Waiting on a word of shared memory, between processes.
 
 import { invalidType, outOfRange } from '../errors.js'
-import type { MemoryMap } from '../memory-map.js'
-import { native } from '../native.js'
 import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
+import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './waits.js'
 
 /** How a wait ended, as for `Atomics.wait`. */

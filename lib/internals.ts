@@ -1,0 +1,16 @@
+// What `memory-map/sync` has of the main module that no user has: not a name that it exports.
+
+import type { Token } from './binding.js'
+import type { MemoryMap } from './memory-map.js'
+import type { Native } from './native.js'
+
+/** Where they are: a property of `MemoryMap`. */
+export const INTERNALS: unique symbol = Symbol.for('memory-map.internals')
+
+export interface Internals {
+  readonly native: Native
+  /** What a mapping that is open is called. */
+  readonly tokenOf: (map: MemoryMap<any>) => Token
+  /** The error that the user sees for one of the native library's about the mapping. */
+  readonly explain: (map: MemoryMap<any>, error: unknown) => unknown
+}
