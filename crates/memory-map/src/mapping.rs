@@ -105,7 +105,14 @@ pub struct Mapping {
     allocate: bool,
     state: Mutex<State>,
     attached: Attached,
+    /// Reads so far, up to [`FILE_READS`].
+    file_reads: AtomicUsize,
 }
+
+/// How many reads of a mapping are made of its file, where that comes to the same: to load a page for
+/// the first time, and to be rid of it later, takes as long as about eight reads of a few bytes (Linux
+/// 6.18 on x64: 2.7 µs and 0.33 µs).
+const FILE_READS: usize = 8;
 
 pub(crate) struct State {
     pub protection: Protection,
@@ -201,6 +208,7 @@ impl Mapping {
             allocate,
             state: Mutex::new(state),
             attached: Attached::default(),
+            file_reads: AtomicUsize::new(if options.populate { FILE_READS } else { 0 }),
         };
         if length > 0 {
             let region = Region::new(&mapping.contents(file, length, options.protection)?)?;
@@ -456,6 +464,13 @@ impl Mapping {
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
         let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
+        let is_early = |reads: &AtomicUsize| {
+            reads.load(Ordering::Relaxed) < FILE_READS
+                && reads.fetch_add(1, Ordering::Relaxed) < FILE_READS
+        };
+        if is_early(&self.file_reads) && region.read_file(range.start, bytes) {
+            return Ok(());
+        }
         copy::out(&region, range.start, bytes)
     }
 

@@ -256,6 +256,30 @@ impl Region {
         self.lock().has(range) && self.token() == token
     }
 
+    /// Copies bytes out of the file, from `at` bytes after the start on, if they are what loads from
+    /// the pages would give, which are not touched. Otherwise `bytes` can have anything afterwards.
+    pub fn read_file(&self, at: usize, bytes: &mut [u8]) -> bool {
+        let start = self.range.start + at;
+        let range = start..start + bytes.len();
+        let offset = {
+            let inner = self.lock();
+            // What was stored here is perhaps nowhere else, and what has failed has its reason.
+            let is_as_in_file = inner.has(&range)
+                && !inner.written
+                && self.faults() == 0
+                && inner.runs_in(range).all(|(_, protection)| protection.readable());
+            match inner.backing {
+                Backing::File { offset, sized: true, .. }
+                    if is_as_in_file && inner.file().is_some() =>
+                {
+                    offset
+                }
+                _ => return false,
+            }
+        };
+        self.file().is_some_and(|file| os::read_as_mapped(&file, bytes, offset + at as u64))
+    }
+
     /// Gives up a region that has never been used: of `part` it is not known whether it is ours
     /// still, so that stays as it is.
     pub fn abandon(&self, part: &Range<usize>) {

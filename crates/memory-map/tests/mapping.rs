@@ -251,17 +251,93 @@ fn sync_reaches_the_file_also_after_close() {
     assert_eq!(copy.sync(0..PAGE, false).err(), Some(Error::NotShared));
 }
 
-/// Bytes of the mapping's loaded pages that are not on disk yet (proc_pid_smaps(5)).
+/// What proc_pid_smaps(5) says of the mapping's pages under names that begin so, in bytes.
 #[cfg(target_os = "linux")]
-fn dirty(map: &Mapping) -> usize {
+fn smaps(map: &Mapping, names: &[&str]) -> usize {
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
     let area = format!("{:x}-", map.address().unwrap());
     let lines = smaps.lines().skip_while(|line| !line.starts_with(&area)).skip(1);
     lines
         .take_while(|line| !line.starts_with("VmFlags"))
-        .filter(|line| line.starts_with("Shared_Dirty") || line.starts_with("Private_Dirty"))
+        .filter(|line| names.iter().any(|name| line.starts_with(name)))
         .map(|line| line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10)
         .sum()
+}
+
+/// Bytes of the mapping's loaded pages that are not on disk yet.
+#[cfg(target_os = "linux")]
+fn dirty(map: &Mapping) -> usize {
+    smaps(map, &["Shared_Dirty", "Private_Dirty"])
+}
+
+fn byte(map: &Mapping, at: usize) -> Result<u8, Error> {
+    let mut bytes = [0];
+    map.read(at, &mut bytes).map(|()| bytes[0])
+}
+
+/// More reads than are made of the file before the pages are loaded.
+const MANY_READS: u8 = 20;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn pages_are_loaded_only_where_more_is_read_than_a_little() {
+    let file = TempFile::new(&[7; 3 * PAGE]);
+    for map in [shared(&file, Protection::Read), private(&file, Protection::Read)] {
+        let loaded = || smaps(&map, &["Rss"]);
+        assert_eq!(byte(&map, PAGE), Ok(7));
+        assert_eq!(loaded(), 0);
+        (0..MANY_READS).for_each(|_| assert_eq!(byte(&map, PAGE), Ok(7)));
+        assert_ne!(loaded(), 0);
+    }
+    let filled = Options { populate: true, ..options(Protection::Read) };
+    let map = Mapping::shared(Source::Path(&file.0), &WHOLE, &filled).unwrap();
+    assert_ne!(smaps(&map, &["Rss"]), 0);
+}
+
+#[test]
+fn each_read_sees_what_was_stored_before_it() {
+    let file = TempFile::new(&[0; 2 * PAGE]);
+    let from = FileOptions { offset: 100, ..WHOLE };
+    let map = Mapping::shared(Source::Path(&file.0), &from, &options(Protection::Read)).unwrap();
+    let writer = shared(&file, Protection::ReadWrite);
+    let own = private(&file, Protection::ReadWrite);
+    for stored in 1..MANY_READS {
+        View::of(&writer).store(PAGE, stored);
+        assert_eq!(byte(&map, PAGE - 100), Ok(stored));
+        View::of(&own).store(PAGE, 100 + stored);
+        assert_eq!(byte(&own, PAGE), Ok(100 + stored));
+    }
+}
+
+#[test]
+fn a_first_read_has_what_only_the_pages_have() {
+    let file = TempFile::new(&[1; 2 * PAGE]);
+    let map = private(&file, Protection::Read);
+    map.protect(0..PAGE, Protection::ReadWrite).unwrap();
+    View::of(&map).store(5, 2);
+    map.protect(0..PAGE, Protection::Read).unwrap();
+    assert_eq!(byte(&map, 5), Ok(2));
+
+    let map = shared(&file, Protection::Read);
+    map.protect(PAGE..2 * PAGE, Protection::None).unwrap();
+    assert!(matches!(byte(&map, PAGE), Err(Error::Fault(_))));
+    assert_eq!(byte(&map, 0), Ok(1));
+
+    let map = shared(&file, Protection::Read);
+    file.truncate(PAGE as u64);
+    assert!(matches!(byte(&map, PAGE), Err(Error::Fault(_))));
+    assert_eq!(byte(&map, PAGE - 1), Ok(1));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_read_is_of_the_file_that_was_mapped_whatever_became_of_the_descriptor() {
+    let (file, other) = (TempFile::new(&[1; PAGE]), TempFile::new(&[2; PAGE]));
+    let (map, other) = (shared(&file, Protection::Read), shared(&other, Protection::Read));
+    let descriptors = [&other, &map].map(|map| map.file().unwrap().as_raw_fd());
+    // SAFETY: both are open, and the mapping's stays so.
+    assert!(unsafe { libc::dup2(descriptors[0], descriptors[1]) } >= 0);
+    assert_eq!(byte(&map, 0), Ok(1));
 }
 
 #[test]
