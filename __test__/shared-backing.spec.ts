@@ -173,6 +173,7 @@ const post = (data) => {
 
 const sharing = `
 if (isMainThread) {
+  const maps = [] // of one that was collected nothing is told
   for (const make of [() => mapShared(path, options), () => mapPrivate(path, options), () => mapAnonymous(length, options)]) {
     fs.writeFileSync(path, Buffer.alloc(length, 65))
     const map = make()
@@ -191,9 +192,11 @@ if (isMainThread) {
     map.close()
     check(areasOf(path) === 0 && descriptorsOf(path) === 0, 'close lets go of the file')
     check(buffer[100] === 0, 'and leaves zeros')
+    maps.push(map)
   }
   await until(() => told.length > 2)
   check(told.join() === 'closed,closed,closed', told)
+  check(maps.every(({ faults }) => faults === 1), 'and each has had one')
 } else {
   const { buffer } = workerData
   check(buffer.buffer instanceof SharedArrayBuffer, 'the memory is shared')

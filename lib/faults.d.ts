@@ -28,8 +28,8 @@ export interface MemoryFault {
  * that {@link adopt} knows. To be called before the first of them is made.
  */
 export declare function listen(tell: (map: MemoryMap<any>) => void): void;
-/** Notes whose memory is under `buffer`. */
-export declare function adopt(buffer: ArrayBuffer | SharedArrayBuffer, map: MemoryMap<any>): void;
+/** `buffer`, of which it is noted whose memory is under it. */
+export declare function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, map: MemoryMap<any>): B;
 /** Notes what the native library calls a mapping of which it does not know the buffers. */
 export declare function number(token: number, map: MemoryMap<any>): void;
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */

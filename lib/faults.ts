@@ -29,8 +29,27 @@ export interface MemoryFault {
   readonly map: MemoryMap<any>
 }
 
-/** By the buffers over its memory: while one is alive a fault can happen, and be told. */
-const owners = new WeakMap<ArrayBuffer | SharedArrayBuffer, MemoryMap<any>>()
+/** A class whose `new` gives the object that it was given. */
+const Given = function (object: object) {
+  return object
+} as unknown as new (object: object) => object
+
+/**
+ * The mapping whose memory a buffer has, in a private field of the buffer: while one is alive a fault can happen, and be
+ * told. A WeakMap means the same, and costs the collector several times as much.
+ */
+class Owned extends Given {
+  readonly #map: MemoryMap<any>
+
+  constructor(buffer: object, map: MemoryMap<any>) {
+    super(buffer)
+    this.#map = map
+  }
+
+  static owner(buffer: object): MemoryMap<any> | undefined {
+    return #map in buffer ? buffer.#map : undefined
+  }
+}
 
 /** Mappings that the native library knows by a number alone. */
 const numbered = new Map<number, WeakRef<MemoryMap<any>>>()
@@ -46,7 +65,7 @@ export function listen(tell: (map: MemoryMap<any>) => void): void {
   if (listening) return
   listening = true
   const tellAll = () => {
-    const faulted = native.takeFaulted().map((one) => (typeof one === 'number' ? named(one) : owners.get(one)))
+    const faulted = native.takeFaulted().map((one) => (typeof one === 'number' ? named(one) : Owned.owner(one)))
     for (const map of new Set(faulted)) if (map) tell(map)
   }
   // In Deno a cleanup hook has no handle scope, and looking at an object there aborts.
@@ -57,9 +76,9 @@ export function listen(tell: (map: MemoryMap<any>) => void): void {
   if (!process.getBuiltinModule('node:worker_threads').isMainThread) process.on('exit', native.beforeExit)
 }
 
-/** Notes whose memory is under `buffer`. */
-export function adopt(buffer: ArrayBuffer | SharedArrayBuffer, map: MemoryMap<any>): void {
-  owners.set(buffer, map)
+/** `buffer`, of which it is noted whose memory is under it. */
+export function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, map: MemoryMap<any>): B {
+  return new Owned(buffer, map) as object as B
 }
 
 /** Notes what the native library calls a mapping of which it does not know the buffers. */

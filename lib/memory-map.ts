@@ -830,8 +830,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       buffer = this.#shares ? share(token, start, size, this.#fresh) : mapping.arrayBuffer(token, start, size, lasting)
     })
     if (this.#shares) number(token, this)
-    adopt(buffer!, this)
-    return buffer!
+    return adopt(buffer!, this)
   }
 }
 

@@ -104,6 +104,8 @@ pub struct Environment {
     exports: RefCell<ByToken<Vec<Arc<Export>>>>,
     /// Those of them that belong to closed mappings, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
+    /// Those of which the store went, and then the object.
+    finished: RefCell<Vec<Arc<Export>>>,
     closed_bytes: Cell<usize>,
     /// The mappings that JavaScript has, by their tokens.
     mappings: RefCell<ByToken<Rc<Held>>>,
@@ -160,6 +162,7 @@ impl Environment {
                 hooks_see_objects: Cell::new(false),
                 exports: RefCell::default(),
                 closed: RefCell::default(),
+                finished: RefCell::default(),
                 closed_bytes: Cell::new(0),
                 mappings: RefCell::default(),
                 guests: RefCell::default(),
@@ -256,6 +259,15 @@ impl Environment {
         }
     }
 
+    /// Has `export` finished soon, with others: they come one by one.
+    pub fn finish_soon(&self, export: Arc<Export>) {
+        let mut finished = self.finished.borrow_mut();
+        finished.push(export);
+        if finished.len() == 1 {
+            memory_map::wake_owner(self.remote.owner);
+        }
+    }
+
     /// Notes that the mapping of `export` was closed.
     pub fn note_closed(&self, export: &Arc<Export>) {
         self.closed_bytes.set(self.closed_bytes.get() + export.length);
@@ -342,11 +354,13 @@ pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
         memory_map::sweep_left();
     }
     let freed = environment.remote.take_freed();
-    for export in &freed {
-        export.after_store(env.raw());
-    }
-    if freed.len() > 1024 {
-        drop(freed);
+    let finished = environment.finished.take();
+    let is_much = freed.len().max(finished.len()) > 1024;
+    memory_map::unmap_together(|| {
+        freed.into_iter().for_each(|export| export.after_store(env.raw()));
+        finished.into_iter().for_each(|export| export.finish(env.raw()));
+    });
+    if is_much {
         memory_map::trim_heap();
     }
     let exports = environment.exports.borrow();

@@ -47,7 +47,7 @@ impl Region {
             // SAFETY: the range was mapped above.
             unsafe { os::populate(start, length, contents.protection.writable()) };
         }
-        let region = Self::of(contents, start..start + length, length, None, Some(keeper));
+        let region = Self::of(contents, start..start + length, length, Some(keeper));
         note_guest(&region);
         Ok(region)
     }

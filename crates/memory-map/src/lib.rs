@@ -20,6 +20,7 @@ mod region;
 mod resize;
 mod search;
 mod source;
+mod unmapping;
 mod watched;
 
 pub use advice::{Advice, Prefetch, Residency};
@@ -33,3 +34,4 @@ pub use protection::Protection;
 pub use region::RegionKey;
 pub use search::{Count, Needle};
 pub use source::{Source, unlink_memory};
+pub use unmapping::unmap_together;

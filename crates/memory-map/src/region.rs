@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -18,9 +17,10 @@ use crate::guest::Keeper;
 use crate::kept::Kept;
 use crate::mapping::HugePages;
 use crate::os::{self, Pages, Shown};
-use crate::place::{self, Held, Left};
+use crate::place::{self, Left};
 use crate::protection::Protection;
 use crate::source::Opened;
+use crate::unmapping::unmap;
 
 /// What to put into a region.
 pub(crate) struct Contents<'a> {
@@ -53,8 +53,6 @@ pub(crate) struct Region {
     reachable: AtomicUsize,
     /// Whether the addresses are somebody else's by now.
     lost: AtomicBool,
-    /// What unmaps the range when it is dropped; without it we do.
-    held: Option<ManuallyDrop<Held>>,
     /// Whether views of the region cannot be taken away from who holds them.
     lasting: AtomicBool,
     /// What keeps the addresses, where they are not ours, until they are left.
@@ -80,8 +78,8 @@ impl Region {
         {
             return Ok(region);
         }
-        let (range, held) = contents.map(length)?;
-        Ok(Self::of(contents, range, length, held, None))
+        let range = contents.map(length)?;
+        Ok(Self::of(contents, range, length, None))
     }
 
     /// The region of `range`, of which the first `length` bytes hold `contents`.
@@ -89,7 +87,6 @@ impl Region {
         contents: &Contents<'_>,
         range: Range<usize>,
         length: usize,
-        held: Option<Held>,
         keeper: Option<Keeper>,
     ) -> Arc<Self> {
         let Range { start, end } = range;
@@ -99,7 +96,6 @@ impl Region {
             file: Mutex::new(contents.own_file()),
             reachable: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
-            held: held.map(ManuallyDrop::new),
             lasting: AtomicBool::new(keeper.is_some()),
             keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
             shown: OnceLock::new(),
@@ -152,7 +148,7 @@ impl Region {
             self.lose(&mut inner);
             // SAFETY: nothing can reach the range any more, and the slot, freed above, keeps the
             // handler away from it.
-            unsafe { os::unmap(self.range.start, self.range.len()) };
+            unsafe { unmap(self.range.clone()) };
         }
     }
 
@@ -354,14 +350,9 @@ impl Drop for Region {
             inner.reports = Vec::new();
         }
         if is_ours {
-            match self.held.take().map(ManuallyDrop::into_inner) {
-                Some(_unmaps_it) => {}
-                None => {
-                    // SAFETY: the last holder is going, so nothing can reach the range any more,
-                    // and the slot, freed above, keeps the handler away from it.
-                    unsafe { os::unmap(self.range.start, self.range.len()) };
-                }
-            }
+            // SAFETY: the last holder is going, so nothing can reach the range any more, and the slot,
+            // freed above, keeps the handler away from it.
+            unsafe { unmap(self.range.clone()) };
         }
         self.slot.release();
     }

@@ -204,6 +204,19 @@ fn closing_gives_the_addresses_back_only_without_keys() {
 }
 
 #[test]
+fn addresses_can_be_given_back_together_and_not_before() {
+    let maps = [0, 1, 2].map(|_| shared(&TempFile::sparse(LARGE), Protection::Read));
+    let addresses = maps.each_ref().map(|map| map.address().unwrap());
+    let keys = maps.each_ref().map(|map| map.key().unwrap());
+    maps.iter().for_each(|map| drop(map.close()));
+    memory_map::unmap_together(|| {
+        memory_map::unmap_together(|| drop(keys));
+        assert!(addresses.iter().all(|address| is_mapped(*address)));
+    });
+    assert!(!addresses.iter().any(|address| is_mapped(*address)));
+}
+
+#[test]
 fn addresses_that_nobody_reaches_serve_again() {
     let file = TempFile::sparse(LARGE);
     let first = shared(&file, Protection::ReadWrite);

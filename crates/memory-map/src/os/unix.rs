@@ -177,6 +177,9 @@ fn close_hole(start: usize, length: usize) {
     let _ = (start, length);
 }
 
+/// Whether one call can unmap what was mapped with several.
+pub(crate) const UNMAPS_NEIGHBOURS: bool = true;
+
 /// Gives a range back to the OS. *handler*
 ///
 /// # Safety

@@ -600,6 +600,9 @@ pub(crate) unsafe fn map_over(
     }
 }
 
+/// Whether one call can unmap what was mapped with several.
+pub(crate) const UNMAPS_NEIGHBOURS: bool = false;
+
 /// Gives a range back to the OS. *handler*
 ///
 /// # Safety

@@ -1,5 +1,6 @@
 //! Mappings that memmap2 makes, wherever the system is free to choose the addresses.
 
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -11,9 +12,6 @@ use crate::os::{self, Pages};
 use crate::place::Left;
 use crate::protection::Protection;
 use crate::region::Contents;
-
-/// memmap2's own mapping, which unmaps its range when it is dropped.
-pub(crate) type Held = MmapRaw;
 
 /// Takes the pages of a region out.
 ///
@@ -39,8 +37,8 @@ pub(crate) const KEEPS_ROOM: bool = true;
 pub(crate) const REACHES_BEYOND_FILE: bool = true;
 
 impl Contents<'_> {
-    /// Makes the mapping; says which addresses it has, and what unmaps them.
-    pub fn map(&self, length: usize) -> Result<(Range<usize>, Option<Held>)> {
+    /// Makes the mapping; says which addresses it has.
+    pub fn map(&self, length: usize) -> Result<Range<usize>> {
         if self.room > length {
             return self.map_with_room(length);
         }
@@ -51,26 +49,30 @@ impl Contents<'_> {
                 // SAFETY: the range was mapped above.
                 unsafe { os::populate(pointer as usize, length, self.protection.writable()) };
             }
-            return Ok((pointer as usize..pointer as usize + length, None));
+            return Ok(pointer as usize..pointer as usize + length);
         }
         let mapped =
             self.map_by_memmap2(length).map_err(|e| self.explain(Error::io(&e, "mmap")))?;
-        let start = mapped.as_mut_ptr() as usize;
+        // The region unmaps it, perhaps together with others.
+        let start = ManuallyDrop::new(mapped).as_mut_ptr() as usize;
         if self.protection != self.protection_of_memmap2() {
             // SAFETY: the range was mapped above, and nobody else knows of it.
-            unsafe { os::protect(start, length, self.protection) }
-                .map_err(|errno| self.explain(Error::os(errno, "mprotect")))?;
+            if let Err(errno) = unsafe { os::protect(start, length, self.protection) } {
+                // SAFETY: as above.
+                unsafe { os::unmap(start, length) };
+                return Err(self.explain(Error::os(errno, "mprotect")));
+            }
         }
         if self.huge == HugePages::Transparent {
             // Advice only: without such pages the memory is as good, and slower.
             // SAFETY: the range was mapped above.
             let _ = unsafe { os::advise(start, length, Advice::HugePage) };
         }
-        Ok((start..start + length, Some(mapped)))
+        Ok(start..start + length)
     }
 
     /// Makes the mapping at the start of a larger range, whose rest it can grow into.
-    fn map_with_room(&self, length: usize) -> Result<(Range<usize>, Option<Held>)> {
+    fn map_with_room(&self, length: usize) -> Result<Range<usize>> {
         let room = os::ceil(self.room, os::page_size()).unwrap_or(length);
         let reserve = |room| {
             os::map(0, room, Protection::None, Pages::Zeros).map(|start| (start as usize, room))
@@ -87,7 +89,7 @@ impl Contents<'_> {
             // SAFETY: the range was mapped above.
             unsafe { os::populate(start, length, self.protection.writable()) };
         }
-        Ok((start..start + room, None))
+        Ok(start..start + room)
     }
 
     /// The protection nearest to the wanted one that memmap2 makes a mapping with.

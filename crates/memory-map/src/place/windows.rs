@@ -8,9 +8,6 @@ use crate::place::Left;
 use crate::protection::Protection;
 use crate::region::Contents;
 
-/// Nothing: a region unmaps its range itself.
-pub(crate) type Held = std::convert::Infallible;
-
 /// Takes the pages of a region out.
 ///
 /// # Safety
@@ -41,7 +38,7 @@ pub(crate) const REACHES_BEYOND_FILE: bool = false;
 
 impl Contents<'_> {
     /// Makes the mapping; says which addresses it has.
-    pub fn map(&self, length: usize) -> Result<(Range<usize>, Option<Held>)> {
+    pub fn map(&self, length: usize) -> Result<Range<usize>> {
         let (hint, pages) = (self.hint.unwrap_or(0), self.pages());
         let range = match self.file {
             None if self.room > length => map_with_room(self.room, length, self.protection, pages),
@@ -53,7 +50,7 @@ impl Contents<'_> {
             // SAFETY: the range was mapped above.
             unsafe { os::populate(range.start, length, self.protection.writable()) };
         }
-        Ok((range, None))
+        Ok(range)
     }
 }
 

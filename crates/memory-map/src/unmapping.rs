@@ -1,0 +1,78 @@
+//! Many ranges of addresses that go back to the OS with few calls.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::os;
+
+thread_local! {
+    /// What `unmap_together` collects on this thread, while it runs.
+    static RANGES: RefCell<Option<Vec<Range<usize>>>> = const { RefCell::new(None) };
+}
+
+/// Runs `f`. The addresses of which it drops the last key or mapping go back to the OS afterwards,
+/// neighbouring ones with one call: where there are many that takes much less time.
+pub fn unmap_together<R>(f: impl FnOnce() -> R) -> R {
+    let is_outermost = RANGES.with_borrow_mut(|ranges| {
+        let is_outermost = ranges.is_none();
+        ranges.get_or_insert_default();
+        is_outermost
+    });
+    let _afterwards = is_outermost.then(|| Afterwards);
+    f()
+}
+
+/// Unmaps what was collected, also if `f` panics.
+struct Afterwards;
+
+impl Drop for Afterwards {
+    fn drop(&mut self) {
+        let ranges = RANGES.with_borrow_mut(Option::take).unwrap_or_default();
+        for range in merged(ranges) {
+            // SAFETY: each part of it was given up to `unmap`.
+            unsafe { os::unmap(range.start, range.len()) };
+        }
+    }
+}
+
+/// Gives a range back to the OS: now, or where `unmap_together` runs after it.
+///
+/// # Safety
+/// Nothing may be able to reach the range any more.
+pub(crate) unsafe fn unmap(range: Range<usize>) {
+    let collect = |ranges: &RefCell<Option<Vec<Range<usize>>>>| {
+        ranges.borrow_mut().as_mut().map(|ranges| ranges.push(range.clone())).is_some()
+    };
+    // Where the thread is about to end there is nothing to collect them in.
+    if !RANGES.try_with(collect).unwrap_or(false) {
+        // SAFETY: the caller vouches for it.
+        unsafe { os::unmap(range.start, range.len()) };
+    }
+}
+
+/// The same addresses in as few ranges as the system can unmap.
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    if os::UNMAPS_NEIGHBOURS {
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges.dedup_by(|next, range| {
+            let is_neighbour = range.end == next.start;
+            if is_neighbour {
+                range.end = next.end;
+            }
+            is_neighbour
+        });
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn neighbours_are_one_range() {
+        assert_eq!(merged(vec![30..40, 0..10, 20..30, 10..15, 50..60]), [0..15, 20..40, 50..60]);
+        assert_eq!(merged(vec![]), []);
+    }
+}
