@@ -126,12 +126,12 @@ export declare function mutexUnlock(mutex: object): void
 
 /** A contained fault. */
 export interface NativeFault {
+  /** What it is known by, in the error of a call and in the report. */
+  id: number
   kind: 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'
   offset: number
   length: number
   contained: boolean
-  /** Whether a call has thrown it already. */
-  thrown: boolean
 }
 
 /** Which pages of a range are in memory. */

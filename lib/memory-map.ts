@@ -161,8 +161,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #step = NO_STEP
   #buffer: Buffer<B> | undefined
   #streams: ReadStreams | undefined
-  /** Faults that no call has thrown yet, the oldest first. */
-  #sticking: MemoryFault[] = []
+  /** Faults that no call has thrown yet, by what the native library calls them, the oldest first. */
+  readonly #sticking = new Map<number, MemoryFault>()
   /** Faults that have not been published yet. */
   #news: MemoryFault[] = []
   #warned = false
@@ -745,33 +745,33 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** The fault that a call throws, as it was told already if it was: work on other threads ends later. */
   #claim(thrown: NativeFault): MemoryFault {
-    const told = [...this.#collect(), ...this.#sticking].find((fault) => isSame(fault, thrown))
-    this.#sticking = this.#sticking.filter((fault) => fault !== told)
-    return told ?? this.#describe(thrown)
+    this.#collect()
+    const told = this.#sticking.get(thrown.id) ?? this.#describe(thrown)
+    this.#sticking.delete(thrown.id)
+    return told
   }
 
-  /** Fetches what has happened; returns those faults that calls throw. */
-  #collect(): MemoryFault[] {
-    const reports = this.#forgotten ? [] : mapping.collect(this.#token)
-    const faults = reports.map((report) => this.#note(report))
-    return faults.filter((_, i) => reports[i]!.thrown)
+  /** Fetches what has happened. */
+  #collect(): void {
+    if (!this.#forgotten) for (const report of mapping.collect(this.#token)) this.#note(report)
   }
 
   #describe({ kind, offset, length, contained }: NativeFault): MemoryFault {
     return Object.freeze({ kind, offset, length, contained, map: this })
   }
 
-  #note(report: NativeFault): MemoryFault {
+  #note(report: NativeFault): void {
     const fault = this.#describe(report)
-    if (!report.thrown) this.#sticking.push(fault)
+    this.#sticking.set(report.id, fault)
     // What is noted outside the guard's own turn is told on the next.
     if (this.#news.push(fault) === 1) setImmediate(() => this.#tell())
-    return fault
   }
 
   #throwOldest(): void {
-    const oldest = this.#sticking.shift()
-    if (oldest !== undefined) throw new MemoryFaultError(oldest)
+    for (const [id, oldest] of this.#sticking) {
+      this.#sticking.delete(id)
+      throw new MemoryFaultError(oldest)
+    }
   }
 
   /** A view that `close()` does not take away. */
@@ -832,10 +832,6 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (this.#shares) number(token, this)
     return adopt(buffer!, this)
   }
-}
-
-function isSame(a: MemoryFault, b: NativeFault): boolean {
-  return a.kind === b.kind && a.offset === b.offset && a.length === b.length && a.contained === b.contained
 }
 
 /** What is a constructor of typed arrays is seen by what it constructs: it may be another realm's. */

@@ -9,18 +9,19 @@ use crate::platform::errno_name;
 /// A contained fault.
 #[napi(object, object_from_js = false)]
 pub struct NativeFault {
+    /// What it is known by, in the error of a call and in the report.
+    pub id: f64,
     #[napi(ts_type = "'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'")]
     pub kind: &'static str,
     pub offset: f64,
     pub length: f64,
     pub contained: bool,
-    /// Whether a call has thrown it already.
-    pub thrown: bool,
 }
 
 impl From<&Fault> for NativeFault {
     fn from(fault: &Fault) -> Self {
         Self {
+            id: fault.id as f64,
             kind: match fault.kind {
                 FaultKind::BeyondEnd => "beyond-end",
                 FaultKind::Protection => "protection",
@@ -31,7 +32,6 @@ impl From<&Fault> for NativeFault {
             offset: fault.offset as f64,
             length: fault.length as f64,
             contained: fault.contained,
-            thrown: fault.thrown,
         }
     }
 }

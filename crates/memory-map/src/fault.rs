@@ -1,6 +1,7 @@
 //! A memory fault that was contained, as it is told to the user.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why an access failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum FaultKind {
 /// One contained fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    /// What it is known by, in the error of a call and in the report: no other fault has the same.
+    pub id: u64,
     /// Why the access failed.
     pub kind: FaultKind,
     /// Start of the page that was accessed, in bytes from the start of the mapping.
@@ -28,8 +31,14 @@ pub struct Fault {
     pub length: usize,
     /// Whether every store that was lost was also rolled back.
     pub contained: bool,
-    /// Whether a call has thrown this fault already.
-    pub thrown: bool,
+}
+
+impl Fault {
+    /// An `id` that is new. Async-signal-safe.
+    pub(crate) fn next_id() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 impl fmt::Display for Fault {

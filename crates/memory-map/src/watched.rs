@@ -71,7 +71,7 @@ impl<'a> Watch<'a> {
             inner.settle();
         }
         match inner.healed_in(self.healed, &self.range) {
-            Some(fault) => Err(Error::Fault(inner.mark_thrown(fault))),
+            Some(fault) => Err(Error::Fault(fault)),
             None => Ok(()),
         }
     }
@@ -88,7 +88,7 @@ impl<'a> Watch<'a> {
         }
         match fault {
             _ if self.is_gone(&inner) => Err(Error::Closed),
-            Some(fault) => Err(Error::Fault(inner.mark_thrown(fault))),
+            Some(fault) => Err(Error::Fault(fault)),
             None => Ok(()),
         }
     }
@@ -117,6 +117,7 @@ pub(crate) fn watched<R>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Fault;
     use crate::mapping::{Mapping, Options};
     use crate::os;
     use crate::protection::Protection;
@@ -144,6 +145,29 @@ mod tests {
         assert_eq!(access(start..start + page), Some(Ok(7)));
         assert_eq!(access(start..start + page + 1), Some(Err(Error::Closed)));
         assert_eq!(access(start - 1..start), Some(Err(Error::Closed)));
+    }
+
+    #[test]
+    fn of_faults_that_look_the_same_an_access_throws_one() {
+        let Some(map) = memory(1) else { return };
+        let all = 0..map.len();
+        let (Ok(()), Ok(Some(region))) = (map.protect(all, Protection::None), map.region()) else {
+            return;
+        };
+        let mut told = Vec::new();
+        let result = watched(&region, region.range(), |_| {
+            for _ in 0..2 {
+                // SAFETY: the page is mapped, and its fault is contained.
+                unsafe { std::ptr::read_volatile(region.range().start as *const u8) };
+                told.append(&mut map.collect()); // as another thread may, at any moment
+            }
+            ((), region.range())
+        });
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[1], Fault { id: told[1].id, ..told[0].clone() });
+        assert_ne!(told[1], told[0]);
+        assert_eq!(result, Err(Error::Fault(told[0].clone())));
+        assert_eq!(map.collect(), []);
     }
 
     #[test]

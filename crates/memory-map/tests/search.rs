@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{PAGE, TempFile, View, options, private, shared};
-use memory_map::{Error, FaultKind, Mapping, Needle, Protection, Result};
+use memory_map::{Error, Fault, FaultKind, Mapping, Needle, Protection, Result};
 
 /// How much is searched at a time, and how much one of several threads takes.
 const CHUNK: usize = 1 << 17;
@@ -275,12 +275,17 @@ fn line_ends_are_found_across_chunks() {
     }
 }
 
-/// What kind of fault a call has thrown.
-fn kind<T>(result: Result<T>) -> Option<FaultKind> {
+/// The fault that a call has thrown.
+fn fault<T>(result: Result<T>) -> Option<Fault> {
     match result {
-        Err(Error::Fault(fault)) => Some(fault.kind).filter(|_| fault.thrown),
+        Err(Error::Fault(fault)) => Some(fault),
         _ => None,
     }
+}
+
+/// What kind that is of.
+fn kind<T>(result: Result<T>) -> Option<FaultKind> {
+    fault(result).map(|fault| fault.kind)
 }
 
 #[test]
@@ -303,8 +308,9 @@ fn a_search_into_a_truncated_file_fails_and_one_before_the_cut_does_not() {
             assert_eq!(kind(search.last()), Some(FaultKind::BeyondEnd));
             assert_eq!(kind(search.count()), Some(FaultKind::BeyondEnd));
             assert_eq!(kind(search.first_on_threads()), Some(FaultKind::BeyondEnd));
-            assert_eq!(kind(search.count_on_threads()), Some(FaultKind::BeyondEnd));
-            assert!(map.collect().iter().any(|fault| fault.thrown));
+            let thrown = fault(search.count_on_threads());
+            assert_eq!(thrown.as_ref().map(|fault| fault.kind), Some(FaultKind::BeyondEnd));
+            assert!(map.collect().iter().any(|fault| Some(fault) == thrown.as_ref()));
         }
         assert_eq!(kind(map.lines(0..map.len(), |_| true)), Some(FaultKind::BeyondEnd));
         // Vectors reach beyond what is found, and so do other threads.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::covers::{Access, Cause, Cover, How};
 use super::slot::{Backing, Inner, Slot, State};
+use crate::fault::Fault;
 use crate::os::{self, Pages};
 use crate::protection::Protection;
 
@@ -140,6 +141,7 @@ impl Inner {
         };
         let Some((part, how)) = how else { return Outcome::Retry };
         let noted = self.covers.push(Cover {
+            id: Fault::next_id(),
             start: part.start,
             end: part.end,
             how,

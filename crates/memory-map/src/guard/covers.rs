@@ -61,6 +61,8 @@ impl Access {
 /// One cover.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cover {
+    /// Of the fault.
+    pub id: u64,
     pub start: usize,
     pub end: usize,
     pub how: How,
@@ -227,6 +229,7 @@ mod tests {
 
     fn zeros(range: Range<usize>, page: usize) -> Cover {
         Cover {
+            id: 1,
             start: range.start,
             end: range.end,
             how: How::Zeros,

@@ -20,11 +20,11 @@ impl Inner {
         if let Some(page) = self.used.take() {
             let first = page.clamp(self.user.start, self.user.end);
             self.reports.push(Fault {
+                id: Fault::next_id(),
                 kind: FaultKind::Closed,
                 offset: first - self.user.start,
                 length: self.user.end - first,
                 contained: true,
-                thrown: false,
             });
         }
         if self.covers.as_slice().is_empty() {
@@ -89,14 +89,6 @@ impl Inner {
         healed.find(|(hidden, _)| meet(hidden, range)).map(|(_, fault)| fault.clone())
     }
 
-    /// Notes that a call throws `fault`, which may have been collected already.
-    pub fn mark_thrown(&mut self, fault: Fault) -> Fault {
-        if let Some(report) = self.reports.iter_mut().find(|report| **report == fault) {
-            report.thrown = true;
-        }
-        Fault { thrown: true, ..fault }
-    }
-
     /// A fault that could not be healed, of a cover that meets `range`.
     pub fn unhealed_in(&self, range: &Range<usize>) -> Option<Fault> {
         let mut covers = self.covers.as_slice().iter();
@@ -134,11 +126,11 @@ impl Inner {
         };
         let (start, end) = (start.max(self.user.start), end.min(self.user.end));
         Fault {
+            id: cover.id,
             kind,
             offset: start - self.user.start,
             length: end.saturating_sub(start),
             contained,
-            thrown: false,
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::covers::{Cause, Cover, How};
 use super::slot::{Backing, Inner};
+use crate::fault::Fault;
 use crate::os::{self, Pages};
 use crate::protection::Protection;
 
@@ -184,6 +185,7 @@ impl Inner {
             self.drop_covers();
         } else if os::is_reserved(self.start) {
             self.covers.push(Cover {
+                id: Fault::next_id(),
                 start: self.start,
                 end: self.end,
                 how: How::Zeros,
