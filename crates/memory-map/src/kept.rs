@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::copy;
 use crate::error::Result;
+use crate::guard;
 use crate::mapping::Mapping;
 use crate::os::{self, Pages};
 use crate::place;
@@ -74,9 +75,10 @@ impl Kept {
         let mut gaps = Vec::new();
         let mut at = range.start;
         for Self { pages, copy } in kept {
-            // SAFETY: the pages lie in the region, whose lock is held.
-            let put =
-                unsafe { os::map_over(pages.start, pages.len(), Protection::ReadWrite, of(copy)) };
+            let put = guard::with_spares(|| {
+                // SAFETY: the pages lie in the region, whose lock is held.
+                unsafe { os::map_over(pages.start, pages.len(), Protection::ReadWrite, of(copy)) }
+            });
             if put.is_ok() {
                 gaps.push(at..pages.start);
                 at = pages.end;

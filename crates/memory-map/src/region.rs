@@ -328,7 +328,9 @@ impl Region {
             reports = std::mem::take(&mut inner.reports);
             let close = |gap: &Range<usize>| {
                 // SAFETY: as above.
-                unsafe { os::map_over(gap.start, gap.len(), Protection::None, Pages::Zeros) }
+                guard::with_spares(|| unsafe {
+                    os::map_over(gap.start, gap.len(), Protection::None, Pages::Zeros)
+                })
             };
             inner.trap = self.is_lasting() && gaps.iter().all(|gap| close(gap).is_ok());
             inner.state = State::Reserved;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::covers::{Access, Cause, Cover, How};
 use super::slot::{Backing, Inner, Slot, State};
+use super::spares::{self, with_spares};
 use crate::fault::Fault;
 use crate::os::{self, Pages};
 use crate::protection::Protection;
@@ -123,6 +124,10 @@ impl Inner {
             return Outcome::Foreign;
         }
         let how = match (covered, cause) {
+            // A part of a region is a memory area more; all of it is none.
+            (_, Cause::Backing) if spares::are_few() && self.is_replaceable() => {
+                self.cover_with_zeros(self.start..self.end)
+            }
             (_, Cause::Backing) if beyond => {
                 self.cover_with_zeros(self.address_of_end(size.unwrap_or(0))..self.end)
             }
@@ -171,7 +176,7 @@ impl Inner {
     }
 
     /// The first page of the region of which a file of `size` bytes has nothing.
-    fn address_of_end(&self, size: u64) -> usize {
+    pub(super) fn address_of_end(&self, size: u64) -> usize {
         let Backing::File { offset, .. } = self.backing else { return self.end };
         let inside = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let inside = inside.min(self.end - self.start);
@@ -209,8 +214,7 @@ impl Inner {
         let covered = match (copy, protection) {
             // Nothing of a forbidden page may be seen.
             (Some(_), Protection::None) => self.conceal(&part),
-            // SAFETY: the part lies in this region, whose lock is held.
-            _ => unsafe { os::protect(part.start, part.len(), protection.opened()) }.is_ok(),
+            _ => self.change(&part, protection.opened()),
         };
         if !covered {
             if let Some(copy) = copy {
@@ -220,6 +224,15 @@ impl Inner {
             return None;
         }
         Some((part, copy.map_or(How::Opened, |copy| How::Saved { copy })))
+    }
+
+    /// Gives pages another protection than theirs, or theirs again.
+    pub(super) fn change(&self, part: &Range<usize>, protection: Protection) -> bool {
+        with_spares(|| {
+            // SAFETY: the part lies in this region, whose lock is held.
+            unsafe { os::protect(part.start, part.len(), protection) }
+        })
+        .is_ok()
     }
 
     /// Copies private pages away, before anybody can store to them.
@@ -234,12 +247,11 @@ impl Inner {
         if saved + part.len() > MAX_SAVED {
             return None;
         }
-        if protection == Protection::None {
-            // SAFETY: the part lies in this region, whose lock is held.
-            unsafe { os::protect(part.start, part.len(), Protection::Read) }.ok()?;
+        if protection == Protection::None && !self.change(part, Protection::Read) {
+            return None;
         }
         let pages = Pages::Anonymous { reserve: false };
-        let copy = os::map(0, part.len(), Protection::ReadWrite, pages).ok()?;
+        let copy = with_spares(|| os::map(0, part.len(), Protection::ReadWrite, pages)).ok()?;
         let mut at = 0;
         while at < part.len() {
             // SAFETY: `copy` has `part.len()` bytes, of which `at` lie behind us.
@@ -254,8 +266,11 @@ impl Inner {
             if whole == 0 {
                 // A page that cannot be read has nothing to be kept: its copy cannot be read either.
                 let page = copy as usize + at;
-                // SAFETY: the page lies in the copy, which nobody else knows of.
-                unsafe { os::protect(page, self.grain, Protection::None) }.ok()?;
+                with_spares(|| {
+                    // SAFETY: the page lies in the copy, which nobody else knows of.
+                    unsafe { os::protect(page, self.grain, Protection::None) }
+                })
+                .ok()?;
             }
             at += whole.max(self.grain);
         }
@@ -266,7 +281,7 @@ impl Inner {
     /// it for all of them.
     fn open_zeros(&self, page: usize) -> Outcome {
         // SAFETY: the page lies in this region, whose lock is held.
-        let opened = unsafe { os::open_zeros(page, self.grain) };
+        let opened = with_spares(|| unsafe { os::open_zeros(page, self.grain) });
         if opened.is_ok() { Outcome::Retry } else { Outcome::Foreign }
     }
 }

@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::spares::{self, with_spares};
 use crate::os;
 use crate::protection::Protection;
 
@@ -140,7 +141,7 @@ impl Covers {
     /// first, more and more the more covers there are.
     pub fn extent(&self, page: usize, within: Range<usize>, grain: usize) -> Range<usize> {
         let gap = self.gap(page, within);
-        if TOTAL.load(Ordering::Relaxed) >= CROWDED {
+        if TOTAL.load(Ordering::Relaxed) >= CROWDED || spares::are_few() {
             return gap;
         }
         let doublings = self.count.saturating_sub(SINGLE).div_ceil(STEP).min(40) as u32;
@@ -152,7 +153,7 @@ impl Covers {
 
     /// Whether the process has so many covers that memory areas should be saved.
     pub fn are_many(&self) -> bool {
-        TOTAL.load(Ordering::Relaxed) >= MANY
+        TOTAL.load(Ordering::Relaxed) >= MANY || spares::are_few()
     }
 
     /// Notes a cover; `false` where there is no room for it.
@@ -180,7 +181,8 @@ impl Covers {
         }
         let pages = os::Pages::Anonymous { reserve: false };
         let bytes = CAPACITY * size_of::<Cover>();
-        let Ok(pointer) = os::map(0, bytes, Protection::ReadWrite, pages) else { return false };
+        let mapped = with_spares(|| os::map(0, bytes, Protection::ReadWrite, pages));
+        let Ok(pointer) = mapped else { return false };
         let many = pointer.cast::<Cover>();
         // SAFETY: all of `few` is initialised; the mapping is larger, page-aligned and new.
         unsafe { many.copy_from_nonoverlapping(self.few.as_ptr().cast(), FEW) };

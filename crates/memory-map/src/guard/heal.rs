@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::covers::{Cause, Cover, How};
 use super::slot::{Backing, Inner};
+use super::spares;
 use crate::fault::{Fault, FaultKind};
 use crate::os;
 use crate::protection::Protection;
@@ -52,6 +53,7 @@ impl Inner {
         for cover in left.into_iter().rev() {
             self.covers.push(Cover { told: true, ..cover });
         }
+        spares::refill();
     }
 
     /// Gives the covers up, and reports them: what is below is about to be replaced.
@@ -119,9 +121,9 @@ impl Inner {
             Cause::Backing => FaultKind::Io,
         };
         let (start, end) = match (kind, cover.how) {
-            (FaultKind::BeyondEnd, _) => (cover.page, self.user.end),
-            // Good pages lie under such a cover too when there are many bad ones.
-            (FaultKind::Io | FaultKind::NoSpace, How::Zeros) => (cover.start, cover.end),
+            (FaultKind::BeyondEnd, _) if self.is_all_beyond(cover) => (cover.page, self.user.end),
+            // Good pages lie under such a cover too where memory areas are to be saved.
+            (_, How::Zeros) if cover.cause == Cause::Backing => (cover.start, cover.end),
             _ => (cover.page, cover.page + self.grain),
         };
         let (start, end) = (start.max(self.user.start), end.min(self.user.end));
@@ -137,6 +139,10 @@ impl Inner {
     fn is_beyond(&self, cover: &Cover) -> bool {
         let Backing::File { offset, .. } = self.backing else { return false };
         cover.size.is_some_and(|size| offset + (cover.page - self.start) as u64 >= size)
+    }
+
+    fn is_all_beyond(&self, cover: &Cover) -> bool {
+        cover.size.is_some_and(|size| cover.start >= self.address_of_end(size))
     }
 
     fn is_full(&self) -> bool {
@@ -177,10 +183,7 @@ impl Inner {
     }
 
     fn protect_again(&self, range: Range<usize>) -> bool {
-        self.runs_in(range).all(|(part, protection)| {
-            // SAFETY: the part lies in this region, whose lock is held.
-            unsafe { os::protect(part.start, part.len(), protection) }.is_ok()
-        })
+        self.runs_in(range).all(|(part, protection)| self.change(&part, protection))
     }
 
     /// Gives private pages their saved contents back.
@@ -193,14 +196,11 @@ impl Inner {
             return false;
         }
         for _ in 0..ATTEMPTS {
-            // SAFETY: the range lies in this region, whose lock is held.
-            let opened = unsafe { os::protect(range.start, range.len(), Protection::ReadWrite) };
-            if opened.is_err() || self.compare(&range, copy, true).is_none() {
+            let opened = self.change(&range, Protection::ReadWrite);
+            if !opened || self.compare(&range, copy, true).is_none() {
                 return false;
             }
-            // SAFETY: as above.
-            let closed = unsafe { os::protect(range.start, range.len(), Protection::Read) };
-            if closed.is_err() {
+            if !self.change(&range, Protection::Read) {
                 return false;
             }
             if self.compare(&range, copy, false) == Some(true) {

@@ -19,10 +19,12 @@ mod registry;
 mod replace;
 mod reporter;
 mod slot;
+mod spares;
 
 pub(crate) use handler::install;
 pub use reporter::{forget_owner, register_owner, take_faulted, wake_owner};
 pub(crate) use slot::{Backing, Inner, Locked, Run, Slot, State};
+pub(crate) use spares::with_spares;
 
 /// Lets the handler find `slot` by every address from `start` to before `end`.
 pub(crate) fn watch(start: usize, end: usize, slot: &'static Slot) {

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::spares;
 use crate::os;
 
 /// Bytes of a window, which begins and ends at multiples of that, or at the cover's edges.
@@ -44,7 +45,7 @@ impl Openings {
 
     /// The window to open around `page` in `gap`, of pages of `grain` bytes.
     pub fn around(page: usize, gap: &Range<usize>, grain: usize) -> Range<usize> {
-        if TOTAL.load(Ordering::Relaxed) >= MANY {
+        if TOTAL.load(Ordering::Relaxed) >= MANY || spares::are_few() {
             return gap.clone();
         }
         let size = SIZE.max(grain);

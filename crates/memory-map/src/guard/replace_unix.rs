@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::covers::{Cover, How};
 pub(super) use super::openings::Openings;
 use super::slot::{Backing, Inner};
+use super::spares::with_spares;
 use crate::os::{self, Pages};
 use crate::protection::Protection;
 
@@ -35,8 +36,11 @@ impl Inner {
     }
 
     fn lay_zeros(&self, part: &Range<usize>, protection: Protection) -> bool {
-        // SAFETY: the part lies in this region, whose lock is held.
-        unsafe { os::map_over(part.start, part.len(), protection, Pages::Zeros) }.is_ok()
+        with_spares(|| {
+            // SAFETY: the part lies in this region, whose lock is held.
+            unsafe { os::map_over(part.start, part.len(), protection, Pages::Zeros) }
+        })
+        .is_ok()
     }
 
     /// Makes the cover over `part` one that all can be stored to: there is no note of it, without
@@ -54,8 +58,7 @@ impl Inner {
                 self.open_window(page, cover.start..cover.end, cover.how, protection)
             }
             How::Saved { .. } | How::Opened => {
-                // SAFETY: the page lies in this region, whose lock is held.
-                unsafe { os::protect(page, self.grain, protection.opened()) }.is_ok()
+                self.change(&(page..page + self.grain), protection.opened())
             }
         }
     }
@@ -92,17 +95,16 @@ impl Inner {
     fn try_window(&mut self, part: &Range<usize>, scratch: Scratch) -> bool {
         self.close_windows(part);
         let opened = match scratch {
-            // SAFETY: the part lies in this region, whose lock is held, and is private memory.
-            Scratch::Same => unsafe {
-                os::protect(part.start, part.len(), Protection::ReadWrite).is_ok()
-            },
+            Scratch::Same => self.change(part, Protection::ReadWrite),
             Scratch::Zeros => self.lay_zeros(part, Protection::ReadWrite),
             Scratch::Copies(protection) => {
                 let pages = self.pages_at(part.start, false).without_reserve();
-                // SAFETY: the part lies in this region, whose lock is held. The file is the one
-                // that was mapped, or it is not even tried.
-                self.file().is_some()
-                    && unsafe { os::map_over(part.start, part.len(), protection, pages) }.is_ok()
+                let map = || {
+                    // SAFETY: the part lies in this region, whose lock is held. The file is the
+                    // one that was mapped, or it is not even tried.
+                    unsafe { os::map_over(part.start, part.len(), protection, pages) }
+                };
+                self.file().is_some() && with_spares(map).is_ok()
             }
         };
         if opened {
@@ -150,9 +152,8 @@ impl Inner {
     pub(super) fn open_reserved(&self, zeros: &Range<usize>, page: usize) -> bool {
         // Under strict overcommit this fails, and the pages are opened one by one.
         // SAFETY: the range is this region's, whose lock is held.
-        unsafe { os::open_zeros(zeros.start, zeros.len()) }.is_ok()
-            // SAFETY: as above.
-            || unsafe { os::open_zeros(page, os::page_size()) }.is_ok()
+        let open = |start, length| with_spares(|| unsafe { os::open_zeros(start, length) }).is_ok();
+        open(zeros.start, zeros.len()) || open(page, os::page_size())
     }
 
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
@@ -189,9 +190,11 @@ impl Inner {
         }
         self.runs_in(range).all(|(part, run)| {
             let pages = self.pages_at(part.start, shared);
-            // SAFETY: the part lies in this region, whose lock is held.
-            unsafe { os::map_over(part.start, part.len(), protection.unwrap_or(run), pages) }
-                .is_ok()
+            with_spares(|| {
+                // SAFETY: the part lies in this region, whose lock is held.
+                unsafe { os::map_over(part.start, part.len(), protection.unwrap_or(run), pages) }
+            })
+            .is_ok()
         })
     }
 

@@ -10,7 +10,7 @@
 //! and `raise` (both listed) are called where a fault is not ours. No Rust code on this path allocates, formats or can panic.
 //!
 //! *What it reads.* The radix tree of `registry`, whose nodes are never freed and whose entries
-//! are atomic, and one slot, never freed either, under that slot's lock.
+//! are atomic, one slot, never freed either, under that slot's lock, and the atomics of `spares`.
 //!
 //! *The lock.* A spin lock, taken by the handler and by the code that closes, protects and heals.
 //! It cannot deadlock: its holders never touch the region's pages (they copy by system calls that
@@ -50,7 +50,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::contain::Outcome;
 use super::covers::{Access, Cause};
-use super::{registry, reporter};
+use super::{registry, reporter, spares};
 use crate::error::{Error, Result};
 use crate::os;
 
@@ -67,6 +67,7 @@ pub(crate) fn install() -> Result<()> {
         try_install()?;
         *installed = true;
     }
+    spares::refill();
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::*;
 
 use super::contain::Outcome;
 use super::covers::{Access, Cause};
-use super::{registry, reporter};
+use super::{registry, reporter, spares};
 use crate::error::{Error, Result};
 use crate::os;
 
@@ -37,6 +37,7 @@ pub(crate) fn install() -> Result<()> {
         try_install()?;
         *installed = true;
     }
+    spares::refill();
     Ok(())
 }
 

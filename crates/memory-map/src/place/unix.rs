@@ -7,6 +7,7 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::advice::Advice;
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::mapping::HugePages;
 use crate::os::{self, Pages};
 use crate::place::Left;
@@ -20,7 +21,9 @@ use crate::region::Contents;
 pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
     let zeros = |protection| {
         // SAFETY: the caller vouches for the range.
-        unsafe { os::map_over(range.start, range.len(), protection, Pages::Zeros) }
+        guard::with_spares(|| unsafe {
+            os::map_over(range.start, range.len(), protection, Pages::Zeros)
+        })
     };
     // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a
     // reservation; read-only memory does not, and the guard opens its pages one by one.
