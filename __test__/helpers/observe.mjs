@@ -20,8 +20,8 @@ export function collect() {
 /** Lets the event loop turn. */
 export const turn = (milliseconds = 0) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** Collects and lets the loop turn until `condition` holds; whether it did. */
-export async function until(condition, milliseconds = 15_000) {
+/** Collects and lets the loop turn until `condition` holds; whether it did, in a time that the busiest machine has. */
+export async function until(condition, milliseconds = 120_000) {
   const end = Date.now() + milliseconds
   for (let pause = 0; !condition(); pause = Math.min(pause + 2, 50)) {
     if (Date.now() > end) return false
