@@ -281,6 +281,22 @@ mapping.buffer.fill('A', 0, 6)
 check(isCopied || new Uint8Array(moved)[0] === 65, 'all of them are one memory')
 mapping.close()
 check(isCopied || new Uint8Array(moved)[0] === 0, 'which close() takes from all')
+
+const none = mapAnonymous(0)
+const views = {
+  view: () => none.view(),
+  buffer: () => none.buffer,
+  typedArray: () => none.typedArray(Float64Array),
+  dataView: () => none.dataView(),
+  arrayBuffer: () => new Uint8Array(none.arrayBuffer),
+}
+for (const way in views) {
+  check(none.buffer === none.buffer && none.buffer.buffer === none.arrayBuffer, 'an empty mapping has one buffer')
+  structuredClone(none.arrayBuffer, { transfer: [none.arrayBuffer] })
+  const { byteLength, buffer } = views[way]()
+  check(byteLength === 0 && new Uint8Array(buffer).length === 0, way + ' of an empty mapping is of another buffer')
+}
+none.close()
 check(isFree() && isUntouched(), 'the file is free')
 `
 

@@ -1,5 +1,15 @@
 // Buffers over memory that is there.
 
+/** Whether memory of no bytes was transferred away, which only who uses it can tell. */
+export function isDetached(memory: ArrayBufferLike): boolean {
+  try {
+    void new Uint8Array(memory)
+    return false
+  } catch {
+    return true
+  }
+}
+
 type Constructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => Buffer<any>
 
 /** What `Buffer.from` makes of memory in the end, and `subarray` makes too: in half the time. */

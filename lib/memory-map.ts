@@ -9,7 +9,7 @@ import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
 import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './arguments.js'
 import type { NativeFault, NativeStop, Token } from './binding.js'
-import { cut } from './cut.js'
+import { cut, isDetached } from './cut.js'
 import {
   closedError,
   illegalConstructor,
@@ -258,7 +258,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   get buffer(): Buffer<B> {
     this.#open()
-    if (this.#buffer?.length === this.#length) return this.#buffer
+    const made = this.#buffer
+    if (made?.length === this.#length && (made.length > 0 || !isDetached(made.buffer))) return made
     return (this.#buffer = Buffer.from(this.#all() as ArrayBuffer, this.#lead, this.#length) as Buffer<B>)
   }
 
@@ -817,8 +818,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const index = (this.#lead + first) / this.#step
     const made = this.#windows[index]
     // One that is not shared may have been transferred away since.
-    if (made !== undefined && (this.#shares || made.byteLength === last - first)) return made
-    return (this.#windows[index] = this.#make(this.#lead + first, last - first))
+    const size = last - first
+    if (made !== undefined && (this.#shares || (made.byteLength === size && (size > 0 || !isDetached(made)))))
+      return made
+    return (this.#windows[index] = this.#make(this.#lead + first, size))
   }
 
   #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {
