@@ -23,6 +23,8 @@ export interface MemoryFault {
     /** The mapping. */
     readonly map: MemoryMap<any>;
 }
+/** Mappings of which the native library does not know the buffers, by what it calls them. */
+export declare const numbered: Map<number, WeakRef<MemoryMap<any>>>;
 /**
  * Has `tell` called with a mapping on the turn after it has faulted, if its memory is under an ArrayBuffer
  * that {@link adopt} knows. To be called before the first of them is made.
@@ -30,7 +32,5 @@ export interface MemoryFault {
 export declare function listen(tell: (map: MemoryMap<any>) => void): void;
 /** `buffer`, of which it is noted whose memory is under it. */
 export declare function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, map: MemoryMap<any>): B;
-/** Notes what the native library calls a mapping of which it does not know the buffers. */
-export declare function number(token: number, map: MemoryMap<any>): void;
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
 export declare function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void;

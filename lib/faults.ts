@@ -1,5 +1,6 @@
 // Telling faults: from the native guard to the mapping's user.
 
+import type { Token } from './binding.js'
 import type { MemoryMap } from './memory-map.js'
 import { native } from './native.js'
 
@@ -51,9 +52,8 @@ class Owned extends Given {
   }
 }
 
-/** Mappings that the native library knows by a number alone. */
-const numbered = new Map<number, WeakRef<MemoryMap<any>>>()
-const forget = new FinalizationRegistry<number>((token) => numbered.delete(token))
+/** Mappings of which the native library does not know the buffers, by what it calls them. */
+export const numbered = new Map<Token, WeakRef<MemoryMap<any>>>()
 
 let listening = false
 
@@ -81,14 +81,7 @@ export function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, map:
   return new Owned(buffer, map) as object as B
 }
 
-/** Notes what the native library calls a mapping of which it does not know the buffers. */
-export function number(token: number, map: MemoryMap<any>): void {
-  if (numbered.has(token)) return
-  numbered.set(token, new WeakRef(map))
-  forget.register(map, token)
-}
-
-const named = (token: number) => numbered.get(token)?.deref()
+const named = (token: Token) => numbered.get(token)?.deref()
 
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
 export function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void {

@@ -20,7 +20,7 @@ import {
   translate,
 } from './errors.js'
 import { describeFault, MemoryFaultError } from './fault-error.js'
-import { adopt, listen, type MemoryFault, number, publish } from './faults.js'
+import { adopt, listen, type MemoryFault, numbered, publish } from './faults.js'
 import { INTERNALS, type Internals } from './internals.js'
 import { Lines } from './lines.js'
 import { native } from './native.js'
@@ -119,7 +119,10 @@ const ALIGNMENT = 64
 const { mapping } = native
 
 /** Mappings that nobody closed are closed when nobody can any more. */
-const collected = new FinalizationRegistry<Token>(mapping.forget)
+const collected = new FinalizationRegistry<Token>((token) => {
+  numbered.delete(token)
+  mapping.forget(token)
+})
 
 /** What only this module makes mappings with. */
 const KEY = Symbol('memory-map')
@@ -675,9 +678,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#token
     if (this.#streams !== undefined) mapping.keep(token, this.#streams.tails())
     const reports = mapping.close(token)
-    if (reports === null) collected.unregister(this)
     this.#closed = true
     this.#forgotten = reports === null
+    if (this.#forgotten) {
+      collected.unregister(this)
+      numbered.delete(token)
+    }
     for (const report of reports ?? []) this.#note(report)
     this.#streams?.fail(closedError())
     this.#buffer = undefined
@@ -832,7 +838,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#call(() => {
       buffer = this.#shares ? share(token, start, size, this.#fresh) : mapping.arrayBuffer(token, start, size, lasting)
     })
-    if (this.#shares) number(token, this)
+    if (this.#shares && !numbered.has(token)) numbered.set(token, new WeakRef(this))
     return adopt(buffer!, this)
   }
 }
