@@ -206,10 +206,12 @@ impl Region {
         }
         let end = os::ceil(contents.length, os::page_size())
             .and_then(|length| inner.start.checked_add(length))
-            .ok_or_else(out_of_memory)?;
+            .filter(|end| *end <= inner.limit);
+        // Beyond the last address there may be none, and elsewhere enough.
+        let Some(end) = end else { return Ok(false) };
         let before = inner.end;
         let keeps_room = place::KEEPS_ROOM || matches!(inner.backing, Backing::Memory);
-        if end > inner.limit || (end != before && !keeps_room) {
+        if end != before && !keeps_room {
             return Ok(false);
         }
         inner.settle_all()?;

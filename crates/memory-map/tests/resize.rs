@@ -216,10 +216,22 @@ fn a_file_that_has_shrunk_is_noticed_after_a_move() {
 }
 
 #[test]
+fn a_mapping_near_the_last_address_grows_elsewhere() {
+    // Of a program of 32 bits on a kernel of 64, the system maps the first ones there.
+    let map = Mapping::anonymous(PAGE as u64, false, &options(Protection::ReadWrite)).unwrap();
+    View::of(&map).store(0, 7);
+    map.resize(1 << 28).unwrap();
+    assert_eq!((View::of(&map).load(0), View::of(&map).load((1 << 28) - 1)), (7, 0));
+}
+
+/// What no system has the addresses for.
+const TOO_LONG: u64 = if usize::BITS < 64 { isize::MAX as u64 } else { isize::MAX as u64 / 2 };
+
+#[test]
 fn an_attempt_that_cannot_succeed_leaves_everything_as_it_was() {
     each_kind(3 * PAGE, |name, map| {
         let address = map.address();
-        for huge in [isize::MAX as u64 / 2, i64::MAX as u64, u64::MAX] {
+        for huge in [TOO_LONG, i64::MAX as u64, u64::MAX] {
             assert!(map.resize(huge).is_err(), "{name}");
         }
         assert_eq!((map.len(), map.address()), (3 * PAGE, address));
