@@ -200,7 +200,7 @@ fn faults_are_contained_where_the_system_grants_no_more_writable_memory() {
         for map in [&truncated, &inaccessible] {
             let view = View::of(map);
             for at in (2 * PAGE..size).step_by(31 * PAGE) {
-                view.store_word(at - 4, u64::MAX);
+                view.store_across(at);
                 assert_eq!((view.load(at), map.faults()), (255, 1));
             }
             let faults = map.collect();

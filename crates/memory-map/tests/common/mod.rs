@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use memory_map::{FileOptions, Mapping, Options, Protection, Result, Source};
 
-pub const PAGE: usize = 4096;
+/// What the tests count in: the bytes of a page where they are to run.
+pub const PAGE: usize = match option_env!("TEST_PAGE_SIZE") {
+    Some(_) => 16384,
+    None => 4096,
+};
 
 /// A long mapping, of which several find addresses.
 pub const LONG: usize = if usize::BITS < 64 { 1 << 28 } else { 8 << 30 };
@@ -98,10 +102,11 @@ impl View {
         unsafe { ((self.0 + at) as *mut u8).write_volatile(byte) };
     }
 
-    /// A single store of eight bytes, which need not be aligned.
-    pub fn store_word(self, at: usize, word: u64) {
+    /// A single store of a word, half of which lies before `edge`.
+    pub fn store_across(self, edge: usize) {
+        let start = self.0 + edge - size_of::<usize>() / 2;
         // SAFETY: as above; the pointer is not required to be aligned.
-        unsafe { ((self.0 + at) as *mut u64).write_unaligned(word) };
+        unsafe { (start as *mut usize).write_unaligned(usize::MAX) };
     }
 }
 
