@@ -11,6 +11,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import util from 'node:util'
 
 const isWindows = process.platform === 'win32'
+const is32Bit = ['arm', 'ia32'].includes(process.arch)
 const path = fs.realpathSync('.') + '/file'
 const content = Buffer.from(Uint8Array.from({ length: 3 * pageSize + 5 }, (_, i) => (i * 7 + (i >> 8)) & 255))
 fs.writeFileSync(path, content)
@@ -68,7 +69,7 @@ const fresh = mapShared('made', { ...rw, create: true, length: 5000, mode: 0o600
 assert.deepStrictEqual([fresh.length, fs.statSync('made').size], [5000, 5000])
 assert.strictEqual(fs.statSync('made').mode & 0o777, isWindows ? 0o666 : 0o600)
 assert.strictEqual(mapShared('empty', { ...rw, create: true }).length, 0)
-const length = isWindows || process.arch === 'arm' ? 2 ** 26 : 2 ** 33 // files are not sparse there
+const length = isWindows || is32Bit ? 2 ** 26 : 2 ** 33 // files are not sparse there
 const far = mapShared('sparse', { ...rw, create: true, length })
 far.view(length - 1, 1)[0] = 7
 assert.strictEqual(far.read(length - 2, 2)[1], 7)
@@ -131,7 +132,7 @@ fails(() => mapShared(nothing), system('ENODEV', 'mmap', nothing), /^ENODEV: .*'
 fails(() => mapShared(99_999), system('EBADF', 'fcntl', undefined), /^EBADF: bad file descriptor, fcntl$/)
 fails(
   () => mapAnonymous(2 ** 50),
-  process.arch === 'arm' ? { name: 'RangeError', code: 'ERR_MMAP_TOO_LARGE' } : system('ENOMEM', 'mmap', undefined),
+  is32Bit ? { name: 'RangeError', code: 'ERR_MMAP_TOO_LARGE' } : system('ENOMEM', 'mmap', undefined),
   /^ENOMEM: |addresses/,
 )
 fails(() => mapShared(path, { length: 2 ** 40 }), { name: 'RangeError', code: 'ERR_MMAP_BEYOND_END' }, /of a file of \\d+ bytes/)

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# i386.sh FOLDER: writes FOLDER/run, which runs a program in a Debian 13 for 32-bit x86 that sees this repository and the
+# processes that it starts, and nothing else of the machine, and FOLDER/node, which runs its Node. Ends with 77 where that
+# cannot be.
+set -euo pipefail
+tools=$(dirname "$0")
+folder=$(realpath "$1") repository=$(realpath "$tools/../../..")
+unshare --mount --pid --fork true || { echo 'not run: this machine makes no namespaces' >&2; exit 77; }
+root=$("$tools/debian.sh" i386 nodejs procps)
+
+mkdir -p "$folder" "$root$repository"
+cat >"$folder/run" <<SCRIPT
+#!/bin/sh
+exec unshare --mount --pid --fork --kill-child --mount-proc sh -ec '
+  mount --bind "$repository" "$root$repository"
+  mount --bind /proc "$root/proc"
+  mount --rbind /dev "$root/dev"
+  exec chroot "$root" /usr/bin/env --unset=NODE_EXTRA_CA_CERTS -C "\$PWD" "\$@"' sh "\$@"
+SCRIPT
+printf '#!/bin/sh\nexec %s /usr/bin/node "$@"\n' "'$folder/run'" >"$folder/node"
+chmod +x "$folder/run" "$folder/node"
