@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{LONG, PAGE, TempFile, View, options, private, shared};
+#[cfg(unix)]
+use common::LONG;
+use common::{PAGE, TempFile, View, options, private, shared};
 use memory_map::{Error, Fault, FaultKind, Mapping, Protection, Result};
 
 /// What a call has thrown.

@@ -1,6 +1,6 @@
 //! What is special about mappings on Windows.
 #![cfg(windows)]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
 mod common;
 
@@ -270,7 +270,8 @@ fn memory_with_a_name_is_everybodys_until_the_last_lets_go() {
     one.close();
     let three = named(&name, false, 10, true).unwrap();
     assert_eq!((three.len(), View::of(&three).load(5)), (10, 3));
-    (two.close(), three.close());
+    two.close();
+    three.close();
     assert_eq!(code(named(&name, false, 0, false).err()), ERROR_FILE_NOT_FOUND);
 }
 

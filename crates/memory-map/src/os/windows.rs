@@ -27,6 +27,7 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress
 use windows_sys::Win32::System::Memory::*;
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, SwitchToThread};
+use windows_sys::core::BOOL;
 
 use super::Identity;
 use crate::protection::Protection;
@@ -134,7 +135,6 @@ type MapViewOfFile3 = unsafe extern "system" fn(
     u32,
 ) -> MEMORY_MAPPED_VIEW_ADDRESS;
 type UnmapViewOfFile2 = unsafe extern "system" fn(HANDLE, MEMORY_MAPPED_VIEW_ADDRESS, u32) -> BOOL;
-type BOOL = i32;
 
 type NtWriteVirtualMemory =
     unsafe extern "system" fn(HANDLE, *const c_void, *const c_void, usize, *mut usize) -> NTSTATUS;

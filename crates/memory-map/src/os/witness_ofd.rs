@@ -13,6 +13,11 @@ use crate::error::{Error, Result};
 
 const FIRST: i64 = 1 << 61;
 
+#[allow(clippy::unnecessary_cast)] // the constants' types differ from OS to OS
+const LOCKED: i16 = libc::F_WRLCK as i16;
+#[allow(clippy::unnecessary_cast)] // as above
+const UNLOCKED: i16 = libc::F_UNLCK as i16;
+
 /// A description of a file of which nobody else has a descriptor.
 pub(crate) struct Witness(File);
 
@@ -30,7 +35,7 @@ impl Witness {
 
     /// Takes a number; `false` where another process has it.
     pub fn claim(&self, number: u64) -> Result<bool> {
-        match self.control(libc::F_OFD_SETLK, libc::F_WRLCK as i16, number) {
+        match self.control(libc::F_OFD_SETLK, LOCKED, number) {
             Ok(_) => Ok(true),
             Err(libc::EAGAIN | libc::EACCES) => Ok(false),
             Err(errno) => Err(Error::os_because(
@@ -44,14 +49,14 @@ impl Witness {
     /// Gives a number back.
     pub fn disclaim(&self, number: u64) {
         // It fails only for arguments that `claim` would not have taken.
-        let _ = self.control(libc::F_OFD_SETLK, libc::F_UNLCK as i16, number);
+        let _ = self.control(libc::F_OFD_SETLK, UNLOCKED, number);
     }
 
     /// Whether somebody with another description has the number. Where that cannot be asked he
     /// has: better to wait for a dead owner than to have two.
     pub fn is_claimed(&self, number: u64) -> bool {
-        let kind = self.control(libc::F_OFD_GETLK, libc::F_WRLCK as i16, number);
-        kind != Ok(libc::F_UNLCK as i16)
+        let kind = self.control(libc::F_OFD_GETLK, LOCKED, number);
+        kind != Ok(UNLOCKED)
     }
 
     fn control(
