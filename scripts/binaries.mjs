@@ -2,42 +2,67 @@
 
 import { readFileSync } from 'node:fs'
 
+import { MachO } from './mach-o.mjs'
+
 /**
  * @typedef {object} Library
  * @property {string} platform as `process.platform`
  * @property {string} arch as `process.arch`
  * @property {'gnu' | 'musl' | undefined} libc on Linux
- * @property {string | undefined} glibc the newest version of glibc that a symbol of it is from
- * @property {string[]} unversioned functions of no known version: the linker's C library was too old to have them
+ * @property {string | undefined} floor the oldest version of glibc or macOS that it runs with
+ * @property {string[]} strangers functions that are in no library it is linked with, as far as it says so itself
+ * @property {boolean} registers whether it has the function that makes it an addon of Node's
+ * @property {boolean} signed whether it is signed where it has to be
  */
 
 /** @returns {Library} */
 export function describe(file) {
   const bytes = readFileSync(file)
   if (bytes.readUInt32BE(0) === 0x7f454c46) return describeElf(bytes)
-  if (bytes.readUInt32LE(0) === 0xfeedfacf) return { platform: 'darwin', arch: machO[bytes.readUInt32LE(4)], ...noLibc }
+  if (bytes.readUInt32LE(0) === 0xfeedfacf) return describeMachO(bytes)
   const header = bytes.toString('latin1', 0, 2) === 'MZ' ? bytes.readUInt32LE(0x3c) : undefined
   if (header !== undefined && bytes.toString('latin1', header, header + 4) === 'PE\0\0') {
-    return { platform: 'win32', arch: pe[bytes.readUInt16LE(header + 4)], ...noLibc }
+    return { platform: 'win32', arch: pe[bytes.readUInt16LE(header + 4)], strangers: [], signed: true }
   }
   throw new Error(`${file} is no native library`)
 }
 
-/** What keeps a library from a platform, given as napi-rs calls it; an empty list where it fits. */
-export function complaints(library, { platform, arch, abi }, glibcFloor) {
+/**
+ * What keeps a library from a platform, given as napi-rs calls it; an empty list where it fits. The floor is of glibc
+ * or macOS.
+ */
+export function complaints(library, { platform, arch, abi }, floor) {
   const found = [library.platform, library.arch, library.libc].filter(Boolean).join('-')
   const wanted = [platform, arch, platform === 'linux' ? abi.replace(/eabi(hf)?$/, '') : ''].filter(Boolean).join('-')
   const list = found === wanted ? [] : [`it is for ${found}`]
-  if (library.libc !== 'gnu') return list
-  if (compareVersions(library.glibc, glibcFloor) > 0) list.push(`it needs glibc ${library.glibc}, not ${glibcFloor}`)
-  if (library.unversioned.length > 0) list.push(`no glibc ${glibcFloor} has ${library.unversioned.join(', ')}`)
+  const system = library.platform === 'darwin' ? 'macOS' : 'glibc'
+  if (library.floor && compareVersions(library.floor, floor) > 0) {
+    list.push(`it needs ${system} ${library.floor}, not ${floor}`)
+  }
+  if (library.strangers.length > 0) list.push(`no library it is linked with has ${library.strangers.join(', ')}`)
+  if (library.registers === false) list.push(`it does not export ${REGISTER}`)
+  if (!library.signed) list.push('it has no signature that fits it')
   return list
 }
 
-const noLibc = { libc: undefined, glibc: undefined, unversioned: [] }
+const REGISTER = 'napi_register_module_v1'
 const machO = { 0x01000007: 'x64', 0x0100000c: 'arm64' }
 const pe = { 0x8664: 'x64', 0xaa64: 'arm64' }
 const elf = { 40: 'arm', 62: 'x64', 183: 'arm64', 243: 'riscv64' }
+
+function describeMachO(bytes) {
+  const file = new MachO(bytes)
+  const arch = machO[bytes.readUInt32LE(4)]
+  const { exported, lookedFor } = file.symbols()
+  return {
+    platform: 'darwin',
+    arch,
+    floor: file.floor(),
+    strangers: lookedFor,
+    registers: exported.includes(REGISTER),
+    signed: arch === 'x64' || file.isSigned(), // Intel's runs without
+  }
+}
 
 // Elf(32|64)_Shdr.sh_type and Elf(32|64)_Dyn.d_tag of elf(5)
 const SHT_DYNAMIC = 6
@@ -59,12 +84,15 @@ function describeElf(bytes) {
     .neededVersions()
     .filter((name) => /^GLIBC_\d/.test(name))
     .map((name) => name.slice('GLIBC_'.length))
+  const floor = versions.reduce((newest, version) => (compareVersions(version, newest) > 0 ? version : newest), '0')
   return {
     platform: needed.includes('libc.so.7') ? 'freebsd' : 'linux',
     arch: elf[bytes.readUInt16LE(18)],
     libc,
-    glibc: versions.reduce((newest, version) => (compareVersions(version, newest) > 0 ? version : newest), '0'),
-    unversioned: file.unversioned(),
+    floor: libc === 'gnu' ? floor : undefined,
+    strangers: libc === 'musl' ? [] : file.unversioned(), // musl has no versions
+    registers: file.exports().includes(REGISTER),
+    signed: true,
   }
 }
 
@@ -133,23 +161,32 @@ class Elf {
     return names
   }
 
-  /** Names of the functions it takes from elsewhere, and cannot do without, that have no version. */
-  unversioned() {
+  *#symbols() {
     const symbols = this.#find(SHT_DYNSYM)
     const versions = this.#find(SHT_GNU_VERSYM)
     const size = this.wide ? 24 : 16
-    const names = []
     for (let index = 1; index < symbols.size / size; index++) {
       const at = symbols.start + index * size
-      const info = this.bytes[at + (this.wide ? 4 : 12)]
-      const definedIn = this.bytes.readUInt16LE(at + (this.wide ? 6 : 14))
-      const isWeak = info >> 4 === 2
-      const version = versions ? this.bytes.readUInt16LE(versions.start + 2 * index) & 0x7fff : VER_NDX_GLOBAL
-      if (definedIn === 0 && !isWeak && version <= VER_NDX_GLOBAL) {
-        names.push(this.#string(symbols, this.bytes.readUInt32LE(at)))
+      yield {
+        name: this.#string(symbols, this.bytes.readUInt32LE(at)),
+        isWeak: this.bytes[at + (this.wide ? 4 : 12)] >> 4 === 2,
+        isForeign: this.bytes.readUInt16LE(at + (this.wide ? 6 : 14)) === 0,
+        version: versions ? this.bytes.readUInt16LE(versions.start + 2 * index) & 0x7fff : VER_NDX_GLOBAL,
       }
     }
-    return names
+  }
+
+  /** Names of the functions that it gives to others. */
+  exports() {
+    return [...this.#symbols()].filter(({ isForeign }) => !isForeign).map(({ name }) => name)
+  }
+
+  /** Names of the functions it takes from elsewhere, and cannot do without, that have no version. */
+  unversioned() {
+    const unknown = [...this.#symbols()].filter(
+      ({ isForeign, isWeak, version }) => isForeign && !isWeak && version <= VER_NDX_GLOBAL,
+    )
+    return unknown.map(({ name }) => name)
   }
 }
 

@@ -3,8 +3,9 @@
 //     node scripts/build-release.mjs [--target aarch64-unknown-linux-gnu]
 //
 // Linux x64 and arm64 are linked for the glibc of 2012 (toolchains.mjs), other Linux targets by zig, which must be on
-// the PATH, the rest by what the host has. Every target but the host's needs its standard library:
-// `rustup target add <target>`. The variables that Cargo knows mean here what they mean there.
+// the PATH, and so are macOS and FreeBSD where the host is another system; the rest by what the host has. Every target
+// but the host's needs its standard library: `rustup target add <target>`. The variables that Cargo knows mean here what
+// they mean there.
 
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -23,6 +24,9 @@ export function glibcFloor(target) {
   return target.startsWith('riscv64') ? '2.27' : '2.17'
 }
 
+/** The oldest macOS: the first one for Apple silicon. */
+const MACOS_FLOOR = '11.0'
+
 /** The library of a target, where `napi create-npm-dirs` has its package. */
 export function libraryOf(target) {
   const name = parseTriple(target).platformArchABI
@@ -31,7 +35,9 @@ export function libraryOf(target) {
 
 /** What is wrong with the library at `libraryOf(target)`. */
 export function check(target) {
-  return complaints(describe(libraryOf(target)), parseTriple(target), glibcFloor(target))
+  const parsed = parseTriple(target)
+  const floor = parsed.platform === 'darwin' ? MACOS_FLOOR : glibcFloor(target)
+  return complaints(describe(libraryOf(target)), parsed, floor)
 }
 
 export function build(target) {
@@ -40,8 +46,13 @@ export function build(target) {
   const variable = (name) => `CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_${name}`
   let linkedFor = ['--target', target]
   if (hasToolchain(target)) env[variable('LINKER')] ??= linker(target)
-  else if (platform === 'linux') {
-    linkedFor = ['--cross-compile', '--target', abi.startsWith('gnu') ? `${target}.${glibcFloor(target)}` : target]
+  else if (platform === 'linux' || (platform !== process.platform && platform !== 'win32')) {
+    linkedFor = ['--cross-compile', '--target', abi?.startsWith('gnu') ? `${target}.${glibcFloor(target)}` : target]
+  }
+  if (platform === 'darwin') {
+    env.MACOSX_DEPLOYMENT_TARGET ??= MACOS_FLOOR
+    // Elsewhere rustc has nothing that takes symbols out of a file of macOS's.
+    if (process.platform !== 'darwin') env.CARGO_PROFILE_RELEASE_STRIP ??= 'none'
   }
   // Windows has Microsoft's C library only where something else has brought it.
   if (abi === 'msvc') env[variable('RUSTFLAGS')] ??= '-C target-feature=+crt-static'

@@ -2,4 +2,8 @@
 
 fn main() {
     napi_build::setup();
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("macos") {
+        // Rust's standard library names libiconv, of which nothing is used.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-dead_strip_dylibs");
+    }
 }
