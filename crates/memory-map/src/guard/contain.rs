@@ -36,6 +36,9 @@ const MAX_LEFT_STALLS: u32 = 1000;
 /// Faults in a row of one page that should not be, after which it is covered all the same.
 const PATIENCE: u32 = 64;
 
+/// Faults of pages that any access is allowed to, after which one cannot be had.
+const MAX_DOUBTS: u32 = 16;
+
 /// Pages of private memory that are covered together rather than singly once there are many covers.
 const SMALL_RUN: usize = 16;
 
@@ -58,6 +61,7 @@ impl Slot {
         match outcome {
             Outcome::Covered => {
                 inner.stalls = 0;
+                inner.doubts = 0;
                 self.faults.fetch_add(1, Ordering::Relaxed);
             }
             Outcome::Retry => {
@@ -101,14 +105,13 @@ impl Inner {
         let Some((run, protection)) = self.run_at(page) else { return Outcome::Foreign };
         let size = self.sized().then(|| self.file()).flatten().map(|file| file.size);
         let beyond = size.is_some_and(|size| page >= self.address_of_end(size));
-        let cause = if os::SIGNAL_TELLS_CAUSE {
-            signalled
-        } else if beyond || protection.writable() {
-            Cause::Backing
-        } else {
-            Cause::Protection
-        };
         let covered = self.covers.over(page);
+        let cause = match os::SIGNAL_TELLS_CAUSE {
+            true => Some(signalled),
+            false if beyond => Some(Cause::Backing),
+            false => self.find_cause(page, covered, protection),
+        };
+        let Some(cause) = cause else { return Outcome::Retry };
         match covered {
             // It is not open for stores, or no longer, or another thread was first, or the page
             // was left closed when it could not be healed.
@@ -173,6 +176,26 @@ impl Inner {
     /// Whether the region is mapped from something that has an end.
     fn sized(&self) -> bool {
         matches!(self.backing, Backing::File { sized: true, .. })
+    }
+
+    /// Why a page inside the file could not be accessed, where the signal does not tell. Nothing
+    /// where it may be that it can by now: the access, made again, has to show it.
+    fn find_cause(
+        &mut self,
+        page: usize,
+        covered: Option<Cover>,
+        protection: Protection,
+    ) -> Option<Cause> {
+        let mut byte = 0;
+        // SAFETY: `byte` is one.
+        if protection.readable() && unsafe { os::peek(page, &raw mut byte, 1) } == Some(0) {
+            return Some(Cause::Backing);
+        }
+        if !covered.map_or(protection.writable(), |cover| self.is_open(page, &cover)) {
+            return Some(Cause::Protection);
+        }
+        self.doubts += 1;
+        (self.doubts > MAX_DOUBTS).then_some(Cause::Backing)
     }
 
     /// The first page of the region of which a file of `size` bytes has nothing.

@@ -35,6 +35,7 @@ impl Inner {
         self.covers.clear();
         self.openings.clear();
         self.stalls = 0;
+        self.doubts = 0;
         let (first, first_healed) = (self.reports.len(), self.healed.len());
         let is_replacement = |cover: &Cover| matches!(cover.how, How::Zeros | How::PrivateFile);
         let all = covers.iter().any(is_replacement).then(|| self.map_all_again()).flatten();

@@ -63,6 +63,14 @@ impl Inner {
         }
     }
 
+    /// Whether a page under a cover is one that can be stored to. *handler*
+    pub(super) fn is_open(&self, page: usize, cover: &Cover) -> bool {
+        match cover.how {
+            How::Zeros | How::PrivateFile => self.openings.meeting(page..page + 1).next().is_some(),
+            How::Saved { .. } | How::Opened => true,
+        }
+    }
+
     /// Opens a window of scratch memory around `page` of a cover over `within`. *handler*
     fn open_window(
         &mut self,

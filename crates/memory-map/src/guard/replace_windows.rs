@@ -83,6 +83,12 @@ impl Inner {
         !matches!(cover.how, How::Zeros) || opened(page)
     }
 
+    /// Whether a page under a cover is one that can be stored to, where exceptions do not tell why:
+    /// they do.
+    pub(super) fn is_open(&self, _page: usize, _cover: &Cover) -> bool {
+        false
+    }
+
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
     pub(super) fn conceal(&self, part: &Range<usize>) -> bool {
         // SAFETY: the part lies in this region, whose lock is held.

@@ -88,6 +88,8 @@ pub(crate) struct Inner {
     /// Faults in a row, of one page, that needed no new cover; and that page.
     pub(super) stalls: u32,
     pub(super) stalled: usize,
+    /// Faults of accessible pages since pages were covered, healed or protected.
+    pub(super) doubts: u32,
     /// Faults that are healed and not yet collected.
     pub reports: Vec<Fault>,
 }
@@ -138,6 +140,7 @@ impl Slot {
                 openings: Openings::new(),
                 stalls: 0,
                 stalled: 0,
+                doubts: 0,
                 reports: Vec::new(),
             }),
             faults: AtomicU64::new(0),
@@ -241,6 +244,7 @@ impl Inner {
         let tail = after.map(|(_, protection)| Run { start: range.end, protection });
         let new = std::iter::once(Run { start: range.start, protection }).chain(tail);
         self.runs.splice(from..to, new);
+        self.doubts = 0;
         self.runs.dedup_by_key(|run| run.protection);
     }
 
