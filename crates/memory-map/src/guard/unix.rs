@@ -144,7 +144,8 @@ unsafe fn is_memory_fault(signal: c_int, info: *const libc::siginfo_t) -> bool {
             matches!(code, SEGV_MAPERR | SEGV_ACCERR)
         }
     } else {
-        code > 0
+        // The BSDs have signals of processes from SI_USER (0x10001) on: siginfo(3).
+        (1..0x10000).contains(&code)
     }
 }
 
@@ -215,8 +216,10 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             // The default: the access is made again when we return, and ends the process as it
             // would have. A signal that a process sent does not come again by itself.
             reset(signal);
+            // macOS on arm64 says of each that it was a fault, at the address of the last one (XNU,
+            // bsd/dev/arm/unix_signal.c).
             // SAFETY: `info` is what the kernel gave us.
-            if !unsafe { is_memory_fault(signal, info) } {
+            if cfg!(target_vendor = "apple") || !unsafe { is_memory_fault(signal, info) } {
                 // SAFETY: raise is async-signal-safe and takes any signal.
                 unsafe { libc::raise(signal) };
             }
