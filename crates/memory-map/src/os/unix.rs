@@ -165,15 +165,20 @@ pub(crate) unsafe fn map_over(
 /// Makes sure that a range is mapped: the kernel may have removed the old pages before it refused
 /// the new ones, and another thread's mmap must not find the gap. *handler*
 fn close_hole(start: usize, length: usize) {
+    // Both map only where nothing is (mmap(2) of Linux, since 4.17, and of FreeBSD). macOS puts
+    // back what it has removed (XNU, osfmk/vm/vm_map.c).
     #[cfg(any(target_os = "linux", target_os = "android"))]
+    const IN_FREE: c_int = libc::MAP_FIXED_NOREPLACE;
+    #[cfg(target_os = "freebsd")]
+    const IN_FREE: c_int = libc::MAP_FIXED | libc::MAP_EXCL;
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-        let target = start as *mut c_void;
-        // SAFETY: MAP_FIXED_NOREPLACE maps only where nothing is (mmap(2), Linux 4.17), so no
-        // memory changes. Where the old pages are still there it fails, which is what we want.
-        unsafe { mmap(target, length, libc::PROT_NONE, flags, -1, 0) };
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | MAP_NORESERVE | IN_FREE;
+        // SAFETY: no memory changes. Where the old pages are still there it fails, which is what
+        // we want.
+        unsafe { mmap(start as *mut c_void, length, libc::PROT_NONE, flags, -1, 0) };
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
     let _ = (start, length);
 }
 
