@@ -31,9 +31,10 @@ pub(crate) fn device_size(_fd: std::os::fd::RawFd) -> Option<u64> {
     None
 }
 
-/// Nothing is known of device numbers.
-pub(crate) fn is_dev_zero(_device: u64) -> bool {
-    false
+/// Whether a device number is that of `/dev/zero`: they are given out as devices come.
+pub(crate) fn is_dev_zero(device: u64) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/dev/zero").is_ok_and(|zero| zero.rdev() == device)
 }
 
 /// Reserves blocks for the bytes from `start` to before `end` of a file, which grows if it ends
