@@ -5,7 +5,9 @@ mod common;
 
 #[cfg(unix)]
 use common::LONG;
-use common::{PAGE, TempFile, View, options, private, shared};
+#[cfg(not(target_os = "freebsd"))]
+use common::private;
+use common::{PAGE, TempFile, View, options, shared};
 use memory_map::{Error, Fault, FaultKind, Mapping, Protection, Result};
 
 /// What a call has thrown.
@@ -65,6 +67,7 @@ fn a_store_to_a_read_only_file_mapping_leaves_no_trace() {
 }
 
 #[test]
+#[cfg(not(target_os = "freebsd"))] // there, what is stored to private pages stays
 fn protected_memory_gets_its_own_contents_back() {
     let file = TempFile::new(&[7; 10 * PAGE]);
     for map in [
@@ -101,6 +104,7 @@ fn protected_memory_gets_its_own_contents_back() {
 }
 
 #[test]
+#[cfg(not(target_os = "freebsd"))] // there, what is stored to private pages stays
 fn a_page_of_its_own_protection_is_contained_alone() {
     let map = Mapping::anonymous(10 * PAGE as u64, false, &options(Protection::ReadWrite)).unwrap();
     let view = View::of(&map);
@@ -161,7 +165,7 @@ fn a_million_random_pages_of_a_truncated_file_are_one_fault() {
 }
 
 #[test]
-#[cfg(unix)] // areas are what Linux counts
+#[cfg(all(unix, not(target_os = "freebsd")))] // as above; areas are what Linux counts
 fn stores_to_200_000_read_only_pages_stay_few_areas() {
     let areas =
         || std::fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count());
@@ -439,6 +443,7 @@ fn a_file_that_is_not_the_one_that_was_mapped_is_never_mapped() {
 }
 
 #[test]
+#[cfg(not(target_os = "freebsd"))] // there, what is stored to private pages stays
 fn a_copy_is_not_to_blame_for_a_fault_elsewhere() {
     let file = TempFile::new(&[7; 10 * PAGE]);
     let memory = Mapping::anonymous(10 * PAGE as u64, false, &options(Protection::ReadWrite));

@@ -128,7 +128,7 @@ fn a_descriptor_stays_the_callers() {
 }
 
 #[test]
-#[cfg(unix)] // see windows.rs
+#[cfg(target_os = "linux")] // see windows.rs
 fn every_protection_is_what_the_system_gets() {
     let file = TempFile::new(&[7; PAGE]);
     let cases = [
