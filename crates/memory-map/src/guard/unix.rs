@@ -216,8 +216,8 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             // The default: the access is made again when we return, and ends the process as it
             // would have. A signal that a process sent does not come again by itself.
             reset(signal);
-            // macOS on arm64 says of each that it was a fault, at the address of the last one (XNU,
-            // bsd/dev/arm/unix_signal.c).
+            // macOS says of each that it was a fault, at the address of the thread's last one (XNU,
+            // bsd/dev/arm/unix_signal.c and bsd/dev/i386/unix_signal.c).
             // SAFETY: `info` is what the kernel gave us.
             if cfg!(target_vendor = "apple") || !unsafe { is_memory_fault(signal, info) } {
                 // SAFETY: raise is async-signal-safe and takes any signal.
