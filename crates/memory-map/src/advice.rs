@@ -112,6 +112,10 @@ impl Mapping {
         let Some((region, pages)) = self.pages(&range, advice.is_destructive())? else {
             return Ok(());
         };
+        // Linux refuses it by itself; macOS would take the memory from other processes.
+        if advice == Advice::Free && region.file().is_some() {
+            return Err(advice.explain(os::EINVAL));
+        }
         if advice == Advice::Remove {
             self.check_hole(&region, &range)?;
         }

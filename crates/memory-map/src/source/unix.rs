@@ -38,7 +38,7 @@ impl Opened {
         };
         let metadata = metadata_of(&file)?;
         refuse_unmappable(&metadata, Some(file.as_fd()))?;
-        let is_memory = matches!(source, Source::Memory { .. });
+        let is_memory = matches!(source, Source::Memory { .. }) || os::is_shared_memory(&metadata);
         Ok(Self { file: Arc::new(file), metadata, is_memory })
     }
 
