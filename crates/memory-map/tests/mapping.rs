@@ -284,7 +284,7 @@ fn dirty(map: &Mapping) -> usize {
     smaps(map, &["Shared_Dirty", "Private_Dirty"])
 }
 
-fn byte(map: &Mapping, at: usize) -> Result<u8, Error> {
+fn byte(map: &Mapping, at: usize) -> Result<u8> {
     let mut bytes = [0];
     map.read(at, &mut bytes).map(|()| bytes[0])
 }
