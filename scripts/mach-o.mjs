@@ -9,7 +9,7 @@ const LC_BUILD_VERSION = 0x32
 const N_TYPE = 0x0e
 const N_STAB = 0xe0
 const N_EXT = 0x01
-const NO_LIBRARY = [0, 0xfe] // SELF_LIBRARY_ORDINAL, as zig has it, and DYNAMIC_LOOKUP_ORDINAL
+const NO_LIBRARY = new Set([0, 0xfe]) // SELF_LIBRARY_ORDINAL, as zig has it, and DYNAMIC_LOOKUP_ORDINAL
 const CSMAGIC_CODEDIRECTORY = 0xfade0c02
 const CS_HASHTYPE_SHA256 = 2
 
@@ -52,7 +52,7 @@ export class MachO {
       const name = this.#string(strings + this.bytes.readUInt32LE(entry)).slice(1) // without C's underscore
       const library = this.bytes[entry + 7] // the upper byte of n_desc
       if (type & N_TYPE) found.exported.push(name)
-      else if (NO_LIBRARY.includes(library)) found.lookedFor.push(name)
+      else if (NO_LIBRARY.has(library)) found.lookedFor.push(name)
     }
     return found
   }
