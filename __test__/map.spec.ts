@@ -415,7 +415,7 @@ onLinux('1 TiB of memory can be mapped without reserving it', (t) => {
 
 // shared
 
-withDescriptors('an anonymous mapping has a descriptor if it is shared, which reads and writes its memory', (t) => {
+onLinux('an anonymous mapping has a descriptor if it is shared, which reads and writes its memory', (t) => {
   using map = mapAnonymous(2 * pageSize, { shared: true })
   t.is(map.kind, 'anonymous')
   const fd = map.fd!
@@ -547,7 +547,7 @@ for (const [kind, map] of fileMakers) {
     t.is(mapped.path, path)
   })
 
-  withDescriptors(`the descriptor of a ${kind} mapping is not passed on to child processes`, (t) => {
+  onLinux(`the descriptor of a ${kind} mapping is not passed on to child processes`, (t) => {
     const path = scratchFile(t, contents)
     const fd = openSync(path, 'r')
     t.teardown(() => closeSync(fd))
@@ -563,7 +563,7 @@ for (const [kind, map] of fileMakers) {
 /** By asm-generic/fcntl.h; Node has no name for it. */
 const O_CLOEXEC = 0o2000000
 
-withDescriptors('a shared anonymous mapping is not passed on to child processes by itself', (t) => {
+onLinux('a shared anonymous mapping is not passed on to child processes by itself', (t) => {
   using map = mapAnonymous(pageSize, { shared: true })
   t.not(descriptorFlags(map.fd!) & O_CLOEXEC, 0)
 })

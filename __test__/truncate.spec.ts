@@ -9,7 +9,7 @@ import { deflateSync, inflateSync } from 'node:zlib'
 import { mapPrivate, mapShared, MemoryFaultError, type MemoryMap, pageSize } from 'memory-map'
 
 import { areasOf, makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
-import { is32Bit, truncating as test, withAddresses } from './helpers/platform.ts'
+import { is32Bit, onLinux, truncating as test, withAddresses } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 
 const PAGES = 8
@@ -451,7 +451,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('no memory area is left behind by a thousand rounds of truncation and healing', async (t) => {
+onLinux('no memory area is left behind by a thousand rounds of truncation and healing', async (t) => {
   const path = makeFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   for (let round = 0; round < 1000; round++) {

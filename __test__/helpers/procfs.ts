@@ -36,5 +36,5 @@ export function smaps(address: bigint, pid: number | 'self' = 'self'): Smaps {
 /** How many descriptors this process has open; asynchronous work of other tests may change it at any time. */
 export function openDescriptors(): number {
   // The listing has the descriptor that it is read through.
-  return readdirSync('/proc/self/fd').length - 1
+  return readdirSync('/dev/fd').length - 1
 }
