@@ -76,17 +76,16 @@ async function ask(node, folder, scratch) {
   const options = { stdio: ['ignore', 'pipe', 'inherit'] }
   const child = spawn(node, [fileURLToPath(import.meta.url), 'answer', folder, file], options)
 
-  let answered = 0
-  const check = (bytes) => {
-    const hash = createHash('md5').update(message(answered)).digest()
-    assert.deepEqual(bytes, Buffer.concat([message(answered).subarray(0, 8), hash]))
-    answered++
-  }
+  const answers = []
   for (let number = 0; number < MESSAGES; number++) {
     assert(there.send(message(number), WAIT_MS))
-    for (let bytes = back.tryReceive(); bytes; bytes = back.tryReceive()) check(bytes)
+    for (let bytes = back.tryReceive(); bytes; bytes = back.tryReceive()) answers.push(bytes)
   }
-  while (answered < MESSAGES) check(back.receive(WAIT_MS))
+  while (answers.length < MESSAGES) answers.push(back.receive(WAIT_MS))
+  answers.forEach((bytes, number) => {
+    const hash = createHash('md5').update(message(number)).digest()
+    assert.deepEqual(bytes, Buffer.concat([message(number).subarray(0, 8), hash]))
+  })
 
   count(shared)
   for (let i = 0; i < 3; i++) assert(semaphore.acquire(WAIT_MS))
