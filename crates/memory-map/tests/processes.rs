@@ -15,7 +15,7 @@ use std::time::Instant;
 use common::{
     CHILD, LONG, PAGE, TempFile, View, WHOLE, in_child, in_children, options, private, shared,
 };
-use memory_map::{Error, FaultKind, FileOptions, Mapping, Options, Protection, Source};
+use memory_map::{Error, Fault, FaultKind, FileOptions, Mapping, Options, Protection, Source};
 
 /// A figure of proc_pid_status(5) in bytes.
 fn status(name: &str) -> usize {
@@ -206,6 +206,47 @@ fn faults_are_contained_where_the_system_grants_no_more_writable_memory() {
             let faults = map.collect();
             assert!(faults.len() == 1 && faults[0].contained, "{faults:?}");
             assert_eq!(view.load(2 * PAGE), 0);
+            map.collect();
+        }
+    });
+    assert!(end.success(), "{end}");
+}
+
+#[test]
+fn every_fault_is_told_where_the_system_grants_no_more_addresses() {
+    let name = "every_fault_is_told_where_the_system_grants_no_more_addresses";
+    let end = in_child(name, || {
+        const PAGES: usize = 20;
+        let maps = [Protection::Read, Protection::None].map(|protection| {
+            let size = (PAGES * PAGE) as u64;
+            let map = Mapping::anonymous(size, false, &options(Protection::ReadWrite)).unwrap();
+            map.write(&[7; PAGES * PAGE], 0).unwrap();
+            map.protect(0..map.len(), protection).unwrap();
+            map
+        });
+        let limit = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: `limit` is complete.
+        let set = |limit: &libc::rlimit| unsafe { libc::setrlimit(libc::RLIMIT_AS, limit) };
+        let was_set = set(&limit);
+        for map in &maps {
+            for page in (0..PAGES).step_by(3) {
+                View::of(map).store(page * PAGE, 1);
+            }
+        }
+        set(&libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY });
+        assert_eq!(was_set, 0);
+        for map in &maps {
+            let faults = map.collect();
+            for page in (0..PAGES).step_by(3) {
+                let tells = |fault: &Fault| {
+                    !fault.contained
+                        && (fault.offset..fault.offset + fault.length).contains(&(page * PAGE))
+                };
+                assert!(faults.iter().any(tells), "{page}: {faults:?}");
+            }
+            let before = map.faults();
+            View::of(map).store(0, 2);
+            assert_eq!(map.faults(), before + 1, "the pages are as they should be");
             map.collect();
         }
     });

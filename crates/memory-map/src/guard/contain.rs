@@ -229,11 +229,12 @@ impl Inner {
 
     /// Makes private pages writable, with their contents saved if that can be done.
     fn cover_private(
-        &self,
+        &mut self,
         part: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
-        let copy = self.save(&part, protection);
+        // A copy that nothing notes would never be put back.
+        let copy = self.covers.has_room().then(|| self.save(&part, protection)).flatten();
         let covered = match (copy, protection) {
             // Nothing of a forbidden page may be seen.
             (Some(_), Protection::None) => self.conceal(&part),

@@ -172,7 +172,7 @@ impl Covers {
     }
 
     /// Whether there is room for one more, or could be made.
-    fn has_room(&mut self) -> bool {
+    pub fn has_room(&mut self) -> bool {
         if !self.many.is_null() {
             return self.count < CAPACITY;
         }
@@ -190,19 +190,19 @@ impl Covers {
         true
     }
 
-    /// Widens a cover of zeros to a new one beside or over it. They are told as one fault.
+    /// Widens a cover to a new one: one of zeros if that is beside or over it, and one that is the
+    /// pages themselves, which may take others of them in. They are told as one fault.
     fn absorb(&mut self, cover: Cover) -> bool {
-        if !matches!(cover.how, How::Zeros) {
-            return false;
-        }
         let count = self.count;
         // SAFETY: as in `as_slice`, and `self` is borrowed mutably.
         let entries = unsafe { std::slice::from_raw_parts_mut(self.entries_mut(), count) };
         let below = entries.iter_mut().find(|old| {
-            matches!(old.how, How::Zeros)
-                && old.cause == cover.cause
-                && cover.start <= old.end
-                && old.start <= cover.end
+            let fits = match (old.how, cover.how) {
+                (How::Zeros, How::Zeros) => cover.start <= old.end && old.start <= cover.end,
+                (How::Opened, How::Opened) => true,
+                _ => false,
+            };
+            fits && old.cause == cover.cause
         });
         below.is_some_and(|old| {
             let (start, end) = (old.start.min(cover.start), old.end.max(cover.end));

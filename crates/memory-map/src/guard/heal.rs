@@ -125,6 +125,8 @@ impl Inner {
             (FaultKind::BeyondEnd, _) if self.is_all_beyond(cover) => (cover.page, self.user.end),
             // Good pages lie under such a cover too where memory areas are to be saved.
             (_, How::Zeros) if cover.cause == Cause::Backing => (cover.start, cover.end),
+            // What was stored stays, wherever that was.
+            (_, How::Opened) => (cover.start, cover.end),
             _ => (cover.page, cover.page + self.grain),
         };
         let (start, end) = (start.max(self.user.start), end.min(self.user.end));
