@@ -38,6 +38,7 @@ impl Region {
     /// that stay where they are for as long as `keeper` lives.
     pub unsafe fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
         guard::install()?;
+        os::keep_areas_open();
         let length = os::ceil(contents.length, os::page_size())
             .ok_or_else(|| Error::os(os::ENOMEM, "mmap"))?;
         // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.

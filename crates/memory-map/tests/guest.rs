@@ -101,6 +101,25 @@ fn pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back() {
 }
 
 #[test]
+fn pages_that_were_left_stay_guarded_where_no_descriptor_is_left() {
+    let end = in_child("pages_that_were_left_stay_guarded_where_no_descriptor_is_left", || {
+        let file = TempFile::new(&[7; LENGTH]);
+        let owner = Owner::new();
+        let map = shared(&file, Protection::ReadWrite);
+        owner.take(&map);
+        drop(map);
+        file.truncate(PAGE as u64);
+        let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `limit` is complete.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        assert_eq!(owner.view().load(5 * PAGE), 0);
+        owner.view().store(6 * PAGE, 3);
+        assert_eq!((owner.view().load(0), owner.view().load(6 * PAGE)), (7, 3));
+    });
+    assert!(end.success(), "{end}");
+}
+
+#[test]
 fn stores_to_read_only_pages_that_were_left_are_thrown_away() {
     for make in [shared, private] {
         let file = TempFile::new(&[7; LENGTH]);

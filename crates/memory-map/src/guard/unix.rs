@@ -3,11 +3,13 @@
 //! # Why this is safe
 //!
 //! *Which calls it makes.* `fstat`, `mmap`, `munmap`, `mprotect`, `process_vm_readv`,
-//! `sched_yield` and `sem_post` (on macOS and the BSDs `write` on a pipe): calls that neither lock
-//! nor allocate in libc. POSIX lists `fstat`, `sem_post` and `write` as async-signal-safe; the
-//! others are not listed only because they are not in that standard or because it does not say so,
-//! and on every system here they are bare system calls. `errno` is put back at the end. `sigaction`
-//! and `raise` (both listed) are called where a fault is not ours. No Rust code on this path allocates, formats or can panic.
+//! `sched_yield`, for memory that is somebody else's `open`, `pread` and `close`, and `sem_post` (on
+//! macOS and the BSDs `write` on a pipe): calls that neither lock nor allocate in libc. POSIX lists
+//! `fstat`, `open`, `close`, `sem_post` and `write` as async-signal-safe; the others are not listed
+//! only because they are not in that standard or because it does not say so, and on every system
+//! here they are bare system calls. `errno` is put back at the end. `sigaction` and `raise` (both
+//! listed) are called where a fault is not ours. No Rust code on this path allocates, formats or
+//! can panic.
 //!
 //! *What it reads.* The radix tree of `registry`, whose nodes are never freed and whose entries
 //! are atomic, one slot, never freed either, under that slot's lock, and the atomics of `spares`.

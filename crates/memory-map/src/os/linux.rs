@@ -1,8 +1,9 @@
 //! Linux: copies that come back short instead of faulting.
 
 use std::ffi::c_void;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
 
@@ -200,28 +201,53 @@ pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), 
     if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
 }
 
-/// Shows the memory areas of this process (proc_pid_maps(5)), by address, until `look` says that it
-/// has seen enough. *handler* (open, read and close are async-signal-safe by POSIX)
-pub(crate) fn each_area(mut look: impl FnMut(&super::Area) -> bool) {
-    // SAFETY: the path ends in 0; what cannot be opened is an error return.
-    let fd = unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if fd < 0 {
-        return;
+/// The list of areas, open for when the process has used up its descriptors; else -1.
+static LIST: AtomicI32 = AtomicI32::new(-1);
+
+/// Has `each_area` need no descriptor from now on.
+pub(crate) fn keep_areas_open() {
+    if LIST.load(Ordering::Acquire) < 0 {
+        let fd = open_areas();
+        if LIST.compare_exchange(-1, fd, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            close(fd);
+        }
     }
+}
+
+/// *handler* (open is async-signal-safe by POSIX)
+fn open_areas() -> RawFd {
+    // SAFETY: the path ends in 0; what cannot be opened is an error return.
+    unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }
+}
+
+/// *handler* (close is async-signal-safe by POSIX)
+fn close(fd: RawFd) {
+    // SAFETY: the descriptor was opened here, and nobody else knows of it.
+    unsafe { libc::close(fd) };
+}
+
+/// Shows the memory areas of this process (proc_pid_maps(5)), by address, until `look` says that it
+/// has seen enough. *handler* (pread is a bare system call)
+pub(crate) fn each_area(mut look: impl FnMut(&super::Area) -> bool) {
+    let opened = open_areas();
+    let fd = if opened < 0 { LIST.load(Ordering::Acquire) } else { opened };
     let mut text = [0u8; 1024];
+    let mut at = 0;
     let mut line = Line::default();
     'all: loop {
         // SAFETY: `text` is writable for its length.
-        let count = unsafe { libc::read(fd, text.as_mut_ptr().cast(), text.len()) };
+        let count = unsafe { libc::pread(fd, text.as_mut_ptr().cast(), text.len(), at) };
         let Some(read) = usize::try_from(count).ok().filter(|count| *count > 0) else { break };
+        at += count as libc::off_t;
         for byte in text.iter().take(read) {
             if line.take(*byte).is_some_and(|area| look(&area)) {
                 break 'all;
             }
         }
     }
-    // SAFETY: the descriptor was opened above, and nobody else knows of it.
-    unsafe { libc::close(fd) };
+    if opened >= 0 {
+        close(opened);
+    }
 }
 
 /// A line of `/proc/self/maps`, as far as it was read: start, end, permissions, offset, the two

@@ -859,3 +859,6 @@ pub(crate) unsafe fn carry(_from: usize, _length: usize, _to: usize) -> Result<(
 
 /// Not known.
 pub(crate) fn each_area(_look: impl FnMut(&super::Area) -> bool) {}
+
+/// There is nothing to keep.
+pub(crate) fn keep_areas_open() {}
