@@ -37,6 +37,7 @@ const parts = [
   { name: 'musl', scripts: ['musl.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
   { name: 'i686', scripts: ['i686.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
   { name: 'check', scripts: ['check.sh'], minutes: 20, covers: [...rust, 'scripts', 'package-lock.json'] },
+  { name: 'untold', scripts: ['untold.sh'], minutes: 10, covers: [...rust, ...javascript, ...specs] },
   { name: 'arm64-musl', scripts: ['arm64-musl.sh'], minutes: 15, covers: [...rust, ...javascript, ...specs] },
   { name: 'riscv64', onDemand: true, scripts: ['riscv64.sh'], minutes: 40, covers: [...rust, ...javascript, ...specs] },
   { name: 'armv7', onDemand: true, scripts: ['armv7.sh'], minutes: 40, covers: [...rust, ...javascript, ...specs] },

@@ -47,7 +47,9 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
 }
 
 /// Whether the signal alone tells a missing page (SIGBUS) from a forbidden access (SIGSEGV).
-pub(crate) const SIGNAL_TELLS_CAUSE: bool = true;
+///
+/// With `untold_causes` nothing is made of that, as on systems that do not tell: to be tested here.
+pub(crate) const SIGNAL_TELLS_CAUSE: bool = !cfg!(untold_causes);
 
 /// Whether it is shared memory that is no file: here it always is one.
 pub(crate) fn is_shared_memory(_metadata: &std::fs::Metadata) -> bool {
