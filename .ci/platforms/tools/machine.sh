@@ -6,9 +6,9 @@ set -euo pipefail
 tools=$(realpath "$(dirname "$0")")
 folder=$(realpath "$1") architecture=$2 kernel=$3
 case $architecture in
-  armhf) machine=(qemu-system-arm -cpu cortex-a15) console=ttyAMA0 ;;
-  arm64) machine=(qemu-system-aarch64 -cpu neoverse-n1) console=ttyAMA0 ;;
-  riscv64) machine=(qemu-system-riscv64) console=ttyS0 ;;
+  armhf) machine=(qemu-system-arm -cpu cortex-a15 -m 2G) console=ttyAMA0 ;;
+  arm64) machine=(qemu-system-aarch64 -cpu neoverse-n1 -m 4G) console=ttyAMA0 ;;
+  riscv64) machine=(qemu-system-riscv64 -m 4G) console=ttyS0 ;;
 esac
 "$tools/packages.sh" qemu-system-arm qemu-system-misc opensbi cpio kmod e2fsprogs
 root=$("$tools/debian.sh" "$architecture" nodejs procps)
@@ -60,7 +60,7 @@ chmod +x "$scratch/disk/programs"
 mke2fs -q -t ext4 -d "$scratch/disk" "$scratch/disk.ext4" 4G
 rm -rf "$scratch/disk"
 
-"${machine[@]}" -machine virt -smp 2 -m 2G -nodefaults -nographic -serial stdio -no-reboot \
+"${machine[@]}" -machine virt -smp 2 -nodefaults -nographic -serial stdio -no-reboot \
   -kernel "$linux"/boot/vmlinu*"$version" -initrd "$scratch/initrd.cpio" -append "console=$console quiet panic=-1" \
   -drive "file=$scratch/disk.ext4,format=raw,if=none,id=disk,cache=unsafe" -device virtio-blk-pci,drive=disk \
   </dev/null | sed --unbuffered 's|\r||g' | tee "$scratch/console"
