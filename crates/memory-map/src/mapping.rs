@@ -457,7 +457,8 @@ impl Mapping {
         copy::touch(&region, range.start, range.len())
     }
 
-    /// Copies bytes out, from `offset` on.
+    /// Copies bytes out, from `offset` on. The first few times, if nothing can have been stored here,
+    /// they come from the file (Linux), and no page is touched.
     ///
     /// # Errors
     /// [`Error::Fault`] where they cannot be read; [`Error::OutOfRange`]; [`Error::Closed`].

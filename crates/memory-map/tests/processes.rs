@@ -82,7 +82,7 @@ fn faults_are_contained_where_no_memory_area_is_left() {
     let name = "faults_are_contained_where_no_memory_area_is_left";
     let ends = in_children(name, 0..3, |case| {
         // Larger than a window of scratch memory, which is two areas more in the middle.
-        let file = TempFile::new(&vec![7; 32 << 20]);
+        let file = TempFile::new(&vec![7; 8192 * PAGE]);
         let map = match case {
             0 => shared(&file, Protection::Read),
             1 => private(&file, Protection::Read),
