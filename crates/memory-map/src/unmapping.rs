@@ -65,12 +65,11 @@ fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(unix)]
     fn neighbours_are_one_range() {
         assert_eq!(merged(vec![30..40, 0..10, 20..30, 10..15, 50..60]), [0..15, 20..40, 50..60]);
         assert_eq!(merged(vec![]), []);

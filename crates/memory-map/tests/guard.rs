@@ -8,10 +8,11 @@ use common::LONG;
 #[cfg(not(target_os = "freebsd"))]
 use common::private;
 use common::{PAGE, TempFile, View, options, shared};
-use memory_map::{Error, Fault, FaultKind, Mapping, Protection, Result};
+use memory_map::{Error, Fault, FaultKind, Mapping, Protection};
 
 /// What a call has thrown.
-fn fault_of(result: Result<()>) -> Option<Fault> {
+#[cfg(unix)]
+fn fault_of(result: memory_map::Result<()>) -> Option<Fault> {
     match result {
         Err(Error::Fault(fault)) => Some(fault),
         _ => None,
