@@ -92,7 +92,8 @@ for (const [kind, map] of fileMakers) {
     throwsSystemError(t, () => map(handle), { code: 'EISDIR', syscall: 'open' })
   })
 
-  test(`a descriptor that is not open is EBADF, for a ${kind} mapping`, async (t) => {
+  // Alone: another test would be given the number.
+  test.serial(`a descriptor that is not open is EBADF, for a ${kind} mapping`, async (t) => {
     const path = scratchFile(t, contents)
     const expected = { code: 'EBADF', syscall: 'fcntl' } as const
     throwsSystemError(t, () => map(1_000_000), expected)
