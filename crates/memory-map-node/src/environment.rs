@@ -104,9 +104,9 @@ pub struct Environment {
     exports: RefCell<ByToken<Vec<Arc<Export>>>>,
     /// Those of them that belong to closed mappings, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
+    closed_bytes: Cell<usize>,
     /// Those of which the store went, and then the object.
     finished: RefCell<Vec<Arc<Export>>>,
-    closed_bytes: Cell<usize>,
     /// The mappings that JavaScript has, by their tokens.
     mappings: RefCell<ByToken<Rc<Held>>>,
     /// Those over memory that the runtime owns.
@@ -162,8 +162,8 @@ impl Environment {
                 hooks_see_objects: Cell::new(false),
                 exports: RefCell::default(),
                 closed: RefCell::default(),
-                finished: RefCell::default(),
                 closed_bytes: Cell::new(0),
+                finished: RefCell::default(),
                 mappings: RefCell::default(),
                 guests: RefCell::default(),
                 shared_bytes: Cell::new(0),

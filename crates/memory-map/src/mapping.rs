@@ -199,6 +199,7 @@ impl Mapping {
             former: Vec::new(),
             kept: Vec::new(),
         };
+        let reads_file = os::READS_ARE_LOADS && !options.populate;
         let mut mapping = Self {
             kind,
             token: next_token(),
@@ -208,7 +209,7 @@ impl Mapping {
             allocate,
             state: Mutex::new(state),
             attached: Attached::default(),
-            file_reads: AtomicUsize::new(if options.populate { FILE_READS } else { 0 }),
+            file_reads: AtomicUsize::new(if reads_file { 0 } else { FILE_READS }),
         };
         if length > 0 {
             let region = Region::new(&mapping.contents(file, length, options.protection)?)?;

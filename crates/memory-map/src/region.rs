@@ -273,7 +273,7 @@ impl Region {
                 _ => return false,
             }
         };
-        self.file().is_some_and(|file| os::read_as_mapped(&file, bytes, offset + at as u64))
+        self.file().is_some_and(|file| os::read_all(&file, bytes, offset + at as u64))
     }
 
     /// Gives up a region that has never been used: of `part` it is not known whether it is ours

@@ -76,17 +76,9 @@ pub(crate) struct Identity {
     pub size: u64,
 }
 
-/// Reads from a file what its mapped pages have. Linux has one cache for both; what other systems
-/// promise is not known well enough.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn read_as_mapped(file: &std::fs::File, bytes: &mut [u8], offset: u64) -> bool {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset).is_ok()
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn read_as_mapped(_: &std::fs::File, _: &mut [u8], _: u64) -> bool {
-    false
-}
+/// Whether a read of a file gives what a load from its mapped pages would. Linux has one cache for
+/// both; what other systems promise is not known well enough.
+pub(crate) const READS_ARE_LOADS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// `address` rounded down to a multiple of `grain`, a power of two.
 pub(crate) const fn floor(address: usize, grain: usize) -> usize {

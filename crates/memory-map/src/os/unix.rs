@@ -182,6 +182,11 @@ fn close_hole(start: usize, length: usize) {
     let _ = (start, length);
 }
 
+/// Reads bytes from a place in a file; `false` where they are not all there.
+pub(crate) fn read_all(file: &File, bytes: &mut [u8], offset: u64) -> bool {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset).is_ok()
+}
+
 /// Whether one call can unmap what was mapped with several.
 pub(crate) const UNMAPS_NEIGHBOURS: bool = true;
 

@@ -600,6 +600,11 @@ pub(crate) unsafe fn map_over(
     }
 }
 
+/// Not asked: `READS_ARE_LOADS` is false.
+pub(crate) fn read_all(_file: &File, _bytes: &mut [u8], _offset: u64) -> bool {
+    false
+}
+
 /// Whether one call can unmap what was mapped with several.
 pub(crate) const UNMAPS_NEIGHBOURS: bool = false;
 
