@@ -213,7 +213,7 @@ impl Export {
     }
 
     /// Both keys are gone.
-    pub fn finish(&self, env: sys::napi_env) {
+    fn finish(&self, env: sys::napi_env) {
         self.forget_object(env);
         if let Some(environment) = Environment::existing(env) {
             environment.remove(self);
@@ -239,10 +239,7 @@ unsafe extern "C" fn store_gone(_env: sys::napi_env, _data: *mut c_void, hint: *
 unsafe extern "C" fn object_gone(env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: `data` came from `Arc::into_raw` in `after_store`; the runtime calls this once.
     let export = unsafe { Arc::from_raw(data.cast::<Export>()) };
-    match Environment::existing(env) {
-        Some(environment) => environment.finish_soon(export),
-        None => export.finish(env),
-    }
+    export.finish(env);
 }
 
 fn is_detached(env: sys::napi_env, object: sys::napi_value) -> bool {

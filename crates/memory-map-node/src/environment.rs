@@ -105,8 +105,6 @@ pub struct Environment {
     /// Those of them that belong to closed mappings, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
     closed_bytes: Cell<usize>,
-    /// Those of which the store went, and then the object.
-    finished: RefCell<Vec<Arc<Export>>>,
     /// The mappings that JavaScript has, by their tokens.
     mappings: RefCell<ByToken<Rc<Held>>>,
     /// Those over memory that the runtime owns.
@@ -163,7 +161,6 @@ impl Environment {
                 exports: RefCell::default(),
                 closed: RefCell::default(),
                 closed_bytes: Cell::new(0),
-                finished: RefCell::default(),
                 mappings: RefCell::default(),
                 guests: RefCell::default(),
                 shared_bytes: Cell::new(0),
@@ -259,15 +256,6 @@ impl Environment {
         }
     }
 
-    /// Has `export` finished soon, with others: they come one by one.
-    pub fn finish_soon(&self, export: Arc<Export>) {
-        let mut finished = self.finished.borrow_mut();
-        finished.push(export);
-        if finished.len() == 1 {
-            memory_map::wake_owner(self.remote.owner);
-        }
-    }
-
     /// Notes that the mapping of `export` was closed.
     pub fn note_closed(&self, export: &Arc<Export>) {
         self.closed_bytes.set(self.closed_bytes.get() + export.length);
@@ -354,11 +342,9 @@ pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
         memory_map::sweep_left();
     }
     let freed = environment.remote.take_freed();
-    let finished = environment.finished.take();
-    let is_much = freed.len().max(finished.len()) > 1024;
+    let is_much = freed.len() > 1024;
     memory_map::unmap_together(|| {
         freed.into_iter().for_each(|export| export.after_store(env.raw()));
-        finished.into_iter().for_each(|export| export.finish(env.raw()));
     });
     if is_much {
         memory_map::trim_heap();
