@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
-use common::{PAGE, TempFile, View, case_in_child, in_child, is_mapped, options, private, shared};
+use common::{PAGE, TempFile, View, alone, case_in_child, is_mapped, options, private, shared};
 use memory_map::{FaultKind, Mapping, Protection};
 
 const LENGTH: usize = 16 * PAGE;
@@ -73,36 +73,34 @@ fn is_open(file: &TempFile) -> bool {
 
 #[test]
 fn pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back() {
-    let end =
-        in_child("pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back", || {
-            let file = TempFile::new(&[7; LENGTH]);
-            let owner = Owner::new();
-            let map = shared(&file, Protection::ReadWrite);
-            owner.take(&map);
-            owner.view().store(0, 1);
-            assert!(owner.must_keep());
-            drop(map);
-            assert!(!owner.must_keep() && memory_map::has_left() && is_open(&file));
-            owner.view().store(1, 2);
-            assert_eq!(file.contents()[..3], [1, 2, 7]);
-            file.truncate(PAGE as u64);
-            assert_eq!(owner.view().load(5 * PAGE), 0);
-            for page in 1..16 {
-                owner.view().store(page * PAGE, 3);
-            }
-            assert_eq!((owner.view().load(0), owner.view().load(5 * PAGE)), (1, 3));
-            memory_map::sweep_left();
-            assert!(memory_map::has_left() && is_open(&file));
-            owner.give_back();
-            memory_map::sweep_left();
-            assert!(!memory_map::has_left() && !is_open(&file));
-        });
-    assert!(end.success(), "{end}");
+    alone("pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back", || {
+        let file = TempFile::new(&[7; LENGTH]);
+        let owner = Owner::new();
+        let map = shared(&file, Protection::ReadWrite);
+        owner.take(&map);
+        owner.view().store(0, 1);
+        assert!(owner.must_keep());
+        drop(map);
+        assert!(!owner.must_keep() && memory_map::has_left() && is_open(&file));
+        owner.view().store(1, 2);
+        assert_eq!(file.contents()[..3], [1, 2, 7]);
+        file.truncate(PAGE as u64);
+        assert_eq!(owner.view().load(5 * PAGE), 0);
+        for page in 1..16 {
+            owner.view().store(page * PAGE, 3);
+        }
+        assert_eq!((owner.view().load(0), owner.view().load(5 * PAGE)), (1, 3));
+        memory_map::sweep_left();
+        assert!(memory_map::has_left() && is_open(&file));
+        owner.give_back();
+        memory_map::sweep_left();
+        assert!(!memory_map::has_left() && !is_open(&file));
+    });
 }
 
 #[test]
 fn pages_that_were_left_stay_guarded_where_no_descriptor_is_left() {
-    let end = in_child("pages_that_were_left_stay_guarded_where_no_descriptor_is_left", || {
+    alone("pages_that_were_left_stay_guarded_where_no_descriptor_is_left", || {
         let file = TempFile::new(&[7; LENGTH]);
         let owner = Owner::new();
         let map = shared(&file, Protection::ReadWrite);
@@ -116,7 +114,6 @@ fn pages_that_were_left_stay_guarded_where_no_descriptor_is_left() {
         owner.view().store(6 * PAGE, 3);
         assert_eq!((owner.view().load(0), owner.view().load(6 * PAGE)), (7, 3));
     });
-    assert!(end.success(), "{end}");
 }
 
 #[test]
@@ -266,27 +263,22 @@ fn views_from_before_a_resize_read_zeros_and_their_first_use_is_told() {
 
 #[test]
 fn addresses_go_back_with_the_last_key_although_the_closed_mapping_is_still_asked() {
-    // Alone: another test could map something there at once.
-    let end = in_child(
-        "addresses_go_back_with_the_last_key_although_the_closed_mapping_is_still_asked",
-        || {
-            let file = TempFile::new(&[7; LENGTH]);
-            let map = shared(&file, Protection::ReadWrite);
-            let keys = [map.key().unwrap(), map.key().unwrap()];
-            keys[0].make_lasting();
-            let address = map.address().unwrap();
-            let view = View::of(&map);
-            map.close();
-            assert_eq!(view.load(0), 0);
-            let [first, second] = keys;
-            drop(first);
-            assert!(is_mapped(address));
-            drop(second);
-            assert!(!is_mapped(address));
-            assert_eq!((map.faults(), map.collect().len(), map.faults()), (1, 1, 1));
-        },
-    );
-    assert!(end.success(), "{end}");
+    alone("addresses_go_back_with_the_last_key_although_the_closed_mapping_is_still_asked", || {
+        let file = TempFile::new(&[7; LENGTH]);
+        let map = shared(&file, Protection::ReadWrite);
+        let keys = [map.key().unwrap(), map.key().unwrap()];
+        keys[0].make_lasting();
+        let address = map.address().unwrap();
+        let view = View::of(&map);
+        map.close();
+        assert_eq!(view.load(0), 0);
+        let [first, second] = keys;
+        drop(first);
+        assert!(is_mapped(address));
+        drop(second);
+        assert!(!is_mapped(address));
+        assert_eq!((map.faults(), map.collect().len(), map.faults()), (1, 1, 1));
+    });
 }
 
 #[test]
@@ -302,8 +294,7 @@ fn faults_from_before_the_mapping_was_put_over_count() {
 /// Runs `round`, in a process of its own, so often that each fault in it meets every step of the
 /// other thread once; the process ends where the guard has taken a fault for somebody else's.
 fn survives_rounds(name: &str, round: fn()) {
-    let end = case_in_child(name, 0, |_| (0..1000).for_each(|_| round()));
-    assert!(end.success(), "{end}");
+    alone(name, || (0..1000).for_each(|_| round()));
 }
 
 #[test]
@@ -353,8 +344,7 @@ fn memory_may_be_used_while_a_closed_mapping_leaves_it() {
 
 #[test]
 fn a_sync_may_come_when_the_addresses_have_gone_back() {
-    // Alone: another test could map something there at once.
-    let end = in_child("a_sync_may_come_when_the_addresses_have_gone_back", || {
+    alone("a_sync_may_come_when_the_addresses_have_gone_back", || {
         let file = TempFile::new(&[7; LENGTH]);
         let map = shared(&file, Protection::ReadWrite);
         let key = map.key().unwrap();
@@ -365,13 +355,12 @@ fn a_sync_may_come_when_the_addresses_have_gone_back() {
         drop(key);
         assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
     });
-    assert!(end.success(), "{end}");
 }
 
 #[test]
 fn memory_that_was_left_stays_guarded_where_the_system_does_not_show_it() {
     let name = "memory_that_was_left_stays_guarded_where_the_system_does_not_show_it";
-    let end = in_child(name, || {
+    alone(name, || {
         let file = TempFile::new(&[7; LENGTH]);
         let owner = Owner::new();
         let map = shared(&file, Protection::ReadWrite);
@@ -389,7 +378,6 @@ fn memory_that_was_left_stays_guarded_where_the_system_does_not_show_it() {
         file.truncate(0);
         assert_eq!(owner.view().load(PAGE), 0);
     });
-    assert!(end.success(), "{end}");
 }
 
 #[test]
@@ -409,18 +397,13 @@ fn a_mapping_that_has_left_its_memory_does_not_touch_it_again() {
 
 #[test]
 fn addresses_without_a_key_go_back_at_once_although_a_sync_is_still_to_come() {
-    // Alone: another test could map something there at once.
-    let end = in_child(
-        "addresses_without_a_key_go_back_at_once_although_a_sync_is_still_to_come",
-        || {
-            let file = TempFile::new(&[7; LENGTH]);
-            let map = shared(&file, Protection::ReadWrite);
-            map.key().unwrap().make_lasting();
-            let address = map.address().unwrap();
-            let sync = map.sync(0..LENGTH, false).unwrap();
-            map.close();
-            assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
-        },
-    );
-    assert!(end.success(), "{end}");
+    alone("addresses_without_a_key_go_back_at_once_although_a_sync_is_still_to_come", || {
+        let file = TempFile::new(&[7; LENGTH]);
+        let map = shared(&file, Protection::ReadWrite);
+        map.key().unwrap().make_lasting();
+        let address = map.address().unwrap();
+        let sync = map.sync(0..LENGTH, false).unwrap();
+        map.close();
+        assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
+    });
 }

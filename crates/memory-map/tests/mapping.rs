@@ -8,12 +8,12 @@ use std::io::Read;
 use std::os::fd::AsRawFd;
 
 use common::{
-    EACCES, PAGE, TempFile, View, WHOLE, is_mapped, options, private, shared, try_shared,
+    EACCES, PAGE, TempFile, View, WHOLE, alone, is_mapped, options, private, shared, try_shared,
 };
 use memory_map::{Error, FileOptions, Kind, Mapping, Options, Protection, Result, Source};
 
-/// Large enough that other tests, whose mappings the system puts at the top of a gap, do not use
-/// its first page again at once.
+/// Large enough that memory which the process allocates meanwhile, and the system puts at the top of a gap, does not use
+/// its first page again.
 const LARGE: u64 = 1 << if usize::BITS < 64 { 28 } else { 30 };
 /// What no system has the memory or the addresses for four times, although a `usize` can count it.
 #[cfg(unix)]
@@ -187,56 +187,62 @@ fn a_file_that_is_not_open_for_writing_cannot_be_made_writable() {
 
 #[test]
 fn closing_gives_the_addresses_back_only_without_keys() {
-    let file = TempFile::sparse(LARGE);
-    let map = shared(&file, Protection::ReadWrite);
-    let address = map.address().unwrap();
-    let (first, second) = (map.key().unwrap(), map.key().unwrap());
-    let view = View::of(&map);
-    map.close();
-    map.close();
-    assert!(map.is_closed() && map.file().is_none() && map.address().is_none());
-    assert!(is_mapped(address));
-    drop(first);
-    assert!(is_mapped(address));
-    assert_eq!(view.load(0), 0);
-    drop(second);
-    assert!(!is_mapped(address));
-    assert_eq!(map.key().err(), Some(Error::Closed));
+    alone("closing_gives_the_addresses_back_only_without_keys", || {
+        let file = TempFile::sparse(LARGE);
+        let map = shared(&file, Protection::ReadWrite);
+        let address = map.address().unwrap();
+        let (first, second) = (map.key().unwrap(), map.key().unwrap());
+        let view = View::of(&map);
+        map.close();
+        map.close();
+        assert!(map.is_closed() && map.file().is_none() && map.address().is_none());
+        assert!(is_mapped(address));
+        drop(first);
+        assert!(is_mapped(address));
+        assert_eq!(view.load(0), 0);
+        drop(second);
+        assert!(!is_mapped(address));
+        assert_eq!(map.key().err(), Some(Error::Closed));
+    });
 }
 
 #[test]
 fn addresses_can_be_given_back_together_and_not_before() {
-    let maps = [0, 1, 2].map(|_| shared(&TempFile::sparse(LARGE), Protection::Read));
-    let addresses = maps.each_ref().map(|map| map.address().unwrap());
-    let keys = maps.each_ref().map(|map| map.key().unwrap());
-    maps.iter().for_each(|map| drop(map.close()));
-    memory_map::unmap_together(|| {
-        memory_map::unmap_together(|| drop(keys));
-        assert!(addresses.iter().all(|address| is_mapped(*address)));
+    alone("addresses_can_be_given_back_together_and_not_before", || {
+        let maps = [0, 1, 2].map(|_| shared(&TempFile::sparse(LARGE), Protection::Read));
+        let addresses = maps.each_ref().map(|map| map.address().unwrap());
+        let keys = maps.each_ref().map(|map| map.key().unwrap());
+        maps.iter().for_each(|map| drop(map.close()));
+        memory_map::unmap_together(|| {
+            memory_map::unmap_together(|| drop(keys));
+            assert!(addresses.iter().all(|address| is_mapped(*address)));
+        });
+        assert!(!addresses.iter().any(|address| is_mapped(*address)));
     });
-    assert!(!addresses.iter().any(|address| is_mapped(*address)));
 }
 
 #[test]
 fn addresses_that_nobody_reaches_serve_again() {
-    let file = TempFile::sparse(LARGE);
-    let first = shared(&file, Protection::ReadWrite);
-    let address = first.address();
-    let (mut a, mut b) = (first.key().unwrap(), first.key().unwrap());
-    first.close();
-    a.unreachable();
-    let other = shared(&file, Protection::ReadWrite);
-    assert_ne!(other.address(), address, "a key is still reachable");
-    b.unreachable();
-    let again = shared(&file, Protection::ReadWrite);
-    assert_eq!(again.address(), address);
-    drop((a, b));
-    View::of(&again).store(0, 9);
-    let mut byte = [0];
-    std::fs::File::open(&file.0).unwrap().read_exact(&mut byte).unwrap();
-    assert_eq!(byte, [9]);
-    again.close();
-    assert!(!is_mapped(address.unwrap()));
+    alone("addresses_that_nobody_reaches_serve_again", || {
+        let file = TempFile::sparse(LARGE);
+        let first = shared(&file, Protection::ReadWrite);
+        let address = first.address();
+        let (mut a, mut b) = (first.key().unwrap(), first.key().unwrap());
+        first.close();
+        a.unreachable();
+        let other = shared(&file, Protection::ReadWrite);
+        assert_ne!(other.address(), address, "a key is still reachable");
+        b.unreachable();
+        let again = shared(&file, Protection::ReadWrite);
+        assert_eq!(again.address(), address);
+        drop((a, b));
+        View::of(&again).store(0, 9);
+        let mut byte = [0];
+        std::fs::File::open(&file.0).unwrap().read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [9]);
+        again.close();
+        assert!(!is_mapped(address.unwrap()));
+    });
 }
 
 #[test]
@@ -358,26 +364,27 @@ fn a_read_is_of_the_file_that_was_mapped_whatever_became_of_the_descriptor() {
 #[test]
 #[cfg(target_os = "linux")]
 fn sync_reaches_the_file_also_when_its_addresses_are_another_mappings_by_then() {
-    let size = LARGE + 3 * PAGE as u64; // of no other test
-    let (file, other) = (TempFile::sparse(size), TempFile::sparse(size));
-    let map = shared(&file, Protection::ReadWrite);
-    let address = map.address();
-    View::of(&map).store(PAGE, 1);
-    let mut key = map.key().unwrap();
-    let sync = map.sync(0..map.len(), false).unwrap();
-    map.close();
-    key.unreachable();
-    let next = shared(&other, Protection::ReadWrite);
-    assert_eq!(next.address(), address);
+    alone("sync_reaches_the_file_also_when_its_addresses_are_another_mappings_by_then", || {
+        let (file, other) = (TempFile::sparse(LARGE), TempFile::sparse(LARGE));
+        let map = shared(&file, Protection::ReadWrite);
+        let address = map.address();
+        View::of(&map).store(PAGE, 1);
+        let mut key = map.key().unwrap();
+        let sync = map.sync(0..map.len(), false).unwrap();
+        map.close();
+        key.unreachable();
+        let next = shared(&other, Protection::ReadWrite);
+        assert_eq!(next.address(), address);
 
-    let watch = || {
-        let map = shared(&file, Protection::Read);
-        assert_eq!(View::of(&map).load(PAGE), 1);
-        dirty(&map)
-    };
-    assert_eq!(watch(), PAGE);
-    sync.run().unwrap();
-    assert_eq!(watch(), 0);
+        let watch = || {
+            let map = shared(&file, Protection::Read);
+            assert_eq!(View::of(&map).load(PAGE), 1);
+            dirty(&map)
+        };
+        assert_eq!(watch(), PAGE);
+        sync.run().unwrap();
+        assert_eq!(watch(), 0);
+    });
 }
 
 #[test]

@@ -13,7 +13,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use common::{
-    CHILD, LONG, PAGE, TempFile, View, WHOLE, in_child, in_children, options, private, shared,
+    CHILD, LONG, PAGE, TempFile, View, WHOLE, alone, in_child, in_children, options, private,
+    shared,
 };
 use memory_map::{Error, Fault, FaultKind, FileOptions, Mapping, Options, Protection, Source};
 
@@ -26,7 +27,7 @@ fn status(name: &str) -> usize {
 
 #[test]
 fn storing_everywhere_takes_little_memory() {
-    let end = in_child("storing_everywhere_takes_little_memory", || {
+    alone("storing_everywhere_takes_little_memory", || {
         for (truncated, size) in [(true, LONG), (false, LONG / 8)] {
             let file = TempFile::sparse(size as u64);
             let protection = if truncated { Protection::ReadWrite } else { Protection::Read };
@@ -43,7 +44,6 @@ fn storing_everywhere_takes_little_memory() {
         let most = status("VmHWM");
         assert!(most < 256 << 20, "{most} bytes at most");
     });
-    assert!(end.success(), "{end}");
 }
 
 /// Takes all memory areas that the system grants.
@@ -173,7 +173,7 @@ fn faults_of_many_mappings_are_contained_where_no_memory_area_is_left() {
 #[cfg_attr(target_arch = "riscv64", ignore = "a store across two pages is several there")]
 fn faults_are_contained_where_the_system_grants_no_more_writable_memory() {
     let name = "faults_are_contained_where_the_system_grants_no_more_writable_memory";
-    let end = in_child(name, || {
+    alone(name, || {
         let size = 32 << 20;
         let file = TempFile::new(&vec![7; size]);
         // At round addresses, where no window of scratch memory is a small one that is granted.
@@ -210,13 +210,12 @@ fn faults_are_contained_where_the_system_grants_no_more_writable_memory() {
             map.collect();
         }
     });
-    assert!(end.success(), "{end}");
 }
 
 #[test]
 fn every_fault_is_told_where_the_system_grants_no_more_addresses() {
     let name = "every_fault_is_told_where_the_system_grants_no_more_addresses";
-    let end = in_child(name, || {
+    alone(name, || {
         const PAGES: usize = 20;
         let maps = [Protection::Read, Protection::None].map(|protection| {
             let size = (PAGES * PAGE) as u64;
@@ -225,6 +224,13 @@ fn every_fault_is_told_where_the_system_grants_no_more_addresses() {
             map.protect(0..map.len(), protection).unwrap();
             map
         });
+        // The thread that tells faults takes memory until it has told one.
+        let (sender, told) = std::sync::mpsc::channel();
+        memory_map::register_owner(0, move || sender.send(()).unwrap());
+        View::of(&maps[0]).store(0, 1);
+        told.recv().unwrap();
+        memory_map::forget_owner(0);
+        maps[0].collect();
         let limit = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
         // SAFETY: `limit` is complete.
         let set = |limit: &libc::rlimit| unsafe { libc::setrlimit(libc::RLIMIT_AS, limit) };
@@ -251,7 +257,6 @@ fn every_fault_is_told_where_the_system_grants_no_more_addresses() {
             map.collect();
         }
     });
-    assert!(end.success(), "{end}");
 }
 
 /// Whether the handler of these tests has run.
@@ -312,7 +317,7 @@ fn a_handler_for_one_fault_gets_one_and_the_next_ends_the_process() {
 
 #[test]
 fn a_handler_that_stays_gets_every_fault_that_is_not_ours() {
-    let end = in_child("a_handler_that_stays_gets_every_fault_that_is_not_ours", || {
+    alone("a_handler_that_stays_gets_every_fault_that_is_not_ours", || {
         let handler: extern "C" fn(i32) = mend_own;
         install(handler as usize, 0);
         for calls in 1..=3 {
@@ -321,12 +326,11 @@ fn a_handler_that_stays_gets_every_fault_that_is_not_ours() {
             assert_eq!(CALLS.load(std::sync::atomic::Ordering::Relaxed), calls);
         }
     });
-    assert!(end.success(), "{end}");
 }
 
 #[test]
 fn an_ignored_signal_is_still_ignored_when_a_process_sends_it() {
-    let end = in_child("an_ignored_signal_is_still_ignored_when_a_process_sends_it", || {
+    alone("an_ignored_signal_is_still_ignored_when_a_process_sends_it", || {
         install(libc::SIG_IGN, 0);
         fault_once();
         for _ in 0..3 {
@@ -335,7 +339,6 @@ fn an_ignored_signal_is_still_ignored_when_a_process_sends_it() {
             fault_once();
         }
     });
-    assert!(end.success(), "{end}");
 }
 
 #[test]

@@ -143,8 +143,14 @@ pub fn query(address: usize) -> windows_sys::Win32::System::Memory::MEMORY_BASIC
 /// Set in the processes that tests start, to the number of their case.
 pub const CHILD: &str = "MEMORY_MAP_TEST_CHILD";
 
+/// Runs `test`, which is in the test of this name, where no other test takes the addresses that it gives back.
+pub fn alone(name: &str, test: impl Fn()) {
+    let end = in_child(name, test);
+    assert!(end.success(), "{end}");
+}
+
 /// Runs `test`, which is in the test of this name, in a process of its own; how that ended.
-pub fn in_child(name: &str, test: fn()) -> ExitStatus {
+pub fn in_child(name: &str, test: impl Fn()) -> ExitStatus {
     case_in_child(name, 0, |_| test())
 }
 
