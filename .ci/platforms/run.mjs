@@ -23,7 +23,7 @@ const specs = ['__test__', 'examples', '.ci/platforms/runtimes']
 
 /**
  * Each is run by the first of its scripts, which are in this folder. Those on demand, which take long, only where they
- * are named.
+ * are named. Those that leave a processor idle run beside the others, which run one after another.
  */
 const parts = [
   { name: 'x64', scripts: ['x64.sh'], minutes: 10, covers: [...rust, ...javascript, ...specs] },
@@ -31,6 +31,7 @@ const parts = [
     name: 'windows',
     scripts: ['windows-in-wine.sh', 'windows.sh'],
     minutes: 18,
+    beside: true,
     covers: [...rust, ...javascript, ...specs],
   },
   { name: 'arm64', scripts: ['arm64.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
@@ -145,17 +146,21 @@ const secondsSince = (time) => Math.round((Date.now() - time) / 1000)
 const started = Date.now()
 const budget = Number(process.env.PLATFORMS_SECONDS ?? Infinity)
 const results = []
-const isWanted = ({ name, onDemand }) => (names.length === 0 ? !onDemand : names.includes(name))
-for (const part of parts.filter(isWanted)) {
-  if (process.exitCode !== undefined) break // by a signal
-  const { name } = part
-  console.log(`== ${name}`)
-  const begun = Date.now()
-  const { outcome, why, tests = 0 } = await outcomeOf(part, budget - secondsSince(started))
-  results.push({ name, outcome, tests, seconds: secondsSince(begun) })
-  const isGood = outcome === 'passed' || outcome === 'skipped'
-  console.log(`-- ${isGood ? outcome : outcome.toUpperCase()}: ${name}${why ? ` (${why})` : ''}`)
+async function runInTurn(parts) {
+  for (const part of parts) {
+    if (process.exitCode !== undefined) break // by a signal
+    const { name } = part
+    console.log(`== ${name}`)
+    const begun = Date.now()
+    const { outcome, why, tests = 0 } = await outcomeOf(part, budget - secondsSince(started))
+    results.push({ name, outcome, tests, seconds: secondsSince(begun) })
+    const isGood = outcome === 'passed' || outcome === 'skipped'
+    console.log(`-- ${isGood ? outcome : outcome.toUpperCase()}: ${name}${why ? ` (${why})` : ''}`)
+  }
 }
+
+const wanted = parts.filter(({ name, onDemand }) => (names.length === 0 ? !onDemand : names.includes(name)))
+await Promise.all([runInTurn(wanted.filter(({ beside }) => !beside)), runInTurn(wanted.filter(({ beside }) => beside))])
 
 console.log()
 for (const { name, outcome, tests, seconds } of results) {

@@ -12,11 +12,19 @@ NODE_EXE=$("$platforms/tools/runtimes.sh")/win32-x64/bin/node.exe
 RUSTFLAGS=--sysroot=$("$platforms/tools/std.sh" x86_64-pc-windows-gnu)
 export WINE_ROOT NODE_EXE RUSTFLAGS CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=$work
 
+# A copy, whose compiled modules are its own: other parts run beside this one. In Wine its modules must be a real folder.
+stage=$work/stage
+"$platforms/tools/stage.sh" "$stage"
+rm "$stage/node_modules"
+mkdir "$stage/node_modules"
+
 # What is mounted here nobody else sees, and with the script every process of Wine ends.
 rm -rf "$work/wine/prefix"
 unshare --mount --pid --fork --kill-child --mount-proc bash -ec '
   mkdir -p "$WINE_ROOT$PWD"
-  mount --bind "$PWD" "$WINE_ROOT$PWD"
+  mount --bind node_modules "$1/node_modules"
+  mount --rbind "$PWD" "$WINE_ROOT$PWD"
   mount --bind /proc "$WINE_ROOT/proc"
   mount --rbind /dev "$WINE_ROOT/dev"
-  exec "$@"' bash "$platforms/windows.sh" "$@"
+  shift
+  exec "$@"' bash "$stage" "$stage/.ci/platforms/windows.sh" "$@"

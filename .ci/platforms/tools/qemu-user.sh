@@ -2,7 +2,7 @@
 # qemu-user.sh: prints the folder with Debian 13's emulators of processors. Debian 12's tells a program for 32-bit Arm of
 # a SIGBUS one page behind where it was. Ends with 77 where they cannot be had.
 set -euo pipefail
-cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
+source "$(dirname "$0")/one-at-a-time.sh"
 folder=$cache/qemu-user-13
 if [ ! -d "$folder" ]; then
   debian=$("$(dirname "$0")/wine.sh")

@@ -3,10 +3,10 @@
 # sources that Debian packages, and prints the folder to give to rustc as --sysroot. With `check` it is only good for
 # `cargo check`, and made in half the time. Nothing is made twice for the same compiler.
 set -euo pipefail
+source "$(dirname "$0")/one-at-a-time.sh"
 target=$1
 mode=${2:-build}
 
-cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
 version=$(/usr/bin/rustc -V | cut -d ' ' -f 2)
 sysroot=$cache/std-$version-$mode
 libraries=$sysroot/lib/rustlib/$target/lib

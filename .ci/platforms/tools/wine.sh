@@ -2,7 +2,7 @@
 # wine.sh: installs Wine 10 in a Debian 13 of its own and prints the folder that has it: with the Wine of Debian 12,
 # Node 24 does not start. Ends with 77 where that cannot be.
 set -euo pipefail
-cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
+source "$(dirname "$0")/one-at-a-time.sh"
 root=$cache/debian-13-wine
 if [ -d "$root" ]; then
   echo "$root"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # zig.sh: prints a folder with zig and cargo-zigbuild, to be put on the PATH. Ends with 77 where they cannot be had.
 set -euo pipefail
-cache=${MEMORY_MAP_CACHE:-$HOME/.cache/memory-map}
+source "$(dirname "$0")/one-at-a-time.sh"
 packages=(ziglang==0.17.0 cargo-zigbuild==0.24.0)
 folder=$cache/${packages[0]/==/-}
 if [ -d "$folder" ]; then
