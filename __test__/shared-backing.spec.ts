@@ -248,7 +248,7 @@ if (isMainThread) {
   await turn(5)
   if (how === 'exit') process.exit()
   if (how === 'terminate') setInterval(() => {}, 1000)
-  if (how === 'busy') for (;;);
+  if (how === 'busy') stayBusy()
 }
 `
 

@@ -149,7 +149,7 @@ function end() {
   const { how } = workerData
   if (how === 'by process.exit') process.exit()
   if (how === 'terminated, idle') setInterval(() => {}, 1000)
-  if (how === 'terminated, busy') for (;;);
+  if (how === 'terminated, busy') stayBusy()
   // Otherwise there is nothing left to do.
 }
 `

@@ -20,6 +20,11 @@ export function collect() {
 /** Lets the event loop turn. */
 export const turn = (milliseconds = 0) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
+/** Works without a break until the thread is terminated; for some seconds only, for Deno does not always do it. */
+export function stayBusy() {
+  for (const end = Date.now() + 5000; Date.now() < end;);
+}
+
 /** Collects and lets the loop turn until `condition` holds; whether it did, in a time that the busiest machine has. */
 export async function until(condition, milliseconds = 120_000) {
   const end = Date.now() + milliseconds
