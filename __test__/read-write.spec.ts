@@ -1,6 +1,7 @@
 // Copies out of and into a mapping.
 
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import test from 'ava'
@@ -16,7 +17,7 @@ import {
 
 import { throwsCodedError } from './helpers/errors.ts'
 import { truncating } from './helpers/platform.ts'
-import { pattern, scratchFile } from './helpers/scratch.ts'
+import { layeredFileSystem, pattern, scratchFile } from './helpers/scratch.ts'
 
 const contents = pattern(3 * pageSize + 100)
 const outOfRange = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
@@ -63,6 +64,21 @@ test('read copies many megabytes', (t) => {
   using map = mapShared(scratchFile(t, large))
   t.true(map.read().equals(large))
   t.true(map.read(7, (3 << 20) + 1).equals(large.subarray(7, 7 + (3 << 20) + 1)))
+})
+
+test('read has what the mapping has, also where the file system has another copy of the file by then', (t) => {
+  const folders = layeredFileSystem(t)
+  if (folders === undefined) {
+    t.log('this user may not mount a file system')
+    return t.pass()
+  }
+  for (const make of [mapShared, mapPrivate]) {
+    const [lower, merged] = folders.map((folder) => join(folder, make.name)) as [string, string]
+    writeFileSync(lower, 'before')
+    using map = make(merged, { protection: 'read' })
+    writeFileSync(merged, 'after!')
+    for (let i = 0; i < 20; i++) t.is(map.read().toString(), map.buffer.toString())
+  }
 })
 
 test('read outside of the mapping is a RangeError', (t) => {

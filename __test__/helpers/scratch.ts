@@ -41,10 +41,24 @@ export function pattern(length: number): Buffer {
 
 /** A file system of 64 MiB in memory that nobody else writes to; undefined where this user may not mount one. */
 export function smallFileSystem(t: ExecutionContext): string | undefined {
-  const folder = join(scratchFolder(t), 'mounted')
+  return mounted(t, 'tmpfs', 'size=64m', join(scratchFolder(t), 'mounted'))
+}
+
+/** Two folders of files: the second shows those of the first, as of an image of a container, and copies what is stored to. */
+export function layeredFileSystem(t: ExecutionContext): [lower: string, merged: string] | undefined {
+  const root = smallFileSystem(t)
+  if (root === undefined) return undefined
+  const [lower, upper, work] = ['lower', 'upper', 'work'].map((name) => join(root, name)) as [string, string, string]
+  for (const folder of [lower, upper, work]) mkdirSync(folder)
+  const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
+  const merged = mounted(t, 'overlay', options, join(root, 'merged'))
+  return merged === undefined ? undefined : [lower, merged]
+}
+
+function mounted(t: ExecutionContext, type: string, options: string, folder: string): string | undefined {
   mkdirSync(folder)
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', folder], { stdio: 'ignore' })
+    execFileSync('mount', ['-t', type, '-o', options, type, folder], { stdio: 'ignore' })
   } catch {
     return undefined
   }

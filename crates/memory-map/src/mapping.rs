@@ -199,7 +199,9 @@ impl Mapping {
             former: Vec::new(),
             kept: Vec::new(),
         };
-        let reads_file = os::READS_ARE_LOADS && !options.populate;
+        let reads_are_loads =
+            file.is_some_and(|opened| os::reads_are_loads(opened.identity().device));
+        let reads_file = reads_are_loads && !options.populate;
         let mut mapping = Self {
             kind,
             token: next_token(),
@@ -459,7 +461,7 @@ impl Mapping {
     }
 
     /// Copies bytes out, from `offset` on. The first few times, if nothing can have been stored here,
-    /// they come from the file (Linux), and no page is touched.
+    /// they come from the file (Linux, file systems on block devices), and no page is touched.
     ///
     /// # Errors
     /// [`Error::Fault`] where they cannot be read; [`Error::OutOfRange`]; [`Error::Closed`].

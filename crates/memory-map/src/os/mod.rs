@@ -76,9 +76,19 @@ pub(crate) struct Identity {
     pub size: u64,
 }
 
-/// Whether a read of a file gives what a load from its mapped pages would. Linux has one cache for
-/// both; what other systems promise is not known well enough.
-pub(crate) const READS_ARE_LOADS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+/// Whether a read of a file on `device` gives what a load from its mapped pages would. Linux has one
+/// cache for both where a file system is on a block device. Others may ask a server at each read, and
+/// overlayfs reads the copy that it made for the first writer, while a mapping keeps the original.
+/// What other systems promise is not known well enough.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn reads_are_loads(device: u64) -> bool {
+    nix::sys::stat::major(device as libc::dev_t) != 0
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn reads_are_loads(_device: u64) -> bool {
+    false
+}
 
 /// `address` rounded down to a multiple of `grain`, a power of two.
 pub(crate) const fn floor(address: usize, grain: usize) -> usize {

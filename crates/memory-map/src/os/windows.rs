@@ -600,7 +600,7 @@ pub(crate) unsafe fn map_over(
     }
 }
 
-/// Not asked: `READS_ARE_LOADS` is false.
+/// Not asked: `reads_are_loads` is false.
 pub(crate) fn read_all(_file: &File, _bytes: &mut [u8], _offset: u64) -> bool {
     false
 }
