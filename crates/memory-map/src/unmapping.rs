@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use crate::os;
 
@@ -28,10 +29,8 @@ struct Afterwards;
 impl Drop for Afterwards {
     fn drop(&mut self) {
         let ranges = RANGES.with_borrow_mut(Option::take).unwrap_or_default();
-        for range in merged(ranges) {
-            // SAFETY: each part of it was given up to `unmap`.
-            unsafe { os::unmap(range.start, range.len()) };
-        }
+        // SAFETY: each was given up to `unmap`.
+        unsafe { give_back(ranges) };
     }
 }
 
@@ -46,8 +45,28 @@ pub(crate) unsafe fn unmap(range: Range<usize>) {
     // Where the thread is about to end there is nothing to collect them in.
     if !RANGES.try_with(collect).unwrap_or(false) {
         // SAFETY: the caller vouches for it.
-        unsafe { os::unmap(range.start, range.len()) };
+        unsafe { give_back(vec![range]) };
     }
+}
+
+/// What the system has refused to take, until it has memory areas again.
+static REFUSED: Mutex<Vec<Range<usize>>> = Mutex::new(Vec::new());
+
+/// Gives ranges back to the OS, and then those that it has refused before.
+///
+/// # Safety
+/// Nothing may be able to reach the ranges any more.
+unsafe fn give_back(ranges: Vec<Range<usize>>) {
+    let is_refused = |range: &mut Range<usize>| {
+        // SAFETY: the caller vouches for it, and did for those that were refused.
+        !unsafe { os::unmap(range.start, range.len()) }
+    };
+    let mut now: Vec<_> = merged(ranges).extract_if(.., is_refused).collect();
+    let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if now.is_empty() {
+        while refused.pop_if(|range| !is_refused(range)).is_some() {}
+    }
+    refused.append(&mut now);
 }
 
 /// The same addresses in as few ranges as the system can unmap.

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -13,8 +14,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use common::{
-    CHILD, LONG, PAGE, TempFile, View, WHOLE, alone, in_child, in_children, options, private,
-    shared,
+    CHILD, LONG, PAGE, TempFile, View, WHOLE, alone, in_child, in_children, is_mapped, options,
+    private, shared,
 };
 use memory_map::{Error, Fault, FaultKind, FileOptions, Mapping, Options, Protection, Source};
 
@@ -46,8 +47,8 @@ fn storing_everywhere_takes_little_memory() {
     });
 }
 
-/// Takes all memory areas that the system grants.
-fn take_all_areas() {
+/// Takes all memory areas that the system grants; where most of them are.
+fn take_all_areas() -> Range<usize> {
     let length = (1 << 18) * PAGE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
     // SAFETY: without MAP_FIXED no existing memory changes.
@@ -62,6 +63,7 @@ fn take_all_areas() {
     // SAFETY: as above.
     let map = || unsafe { libc::mmap(std::ptr::null_mut(), PAGE, 0, flags, -1, 0) };
     while map() != libc::MAP_FAILED {}
+    start..start + length
 }
 
 /// Whether the areas are few enough to take them all.
@@ -108,6 +110,27 @@ fn faults_are_contained_where_no_memory_area_is_left() {
         assert!(file.contents().iter().all(|byte| *byte == 7));
     });
     assert!(ends.iter().all(ExitStatus::success), "{ends:?}");
+}
+
+#[test]
+fn what_is_closed_where_no_memory_area_is_left_goes_when_there_are_some() {
+    if !areas_are_limited() {
+        return;
+    }
+    alone("what_is_closed_where_no_memory_area_is_left_goes_when_there_are_some", || {
+        let size = 64 * PAGE as u64;
+        let memory = || Mapping::anonymous(size, false, &options(Protection::ReadWrite)).unwrap();
+        let maps: Vec<_> = (0..100).map(|_| memory()).collect(); // neighbours, and so one area
+        let addresses: Vec<_> = maps.iter().map(|map| map.address().unwrap()).collect();
+        let are_mapped = || addresses.iter().filter(|address| is_mapped(**address)).count();
+        let areas = take_all_areas();
+        maps.iter().step_by(2).for_each(|map| drop(map.close()));
+        assert!(are_mapped() > 50);
+        // SAFETY: nobody uses them.
+        assert_eq!(unsafe { libc::munmap(areas.start as _, areas.len()) }, 0);
+        maps[1].close();
+        assert_eq!(are_mapped(), 49);
+    });
 }
 
 #[test]

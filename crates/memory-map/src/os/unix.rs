@@ -190,14 +190,15 @@ pub(crate) fn read_all(file: &File, bytes: &mut [u8], offset: u64) -> bool {
 /// Whether one call can unmap what was mapped with several.
 pub(crate) const UNMAPS_NEIGHBOURS: bool = true;
 
-/// Gives a range back to the OS. *handler*
+/// Gives a range back to the OS; whether it took it. *handler*
+///
+/// Linux refuses where the range is the middle of a memory area and the process may have no more.
 ///
 /// # Safety
 /// Nothing may be able to reach the range any more.
-pub(crate) unsafe fn unmap(start: usize, length: usize) {
-    // SAFETY: the caller guarantees that the range is ours and unreachable. The result is not
-    // needed: munmap fails only for arguments that are not a mapped range.
-    unsafe { libc::munmap(start as *mut c_void, length) };
+pub(crate) unsafe fn unmap(start: usize, length: usize) -> bool {
+    // SAFETY: the caller guarantees that the range is ours and unreachable.
+    unsafe { libc::munmap(start as *mut c_void, length) == 0 }
 }
 
 /// Changes the protection of a range. *handler*

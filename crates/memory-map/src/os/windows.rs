@@ -608,11 +608,11 @@ pub(crate) fn read_all(_file: &File, _bytes: &mut [u8], _offset: u64) -> bool {
 /// Whether one call can unmap what was mapped with several.
 pub(crate) const UNMAPS_NEIGHBOURS: bool = false;
 
-/// Gives a range back to the OS. *handler*
+/// Gives a range back to the OS, which always takes it. *handler*
 ///
 /// # Safety
 /// Nothing may be able to reach the range any more.
-pub(crate) unsafe fn unmap(start: usize, _length: usize) {
+pub(crate) unsafe fn unmap(start: usize, _length: usize) -> bool {
     let address = start as *mut c_void;
     if query(start).is_some_and(|info| info.Type == MEM_MAPPED) {
         // SAFETY: the caller guarantees that the range is ours and unreachable.
@@ -621,6 +621,7 @@ pub(crate) unsafe fn unmap(start: usize, _length: usize) {
         // SAFETY: as above.
         unsafe { VirtualFree(address, 0, MEM_RELEASE) };
     }
+    true
 }
 
 /// Changes the protection of a range. *handler*
