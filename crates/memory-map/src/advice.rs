@@ -265,7 +265,7 @@ impl Prefetch {
             // SAFETY: the pages are the region's, which is held.
             if unsafe { os::advise(start, length, Advice::PopulateRead) }.is_err() {
                 // Says which page it was, and serves systems that do not know that advice.
-                copy::touch(region, start - region.range().start, length)?;
+                copy::touch(region, *token, start - region.range().start, length)?;
             }
         }
         Ok(())

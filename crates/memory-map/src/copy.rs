@@ -1,4 +1,5 @@
-//! Copies between mapped pages and ordinary memory that end in an error where a page fails.
+//! Copies between mapped pages and ordinary memory that end in an error where a page fails, or where
+//! the region is not the mapping's any more that `token` is the name of.
 
 use crate::error::Result;
 use crate::os;
@@ -6,10 +7,10 @@ use crate::region::Region;
 use crate::watched::{CHUNK, watched};
 
 /// Copies out of a region, from `at` bytes after its start.
-pub(crate) fn out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
+pub(crate) fn out(region: &Region, token: u64, at: usize, bytes: &mut [u8]) -> Result<()> {
     let to = bytes.as_mut_ptr();
     let backwards = (to as usize) > region.range().start + at;
-    chunkwise(region, at, bytes.len(), backwards, |from, done, length| {
+    chunkwise(region, token, at, bytes.len(), backwards, |from, done, length| {
         // SAFETY: the caller checked that the range lies in the region, which stays mapped while
         // it is borrowed; `bytes` is ours alone. The bytes may change under the copy, by another
         // thread or process: what arrives is then some mixture, never an invalid value.
@@ -21,10 +22,15 @@ pub(crate) fn out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
 ///
 /// # Safety
 /// `bytes` must be readable; they may lie in the region.
-pub(crate) unsafe fn into(region: &Region, at: usize, bytes: *const [u8]) -> Result<()> {
+pub(crate) unsafe fn into(
+    region: &Region,
+    token: u64,
+    at: usize,
+    bytes: *const [u8],
+) -> Result<()> {
     let from = bytes.cast::<u8>();
     let backwards = (from as usize) < region.range().start + at;
-    chunkwise(region, at, bytes.len(), backwards, |to, done, length| {
+    chunkwise(region, token, at, bytes.len(), backwards, |to, done, length| {
         // SAFETY: as in `out`, and whether the pages are writable was checked; should another
         // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
         // there is when `bytes` is itself a view of the mapping, and the chunks go the right way.
@@ -33,8 +39,8 @@ pub(crate) unsafe fn into(region: &Region, at: usize, bytes: *const [u8]) -> Res
 }
 
 /// Loads from every page of a part of a region.
-pub(crate) fn touch(region: &Region, at: usize, length: usize) -> Result<()> {
-    chunkwise(region, at, length, false, |from, _, length| {
+pub(crate) fn touch(region: &Region, token: u64, at: usize, length: usize) -> Result<()> {
+    chunkwise(region, token, at, length, false, |from, _, length| {
         let first = os::floor(from, os::page_size());
         for page in (first..from + length).step_by(os::page_size()) {
             // SAFETY: the caller checked that the range lies in the region, which stays mapped
@@ -48,6 +54,7 @@ pub(crate) fn touch(region: &Region, at: usize, length: usize) -> Result<()> {
 /// ranges that overlap.
 fn chunkwise(
     region: &Region,
+    token: u64,
     at: usize,
     length: usize,
     backwards: bool,
@@ -55,7 +62,7 @@ fn chunkwise(
 ) -> Result<()> {
     let start = region.range().start + at;
     let range = start..start + length;
-    watched(region, range.clone(), |watch| {
+    watched(region, token, range.clone(), |watch| {
         let mut done = 0;
         while done < length && !watch.is_over(&range) {
             let chunk = CHUNK.min(length - done);

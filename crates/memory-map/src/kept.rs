@@ -61,7 +61,7 @@ impl Kept {
         // SAFETY: the target was mapped above with that length, and nobody else knows of it or
         // has its file.
         let bytes = unsafe { std::slice::from_raw_parts_mut(target, length) };
-        let copied = copy::out(region, pages.start - region.range().start, bytes);
+        let copied = copy::out(region, region.token(), pages.start - region.range().start, bytes);
         // SAFETY: the target was mapped above, and `bytes` is not used any more.
         unsafe { os::unmap(target as usize, length) };
         copied.ok().map(|()| Self { pages, copy })

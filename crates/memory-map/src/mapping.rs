@@ -457,7 +457,7 @@ impl Mapping {
     /// As for [`Mapping::read`].
     pub fn touch(&self, range: Range<usize>) -> Result<()> {
         let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
-        copy::touch(&region, range.start, range.len())
+        copy::touch(&region, self.token, range.start, range.len())
     }
 
     /// Copies bytes out, from `offset` on. The first few times, if nothing can have been stored here,
@@ -472,10 +472,10 @@ impl Mapping {
             reads.load(Ordering::Relaxed) < FILE_READS
                 && reads.fetch_add(1, Ordering::Relaxed) < FILE_READS
         };
-        if is_early(&self.file_reads) && region.read_file(range.start, bytes) {
+        if is_early(&self.file_reads) && region.read_file(self.token, range.start, bytes) {
             return Ok(());
         }
-        copy::out(&region, range.start, bytes)
+        copy::out(&region, self.token, range.start, bytes)
     }
 
     /// Copies bytes in, from `offset` on.
@@ -508,7 +508,7 @@ impl Mapping {
             return Err(Error::NotWritable);
         }
         // SAFETY: the caller vouches for `bytes`.
-        unsafe { copy::into(&region, range.start, bytes) }
+        unsafe { copy::into(&region, self.token, range.start, bytes) }
     }
 
     /// Prepares to make a range as durable as fsync(2) makes a file; [`Sync::run`] does it, on any

@@ -159,7 +159,8 @@ impl Region {
         }
         {
             let mut inner = self.slot.lock();
-            if inner.state != State::Reserved {
+            // An access of the mapping that had it may still be on its way out.
+            if inner.state != State::Reserved || inner.copies > 0 {
                 return Err(Error::Closed);
             }
             // SAFETY: the range is this region's, whose lock is held; it is retired, so no mapping
@@ -253,14 +254,18 @@ impl Region {
     }
 
     /// Copies bytes out of the file, from `at` bytes after the start on, if they are what loads from
-    /// the pages would give, which are not touched. Otherwise `bytes` can have anything afterwards.
-    pub fn read_file(&self, at: usize, bytes: &mut [u8]) -> bool {
+    /// the pages would give, which are not touched, for the mapping that is called `token`. Otherwise
+    /// `bytes` can have anything afterwards.
+    pub fn read_file(&self, token: u64, at: usize, bytes: &mut [u8]) -> bool {
+        // If the region is that mapping's after this, so is the file.
+        let Some(file) = self.file() else { return false };
         let start = self.range.start + at;
         let range = start..start + bytes.len();
         let offset = {
             let inner = self.lock();
             // What was stored here is perhaps nowhere else, and what has failed has its reason.
             let is_as_in_file = inner.has(&range)
+                && self.token() == token
                 && !inner.written
                 && self.faults() == 0
                 && inner.runs_in(range).all(|(_, protection)| protection.readable());
@@ -273,7 +278,7 @@ impl Region {
                 _ => return false,
             }
         };
-        self.file().is_some_and(|file| os::read_all(&file, bytes, offset + at as u64))
+        os::read_all(&file, bytes, offset + at as u64)
     }
 
     /// Gives up a region that has never been used: of `part` it is not known whether it is ours

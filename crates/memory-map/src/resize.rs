@@ -173,7 +173,7 @@ fn clear_rest(region: &Region, at: usize) {
     if writable && start < end {
         // The mapping has been cut by then, and nobody is promised what lies behind its end.
         // SAFETY: the zeros are ours.
-        let _ = unsafe { copy::into(region, at, vec![0; end - start].as_slice()) };
+        let _ = unsafe { copy::into(region, region.token(), at, vec![0; end - start].as_slice()) };
     }
 }
 
@@ -339,12 +339,12 @@ fn copy_differences(from: &Region, to: &Region, length: usize) -> Result<()> {
     let (mut old, mut new) = (vec![0; CHUNK], vec![0; CHUNK]);
     for at in (0..length).step_by(CHUNK) {
         let size = CHUNK.min(length - at);
-        copy::out(from, at, &mut old[..size])?;
-        copy::out(to, at, &mut new[..size])?;
+        copy::out(from, from.token(), at, &mut old[..size])?;
+        copy::out(to, to.token(), at, &mut new[..size])?;
         for (i, (old, new)) in old[..size].chunks(page).zip(new[..size].chunks(page)).enumerate() {
             if old != new {
                 // SAFETY: the bytes are a slice.
-                unsafe { copy::into(to, at + i * page, old) }?;
+                unsafe { copy::into(to, to.token(), at + i * page, old) }?;
             }
         }
     }

@@ -330,10 +330,11 @@ impl Mapping {
     ) -> Result<Option<R>> {
         let Some(region) = region.filter(|_| !range.is_empty()) else { return Ok(None) };
         let base = region.range().start + self.lead();
-        let result = watched(region, base + range.start..base + range.end, |watch| {
-            let (result, touched) = look(base, watch);
-            (result, base + touched.start..base + touched.end)
-        })?;
+        let result =
+            watched(region, self.token(), base + range.start..base + range.end, |watch| {
+                let (result, touched) = look(base, watch);
+                (result, base + touched.start..base + touched.end)
+            })?;
         self.check(range.start, range.len())?;
         Ok(Some(result))
     }

@@ -13,7 +13,7 @@ pub(crate) const CHUNK: usize = 1 << 17;
 /// An access under way, perhaps by several threads.
 pub(crate) struct Watch<'a> {
     region: &'a Region,
-    pub token: u64,
+    token: u64,
     range: Range<usize>,
     /// How many had happened, and how many of those were healed, when the access began.
     faults: u64,
@@ -21,10 +21,11 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Begins an access, which ends with `end` or `leave`.
-    pub fn begin(region: &'a Region, range: Range<usize>) -> Result<Self> {
+    /// Begins an access for the mapping that is called `token`, which ends with `end` or `leave`.
+    pub fn begin(region: &'a Region, token: u64, range: Range<usize>) -> Result<Self> {
         let mut inner = region.lock();
-        if !inner.has(&range) {
+        // Since the mapping was asked for its region that may serve another one.
+        if !inner.has(&range) || region.token() != token {
             return Err(Error::Closed);
         }
         // What was covered before would be read as zeros, or thrown away, without a fault.
@@ -33,7 +34,7 @@ impl<'a> Watch<'a> {
             return Err(Error::Fault(fault));
         }
         inner.copies += 1;
-        let (token, healed) = (region.token(), inner.healed.len());
+        let healed = inner.healed.len();
         Ok(Self { region, token, range, faults: region.faults(), healed })
     }
 
@@ -94,8 +95,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Runs an access to a range of addresses in `region`, with its faults contained and turned into
-/// errors.
+/// Runs an access to a range of addresses in `region`, for the mapping that is called `token`, with
+/// its faults contained and turned into errors.
 ///
 /// `access` returns, besides its result, the addresses that this depends on: a fault elsewhere is
 /// no error of this access.
@@ -105,10 +106,11 @@ impl<'a> Watch<'a> {
 /// before the access ended, which may have seen zeros then.
 pub(crate) fn watched<R>(
     region: &Region,
+    token: u64,
     range: Range<usize>,
     access: impl FnOnce(&Watch<'_>) -> (R, Range<usize>),
 ) -> Result<R> {
-    let watch = Watch::begin(region, range)?;
+    let watch = Watch::begin(region, token, range)?;
     let (result, touched) = access(&watch);
     watch.end(&touched)?;
     Ok(result)
@@ -140,7 +142,9 @@ mod tests {
         let region = memory(1).and_then(|map| map.region().ok().flatten());
         let (start, page) = (region.as_ref().map_or(0, |r| r.range().start), os::page_size());
         let access = |range: Range<usize>| {
-            region.as_ref().map(|region| watched(region, range.clone(), |_| (7, range)))
+            region
+                .as_ref()
+                .map(|region| watched(region, region.token(), range.clone(), |_| (7, range)))
         };
         assert_eq!(access(start..start + page), Some(Ok(7)));
         assert_eq!(access(start..start + page + 1), Some(Err(Error::Closed)));
@@ -155,7 +159,7 @@ mod tests {
             return;
         };
         let mut told = Vec::new();
-        let result = watched(&region, region.range(), |_| {
+        let result = watched(&region, map.token(), region.range(), |_| {
             for _ in 0..2 {
                 // SAFETY: the page is mapped, and its fault is contained.
                 unsafe { std::ptr::read_volatile(region.range().start as *const u8) };
@@ -175,7 +179,7 @@ mod tests {
         let told = memory(3).and_then(|map| {
             let region = map.region().ok()??;
             let range = region.range();
-            let result = watched(&region, range.clone(), |_| {
+            let result = watched(&region, map.token(), range.clone(), |_| {
                 map.close();
                 let load = |page: usize| {
                     // SAFETY: the addresses stay while the region is held, and the guard opens the
@@ -187,5 +191,37 @@ mod tests {
             Some((result, region.faults()))
         });
         assert_eq!(told, Some((Err(Error::Closed), 0)));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn no_access_to_a_region_that_serves_another_mapping_by_then_begins() {
+        const PAGES: usize = 37; // of which no other test has mappings
+        let told = memory(PAGES).and_then(|map| {
+            let region = map.region().ok()??;
+            let mut key = map.key().ok()?;
+            map.close();
+            key.unreachable();
+            let other = memory(PAGES)?;
+            assert_eq!(other.address(), Some(region.range().start));
+            let begin = |map: &Mapping| Watch::begin(&region, map.token(), region.range());
+            Some([&map, &other].map(|map| begin(map).map(|watch| watch.leave())))
+        });
+        assert_eq!(told, Some([Err(Error::Closed), Ok(())]));
+    }
+
+    #[test]
+    fn no_region_serves_another_mapping_while_an_access_to_it_is_under_way() {
+        const PAGES: usize = 38; // as above
+        let addresses = memory(PAGES).and_then(|map| {
+            let (region, mut key) = (map.region().ok()??, map.key().ok()?);
+            let access = Watch::begin(&region, map.token(), region.range()).ok()?;
+            map.close();
+            key.unreachable();
+            let other = memory(PAGES)?;
+            access.leave();
+            Some((other.address()?, region.range().start))
+        });
+        assert!(addresses.is_some_and(|(other, first)| other != first));
     }
 }

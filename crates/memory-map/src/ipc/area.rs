@@ -61,8 +61,9 @@ impl Area {
     /// Begins to use the words. Faults are contained until the end, and told by `check`.
     pub fn enter(&self) -> Result<Access<'_>> {
         let range = self.start..self.start + self.length;
-        let access = Access { area: self, watch: Watch::begin(self.key.region(), range)? };
-        if access.watch.token != self.token || self.ended.load(Ordering::Acquire) {
+        let watch = Watch::begin(self.key.region(), self.token, range)?;
+        let access = Access { area: self, watch };
+        if self.ended.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
         Ok(access)
