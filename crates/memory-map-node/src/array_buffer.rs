@@ -37,9 +37,10 @@ pub struct Export {
     /// Whether `close` found the object with its memory and detached it, so that nothing else can
     /// have taken the memory.
     detached: AtomicBool,
-    /// Whether the store was seen to be where it belongs when the environment was about to end, or
-    /// to have been freed before.
+    /// Whether the store was seen to be where it belongs when the environment was about to end.
     settled: AtomicBool,
+    /// Whether the store was freed, and only the object is waited for.
+    freed: AtomicBool,
     /// Whether the environment is going away, and its objects with it.
     ending: AtomicBool,
     remote: Arc<Remote>,
@@ -68,6 +69,7 @@ impl Export {
             object: AtomicPtr::new(ptr::null_mut()),
             detached: AtomicBool::new(false),
             settled: AtomicBool::new(false),
+            freed: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             remote: Arc::clone(&environment.remote),
         });
@@ -185,6 +187,13 @@ impl Export {
     /// ArrayBuffer, which lives on in another thread without anybody telling us.
     pub fn before_teardown(&self, env: sys::napi_env, objects_are_visible: bool) {
         self.ending.store(true, Ordering::Release);
+        if self.freed.load(Ordering::Acquire) {
+            // Deno does not tell the end of an object that is there to the end, and Bun not always.
+            if let Some(key) = &*self.key.lock().unwrap_or_else(PoisonError::into_inner) {
+                key.retire();
+            }
+            return;
+        }
         let ours = self.detached.load(Ordering::Acquire)
             || self.settled.load(Ordering::Acquire)
             || (objects_are_visible && in_scope(env, || self.is_attached(env)));
@@ -195,7 +204,7 @@ impl Export {
 
     /// The store is gone: waits for the object's end, or finishes if that has come.
     pub fn after_store(self: &Arc<Self>, env: sys::napi_env) {
-        self.settled.store(true, Ordering::Release);
+        self.freed.store(true, Ordering::Release);
         let Some(object) = self.object(env) else { return self.finish(env) };
         let data = Arc::into_raw(Arc::clone(self)).cast_mut();
         let none = ptr::null_mut();

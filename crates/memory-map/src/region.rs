@@ -478,10 +478,15 @@ impl RegionKey {
         });
     }
 
+    /// Takes the mapping's pages out at once: only the addresses are kept.
+    pub fn retire(&self) {
+        self.region.retire(&[]);
+    }
+
     /// Takes the mapping's pages out at once and never gives the addresses back: somebody holds
     /// them who will not say when he is done.
     pub fn keep_for_good(self) {
-        self.region.retire(&[]);
+        self.retire();
         std::mem::forget(self);
     }
 }
