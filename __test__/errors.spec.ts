@@ -116,6 +116,21 @@ test('create in a folder that is missing is ENOENT', (t) => {
   throwsSystemError(t, () => mapShared(path, options), { code: 'ENOENT', syscall: 'open', path })
 })
 
+for (const runtime of runtimes()) {
+  test(`classes have the names that they are exported by: on ${runtime.name} ${runtime.version}`, async (t) => {
+    const { stdout } = await runScript(
+      runtime,
+      `const root = process.env.MEMORY_MAP_ROOT
+      const all = { ...(await import(root + 'index.js')), ...(await import(root + 'sync.js')) }
+      const functions = Object.entries(all).filter(([, made]) => typeof made === 'function')
+      console.log(JSON.stringify(functions.map(([name, made]) => [name, made.name])))`,
+    )
+    const names = JSON.parse(stdout) as [string, string][]
+    t.true(names.length > 10)
+    for (const [exported, name] of names) t.is(name, exported)
+  })
+}
+
 test('a descriptor that is not open for what the protection needs is EACCES', (t) => {
   const path = scratchFile(t, contents)
   const readOnly = openSync(path, 'r')

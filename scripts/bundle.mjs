@@ -1,7 +1,7 @@
 // Bundles the TypeScript into index.js and sync.js. A file for each module, and imports of Node's own modules, which make
 // objects of all that these export, cost several times what loading the native library does.
 
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { build } from 'esbuild'
@@ -26,7 +26,10 @@ const sources = {
   },
 }
 
-await build({
+/** A class that names itself is given another name, which stack traces and `constructor.name` would show. */
+const renamed = /^var (?<name>\w+) = class (?<other>_\k<name>)\b/gm
+
+const { outputFiles } = await build({
   entryPoints: ['index.ts', 'sync.ts'],
   outdir: '.',
   bundle: true,
@@ -35,4 +38,13 @@ await build({
   target: 'node20.19',
   plugins: [sources],
   logLevel: 'warning',
+  write: false,
 })
+
+for (const { path, text } of outputFiles) {
+  const names = [...text.matchAll(renamed)].map(({ groups }) => groups)
+  await writeFile(
+    path,
+    names.reduce((code, { name, other }) => code.replaceAll(new RegExp(`\\b${other}\\b`, 'g'), name), text),
+  )
+}
