@@ -166,7 +166,10 @@ test('room is reserved, filled in place and committed, or given up', (t) => {
   other.release(message)
   t.is(other.tryBorrow(), undefined)
   t.throws(() => other.release(message), { code: 'ERR_INVALID_ARG_VALUE' })
-  t.throws(() => channel.commit(two), { code: 'ERR_INVALID_ARG_VALUE' })
+  for (const none of [two, Buffer.alloc(4), undefined as never]) {
+    t.throws(() => channel.commit(none), { code: 'ERR_INVALID_ARG_VALUE' })
+    t.throws(() => channel.commit(none, 3), { code: 'ERR_INVALID_ARG_VALUE' })
+  }
   t.throws(() => channel.commit(channel.reserve(4)!, 5), { code: 'ERR_OUT_OF_RANGE' })
 })
 
@@ -193,7 +196,25 @@ test('close ends what is pending, and another one may receive', async (t) => {
   t.throws(() => other.receive(), { code: 'ERR_MMAP_BUSY' })
   t.throws(() => other.borrow(), { code: 'ERR_MMAP_BUSY' })
   other.close()
-  await t.throwsAsync(pending, { code: 'ERR_MMAP_CLOSED' })
+  await t.throwsAsync(pending, { code: 'ERR_MMAP_CLOSED', message: 'The channel is closed' })
+})
+
+test('a mapping that moves as it grows takes its channels along', async (t) => {
+  const { file, map, channel } = make(t)
+  const other = reopen(t, file)
+  const reserved = channel.reserve(5)!
+  reserved.write('first')
+  const receiving = channel.receiveAsync()
+  await sleep(30)
+  const before = map.address
+  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  await t.throwsAsync(receiving, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
+  channel.commit(reserved)
+  other.send('second')
+  t.is(channel.receive()!.toString(), 'first')
+  t.is(channel.borrow()!.toString(), 'second')
+  channel.close()
+  t.is(other.receive()!.toString(), 'second')
 })
 
 test('closing the mapping ends what is pending', async (t) => {

@@ -184,6 +184,37 @@ test('a mutex works in every kind of memory that is shared', (t) => {
   t.throws(() => before.lock(), { code: 'ERR_MMAP_CLOSED' })
 })
 
+test('a mapping that moves as it grows takes its locks along', async (t) => {
+  const { file, map } = open(t)
+  const other = new Mutex(open(t, file).map, 64)
+  const mutex = new Mutex(map, 64)
+  const semaphore = new Semaphore(map, 128, 2)
+  mutex.lock()
+  const waiting = mutex.lockAsync()
+  const before = map.address
+  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  await t.throwsAsync(waiting, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
+  t.throws(() => mutex.lock(), { code: 'ERR_MMAP_DEADLOCK' })
+  t.false(other.tryLock())
+  mutex.unlock()
+  t.is(other.lock(), 'acquired')
+  t.is(mutex.lock(0), 'timed-out')
+  other.unlock()
+  t.is(await mutex.lockAsync(), 'acquired')
+  t.deepEqual(
+    [1, 2, 3].map(() => semaphore.tryAcquire()),
+    [true, true, false],
+  )
+
+  map.resize(0)
+  t.is(other.tryLock(), false)
+  t.throws(() => semaphore.release(), { code: 'ERR_MMAP_CLOSED', message: /resized/ })
+  map.resize(4096)
+  semaphore.release()
+  mutex.unlock()
+  t.is(other.lock(), 'acquired')
+})
+
 test('what is no place for a mutex is refused', (t) => {
   const { file, map } = open(t)
   t.is(Mutex.byteLength, 8)

@@ -286,7 +286,8 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
     /**
      * Changes the length. Contents up to the smaller length are kept; a shared mapping that is for stores extends
      * its file where it grows beyond the end. Views that were made before have length 0 afterwards, also where
-     * they would still fit. The file never becomes shorter. If it fails the mapping and its views are as they were.
+     * they would still fit; a `Mutex`, a `Semaphore` or a `Channel` stays what it was. The file never becomes shorter. If
+     * it fails the mapping and its views are as they were.
      *
      * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
      *

@@ -55,8 +55,8 @@ export class Channel {
   #pool: Buffer | undefined
   #used = 0
   readonly #max: number
-  /** Where in the mapping the Buffers are that `reserve` and `borrow` gave out. */
-  #reserved = new WeakMap<Buffer, number>()
+  /** Where in the mapping the Buffers are that `reserve` gave out, and how long they were then. */
+  #reserved = new WeakMap<Buffer, { readonly offset: number; readonly size: number }>()
   #borrowed: Buffer | undefined
   /** The last of the sends, and of the receives, that are pending. */
   #sends: Promise<unknown> | undefined
@@ -236,7 +236,7 @@ export class Channel {
     const offset = call(this.#map, () => this.#native.reserve(bytes, limit))
     if (offset < 0) return undefined
     const buffer: Buffer = this.#map.view(offset, bytes)
-    this.#reserved.set(buffer, offset)
+    this.#reserved.set(buffer, { offset, size: bytes })
     return buffer
   }
 
@@ -249,9 +249,10 @@ export class Channel {
    * Sends what {@link reserve} gave and was filled in, or the first `length` bytes of it. The Buffer is not to be
    * used any more.
    */
-  commit(reserved: Buffer, length: number | bigint = reserved.length): void {
-    const bytes = toBytes(length, 'length')
-    if (bytes > reserved.length) throw outOfRange('length', `at most ${reserved.length}, which was reserved`, length)
+  commit(reserved: Buffer, length?: number | bigint): void {
+    const { size } = this.#find(reserved)
+    const bytes = length === undefined ? size : toBytes(length, 'length')
+    if (bytes > size) throw outOfRange('length', `at most ${size}, which was reserved`, length)
     this.#settle(reserved, bytes)
   }
 
@@ -382,14 +383,22 @@ export class Channel {
     let cancel: (() => void) | undefined
     try {
       return await waitFor(this.#map, start, (end) => this.#cancels.add((cancel = end)))
+    } catch (error) {
+      this.#open() // what `close` ends is told so
+      throw error
     } finally {
       if (cancel) this.#cancels.delete(cancel)
     }
   }
 
+  #find(reserved: Buffer): { offset: number; size: number } {
+    const found = this.#reserved.get(reserved)
+    if (found === undefined) throw invalidValue('reserved', reserved, 'must be what `reserve` gave')
+    return found
+  }
+
   #settle(reserved: Buffer, length: number): void {
-    const offset = this.#reserved.get(reserved)
-    if (offset === undefined) throw invalidValue('reserved', reserved, 'must be what `reserve` gave')
+    const { offset } = this.#find(reserved)
     this.#reserved.delete(reserved)
     call(this.#map, () => this.#native.commit(offset, length))
   }

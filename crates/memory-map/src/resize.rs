@@ -87,7 +87,11 @@ impl Mapping {
                 Some(new)
             }
         };
-        self.settle_in(&mut state, region, file, length, &kept);
+        let moved = self.settle_in(&mut state, region, file, length, &kept);
+        drop(state);
+        if moved {
+            self.attached().follow(self);
+        }
         Ok(())
     }
 
@@ -124,7 +128,7 @@ impl Mapping {
         }
     }
 
-    /// Makes `region` what the mapping has, and `length` its length.
+    /// Makes `region` what the mapping has, and `length` its length; says whether that is elsewhere.
     fn settle_in(
         &self,
         state: &mut State,
@@ -132,7 +136,7 @@ impl Mapping {
         file: Option<Arc<std::fs::File>>,
         length: usize,
         kept: &[Kept],
-    ) {
+    ) -> bool {
         let before = self.len();
         let moved = match (&state.pages, &region) {
             (Pages::Mapped(old), Some(new)) => !Arc::ptr_eq(old, new),
@@ -143,7 +147,7 @@ impl Mapping {
             let pages = region.clone().map_or(Pages::Empty(file), Pages::Mapped);
             state.replace(pages, kept);
         }
-        let Some(region) = region else { return };
+        let Some(region) = region else { return moved };
         let lead = self.lead();
         if length > before {
             let start = os::floor(region.range().start + lead + before, os::page_size());
@@ -161,6 +165,7 @@ impl Mapping {
             // What is cut off must not come back when the mapping grows again.
             clear_rest(&region, lead + length);
         }
+        moved
     }
 }
 

@@ -167,6 +167,30 @@ fn a_mutex_of_a_closed_mapping_is_recovered_at_once() {
 }
 
 #[test]
+fn what_is_in_a_mapping_goes_with_it_when_it_moves() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b) = (open(&file), open(&file));
+    let (mutex, other) = (Mutex::new(&a, 8).unwrap(), Mutex::new(&b, 8).unwrap());
+    let channel = Channel::create(&a, 1024, 2048).unwrap();
+    assert!(channel.send(b"before", None).unwrap());
+    assert_eq!(mutex.lock(&ms(HANG)).unwrap(), Some(Locked::Acquired));
+    let before = a.address();
+    let mut length = 1 << 20;
+    while a.address() == before {
+        a.resize(length).unwrap();
+        length *= 2;
+    }
+    assert_eq!(other.try_lock().unwrap(), None);
+    mutex.unlock().unwrap();
+    assert_eq!(other.try_lock().unwrap(), Some(Locked::Acquired));
+    assert_eq!(receive(&channel), Some(b"before".to_vec()));
+    a.resize(0).unwrap();
+    assert_eq!(mutex.try_lock(), Err(Error::Closed));
+    a.resize(4096).unwrap();
+    assert_eq!(mutex.try_lock().unwrap(), None);
+}
+
+#[test]
 fn many_threads_count_under_a_mutex_and_lose_nothing() {
     let file = TempFile::sparse(PAGE as u64);
     std::thread::scope(|scope| {

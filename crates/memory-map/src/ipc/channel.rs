@@ -150,6 +150,7 @@ impl Channel {
 
     fn tie(mapping: &Mapping, area: Area, offset: usize, ring: usize) -> Result<Self> {
         let party = mapping.attached().another(mapping)?;
+        let area = area.following(mapping);
         let receiving = AtomicBool::new(false);
         Ok(Self { area, offset, ring, party, learned: Learned::new(), receiving })
     }

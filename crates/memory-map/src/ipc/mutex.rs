@@ -31,7 +31,7 @@ impl Mutex {
     /// [`Error::NotShared`], [`Error::NotWritable`], [`Error::OutOfRange`], [`Error::Closed`];
     /// [`Error::Os`] or [`Error::Unsupported`] where the file cannot witness who is alive.
     pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
-        let area = Area::new(mapping, offset, Self::SIZE, 8, true)?;
+        let area = Area::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
         let party = mapping.attached().party(mapping)?;
         Ok(Self { area, party, spin: Spin::new() })
     }

@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::area::Words;
 use super::park::Cancel;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
@@ -27,6 +28,8 @@ struct State {
     /// Who holds the mutexes that are locked through this mapping.
     party: Option<Arc<Party>>,
     waits: Vec<Weak<Cancel>>,
+    /// What goes with the mapping when that moves.
+    words: Vec<Weak<Words>>,
 }
 
 impl Attached {
@@ -63,6 +66,26 @@ impl Attached {
             state.waits.retain(|wait| wait.strong_count() > 0);
         }
         state.waits.push(Arc::downgrade(cancel));
+    }
+
+    /// Has `follow` tell `words`.
+    pub(crate) fn note(&self, words: &Arc<Words>) {
+        let mut state = self.state();
+        if state.words.len().is_power_of_two() {
+            state.words.retain(|words| words.strong_count() > 0);
+        }
+        state.words.push(Arc::downgrade(words));
+    }
+
+    /// Has what is in the mapping found where that has moved, and ends the waits where it was.
+    pub(crate) fn follow(&self, mapping: &Mapping) {
+        let mut state = self.state();
+        for wait in state.waits.drain(..).filter_map(|wait| wait.upgrade()) {
+            wait.cancel();
+        }
+        for words in state.words.iter().filter_map(Weak::upgrade) {
+            words.follow(mapping);
+        }
     }
 
     /// Ends all waits, and gives up what is locked as if the process had died.

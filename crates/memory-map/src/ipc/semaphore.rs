@@ -40,7 +40,7 @@ impl Semaphore {
         if initial.is_some_and(|permits| permits > Self::MAX) {
             return Err(too_many());
         }
-        let area = Area::new(mapping, offset, Self::SIZE, 8, true)?;
+        let area = Area::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
         if let Some(permits) = initial {
             let access = area.enter()?;
             let (new, order) = (u64::from(permits) + 1, Ordering::SeqCst);
