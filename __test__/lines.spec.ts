@@ -226,6 +226,19 @@ test('after close the next line is an error', (t) => {
   }
 })
 
+test('a fault behind the lines that were taken is thrown by check', (t) => {
+  using map = mapPrivate(scratchFile(t, Buffer.alloc(2 * pageSize, 'line\n')), { onFault: () => {} })
+  map.protect('none', { offset: pageSize })
+  for (const line of map.lines()) {
+    t.is(line.toString(), 'line')
+    break
+  }
+  const { fault } = t.throws<MemoryFaultError>(() => map.check(), { instanceOf: MemoryFaultError })!
+  t.is(fault.offset, pageSize)
+  t.throws(() => [...map.lines()], { instanceOf: MemoryFaultError })
+  t.notThrows(() => map.check())
+})
+
 test('a resize in between moves the lines that are still to come', (t) => {
   const count = BATCH + 1000
   using map = memoryWith('line\n'.repeat(count))

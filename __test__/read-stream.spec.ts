@@ -394,7 +394,7 @@ for (const size of [MiB + 3 * pageSize + 100, 10, 0]) {
       const whole = slow.taken.slice(seen).reduce((sum, { length }) => sum + length, seen * 64 * KiB)
       t.true(whole <= Math.max(pages, seen * 64 * KiB), `${whole}`)
       writeFileSync(path, contents)
-      map.check()
+      await turns() // and the pages are the file's again
       sameBytes(t, await chunksOf(map.createReadStream()), contents)
     },
   )
@@ -407,6 +407,19 @@ test("pages that are 'none' are an error", async (t) => {
   const error = await t.throwsAsync(chunksOf(map.createReadStream({ start: 5 })), { instanceOf: MemoryFaultError })
   t.is((error as MemoryFaultError).fault.kind, 'protection')
   t.is((error as MemoryFaultError).fault.offset, MiB)
+})
+
+test('a fault ahead of a stream that is given up is thrown by check', async (t) => {
+  using map = mapPrivate(scratchFile(t, contents), { onFault: () => {} })
+  map.protect('none', { offset: MiB, length: pageSize })
+  const stream = map.createReadStream()
+  await once(stream, 'readable')
+  while (map.faults === 0); // what is ahead is brought in on another thread
+  stream.destroy()
+  await once(stream, 'close')
+  await turns()
+  t.throws(() => map.check(), { instanceOf: MemoryFaultError })
+  t.notThrows(() => map.check())
 })
 
 // Every runtime

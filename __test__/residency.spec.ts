@@ -4,9 +4,10 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { closeSync, fstatSync, openSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs'
 
 import test, { type ExecutionContext } from 'ava'
-import { type Advice, mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize } from 'memory-map'
+import { type Advice, mapAnonymous, mapPrivate, mapShared, MemoryFaultError, MemoryMap, pageSize } from 'memory-map'
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
+import { turns } from './helpers/faults.ts'
 import { isLinux, isWindows, truncating, where } from './helpers/platform.ts'
 import { pattern, scratchFile } from './helpers/scratch.ts'
 
@@ -89,6 +90,18 @@ test('prefetch of what is forbidden rejects with the fault', async (t) => {
   using hidden = mapAnonymous(pageSize, { protection: 'none', onFault() {} })
   const forbidden = await t.throwsAsync<NodeJS.ErrnoException & { fault: { kind: string } }>(hidden.prefetch())
   t.deepEqual([forbidden?.code, forbidden?.fault.kind], ['ERR_MMAP_FAULT', 'protection'])
+})
+
+test('the fault of a prefetch that was given up is thrown by check', async (t) => {
+  using map = mapAnonymous(pageSize, { protection: 'none', onFault: () => {} })
+  const controller = new AbortController()
+  const given = map.prefetch({ signal: controller.signal })
+  while (map.faults === 0); // on another thread
+  controller.abort()
+  await t.throwsAsync(given, { code: 'ABORT_ERR' })
+  await turns()
+  t.throws(() => map.check(), { instanceOf: MemoryFaultError })
+  t.notThrows(() => map.check())
 })
 
 test('prefetch can be given up, and a close meanwhile does no harm', async (t) => {

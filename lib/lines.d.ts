@@ -9,8 +9,11 @@ export interface Text {
     /**
      * Puts where the lines of a range begin and end into `bounds`, by turns, and where the one after them begins
      * into its last element; says how many lines those are. What comes after the last `\n` is no line here.
+     * What it throws is the native library's.
      */
     fill(start: number, end: number, bounds: Float64Array): number;
+    /** The error that the user sees for one that he is thrown. */
+    explain(error: unknown): unknown;
     /** A piece that has the bytes of a range. */
     piece(start: number, end: number): Piece;
     /** Something that is another one once the pieces of before are of no use any more. */

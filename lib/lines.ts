@@ -1,7 +1,7 @@
 // Lines of a mapping, cut from it without a copy.
 
+import type { NativeFault } from './binding.js'
 import { cut } from './cut.js'
-import { MemoryFaultError } from './fault-error.js'
 
 /** How many lines are fetched at a time. */
 const BATCH = 2048
@@ -18,8 +18,11 @@ export interface Text {
   /**
    * Puts where the lines of a range begin and end into `bounds`, by turns, and where the one after them begins
    * into its last element; says how many lines those are. What comes after the last `\n` is no line here.
+   * What it throws is the native library's.
    */
   fill(start: number, end: number, bounds: Float64Array): number
+  /** The error that the user sees for one that he is thrown. */
+  explain(error: unknown): unknown
   /** A piece that has the bytes of a range. */
   piece(start: number, end: number): Piece
   /** Something that is another one once the pieces of before are of no use any more. */
@@ -92,10 +95,14 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
 
   #fetch(): boolean {
     this.#index = this.#count = 0
-    const { done, value } = this.#batches.next()
-    if (done) return false
-    this.#count = 2 * value
-    return true
+    try {
+      const { done, value } = this.#batches.next()
+      if (done) return false
+      this.#count = 2 * value
+      return true
+    } catch (error) {
+      throw this.#text.explain(error)
+    }
   }
 
   #take(start: number, end: number): void {
@@ -114,17 +121,17 @@ function* batches(text: Text, bounds: Float64Array, start: number, end: number):
   while (start < end) {
     const limit = Math.min(end, start + text.longest)
     let count: number
-    let fault: MemoryFaultError | undefined
+    let failure: { readonly fault?: NativeFault } | undefined
     try {
       count = text.fill(start, limit, bounds)
     } catch (error) {
-      if (!(error instanceof MemoryFaultError)) throw error
+      failure = error as { readonly fault?: NativeFault }
+      if (failure.fault === undefined) throw error
       // The lines before the page that failed are good.
-      fault = error
-      count = text.fill(start, Math.max(start, Math.min(limit, fault.fault.offset)), bounds)
+      count = text.fill(start, Math.max(start, Math.min(limit, failure.fault.offset)), bounds)
     }
     start = bounds[2 * BATCH]!
-    if (count < BATCH && fault === undefined) {
+    if (count < BATCH && failure === undefined) {
       // There is no other `\n` before the limit.
       if (limit === end && start < end) {
         bounds.set([start, end], 2 * count++)
@@ -134,6 +141,6 @@ function* batches(text: Text, bounds: Float64Array, start: number, end: number):
       }
     }
     if (count > 0) yield count
-    if (fault !== undefined) throw fault
+    if (failure !== undefined) throw failure
   }
 }

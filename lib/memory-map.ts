@@ -8,7 +8,7 @@ import { isTypedArray, isUint8Array } from 'node:util/types'
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
 import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './arguments.js'
-import type { NativeFault, NativeStop, Token } from './binding.js'
+import type { NativeFault, Token } from './binding.js'
 import { cut, isDetached } from './cut.js'
 import {
   closedError,
@@ -354,8 +354,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#streams ??= new ReadStreams({
       length: () => this.#length,
       view: (start, end) => this.#lastingView(start, end),
-      prefetch: (start, end, stop) => this.#prefetch(start, end, stop),
-      touch: (start, end) => this.#call(() => mapping.touch(this.#open(), start, end)),
+      prefetch: (start, end, stop) => mapping.prefetch(this.#open(), start, end, stop),
+      touch: (start, end) => mapping.touch(this.#open(), start, end),
+      explain: (error) => this.#translate(error),
     })
     return this.#streams.create(options)
   }
@@ -499,10 +500,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#open()
     const [start, end] = this.#range(range)
     const text = {
-      fill: (from: number, to: number, bounds: Float64Array) => {
-        const token = this.#open()
-        return this.#call(() => mapping.lines(token, from, to, bounds))
-      },
+      fill: (from: number, to: number, bounds: Float64Array) => mapping.lines(this.#open(), from, to, bounds),
+      explain: (error: unknown) => this.#translate(error),
       piece: (from: number, to: number) => {
         this.#open()
         if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
@@ -589,15 +588,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * mapping is closed meanwhile.
    */
   async prefetch(options?: Readonly<PrefetchOptions>): Promise<void> {
-    this.#open()
+    const token = this.#open()
     const { offset, length, signal } = check<PrefetchOptions>(options, ['offset', 'length', 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
-    await abortable(toSignal(signal), (stop) => this.#prefetch(start, end, stop))
-  }
-
-  async #prefetch(start: number, end: number, stop: NativeStop): Promise<void> {
     try {
-      await mapping.prefetch(this.#open(), start, end, stop)
+      await abortable(toSignal(signal), (stop) => mapping.prefetch(token, start, end, stop))
     } catch (error) {
       throw this.#translate(error)
     }

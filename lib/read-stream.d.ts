@@ -21,6 +21,8 @@ export interface Source {
     prefetch(start: number, end: number, stop: NativeStop): Promise<void>;
     /** Throws if a page of a range cannot be read. */
     touch(start: number, end: number): void;
+    /** The error that the user sees for one of these, if he is told it. */
+    explain(error: unknown): unknown;
 }
 /** The streams of one mapping. */
 export declare class ReadStreams {

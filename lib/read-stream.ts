@@ -30,6 +30,8 @@ export interface Source {
   prefetch(start: number, end: number, stop: NativeStop): Promise<void>
   /** Throws if a page of a range cannot be read. */
   touch(start: number, end: number): void
+  /** The error that the user sees for one of these, if he is told it. */
+  explain(error: unknown): unknown
 }
 
 const OPTIONS = ['start', 'end', 'highWaterMark', 'signal']
@@ -158,7 +160,7 @@ class Reader {
   #read(): void {
     this.#next().then(
       (chunk) => process.nextTick(() => this.stream.push(chunk)),
-      (error: Error) => this.stream.destroy(error),
+      (error: unknown) => this.stream.destroyed || this.stream.destroy(this.#source.explain(error) as Error),
     )
   }
 
