@@ -146,8 +146,8 @@ const secondsSince = (time) => Math.round((Date.now() - time) / 1000)
 const started = Date.now()
 const budget = Number(process.env.PLATFORMS_SECONDS ?? Infinity)
 const results = []
-async function runInTurn(parts) {
-  for (const part of parts) {
+async function runInTurn(chosen) {
+  for (const part of chosen) {
     if (process.exitCode !== undefined) break // by a signal
     const { name } = part
     console.log(`== ${name}`)
@@ -159,8 +159,8 @@ async function runInTurn(parts) {
   }
 }
 
-const wanted = parts.filter(({ name, onDemand }) => (names.length === 0 ? !onDemand : names.includes(name)))
-await Promise.all([runInTurn(wanted.filter(({ beside }) => !beside)), runInTurn(wanted.filter(({ beside }) => beside))])
+const toRun = parts.filter(({ name, onDemand }) => (names.length === 0 ? !onDemand : names.includes(name)))
+await Promise.all([runInTurn(toRun.filter(({ beside }) => !beside)), runInTurn(toRun.filter(({ beside }) => beside))])
 
 console.log()
 for (const { name, outcome, tests, seconds } of results) {
