@@ -316,6 +316,9 @@ impl Region {
         let reports;
         {
             let mut inner = self.slot.lock();
+            if inner.state == State::Free {
+                return Vec::new(); // the addresses may be somebody else's
+            }
             // SAFETY: the copies are of this region, whose lock is held.
             let gaps = unsafe { Kept::put_all(kept, &self.range) };
             // SAFETY: the gaps lie in this region, whose lock is held; whoever still reads them was

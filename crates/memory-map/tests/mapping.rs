@@ -246,6 +246,22 @@ fn addresses_that_nobody_reaches_serve_again() {
 }
 
 #[test]
+fn addresses_that_were_given_back_are_not_taken_again_by_a_key_that_is_left() {
+    alone("addresses_that_were_given_back_are_not_taken_again_by_a_key_that_is_left", || {
+        let map = shared(&TempFile::sparse(LARGE), Protection::ReadWrite);
+        let address = map.address().unwrap();
+        let (mut left, last) = (map.key().unwrap(), map.key().unwrap());
+        last.make_lasting();
+        map.close();
+        left.unreachable();
+        drop(last);
+        assert!(!is_mapped(address));
+        left.keep_for_good();
+        assert!(!is_mapped(address));
+    });
+}
+
+#[test]
 fn a_key_kept_for_good_keeps_the_addresses_and_nothing_else() {
     let file = TempFile::new(&[7; 4 * PAGE]);
     let map = shared(&file, Protection::ReadWrite);
