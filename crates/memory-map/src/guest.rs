@@ -183,14 +183,35 @@ fn left() -> MutexGuard<'static, Vec<Arc<Region>>> {
 }
 
 fn note_left(region: &Arc<Region>) {
-    let many = {
+    let count = {
         let mut left = left();
         left.push(Arc::clone(region));
-        left.len() >= 16 && left.len().is_power_of_two()
+        left.len()
     };
-    if many {
+    if count == 1 {
+        sweep_now_and_then();
+    }
+    if count >= 16 && count.is_power_of_two() {
         sweep_left();
     }
+}
+
+/// Has a thread call [`sweep_left`] for as long as there is something left: when the memory goes with
+/// the thread that it belonged to, nobody tells.
+fn sweep_now_and_then() {
+    const SOON: Duration = Duration::from_secs(1);
+    const RARELY: Duration = Duration::from_secs(60);
+    let thread = std::thread::Builder::new().name("memory-map-sweep".into()).stack_size(128 << 10);
+    // Where there is no thread for it, the files stay open until somebody else looks.
+    let _ = thread.spawn(|| {
+        guard::block_signals();
+        let mut pause = SOON;
+        while has_left() {
+            std::thread::sleep(pause);
+            sweep_left();
+            pause = RARELY.min(2 * pause);
+        }
+    });
 }
 
 /// Whether [`sweep_left`] could find something.

@@ -99,6 +99,21 @@ fn pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back() {
 }
 
 #[test]
+fn a_file_of_which_memory_was_left_is_closed_when_that_has_gone_although_nobody_tells() {
+    let file = TempFile::new(&[7; LENGTH]);
+    for _ in 0..2 {
+        let owner = Owner::new();
+        let map = shared(&file, Protection::Read);
+        owner.take(&map);
+        drop(map);
+        assert!(is_open(&file));
+        owner.give_back();
+        let looks = (0..600).map(|_| std::thread::sleep(std::time::Duration::from_millis(100)));
+        assert!(looks.take_while(|()| is_open(&file)).count() < 600);
+    }
+}
+
+#[test]
 fn pages_that_were_left_stay_guarded_where_no_descriptor_is_left() {
     alone("pages_that_were_left_stay_guarded_where_no_descriptor_is_left", || {
         let file = TempFile::new(&[7; LENGTH]);

@@ -32,11 +32,15 @@ pub(crate) fn watch(start: usize, end: usize, slot: &'static Slot) {
 }
 
 #[cfg(unix)]
-pub(crate) use handler::expect_late_faults;
+pub(crate) use handler::{block_signals, expect_late_faults};
 
 /// On Windows nothing is mapped over memory that is somebody else's.
 #[cfg(windows)]
 pub(crate) fn expect_late_faults() {}
+
+/// Windows has none.
+#[cfg(windows)]
+pub(crate) fn block_signals() {}
 
 /// Ends what `watch` began, where nobody else has begun it anew.
 pub(crate) fn forget(start: usize, end: usize, slot: &'static Slot) {

@@ -98,7 +98,7 @@ fn try_install() -> Result<()> {
 }
 
 /// Leaves the process's signals to its other threads.
-fn block_signals() {
+pub(crate) fn block_signals() {
     use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
     // The worst that a failure does is that a signal interrupts `read`.
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
