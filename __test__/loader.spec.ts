@@ -135,6 +135,31 @@ test('the library of its own package is looked for as `require` does: inside fir
   t.true((await load(further, '')).pageSize! >= 4096, 'inside')
 })
 
+test('where there are two copies of the package, a mapping of the other one is told to be that', async (t) => {
+  const folder = install(t)
+  installLibrary(folder, host!, library())
+  const other = join(folder, 'other')
+  cpSync(join(folder, 'node_modules'), join(other, 'node_modules'), { recursive: true })
+  const file = join(folder, 'both.mjs')
+  writeFileSync(
+    file,
+    `import { mapAnonymous } from './other/node_modules/memory-map/index.js'
+    import { Mutex } from 'memory-map/sync'
+    for (const map of [mapAnonymous(8, { shared: true }), {}, null]) {
+      try { new Mutex(map, 0) } catch ({ code, message }) { console.log(code, message) }
+    }`,
+  )
+  const { stdout } = await run(runtimes()[0]!.command, [file], { cwd: folder })
+  const wrong = 'ERR_INVALID_ARG_TYPE The argument "map" must be a MemoryMap'
+  t.deepEqual(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' Received', 1)[0]),
+    [`${wrong} of this copy of the package: there are two.`, `${wrong}.`, `${wrong}.`],
+  )
+})
+
 test('what was installed for another machine is told from what was not installed', async (t) => {
   const folder = install(t)
   const other = prebuilt.find((name) => name !== host)!

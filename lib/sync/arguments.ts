@@ -5,12 +5,14 @@ import { isUint8Array } from 'node:util/types'
 import { toBytes } from '../arguments.js'
 import type { Token } from '../binding.js'
 import { invalidType, outOfRange } from '../errors.js'
+import { INTERNALS } from '../internals.js'
 import { MemoryMap, tokenOf } from './main.js'
 
 /** What `map` is called, which must be a mapping that is open. */
 export function toToken(map: MemoryMap<any>): Token {
   if (map instanceof MemoryMap) return tokenOf(map)
-  throw invalidType('map', 'a MemoryMap', map)
+  const isOthers = INTERNALS in Object((map as object | undefined)?.constructor)
+  throw invalidType('map', isOthers ? 'a MemoryMap of this copy of the package: there are two' : 'a MemoryMap', map)
 }
 
 /** A place in a mapping; whether it is inside and aligned the native library says. */
