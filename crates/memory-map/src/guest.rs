@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -188,30 +189,41 @@ fn note_left(region: &Arc<Region>) {
         left.push(Arc::clone(region));
         left.len()
     };
-    if count == 1 {
-        sweep_now_and_then();
-    }
+    sweep_now_and_then();
     if count >= 16 && count.is_power_of_two() {
         sweep_left();
     }
 }
 
+/// Whether there is a thread that sweeps now and then.
+static SWEEPING: AtomicBool = AtomicBool::new(false);
+
 /// Has a thread call [`sweep_left`] for as long as there is something left: when the memory goes with
 /// the thread that it belonged to, nobody tells.
 fn sweep_now_and_then() {
+    if SWEEPING.swap(true, Ordering::AcqRel) {
+        return;
+    }
     const SOON: Duration = Duration::from_secs(1);
     const RARELY: Duration = Duration::from_secs(60);
     let thread = std::thread::Builder::new().name("memory-map-sweep".into()).stack_size(128 << 10);
-    // Where there is no thread for it, the files stay open until somebody else looks.
-    let _ = thread.spawn(|| {
+    let begun = thread.spawn(|| {
         guard::block_signals();
         let mut pause = SOON;
-        while has_left() {
+        loop {
             std::thread::sleep(pause);
             sweep_left();
             pause = RARELY.min(2 * pause);
+            let left = left(); // to which nothing is added until the answer is known
+            if left.is_empty() {
+                return SWEEPING.store(false, Ordering::Release);
+            }
         }
     });
+    if begun.is_err() {
+        // The files stay open until somebody else looks, or there is a thread for it.
+        SWEEPING.store(false, Ordering::Release);
+    }
 }
 
 /// Whether [`sweep_left`] could find something.
