@@ -235,6 +235,18 @@ test('check() throws the oldest fault and clears it, one at a time', (t) => {
   map.check()
 })
 
+test('where nothing ever throws them, faults stick until there are 1,000', async (t) => {
+  const reports = new Reports()
+  using map = mapAnonymous(pageSize, { protection: 'read', ...reports.options })
+  for (let count = 0; count < 1010; count++) {
+    map.buffer[0] = 1
+    map.resize(pageSize) // fetches what has happened, and changes nothing
+  }
+  await reports.told(1010)
+  for (const told of reports.faults.slice(0, 1000)) if (fault(t, () => map.check()) !== told) t.fail()
+  t.notThrows(() => map.check())
+})
+
 truncating('sync() rejects after a lost store, and resolves the next time', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()

@@ -124,6 +124,9 @@ const collected = new FinalizationRegistry<Token>((token) => {
   mapping.forget(token)
 })
 
+/** How many faults of a mapping stick at most, where a program that is told them never asks for the errors. */
+const MOST_STICKING = 1000
+
 /** What only this module makes mappings with. */
 const KEY = Symbol('memory-map')
 
@@ -766,7 +769,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   #note(report: NativeFault): void {
     const fault = this.#describe(report)
-    this.#sticking.set(report.id, fault)
+    if (this.#sticking.size < MOST_STICKING) this.#sticking.set(report.id, fault)
     // What is noted outside the guard's own turn is told on the next.
     if (this.#news.push(fault) === 1) setImmediate(() => this.#tell())
   }
