@@ -184,6 +184,10 @@ fn what_is_in_a_mapping_goes_with_it_when_it_moves() {
     mutex.unlock().unwrap();
     assert_eq!(other.try_lock().unwrap(), Some(Locked::Acquired));
     assert_eq!(receive(&channel), Some(b"before".to_vec()));
+    let again = Channel::open(&a, 1024).unwrap();
+    a.resize(PAGE as u64).unwrap();
+    assert!(again.send(b"after", None).unwrap());
+    assert_eq!(receive(&channel), Some(b"after".to_vec()));
     a.resize(0).unwrap();
     assert_eq!(mutex.try_lock(), Err(Error::Closed));
     a.resize(4096).unwrap();

@@ -121,9 +121,9 @@ impl Channel {
         if length < at::DATA {
             return Err(Error::Invalid("there is no channel: the mapping is too short for one"));
         }
-        let area = Area::new(mapping, offset, length, 64, true)?;
+        let all = Area::new(mapping, offset, length, 64, true)?;
         let ring = {
-            let access = area.enter()?;
+            let access = all.enter()?;
             let magic = access.word(at::MAGIC).load(Ordering::Acquire);
             let version = access.word(at::VERSION).load(Ordering::Relaxed);
             let ring = access.word(at::RING).load(Ordering::Relaxed);
@@ -143,6 +143,8 @@ impl Channel {
                 None => return Err(Error::Invalid("the channel is cut short")),
             }
         };
+        // The mapping may become shorter, and have all of the channel still.
+        let area = Area::new(mapping, offset, at::DATA + ring, 64, true)?;
         let channel = Self::tie(mapping, area, offset, ring)?;
         channel.run(|ring| ring.verify())?;
         Ok(channel)
