@@ -1,8 +1,7 @@
 //! Words of a mapping that other processes change too, reached with their faults contained.
 
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::atomic::AtomicU64;
 use super::party::Party;
@@ -13,52 +12,54 @@ use crate::region::RegionKey;
 use crate::watched::Watch;
 
 /// A range of a shared mapping.
-pub(crate) struct Area {
-    words: Arc<Words>,
+pub(crate) struct Area(Arc<Words>);
+
+/// Where in the mapping the range is, and where that is in memory now.
+pub(crate) struct Words {
+    offset: usize,
+    length: usize,
+    place: Mutex<Arc<Place>>,
+}
+
+/// Where the range is in memory, or was before the mapping moved: who has it may go on there.
+pub(crate) struct Place {
+    key: RegionKey,
     token: u64,
+    start: usize,
+    length: usize,
     /// Whether the mapping was closed.
     ended: Arc<AtomicBool>,
 }
 
-/// Where in the mapping the range is, and where that was in memory, and is.
-pub(crate) struct Words {
-    offset: usize,
-    length: usize,
-    first: Place,
-}
-
-/// Where the range is in memory, or was before the mapping moved. Who is using it there may go on:
-/// the addresses stay.
-struct Place {
-    key: RegionKey,
-    start: usize,
-    next: OnceLock<Box<Place>>,
-}
-
 impl Words {
-    fn place(&self) -> &Place {
-        let mut place = &self.first;
-        while let Some(next) = place.next.get() {
-            place = next;
-        }
-        place
+    fn place(&self) -> MutexGuard<'_, Arc<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds the words where the mapping is now, unless it has them no more.
     pub fn follow(&self, mapping: &Mapping) {
         let Ok(key) = mapping.key() else { return };
-        let place = self.place();
-        let is_inside = self.offset + self.length <= mapping.len();
-        if is_inside && !ptr::eq(key.region(), place.key.region()) {
-            let _ = place.next.set(Box::new(Place::new(mapping, key, self.offset)));
+        if self.offset + self.length <= mapping.len() {
+            *self.place() = Arc::new(Place::new(mapping, key, self.offset, self.length));
         }
     }
 }
 
 impl Place {
-    fn new(mapping: &Mapping, key: RegionKey, offset: usize) -> Self {
+    fn new(mapping: &Mapping, key: RegionKey, offset: usize, length: usize) -> Self {
         let start = key.start() + mapping.lead() + offset;
-        Self { key, start, next: OnceLock::new() }
+        Self { key, token: mapping.token(), start, length, ended: mapping.attached().ended() }
+    }
+
+    /// Begins to use the words. Faults are contained until the end, and told by `check`.
+    pub fn enter(&self) -> Result<Access<'_>> {
+        let range = self.start..self.start + self.length;
+        let watch = Watch::begin(self.key.region(), self.token, range)?;
+        let access = Access { start: self.start, length: self.length, watch };
+        if self.ended.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        Ok(access)
     }
 }
 
@@ -81,16 +82,15 @@ impl Area {
         if mapping.kind() == Kind::Private || (mapping.file().is_none() && !mapping.is_closed()) {
             return Err(Error::NotShared);
         }
-        let first = Place::new(mapping, mapping.key()?, offset);
-        let start = first.start;
+        let place = Place::new(mapping, mapping.key()?, offset, length);
+        let start = place.start;
         if !start.is_multiple_of(alignment) {
             return Err(Error::OutOfRange {
                 name: "byteOffset",
                 requirement: "aligned in memory: to 4 bytes, or 8 for a mutex, or 64 for a channel",
             });
         }
-        let ended = mapping.attached().ended();
-        let forbidden = first
+        let forbidden = place
             .key
             .region()
             .lock()
@@ -99,27 +99,20 @@ impl Area {
         if forbidden {
             return Err(Error::NotWritable);
         }
-        let words = Arc::new(Words { offset, length, first });
-        Ok(Self { words, token: mapping.token(), ended })
+        let place = Mutex::new(Arc::new(place));
+        Ok(Self(Arc::new(Words { offset, length, place })))
     }
 
     /// Goes with the mapping when that moves.
     pub fn following(self, mapping: &Mapping) -> Self {
-        mapping.attached().note(&self.words);
-        self.words.follow(mapping); // where it has moved since
+        mapping.attached().note(&self.0);
+        self.0.follow(mapping); // where it has moved since
         self
     }
 
-    /// Begins to use the words. Faults are contained until the end, and told by `check`.
-    pub fn enter(&self) -> Result<Access<'_>> {
-        let (place, length) = (self.words.place(), self.words.length);
-        let range = place.start..place.start + length;
-        let watch = Watch::begin(place.key.region(), self.token, range)?;
-        let access = Access { start: place.start, length, watch };
-        if self.ended.load(Ordering::Acquire) {
-            return Err(Error::Closed);
-        }
-        Ok(access)
+    /// Where it is now.
+    pub fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.0.place())
     }
 }
 
@@ -144,7 +137,7 @@ impl Access<'_> {
         let offset = offset.min(self.length - 8) & !7;
         let address = (self.start + offset) as *mut u64;
         // SAFETY: the word lies inside the area (which has 8 bytes, aligned, wherever words are
-        // asked for), the key keeps the addresses from being unmapped as long as the area lives,
+        // asked for), the place's key keeps the addresses from being unmapped as long as it lives,
         // and faults are contained while there is an `Access`. Other processes change it by atomic
         // operations, or break their own promise: then the value is anything, which callers expect.
         unsafe { AtomicU64::from_ptr(address) }

@@ -90,7 +90,8 @@ impl Channel {
         }
         let area = Area::new(mapping, offset, length, 64, true)?;
         {
-            let access = area.enter()?;
+            let place = area.place();
+            let access = place.enter()?;
             // Whoever opens it now finds no channel; who has the one that was here, and knows how
             // far that had come, is to see that this is another.
             access.word(at::MAGIC).store(0, Ordering::SeqCst);
@@ -123,7 +124,8 @@ impl Channel {
         }
         let all = Area::new(mapping, offset, length, 64, true)?;
         let ring = {
-            let access = all.enter()?;
+            let place = all.place();
+            let access = place.enter()?;
             let magic = access.word(at::MAGIC).load(Ordering::Acquire);
             let version = access.word(at::VERSION).load(Ordering::Relaxed);
             let ring = access.word(at::RING).load(Ordering::Relaxed);
@@ -363,7 +365,8 @@ impl Channel {
     }
 
     fn run<T>(&self, work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>) -> Result<T> {
-        let session = Session { access: self.area.enter()?, party: &self.party };
+        let place = self.area.place();
+        let session = Session { access: place.enter()?, party: &self.party };
         let ring = Ring {
             memory: &session,
             size: self.ring,

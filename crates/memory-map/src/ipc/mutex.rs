@@ -80,7 +80,8 @@ impl Mutex {
     }
 
     fn run<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
-        let session = Session { access: self.area.enter()?, party: &self.party };
+        let place = self.area.place();
+        let session = Session { access: place.enter()?, party: &self.party };
         let result = work(&session);
         // A fault explains whatever else went wrong.
         session.access.check()?;

@@ -42,7 +42,8 @@ impl Semaphore {
         }
         let area = Area::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
         if let Some(permits) = initial {
-            let access = area.enter()?;
+            let place = area.place();
+            let access = place.enter()?;
             let (new, order) = (u64::from(permits) + 1, Ordering::SeqCst);
             let _ = access.word(PERMITS).compare_exchange(0, new, order, order);
             access.check()?;
@@ -55,7 +56,8 @@ impl Semaphore {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`], [`Error::Cancelled`].
     pub fn acquire(&self, patience: &Patience<'_>) -> Result<bool> {
-        let access = self.area.enter()?;
+        let place = self.area.place();
+        let access = place.enter()?;
         let permits = access.word(PERMITS);
         let got = take(permits).or_else(|| self.spin.until(|| take(permits))).is_some();
         if got {
@@ -81,7 +83,8 @@ impl Semaphore {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn try_acquire(&self) -> Result<bool> {
-        let access = self.area.enter()?;
+        let place = self.area.place();
+        let access = place.enter()?;
         let got = take(access.word(PERMITS)).is_some();
         access.check().map(|()| got)
     }
@@ -92,7 +95,8 @@ impl Semaphore {
     /// [`Error::OutOfRange`] where there would be more than [`Semaphore::MAX`]; [`Error::Fault`],
     /// [`Error::Closed`].
     pub fn release(&self, count: u32) -> Result<()> {
-        let access: Access<'_> = self.area.enter()?;
+        let place = self.area.place();
+        let access: Access<'_> = place.enter()?;
         let word = access.word(PERMITS);
         let mut seen = word.load(Ordering::Relaxed);
         loop {

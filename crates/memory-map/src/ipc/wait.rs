@@ -27,7 +27,8 @@ pub fn wait(
     patience: &Patience<'_>,
 ) -> Result<WaitResult> {
     let area = Area::new(mapping, offset, 4, 4, false)?;
-    let access = area.enter()?;
+    let place = area.place();
+    let access = place.enter()?;
     let address = address(&access)?;
     // SAFETY: the four bytes lie inside the area and are aligned; the access contains faults and
     // keeps them mapped until it ends.
@@ -69,7 +70,8 @@ pub fn wait(
 /// As for [`wait`].
 pub fn notify(mapping: &Mapping, offset: usize, count: u32) -> Result<u32> {
     let area = Area::new(mapping, offset, 4, 4, false)?;
-    let access = area.enter()?;
+    let place = area.place();
+    let access = place.enter()?;
     Ok(os::futex_wake(address(&access)?, count))
 }
 
