@@ -1,5 +1,7 @@
 //! Words of a mapping that other processes change too, reached with their faults contained.
 
+use std::ops::Deref;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +20,10 @@ pub(crate) struct Area(Arc<Words>);
 pub(crate) struct Words {
     offset: usize,
     length: usize,
-    place: Mutex<Arc<Place>>,
+    /// Most mappings never move: this is found without a lock.
+    first: Place,
+    moved: AtomicBool,
+    later: Mutex<Option<Arc<Place>>>,
 }
 
 /// Where the range is in memory, or was before the mapping moved: who has it may go on there.
@@ -31,16 +36,41 @@ pub(crate) struct Place {
     ended: Arc<AtomicBool>,
 }
 
+/// A place that stays while it is used.
+pub(crate) enum Here<'a> {
+    First(&'a Place),
+    Later(Arc<Place>),
+}
+
+impl Deref for Here<'_> {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        match self {
+            Self::First(place) => place,
+            Self::Later(place) => place,
+        }
+    }
+}
+
 impl Words {
-    fn place(&self) -> MutexGuard<'_, Arc<Place>> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    fn later(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> Here<'_> {
+        let later = self.moved.load(Ordering::Acquire).then(|| self.later().clone()).flatten();
+        later.map_or(Here::First(&self.first), Here::Later)
     }
 
     /// Finds the words where the mapping is now, unless it has them no more.
     pub fn follow(&self, mapping: &Mapping) {
         let Ok(key) = mapping.key() else { return };
-        if self.offset + self.length <= mapping.len() {
-            *self.place() = Arc::new(Place::new(mapping, key, self.offset, self.length));
+        let is_here = ptr::eq(key.region(), self.place().key.region());
+        if !is_here && self.offset + self.length <= mapping.len() {
+            let place = Place::new(mapping, key, self.offset, self.length);
+            *self.later() = Some(Arc::new(place));
+            self.moved.store(true, Ordering::Release);
         }
     }
 }
@@ -99,8 +129,14 @@ impl Area {
         if forbidden {
             return Err(Error::NotWritable);
         }
-        let place = Mutex::new(Arc::new(place));
-        Ok(Self(Arc::new(Words { offset, length, place })))
+        let words = Words {
+            offset,
+            length,
+            first: place,
+            moved: AtomicBool::new(false),
+            later: Mutex::default(),
+        };
+        Ok(Self(Arc::new(words)))
     }
 
     /// Goes with the mapping when that moves.
@@ -111,8 +147,8 @@ impl Area {
     }
 
     /// Where it is now.
-    pub fn place(&self) -> Arc<Place> {
-        Arc::clone(&self.0.place())
+    pub fn place(&self) -> Here<'_> {
+        self.0.place()
     }
 }
 
