@@ -48,7 +48,9 @@ export function toQuery(
   const needle = cutTo(even(bytes.length), bytes)
   if (from < 0 || needle.length === 0 || bytes.length > limit) return -1
   if (!forward) return [needle, wide, 0, Math.min(even(from) + needle.length, limit)]
-  return from + bytes.length > limit ? -1 : [needle, wide, even(from), limit]
+  // As Node 26 from 26.12 on: text is not found before `byteOffset`, bytes are looked for from the even offset before.
+  const first = typeof value === 'string' ? from + (from - even(from)) : even(from)
+  return Math.max(from, first) + bytes.length > limit ? -1 : [needle, wide, first, limit]
 }
 
 /** Where a search that is to begin at `offset` begins; -1 where nothing can be found. (Node's `IndexOfOffset`) */
