@@ -1,7 +1,7 @@
 //! What the system is told and asked about pages; bringing them in off the JavaScript thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use memory_map::{Advice, Error, Prefetch};
 use napi::bindgen_prelude::*;
@@ -9,6 +9,7 @@ use napi_derive::napi;
 
 use crate::error::to_js;
 use crate::mapping::Token;
+use crate::task::NativeStop;
 
 /// By their position in `lib/advice.ts`.
 const ADVICE: [Advice; 21] = [
@@ -43,36 +44,6 @@ fn advice(index: u32) -> Advice {
 #[napi]
 pub fn supports(index: u32) -> bool {
     advice(index).is_supported()
-}
-
-/// Tells tasks on other threads to stop.
-#[napi]
-#[derive(Default)]
-pub struct NativeStop(Arc<AtomicBool>);
-
-#[napi]
-impl NativeStop {
-    #[napi(constructor)]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Does it; `false` where it was done already, or a task that only begins or does not has begun.
-    #[napi]
-    pub fn stop(&self) -> bool {
-        !self.0.swap(true, Ordering::Relaxed)
-    }
-
-    /// Whether it was done.
-    #[napi(getter)]
-    pub fn stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// What the tasks look at.
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
-    }
 }
 
 /// Which pages of a range are in memory.

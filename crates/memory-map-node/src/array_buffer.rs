@@ -14,7 +14,7 @@ use memory_map::{Mapping, RegionKey};
 use napi::bindgen_prelude::*;
 use napi::sys;
 
-use crate::environment::{Environment, Remote};
+use crate::environment::Environment;
 use crate::error::to_js;
 
 /// An ArrayBuffer as the runtime made it.
@@ -25,6 +25,91 @@ impl ToNapiValue for RawValue {
         Ok(value.0)
     }
 }
+
+/// The part of an environment that other threads may use.
+pub struct Remote {
+    /// What the core calls this environment when a mapping of it has faulted.
+    pub owner: u64,
+    /// Exports whose store the runtime has freed.
+    /// None when the environment has ended.
+    freed: Mutex<Option<Vec<Arc<Export>>>>,
+    /// References to objects that are not needed any more.
+    released: Mutex<Vec<Reference>>,
+    /// Whether memory of the runtime's may have gone that was left under the guard.
+    collected: AtomicBool,
+}
+
+impl Remote {
+    pub fn new(owner: u64) -> Self {
+        Self {
+            owner,
+            freed: Mutex::new(Some(Vec::new())),
+            released: Mutex::default(),
+            collected: AtomicBool::new(false),
+        }
+    }
+
+    /// Has the environment look, soon and on its own thread, whether `export` is done with.
+    pub fn note_freed(&self, export: Arc<Export>) {
+        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = match &mut *freed {
+            Some(freed) => {
+                freed.push(export);
+                freed.len() == 1
+            }
+            None => return export.give_up_key(),
+        };
+        drop(freed);
+        if first {
+            memory_map::wake_owner(self.owner);
+        }
+    }
+
+    /// Has the environment drop a reference, soon and on its own thread.
+    pub fn release(&self, reference: Reference) {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        released.push(reference);
+        let first = released.len() == 1;
+        drop(released);
+        if first {
+            memory_map::wake_owner(self.owner);
+        }
+    }
+
+    /// Has the environment look, soon, whether memory of the runtime's has gone.
+    pub fn note_collected(&self) {
+        if memory_map::has_left() && !self.collected.swap(true, Ordering::AcqRel) {
+            memory_map::wake_owner(self.owner);
+        }
+    }
+
+    pub fn take_released(&self) -> Vec<Reference> {
+        std::mem::take(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn take_freed(&self) -> Vec<Arc<Export>> {
+        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        freed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Whether `note_collected` was called since the last call.
+    pub fn take_collected(&self) -> bool {
+        self.collected.swap(false, Ordering::AcqRel)
+    }
+
+    pub fn end(&self) {
+        let last = self.freed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(last);
+    }
+}
+
+/// A strong reference to an object, which only the environment's own thread uses.
+pub struct Reference(pub sys::napi_ref);
+
+// SAFETY: other threads only carry it back to the thread that made it.
+unsafe impl Send for Reference {}
+// SAFETY: as above.
+unsafe impl std::marker::Sync for Reference {}
 
 /// An ArrayBuffer that was given out.
 pub struct Export {

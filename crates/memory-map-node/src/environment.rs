@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use memory_map::Mapping;
 use napi::bindgen_prelude::*;
@@ -14,84 +14,13 @@ use napi::sys;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
-use crate::array_buffer::{Export, RawValue};
+use crate::array_buffer::{Export, RawValue, Reference, Remote};
 use crate::mapping::Held;
 
 /// Waiting regions after which the binding looks which of them can serve again.
 const MANY: usize = 1 << 16;
 /// The same in bytes of address space; the smallest address space has 2^47, on 32 bits 2^31.
 const LARGE: usize = 1 << if usize::BITS == 64 { 43 } else { 27 };
-
-/// The part of an environment that other threads may use.
-pub struct Remote {
-    /// What the core calls this environment when a mapping of it has faulted.
-    pub owner: u64,
-    /// Exports whose store the runtime has freed.
-    /// None when the environment has ended.
-    freed: Mutex<Option<Vec<Arc<Export>>>>,
-    /// References to objects that are not needed any more.
-    released: Mutex<Vec<Reference>>,
-    /// Whether memory of the runtime's may have gone that was left under the guard.
-    collected: AtomicBool,
-}
-
-impl Remote {
-    /// Has the environment look, soon and on its own thread, whether `export` is done with.
-    pub fn note_freed(&self, export: Arc<Export>) {
-        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = match &mut *freed {
-            Some(freed) => {
-                freed.push(export);
-                freed.len() == 1
-            }
-            None => return export.give_up_key(),
-        };
-        drop(freed);
-        if first {
-            memory_map::wake_owner(self.owner);
-        }
-    }
-
-    /// Has the environment drop a reference, soon and on its own thread.
-    pub fn release(&self, reference: Reference) {
-        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
-        released.push(reference);
-        let first = released.len() == 1;
-        drop(released);
-        if first {
-            memory_map::wake_owner(self.owner);
-        }
-    }
-
-    /// Has the environment look, soon, whether memory of the runtime's has gone.
-    pub fn note_collected(&self) {
-        if memory_map::has_left() && !self.collected.swap(true, Ordering::AcqRel) {
-            memory_map::wake_owner(self.owner);
-        }
-    }
-
-    fn take_released(&self) -> Vec<Reference> {
-        std::mem::take(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn take_freed(&self) -> Vec<Arc<Export>> {
-        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
-        freed.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    fn end(&self) {
-        let last = self.freed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(last);
-    }
-}
-
-/// A strong reference to an object, which only the environment's own thread uses.
-pub struct Reference(pub sys::napi_ref);
-
-// SAFETY: other threads only carry it back to the thread that made it.
-unsafe impl Send for Reference {}
-// SAFETY: as above.
-unsafe impl std::marker::Sync for Reference {}
 
 pub struct Environment {
     pub remote: Arc<Remote>,
@@ -149,12 +78,7 @@ impl Environment {
             static NEXT: AtomicU64 = AtomicU64::new(1);
             let owner = NEXT.fetch_add(1, Ordering::Relaxed);
             let new = Rc::new(Self {
-                remote: Arc::new(Remote {
-                    owner,
-                    freed: Mutex::new(Some(Vec::new())),
-                    released: Mutex::default(),
-                    collected: AtomicBool::new(false),
-                }),
+                remote: Arc::new(Remote::new(owner)),
                 env,
                 armed: Cell::new(false),
                 hooks_see_objects: Cell::new(false),
@@ -338,7 +262,7 @@ pub fn before_exit(env: Env) {
 pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
     let environment = Environment::of(env.raw());
     environment.drop_released();
-    if environment.remote.collected.swap(false, Ordering::AcqRel) {
+    if environment.remote.take_collected() {
         memory_map::sweep_left();
     }
     let freed = environment.remote.take_freed();

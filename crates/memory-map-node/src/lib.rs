@@ -7,13 +7,12 @@ mod advice;
 mod array_buffer;
 mod environment;
 mod error;
-mod ipc;
-mod ipc_waits;
 mod mapping;
 mod platform;
 mod search;
 mod shared_array_buffer;
 mod sync;
+mod task;
 
 use napi_derive::napi;
 

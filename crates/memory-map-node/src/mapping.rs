@@ -10,12 +10,12 @@ use memory_map::{Error, FileOptions, HugePages, Mapping, Options, Protection, So
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use crate::advice::NativeStop;
 use crate::array_buffer::{Export, RawValue};
 use crate::environment::Environment;
 use crate::error::{NativeFault, to_js};
 use crate::platform;
-use crate::sync::SyncTask;
+use crate::task::NativeStop;
+use crate::task::SyncTask;
 
 const POPULATE: u32 = 1;
 const NO_RESERVE: u32 = 2;

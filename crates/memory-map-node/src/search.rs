@@ -8,9 +8,9 @@ use memory_map::{Count, Error, Mapping, Needle};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use crate::advice::NativeStop;
 use crate::error::to_js;
 use crate::mapping::Token;
+use crate::task::NativeStop;
 
 type Outcome<T> = std::result::Result<T, Error>;
 

@@ -16,8 +16,8 @@ use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
-use crate::array_buffer::{RawValue, is_refused, refused};
-use crate::environment::{Environment, Reference, Remote};
+use crate::array_buffer::{RawValue, Reference, Remote, is_refused, refused};
+use crate::environment::Environment;
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::platform;

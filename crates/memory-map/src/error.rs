@@ -82,7 +82,7 @@ impl Error {
 
     /// An OS error of `syscall` from what the standard library or memmap2 returned.
     pub(crate) fn io(error: &io::Error, syscall: &'static str) -> Self {
-        Self::os(error.raw_os_error().unwrap_or(crate::os::EINVAL), syscall)
+        Self::os(error.raw_os_error().unwrap_or(crate::sys::EINVAL), syscall)
     }
 }
 

@@ -5,33 +5,24 @@
 //! back to the OS while something outside can still use them. Nothing here knows of JavaScript.
 
 mod advice;
-mod copy;
 mod error;
 mod fault;
+mod file;
 mod guard;
-mod guest;
 pub mod ipc;
-mod kept;
 mod mapping;
-mod os;
-mod place;
+mod options;
 mod protection;
 mod region;
-mod resize;
-mod search;
-mod source;
-mod unmapping;
-mod watched;
+mod sys;
 
-pub use advice::{Advice, Prefetch, Residency};
+pub use advice::Advice;
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
+pub use file::{Source, unlink_memory};
 pub use guard::{forget_owner, register_owner, take_faulted, wake_owner};
-pub use guest::{Keeper, has_left, sweep_left};
-pub use mapping::{FileOptions, HugePages, Kind, Mapping, Options, Sync};
-pub use os::{allocation_granularity, page_size, trim_heap};
+pub use mapping::{Count, Mapping, Needle, Prefetch, Residency, Sync};
+pub use options::{FileOptions, HugePages, Kind, Options};
 pub use protection::Protection;
-pub use region::RegionKey;
-pub use search::{Count, Needle};
-pub use source::{Source, unlink_memory};
-pub use unmapping::unmap_together;
+pub use region::{Keeper, RegionKey, has_left, sweep_left, unmap_together};
+pub use sys::{allocation_granularity, page_size, trim_heap};

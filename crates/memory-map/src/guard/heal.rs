@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::covers::{Cause, Cover, How};
-use super::slot::{Backing, Inner};
-use super::spares;
+use super::overlay::{Cause, Cover, How};
+use super::record::{Backing, Inner};
+use super::vma_reserve;
 use crate::fault::{Fault, FaultKind};
-use crate::os;
 use crate::protection::Protection;
+use crate::sys;
 
 /// How often a page is put back that is stored to again in the meantime.
 const ATTEMPTS: usize = 4;
@@ -54,7 +54,7 @@ impl Inner {
         for cover in left.into_iter().rev() {
             self.covers.push(Cover { told: true, ..cover });
         }
-        spares::refill();
+        vma_reserve::refill();
     }
 
     /// Gives the covers up, and reports them: what is below is about to be replaced.
@@ -150,9 +150,9 @@ impl Inner {
 
     fn is_full(&self) -> bool {
         match self.backing {
-            Backing::File { fd, .. } => os::is_full(fd),
+            Backing::File { fd, .. } => sys::is_full(fd),
             // Memory runs out where the pool of huge pages does.
-            Backing::Memory => self.grain > os::page_size(),
+            Backing::Memory => self.grain > sys::page_size(),
         }
     }
 
@@ -222,16 +222,16 @@ impl Inner {
         for page in range.clone().step_by(self.grain) {
             let saved = copy + (page - range.start);
             // SAFETY: `before` has `grain` bytes.
-            let kept = unsafe { os::peek(saved, before.as_mut_ptr(), self.grain) }?;
+            let kept = unsafe { sys::peek(saved, before.as_mut_ptr(), self.grain) }?;
             // SAFETY: `now` has `grain` bytes.
-            let copied = unsafe { os::peek(page, now.as_mut_ptr(), self.grain) }?;
+            let copied = unsafe { sys::peek(page, now.as_mut_ptr(), self.grain) }?;
             if kept < self.grain || copied < self.grain || before == now {
                 continue; // where the file ended before or ends now there is nothing to put back
             }
             equal = false;
             // SAFETY: `before` is readable for a page, and `page` lies in this region, whose lock
             // is held.
-            if mend && unsafe { os::poke(before.as_ptr(), page, self.grain) } < self.grain {
+            if mend && unsafe { sys::poke(before.as_ptr(), page, self.grain) } < self.grain {
                 return None;
             }
         }
@@ -246,6 +246,6 @@ fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {
 fn release_copy(cover: &Cover) {
     if let How::Saved { copy } = cover.how {
         // SAFETY: the copy was mapped for this cover alone, which is being forgotten.
-        unsafe { os::unmap(copy, cover.end - cover.start) };
+        unsafe { sys::unmap(copy, cover.end - cover.start) };
     }
 }

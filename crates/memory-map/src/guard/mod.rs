@@ -1,30 +1,30 @@
 //! Catching faults in mapped memory, so that no access through a view ends the process.
 //!
-//! A fault goes through these files in order: the handler (`unix`, `windows`) finds the region by
-//! `registry`, `contain` decides what to lay over the page and notes it in `covers`, `reporter`
-//! wakes the owner, and the owner has `heal` put the pages back and say what had happened. How
-//! pages are covered and put back is in `replace_unix` and `replace_windows`.
+//! A fault goes through these files in order: the handler (`handler_unix`, `handler_windows`) finds
+//! the region by `registry`, `decide` decides what to lay over the page and notes it in `overlay`,
+//! `notify` wakes the owner, and the owner has `heal` put the pages back and say what had happened.
+//! How pages are overlaid and put back is in `overlay_unix` and `overlay_windows`.
 
-mod contain;
-mod covers;
-#[cfg_attr(unix, path = "unix.rs")]
-#[cfg_attr(windows, path = "windows.rs")]
+mod decide;
+#[cfg_attr(unix, path = "handler_unix.rs")]
+#[cfg_attr(windows, path = "handler_windows.rs")]
 mod handler;
 mod heal;
-#[cfg(unix)]
-mod openings;
+mod notify;
+mod overlay;
+#[cfg_attr(unix, path = "overlay_unix.rs")]
+#[cfg_attr(windows, path = "overlay_windows.rs")]
+mod overlay_system;
+mod record;
 mod registry;
-#[cfg_attr(unix, path = "replace_unix.rs")]
-#[cfg_attr(windows, path = "replace_windows.rs")]
-mod replace;
-mod reporter;
-mod slot;
-mod spares;
+#[cfg(unix)]
+mod scratch_windows;
+mod vma_reserve;
 
 pub(crate) use handler::install;
-pub use reporter::{forget_owner, register_owner, take_faulted, wake_owner};
-pub(crate) use slot::{Backing, Inner, Locked, Run, Slot, State};
-pub(crate) use spares::with_spares;
+pub use notify::{forget_owner, register_owner, take_faulted, wake_owner};
+pub(crate) use record::{Backing, Inner, Locked, Run, Slot, State};
+pub(crate) use vma_reserve::with_spares;
 
 /// Lets the handler find `slot` by every address from `start` to before `end`.
 pub(crate) fn watch(start: usize, end: usize, slot: &'static Slot) {

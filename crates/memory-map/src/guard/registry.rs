@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::slot::Slot;
+use super::record::Slot;
 
 const GRAIN_BITS: u32 = 12;
 const LEVEL_BITS: u32 = 9;

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::area::{Area, Session};
 use super::lock;
 use super::park::Patience;
-use super::party::Party;
+use super::participant::Party;
 use super::ring::{Learned, Part, Ring, SLACK, at};
+use super::shared_range::{Area, Session};
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 
@@ -153,7 +153,7 @@ impl Channel {
     }
 
     fn tie(mapping: &Mapping, area: Area, offset: usize, ring: usize) -> Result<Self> {
-        let party = mapping.attached().another(mapping)?;
+        let party = Party::another(mapping)?;
         let area = area.following(mapping);
         let receiving = AtomicBool::new(false);
         Ok(Self { area, offset, ring, party, learned: Learned::new(), receiving })

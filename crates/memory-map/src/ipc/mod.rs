@@ -4,22 +4,22 @@
 //!
 //! The algorithms work on words in shared memory and know nothing of mappings, so that loom can
 //! check them (`tests/models.rs` puts its own `atomic`, `park` and `spin` under them): `lock`,
-//! `event` and `ring`. The rest ties them to mappings: `area` reaches the words with faults contained, `party` says who is alive, and
-//! `wait`, `mutex`, `semaphore` and `channel` are what users of the crate see.
+//! `event` and `ring`. The rest ties them to mappings: `shared_range` reaches the words with faults contained, `participant`
+//! says who is alive, and `wait`, `mutex`, `semaphore` and `channel` are what users of the crate see.
 //!
 //! Everything read from shared memory may be anything: another process wrote it. Offsets and
 //! lengths are checked each time, and every loop waits, ends or gets further.
 
-mod area;
 mod atomic;
 mod channel;
 mod event;
 mod lock;
 mod mutex;
 mod park;
-mod party;
+mod participant;
 mod ring;
 mod semaphore;
+mod shared_range;
 mod spin;
 mod wait;
 
@@ -28,7 +28,6 @@ pub use park::{Cancel, Patience, WaitResult};
 pub use {
     channel::{Channel, Message, Received, Reservation},
     mutex::Mutex,
-    party::Attached,
     semaphore::Semaphore,
     wait::{notify, wait},
 };

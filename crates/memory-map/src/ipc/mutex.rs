@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::area::{Area, Session};
 use super::lock::{self, Locked};
 use super::park::Patience;
-use super::party::Party;
+use super::participant::Party;
+use super::shared_range::{Area, Session};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
@@ -32,7 +32,7 @@ impl Mutex {
     /// [`Error::Os`] or [`Error::Unsupported`] where the file cannot witness who is alive.
     pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
         let area = Area::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
-        let party = mapping.attached().party(mapping)?;
+        let party = Party::of(mapping)?;
         Ok(Self { area, party, spin: Spin::new() })
     }
 

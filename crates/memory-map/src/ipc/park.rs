@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::atomic::AtomicU64;
 use crate::error::{Error, Result};
+use crate::mapping::{Attachment, Mapping};
 
 /// How a sleep on a word ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +27,26 @@ impl Cancel {
     /// Ends the wait with [`Error::Cancelled`], and every later one.
     pub fn cancel(&self) {
         self.0.store(1, std::sync::atomic::Ordering::SeqCst);
-        crate::os::wake_private(&self.0);
+        crate::sys::wake_private(&self.0);
+    }
+
+    /// Has `close`, and a move of the mapping, end the wait too.
+    pub fn end_with(self: &Arc<Self>, mapping: &Mapping) {
+        mapping.attached().attach(self);
     }
 
     fn is_cancelled(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::SeqCst) != 0
+    }
+}
+
+impl Attachment for Cancel {
+    fn follow(&self, _mapping: &Mapping) {
+        self.cancel();
+    }
+
+    fn end(&self) {
+        self.cancel();
     }
 }
 
@@ -85,7 +101,7 @@ pub(crate) fn sleep(
     let limit = patience.left().map_or(limit, |left| left.min(limit));
     let address = word.as_ptr() as usize + if cfg!(target_endian = "big") { 4 } else { 0 };
     let cancel = patience.cancel.map(|cancel| &*cancel.0);
-    crate::os::futex_wait(address, expected as u32, Some(limit), cancel)
+    crate::sys::futex_wait(address, expected as u32, Some(limit), cancel)
         .map(drop)
         .map_err(|errno| Error::os(errno, "futex"))
 }
@@ -93,5 +109,5 @@ pub(crate) fn sleep(
 /// Wakes up to `count` threads that sleep on `word`.
 pub(crate) fn wake(word: &AtomicU64, count: u32) {
     let address = word.as_ptr() as usize + if cfg!(target_endian = "big") { 4 } else { 0 };
-    crate::os::futex_wake(address, count);
+    crate::sys::futex_wake(address, count);
 }

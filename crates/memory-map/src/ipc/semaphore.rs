@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::area::{Access, Area};
 use super::atomic::{AtomicU64, Ordering};
 use super::event;
 use super::park::{self, Patience};
+use super::shared_range::{Access, Area};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::area::{Access, Area};
 use super::park::{Patience, WaitResult};
+use super::shared_range::{Access, Area};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
-use crate::os::{self, Woken};
+use crate::sys::{self, Woken};
 
 /// What waits have learned, by address.
 static SPINS: [Spin; 64] = [const { Spin::new() }; 64];
@@ -48,7 +48,7 @@ pub fn wait(
     }
     let cancel = patience.cancel.map(|cancel| &*cancel.0);
     loop {
-        let woken = os::futex_wait(address, expected, patience.left(), cancel);
+        let woken = sys::futex_wait(address, expected, patience.left(), cancel);
         access.check()?;
         let over = patience.is_over()?;
         match woken.map_err(|errno| Error::os(errno, "futex"))? {
@@ -72,7 +72,7 @@ pub fn notify(mapping: &Mapping, offset: usize, count: u32) -> Result<u32> {
     let area = Area::new(mapping, offset, 4, 4, false)?;
     let place = area.place();
     let access = place.enter()?;
-    Ok(os::futex_wake(address(&access)?, count))
+    Ok(sys::futex_wake(address(&access)?, count))
 }
 
 fn address(access: &Access<'_>) -> Result<usize> {

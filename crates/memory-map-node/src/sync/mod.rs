@@ -1,0 +1,4 @@
+//! Synchronisation objects in shared memory.
+
+mod objects;
+mod waits;

@@ -1,0 +1,31 @@
+//! From a path or a descriptor to an open file that can be mapped, one file for each family of systems.
+
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod family;
+
+use std::ffi::c_int;
+use std::path::Path;
+
+pub(crate) use family::Opened;
+pub use family::unlink_memory;
+
+/// The file to map.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// By path.
+    Path(&'a Path),
+    /// By a descriptor of the caller's, who keeps it: on Windows one of the C runtime of the
+    /// program, which must be built on libuv.
+    Fd(c_int),
+    /// Memory that has a name instead of a file, by that name: shm_open(3), or on Windows a section
+    /// in the namespace of the session.
+    Memory {
+        /// Begins with a slash, and has no other.
+        name: &'a str,
+        /// Fail if it is there already.
+        exclusive: bool,
+        /// Bytes that it is made with, where it cannot become longer later: on Windows.
+        length: u64,
+    },
+}

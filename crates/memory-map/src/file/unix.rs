@@ -1,0 +1,242 @@
+//! Files of a Unix: by open(2), fcntl(2) and fstat(2).
+
+use std::fs::{File, Metadata};
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::Mode;
+
+use super::Source;
+use crate::error::{Error, Result};
+use crate::protection::Protection;
+use crate::sys;
+
+/// A file that can be mapped.
+pub(crate) struct Opened {
+    pub file: Arc<File>,
+    metadata: Metadata,
+    /// Whether it is shared memory, which not every system calls a file.
+    is_memory: bool,
+}
+
+impl Opened {
+    /// Opens a path, or duplicates a descriptor; refuses at once what cannot be mapped.
+    ///
+    /// `create` holds the permissions of a file that is to be made where there is none.
+    pub fn new(source: Source<'_>, writable: bool, create: Option<u32>) -> Result<Self> {
+        let file = match source {
+            Source::Path(path) => open_path(path, writable, create)?,
+            Source::Fd(fd) => duplicate(fd)?,
+            Source::Memory { name, exclusive, .. } => {
+                open_memory(name, writable, create, exclusive)?
+            }
+        };
+        let metadata = metadata_of(&file)?;
+        refuse_unmappable(&metadata, Some(file.as_fd()))?;
+        let is_memory = matches!(source, Source::Memory { .. }) || sys::is_shared_memory(&metadata);
+        Ok(Self { file: Arc::new(file), metadata, is_memory })
+    }
+
+    /// A file that has been opened before.
+    pub fn again(file: Arc<File>) -> Result<Self> {
+        let metadata = metadata_of(&file)?;
+        let is_memory = sys::is_shared_memory(&metadata);
+        Ok(Self { file, metadata, is_memory })
+    }
+
+    /// An anonymous file of `size` bytes, of huge pages of `huge` bytes where that is given.
+    pub fn anonymous(size: u64, huge: Option<usize>) -> Result<Self> {
+        let size = huge.map_or(size, |huge| size.next_multiple_of(huge as u64));
+        let file = sys::anonymous_file(huge).map_err(|error| match error {
+            Errno::ENOTSUP => Error::Unsupported(
+                "this system has no anonymous files: map a temporary file shared instead",
+            ),
+            error => failed(error, "memfd_create"),
+        })?;
+        file.set_len(size).map_err(|error| Error::io(&error, "ftruncate"))?;
+        let metadata = metadata_of(&file)?;
+        Ok(Self { file: Arc::new(file), metadata, is_memory: true })
+    }
+
+    /// Whether it is a file in the narrow sense, which has a size and ends there.
+    pub fn is_regular(&self) -> bool {
+        self.is_memory || self.metadata.is_file()
+    }
+
+    /// Whether mapping it gives fresh zeroed memory instead of something that can be mapped again.
+    pub fn is_zero_device(&self) -> bool {
+        self.metadata.file_type().is_char_device() && sys::is_dev_zero(self.metadata.rdev())
+    }
+
+    /// Size in bytes; `None` for a device that does not tell.
+    pub fn size(&self) -> Option<u64> {
+        if self.is_regular() {
+            Some(self.metadata.len())
+        } else {
+            sys::device_size(self.file.as_raw_fd())
+        }
+    }
+
+    pub fn identity(&self) -> sys::Identity {
+        sys::Identity { device: self.metadata.dev(), inode: self.metadata.ino(), size: 0 }
+    }
+
+    /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
+    ///
+    /// Another process may extend it further at the same time, so no call here may set a length:
+    /// one that was asked for before would cut off what is stored since. For the same reason
+    /// nothing is rolled back when the disk is full.
+    pub fn grow(&mut self, start: u64, end: u64, allocate: bool) -> Result<()> {
+        let Some(size) = self.size().filter(|_| self.is_regular()) else { return Ok(()) };
+        let refused = |error| match error {
+            // What fallocate(2) says of a descriptor that is not open for writing, too.
+            Errno::EBADF => Error::os_because(libc::EACCES, "fallocate", NOT_OPEN_FOR_IT),
+            error => failed(error, "fallocate"),
+        };
+        if allocate {
+            sys::allocate(&self.file, to_offset(size)?, to_offset(start)?, to_offset(end)?)
+                .map_err(refused)?;
+        }
+        if size < end {
+            sys::extend(&self.file, to_offset(end)?).map_err(refused)?;
+        }
+        self.metadata = metadata_of(&self.file)?;
+        Ok(())
+    }
+
+    /// Whether the file can be mapped at all: maps one page of it, and lets go.
+    pub fn probe(&self) -> Result<()> {
+        let fd = self.file.as_raw_fd();
+        let pages = sys::Pages::File { fd, offset: 0, shared: true, reserve: true };
+        let page = sys::map(0, sys::page_size(), Protection::Read, pages)
+            .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
+        // SAFETY: the page was mapped above, and nobody else knows of it.
+        unsafe { sys::unmap(page as usize, sys::page_size()) };
+        Ok(())
+    }
+
+    /// Says more about a refusal of mmap where the kind of file explains it.
+    pub fn explain(&self, error: Error) -> Error {
+        let detail = match self.metadata.file_type() {
+            kind if kind.is_char_device() => "this character device cannot be mapped",
+            kind if kind.is_block_device() => "this block device cannot be mapped",
+            _ => "this file cannot be mapped, its file system does not support it",
+        };
+        match error {
+            Error::Os { errno, syscall, .. }
+                if [libc::ENODEV, libc::EINVAL, libc::EIO, libc::ENXIO].contains(&errno) =>
+            {
+                // One code for "cannot be mapped", whatever the driver chose to answer.
+                let errno = if self.is_regular() { errno } else { libc::ENODEV };
+                Error::os_because(errno, syscall, detail)
+            }
+            Error::Os { errno: libc::EACCES, syscall, .. } => {
+                Error::os_because(libc::EACCES, syscall, NOT_OPEN_FOR_IT)
+            }
+            other => other,
+        }
+    }
+}
+
+const NOT_OPEN_FOR_IT: &str =
+    "the file is not open for what the protection needs: reading, and for stores writing too";
+
+fn to_offset(bytes: u64) -> Result<sys::Offset> {
+    sys::Offset::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "fallocate"))
+}
+
+fn failed(error: Errno, syscall: &'static str) -> Error {
+    Error::os(error as i32, syscall)
+}
+
+fn metadata_of(file: &File) -> Result<Metadata> {
+    file.metadata().map_err(|error| Error::io(&error, "fstat"))
+}
+
+/// For files of 2 GiB and more on 32-bit Linux, which open(2) refuses without.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LARGE: OFlag = OFlag::O_LARGEFILE;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const LARGE: OFlag = OFlag::empty();
+
+fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
+    // Opening a FIFO would let a waiting writer go on and then fail, so it is not even opened.
+    match std::fs::metadata(path) {
+        Ok(metadata) => refuse_unmappable(&metadata, None)?,
+        Err(error) if error.kind() == ErrorKind::NotFound && create.is_some() => {}
+        Err(error) => return Err(Error::io(&error, "open")),
+    }
+    // Should the path have become a FIFO or a terminal since, opening it must not wait.
+    let mut flags = OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | LARGE;
+    flags |= if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let mut mode = Mode::empty();
+    if let Some(permissions) = create {
+        flags |= OFlag::O_CREAT;
+        mode = Mode::from_bits_truncate(permissions as libc::mode_t);
+    }
+    open(path, flags, mode).map(File::from).map_err(|error| failed(error, "open"))
+}
+
+fn open_memory(name: &str, writable: bool, create: Option<u32>, exclusive: bool) -> Result<File> {
+    let mut flags = LARGE | if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let mut mode = Mode::empty();
+    if let Some(permissions) = create {
+        flags |= OFlag::O_CREAT;
+        mode = Mode::from_bits_truncate(permissions as libc::mode_t);
+        if exclusive {
+            flags |= OFlag::O_EXCL;
+        }
+    }
+    // shm_open(3) sets FD_CLOEXEC by itself.
+    nix::sys::mman::shm_open(name, flags, mode)
+        .map(File::from)
+        .map_err(|error| failed(error, "shm_open"))
+}
+
+/// Takes the name of shared memory away: it goes when nobody has it mapped or open any more.
+///
+/// # Errors
+/// The OS's.
+pub fn unlink_memory(name: &str) -> Result<()> {
+    nix::sys::mman::shm_unlink(name).map_err(|error| failed(error, "shm_unlink"))
+}
+
+fn duplicate(fd: RawFd) -> Result<File> {
+    if fd < 0 {
+        return Err(Error::os(libc::EBADF, "fcntl"));
+    }
+    // SAFETY: the descriptor is only passed on to the kernel, which answers EBADF for one that is
+    // not open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    let own = fcntl(borrowed, FcntlArg::F_DUPFD_CLOEXEC(0)).map_err(|e| failed(e, "fcntl"))?;
+    // SAFETY: the kernel has just given us this descriptor, so nobody else owns it.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(own) })
+}
+
+/// Pipes, sockets, terminals and directories have no pages.
+fn refuse_unmappable(metadata: &Metadata, fd: Option<BorrowedFd<'_>>) -> Result<()> {
+    let kind = metadata.file_type();
+    let detail = match kind {
+        _ if kind.is_dir() => {
+            return Err(Error::os_because(
+                libc::EISDIR,
+                "open",
+                "it is a directory; map a file in it",
+            ));
+        }
+        _ if kind.is_fifo() => "it is a pipe or FIFO, which has no pages; read it as a stream",
+        _ if kind.is_socket() => "it is a socket, which has no pages; read it as a stream",
+        _ if kind.is_char_device()
+            && fd.is_some_and(|fd| nix::unistd::isatty(fd).unwrap_or(false)) =>
+        {
+            "it is a terminal, which has no pages; read it as a stream"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::os_because(libc::ENODEV, "mmap", detail))
+}

@@ -1,0 +1,254 @@
+//! Files of Windows: handles, by path or behind a descriptor of the program's C runtime.
+
+use std::ffi::c_int;
+use std::fs::{File, OpenOptions};
+use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use std::path::{Component, Path, Prefix};
+use std::sync::Arc;
+
+use windows_sys::Win32::Foundation::*;
+use windows_sys::Win32::Storage::FileSystem::*;
+
+#[path = "windows_section.rs"]
+mod section;
+
+use super::Source;
+use crate::error::{Error, Result};
+use crate::sys::{self, Identity};
+
+// The system has no codes of its own for these.
+const ENODEV: u32 = ERROR_BAD_DEV_TYPE;
+const EISDIR: u32 = ERROR_DIRECTORY_NOT_SUPPORTED;
+const PIPE: &str = "it is a pipe or socket, which has no pages; read it as a stream";
+
+/// Does nothing: the name of shared memory goes with the last mapping of it, and not before.
+///
+/// # Errors
+/// None.
+pub fn unlink_memory(_name: &str) -> Result<()> {
+    Ok(())
+}
+
+/// A file that can be mapped, or a section with a name.
+pub(crate) struct Opened {
+    pub file: Arc<File>,
+    identity: Identity,
+    size: u64,
+}
+
+impl Opened {
+    /// Opens a path, or duplicates the handle of a descriptor; refuses at once what cannot be
+    /// mapped.
+    ///
+    /// `create` holds the permissions of a file that is to be made where there is none.
+    pub fn new(source: Source<'_>, writable: bool, create: Option<u32>) -> Result<Self> {
+        let file = match source {
+            Source::Path(path) => open_path(path, writable, create)?,
+            Source::Fd(fd) => duplicate(fd)?,
+            Source::Memory { name, exclusive, length } => {
+                let section = match create {
+                    Some(_) => section::create(name, exclusive, length)?,
+                    None => section::open(name, writable)?,
+                };
+                return Self::again(Arc::new(section));
+            }
+        };
+        refuse_unmappable(&file)?;
+        Self::again(Arc::new(file))
+    }
+
+    /// A file that has been opened before.
+    pub fn again(file: Arc<File>) -> Result<Self> {
+        let identity = sys::identify(sys::raw(&file))
+            .ok_or_else(|| because(ENODEV, "mmap", "this device cannot be mapped"))?;
+        let size = match identity.is_section() {
+            true => section::size(&file)?,
+            false => identity.size,
+        };
+        Ok(Self { file, identity, size })
+    }
+
+    /// Memory that another process can be given by a descriptor, which there is not here.
+    pub fn anonymous(_size: u64, _huge: Option<usize>) -> Result<Self> {
+        Err(Error::Unsupported(
+            "this system has no anonymous files: open shared memory by a name instead, or map a \
+             temporary file shared",
+        ))
+    }
+
+    /// Whether it is a file in the narrow sense: nothing else can be mapped.
+    pub fn is_regular(&self) -> bool {
+        true
+    }
+
+    /// Whether mapping it gives fresh zeroed memory.
+    pub fn is_zero_device(&self) -> bool {
+        false
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> Option<u64> {
+        Some(self.size)
+    }
+
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
+    pub fn grow(&mut self, _start: u64, end: u64, allocate: bool) -> Result<()> {
+        if self.identity.is_section() {
+            return match end > self.size {
+                true => Err(Error::Unsupported(section::HAS_ITS_LENGTH)),
+                false => Ok(()),
+            };
+        }
+        if allocate {
+            self.refuse_holes()?;
+        }
+        if self.size < end {
+            // A file that is neither sparse nor compressed gets its clusters by this.
+            sys::extend(&self.file, end).map_err(|errno| Error::os(errno, "ftruncate"))?;
+            self.size = end;
+        }
+        Ok(())
+    }
+
+    /// The system reserves no clusters for the holes of a file.
+    fn refuse_holes(&self) -> Result<()> {
+        const HOLES: u32 = FILE_ATTRIBUTE_SPARSE_FILE | FILE_ATTRIBUTE_COMPRESSED;
+        let metadata = self.file.metadata().map_err(|error| Error::io(&error, "fstat"))?;
+        if metadata.file_attributes() & HOLES == 0 {
+            return Ok(());
+        }
+        Err(Error::Unsupported("this system cannot reserve space for a sparse or compressed file"))
+    }
+
+    /// Whether a file without a size can be mapped at all: there is none here.
+    pub fn probe(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Says more about a refusal of the mapping where the file explains it.
+    pub fn explain(&self, error: Error) -> Error {
+        let Error::Os { errno, syscall, .. } = error else { return error };
+        let detail = match errno as u32 {
+            ERROR_ACCESS_DENIED => "the file is not open for what the protection needs",
+            ERROR_INVALID_FUNCTION | ERROR_NOT_SUPPORTED | ERROR_BAD_EXE_FORMAT => {
+                return because(
+                    ENODEV,
+                    syscall,
+                    "this file cannot be mapped, its file system does not support it",
+                );
+            }
+            ERROR_FILE_INVALID => "the file changed its size meanwhile",
+            _ => return error,
+        };
+        Error::os_because(errno, syscall, detail)
+    }
+}
+
+fn because(code: u32, syscall: &'static str, detail: &'static str) -> Error {
+    Error::os_because(code as i32, syscall, detail)
+}
+
+fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
+    // Opening a named pipe would let a waiting server go on and then fail, so it is not opened.
+    if is_named_pipe(path) {
+        return Err(because(ENODEV, "mmap", PIPE));
+    }
+    // CreateFile answers "access denied" for a directory.
+    if path.is_dir() {
+        return Err(because(EISDIR, "open", "it is a directory; map a file in it"));
+    }
+    let mut options = OpenOptions::new();
+    // As with open(2) elsewhere, others may go on using, renaming and removing the file.
+    options.read(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);
+    options.write(writable || create.is_some());
+    if let Some(permissions) = create {
+        const OWNER_MAY_WRITE: u32 = 0o200;
+        options.create(true);
+        if permissions & OWNER_MAY_WRITE == 0 {
+            options.attributes(FILE_ATTRIBUTE_READONLY);
+        }
+    }
+    // A view can have the access that its file was opened with. Who may read a file may execute it
+    // too as a rule, and nothing else depends on that.
+    let access = GENERIC_READ | if writable || create.is_some() { GENERIC_WRITE } else { 0 };
+    options
+        .access_mode(access | GENERIC_EXECUTE)
+        .open(path)
+        .or_else(|_| options.access_mode(access).open(path))
+        .map_err(|error| Error::io(&error, "open"))
+}
+
+/// Whether a path is `\\.\pipe\...`, of this machine or of another.
+fn is_named_pipe(path: &Path) -> bool {
+    let is_pipe = |name: &std::ffi::OsStr| name.eq_ignore_ascii_case("pipe");
+    match path.components().next() {
+        Some(Component::Prefix(prefix)) => match prefix.kind() {
+            Prefix::DeviceNS(name) | Prefix::Verbatim(name) | Prefix::UNC(_, name) => is_pipe(name),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn duplicate(fd: c_int) -> Result<File> {
+    let Some(handle) = sys::handle_of_descriptor(fd) else {
+        return Err(Error::Unsupported(
+            "this program does not tell which file a descriptor stands for: map by path instead",
+        ));
+    };
+    // uv_get_osfhandle gives what _get_osfhandle does: -1 for a descriptor that is not open, and
+    // -2 for one without a file.
+    if handle.is_null() || handle as isize == -1 || handle as isize == -2 {
+        return Err(Error::os(ERROR_INVALID_HANDLE as i32, "fcntl"));
+    }
+    // SAFETY: the handle is only passed on to the system, which refuses one that is not open.
+    let borrowed = unsafe { BorrowedHandle::borrow_raw(handle) };
+    let own = borrowed.try_clone_to_owned().map_err(|error| Error::io(&error, "fcntl"))?;
+    Ok(own.into())
+}
+
+/// Pipes, sockets, consoles and directories have no pages.
+fn refuse_unmappable(file: &File) -> Result<()> {
+    // SAFETY: the handle is open as long as `file`.
+    let detail = match unsafe { GetFileType(file.as_raw_handle()) } {
+        FILE_TYPE_DISK => {
+            return if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                Err(because(EISDIR, "open", "it is a directory; map a file in it"))
+            } else {
+                Ok(())
+            };
+        }
+        FILE_TYPE_PIPE => PIPE,
+        FILE_TYPE_CHAR => "it is a console or another device without pages; read it as a stream",
+        _ => "this device cannot be mapped",
+    };
+    Err(because(ENODEV, "mmap", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_process_has_added_is_not_cut_off() {
+        let path = std::env::temp_dir().join(format!("memory-map-grow-{}", std::process::id()));
+        let long = std::fs::write(&path, b"").and_then(|()| {
+            let mut opened = Opened::new(Source::Path(&path), true, Some(0o666)).ok();
+            std::fs::write(&path, [7; 100])?;
+            let grown = opened.as_mut().map(|opened| opened.grow(0, 50, false));
+            assert_eq!(grown, Some(Ok(())));
+            std::fs::read(&path)
+        });
+        assert_eq!(long.ok(), Some(vec![7; 100]));
+        let grown = Opened::new(Source::Path(&path), true, Some(0o666))
+            .and_then(|mut opened| opened.grow(0, 200, false));
+        assert_eq!(grown, Ok(()));
+        assert_eq!(std::fs::metadata(&path).ok().map(|metadata| metadata.len()), Some(200));
+        let _ = std::fs::remove_file(&path);
+    }
+}

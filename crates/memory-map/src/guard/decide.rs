@@ -1,0 +1,311 @@
+//! The handler's decision: what to lay over a page that could not be accessed.
+//!
+//! Everything here runs inside the handler. It makes calls of `sys` that are marked for it, which
+//! are plain system calls, and nothing that locks or allocates.
+
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+use super::overlay::{Access, Cause, Cover, How};
+use super::record::{Backing, Inner, Slot, State};
+use super::vma_reserve::{self, with_spares};
+use crate::fault::Fault;
+use crate::protection::Protection;
+use crate::sys::{self, Pages};
+
+/// What became of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The page was covered: the access can be made again, and the owner must hear of it.
+    Covered,
+    /// The page is accessible by now: the access can be made again.
+    Retry,
+    /// The slot is no longer the one of this address.
+    Stale,
+    /// Not a fault that is ours to contain.
+    Foreign,
+}
+
+/// Faults in a row of one page that change nothing, after which something is wrong that we do not
+/// understand (an instruction fetch, say), and the fault goes to whoever was there before us.
+const MAX_STALLS: u32 = 100_000;
+
+/// The same where each of them asks the system what is there.
+const MAX_LEFT_STALLS: u32 = 1000;
+
+/// Faults in a row of one page that should not be, after which it is covered all the same.
+const PATIENCE: u32 = 64;
+
+/// Faults of pages that any access is allowed to, after which one cannot be had.
+const MAX_DOUBTS: u32 = 16;
+
+/// Pages of private memory that are covered together rather than singly once there are many covers.
+const SMALL_RUN: usize = 16;
+
+/// Bytes that the copies of private pages may take in one region before a heal.
+const MAX_SAVED: usize = 1 << 30;
+
+impl Slot {
+    /// Makes `address` accessible in a way that loses nothing.
+    pub(super) fn contain(
+        &'static self,
+        address: usize,
+        signalled: Cause,
+        access: Access,
+    ) -> Outcome {
+        let mut inner = self.lock();
+        if inner.state == State::Free || !(inner.start..inner.limit).contains(&address) {
+            return Outcome::Stale;
+        }
+        let outcome = inner.contain(address, signalled, access);
+        match outcome {
+            Outcome::Covered => {
+                inner.stalls = 0;
+                inner.doubts = 0;
+                self.faults.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Retry => {
+                let page = sys::floor(address, inner.grain);
+                inner.stalls = if inner.stalled == page { inner.stalls + 1 } else { 0 };
+                inner.stalled = page;
+                if inner.stalls > MAX_STALLS {
+                    return Outcome::Foreign;
+                }
+            }
+            Outcome::Stale | Outcome::Foreign => {}
+        }
+        outcome
+    }
+}
+
+impl Inner {
+    fn contain(&mut self, address: usize, signalled: Cause, access: Access) -> Outcome {
+        let page = sys::floor(address, self.grain);
+        if self.left.is_some() && self.left != sys::shown_at(page) {
+            // Where it was covered another thread was first, or it is somebody else's by now.
+            let covered = self.covers.over(page).is_some() && self.stalls < MAX_LEFT_STALLS;
+            return if covered { Outcome::Retry } else { Outcome::Foreign };
+        }
+        // A search of ours may still be on its way out.
+        if self.state == State::Reserved && self.copies == 0 && std::mem::take(&mut self.trap) {
+            self.used = Some(page);
+            let zeros = self.start..self.limit;
+            return if self.open_reserved(&zeros, page) {
+                Outcome::Covered
+            } else {
+                Outcome::Foreign
+            };
+        }
+        if self.state == State::Reserved || page >= self.end {
+            return self.open_zeros(page);
+        }
+        if !self.guarded && self.copies == 0 {
+            return Outcome::Foreign;
+        }
+        let Some((run, protection)) = self.run_at(page) else { return Outcome::Foreign };
+        let size = self.sized().then(|| self.file()).flatten().map(|file| file.size);
+        let beyond = size.is_some_and(|size| page >= self.address_of_end(size));
+        let covered = self.covers.over(page);
+        let cause = match sys::SIGNAL_TELLS_CAUSE {
+            true => Some(signalled),
+            false if beyond => Some(Cause::Backing),
+            false => self.find_cause(page, covered, protection),
+        };
+        let Some(cause) = cause else { return Outcome::Retry };
+        match covered {
+            // It is not open for stores, or no longer, or another thread was first, or the page
+            // was left closed when it could not be healed.
+            Some(cover) if matches!(cover.how, How::Zeros) || cause == Cause::Protection => {
+                let opened = self.open(page, &cover, protection);
+                return if opened { Outcome::Retry } else { Outcome::Foreign };
+            }
+            _ => {}
+        }
+        if (cause == Cause::Backing && !self.can_cover_with_zeros())
+            || (access == Access::Fetch && !access.is_allowed_by(protection))
+        {
+            return Outcome::Foreign;
+        }
+        let how = match (covered, cause) {
+            // A part of a region is a memory area more; all of it is none.
+            (_, Cause::Backing) if vma_reserve::are_few() && self.is_replaceable() => {
+                self.cover_with_zeros(self.start..self.end)
+            }
+            (_, Cause::Backing) if beyond => {
+                self.cover_with_zeros(self.address_of_end(size.unwrap_or(0))..self.end)
+            }
+            (_, Cause::Backing) if self.is_replaceable() => {
+                self.cover_with_zeros(self.covers.extent(page, run, self.grain))
+            }
+            // The pages around it may hold what is nowhere else.
+            (_, Cause::Backing) => self.cover_with_zeros(page..page + self.grain),
+            // Allowed, and yet it comes again and again: the page is gone, whatever took it.
+            (_, Cause::Protection) if access.is_allowed_by(protection) => {
+                (self.stalled == page && self.stalls > PATIENCE && self.can_cover_with_zeros())
+                    .then(|| self.cover_with_zeros(page..page + self.grain))
+                    .flatten()
+            }
+            (_, Cause::Protection) => self.cover_forbidden(page, run, protection),
+        };
+        let Some((part, how)) = how else { return Outcome::Retry };
+        let noted = self.covers.push(Cover {
+            id: Fault::next_id(),
+            start: part.start,
+            end: part.end,
+            how,
+            cause,
+            page,
+            size,
+            told: false,
+        });
+        // Without a note the page is never healed, but the process lives. What was left is not
+        // healed either, and the zeros over it could not be told from somebody else's memory.
+        if !noted || self.left.is_some() {
+            self.open_all(&part, how);
+        }
+        if noted { Outcome::Covered } else { Outcome::Retry }
+    }
+
+    /// Makes all covers such that stores to them succeed without the guard.
+    pub fn open_covers(&self) {
+        for cover in self.covers.as_slice() {
+            self.open_all(&(cover.start..cover.end), cover.how);
+        }
+    }
+
+    /// Whether the region is mapped from something that has an end.
+    fn sized(&self) -> bool {
+        matches!(self.backing, Backing::File { sized: true, .. })
+    }
+
+    /// Why a page inside the file could not be accessed, where the signal does not tell. Nothing
+    /// where it may be that it can by now: the access, made again, has to show it.
+    fn find_cause(
+        &mut self,
+        page: usize,
+        covered: Option<Cover>,
+        protection: Protection,
+    ) -> Option<Cause> {
+        let mut byte = 0;
+        // SAFETY: `byte` is one.
+        if protection.readable() && unsafe { sys::peek(page, &raw mut byte, 1) } == Some(0) {
+            return Some(Cause::Backing);
+        }
+        if !covered.map_or(protection.writable(), |cover| self.is_open(page, &cover)) {
+            return Some(Cause::Protection);
+        }
+        self.doubts += 1;
+        (self.doubts > MAX_DOUBTS).then_some(Cause::Backing)
+    }
+
+    /// The first page of the region of which a file of `size` bytes has nothing.
+    pub(super) fn address_of_end(&self, size: u64) -> usize {
+        let Backing::File { offset, .. } = self.backing else { return self.end };
+        let inside = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let inside = inside.min(self.end - self.start);
+        sys::ceil(self.start + inside, self.grain).map_or(self.end, |end| end.min(self.end))
+    }
+
+    /// Covers a page that its protection forbids to store to, or to access at all.
+    fn cover_forbidden(
+        &mut self,
+        page: usize,
+        run: Range<usize>,
+        protection: Protection,
+    ) -> Option<(Range<usize>, How)> {
+        if self.is_replaceable() {
+            return self.cover_replaceable(page, run, protection);
+        }
+        // A part of a run is two memory areas more; the whole run is none, and costs more to save.
+        let whole = self.covers.gap(page, run.clone());
+        if whole.len() > SMALL_RUN * self.grain || !self.covers.are_many() {
+            let part = self.covers.extent(page, run, self.grain);
+            if let Some(covered) = self.cover_private(part, protection) {
+                return Some(covered);
+            }
+        }
+        self.cover_private(whole, protection)
+    }
+
+    /// Makes private pages writable, with their contents saved if that can be done.
+    fn cover_private(
+        &mut self,
+        part: Range<usize>,
+        protection: Protection,
+    ) -> Option<(Range<usize>, How)> {
+        // A copy that nothing notes would never be put back.
+        let copy = self.covers.has_room().then(|| self.save(&part, protection)).flatten();
+        let covered = match (copy, protection) {
+            // Nothing of a forbidden page may be seen.
+            (Some(_), Protection::None) => self.conceal(&part),
+            _ => self.change(&part, protection.opened()),
+        };
+        if !covered {
+            if let Some(copy) = copy {
+                // SAFETY: the copy was mapped by `save`, and nobody else knows of it.
+                unsafe { sys::unmap(copy, part.len()) };
+            }
+            return None;
+        }
+        Some((part, copy.map_or(How::Opened, |copy| How::Saved { copy })))
+    }
+
+    /// Gives pages another protection than theirs, or theirs again.
+    pub(super) fn change(&self, part: &Range<usize>, protection: Protection) -> bool {
+        with_spares(|| {
+            // SAFETY: the part lies in this region, whose lock is held.
+            unsafe { sys::protect(part.start, part.len(), protection) }
+        })
+        .is_ok()
+    }
+
+    /// Copies private pages away, before anybody can store to them.
+    fn save(&self, part: &Range<usize>, protection: Protection) -> Option<usize> {
+        let saved: usize = self
+            .covers
+            .as_slice()
+            .iter()
+            .filter(|cover| matches!(cover.how, How::Saved { .. }))
+            .map(|cover| cover.end - cover.start)
+            .sum();
+        if saved + part.len() > MAX_SAVED {
+            return None;
+        }
+        if protection == Protection::None && !self.change(part, Protection::Read) {
+            return None;
+        }
+        let pages = Pages::Anonymous { reserve: false };
+        let copy = with_spares(|| sys::map(0, part.len(), Protection::ReadWrite, pages)).ok()?;
+        let mut at = 0;
+        while at < part.len() {
+            // SAFETY: `copy` has `part.len()` bytes, of which `at` lie behind us.
+            let to = unsafe { copy.add(at) };
+            // SAFETY: `to` is writable for what is left of the copy.
+            let Some(copied) = (unsafe { sys::peek(part.start + at, to, part.len() - at) }) else {
+                // SAFETY: `copy` was mapped above and nobody knows of it.
+                unsafe { sys::unmap(copy as usize, part.len()) };
+                return None;
+            };
+            let whole = sys::floor(copied, self.grain);
+            if whole == 0 {
+                // A page that cannot be read has nothing to be kept: its copy cannot be read either.
+                let page = copy as usize + at;
+                with_spares(|| {
+                    // SAFETY: the page lies in the copy, which nobody else knows of.
+                    unsafe { sys::protect(page, self.grain, Protection::None) }
+                })
+                .ok()?;
+            }
+            at += whole.max(self.grain);
+        }
+        Some(copy as usize)
+    }
+
+    /// Zeros may take memory page by page: those of a closed region do where the OS did not grant
+    /// it for all of them.
+    fn open_zeros(&self, page: usize) -> Outcome {
+        // SAFETY: the page lies in this region, whose lock is held.
+        let opened = with_spares(|| unsafe { sys::open_zeros(page, self.grain) });
+        if opened.is_ok() { Outcome::Retry } else { Outcome::Foreign }
+    }
+}

@@ -1,0 +1,116 @@
+//! From the handler, which may only note a fault, to the threads that may tell it.
+//!
+//! The handler pushes the slot on a stack without locks and wakes a thread of ours, which sorts
+//! the slots by owner and calls each owner's waker. The owner then collects, on its own thread.
+
+use std::collections::HashMap;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::record::Slot;
+use crate::error::{Error, Result};
+
+static STACK: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+
+/// Notes that `slot` has something to tell; whether that is new. Async-signal-safe.
+pub(super) fn push(slot: &'static Slot) -> bool {
+    if slot.pending.swap(true, Ordering::AcqRel) {
+        return false;
+    }
+    let mut top = STACK.load(Ordering::Acquire);
+    loop {
+        slot.below.store(top, Ordering::Relaxed);
+        let this = ptr::from_ref(slot).cast_mut();
+        match STACK.compare_exchange_weak(top, this, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return true,
+            Err(now) => top = now,
+        }
+    }
+}
+
+struct Owner {
+    wake: Box<dyn Fn() + Send>,
+    /// Tokens of the mappings that have something to tell.
+    waiting: Vec<u64>,
+}
+
+static OWNERS: Mutex<Option<HashMap<u64, Owner>>> = Mutex::new(None);
+
+fn with_owners<R>(f: impl FnOnce(&mut HashMap<u64, Owner>) -> R) -> R {
+    f(OWNERS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+}
+
+/// Makes `wake` be called, on any thread, whenever a mapping of `owner` has faulted.
+///
+/// `wake` must return soon and must not call this module.
+pub fn register_owner(owner: u64, wake: impl Fn() + Send + 'static) {
+    with_owners(|owners| owners.insert(owner, Owner { wake: Box::new(wake), waiting: Vec::new() }));
+}
+
+/// Calls what `register_owner` was given, for a reason of the caller's own.
+pub fn wake_owner(owner: u64) {
+    with_owners(|owners| {
+        if let Some(owner) = owners.get(&owner) {
+            (owner.wake)();
+        }
+    });
+}
+
+/// Ends what `register_owner` began.
+pub fn forget_owner(owner: u64) {
+    with_owners(|owners| owners.remove(&owner));
+}
+
+/// The tokens of the mappings of `owner` that have faulted since the last call.
+pub fn take_faulted(owner: u64) -> Vec<u64> {
+    with_owners(|owners| {
+        sort_out(owners);
+        owners.get_mut(&owner).map(|owner| std::mem::take(&mut owner.waiting)).unwrap_or_default()
+    })
+}
+
+/// Empties the stack into the owners' lists.
+fn sort_out(owners: &mut HashMap<u64, Owner>) {
+    let mut next = STACK.swap(ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: what is on the stack are `&'static Slot`s.
+    while let Some(slot) = unsafe { next.as_ref() } {
+        next = slot.below.load(Ordering::Relaxed);
+        // From here on a new fault pushes the slot again, so the token must be read after this.
+        slot.pending.store(false, Ordering::Release);
+        let token = slot.token.load(Ordering::Acquire);
+        if let Some(owner) = owners.get_mut(&slot.owner.load(Ordering::Acquire))
+            && !owner.waiting.contains(&token)
+        {
+            owner.waiting.push(token);
+        }
+    }
+}
+
+fn wake_owners() {
+    with_owners(|owners| {
+        sort_out(owners);
+        for owner in owners.values().filter(|owner| !owner.waiting.is_empty()) {
+            (owner.wake)();
+        }
+    });
+}
+
+/// Starts the thread that tells the owners, each time that `wait` returns, until that is with an
+/// error: faults are then told when the owner asks. The thread calls `prepare` first.
+pub(super) fn start(
+    prepare: impl FnOnce() + Send + 'static,
+    wait: impl Fn() -> Result<()> + Send + 'static,
+) -> Result<()> {
+    std::thread::Builder::new()
+        .name("memory-map".into())
+        .stack_size(128 << 10)
+        .spawn(move || {
+            prepare();
+            while wait().is_ok() {
+                wake_owners();
+            }
+        })
+        .map(drop)
+        .map_err(|error| Error::io(&error, "pthread_create"))
+}

@@ -1,0 +1,220 @@
+//! Covering pages and putting them back where MAP_FIXED replaces any of them in one step.
+
+use std::ops::Range;
+
+use super::overlay::{Cover, How};
+use super::record::{Backing, Inner};
+pub(super) use super::scratch_windows::Openings;
+use super::vma_reserve::with_spares;
+use crate::protection::Protection;
+use crate::sys::{self, Pages};
+
+/// What a window of a cover is to have.
+#[derive(Clone, Copy)]
+enum Scratch {
+    /// The zeros that are there.
+    Same,
+    /// Zeros in place of what is there.
+    Zeros,
+    /// What the file has, at a protection.
+    Copies(Protection),
+}
+
+impl Inner {
+    /// Whether `cover_with_zeros` loses nothing that is nowhere else.
+    pub(super) fn can_cover_with_zeros(&self) -> bool {
+        true
+    }
+
+    /// Lays zeros over pages that cannot be had. *handler*
+    ///
+    /// They are read-only, so that loads take no memory (and no promise of any, which strict
+    /// overcommit would ask for), and stores open windows.
+    pub(super) fn cover_with_zeros(&mut self, part: Range<usize>) -> Option<(Range<usize>, How)> {
+        self.close_windows(&part); // one that reaches out of the part would be closed over it later
+        self.lay_zeros(&part, Protection::Read).then_some((part, How::Zeros))
+    }
+
+    fn lay_zeros(&self, part: &Range<usize>, protection: Protection) -> bool {
+        with_spares(|| {
+            // SAFETY: the part lies in this region, whose lock is held.
+            unsafe { sys::map_over(part.start, part.len(), protection, Pages::Zeros) }
+        })
+        .is_ok()
+    }
+
+    /// Makes the cover over `part` one that all can be stored to: there is no note of it, without
+    /// which no window of it would be closed. *handler*
+    pub(super) fn open_all(&self, part: &Range<usize>, how: How) {
+        if matches!(how, How::Zeros) {
+            self.lay_zeros(part, Protection::ReadWrite);
+        }
+    }
+
+    /// Makes a page under a cover one that can be stored to. *handler*
+    pub(super) fn open(&mut self, page: usize, cover: &Cover, protection: Protection) -> bool {
+        match cover.how {
+            How::Zeros | How::PrivateFile => {
+                self.open_window(page, cover.start..cover.end, cover.how, protection)
+            }
+            How::Saved { .. } | How::Opened => {
+                self.change(&(page..page + self.grain), protection.opened())
+            }
+        }
+    }
+
+    /// Whether a page under a cover is one that can be stored to. *handler*
+    pub(super) fn is_open(&self, page: usize, cover: &Cover) -> bool {
+        match cover.how {
+            How::Zeros | How::PrivateFile => self.openings.meeting(page..page + 1).next().is_some(),
+            How::Saved { .. } | How::Opened => true,
+        }
+    }
+
+    /// Opens a window of scratch memory around `page` of a cover over `within`. *handler*
+    fn open_window(
+        &mut self,
+        page: usize,
+        within: Range<usize>,
+        how: How,
+        protection: Protection,
+    ) -> bool {
+        if self.openings.meeting(page..page + 1).next().is_some() {
+            return true; // another thread was first
+        }
+        if let Some(oldest) = self.openings.surplus() {
+            self.close_windows(&oldest);
+        }
+        let gap = self.covers.gap(page, within);
+        let window = Openings::around(page, &gap, self.grain);
+        // Two, because a store can reach across the edge of a page.
+        let pages = page..gap.end.min(page + 2 * self.grain);
+        // A window is two memory areas more; where the system has none left, the gap is none. Where
+        // it grants hardly any memory, it may grant two pages.
+        let parts = [window, gap, pages];
+        let mut any = |scratch| parts.iter().any(|part| self.try_window(part, scratch));
+        match how {
+            How::Zeros => any(Scratch::Same),
+            _ => any(Scratch::Copies(protection.opened())) || any(Scratch::Zeros),
+        }
+    }
+
+    /// Makes `part` one that can be stored to. *handler*
+    fn try_window(&mut self, part: &Range<usize>, scratch: Scratch) -> bool {
+        self.close_windows(part);
+        let opened = match scratch {
+            Scratch::Same => self.change(part, Protection::ReadWrite),
+            Scratch::Zeros => self.lay_zeros(part, Protection::ReadWrite),
+            Scratch::Copies(protection) => {
+                let pages = self.pages_at(part.start, false).without_reserve();
+                let map = || {
+                    // SAFETY: the part lies in this region, whose lock is held. The file is the
+                    // one that was mapped, or it is not even tried.
+                    unsafe { sys::map_over(part.start, part.len(), protection, pages) }
+                };
+                self.file().is_some() && with_spares(map).is_ok()
+            }
+        };
+        if opened {
+            self.openings.push(part);
+        }
+        opened
+    }
+
+    /// Closes the windows that meet `part`. *handler*
+    fn close_windows(&mut self, part: &Range<usize>) {
+        for window in self.openings.meeting(part.clone()) {
+            self.close(window);
+        }
+        self.openings.forget(part);
+    }
+
+    /// Takes the memory of a window away, and with it what was stored there. Where that cannot be
+    /// done the window stays as it is, until it is healed. *handler*
+    fn close(&self, window: Range<usize>) {
+        match self.covers.over(window.start).map(|cover| cover.how) {
+            Some(How::Zeros) => self.lay_zeros(&window, Protection::Read),
+            Some(How::PrivateFile) => self.map_again(window, None),
+            _ => false,
+        };
+    }
+
+    /// Covers a page that its protection forbids to access, and that can be mapped again. *handler*
+    pub(super) fn cover_replaceable(
+        &mut self,
+        page: usize,
+        run: Range<usize>,
+        protection: Protection,
+    ) -> Option<(Range<usize>, How)> {
+        let whole = self.covers.gap(page, run);
+        // A driver may refuse a private mapping, and the pages would be gone by then.
+        let regular = matches!(self.backing, Backing::File { sized: true, .. });
+        if protection == Protection::None || !regular || self.file().is_none() {
+            return self.cover_with_zeros(whole);
+        }
+        let opened = self.open_window(page, whole.clone(), How::PrivateFile, protection);
+        opened.then_some((whole, How::PrivateFile))
+    }
+
+    /// Makes zeros that nobody could use yet accessible, `page` at least. *handler*
+    pub(super) fn open_reserved(&self, zeros: &Range<usize>, page: usize) -> bool {
+        // Under strict overcommit this fails, and the pages are opened one by one.
+        // SAFETY: the range is this region's, whose lock is held.
+        let open =
+            |start, length| with_spares(|| unsafe { sys::open_zeros(start, length) }).is_ok();
+        open(zeros.start, zeros.len()) || open(page, sys::page_size())
+    }
+
+    /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
+    pub(super) fn conceal(&self, part: &Range<usize>) -> bool {
+        // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a
+        // reservation; read-only memory does not, and its pages are opened one by one.
+        self.lay_zeros(part, Protection::ReadWrite) || self.lay_zeros(part, Protection::Read)
+    }
+
+    /// Makes pages that `conceal` hid those of the file again, writable.
+    pub(super) fn reveal(&self, range: &Range<usize>) -> bool {
+        !matches!(self.backing, Backing::File { .. })
+            || self.map_again(range.clone(), Some(Protection::ReadWrite))
+    }
+
+    /// Puts all that can be mapped again back at once, where the system can only do that.
+    pub(super) fn map_all_again(&self) -> Option<bool> {
+        None
+    }
+
+    /// What lies over the pages of a cover that could not be mapped again.
+    pub(super) fn left_by(&self, cover: Cover) -> Cover {
+        cover
+    }
+
+    /// Maps `range` as it was at first, at its true protection or at the one given.
+    pub(super) fn map_again(&self, range: Range<usize>, protection: Option<Protection>) -> bool {
+        let (is_file, shared) = match self.backing {
+            Backing::Memory => (false, false),
+            Backing::File { shared, .. } => (true, shared),
+        };
+        if is_file && self.file().is_none() {
+            return false;
+        }
+        self.runs_in(range).all(|(part, run)| {
+            let pages = self.pages_at(part.start, shared);
+            with_spares(|| {
+                // SAFETY: the part lies in this region, whose lock is held.
+                unsafe { sys::map_over(part.start, part.len(), protection.unwrap_or(run), pages) }
+            })
+            .is_ok()
+        })
+    }
+
+    /// Gives a range a protection that was refused with `errno`, by mapping it again: which does
+    /// not help here.
+    pub fn map_stronger(
+        &mut self,
+        _range: &Range<usize>,
+        _protection: Protection,
+        errno: i32,
+    ) -> Result<(), i32> {
+        Err(errno)
+    }
+}

@@ -1,0 +1,232 @@
+//! Covering pages and putting them back where only a whole region can be replaced.
+//!
+//! A file's region is one view. A part of it can be made copy-on-write, but not be replaced; the
+//! whole can be, in its placeholder (see `sys`). Memory without a file can be replaced by parts.
+
+use std::ops::Range;
+
+use super::overlay::{Cause, Cover, How};
+use super::record::{Backing, Inner};
+use crate::fault::Fault;
+use crate::protection::Protection;
+use crate::sys::{self, Pages};
+
+/// Covers are open for stores everywhere: the system commits their memory page by page.
+pub(super) struct Openings;
+
+impl Openings {
+    pub const fn new() -> Self {
+        Self
+    }
+
+    pub fn clear(&mut self) {}
+}
+
+impl Inner {
+    /// Whether `cover_with_zeros` loses nothing that is nowhere else.
+    pub(super) fn can_cover_with_zeros(&self) -> bool {
+        matches!(self.backing, Backing::Memory) || self.is_replaceable()
+    }
+
+    /// Lays zeros over pages that cannot be had: of a file, over all of them. *handler*
+    pub(super) fn cover_with_zeros(&self, part: Range<usize>) -> Option<(Range<usize>, How)> {
+        let (part, pages) = match self.backing {
+            Backing::Memory => (part, Pages::Anonymous { reserve: self.reserve }),
+            Backing::File { .. } => (self.start..self.end, Pages::Zeros),
+        };
+        // SAFETY: the part lies in this region, whose lock is held; of a file it is the whole.
+        let mapped = unsafe { sys::map_over(part.start, part.len(), Protection::ReadWrite, pages) };
+        mapped.ok().map(|()| (part, How::Zeros))
+    }
+
+    /// Covers a page that its protection forbids to access, and that can be mapped again. *handler*
+    pub(super) fn cover_replaceable(
+        &self,
+        page: usize,
+        run: Range<usize>,
+        protection: Protection,
+    ) -> Option<(Range<usize>, How)> {
+        if matches!(self.backing, Backing::Memory) {
+            return self.cover_with_zeros(self.covers.extent(page, run, self.grain));
+        }
+        let all = self.start..self.end;
+        if run == all && self.covers.as_slice().is_empty() {
+            if protection == Protection::None {
+                return self.cover_with_zeros(all);
+            }
+            let copies = self.pages_at(self.start, false);
+            // SAFETY: this is the whole region, whose lock is held.
+            if unsafe { sys::map_over(all.start, all.len(), protection.opened(), copies) }.is_ok() {
+                return Some((all, How::PrivateFile));
+            }
+            // Copy-on-write memory is charged in advance: a page may be granted where not all are.
+            if sys::is_reserved(self.start) && !self.map_file() {
+                return Some((all, How::Zeros));
+            }
+        }
+        let part = self.covers.extent(page, run, self.grain);
+        // SAFETY: the part lies in this region, whose lock is held.
+        unsafe { sys::divert_stores(part.start, part.len(), protection.executable()) }.ok()?;
+        if protection == Protection::None {
+            fill_with_zeros(&part);
+        }
+        Some((part, How::PrivateFile))
+    }
+
+    /// Makes a cover one that all can be stored to: it is.
+    pub(super) fn open_all(&self, _part: &Range<usize>, _how: How) {}
+
+    /// Makes a page under a cover one that can be stored to. *handler*
+    pub(super) fn open(&mut self, page: usize, cover: &Cover, _protection: Protection) -> bool {
+        // SAFETY: the page lies in this region, whose lock is held.
+        let opened = |page| unsafe { sys::open_zeros(page, self.grain) }.is_ok();
+        !matches!(cover.how, How::Zeros) || opened(page)
+    }
+
+    /// Whether a page under a cover is one that can be stored to, where exceptions do not tell why:
+    /// they do.
+    pub(super) fn is_open(&self, _page: usize, _cover: &Cover) -> bool {
+        false
+    }
+
+    /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
+    pub(super) fn conceal(&self, part: &Range<usize>) -> bool {
+        // SAFETY: the part lies in this region, whose lock is held.
+        let opened = unsafe { sys::protect(part.start, part.len(), Protection::ReadWrite) };
+        opened.is_ok() && fill_with_zeros(part)
+    }
+
+    /// Makes pages that `conceal` hid those of the file again: they still are.
+    pub(super) fn reveal(&self, _range: &Range<usize>) -> bool {
+        true
+    }
+
+    /// Makes zeros that nobody could use yet accessible: the page that is used. *handler*
+    pub(super) fn open_reserved(&self, _zeros: &Range<usize>, page: usize) -> bool {
+        // SAFETY: the page lies in this region, whose lock is held.
+        unsafe { sys::open_zeros(page, sys::page_size()) }.is_ok()
+    }
+
+    /// Puts all that can be mapped again back at once: a view comes back only whole.
+    pub(super) fn map_all_again(&self) -> Option<bool> {
+        matches!(self.backing, Backing::File { .. }).then(|| self.map_file())
+    }
+
+    /// What lies over the pages of a cover that could not be mapped again: where the view was lost
+    /// over that, zeros over all.
+    pub(super) fn left_by(&self, cover: Cover) -> Cover {
+        let lost = matches!(self.backing, Backing::File { .. }) && sys::is_reserved(self.start);
+        if lost {
+            Cover { start: self.start, end: self.end, how: How::Zeros, ..cover }
+        } else {
+            cover
+        }
+    }
+
+    /// Maps `range` as it was at first, at its true protection.
+    pub(super) fn map_again(&self, range: Range<usize>, _protection: Option<Protection>) -> bool {
+        if matches!(self.backing, Backing::File { .. }) {
+            return self.map_file();
+        }
+        self.runs_in(range).all(|(part, run)| {
+            let pages = self.pages_at(part.start, false);
+            // SAFETY: the part lies in this region, whose lock is held.
+            unsafe { sys::map_over(part.start, part.len(), run, pages) }.is_ok()
+        })
+    }
+
+    /// Maps the whole file again, every run at its protection.
+    fn map_file(&self) -> bool {
+        let strongest = self
+            .runs_in(self.start..self.end)
+            .map(|(_, protection)| protection)
+            .reduce(union)
+            .unwrap_or(Protection::Read);
+        self.map_file_for(strongest).is_ok()
+    }
+
+    /// Maps the whole file again so that it can have up to `strongest`, every run at its
+    /// protection.
+    ///
+    /// Where runs differ, a page that is read-only among writable ones is writable for a moment: a
+    /// view grants no more than it was made with.
+    fn map_file_for(&self, strongest: Protection) -> Result<(), i32> {
+        let Backing::File { shared, .. } = self.backing else { return Err(sys::EINVAL) };
+        let (length, pages) = (self.end - self.start, self.pages_at(self.start, shared));
+        // SAFETY: this is the whole region, whose lock is held.
+        unsafe { sys::map_over(self.start, length, strongest, pages) }?;
+        for (part, protection) in self.runs_in(self.start..self.end) {
+            if protection != strongest {
+                // SAFETY: the part lies in this region, whose lock is held.
+                unsafe { sys::protect(part.start, part.len(), protection) }?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a range a protection that was refused with `errno`: a view has only what it was made
+    /// with, so a new one is made, if the file is open for that.
+    pub fn map_stronger(
+        &mut self,
+        range: &Range<usize>,
+        protection: Protection,
+        errno: i32,
+    ) -> Result<(), i32> {
+        if matches!(self.backing, Backing::Memory) {
+            return Err(errno);
+        }
+        // A new view would not have what was stored to this one.
+        if !self.is_replaceable() {
+            return Err(sys::EACCES);
+        }
+        let strongest = self
+            .runs_in(self.start..self.end)
+            .map(|(_, protection)| protection)
+            .fold(protection, union);
+        let mapped = self.map_file_for(strongest).and_then(|()| {
+            // SAFETY: the range lies in this region, whose lock is held.
+            unsafe { sys::protect(range.start, range.len(), protection) }
+        });
+        if mapped.is_ok() {
+            self.drop_covers();
+        } else if sys::is_reserved(self.start) {
+            self.covers.push(Cover {
+                id: Fault::next_id(),
+                start: self.start,
+                end: self.end,
+                how: How::Zeros,
+                cause: Cause::Backing,
+                page: self.start,
+                size: None,
+                told: false,
+            });
+        }
+        mapped
+    }
+}
+
+/// The weakest protection that allows what either does.
+fn union(a: Protection, b: Protection) -> Protection {
+    match (a.writable() || b.writable(), a.executable() || b.executable()) {
+        (true, true) => Protection::ReadWriteExecute,
+        (true, false) => Protection::ReadWrite,
+        (false, true) => Protection::ReadExecute,
+        (false, false) if a.readable() || b.readable() => Protection::Read,
+        (false, false) => Protection::None,
+    }
+}
+
+/// Makes accessible pages zero; whether that was possible. *handler*
+fn fill_with_zeros(part: &Range<usize>) -> bool {
+    static ZEROS: [u8; 4096] = [0; 4096];
+    let mut at = part.start;
+    while at < part.end {
+        let length = ZEROS.len().min(part.end - at);
+        // SAFETY: the part lies in a region whose lock the caller holds, and ZEROS is as long.
+        if unsafe { sys::poke(ZEROS.as_ptr(), at, length) } < length {
+            return false;
+        }
+        at += length;
+    }
+    true
+}

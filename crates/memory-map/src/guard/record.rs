@@ -1,0 +1,341 @@
+//! What the guard knows of one region, behind a lock that the signal handler takes too.
+//!
+//! Slots are never freed, only used again: an address found in the registry always leads to
+//! memory that is a slot, and whether it is still the right one is asked under its lock.
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::overlay::Covers;
+use super::overlay_system::Openings;
+use crate::fault::Fault;
+use crate::protection::Protection;
+use crate::sys::{self, Identity, Pages, Shown};
+
+/// What the addresses of a slot are at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nobody's: the region is gone.
+    Free,
+    /// A mapping.
+    Live,
+    /// What `close` left: writable zeros, for those who still hold a view.
+    Reserved,
+}
+
+/// What the pages of a region are mapped from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Backing {
+    /// Private memory, which nothing else holds a copy of.
+    Memory,
+    /// A file that can be mapped again.
+    File {
+        /// The mapping's own descriptor.
+        fd: sys::RawFile,
+        /// Which file that is; `size` is not used.
+        identity: Identity,
+        /// Where in the file the region starts.
+        offset: u64,
+        /// Whether stores reach it.
+        shared: bool,
+        /// Whether it has an end (a device has none).
+        sized: bool,
+    },
+}
+
+/// Neighbouring pages of one protection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    /// Address of the first page; the run ends where the next one starts.
+    pub start: usize,
+    pub protection: Protection,
+}
+
+/// The part of a slot that its lock protects.
+pub(crate) struct Inner {
+    pub start: usize,
+    /// Where the pages end. The addresses from here to `limit` are ours too, and hold nothing.
+    pub end: usize,
+    pub limit: usize,
+    pub state: State,
+    /// Whether the contents are another region's by now, and this one is about to be given up.
+    pub moved: bool,
+    /// Whether faults of anybody are contained, or only those of our own copies.
+    pub guarded: bool,
+    /// Whether the next use of a reserved page is a fault, and which page was used then.
+    pub trap: bool,
+    pub used: Option<usize>,
+    /// The file whose pages were left under the guard, in memory that may be somebody else's by now.
+    pub left: Option<Shown>,
+    /// Copies and searches of ours that are under way.
+    pub copies: u32,
+    /// What was healed while they were, and the addresses of which they saw something else.
+    pub healed: Vec<(Range<usize>, Fault)>,
+    pub backing: Backing,
+    /// Whether swap is reserved for the pages.
+    pub reserve: bool,
+    /// Size of the pages: they can be covered only whole.
+    pub grain: usize,
+    /// Which of the addresses are the user's.
+    pub user: Range<usize>,
+    pub runs: Vec<Run>,
+    /// Whether a page was ever writable, so that it may hold what is nowhere else.
+    pub written: bool,
+    pub(super) covers: Covers,
+    pub(super) openings: Openings,
+    /// Faults in a row, of one page, that needed no new cover; and that page.
+    pub(super) stalls: u32,
+    pub(super) stalled: usize,
+    /// Faults of accessible pages since pages were covered, healed or protected.
+    pub(super) doubts: u32,
+    /// Faults that are healed and not yet collected.
+    pub reports: Vec<Fault>,
+}
+
+/// The guard's record of one region.
+pub(crate) struct Slot {
+    locked: AtomicBool,
+    inner: UnsafeCell<Inner>,
+    /// Faults since the slot was acquired.
+    pub faults: AtomicU64,
+    /// Whom to wake after a fault, and what for.
+    pub owner: AtomicU64,
+    pub token: AtomicU64,
+    /// Whether the slot waits on the reporter's stack, and what lies below it there.
+    pub(super) pending: AtomicBool,
+    pub(super) below: AtomicPtr<Slot>,
+}
+
+// SAFETY: `inner` is reached only through `lock`, which lets in one thread at a time; everything
+// else is atomic.
+unsafe impl Sync for Slot {}
+
+static UNUSED: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+
+impl Slot {
+    pub(super) fn leak() -> &'static Self {
+        Box::leak(Box::new(Self {
+            locked: AtomicBool::new(false),
+            inner: UnsafeCell::new(Inner {
+                start: 0,
+                end: 0,
+                limit: 0,
+                state: State::Free,
+                moved: false,
+                guarded: false,
+                trap: false,
+                used: None,
+                left: None,
+                copies: 0,
+                healed: Vec::new(),
+                backing: Backing::Memory,
+                reserve: true,
+                grain: 1,
+                user: 0..0,
+                runs: Vec::new(),
+                written: false,
+                covers: Covers::new(),
+                openings: Openings::new(),
+                stalls: 0,
+                stalled: 0,
+                doubts: 0,
+                reports: Vec::new(),
+            }),
+            faults: AtomicU64::new(0),
+            owner: AtomicU64::new(0),
+            token: AtomicU64::new(0),
+            pending: AtomicBool::new(false),
+            below: AtomicPtr::new(std::ptr::null_mut()),
+        }))
+    }
+
+    /// A slot that nobody uses.
+    pub fn acquire() -> &'static Self {
+        let unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        unused.unwrap_or_else(Self::leak)
+    }
+
+    /// Gives a slot back for the next region.
+    pub fn release(&'static self) {
+        UNUSED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+
+    /// Waits for the slot.
+    ///
+    /// Whoever holds the guard must not touch the region's pages: the fault's handler, on the
+    /// same thread, would wait for the lock for ever. Copies of them go through `sys::peek` and
+    /// `sys::poke`, which do not fault.
+    pub fn lock(&'static self) -> Locked {
+        let mut tries = 0u32;
+        while self
+            .locked
+            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            tries += 1;
+            if tries.is_multiple_of(64) { sys::yield_now() } else { std::hint::spin_loop() }
+        }
+        Locked(self)
+    }
+}
+
+/// The lock of a slot, held.
+pub(crate) struct Locked(&'static Slot);
+
+impl Deref for Locked {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        // SAFETY: the lock is held as long as `self` lives, so there is no other reference.
+        unsafe { &*self.0.inner.get() }
+    }
+}
+
+impl DerefMut for Locked {
+    fn deref_mut(&mut self) -> &mut Inner {
+        // SAFETY: as in `deref`, and `self` is borrowed mutably.
+        unsafe { &mut *self.0.inner.get() }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.0.locked.store(false, Ordering::Release);
+    }
+}
+
+impl Inner {
+    /// Whether the mapping of the region has the bytes of `range`, which are addresses, here.
+    pub fn has(&self, range: &Range<usize>) -> bool {
+        self.state == State::Live
+            && !self.moved
+            && self.start <= range.start
+            && range.end <= self.end
+    }
+
+    /// The runs that meet `range`, each cut to it.
+    pub fn runs_in(&self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, Protection)> {
+        let first = self.runs.partition_point(|run| run.start <= range.start).saturating_sub(1);
+        let end = self.end;
+        self.runs[first..].iter().enumerate().map_while(move |(i, run)| {
+            let next = self.runs.get(first + i + 1).map_or(end, |run| run.start);
+            let part = run.start.max(range.start)..next.min(range.end);
+            (!part.is_empty()).then_some((part, run.protection))
+        })
+    }
+
+    /// The run around `page`, whole.
+    pub(super) fn run_at(&self, page: usize) -> Option<(Range<usize>, Protection)> {
+        let index = self.runs.partition_point(|run| run.start <= page).checked_sub(1)?;
+        let next = self.runs.get(index + 1).map_or(self.end, |run| run.start);
+        let run = self.runs.get(index)?;
+        Some((run.start..next, run.protection))
+    }
+
+    /// Notes that `range` has `protection` from now on.
+    pub fn set_protection(&mut self, range: Range<usize>, protection: Protection) {
+        if range.is_empty() {
+            return;
+        }
+        let after = self.run_at(range.end).filter(|_| range.end < self.end);
+        let from = self.runs.partition_point(|run| run.start < range.start);
+        let to = self.runs.partition_point(|run| run.start <= range.end);
+        let tail = after.map(|(_, protection)| Run { start: range.end, protection });
+        let new = std::iter::once(Run { start: range.start, protection }).chain(tail);
+        self.runs.splice(from..to, new);
+        self.doubts = 0;
+        self.runs.dedup_by_key(|run| run.protection);
+    }
+
+    /// Whether the pages can be mapped again without losing anything.
+    pub fn is_replaceable(&self) -> bool {
+        !self.written || matches!(self.backing, Backing::File { shared: true, .. })
+    }
+
+    /// What `address`, a page of the region, is mapped from.
+    pub fn pages_at(&self, address: usize, shared: bool) -> Pages {
+        match self.backing {
+            Backing::Memory => Pages::Anonymous { reserve: self.reserve },
+            Backing::File { fd, offset, .. } => Pages::File {
+                fd,
+                offset: offset + (address - self.start) as u64,
+                shared,
+                reserve: self.reserve,
+            },
+        }
+    }
+
+    /// The file now, if it is still the one that was mapped: the descriptor is visible to the
+    /// user, who may have closed it and opened another file under its number.
+    pub fn file(&self) -> Option<Identity> {
+        match self.backing {
+            Backing::Memory => None,
+            Backing::File { fd, identity, .. } => sys::identify(fd)
+                .filter(|now| (now.device, now.inode) == (identity.device, identity.inode)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Protection::{None, Read, ReadWrite};
+
+    fn with_runs(end: usize) -> Locked {
+        let mut inner = Slot::leak().lock();
+        inner.end = end;
+        inner.limit = end;
+        inner.runs = vec![Run { start: 0, protection: ReadWrite }];
+        inner
+    }
+
+    fn list(inner: &Inner) -> Vec<(Range<usize>, Protection)> {
+        inner.runs_in(0..inner.end).collect()
+    }
+
+    #[test]
+    fn protections_split_and_merge() {
+        let mut inner = with_runs(100);
+        inner.set_protection(20..40, Read);
+        assert_eq!(list(&inner), [(0..20, ReadWrite), (20..40, Read), (40..100, ReadWrite)]);
+        inner.set_protection(30..100, None);
+        assert_eq!(list(&inner), [(0..20, ReadWrite), (20..30, Read), (30..100, None)]);
+        inner.set_protection(0..30, None);
+        assert_eq!(list(&inner), [(0..100, None)]);
+        inner.set_protection(0..10, Read);
+        inner.set_protection(10..20, Read);
+        assert_eq!(list(&inner), [(0..20, Read), (20..100, None)]);
+    }
+
+    #[test]
+    fn protections_agree_with_a_page_by_page_model() {
+        let (mut inner, mut model) = (with_runs(64), [ReadWrite; 64]);
+        let mut state = 7u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..20_000 {
+            let (a, b) = (random(65), random(65));
+            let protection = [None, Read, ReadWrite][random(3)];
+            let range = a.min(b)..a.max(b);
+            model[range.clone()].fill(protection);
+            inner.set_protection(range, protection);
+            for (part, protection) in list(&inner) {
+                assert!(model[part].iter().all(|p| *p == protection));
+            }
+            assert_eq!(list(&inner).iter().map(|(part, _)| part.len()).sum::<usize>(), 64);
+            assert!(inner.runs.windows(2).all(|w| w[0].protection != w[1].protection));
+        }
+    }
+
+    #[test]
+    fn runs_are_cut_to_the_range_asked_for() {
+        let mut inner = with_runs(100);
+        inner.set_protection(20..40, Read);
+        let parts: Vec<_> = inner.runs_in(30..50).collect();
+        assert_eq!(parts, [(30..40, Read), (40..50, ReadWrite)]);
+        assert_eq!(inner.run_at(35), Some((20..40, Read)));
+    }
+}

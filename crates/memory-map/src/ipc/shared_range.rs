@@ -1,0 +1,223 @@
+//! Words of a mapping that other processes change too, reached with their faults contained.
+
+use std::ops::Deref;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::atomic::AtomicU64;
+use super::participant::Party;
+use super::{lock::World, ring::Memory};
+use crate::error::{Error, Result};
+use crate::mapping::{Attachment, Mapping};
+use crate::options::Kind;
+use crate::region::RegionKey;
+use crate::region::access::Watch;
+
+/// A range of a shared mapping.
+pub(crate) struct Area(Arc<Words>);
+
+/// Where in the mapping the range is, and where that is in memory now.
+pub(crate) struct Words {
+    offset: usize,
+    length: usize,
+    /// Most mappings never move: this is found without a lock.
+    first: Place,
+    moved: AtomicBool,
+    later: Mutex<Option<Arc<Place>>>,
+}
+
+/// Where the range is in memory, or was before the mapping moved: who has it may go on there.
+pub(crate) struct Place {
+    key: RegionKey,
+    token: u64,
+    start: usize,
+    length: usize,
+    /// Whether the mapping was closed.
+    ended: Arc<AtomicBool>,
+}
+
+/// A place that stays while it is used.
+pub(crate) enum Here<'a> {
+    First(&'a Place),
+    Later(Arc<Place>),
+}
+
+impl Deref for Here<'_> {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        match self {
+            Self::First(place) => place,
+            Self::Later(place) => place,
+        }
+    }
+}
+
+impl Attachment for Words {
+    fn follow(&self, mapping: &Mapping) {
+        self.follow(mapping);
+    }
+}
+
+impl Words {
+    fn later(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> Here<'_> {
+        let later = self.moved.load(Ordering::Acquire).then(|| self.later().clone()).flatten();
+        later.map_or(Here::First(&self.first), Here::Later)
+    }
+
+    /// Finds the words where the mapping is now, unless it has them no more.
+    pub fn follow(&self, mapping: &Mapping) {
+        let Ok(key) = mapping.key() else { return };
+        let is_here = ptr::eq(key.region(), self.place().key.region());
+        if !is_here && self.offset + self.length <= mapping.len() {
+            let place = Place::new(mapping, key, self.offset, self.length);
+            *self.later() = Some(Arc::new(place));
+            self.moved.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Place {
+    fn new(mapping: &Mapping, key: RegionKey, offset: usize, length: usize) -> Self {
+        let start = key.start() + mapping.lead() + offset;
+        Self { key, token: mapping.token(), start, length, ended: mapping.attached().ended() }
+    }
+
+    /// Begins to use the words. Faults are contained until the end, and told by `check`.
+    pub fn enter(&self) -> Result<Access<'_>> {
+        let range = self.start..self.start + self.length;
+        let watch = Watch::begin(self.key.region(), self.token, range)?;
+        let access = Access { start: self.start, length: self.length, watch };
+        if self.ended.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        Ok(access)
+    }
+}
+
+impl Area {
+    /// The `length` bytes at `offset`, which must be aligned in memory to `alignment`.
+    pub fn new(
+        mapping: &Mapping,
+        offset: usize,
+        length: usize,
+        alignment: usize,
+        writable: bool,
+    ) -> Result<Self> {
+        let total = mapping.len();
+        if offset.checked_add(length).is_none_or(|end| end > total) {
+            return Err(Error::OutOfRange {
+                name: "byteOffset",
+                requirement: "so that all bytes of it lie inside the mapping",
+            });
+        }
+        if mapping.kind() == Kind::Private || (mapping.file().is_none() && !mapping.is_closed()) {
+            return Err(Error::NotShared);
+        }
+        let place = Place::new(mapping, mapping.key()?, offset, length);
+        let start = place.start;
+        if !start.is_multiple_of(alignment) {
+            return Err(Error::OutOfRange {
+                name: "byteOffset",
+                requirement: "aligned in memory: to 4 bytes, or 8 for a mutex, or 64 for a channel",
+            });
+        }
+        let forbidden = place
+            .key
+            .region()
+            .lock()
+            .runs_in(start..start + length)
+            .any(|(_, protection)| writable && !protection.writable());
+        if forbidden {
+            return Err(Error::NotWritable);
+        }
+        let words = Words {
+            offset,
+            length,
+            first: place,
+            moved: AtomicBool::new(false),
+            later: Mutex::default(),
+        };
+        Ok(Self(Arc::new(words)))
+    }
+
+    /// Goes with the mapping when that moves.
+    pub fn following(self, mapping: &Mapping) -> Self {
+        mapping.attached().attach(&self.0);
+        self.0.follow(mapping); // where it has moved since
+        self
+    }
+
+    /// Where it is now.
+    pub fn place(&self) -> Here<'_> {
+        self.0.place()
+    }
+}
+
+/// The words of an area, in use.
+pub(crate) struct Access<'a> {
+    start: usize,
+    length: usize,
+    watch: Watch<'a>,
+}
+
+impl Access<'_> {
+    /// Address of the byte at `offset`; `length` bytes from there are inside the area.
+    pub fn address(&self, offset: usize, length: usize) -> Option<usize> {
+        let end = offset.checked_add(length)?;
+        (end <= self.length).then_some(self.start + offset)
+    }
+
+    /// The word at a multiple of eight inside the area.
+    pub fn word(&self, offset: usize) -> &AtomicU64 {
+        // Callers stay inside; what they read in shared memory must not take them out of it.
+        debug_assert!(offset.is_multiple_of(8) && offset + 8 <= self.length);
+        let offset = offset.min(self.length - 8) & !7;
+        let address = (self.start + offset) as *mut u64;
+        // SAFETY: the word lies inside the area (which has 8 bytes, aligned, wherever words are
+        // asked for), the place's key keeps the addresses from being unmapped as long as it lives,
+        // and faults are contained while there is an `Access`. Other processes change it by atomic
+        // operations, or break their own promise: then the value is anything, which callers expect.
+        unsafe { AtomicU64::from_ptr(address) }
+    }
+
+    /// Says whether everything since `enter` has reached the memory.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn check(&self) -> Result<()> {
+        self.watch.check()
+    }
+}
+
+impl Drop for Access<'_> {
+    fn drop(&mut self) {
+        self.watch.leave();
+    }
+}
+
+/// The words of an area, in use by a party.
+pub(crate) struct Session<'a> {
+    pub access: Access<'a>,
+    pub party: &'a Party,
+}
+
+impl World for Session<'_> {
+    fn is_alive(&self, party: u64) -> bool {
+        self.party.is_alive(party)
+    }
+    fn check(&self) -> Result<()> {
+        self.access.check()
+    }
+}
+
+impl Memory for Session<'_> {
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        self.access.word(offset)
+    }
+}

@@ -1,0 +1,227 @@
+//! What the system is told of pages, or asked to do with them, and asked about them: madvise(2),
+//! mlock(2), mincore(2).
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::advice::Advice;
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+use crate::region::Region;
+use crate::region::access;
+use crate::sys;
+
+impl Advice {
+    /// Whether this system has it.
+    pub fn is_supported(self) -> bool {
+        sys::supports(self)
+    }
+
+    /// Whether contents can be lost by it.
+    fn is_destructive(self) -> bool {
+        matches!(self, Self::DontNeed | Self::Free | Self::Remove | Self::WipeOnFork)
+    }
+
+    /// Why the system refuses it, where the number alone does not say.
+    fn explain(self, errno: i32) -> Error {
+        let detail = match self {
+            Self::Free | Self::WipeOnFork => "this advice is for private memory without a file",
+            Self::Remove => {
+                "this advice needs a shared mapping to store to, and a file system that can punch \
+                 holes"
+            }
+            Self::DontNeed => "the pages are locked, or huge ones",
+            Self::PopulateRead | Self::PopulateWrite => {
+                "a page cannot be had: the file ends before it, or the protection forbids it"
+            }
+            _ => return Error::os(errno, "madvise"),
+        };
+        Error::os_because(errno, "madvise", detail)
+    }
+}
+
+/// Which pages of a range are in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Residency {
+    /// How many pages the range has.
+    pub pages: usize,
+    /// How many of them are in memory.
+    pub resident: usize,
+    /// A bit for each, the first page's the lowest of the first byte.
+    pub bitmap: Vec<u8>,
+}
+
+impl Mapping {
+    /// Tells the system what a range is for. What can lose contents takes whole pages only: the
+    /// range begins at a page's start, or the mapping's, and ends at a page's end, or the
+    /// mapping's.
+    ///
+    /// # Errors
+    /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn advise(&self, advice: Advice, range: Range<usize>) -> Result<()> {
+        if !advice.is_supported() {
+            return Err(Error::Unsupported("this system does not have that advice"));
+        }
+        let Some((region, pages)) = self.pages(&range, advice.is_destructive())? else {
+            return Ok(());
+        };
+        // Linux refuses it by itself; macOS would take the memory from other processes.
+        if advice == Advice::Free && region.file().is_some() {
+            return Err(advice.explain(sys::EINVAL));
+        }
+        if advice == Advice::Remove {
+            self.check_hole(&region, &range)?;
+        }
+        let advise = || {
+            // SAFETY: the pages are the region's, which is held, and under its lock where they
+            // can lose anything: nobody else's mapping is in their place.
+            unsafe { sys::advise(pages.start, pages.len(), advice) }
+                .map_err(|errno| advice.explain(errno))
+        };
+        if matches!(advice, Advice::PopulateRead | Advice::PopulateWrite) {
+            return advise(); // this can take long
+        }
+        let inner = region.lock();
+        match inner.has(&pages) && region.token() == self.token() {
+            true => advise(),
+            false => Err(Error::Closed),
+        }
+    }
+
+    /// The file's blocks go whole, so a hole must not reach beyond the mapping.
+    fn check_hole(&self, region: &Region, range: &Range<usize>) -> Result<()> {
+        let first = region.range().start + self.lead();
+        let is_aligned = |at: usize| sys::floor(first + at, sys::page_size()) == first + at;
+        let end = self.offset() + range.end as u64;
+        let ends_file = || {
+            region.file().is_some_and(|file| file.metadata().is_ok_and(|file| file.len() <= end))
+        };
+        if is_aligned(range.start) && (is_aligned(range.end) || ends_file()) {
+            return Ok(());
+        }
+        Err(Error::OutOfRange {
+            name: "range",
+            requirement: "aligned to pages in memory, or end with the file",
+        })
+    }
+
+    /// Keeps the pages of a range in memory (mlock(2)); with `on_fault` each from when it is first
+    /// touched (`MLOCK_ONFAULT` of mlock2(2)).
+    ///
+    /// # Errors
+    /// The OS's, where RLIMIT_MEMLOCK allows less among them; [`Error::Unsupported`];
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn lock(&self, range: Range<usize>, on_fault: bool) -> Result<()> {
+        if on_fault && !sys::LOCKS_ON_FAULT {
+            return Err(Error::Unsupported("this system cannot lock pages when they are touched"));
+        }
+        let Some((region, pages)) = self.pages(&range, false)? else { return Ok(()) };
+        // SAFETY: the pages are the region's, which is held.
+        unsafe { sys::lock_pages(pages.start, pages.len(), on_fault) }.map_err(|errno| {
+            let end = self.offset() + range.end as u64;
+            let is_beyond = region.file().is_some_and(|file| {
+                file.metadata().is_ok_and(|file| file.is_file() && file.len() < end)
+            });
+            let detail = match is_beyond {
+                true => "the file ends before the range does",
+                false => sys::LOCK_LIMIT,
+            };
+            Error::os_because(errno, "mlock", detail)
+        })
+    }
+
+    /// Ends what [`Mapping::lock`] began.
+    ///
+    /// # Errors
+    /// The OS's; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn unlock(&self, range: Range<usize>) -> Result<()> {
+        let Some((_region, pages)) = self.pages(&range, false)? else { return Ok(()) };
+        // SAFETY: the pages are the region's, which is held.
+        unsafe { sys::unlock_pages(pages.start, pages.len()) }
+            .map_err(|errno| Error::os(errno, "munlock"))
+    }
+
+    /// Which pages of a range are in memory (mincore(2)).
+    ///
+    /// # Errors
+    /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn residency(&self, range: Range<usize>) -> Result<Residency> {
+        const AT_ONCE: usize = 1 << 16;
+        let mut residency = Residency { pages: 0, resident: 0, bitmap: Vec::new() };
+        let Some((_region, pages)) = self.pages(&range, false)? else { return Ok(residency) };
+        let size = sys::page_size();
+        residency.pages = pages.len() / size;
+        residency.bitmap.resize(residency.pages.div_ceil(8), 0);
+        let mut states = [0u8; AT_ONCE];
+        for first in (0..residency.pages).step_by(AT_ONCE) {
+            let part = &mut states[..AT_ONCE.min(residency.pages - first)];
+            sys::residency(pages.start + first * size, part)
+                .map_err(|errno| Error::os(errno, "mincore"))?;
+            for (i, _) in part.iter().enumerate().filter(|(_, state)| **state & 1 != 0) {
+                residency.resident += 1;
+                residency.bitmap[(first + i) / 8] |= 1 << ((first + i) % 8);
+            }
+        }
+        Ok(residency)
+    }
+
+    /// Prepares to bring a range into memory; [`Prefetch::run`] does it, on any thread.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn prefetch(&self, range: Range<usize>) -> Result<Prefetch> {
+        let token = self.token();
+        Ok(Prefetch(self.pages(&range, false)?.map(|(region, pages)| (region, pages, token))))
+    }
+
+    /// The pages of a range, put back as they should be: those that it touches, or, where `whole`,
+    /// only all of each.
+    fn pages(
+        &self,
+        range: &Range<usize>,
+        whole: bool,
+    ) -> Result<Option<(Arc<Region>, Range<usize>)>> {
+        let Some((region, located)) = self.locate(range)? else { return Ok(None) };
+        region.lock().settle();
+        let pages = match whole {
+            true => self.whole_pages(&region, range)?,
+            false => {
+                let first = region.range().start;
+                let (all, grain) = (region.pages(), region.grain());
+                let end = sys::ceil(first + located.end, grain).unwrap_or(all.end);
+                sys::floor(first + located.start, grain)..end.min(all.end)
+            }
+        };
+        Ok(Some((region, pages)))
+    }
+}
+
+/// A range that is to be brought into memory; see [`Mapping::prefetch`].
+pub struct Prefetch(Option<(Arc<Region>, Range<usize>, u64)>);
+
+impl Prefetch {
+    /// Does it, unless `stop` is set in the meantime.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where a page cannot be had; [`Error::Closed`].
+    pub fn run(&self, stop: &AtomicBool) -> Result<()> {
+        const AT_ONCE: usize = 8 << 20;
+        let Some((region, pages, token)) = &self.0 else { return Ok(()) };
+        for start in pages.clone().step_by(AT_ONCE) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let length = AT_ONCE.min(pages.end - start);
+            if !region.holds(*token, &(start..start + length)) {
+                return Err(Error::Closed);
+            }
+            // SAFETY: the pages are the region's, which is held.
+            if unsafe { sys::advise(start, length, Advice::PopulateRead) }.is_err() {
+                // Says which page it was, and serves systems that do not know that advice.
+                access::touch(region, *token, start - region.range().start, length)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! What goes with a mapping, and is told when the mapping moves or is closed.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::error::Result;
+use crate::mapping::Mapping;
+
+/// What is told of changes of its mapping.
+pub(crate) trait Attachment: Any + Send + Sync {
+    /// The mapping has moved.
+    fn follow(&self, _mapping: &Mapping) {}
+
+    /// The mapping is about to be closed.
+    fn end(&self) {}
+}
+
+/// What is attached to a mapping.
+#[derive(Default)]
+pub(crate) struct Attached {
+    state: Mutex<State>,
+    ended: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct State {
+    attachments: Vec<Weak<dyn Attachment>>,
+    /// What all of them share, until the end.
+    shared: Option<Arc<dyn Attachment>>,
+}
+
+impl Attached {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the mapping was closed.
+    pub fn ended(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ended)
+    }
+
+    /// What the attachments of the mapping share, made when it is first asked for.
+    pub fn shared<T: Attachment>(&self, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let mut state = self.state();
+        let shared = state.shared.clone().map(|shared| shared as Arc<dyn Any + Send + Sync>);
+        if let Some(Ok(shared)) = shared.map(Arc::downcast) {
+            return Ok(shared);
+        }
+        let made = Arc::new(make()?);
+        state.shared = Some(Arc::clone(&made) as Arc<dyn Attachment>);
+        Ok(made)
+    }
+
+    /// Has `attachment` told of changes, for as long as it lives.
+    pub fn attach<T: Attachment>(&self, attachment: &Arc<T>) {
+        let attachments = &mut self.state().attachments;
+        if attachments.len().is_power_of_two() {
+            attachments.retain(|attachment| attachment.strong_count() > 0);
+        }
+        let attachment: Weak<T> = Arc::downgrade(attachment);
+        attachments.push(attachment);
+    }
+
+    /// Tells that the mapping has moved.
+    pub fn follow(&self, mapping: &Mapping) {
+        for attachment in self.state().attachments.iter().filter_map(Weak::upgrade) {
+            attachment.follow(mapping);
+        }
+    }
+
+    /// Tells that the mapping is about to be closed.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        let State { attachments, shared } = std::mem::take(&mut *self.state());
+        let all = attachments.iter().filter_map(Weak::upgrade).chain(shared);
+        all.for_each(|attachment| attachment.end());
+    }
+}

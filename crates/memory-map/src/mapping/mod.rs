@@ -1,0 +1,681 @@
+//! A mapping: what `mmap` gave, with everything that can be done to it.
+
+mod advice;
+mod attached;
+mod resize;
+mod search;
+mod sync;
+
+pub use advice::{Prefetch, Residency};
+pub(crate) use attached::{Attached, Attachment};
+pub use search::{Count, Needle};
+pub use sync::Sync;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::fault::Fault;
+use crate::file::{Opened, Source};
+use crate::options::{FileOptions, HugePages, Kind, Options};
+use crate::protection::Protection;
+use crate::region::access;
+use crate::region::foreign::{self, Keeper};
+use crate::region::place;
+use crate::region::snapshot::Kept;
+use crate::region::{Contents, Region, RegionKey};
+use crate::sys;
+
+/// Pages in this process's memory, and what they are mapped from.
+///
+/// Every method may be called from any thread.
+///
+/// ```
+/// use memory_map::{Mapping, Options, Protection};
+///
+/// let options = Options {
+///     protection: Protection::ReadWrite,
+///     populate: false,
+///     reserve: true,
+///     address: None,
+///     huge: Default::default(),
+///     guard: true,
+///     owner: 0,
+/// };
+/// let map = Mapping::anonymous(100, false, &options)?;
+/// map.write(b"hello", 10)?;
+/// let mut bytes = [0; 5];
+/// map.read(10, &mut bytes)?;
+/// assert_eq!(&bytes, b"hello");
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+pub struct Mapping {
+    kind: Kind,
+    token: u64,
+    offset: u64,
+    length: AtomicUsize,
+    /// As it was made; the protection may be another by now.
+    pub(crate) options: Options,
+    /// Whether the file gets blocks on disk when it is extended.
+    allocate: bool,
+    state: Mutex<State>,
+    attached: Attached,
+    /// Reads so far, up to [`FILE_READS`].
+    file_reads: AtomicUsize,
+}
+
+/// How many reads of a mapping are made of its file, where that comes to the same: to load a page for
+/// the first time, and to be rid of it later, takes as long as about eight reads of a few bytes (Linux
+/// 6.18 on x64: 2.7 µs and 0.33 µs).
+const FILE_READS: usize = 8;
+
+pub(crate) struct State {
+    pub protection: Protection,
+    pub pages: Pages,
+    /// Regions that the mapping has left, of which views cannot be taken away.
+    pub former: Vec<Arc<Region>>,
+    /// Faults of others that it has left.
+    pub faults: u64,
+    /// What is to be told of them.
+    pub reports: Vec<Fault>,
+    /// Of which bytes copies are left where the mapping was.
+    pub kept: Vec<Range<usize>>,
+}
+
+pub(crate) enum Pages {
+    Mapped(Arc<Region>),
+    /// A mapping of no bytes, which mmap does not make, and its file.
+    Empty(Option<Arc<std::fs::File>>),
+    Closed,
+}
+
+impl Mapping {
+    /// Maps a file so that stores reach it (`MAP_SHARED`).
+    ///
+    /// # Errors
+    /// The OS's for opening, extending and mapping the file; [`Error::BeyondEnd`].
+    pub fn shared(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
+        Self::of_file(Kind::Shared, source, file, options)
+    }
+
+    /// Maps a file copy-on-write (`MAP_PRIVATE`).
+    ///
+    /// # Errors
+    /// As for [`Mapping::shared`].
+    pub fn private(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
+        Self::of_file(Kind::Private, source, file, options)
+    }
+
+    /// Maps zeroed memory without a file (`MAP_ANONYMOUS`); with `shareable` it stands in an
+    /// anonymous file whose descriptor another process can be given.
+    ///
+    /// # Errors
+    /// The OS's for making and mapping the memory.
+    pub fn anonymous(length: u64, shareable: bool, options: &Options) -> Result<Self> {
+        let explicit = match options.huge {
+            HugePages::Explicit(size) => Some(sys::check_huge_pages(size)?),
+            _ => None,
+        };
+        let mapped = to_usize(length)?;
+        let opened = shareable.then(|| Opened::anonymous(length, explicit)).transpose()?;
+        Self::map(Kind::Anonymous, opened.as_ref(), 0, mapped, false, options)
+    }
+
+    fn of_file(
+        kind: Kind,
+        source: Source<'_>,
+        file: &FileOptions,
+        options: &Options,
+    ) -> Result<Self> {
+        let writable = kind == Kind::Shared && options.protection.writable();
+        let mut opened = Opened::new(source, writable, file.create)?;
+        let length = length_in(&opened, file)?;
+        let mapped = to_usize(length)?;
+        if file.create.is_some() || file.allocate {
+            opened.grow(file.offset, file.offset + length, file.allocate)?;
+        }
+        Self::map(kind, Some(&opened), file.offset, mapped, file.allocate, options)
+    }
+
+    fn map(
+        kind: Kind,
+        file: Option<&Opened>,
+        offset: u64,
+        length: usize,
+        allocate: bool,
+        options: &Options,
+    ) -> Result<Self> {
+        let pages = Pages::Empty(file.map(|opened| Arc::clone(&opened.file)));
+        let state = State {
+            protection: options.protection,
+            pages,
+            faults: 0,
+            reports: Vec::new(),
+            former: Vec::new(),
+            kept: Vec::new(),
+        };
+        let reads_are_loads =
+            file.is_some_and(|opened| sys::reads_are_loads(opened.identity().device));
+        let reads_file = reads_are_loads && !options.populate;
+        let mut mapping = Self {
+            kind,
+            token: next_token(),
+            offset,
+            length: AtomicUsize::new(length),
+            options: options.clone(),
+            allocate,
+            state: Mutex::new(state),
+            attached: Attached::default(),
+            file_reads: AtomicUsize::new(if reads_file { 0 } else { FILE_READS }),
+        };
+        if length > 0 {
+            let region = Region::new(&mapping.contents(file, length, options.protection)?)?;
+            let state = mapping.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            state.pages = Pages::Mapped(region);
+        }
+        Ok(mapping)
+    }
+
+    /// What a region of the mapping has, if the mapping has `length` bytes.
+    pub(crate) fn contents<'a>(
+        &self,
+        file: Option<&'a Opened>,
+        length: usize,
+        protection: Protection,
+    ) -> Result<Contents<'a>> {
+        let lead = self.lead_of(length);
+        Ok(Contents {
+            // Each mapping of /dev/zero is memory of its own, which begins at 0.
+            file: file.map(|opened| match opened.is_zero_device() {
+                true => (opened, 0),
+                false => (opened, self.offset - lead as u64),
+            }),
+            shared: self.kind != Kind::Private,
+            protection,
+            length: lead.checked_add(length).ok_or_else(out_of_memory)?,
+            lead,
+            room: 0,
+            populate: self.options.populate,
+            huge: self.options.huge,
+            reserve: self.options.reserve,
+            guard: self.options.guard,
+            hint: self.options.address,
+            owner: self.options.owner,
+            token: self.token,
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The region behind the mapping; `None` where the mapping is empty.
+    pub(crate) fn region(&self) -> Result<Option<Arc<Region>>> {
+        match &self.state().pages {
+            Pages::Mapped(region) => Ok(Some(Arc::clone(region))),
+            Pages::Empty(_) => Ok(None),
+            Pages::Closed => Err(Error::Closed),
+        }
+    }
+
+    /// The region that has the bytes of a range, and where they are, from its start; `None` where
+    /// there are none.
+    pub(crate) fn locate(
+        &self,
+        range: &Range<usize>,
+    ) -> Result<Option<(Arc<Region>, Range<usize>)>> {
+        let state = self.state();
+        let region = match &state.pages {
+            Pages::Mapped(region) => Some(region),
+            Pages::Empty(_) => None,
+            Pages::Closed => return Err(Error::Closed),
+        };
+        let range = self.check(range.start, range.end.saturating_sub(range.start))?;
+        let lead = self.lead();
+        let located = region.filter(|_| !range.is_empty()).map(Arc::clone);
+        Ok(located.map(|region| (region, lead + range.start..lead + range.end)))
+    }
+
+    /// As [`Mapping::locate`], without saying where.
+    pub(crate) fn region_with(&self, range: &Range<usize>) -> Result<Option<Arc<Region>>> {
+        Ok(self.locate(range)?.map(|(region, _)| region))
+    }
+
+    /// Where the stores go.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What names the mapping in [`crate::take_faulted`]; never used twice.
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// Bytes of the mapping.
+    pub fn len(&self) -> usize {
+        self.length.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_len(&self, length: usize) {
+        self.length.store(length, Ordering::Release);
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where in the file the mapping starts, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes between the start of the first page and the mapping's own first byte.
+    pub fn lead(&self) -> usize {
+        self.lead_of(self.len())
+    }
+
+    fn lead_of(&self, length: usize) -> usize {
+        match length {
+            0 => 0,
+            _ => (self.offset % sys::allocation_granularity() as u64) as usize,
+        }
+    }
+
+    /// Whether the mapping was made to be stored to, or is by now.
+    pub(crate) fn is_for_stores(&self, now: Protection) -> bool {
+        self.options.protection.writable() || now.writable()
+    }
+
+    /// Whether the file gets blocks on disk when it is extended.
+    pub(crate) fn allocates(&self) -> bool {
+        self.allocate
+    }
+
+    /// What the mapping as a whole was given last.
+    pub fn protection(&self) -> Protection {
+        self.state().protection
+    }
+
+    /// Whether [`Mapping::close`] has been called.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state().pages, Pages::Closed)
+    }
+
+    /// Whether it is closed, has had no fault, and can have none any more.
+    pub fn has_nothing_to_tell(&self) -> bool {
+        let state = self.state();
+        let is_silent = state.faults == 0 && state.reports.is_empty() && state.former.is_empty();
+        matches!(state.pages, Pages::Closed) && is_silent
+    }
+
+    /// Address of the mapping's first byte; `None` where it is closed or empty.
+    pub fn address(&self) -> Option<usize> {
+        self.region().ok().flatten().map(|region| region.range().start + self.lead())
+    }
+
+    /// The mapping's own handle of its file; `None` where there is none, or it is closed.
+    pub fn file(&self) -> Option<Arc<std::fs::File>> {
+        match &self.state().pages {
+            Pages::Mapped(region) => region.file(),
+            Pages::Empty(file) => file.clone(),
+            Pages::Closed => None,
+        }
+    }
+
+    /// What the objects of [`crate::ipc`] in this mapping share.
+    pub(crate) fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
+    /// Faults so far.
+    pub fn faults(&self) -> u64 {
+        let state = self.state();
+        state.faults + state.regions().map(|region| region.faults()).sum::<u64>()
+    }
+
+    /// Heals what has faulted and hands over what there is to tell.
+    pub fn collect(&self) -> Vec<Fault> {
+        let mut state = self.state();
+        state.drop_lost();
+        let mut reports = std::mem::take(&mut state.reports);
+        for region in state.regions() {
+            let mut inner = region.lock();
+            inner.settle();
+            reports.append(&mut inner.reports);
+        }
+        reports
+    }
+
+    /// Keeps the mapping's addresses from being unmapped, also after `close`; for a pointer that
+    /// leaves this crate.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]; [`Error::OutOfRange`] for an empty mapping, which has no addresses.
+    pub fn key(&self) -> Result<RegionKey> {
+        let empty = Error::OutOfRange { name: "length", requirement: "more than 0" };
+        match &self.state().pages {
+            // Under the lock: once the mapping is closed nothing else keeps the addresses.
+            Pages::Mapped(region) => Ok(RegionKey::new(Arc::clone(region))),
+            Pages::Empty(_) => Err(empty),
+            Pages::Closed => Err(Error::Closed),
+        }
+    }
+
+    /// Puts the mapping over memory of somebody else's, from `start` on, that has whole pages for
+    /// all of it and stays where it is for as long as `keeper` lives. What was stored to a mapping
+    /// that is not `fresh` is copied.
+    ///
+    /// # Safety
+    /// Nobody else may use that memory in another way than he would use the mapping.
+    ///
+    /// # Errors
+    /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub unsafe fn put_over(&self, start: usize, fresh: bool, keeper: Keeper) -> Result<()> {
+        let mut state = self.state();
+        let Pages::Mapped(old) = &state.pages else { return Err(Error::Closed) };
+        if matches!(self.options.huge, HugePages::Explicit(_)) {
+            let why = "huge pages cannot be mapped over memory of this runtime's";
+            return Err(Error::Unsupported(why));
+        }
+        if !place::KEEPS_ROOM {
+            return Err(Error::Unsupported("this system cannot map over memory that is in use"));
+        }
+        if sys::floor(start, sys::page_size()) != start {
+            let requirement = "the start of a page";
+            return Err(Error::OutOfRange { name: "start", requirement });
+        }
+        let opened = old.file().map(Opened::again).transpose()?;
+        let contents = self.contents(opened.as_ref(), self.len(), state.protection)?;
+        // SAFETY: the caller vouches for the memory.
+        let new = unsafe { Region::over(&contents, start, keeper) }?;
+        if !fresh {
+            new.take_over(old)?;
+        }
+        state.replace(Pages::Mapped(new), &[]);
+        Ok(())
+    }
+
+    /// Lets go of memory that is somebody else's, who may still use it. A mapping that is there is
+    /// closed afterwards.
+    pub fn leave(&self) {
+        let foreign = self.state().take_foreign();
+        if !foreign.is_empty() {
+            self.attached.end();
+        }
+        foreign.iter().for_each(|region| region.leave());
+    }
+
+    /// Loads from every page of a range.
+    ///
+    /// # Errors
+    /// As for [`Mapping::read`].
+    pub fn touch(&self, range: Range<usize>) -> Result<()> {
+        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
+        access::touch(&region, self.token, range.start, range.len())
+    }
+
+    /// Copies bytes out, from `offset` on. The first few times, if nothing can have been stored here,
+    /// they come from the file (Linux, file systems on block devices), and no page is touched.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where they cannot be read; [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
+        let range = self.check(offset, bytes.len())?;
+        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
+        let is_early = |reads: &AtomicUsize| {
+            reads.load(Ordering::Relaxed) < FILE_READS
+                && reads.fetch_add(1, Ordering::Relaxed) < FILE_READS
+        };
+        if is_early(&self.file_reads) && region.read_file(self.token, range.start, bytes) {
+            return Ok(());
+        }
+        access::copy_out(&region, self.token, range.start, bytes)
+    }
+
+    /// Copies bytes in, from `offset` on.
+    ///
+    /// # Errors
+    /// [`Error::NotWritable`] where the pages' protection forbids it; otherwise as
+    /// [`Mapping::read`].
+    pub fn write(&self, bytes: &[u8], offset: usize) -> Result<()> {
+        // SAFETY: a slice is readable, and nobody stores to it meanwhile.
+        unsafe { self.write_from(bytes, offset) }
+    }
+
+    /// Copies bytes in that may lie in this mapping themselves. No reference to them may be made
+    /// then: the compiler would take it that the copy does not change them, and make it a `memcpy`.
+    ///
+    /// # Errors
+    /// As [`Mapping::write`].
+    ///
+    /// # Safety
+    /// `bytes` must be readable.
+    pub unsafe fn write_from(&self, bytes: *const [u8], offset: usize) -> Result<()> {
+        let range = self.check(offset, bytes.len())?;
+        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
+        let start = region.range().start + range.start;
+        let writable = region
+            .lock()
+            .runs_in(start..start + bytes.len())
+            .all(|(_, protection)| protection.writable());
+        if !writable {
+            return Err(Error::NotWritable);
+        }
+        // SAFETY: the caller vouches for `bytes`.
+        unsafe { access::copy_in(&region, self.token, range.start, bytes) }
+    }
+
+    /// Changes what may be done with the pages of a range, which must begin at a page's start or
+    /// the mapping's, and end at a page's end or the mapping's.
+    ///
+    /// # Errors
+    /// The OS's, `EACCES` for a file that is not open for writing among them;
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn protect(&self, range: Range<usize>, protection: Protection) -> Result<()> {
+        self.check(range.start, range.end.saturating_sub(range.start))?;
+        let mut state = self.state();
+        let region = match &state.pages {
+            Pages::Mapped(region) => Arc::clone(region),
+            Pages::Empty(_) => {
+                state.protection = protection;
+                return Ok(());
+            }
+            Pages::Closed => return Err(Error::Closed),
+        };
+        let pages = self.whole_pages(&region, &range)?;
+        if !pages.is_empty() {
+            change_protection(&region, pages, protection)?;
+        }
+        if range.start == 0 && range.end == self.len() {
+            state.protection = protection;
+        }
+        Ok(())
+    }
+
+    /// The pages of a range that begins at a page's start or the mapping's, and ends at a page's
+    /// end or the mapping's.
+    pub(crate) fn whole_pages(
+        &self,
+        region: &Region,
+        range: &Range<usize>,
+    ) -> Result<Range<usize>> {
+        let (all, grain) = (region.pages(), region.grain());
+        let first = region.range().start + self.lead();
+        let start = if range.start == 0 { all.start } else { first + range.start };
+        let end = if range.end == self.len() { all.end } else { first + range.end };
+        if sys::floor(start, grain) != start || sys::floor(end, grain) != end {
+            let requirement = "aligned to pages in memory";
+            return Err(Error::OutOfRange { name: "range", requirement });
+        }
+        Ok(start..end)
+    }
+
+    /// Unmaps. The file, its blocks and the memory are free when this returns; addresses for
+    /// which there are keys read zeros until the keys are gone. Does nothing the second time.
+    ///
+    /// Returns what had happened since the last [`Mapping::collect`].
+    pub fn close(&self) -> Vec<Fault> {
+        self.attached.end();
+        let mut state = self.state();
+        if matches!(state.pages, Pages::Closed) {
+            return Vec::new();
+        }
+        let kept = self.copies(&mut state);
+        state.replace(Pages::Closed, &kept);
+        std::mem::take(&mut state.reports)
+    }
+
+    /// Copies of what is to be kept, if anybody else has a use for it.
+    pub(crate) fn copies(&self, state: &mut State) -> Vec<Kept> {
+        let lead = self.lead();
+        let ranges = std::mem::take(&mut state.kept);
+        match &state.pages {
+            Pages::Mapped(region) if !region.is_ours_alone() => {
+                let shift = |range: Range<usize>| lead + range.start..lead + range.end;
+                Kept::all(region, ranges.into_iter().map(shift).collect())
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn check(&self, offset: usize, length: usize) -> Result<Range<usize>> {
+        match offset.checked_add(length) {
+            Some(end) if end <= self.len() => Ok(offset..end),
+            _ => Err(Error::OutOfRange { name: "range", requirement: "inside the mapping" }),
+        }
+    }
+}
+
+impl State {
+    /// All regions of which faults are told.
+    fn regions(&self) -> impl Iterator<Item = &Arc<Region>> {
+        let mapped = match &self.pages {
+            Pages::Mapped(region) => Some(region),
+            _ => None,
+        };
+        self.former.iter().chain(mapped)
+    }
+
+    /// Makes `pages` what the mapping has, and gives up what it had.
+    pub fn replace(&mut self, pages: Pages, kept: &[Kept]) {
+        let Pages::Mapped(old) = std::mem::replace(&mut self.pages, pages) else { return };
+        if old.is_lasting() && !old.is_ours_alone() {
+            self.reports.append(&mut old.retire(kept));
+            old.vacate();
+            foreign::note_retired(&old);
+            if self.former.len().is_power_of_two() {
+                self.drop_lost();
+            }
+            self.former.push(old);
+        } else {
+            self.faults += old.faults();
+            self.reports.append(&mut old.give_up(kept));
+        }
+    }
+
+    /// Forgets regions that nobody can use any more.
+    fn drop_lost(&mut self) {
+        for region in self.former.extract_if(.., |region| region.is_lost()) {
+            self.faults += region.faults();
+            self.reports.append(&mut region.lock().reports);
+        }
+    }
+
+    /// Takes out all regions over memory that is somebody else's.
+    fn take_foreign(&mut self) -> Vec<Arc<Region>> {
+        let mut foreign: Vec<_> =
+            self.former.extract_if(.., |region| region.is_foreign()).collect();
+        if let Pages::Mapped(region) = &self.pages
+            && region.is_foreign()
+        {
+            foreign.push(Arc::clone(region));
+            self.pages = Pages::Closed;
+        }
+        self.faults += foreign.iter().map(|region| region.faults()).sum::<u64>();
+        foreign
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+pub(crate) fn change_protection(
+    region: &Region,
+    range: Range<usize>,
+    protection: Protection,
+) -> Result<()> {
+    let mut inner = region.lock();
+    inner.settle();
+    if !protection.writable() && !inner.is_replaceable() {
+        // Linux can join areas again after a fault split them only if they had a page in common
+        // before (mm/vma.c, is_mergeable_anon_vma).
+        for (part, _) in inner.runs_in(range.clone()).filter(|(_, old)| old.writable()) {
+            // SAFETY: the part is mapped, and populating changes no contents.
+            unsafe { sys::populate(part.start, sys::page_size(), true) };
+        }
+    }
+    // SAFETY: the range lies in this region, whose lock is held.
+    let changed = unsafe { sys::protect(range.start, range.len(), protection) }
+        .or_else(|errno| inner.map_stronger(&range, protection, errno));
+    if let Err(errno) = changed {
+        // mprotect may have changed the first of several areas.
+        for (part, old) in inner.runs_in(range) {
+            // SAFETY: as above; going back to what the pages had needs no new permission.
+            let _ = unsafe { sys::protect(part.start, part.len(), old) };
+        }
+        return Err(Error::os(errno, "mprotect"));
+    }
+    inner.set_protection(range, protection);
+    inner.written |= protection.writable();
+    Ok(())
+}
+
+fn next_token() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+pub(crate) fn out_of_memory() -> Error {
+    Error::os(sys::ENOMEM, "mmap")
+}
+
+/// A length as addresses count it. A mapping begins and ends with a page, so the last ones of what
+/// an object can have are left.
+pub(crate) fn to_usize(length: u64) -> Result<usize> {
+    let most = isize::MAX as usize - sys::allocation_granularity();
+    match usize::try_from(length) {
+        Ok(length) if length <= most => Ok(length),
+        _ => Err(Error::TooLarge { length, most }),
+    }
+}
+
+/// How many bytes of the file are to be mapped.
+fn length_in(opened: &Opened, options: &FileOptions) -> Result<u64> {
+    let size = opened.size();
+    let length = match (options.length, size) {
+        (Some(length), _) => length,
+        (None, Some(size)) if size >= options.offset => size - options.offset,
+        (None, Some(_)) if options.create.is_some() => 0,
+        (None, Some(size)) => return Err(Error::BeyondEnd { end: options.offset, size }),
+        (None, None) => {
+            opened.probe()?;
+            return Err(Error::Missing {
+                name: "length",
+                reason: "this device does not say where it ends",
+            });
+        }
+    };
+    let end =
+        options.offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok()).ok_or(
+            Error::OutOfRange { name: "length", requirement: "within what a file can have" },
+        )?;
+    match size {
+        Some(size) if end > size && options.create.is_none() => Err(Error::BeyondEnd { end, size }),
+        _ => Ok(length),
+    }
+}

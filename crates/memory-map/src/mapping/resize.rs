@@ -1,0 +1,357 @@
+//! Changing the length of a mapping: in place where there is room, else by moving it.
+//!
+//! The first growth moves the mapping to addresses with as much room again behind it, so that it
+//! moves only each time that its length has doubled. The old addresses are not given back before
+//! nobody can reach them, as after `close`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::advice::Advice;
+use crate::error::{Error, Result};
+use crate::file::Opened;
+use crate::guard::{Backing, Inner};
+use crate::mapping::{Mapping, Pages, State, change_protection, out_of_memory, to_usize};
+use crate::options::{HugePages, Kind};
+use crate::protection::Protection;
+use crate::region::access;
+use crate::region::place::{self, Left};
+use crate::region::snapshot::Kept;
+use crate::region::{Contents, Region};
+use crate::sys;
+
+/// The most room that is kept behind a mapping, in bytes.
+const MOST_ROOM: usize = if usize::BITS < 64 { 1 << 24 } else { 1 << 36 };
+
+/// Bytes that are compared and copied at a time.
+const CHUNK: usize = 1 << 20;
+
+impl Mapping {
+    /// Changes the length. Contents up to the smaller length are kept. Where a shared mapping that
+    /// is for stores grows beyond its file, the file grows too; it never shrinks.
+    ///
+    /// The mapping may have other addresses afterwards. Those it had read zeros, or what the
+    /// mapping has there, for as long as there are keys.
+    ///
+    /// # Errors
+    /// The OS's; [`Error::BeyondEnd`]; [`Error::Fault`] where pages are covered that cannot be
+    /// put back; [`Error::Closed`]. The mapping is as it was then.
+    pub fn resize(&self, length: u64) -> Result<()> {
+        if matches!(self.options.huge, HugePages::Explicit(_)) {
+            return Err(Error::Unsupported("a mapping of huge pages cannot change its length"));
+        }
+        let length = to_usize(length)?;
+        let mut state = self.state();
+        let file = match &state.pages {
+            Pages::Mapped(region) => {
+                region.lock().check_file()?;
+                region.file()
+            }
+            Pages::Empty(file) => file.clone(),
+            Pages::Closed => return Err(Error::Closed),
+        };
+        let before = self.len();
+        if length == before {
+            return Ok(());
+        }
+        let kept = self.copies(&mut state);
+        let mut opened = file.clone().map(Opened::again).transpose()?;
+        let extension = self.extension(opened.as_ref(), length, state.protection)?;
+        let extend = |opened: &mut Option<Opened>| match (opened, extension) {
+            (Some(opened), Some(end)) => opened.grow(self.offset(), end, self.allocates()),
+            _ => Ok(()),
+        };
+        let region = match &state.pages {
+            _ if length == 0 => None,
+            Pages::Mapped(region) if region.stretch(&self.next(&opened, length, &state)?)? => {
+                if let Err(error) = extend(&mut opened) {
+                    region.stretch(&self.next(&opened, before, &state)?)?;
+                    return Err(error);
+                }
+                Some(Arc::clone(region))
+            }
+            pages => {
+                if !place::REACHES_BEYOND_FILE {
+                    extend(&mut opened)?;
+                }
+                let mut contents = self.next(&opened, length, &state)?;
+                if before > 0 && length > before {
+                    contents.room = contents.length.saturating_add(contents.length.min(MOST_ROOM));
+                }
+                let new = Region::new(&contents)?;
+                extend(&mut opened)?;
+                if let Pages::Mapped(old) = pages {
+                    new.take_over(old)?;
+                }
+                Some(new)
+            }
+        };
+        let moved = self.settle_in(&mut state, region, file, length, &kept);
+        drop(state);
+        if moved {
+            self.attached().follow(self);
+        }
+        Ok(())
+    }
+
+    /// What a region of the mapping has when the mapping has `length` bytes.
+    fn next<'a>(
+        &self,
+        opened: &'a Option<Opened>,
+        length: usize,
+        state: &State,
+    ) -> Result<Contents<'a>> {
+        let contents = self.contents(opened.as_ref(), length, state.protection)?;
+        Ok(Contents { populate: false, hint: None, ..contents })
+    }
+
+    /// Where the file must reach for a mapping of `length` bytes, if it does not yet.
+    fn extension(
+        &self,
+        opened: Option<&Opened>,
+        length: usize,
+        protection: Protection,
+    ) -> Result<Option<u64>> {
+        let Some(opened) = opened else { return Ok(None) };
+        let Some(size) = opened.size() else { return Ok(None) };
+        let end = self
+            .offset()
+            .checked_add(length as u64)
+            .filter(|end| i64::try_from(*end).is_ok())
+            .ok_or_else(out_of_memory)?;
+        let grows = self.kind() != Kind::Private && self.is_for_stores(protection);
+        match end > size {
+            true if opened.is_regular() && grows => Ok(Some(end)),
+            true => Err(Error::BeyondEnd { end, size }),
+            false => Ok(None),
+        }
+    }
+
+    /// Makes `region` what the mapping has, and `length` its length; says whether that is elsewhere.
+    fn settle_in(
+        &self,
+        state: &mut State,
+        region: Option<Arc<Region>>,
+        file: Option<Arc<std::fs::File>>,
+        length: usize,
+        kept: &[Kept],
+    ) -> bool {
+        let before = self.len();
+        let moved = match (&state.pages, &region) {
+            (Pages::Mapped(old), Some(new)) => !Arc::ptr_eq(old, new),
+            _ => true,
+        };
+        self.set_len(length);
+        if moved {
+            let pages = region.clone().map_or(Pages::Empty(file), Pages::Mapped);
+            state.replace(pages, kept);
+        }
+        let Some(region) = region else { return moved };
+        let lead = self.lead();
+        if length > before {
+            let start = sys::floor(region.range().start + lead + before, sys::page_size());
+            let length = region.pages().end - start;
+            if self.options.huge == HugePages::Transparent {
+                // SAFETY: the pages are the region's, which is held. Without huge ones they serve.
+                let _ = unsafe { sys::advise(start, length, Advice::HugePage) };
+            }
+            if self.options.populate {
+                // SAFETY: as above.
+                unsafe { sys::populate(start, length, state.protection.writable()) };
+            }
+        }
+        if length < before && region.file().is_none() {
+            // What is cut off must not come back when the mapping grows again.
+            clear_rest(&region, lead + length);
+        }
+        moved
+    }
+}
+
+/// Stores zeros from `at` bytes after the region's start to the end of the page, if that can be
+/// stored to.
+fn clear_rest(region: &Region, at: usize) {
+    let start = region.range().start + at;
+    let Some(end) = sys::ceil(start, sys::page_size()) else { return };
+    let writable = region.lock().runs_in(start..end).all(|(_, run)| run.writable());
+    if writable && start < end {
+        // The mapping has been cut by then, and nobody is promised what lies behind its end.
+        // SAFETY: the zeros are ours.
+        let _ =
+            unsafe { access::copy_in(region, region.token(), at, vec![0; end - start].as_slice()) };
+    }
+}
+
+impl Inner {
+    /// Whether the descriptor, which the user can see, still stands for the file.
+    fn check_file(&self) -> Result<()> {
+        match self.backing {
+            Backing::File { .. } if self.file().is_none() => {
+                let why = "the mapping's own descriptor was closed or is another file's";
+                Err(Error::os_because(sys::EBADF, "fstat", why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts every page back, or says which cannot be.
+    fn settle_all(&mut self) -> Result<()> {
+        self.settle();
+        self.unhealed().map_or(Ok(()), |fault| Err(Error::Fault(fault)))
+    }
+}
+
+impl Region {
+    /// Makes the pages end where those of `contents` do, if the region has the addresses for that;
+    /// whether it has.
+    fn stretch(&self, contents: &Contents<'_>) -> Result<bool> {
+        let mut inner = self.lock();
+        if self.is_lasting() {
+            return Ok(false); // the old views must not show what becomes of the mapping
+        }
+        let end = sys::ceil(contents.length, sys::page_size())
+            .and_then(|length| inner.start.checked_add(length))
+            .filter(|end| *end <= inner.limit);
+        // Beyond the last address there may be none, and elsewhere enough.
+        let Some(end) = end else { return Ok(false) };
+        let before = inner.end;
+        let keeps_room = place::KEEPS_ROOM || matches!(inner.backing, Backing::Memory);
+        if end != before && !keeps_room {
+            return Ok(false);
+        }
+        inner.settle_all()?;
+        if end > before {
+            let pages = inner.pages_at(before, contents.shared);
+            // SAFETY: these addresses are the region's, whose lock is held, and hold nothing.
+            unsafe { sys::map_over(before, end - before, contents.protection, pages) }
+                .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
+            inner.end = end;
+            inner.set_protection(before..end, contents.protection);
+            inner.written |= contents.protection.writable();
+        } else if end < before {
+            // SAFETY: the range is the region's, whose lock is held; whoever still reads it was
+            // promised zeros.
+            if unsafe { place::leave_zeros(&(end..before)) } != Left::Zeros {
+                return Err(out_of_memory());
+            }
+            inner.end = end;
+            inner.runs.retain(|run| run.start < end);
+        }
+        inner.user.end = inner.start + contents.length;
+        Ok(true)
+    }
+
+    /// Gives this region, fresh and from the same file, the contents and protections of `old`.
+    pub(crate) fn take_over(&self, old: &Region) -> Result<()> {
+        let start = old.range().start;
+        let part = start..start + old.pages().len().min(self.pages().len());
+        let (carried, is_elsewhere) = {
+            let mut inner = old.lock();
+            inner.settle_all()?;
+            let is_elsewhere = matches!(inner.backing, Backing::File { shared: true, .. });
+            let is_device = matches!(inner.backing, Backing::File { sized: false, .. });
+            let areas = (!is_device && !self.is_foreign() && sys::can_carry(old.file().is_some()))
+                .then(|| sys::areas_in(&part))
+                .flatten();
+            if let Some(areas) = &areas {
+                carry_all(areas, start, self)?;
+                inner.moved = true;
+            }
+            (areas.is_some(), is_elsewhere)
+        };
+        if !carried && !is_elsewhere {
+            copy_pages(old, self, part.len())?;
+        }
+        let (runs, written) = {
+            let inner = old.lock();
+            (inner.runs_in(part).collect::<Vec<_>>(), inner.written)
+        };
+        let shift = |range: Range<usize>| {
+            let first = self.range().start;
+            first + (range.start - start)..first + (range.end - start)
+        };
+        self.lock().written |= written;
+        for (range, protection) in runs {
+            if carried {
+                self.lock().set_protection(shift(range), protection);
+            } else {
+                change_protection(self, shift(range), protection)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Moves the pages of `areas` from a region that begins at `start` to `to`, all or none.
+fn carry_all(areas: &[Range<usize>], start: usize, to: &Region) -> Result<()> {
+    let there = |area: &Range<usize>| to.range().start + (area.start - start);
+    for (i, area) in areas.iter().enumerate() {
+        // SAFETY: the area is the old region's, whose lock the caller holds, and the place for it
+        // is in the new one, of which nobody knows yet.
+        let Err(errno) = (unsafe { sys::carry(area.start, area.len(), there(area)) }) else {
+            continue;
+        };
+        for back in areas[..i].iter().rev() {
+            // SAFETY: as above, the other way round: `carry` has left the old addresses in place.
+            if unsafe { sys::carry(there(back), back.len(), back.start) }.is_err() {
+                copy_back(there(back), back);
+            }
+        }
+        to.abandon(&(there(area)..there(area) + area.len()));
+        return Err(Error::os(errno, "mremap"));
+    }
+    Ok(())
+}
+
+/// Copies pages that could not be moved back, where they were before.
+fn copy_back(from: usize, to: &Range<usize>) {
+    let page = sys::page_size();
+    let mut bytes = vec![0; page];
+    for at in (0..to.len()).step_by(page) {
+        // SAFETY: `bytes` has a page's length.
+        let copied = unsafe { sys::peek(from + at, bytes.as_mut_ptr(), page) };
+        if copied == Some(page) {
+            // SAFETY: `bytes` is readable, and the page lies in the old region, whose lock is held.
+            unsafe { sys::poke(bytes.as_ptr(), to.start + at, page) };
+        }
+    }
+}
+
+/// Copies the first `length` bytes of a region to another one that has the same file, or is empty:
+/// those pages that differ.
+fn copy_pages(from: &Region, to: &Region, length: usize) -> Result<()> {
+    let (first, target) = (from.range().start, to.range().start);
+    let hidden: Vec<_> = from
+        .lock()
+        .runs_in(first..first + length)
+        .filter(|(_, protection)| *protection == Protection::None)
+        .collect();
+    let set = |protection| {
+        for (part, _) in &hidden {
+            // SAFETY: the part is the region's, which is held.
+            let _ = unsafe { sys::protect(part.start, part.len(), protection) };
+        }
+    };
+    change_protection(to, target..target + length, Protection::ReadWrite)?;
+    set(Protection::Read);
+    let result = copy_differences(from, to, length);
+    set(Protection::None);
+    result
+}
+
+fn copy_differences(from: &Region, to: &Region, length: usize) -> Result<()> {
+    let page = sys::page_size();
+    let (mut old, mut new) = (vec![0; CHUNK], vec![0; CHUNK]);
+    for at in (0..length).step_by(CHUNK) {
+        let size = CHUNK.min(length - at);
+        access::copy_out(from, from.token(), at, &mut old[..size])?;
+        access::copy_out(to, to.token(), at, &mut new[..size])?;
+        for (i, (old, new)) in old[..size].chunks(page).zip(new[..size].chunks(page)).enumerate() {
+            if old != new {
+                // SAFETY: the bytes are a slice.
+                unsafe { access::copy_in(to, to.token(), at + i * page, old) }?;
+            }
+        }
+    }
+    Ok(())
+}

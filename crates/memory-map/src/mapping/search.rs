@@ -1,0 +1,534 @@
+//! Searching mapped bytes: first and last occurrence, counts, lines.
+//!
+//! # Why the slices are sound
+//!
+//! memchr takes `&[u8]`, and the bytes of a mapping may change while it looks at them: by another
+//! process, by another thread, by the guard, which lays zeros over a page that fails. So a slice
+//! lives for one call of memchr, on one chunk, and of its result nothing is believed but that the
+//! call has ended. What memchr 2.8.3 does with bytes that change under it was read in its source:
+//!
+//! - *It only loads.* `memchr`, `memrchr` and their `count` walk with pointers between the bounds
+//!   of the slice and never by what they read. A position is computed from a mask of the bytes
+//!   just loaded; should the compiler load them twice, it can lie past the end by less than a
+//!   vector, and that is checked here (`get`, and comparisons with the chunk's end).
+//! - *The iterators*, which go on from such a position, are used for `count` alone, which has none.
+//! - *`memmem::Finder`* compares candidates that lie inside (`packedpair`, `rabinkarp`: by pointers
+//!   that depend on lengths only) or moves by amounts of the needle's tables, with its bounds
+//!   checked at every turn (forward two-way). The needle is a copy of ours, which nobody changes.
+//! - *`memmem::FinderRev` is not used*: its two-way search loads the first byte of a candidate
+//!   twice, and where the second load differs it can step below zero, and panics. The last
+//!   occurrence is found by halving instead, in about twice the time of one forward search.
+//!
+//! An answer about bytes that change meanwhile is some answer: it lies in the range, and nothing
+//! more is promised.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use memchr::arch::all::packedpair::Pair;
+use memchr::{memchr, memchr_iter, memmem, memrchr};
+
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+use crate::region::Region;
+use crate::region::access::{CHUNK, Watch, watched};
+use crate::sys;
+
+/// Places that one thread takes at a time, when several search.
+const BLOCK: usize = 16 << 20;
+/// More threads than this wait for the memory instead of each other.
+const MAX_THREADS: usize = 8;
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// What is looked for.
+///
+/// ```
+/// use memory_map::{Mapping, Needle, Options, Protection};
+///
+/// # let options = Options {
+/// #     protection: Protection::ReadWrite,
+/// #     populate: false,
+/// #     reserve: true,
+/// #     address: None,
+/// #     huge: Default::default(),
+/// #     guard: true,
+/// #     owner: 0,
+/// # };
+/// let map = Mapping::anonymous(100, false, &options)?;
+/// map.write(b"one two two", 0)?;
+/// let two = Needle::new(b"two", false)?;
+/// assert_eq!(map.find(&two, 0..map.len())?, Some(4));
+/// assert_eq!(map.find_last(&two, 0..map.len())?, Some(8));
+/// assert_eq!(map.count(&two, 0..map.len())?, 2);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+pub struct Needle {
+    finder: memmem::Finder<'static>,
+    /// Whether it counts at even offsets only.
+    wide: bool,
+    /// By how much an occurrence at an odd offset must at least be moved to be one at an even one.
+    odd_shift: usize,
+    /// Where two bytes of it are: the one that is the rarest in most texts, and the first or the
+    /// next rarest.
+    marks: [usize; 2],
+}
+
+impl Needle {
+    /// A copy of `bytes`, which is found at even offsets only if it is `wide`, as text in UTF-16
+    /// is searched.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] where there are no bytes; [`Error::Os`] where there is no memory for
+    /// the copy.
+    pub fn new(bytes: &[u8], wide: bool) -> Result<Self> {
+        if bytes.is_empty() {
+            return Err(Error::OutOfRange { name: "needle", requirement: "at least one byte" });
+        }
+        // The caller's may be mapped memory that changes while the tables are made.
+        let mut copy = with_room(2 * bytes.len())?;
+        copy.extend_from_slice(bytes);
+        // What is given back is for the finder, whose own copy aborts the process where it fails.
+        copy.shrink_to_fit();
+        let bytes = copy;
+        let finder = memmem::Finder::new(&bytes).into_owned();
+        let odd_shift = match wide {
+            true => shifts(&bytes)?.find(|shift| shift % 2 == 1),
+            false => None,
+        };
+        let odd_shift = odd_shift.unwrap_or(bytes.len());
+        let marks = Pair::new(&bytes).map_or([0; 2], |pair| match (pair.index1(), pair.index2()) {
+            (0, next) => [0, next.into()],
+            (rarest, _) => [rarest.into(), 0],
+        });
+        Ok(Self { finder, wide, odd_shift, marks })
+    }
+
+    fn len(&self) -> usize {
+        self.finder.needle().len()
+    }
+
+    /// The needle, if it is a single byte at any offset.
+    fn as_byte(&self) -> Option<u8> {
+        match self.finder.needle() {
+            &[byte] if !self.wide => Some(byte),
+            _ => None,
+        }
+    }
+
+    /// Where in `bytes` it can begin at the earliest, as far as two single bytes of it tell: they
+    /// are looked for at twice the speed, and often are not there at all.
+    fn earliest_in(&self, bytes: &[u8]) -> Option<usize> {
+        let mut earliest = 0;
+        for mark in self.marks {
+            let byte = *self.finder.needle().get(mark)?;
+            earliest += memchr(byte, bytes.get(earliest + mark..)?)?;
+        }
+        Some(earliest)
+    }
+
+    /// Where in a range it may begin.
+    fn places_in(&self, range: &Range<usize>) -> Range<usize> {
+        range.start..(range.end + 1).saturating_sub(self.len()).max(range.start)
+    }
+
+    fn overlaps_itself(&self) -> Result<bool> {
+        Ok(shifts(self.finder.needle())?.next().is_some())
+    }
+}
+
+/// A part of a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// How many occurrences begin in the range.
+    pub count: usize,
+    /// Where the next one may begin.
+    pub next: usize,
+}
+
+impl Mapping {
+    /// Where `needle` first occurs in a range.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where bytes before that cannot be read; [`Error::OutOfRange`];
+    /// [`Error::Closed`].
+    pub fn find(&self, needle: &Needle, range: Range<usize>) -> Result<Option<usize>> {
+        self.find_until(needle, &range, &NEVER)
+    }
+
+    /// Where `needle` last occurs in a range.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where bytes after that cannot be read; otherwise as [`Mapping::find`].
+    pub fn find_last(&self, needle: &Needle, range: Range<usize>) -> Result<Option<usize>> {
+        let found = self.scan(needle, &range, &NEVER, |scan| {
+            let found = scan.last(&scan.places);
+            (found, found.unwrap_or(range.start)..range.end)
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// How many times `needle` occurs in a range, counted from its start and without overlaps.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where bytes cannot be read; otherwise as [`Mapping::find`].
+    pub fn count(&self, needle: &Needle, range: Range<usize>) -> Result<usize> {
+        Ok(self.count_until(needle, &range, &NEVER)?.count)
+    }
+
+    /// As [`Mapping::find`], with the help of other threads where there is much to search. Ends
+    /// soon after `stop` was set, with an answer that means nothing.
+    ///
+    /// # Errors
+    /// As [`Mapping::find`].
+    pub fn find_on_threads(
+        &self,
+        needle: &Needle,
+        range: Range<usize>,
+        stop: &AtomicBool,
+    ) -> Result<Option<usize>> {
+        let found = self.scan(needle, &range, stop, |scan| {
+            let first = AtomicUsize::new(usize::MAX);
+            scan.on_threads(|places| {
+                let is_late = || first.load(Ordering::Relaxed) < places.start;
+                if let Some(at) = scan.first(&places, is_late) {
+                    first.fetch_min(at, Ordering::Relaxed);
+                }
+                let so_far = scan.places.start..places.end;
+                first.load(Ordering::Relaxed) == usize::MAX && !scan.is_over(&so_far)
+            });
+            let found = Some(first.into_inner()).filter(|at| *at != usize::MAX);
+            (found, scan.through(found))
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// As [`Mapping::count`], with the help of other threads where there is much to search. Ends
+    /// soon after `stop` was set, with an answer that means nothing.
+    ///
+    /// # Errors
+    /// As [`Mapping::count`].
+    pub fn count_on_threads(
+        &self,
+        needle: &Needle,
+        range: Range<usize>,
+        stop: &AtomicBool,
+    ) -> Result<Count> {
+        if needle.overlaps_itself()? {
+            // What is counted depends on all that comes before.
+            return self.count_until(needle, &range, stop);
+        }
+        let count = self.scan(needle, &range, stop, |scan| {
+            let sum = AtomicUsize::new(0);
+            scan.on_threads(|places| {
+                sum.fetch_add(scan.count(&places).count, Ordering::Relaxed);
+                !scan.is_over(&scan.places)
+            });
+            (Count { count: sum.into_inner(), next: scan.places.end }, range.clone())
+        })?;
+        Ok(count.unwrap_or(Count { count: 0, next: range.start }))
+    }
+
+    /// Calls `line` with where each line of a range is, without its `\n` or `\r\n`, until that
+    /// returns false. What comes after the last `\n` is no line.
+    ///
+    /// Returns where the next line begins.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where bytes cannot be read, after calls of `line` that mean nothing then;
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn lines(
+        &self,
+        range: Range<usize>,
+        mut line: impl FnMut(Range<usize>) -> bool,
+    ) -> Result<usize> {
+        let region = self.region_with(&range)?;
+        let next = self.look(region.as_deref(), &range, |base, watch| {
+            let all = base + range.start..base + range.end;
+            let mut next = range.start;
+            for chunk in chunks(&range, CHUNK).take_while(|_| !watch.is_over(&all)) {
+                // SAFETY: `look` vouches for the range.
+                let mut rest = unsafe { bytes(base, &chunk) };
+                while let Some(at) = memchr(b'\n', rest)
+                    && let Some(after) = rest.get(at + 1..)
+                {
+                    rest = after;
+                    let after = chunk.end - rest.len();
+                    let mut end = after - 1;
+                    // SAFETY: as above; the byte may lie in an earlier chunk.
+                    if end > next && unsafe { bytes(base, &(end - 1..end)) } == b"\r" {
+                        end -= 1;
+                    }
+                    let goes_on = line(next..end);
+                    next = after;
+                    if !goes_on {
+                        return (next, range.start..next);
+                    }
+                }
+            }
+            (next, range.clone())
+        })?;
+        Ok(next.unwrap_or(range.start))
+    }
+
+    fn find_until(
+        &self,
+        needle: &Needle,
+        range: &Range<usize>,
+        stop: &AtomicBool,
+    ) -> Result<Option<usize>> {
+        let found = self.scan(needle, range, stop, |scan| {
+            let found = scan.first(&scan.places, || false);
+            (found, scan.through(found))
+        })?;
+        Ok(found.flatten())
+    }
+
+    fn count_until(
+        &self,
+        needle: &Needle,
+        range: &Range<usize>,
+        stop: &AtomicBool,
+    ) -> Result<Count> {
+        let count =
+            self.scan(needle, range, stop, |scan| (scan.count(&scan.places), range.clone()))?;
+        Ok(count.unwrap_or(Count { count: 0, next: range.start }))
+    }
+
+    /// Runs a search, again where `resize` has moved the mapping meanwhile. `search` returns,
+    /// besides its result, the range that this depends on.
+    fn scan<R>(
+        &self,
+        needle: &Needle,
+        range: &Range<usize>,
+        stop: &AtomicBool,
+        search: impl Fn(&Scan<'_>) -> (R, Range<usize>),
+    ) -> Result<Option<R>> {
+        let mut region = self.region_with(range)?;
+        loop {
+            let result = self.look(region.as_deref(), range, |base, watch| {
+                let (places, range) = (needle.places_in(range), range.clone());
+                search(&Scan { needle, range, places, base, watch, stop })
+            });
+            let Err(Error::Closed) = result else { return result };
+            let now = self.region_with(range)?;
+            if now.as_ref().map(Arc::as_ptr) == region.as_ref().map(Arc::as_ptr) {
+                return result;
+            }
+            region = now;
+        }
+    }
+
+    /// Gives `look` the address of the mapping's first byte, and the watch under which the bytes
+    /// of a range, if there are any, can be looked at.
+    fn look<R>(
+        &self,
+        region: Option<&Region>,
+        range: &Range<usize>,
+        look: impl FnOnce(usize, &Watch<'_>) -> (R, Range<usize>),
+    ) -> Result<Option<R>> {
+        let Some(region) = region.filter(|_| !range.is_empty()) else { return Ok(None) };
+        let base = region.range().start + self.lead();
+        let result =
+            watched(region, self.token(), base + range.start..base + range.end, |watch| {
+                let (result, touched) = look(base, watch);
+                (result, base + touched.start..base + touched.end)
+            })?;
+        self.check(range.start, range.len())?;
+        Ok(Some(result))
+    }
+}
+
+/// One search under way, by one thread or several.
+struct Scan<'a> {
+    needle: &'a Needle,
+    range: Range<usize>,
+    /// Where in the range the needle may begin.
+    places: Range<usize>,
+    base: usize,
+    watch: &'a Watch<'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Scan<'_> {
+    /// The part of the range up to what was found.
+    fn through(&self, found: Option<usize>) -> Range<usize> {
+        self.range.start..found.map_or(self.range.end, |at| at + self.needle.len())
+    }
+
+    /// Whether it is pointless to go on after `places`.
+    fn is_over(&self, places: &Range<usize>) -> bool {
+        let bytes = self.base + places.start..self.base + places.end + self.needle.len() - 1;
+        self.stop.load(Ordering::Relaxed) || self.watch.is_over(&bytes)
+    }
+
+    /// `places` in pieces that are searched in one go.
+    fn chunks(&self, places: &Range<usize>) -> impl DoubleEndedIterator<Item = Range<usize>> {
+        chunks(places, CHUNK.max(self.needle.len()))
+    }
+
+    fn first(&self, places: &Range<usize>, is_late: impl Fn() -> bool) -> Option<usize> {
+        let mut chunks = self.chunks(places).take_while(|chunk| {
+            // What fails further on does not matter if something is found before.
+            !is_late() && !self.is_over(&(places.start..chunk.start))
+        });
+        chunks.find_map(|chunk| self.first_in(self.narrow(chunk)))
+    }
+
+    fn last(&self, places: &Range<usize>) -> Option<usize> {
+        let chunks = self.chunks(places).rev();
+        let mut chunks = chunks.take_while(|chunk| !self.is_over(&(chunk.end..places.end)));
+        chunks.find_map(|chunk| self.last_in(chunk))
+    }
+
+    fn count(&self, places: &Range<usize>) -> Count {
+        let (mut count, mut next) = (0, places.start);
+        for chunk in self.chunks(places).take_while(|_| !self.is_over(places)) {
+            if let Some(byte) = self.needle.as_byte() {
+                // SAFETY: as in `first_in`.
+                count += memchr_iter(byte, unsafe { bytes(self.base, &chunk) }).count();
+            } else {
+                next = self.narrow(next..chunk.end).start;
+                while let Some(found) = self.first_in(next..chunk.end) {
+                    next = found + self.needle.len();
+                    count += 1;
+                }
+            }
+            next = next.max(chunk.end);
+        }
+        Count { count, next }
+    }
+
+    /// `places` without what can be told at a glance to have no occurrence before the first.
+    fn narrow(&self, places: Range<usize>) -> Range<usize> {
+        if places.is_empty() || self.needle.as_byte().is_some() {
+            return places;
+        }
+        // SAFETY: as in `first_in`.
+        let bytes =
+            unsafe { bytes(self.base, &(places.start..places.end + self.needle.len() - 1)) };
+        let skipped = self.needle.earliest_in(bytes).unwrap_or(places.len());
+        places.end.min(places.start + skipped)..places.end
+    }
+
+    /// The first occurrence that begins in `places`.
+    fn first_in(&self, places: Range<usize>) -> Option<usize> {
+        let (needle, mut start) = (self.needle, places.start);
+        while start < places.end {
+            // SAFETY: `Mapping::look` vouches for the range, in which the bytes lie.
+            let bytes = unsafe { bytes(self.base, &(start..places.end + needle.len() - 1)) };
+            let found = start + needle.finder.find(bytes)?;
+            if !needle.wide || found % 2 == 0 {
+                return Some(found).filter(|at| *at < places.end);
+            }
+            start = found + needle.odd_shift;
+        }
+        None
+    }
+
+    /// The last occurrence that begins in `places`.
+    fn last_in(&self, places: Range<usize>) -> Option<usize> {
+        if let Some(byte) = self.needle.as_byte() {
+            // SAFETY: as in `first_in`.
+            let found = memrchr(byte, unsafe { bytes(self.base, &places) })?;
+            return Some(places.start + found).filter(|at| *at < places.end);
+        }
+        let mut last = self.first_in(self.narrow(places.clone()))?;
+        let mut end = places.end;
+        while last + 1 < end {
+            let middle = last + (end - last).div_ceil(2);
+            match self.first_in(middle..end) {
+                Some(found) => last = found,
+                None => end = middle,
+            }
+        }
+        Some(last)
+    }
+
+    /// Hands out the places block by block, the first ones first, to this thread and to others,
+    /// until `search` returns false.
+    fn on_threads(&self, search: impl Fn(Range<usize>) -> bool + Sync) {
+        let size = BLOCK.max(self.needle.len());
+        let blocks = self.places.len().div_ceil(size);
+        let next = AtomicUsize::new(0);
+        let work = || loop {
+            let block = next.fetch_add(1, Ordering::Relaxed);
+            let start = self.places.start + block * size;
+            if block >= blocks || !search(start..self.places.end.min(start + size)) {
+                return;
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 1..threads.min(MAX_THREADS).min(blocks) {
+                // Without the thread there is less help.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+    }
+}
+
+/// An empty vector that takes `length` elements, if there is memory for them: a needle may be as
+/// long as a mapping.
+fn with_room<T>(length: usize) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(length).map_err(|_| Error::os(sys::ENOMEM, "malloc"))?;
+    Ok(room)
+}
+
+/// By how much `needle` can be moved and agree with itself where it still overlaps itself, the
+/// least first.
+fn shifts(needle: &[u8]) -> Result<impl Iterator<Item = usize>> {
+    // By length of the beginning of the needle: how long its longest proper end is that is its
+    // beginning too (Knuth, Morris and Pratt).
+    let mut borders = with_room(needle.len() + 1)?;
+    borders.resize(needle.len() + 1, 0);
+    let mut border = 0;
+    for (at, byte) in needle.iter().enumerate().skip(1) {
+        while border > 0 && needle[border] != *byte {
+            border = borders[border];
+        }
+        border += usize::from(needle[border] == *byte);
+        borders[at + 1] = border;
+    }
+    Ok(std::iter::successors(Some(border), move |border| Some(borders[*border]))
+        .take_while(|border| *border > 0)
+        .map(|border| needle.len() - border))
+}
+
+/// `range` in pieces of `size`.
+fn chunks(range: &Range<usize>, size: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+    let end = range.end;
+    range.clone().step_by(size).map(move |start| start..end.min(start + size))
+}
+
+/// Mapped bytes, for one call of memchr.
+///
+/// # Safety
+/// The range must lie in a mapping whose addresses stay, with `base` that of its first byte, and
+/// be watched. What is done with the slice must bear that the bytes change: see the head of this
+/// file.
+unsafe fn bytes<'a>(base: usize, range: &Range<usize>) -> &'a [u8] {
+    // SAFETY: the caller vouches for it.
+    unsafe { std::slice::from_raw_parts((base + range.start) as *const u8, range.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shifts_are_all_that_agree() {
+        for length in 1..=12 {
+            for bits in 0..1u32 << length {
+                let needle: Vec<u8> = (0..length).map(|bit| (bits >> bit & 1) as u8).collect();
+                let agrees = |shift: &usize| needle[*shift..] == needle[..needle.len() - shift];
+                let expected: Vec<usize> = (1..needle.len()).filter(agrees).collect();
+                let shifts = shifts(&needle).map(Iterator::collect::<Vec<_>>);
+                assert_eq!(shifts, Ok(expected), "{needle:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Making what was stored durable: msync(2), fsync(2).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+use crate::options::Kind;
+use crate::region::Region;
+use crate::sys;
+
+impl Mapping {
+    /// Prepares to make a range as durable as fsync(2) makes a file; [`Sync::run`] does it, on any
+    /// thread, also when the mapping is closed by then.
+    ///
+    /// With `invalidate`, other mappings of the file are told to read it again (`MS_INVALIDATE`
+    /// of msync(2)).
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where pages are covered that cannot be put back; [`Error::NotShared`];
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<Sync> {
+        let located = self.locate(&range)?;
+        let file = self.file().filter(|_| self.kind != Kind::Private).ok_or(Error::NotShared)?;
+        let Some((region, range)) = located else { return Ok(Sync(None)) };
+        {
+            let mut inner = region.lock();
+            inner.settle();
+            if let Some(fault) = inner.unhealed() {
+                return Err(Error::Fault(fault));
+            }
+        }
+        let first = region.range().start;
+        let start = sys::floor(first + range.start, sys::page_size());
+        let (range, token) = (start..first + range.end, self.token);
+        Ok(Sync(Some(SyncJob { region, token, file, range, invalidate })))
+    }
+}
+
+/// A range that is to be made durable; see [`Mapping::sync`].
+pub struct Sync(Option<SyncJob>);
+
+struct SyncJob {
+    region: Arc<Region>,
+    token: u64,
+    file: Arc<std::fs::File>,
+    range: Range<usize>,
+    invalidate: bool,
+}
+
+impl Sync {
+    /// Does it, and waits until it is done.
+    ///
+    /// # Errors
+    /// The OS's.
+    pub fn run(&self) -> Result<()> {
+        let Some(job) = &self.0 else { return Ok(()) };
+        let SyncJob { region, token, file, range, invalidate } = job;
+        let synced = sys::sync(range.start, range.len(), *invalidate);
+        // Once `close` or `resize` has taken pages msync finds nothing to write, or nothing at all:
+        // what they held is with the file.
+        let is_there = region.holds(*token, range);
+        if is_there {
+            synced.map_err(|errno| Error::os(errno, "msync"))?;
+        }
+        if !sys::MSYNC_IS_DURABLE || !is_there {
+            sys::make_durable(file).map_err(|error| Error::io(&error, "fsync"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! What a mapping is asked to be.
+
+use crate::protection::Protection;
+
+/// Where the stores of a mapping go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// To the file, and to every process that maps it.
+    Shared,
+    /// To private copies of the pages; the file never changes.
+    Private,
+    /// To memory without a file.
+    Anonymous,
+}
+
+/// Pages larger than the system's usual ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HugePages {
+    /// None.
+    #[default]
+    None,
+    /// Where the system can make some by itself.
+    Transparent,
+    /// Pages of so many bytes, a power of two, from the pool that was set aside for them.
+    Explicit(usize),
+}
+
+/// What all kinds of mapping have in common.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What may be done with the pages.
+    pub protection: Protection,
+    /// Bring the pages in before the call returns.
+    pub populate: bool,
+    /// Reserve swap for pages that can be written; `false` is `MAP_NORESERVE`.
+    pub reserve: bool,
+    /// Where the mapping should be if that is free: a hint, as in mmap(2).
+    pub address: Option<usize>,
+    /// Large pages, for anonymous memory.
+    pub huge: HugePages,
+    /// Contain everybody's faults in the mapping, instead of only those of `read` and `write`.
+    pub guard: bool,
+    /// Whom to tell of faults; see [`crate::register_owner`].
+    pub owner: u64,
+}
+
+/// What a mapping of a file has besides.
+#[derive(Debug, Clone)]
+pub struct FileOptions {
+    /// Where in the file the mapping starts, in bytes.
+    pub offset: u64,
+    /// How many bytes; to the end of the file where there is none.
+    pub length: Option<u64>,
+    /// Make the file if there is none, with these permissions, and extend it to what is mapped.
+    pub create: Option<u32>,
+    /// Reserve blocks on disk for the range.
+    pub allocate: bool,
+}

@@ -1,0 +1,296 @@
+//! Accesses of our own to mapped pages, copies and searches, that end in an error where a page
+//! fails.
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::guard::Locked;
+use crate::region::Region;
+use crate::sys;
+
+/// Bytes after which an access asks whether it is over: few enough to stay in a processor's cache.
+pub(crate) const CHUNK: usize = 1 << 17;
+
+/// An access under way, perhaps by several threads.
+pub(crate) struct Watch<'a> {
+    region: &'a Region,
+    token: u64,
+    range: Range<usize>,
+    /// How many had happened, and how many of those were healed, when the access began.
+    faults: u64,
+    healed: usize,
+}
+
+impl<'a> Watch<'a> {
+    /// Begins an access for the mapping that is called `token`, which ends with `end` or `leave`.
+    pub fn begin(region: &'a Region, token: u64, range: Range<usize>) -> Result<Self> {
+        let mut inner = region.lock();
+        // Since the mapping was asked for its region that may serve another one.
+        if !inner.has(&range) || region.token() != token {
+            return Err(Error::Closed);
+        }
+        // What was covered before would be read as zeros, or thrown away, without a fault.
+        inner.settle();
+        if let Some(fault) = inner.unhealed_in(&range) {
+            return Err(Error::Fault(fault));
+        }
+        inner.copies += 1;
+        let healed = inner.healed.len();
+        Ok(Self { region, token, range, faults: region.faults(), healed })
+    }
+
+    /// Whether a part of the range is known to have failed, or the region has lost the range.
+    pub fn is_over(&self, part: &Range<usize>) -> bool {
+        let inner = self.region.lock();
+        self.is_gone(&inner) || self.has_failed(&inner, part)
+    }
+
+    fn has_failed(&self, inner: &Locked, part: &Range<usize>) -> bool {
+        self.region.faults() != self.faults && inner.hides(part, self.healed)
+    }
+
+    /// Whether the range has other bytes by now than those that were asked for.
+    fn is_gone(&self, inner: &Locked) -> bool {
+        !inner.has(&self.range) || self.region.token() != self.token
+    }
+
+    /// Ends the access without asking how it went.
+    pub fn leave(&self) {
+        let mut inner = self.region.lock();
+        inner.copies -= 1;
+        if inner.copies == 0 {
+            inner.healed = Vec::new();
+        }
+    }
+
+    /// Says how the access went so far, for one that goes on.
+    pub fn check(&self) -> Result<()> {
+        let mut inner = self.region.lock();
+        if self.is_gone(&inner) {
+            return Err(Error::Closed);
+        }
+        if self.has_failed(&inner, &self.range) {
+            inner.settle();
+        }
+        match inner.healed_in(self.healed, &self.range) {
+            Some(fault) => Err(Error::Fault(fault)),
+            None => Ok(()),
+        }
+    }
+
+    fn end(self, touched: &Range<usize>) -> Result<()> {
+        let mut inner = self.region.lock();
+        if self.has_failed(&inner, touched) {
+            inner.settle();
+        }
+        let fault = inner.healed_in(self.healed, touched);
+        inner.copies -= 1;
+        if inner.copies == 0 {
+            inner.healed = Vec::new();
+        }
+        match fault {
+            _ if self.is_gone(&inner) => Err(Error::Closed),
+            Some(fault) => Err(Error::Fault(fault)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs an access to a range of addresses in `region`, for the mapping that is called `token`, with
+/// its faults contained and turned into errors.
+///
+/// `access` returns, besides its result, the addresses that this depends on: a fault elsewhere is
+/// no error of this access.
+///
+/// # Errors
+/// [`Error::Fault`]; [`Error::Closed`] where the region has lost the range, by `close` or `resize`,
+/// before the access ended, which may have seen zeros then.
+pub(crate) fn watched<R>(
+    region: &Region,
+    token: u64,
+    range: Range<usize>,
+    access: impl FnOnce(&Watch<'_>) -> (R, Range<usize>),
+) -> Result<R> {
+    let watch = Watch::begin(region, token, range)?;
+    let (result, touched) = access(&watch);
+    watch.end(&touched)?;
+    Ok(result)
+}
+
+/// Copies out of a region, from `at` bytes after its start.
+pub(crate) fn copy_out(region: &Region, token: u64, at: usize, bytes: &mut [u8]) -> Result<()> {
+    let to = bytes.as_mut_ptr();
+    let backwards = (to as usize) > region.range().start + at;
+    chunkwise(region, token, at, bytes.len(), backwards, |from, done, length| {
+        // SAFETY: the caller checked that the range lies in the region, which stays mapped while
+        // it is borrowed; `bytes` is ours alone. The bytes may change under the copy, by another
+        // thread or process: what arrives is then some mixture, never an invalid value.
+        unsafe { std::ptr::copy(from as *const u8, to.add(done), length) };
+    })
+}
+
+/// Copies into a region, from `at` bytes after its start.
+///
+/// # Safety
+/// `bytes` must be readable; they may lie in the region.
+pub(crate) unsafe fn copy_in(
+    region: &Region,
+    token: u64,
+    at: usize,
+    bytes: *const [u8],
+) -> Result<()> {
+    let from = bytes.cast::<u8>();
+    let backwards = (from as usize) < region.range().start + at;
+    chunkwise(region, token, at, bytes.len(), backwards, |to, done, length| {
+        // SAFETY: as in `copy_out`, and whether the pages are writable was checked; should another
+        // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
+        // there is when `bytes` is itself a view of the mapping, and the chunks go the right way.
+        unsafe { std::ptr::copy(from.add(done), to as *mut u8, length) };
+    })
+}
+
+/// Loads from every page of a part of a region.
+pub(crate) fn touch(region: &Region, token: u64, at: usize, length: usize) -> Result<()> {
+    chunkwise(region, token, at, length, false, |from, _, length| {
+        let first = sys::floor(from, sys::page_size());
+        for page in (first..from + length).step_by(sys::page_size()) {
+            // SAFETY: the caller checked that the range lies in the region, which stays mapped
+            // while it is borrowed.
+            unsafe { std::ptr::read_volatile(page.max(from) as *const u8) };
+        }
+    })
+}
+
+/// Runs a copy of `length` bytes chunk by chunk; it begins with the last chunk if `backwards`, for
+/// ranges that overlap.
+fn chunkwise(
+    region: &Region,
+    token: u64,
+    at: usize,
+    length: usize,
+    backwards: bool,
+    copy: impl Fn(usize, usize, usize),
+) -> Result<()> {
+    let start = region.range().start + at;
+    let range = start..start + length;
+    watched(region, token, range.clone(), |watch| {
+        let mut done = 0;
+        while done < length && !watch.is_over(&range) {
+            let chunk = CHUNK.min(length - done);
+            let first = if backwards { length - done - chunk } else { done };
+            copy(start + first, first, chunk);
+            done += chunk;
+        }
+        ((), range)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Fault;
+    use crate::mapping::Mapping;
+    use crate::options::Options;
+    use crate::protection::Protection;
+
+    fn memory(pages: usize) -> Option<Mapping> {
+        let options = Options {
+            protection: Protection::ReadWrite,
+            populate: false,
+            reserve: true,
+            address: None,
+            huge: Default::default(),
+            guard: true,
+            owner: 0,
+        };
+        Mapping::anonymous((pages * sys::page_size()) as u64, false, &options).ok()
+    }
+
+    #[test]
+    fn no_access_leaves_the_pages_of_its_region() {
+        let region = memory(1).and_then(|map| map.region().ok().flatten());
+        let (start, page) = (region.as_ref().map_or(0, |r| r.range().start), sys::page_size());
+        let access = |range: Range<usize>| {
+            region
+                .as_ref()
+                .map(|region| watched(region, region.token(), range.clone(), |_| (7, range)))
+        };
+        assert_eq!(access(start..start + page), Some(Ok(7)));
+        assert_eq!(access(start..start + page + 1), Some(Err(Error::Closed)));
+        assert_eq!(access(start - 1..start), Some(Err(Error::Closed)));
+    }
+
+    #[test]
+    fn of_faults_that_look_the_same_an_access_throws_one() {
+        let Some(map) = memory(1) else { return };
+        let all = 0..map.len();
+        let (Ok(()), Ok(Some(region))) = (map.protect(all, Protection::None), map.region()) else {
+            return;
+        };
+        let mut told = Vec::new();
+        let result = watched(&region, map.token(), region.range(), |_| {
+            for _ in 0..2 {
+                // SAFETY: the page is mapped, and its fault is contained.
+                unsafe { std::ptr::read_volatile(region.range().start as *const u8) };
+                told.append(&mut map.collect()); // as another thread may, at any moment
+            }
+            ((), region.range())
+        });
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[1], Fault { id: told[1].id, ..told[0].clone() });
+        assert_ne!(told[1], told[0]);
+        assert_eq!(result, Err(Error::Fault(told[0].clone())));
+        assert_eq!(map.collect(), []);
+    }
+
+    #[test]
+    fn an_access_that_meets_pages_first_when_they_are_gone_is_told_closed_and_no_fault() {
+        let told = memory(3).and_then(|map| {
+            let region = map.region().ok()??;
+            let range = region.range();
+            let result = watched(&region, map.token(), range.clone(), |_| {
+                map.close();
+                let load = |page: usize| {
+                    // SAFETY: the addresses stay while the region is held, and the guard opens the
+                    // pages where they have nothing.
+                    unsafe { std::ptr::read_volatile(page as *const u8) }
+                };
+                (range.clone().step_by(sys::page_size()).map(load).max(), range.clone())
+            });
+            Some((result, region.faults()))
+        });
+        assert_eq!(told, Some((Err(Error::Closed), 0)));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn no_access_to_a_region_that_serves_another_mapping_by_then_begins() {
+        const PAGES: usize = 37; // of which no other test has mappings
+        let told = memory(PAGES).and_then(|map| {
+            let region = map.region().ok()??;
+            let mut key = map.key().ok()?;
+            map.close();
+            key.unreachable();
+            let other = memory(PAGES)?;
+            assert_eq!(other.address(), Some(region.range().start));
+            let begin = |map: &Mapping| Watch::begin(&region, map.token(), region.range());
+            Some([&map, &other].map(|map| begin(map).map(|watch| watch.leave())))
+        });
+        assert_eq!(told, Some([Err(Error::Closed), Ok(())]));
+    }
+
+    #[test]
+    fn no_region_serves_another_mapping_while_an_access_to_it_is_under_way() {
+        const PAGES: usize = 38; // as above
+        let addresses = memory(PAGES).and_then(|map| {
+            let (region, mut key) = (map.region().ok()??, map.key().ok()?);
+            let access = Watch::begin(&region, map.token(), region.range()).ok()?;
+            map.close();
+            key.unreachable();
+            let other = memory(PAGES)?;
+            access.leave();
+            Some((other.address()?, region.range().start))
+        });
+        assert!(addresses.is_some_and(|(other, first)| other != first));
+    }
+}

@@ -1,0 +1,80 @@
+//! What a region is mapped from, and how.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::file::Opened;
+use crate::guard::Backing;
+use crate::options::HugePages;
+use crate::protection::Protection;
+use crate::sys::{self, Pages};
+
+/// What to put into a region.
+pub(crate) struct Contents<'a> {
+    /// The file, and where in it the region starts (page-aligned); nothing for plain memory.
+    pub file: Option<(&'a Opened, u64)>,
+    pub shared: bool,
+    pub protection: Protection,
+    /// Bytes that the mapping needs, from the region's start.
+    pub length: usize,
+    /// Bytes of addresses to keep for it, where that can be done, so that it can grow in place.
+    pub room: usize,
+    /// Bytes between the region's start and the mapping's.
+    pub lead: usize,
+    pub populate: bool,
+    pub huge: HugePages,
+    pub reserve: bool,
+    pub guard: bool,
+    pub hint: Option<usize>,
+    /// Whom to tell of faults, and which mapping to name.
+    pub owner: u64,
+    pub token: u64,
+}
+
+impl Contents<'_> {
+    pub(super) fn own_file(&self) -> Option<Arc<File>> {
+        self.file.map(|(opened, _)| Arc::clone(&opened.file))
+    }
+
+    /// Bytes of one page.
+    pub(super) fn grain(&self) -> usize {
+        match self.huge {
+            HugePages::Explicit(size) => size,
+            _ => sys::page_size(),
+        }
+    }
+
+    pub(crate) fn pages(&self) -> Pages {
+        match self.file {
+            None => Pages::Anonymous { reserve: self.reserve },
+            Some((opened, offset)) => Pages::File {
+                fd: sys::raw(&opened.file),
+                offset,
+                shared: self.shared,
+                reserve: self.reserve,
+            },
+        }
+    }
+
+    pub(super) fn backing(&self) -> Backing {
+        match self.file {
+            Some((opened, offset)) if !opened.is_zero_device() => Backing::File {
+                fd: sys::raw(&opened.file),
+                identity: opened.identity(),
+                offset,
+                shared: self.shared,
+                sized: opened.is_regular(),
+            },
+            _ => Backing::Memory,
+        }
+    }
+
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match self.file {
+            _ if matches!(self.huge, HugePages::Explicit(_)) => sys::explain_huge_pages(error),
+            Some((opened, _)) => opened.explain(error),
+            None => error,
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! Regions over memory that is somebody else's: JavaScript's own, where the runtime makes no
+//! SharedArrayBuffer over memory that it does not own.
+//!
+//! While its keeper lives the memory is as good as ours. A region whose mapping is gone is *left*:
+//! the keeper goes, other threads may use the memory still, and its owner gives it back to the
+//! system one day without telling. What a left region has of no file is made such that no access
+//! to it can fail, and forgotten. Pages of a file can fail at any time, so the guard stays, and
+//! asks the system at each fault whether they are still there.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::guard::{self, Backing, Inner, State};
+use crate::protection::Protection;
+use crate::region::place;
+use crate::region::{Contents, Region};
+use crate::sys::{self, Shown};
+
+/// Keeps addresses that belong to somebody else for as long as it lives.
+pub type Keeper = Box<dyn Send + Sync>;
+
+/// Retired regions that stay under the guard, so that their next use is told.
+const MANY: usize = 1024;
+/// The same in bytes of address space; the smallest address space has 2^47.
+const LARGE: usize = if usize::BITS < 64 { 1 << 28 } else { 1 << 43 };
+
+/// Milliseconds that accesses of ours are waited for.
+const PATIENCE: u32 = 1000;
+
+impl Region {
+    /// Maps `contents` over memory of somebody else's.
+    ///
+    /// # Safety
+    /// From `start` on there must be whole pages for all of it, that nobody uses in another way and
+    /// that stay where they are for as long as `keeper` lives.
+    pub unsafe fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
+        guard::install()?;
+        sys::keep_areas_open();
+        let length = sys::ceil(contents.length, sys::page_size())
+            .ok_or_else(|| Error::os(sys::ENOMEM, "mmap"))?;
+        // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
+        unsafe { sys::map_over(start, length, contents.protection, contents.pages()) }
+            .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
+        if contents.populate {
+            // SAFETY: the range was mapped above.
+            unsafe { sys::populate(start, length, contents.protection.writable()) };
+        }
+        let region = Self::of(contents, start..start + length, length, Some(keeper));
+        note_guest(&region);
+        Ok(region)
+    }
+
+    /// Lets go of memory that is somebody else's, who may still use it.
+    pub fn leave(self: &Arc<Self>) {
+        // Held to the end: whoever else would leave it gives the memory back next.
+        let Some(mut keeper) = self.keeper() else { return };
+        if keeper.is_none() {
+            return;
+        }
+        self.end_accesses();
+        let can_fail = self.lock().can_fail();
+        let shown = can_fail.then(|| self.shown()).flatten();
+        let stays = {
+            let mut inner = self.lock();
+            inner.settle();
+            // Where all of it was covered no file was shown: there it is back now, and nobody can
+            // cover it again before this is decided.
+            let look = || shown_in(&all_shown(), &self.range()).next().copied();
+            inner.left = inner.can_fail().then(|| shown.or_else(look)).flatten();
+            inner.open_covers();
+            if inner.left.is_none() {
+                self.disarm(&inner);
+                guard::expect_late_faults();
+                self.lose(&mut inner);
+            }
+            inner.left.is_some()
+        };
+        *keeper = None;
+        drop(keeper);
+        if stays {
+            note_left(self);
+        }
+    }
+
+    /// Has accesses of ours end, which look for that now and then, and waits for them.
+    fn end_accesses(&self) {
+        for _ in 0..PATIENCE {
+            let mut inner = self.lock();
+            inner.moved = true;
+            if inner.copies == 0 {
+                return;
+            }
+            drop(inner);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Makes memory of no file, or zeros, such that any access succeeds.
+    fn disarm(&self, inner: &Inner) {
+        let range = self.range();
+        if inner.state == State::Reserved || (inner.guarded && !inner.is_of_file()) {
+            // SAFETY: the range is this region's, whose lock is held.
+            let opened = unsafe { sys::protect(range.start, range.len(), Protection::ReadWrite) };
+            if opened.is_err() {
+                // SAFETY: as above; whoever still reads it was promised nothing more.
+                unsafe { place::leave_zeros(&range) };
+            }
+        }
+    }
+
+    /// Which file the region has in its place; nothing where that is not known.
+    ///
+    /// It has the same for as long as it is there, so one look at the system's list, which can be
+    /// long, serves all such regions: many are left at once when garbage is collected.
+    fn shown(&self) -> Option<Shown> {
+        if self.shown.get().is_none() {
+            let guests: Vec<_> = guests().iter().filter_map(Weak::upgrade).collect();
+            let shown = all_shown();
+            for guest in guests.iter().filter(|guest| guest.shown.get().is_none()) {
+                if let Some(first) = shown_in(&shown, &guest.range()).next() {
+                    let _ = guest.shown.set(*first); // or another thread did
+                }
+            }
+        }
+        self.shown.get().copied()
+    }
+}
+
+/// All areas of this process that have a file, by address.
+fn all_shown() -> Vec<(Range<usize>, Shown)> {
+    let mut all = Vec::new();
+    sys::each_area(|area| {
+        all.extend(area.shown().map(|shown| (area.range.clone(), shown)));
+        false
+    });
+    all
+}
+
+/// Those that meet a range.
+fn shown_in<'a>(
+    all: &'a [(Range<usize>, Shown)],
+    range: &Range<usize>,
+) -> impl Iterator<Item = &'a Shown> {
+    let (start, end) = (range.start, range.end);
+    let first = all.partition_point(|(area, _)| area.end <= start);
+    all[first..].iter().take_while(move |(area, _)| area.start < end).map(|(_, shown)| shown)
+}
+
+/// Regions over memory of somebody else's.
+static GUESTS: Mutex<Vec<Weak<Region>>> = Mutex::new(Vec::new());
+
+fn guests() -> MutexGuard<'static, Vec<Weak<Region>>> {
+    GUESTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note_guest(region: &Arc<Region>) {
+    let mut guests = guests();
+    if guests.len().is_power_of_two() {
+        guests.retain(|guest| guest.strong_count() > 0);
+    }
+    guests.push(Arc::downgrade(region));
+}
+
+impl Inner {
+    fn is_of_file(&self) -> bool {
+        matches!(self.backing, Backing::File { .. })
+    }
+
+    /// Whether an access can fail that the guard contains.
+    fn can_fail(&self) -> bool {
+        self.state == State::Live && self.guarded && self.is_of_file()
+    }
+}
+
+/// Regions that were left, and stay under the guard.
+static LEFT: Mutex<Vec<Arc<Region>>> = Mutex::new(Vec::new());
+
+fn left() -> MutexGuard<'static, Vec<Arc<Region>>> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note_left(region: &Arc<Region>) {
+    let count = {
+        let mut left = left();
+        left.push(Arc::clone(region));
+        left.len()
+    };
+    sweep_now_and_then();
+    if count >= 16 && count.is_power_of_two() {
+        sweep_left();
+    }
+}
+
+/// Whether there is a thread that sweeps now and then.
+static SWEEPING: AtomicBool = AtomicBool::new(false);
+
+/// Has a thread call [`sweep_left`] for as long as there is something left: when the memory goes with
+/// the thread that it belonged to, nobody tells.
+fn sweep_now_and_then() {
+    if SWEEPING.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    const SOON: Duration = Duration::from_secs(1);
+    const RARELY: Duration = Duration::from_secs(60);
+    let thread = std::thread::Builder::new().name("memory-map-sweep".into()).stack_size(128 << 10);
+    let begun = thread.spawn(|| {
+        guard::block_signals();
+        let mut pause = SOON;
+        loop {
+            std::thread::sleep(pause);
+            sweep_left();
+            pause = RARELY.min(2 * pause);
+            let left = left(); // to which nothing is added until the answer is known
+            if left.is_empty() {
+                return SWEEPING.store(false, Ordering::Release);
+            }
+        }
+    });
+    if begun.is_err() {
+        // The files stay open until somebody else looks, or there is a thread for it.
+        SWEEPING.store(false, Ordering::Release);
+    }
+}
+
+/// Whether [`sweep_left`] could find something.
+pub fn has_left() -> bool {
+    !left().is_empty()
+}
+
+/// Forgets memory of somebody else's that was left under the guard and that he has given back.
+pub fn sweep_left() {
+    let mut regions = left();
+    let shown = all_shown();
+    if shown.is_empty() {
+        return; // not even this program is shown: the list of areas cannot be had
+    }
+    regions.retain(|region| {
+        let mut inner = region.lock();
+        let stays = shown_in(&shown, &region.range()).any(|shown| Some(*shown) == inner.left);
+        if !stays {
+            guard::expect_late_faults(); // zeros of ours may be there still
+            region.lose(&mut inner);
+        }
+        stays
+    });
+}
+
+/// Retired regions, the oldest first, each with its bytes.
+struct Retired {
+    regions: VecDeque<(Weak<Region>, usize)>,
+    bytes: usize,
+}
+
+static RETIRED: Mutex<Retired> = Mutex::new(Retired { regions: VecDeque::new(), bytes: 0 });
+
+/// Notes that a mapping has left a region by `retire`. Of those over memory of somebody else's the
+/// oldest are let go where many wait: nobody says when such memory is not used any more.
+pub(crate) fn note_retired(region: &Arc<Region>) {
+    if !region.is_foreign() {
+        return;
+    }
+    let mut surplus = Vec::new();
+    {
+        let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = region.range().len();
+        retired.regions.push_back((Arc::downgrade(region), length));
+        retired.bytes += length;
+        while retired.regions.len() > MANY || retired.bytes > LARGE {
+            let Some((oldest, length)) = retired.regions.pop_front() else { break };
+            retired.bytes -= length;
+            surplus.push(oldest);
+        }
+    }
+    surplus.iter().filter_map(Weak::upgrade).for_each(|region| region.leave());
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::mapping::Mapping;
+    use crate::options::Options;
+    use crate::region::access::Watch;
+    use crate::sys::Pages;
+
+    const OPTIONS: Options = Options {
+        protection: Protection::ReadWrite,
+        populate: false,
+        reserve: true,
+        address: None,
+        huge: crate::options::HugePages::None,
+        guard: true,
+        owner: 0,
+    };
+
+    struct Kept(Arc<AtomicBool>);
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            self.0.store(false, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn who_comes_second_to_leave_memory_waits_for_the_first() {
+        let page = sys::page_size();
+        let map = Mapping::anonymous(page as u64, false, &OPTIONS).unwrap();
+        let pages = Pages::Anonymous { reserve: true };
+        let start = sys::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
+        let kept = Arc::new(AtomicBool::new(true));
+        // SAFETY: the page was mapped above, and stays.
+        unsafe { map.put_over(start, true, Box::new(Kept(Arc::clone(&kept)))) }.unwrap();
+        let region = map.region().unwrap().unwrap();
+        let access = Watch::begin(&region, map.token(), start..start + page).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| region.leave());
+            while !region.lock().moved {
+                sys::yield_now();
+            }
+            let (sender, second) = mpsc::channel();
+            scope.spawn(|| {
+                region.leave();
+                sender.send(kept.load(Ordering::SeqCst)).unwrap();
+                drop(sender);
+            });
+            let early = second.recv_timeout(Duration::from_millis(100));
+            access.leave();
+            assert_eq!(early.or_else(|_| second.recv()), Ok(false));
+        });
+        // SAFETY: nobody uses the page any more.
+        unsafe { sys::unmap(start, page) };
+    }
+
+    #[test]
+    fn one_look_at_the_list_of_areas_serves_all_that_are_left() {
+        let page = sys::page_size();
+        let maps: Vec<_> = (0..3)
+            .map(|_| {
+                let map = Mapping::anonymous(page as u64, true, &OPTIONS).unwrap();
+                let pages = Pages::Anonymous { reserve: true };
+                let start = sys::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
+                // SAFETY: the page was mapped above, and stays.
+                unsafe { map.put_over(start, true, Box::new(())) }.unwrap();
+                (map, start)
+            })
+            .collect();
+        let shown = |map: &Mapping| map.region().unwrap().unwrap().shown.get().copied();
+        assert!(maps.iter().all(|(map, _)| shown(map).is_none()));
+        maps[0].0.leave();
+        for (map, start) in &maps[1..] {
+            assert_eq!(shown(map), sys::shown_at(*start));
+            assert!(shown(map).is_some());
+        }
+        for (map, start) in maps {
+            drop(map);
+            // SAFETY: nobody uses the page any more.
+            unsafe { sys::unmap(start, page) };
+        }
+    }
+
+    #[test]
+    fn what_is_covered_as_a_whole_stays_under_the_guard_when_it_is_left() {
+        let page = sys::page_size();
+        let map = Mapping::anonymous(4 * page as u64, true, &OPTIONS).unwrap();
+        let pages = Pages::Anonymous { reserve: true };
+        let start = sys::map(0, 4 * page, Protection::ReadWrite, pages).unwrap() as usize;
+        // SAFETY: the pages were mapped above, and stay.
+        unsafe { map.put_over(start, true, Box::new(())) }.unwrap();
+        map.file().unwrap().set_len(0).unwrap();
+        let region = map.region().unwrap().unwrap();
+        for round in 1..3 {
+            // SAFETY: the page is mapped, and its fault is contained.
+            assert_eq!(unsafe { (start as *const u8).read_volatile() }, 0);
+            assert_eq!(region.faults(), round);
+            map.leave();
+            assert!(!region.is_lost());
+        }
+        // SAFETY: nobody uses the pages any more.
+        unsafe { sys::unmap(start, 4 * page) };
+    }
+
+    #[test]
+    fn regions_that_nobody_can_use_are_forgotten_while_the_mapping_goes_on() {
+        let map = Mapping::anonymous(1, false, &OPTIONS).unwrap();
+        for length in 1..1000 {
+            let key = map.key().unwrap();
+            key.make_lasting();
+            map.resize(1 + length % 2).unwrap();
+        }
+        assert!(map.state().former.len() < 10);
+    }
+}

@@ -1,0 +1,484 @@
+//! A range of addresses: who holds it, what lies in it, and when it goes back to the OS.
+//!
+//! A region is shared by its mapping and by every `RegionKey` that was given out for memory that
+//! something outside can still reach. It is unmapped when the last of them is dropped. `retire`
+//! is what `close` does earlier: the pages go at once, the addresses stay.
+
+pub(crate) mod access;
+mod contents;
+pub(crate) mod foreign;
+pub(crate) mod place;
+pub(crate) mod snapshot;
+mod unmap;
+
+pub(crate) use contents::Contents;
+pub use foreign::{Keeper, has_left, sweep_left};
+pub use unmap::unmap_together;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use self::place::Left;
+use self::snapshot::Kept;
+use self::unmap::unmap;
+use crate::error::{Error, Result};
+use crate::fault::Fault;
+use crate::guard::{self, Backing, Inner, Locked, Run, Slot, State};
+use crate::options::HugePages;
+use crate::protection::Protection;
+use crate::sys::{self, Pages, Shown};
+
+/// A range of addresses that is ours.
+pub(crate) struct Region {
+    range: Range<usize>,
+    slot: &'static Slot,
+    file: Mutex<Option<Arc<File>>>,
+    /// Keys whose pointers can still be used.
+    reachable: AtomicUsize,
+    /// Whether the addresses are somebody else's by now.
+    lost: AtomicBool,
+    /// Whether views of the region cannot be taken away from who holds them.
+    lasting: AtomicBool,
+    /// What keeps the addresses, where they are not ours, until they are left.
+    keeper: Option<Mutex<Option<Keeper>>>,
+    /// Which file the system shows there, where they are not ours, once that was looked for.
+    pub(crate) shown: OnceLock<Shown>,
+}
+
+/// Regions whose addresses may serve again while an earlier key of theirs is still out, by size.
+static IDLE: Mutex<Option<HashMap<usize, Vec<Weak<Region>>>>> = Mutex::new(None);
+
+impl Region {
+    /// Maps `contents` at addresses that nobody uses.
+    pub fn new(contents: &Contents<'_>) -> Result<Arc<Self>> {
+        guard::install()?;
+        let length = sys::ceil(contents.length, contents.grain())
+            .ok_or_else(|| Error::os(sys::ENOMEM, "mmap"))?;
+        if contents.hint.is_none()
+            && contents.room <= length
+            && contents.huge == HugePages::None
+            && let Some(region) = take_idle(length)
+            && let Ok(region) = region.reuse(contents)
+        {
+            return Ok(region);
+        }
+        let range = contents.map(length)?;
+        Ok(Self::of(contents, range, length, None))
+    }
+
+    /// The region of `range`, of which the first `length` bytes hold `contents`.
+    pub(crate) fn of(
+        contents: &Contents<'_>,
+        range: Range<usize>,
+        length: usize,
+        keeper: Option<Keeper>,
+    ) -> Arc<Self> {
+        let Range { start, end } = range;
+        let region = Self {
+            range,
+            slot: Slot::acquire(),
+            file: Mutex::new(contents.own_file()),
+            reachable: AtomicUsize::new(0),
+            lost: AtomicBool::new(false),
+            lasting: AtomicBool::new(keeper.is_some()),
+            keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
+            shown: OnceLock::new(),
+        };
+        region.describe(contents, length, &mut region.slot.lock());
+        guard::watch(start, end, region.slot);
+        Arc::new(region)
+    }
+
+    /// Whether views of the region cannot be taken away from who holds them.
+    pub fn is_lasting(&self) -> bool {
+        self.lasting.load(Ordering::Acquire)
+    }
+
+    /// Whether the addresses are somebody else's.
+    pub fn is_foreign(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    /// Whether no key is out, and nobody else has a use for the addresses.
+    pub fn is_ours_alone(self: &Arc<Self>) -> bool {
+        !self.is_foreign() && Arc::strong_count(self) == 1
+    }
+
+    /// Where addresses are somebody else's: what keeps them, if they have not been left yet.
+    pub(crate) fn keeper(&self) -> Option<MutexGuard<'_, Option<Keeper>>> {
+        Some(self.keeper.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Forgets the addresses: they are somebody else's, or nobody's.
+    pub(crate) fn lose(&self, inner: &mut Inner) {
+        self.lost.store(true, Ordering::Release);
+        guard::forget(self.range.start, self.range.end, self.slot);
+        inner.drop_covers();
+        inner.state = State::Free;
+    }
+
+    /// Whether `lose` was called.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Gives the addresses of a retired region back, of which every pointer is gone, although the
+    /// mapping may still ask it what had happened.
+    pub fn vacate(&self) {
+        let mut inner = self.lock();
+        let is_unused = inner.state == State::Reserved && inner.copies == 0;
+        if is_unused && !self.is_foreign() && self.reachable.load(Ordering::Acquire) == 0 {
+            inner.settle();
+            self.lose(&mut inner);
+            // SAFETY: nothing can reach the range any more, and the slot, freed above, keeps the
+            // handler away from it.
+            unsafe { unmap(self.range.clone()) };
+        }
+    }
+
+    /// Maps `contents` over a retired region.
+    fn reuse(self: Arc<Self>, contents: &Contents<'_>) -> Result<Arc<Self>> {
+        if let Some((opened, _)) = contents.file {
+            opened.probe()?;
+        }
+        {
+            let mut inner = self.slot.lock();
+            // An access of the mapping that had it may still be on its way out.
+            if inner.state != State::Reserved || inner.copies > 0 {
+                return Err(Error::Closed);
+            }
+            // SAFETY: the range is this region's, whose lock is held; it is retired, so no mapping
+            // lies there.
+            unsafe {
+                sys::map_over(
+                    self.range.start,
+                    self.range.len(),
+                    contents.protection,
+                    contents.pages(),
+                )
+            }
+            .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
+            self.describe(contents, self.range.len(), &mut inner);
+        }
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = contents.own_file();
+        if contents.populate {
+            // SAFETY: the range was mapped above.
+            unsafe {
+                sys::populate(self.range.start, self.range.len(), contents.protection.writable());
+            }
+        }
+        Ok(self)
+    }
+
+    fn describe(&self, contents: &Contents<'_>, length: usize, inner: &mut Locked) {
+        let Range { start, end } = self.range;
+        inner.start = start;
+        inner.end = start + length;
+        inner.limit = end;
+        inner.state = State::Live;
+        inner.moved = false;
+        inner.guarded = contents.guard;
+        inner.backing = contents.backing();
+        inner.reserve = contents.reserve;
+        inner.grain = contents.grain();
+        inner.user = start + contents.lead..start + contents.length;
+        inner.runs = vec![Run { start, protection: contents.protection }];
+        inner.written = contents.protection.writable();
+        inner.reports = Vec::new();
+        inner.trap = false;
+        inner.used = None;
+        inner.left = None;
+        self.slot.faults.store(0, Ordering::Relaxed);
+        self.slot.owner.store(contents.owner, Ordering::Release);
+        self.slot.token.store(contents.token, Ordering::Release);
+    }
+
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// Bytes of one page.
+    pub fn grain(&self) -> usize {
+        self.lock().grain
+    }
+
+    /// The addresses that have pages.
+    pub fn pages(&self) -> Range<usize> {
+        let inner = self.lock();
+        inner.start..inner.end
+    }
+
+    pub fn lock(&self) -> Locked {
+        self.slot.lock()
+    }
+
+    /// Faults so far.
+    pub fn faults(&self) -> u64 {
+        self.slot.faults.load(Ordering::Relaxed)
+    }
+
+    /// What the mapping in the region is called; never used twice.
+    pub fn token(&self) -> u64 {
+        self.slot.token.load(Ordering::Acquire)
+    }
+
+    /// The mapped file, while the mapping is open.
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether `retire` has taken the pages.
+    pub fn is_retired(&self) -> bool {
+        self.lock().state == State::Reserved
+    }
+
+    /// Whether the mapping that was called `token` still has the bytes of `range` here.
+    pub fn holds(&self, token: u64, range: &Range<usize>) -> bool {
+        self.lock().has(range) && self.token() == token
+    }
+
+    /// Copies bytes out of the file, from `at` bytes after the start on, if they are what loads from
+    /// the pages would give, which are not touched, for the mapping that is called `token`. Otherwise
+    /// `bytes` can have anything afterwards.
+    pub fn read_file(&self, token: u64, at: usize, bytes: &mut [u8]) -> bool {
+        // If the region is that mapping's after this, so is the file.
+        let Some(file) = self.file() else { return false };
+        let start = self.range.start + at;
+        let range = start..start + bytes.len();
+        let offset = {
+            let inner = self.lock();
+            // What was stored here is perhaps nowhere else, and what has failed has its reason.
+            let is_as_in_file = inner.has(&range)
+                && self.token() == token
+                && !inner.written
+                && self.faults() == 0
+                && inner.runs_in(range).all(|(_, protection)| protection.readable());
+            match inner.backing {
+                Backing::File { offset, sized: true, .. }
+                    if is_as_in_file && inner.file().is_some() =>
+                {
+                    offset
+                }
+                _ => return false,
+            }
+        };
+        sys::read_all(&file, bytes, offset + at as u64)
+    }
+
+    /// Gives up a region that has never been used: of `part` it is not known whether it is ours
+    /// still, so that stays as it is.
+    pub fn abandon(&self, part: &Range<usize>) {
+        self.lose(&mut self.lock());
+        for rest in [self.range.start..part.start, part.end..self.range.end] {
+            if !rest.is_empty() {
+                // SAFETY: these addresses are the region's, and nobody was given them.
+                unsafe { sys::unmap(rest.start, rest.len()) };
+            }
+        }
+    }
+
+    /// Takes the pages out, and gives the addresses back where nobody else holds them, who gets
+    /// what is kept.
+    ///
+    /// Returns what had happened that was not collected.
+    pub fn give_up(self: Arc<Self>, kept: &[Kept]) -> Vec<Fault> {
+        match Arc::try_unwrap(self) {
+            Ok(unshared) => {
+                let mut inner = unshared.lock();
+                inner.settle();
+                std::mem::take(&mut inner.reports)
+            }
+            Err(shared) => shared.retire(kept),
+        }
+    }
+
+    /// Takes the pages out and leaves zeros, which nothing stands behind, except for what is kept:
+    /// the file, its blocks and the memory are free from now on, and the addresses are not.
+    ///
+    /// Returns what had happened that was not collected.
+    pub fn retire(&self, kept: &[Kept]) -> Vec<Fault> {
+        let reports;
+        {
+            let mut inner = self.slot.lock();
+            if inner.state == State::Free {
+                return Vec::new(); // the addresses may be somebody else's
+            }
+            // SAFETY: the copies are of this region, whose lock is held.
+            let gaps = unsafe { Kept::put_all(kept, &self.range) };
+            // SAFETY: the gaps lie in this region, whose lock is held; whoever still reads them was
+            // promised zeros.
+            let leave = |gap: &Range<usize>| unsafe { place::leave_zeros(gap) };
+            match gaps.iter().map(leave).find(|left| *left != Left::Zeros) {
+                None | Some(Left::Zeros) => {}
+                Some(Left::AsItWas) => return Vec::new(),
+                Some(Left::Lost) => {
+                    self.lose(&mut inner);
+                    return Vec::new();
+                }
+            }
+            inner.report_and_drop_covers();
+            reports = std::mem::take(&mut inner.reports);
+            let close = |gap: &Range<usize>| {
+                // SAFETY: as above.
+                guard::with_spares(|| unsafe {
+                    sys::map_over(gap.start, gap.len(), Protection::None, Pages::Zeros)
+                })
+            };
+            inner.trap = self.is_lasting() && gaps.iter().all(|gap| close(gap).is_ok());
+            inner.state = State::Reserved;
+            inner.backing = Backing::Memory;
+            inner.runs = Vec::new();
+        }
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        reports
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        let is_ours = !self.is_lost() && !self.is_foreign();
+        {
+            let mut inner = self.slot.lock();
+            self.lose(&mut inner);
+            inner.runs = Vec::new();
+            inner.reports = Vec::new();
+        }
+        if is_ours {
+            // SAFETY: the last holder is going, so nothing can reach the range any more, and the slot,
+            // freed above, keeps the handler away from it.
+            unsafe { unmap(self.range.clone()) };
+        }
+        self.slot.release();
+    }
+}
+
+fn with_idle<R>(f: impl FnOnce(&mut HashMap<usize, Vec<Weak<Region>>>) -> R) -> R {
+    f(IDLE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+}
+
+fn take_idle(length: usize) -> Option<Arc<Region>> {
+    with_idle(|idle| {
+        let regions = idle.get_mut(&length)?;
+        let region = std::iter::from_fn(|| regions.pop()).find_map(|region| region.upgrade());
+        if regions.is_empty() {
+            idle.remove(&length);
+        }
+        region
+    })
+}
+
+/// Keeps the addresses of a mapping from going back to the OS, also after it was closed.
+///
+/// Made by [`crate::Mapping::key`] for every pointer into the mapping that is given out.
+pub struct RegionKey {
+    region: Arc<Region>,
+    reachable: bool,
+}
+
+impl RegionKey {
+    /// Notes that the pointer cannot be taken away from who has it: after `close` its first use is
+    /// a fault.
+    pub fn make_lasting(&self) {
+        self.region.lasting.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn new(region: Arc<Region>) -> Self {
+        region.reachable.fetch_add(1, Ordering::Relaxed);
+        Self { region, reachable: true }
+    }
+
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Address of the region's first page.
+    pub fn start(&self) -> usize {
+        self.region.range.start
+    }
+
+    /// Notes that nobody can use the pointer any more, although a notice is still to come before
+    /// the key may be dropped.
+    ///
+    /// When that holds for all keys of a closed mapping, a later one of the same size may use the
+    /// addresses.
+    pub fn unreachable(&mut self) {
+        if !std::mem::take(&mut self.reachable)
+            || self.region.reachable.fetch_sub(1, Ordering::AcqRel) != 1
+            || self.region.is_lasting()
+            || !self.region.is_retired()
+        {
+            return;
+        }
+        with_idle(|idle| {
+            let regions = idle.entry(self.region.range.len()).or_default();
+            if regions.len().is_power_of_two() {
+                regions.retain(|region| region.strong_count() > 0);
+            }
+            regions.push(Arc::downgrade(&self.region));
+        });
+    }
+
+    /// Takes the mapping's pages out at once: only the addresses are kept.
+    pub fn retire(&self) {
+        self.region.retire(&[]);
+    }
+
+    /// Takes the mapping's pages out at once and never gives the addresses back: somebody holds
+    /// them who will not say when he is done.
+    pub fn keep_for_good(self) {
+        self.retire();
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for RegionKey {
+    fn drop(&mut self) {
+        if self.reachable
+            && self.region.reachable.fetch_sub(1, Ordering::AcqRel) == 1
+            && self.region.is_lasting()
+        {
+            self.region.vacate();
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn is_mapped(page: usize) -> bool {
+        sys::residency(page, &mut [0]).is_ok() // mincore(2) fails where nothing is mapped
+    }
+
+    #[test]
+    fn what_may_be_somebody_elses_by_now_is_not_unmapped() {
+        let page = sys::page_size();
+        for room in [0, 10 * page] {
+            let contents = Contents {
+                file: None,
+                shared: false,
+                protection: Protection::ReadWrite,
+                length: 3 * page,
+                room,
+                lead: 0,
+                populate: false,
+                huge: HugePages::None,
+                reserve: true,
+                guard: true,
+                hint: None,
+                owner: 0,
+                token: 0,
+            };
+            let region = Region::new(&contents).ok();
+            let start = region.as_ref().map_or(0, |region| region.range().start);
+            let part = start + page..start + 2 * page;
+            region.inspect(|region| region.abandon(&part));
+            assert!(is_mapped(part.start), "with room for {room} bytes");
+            // SAFETY: the page was left by the region, which is gone, and nobody else knows of it.
+            unsafe { sys::unmap(part.start, page) };
+        }
+    }
+}

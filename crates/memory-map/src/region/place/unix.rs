@@ -1,0 +1,135 @@
+//! Mappings that memmap2 makes, wherever the system is free to choose the addresses.
+
+use std::mem::ManuallyDrop;
+use std::ops::Range;
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::advice::Advice;
+use crate::error::{Error, Result};
+use crate::guard;
+use crate::options::HugePages;
+use crate::protection::Protection;
+use crate::region::Contents;
+use crate::region::place::Left;
+use crate::sys::{self, Pages};
+
+/// Takes the pages of a region out.
+///
+/// # Safety
+/// The range must be a whole region, whose lock the caller holds.
+pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
+    let zeros = |protection| {
+        // SAFETY: the caller vouches for the range.
+        guard::with_spares(|| unsafe {
+            sys::map_over(range.start, range.len(), protection, Pages::Zeros)
+        })
+    };
+    // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a
+    // reservation; read-only memory does not, and the guard opens its pages one by one.
+    match zeros(Protection::ReadWrite).or_else(|_| zeros(Protection::Read)) {
+        Ok(()) => Left::Zeros,
+        Err(_) => Left::AsItWas,
+    }
+}
+
+/// Whether `Contents::map` can keep room behind a mapping, and parts of regions can be replaced.
+pub(crate) const KEEPS_ROOM: bool = true;
+
+/// Whether a mapping may be longer than its file is.
+pub(crate) const REACHES_BEYOND_FILE: bool = true;
+
+impl Contents<'_> {
+    /// Makes the mapping; says which addresses it has.
+    pub fn map(&self, length: usize) -> Result<Range<usize>> {
+        if self.room > length {
+            return self.map_with_room(length);
+        }
+        if let Some(hint) = self.hint.filter(|_| self.huge == HugePages::None) {
+            let pointer = sys::map(hint, length, self.protection, self.pages())
+                .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
+            if self.populate {
+                // SAFETY: the range was mapped above.
+                unsafe { sys::populate(pointer as usize, length, self.protection.writable()) };
+            }
+            return Ok(pointer as usize..pointer as usize + length);
+        }
+        let mapped =
+            self.map_by_memmap2(length).map_err(|e| self.explain(Error::io(&e, "mmap")))?;
+        // The region unmaps it, perhaps together with others.
+        let start = ManuallyDrop::new(mapped).as_mut_ptr() as usize;
+        if self.protection != self.protection_of_memmap2() {
+            // SAFETY: the range was mapped above, and nobody else knows of it.
+            if let Err(errno) = unsafe { sys::protect(start, length, self.protection) } {
+                // SAFETY: as above.
+                unsafe { sys::unmap(start, length) };
+                return Err(self.explain(Error::os(errno, "mprotect")));
+            }
+        }
+        if self.huge == HugePages::Transparent {
+            // Advice only: without such pages the memory is as good, and slower.
+            // SAFETY: the range was mapped above.
+            let _ = unsafe { sys::advise(start, length, Advice::HugePage) };
+        }
+        Ok(start..start + length)
+    }
+
+    /// Makes the mapping at the start of a larger range, whose rest it can grow into.
+    fn map_with_room(&self, length: usize) -> Result<Range<usize>> {
+        let room = sys::ceil(self.room, sys::page_size()).unwrap_or(length);
+        let reserve = |room| {
+            sys::map(0, room, Protection::None, Pages::Zeros).map(|start| (start as usize, room))
+        };
+        let (start, room) =
+            reserve(room).or_else(|_| reserve(length)).map_err(|errno| Error::os(errno, "mmap"))?;
+        // SAFETY: the range was reserved above, and nobody else knows of it.
+        if let Err(errno) = unsafe { sys::map_over(start, length, self.protection, self.pages()) } {
+            // SAFETY: as above.
+            unsafe { sys::unmap(start, room) };
+            return Err(self.explain(Error::os(errno, "mmap")));
+        }
+        if self.populate {
+            // SAFETY: the range was mapped above.
+            unsafe { sys::populate(start, length, self.protection.writable()) };
+        }
+        Ok(start..start + room)
+    }
+
+    /// The protection nearest to the wanted one that memmap2 makes a mapping with.
+    fn protection_of_memmap2(&self) -> Protection {
+        match (self.file.is_some(), self.shared, self.protection) {
+            (false, ..) | (_, _, Protection::ReadWrite) => Protection::ReadWrite,
+            (_, true, Protection::ReadWriteExecute) => Protection::ReadWrite,
+            (_, true, Protection::ReadExecute) => Protection::ReadExecute,
+            _ => Protection::Read,
+        }
+    }
+
+    fn map_by_memmap2(&self, length: usize) -> std::io::Result<MmapRaw> {
+        let mut options = MmapOptions::new();
+        options.len(length);
+        if let HugePages::Explicit(size) = self.huge {
+            options.huge(Some(size.trailing_zeros() as u8));
+        }
+        if self.populate {
+            options.populate();
+        }
+        if !self.reserve {
+            options.no_reserve_swap();
+        }
+        let Some((opened, offset)) = self.file else { return options.map_anon().map(Into::into) };
+        options.offset(offset);
+        let file = &*opened.file;
+        match (self.shared, self.protection_of_memmap2()) {
+            (true, Protection::ReadWrite) => options.map_raw(file),
+            // SAFETY: memmap2 asks that the bytes do not change while a slice of them is used. The
+            // mapping becomes a raw one at once, and this crate makes no slices of it.
+            (true, Protection::ReadExecute) => unsafe { options.map_exec(file) }.map(Into::into),
+            (true, _) => options.map_raw_read_only(file),
+            // SAFETY: as above.
+            (false, Protection::ReadWrite) => unsafe { options.map_copy(file) }.map(Into::into),
+            // SAFETY: as above.
+            (false, _) => unsafe { options.map_copy_read_only(file) }.map(Into::into),
+        }
+    }
+}

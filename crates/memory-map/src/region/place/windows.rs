@@ -1,0 +1,73 @@
+//! Mappings in placeholders; `sys` says why memmap2 does not make them.
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::protection::Protection;
+use crate::region::Contents;
+use crate::region::place::Left;
+use crate::sys::{self, Pages};
+
+/// Takes the pages of a region out.
+///
+/// # Safety
+/// The range must be a whole region, whose lock the caller holds.
+pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
+    let (start, length) = (range.start, range.len());
+    // SAFETY: the caller vouches for the range.
+    if unsafe { sys::map_over(start, length, Protection::ReadWrite, Pages::Zeros) }.is_ok()
+        || sys::is_reserved(start)
+    {
+        return Left::Zeros;
+    }
+    // A view outside a placeholder. The file must be free after `close`, so the risk is taken that
+    // another thread is given just these addresses in just this moment.
+    // SAFETY: as above.
+    match unsafe { sys::give_up_and_reserve(start, length) } {
+        Ok(true) => Left::Zeros,
+        Ok(false) => Left::Lost,
+        Err(_) => Left::AsItWas,
+    }
+}
+
+/// A view is replaced as a whole or not at all. Memory without a file keeps room all the same.
+pub(crate) const KEEPS_ROOM: bool = false;
+
+/// A view ends with the last page of its file.
+pub(crate) const REACHES_BEYOND_FILE: bool = false;
+
+impl Contents<'_> {
+    /// Makes the mapping; says which addresses it has.
+    pub fn map(&self, length: usize) -> Result<Range<usize>> {
+        let (hint, pages) = (self.hint.unwrap_or(0), self.pages());
+        let range = match self.file {
+            None if self.room > length => map_with_room(self.room, length, self.protection, pages),
+            _ => sys::map(hint, length, self.protection, pages)
+                .map(|pointer| pointer as usize..pointer as usize + length),
+        }
+        .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
+        if self.populate {
+            // SAFETY: the range was mapped above.
+            unsafe { sys::populate(range.start, length, self.protection.writable()) };
+        }
+        Ok(range)
+    }
+}
+
+/// Memory of `length` bytes, with addresses behind it that hold nothing, `room` in all.
+fn map_with_room(
+    room: usize,
+    length: usize,
+    protection: Protection,
+    pages: Pages,
+) -> std::result::Result<Range<usize>, i32> {
+    let room = sys::ceil(room, sys::page_size()).ok_or(sys::ENOMEM)?;
+    let start = sys::map(0, room, Protection::ReadWrite, Pages::Zeros)? as usize;
+    // SAFETY: the range was reserved above, and nobody else knows of it.
+    if let Err(errno) = unsafe { sys::map_over(start, length, protection, pages) } {
+        // SAFETY: as above.
+        unsafe { sys::unmap(start, room) };
+        return Err(errno);
+    }
+    Ok(start..start + room)
+}

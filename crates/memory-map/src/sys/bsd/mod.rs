@@ -1,0 +1,122 @@
+//! Systems without a copy that comes back short: saying that nothing was copied makes the guard
+//! report a lost store as not rolled back.
+
+#[path = "../unix/advice.rs"]
+mod advice;
+#[path = "../futex_poll.rs"]
+mod futex;
+mod liveness;
+#[path = "../no_vma.rs"]
+mod no_vma;
+#[path = "../unix/mod.rs"]
+mod unix;
+#[path = "../unix/wakeup.rs"]
+mod wakeup;
+
+pub(crate) use advice::*;
+pub(crate) use futex::*;
+pub(crate) use liveness::*;
+pub(crate) use no_vma::*;
+pub use unix::*;
+pub(crate) use wakeup::*;
+
+const ENOTSUP: i32 = libc::ENOTSUP;
+
+/// Copies nothing.
+///
+/// # Safety
+/// None needed.
+pub(crate) unsafe fn peek(_from: usize, _to: *mut u8, _length: usize) -> Option<usize> {
+    None
+}
+
+/// Copies nothing.
+///
+/// # Safety
+/// None needed.
+pub(crate) unsafe fn poke(_from: *const u8, _to: usize, _length: usize) -> usize {
+    0
+}
+
+/// The pages must be asked.
+pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
+
+/// Whether it is shared memory that is no file: it has no type then.
+pub(crate) fn is_shared_memory(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    metadata.mode() & u32::from(libc::S_IFMT) == 0
+}
+
+/// Size in bytes of a device: unknown.
+pub(crate) fn device_size(_fd: std::os::fd::RawFd) -> Option<u64> {
+    None
+}
+
+/// Whether a device number is that of `/dev/zero`: they are given out as devices come.
+pub(crate) fn is_dev_zero(device: u64) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/dev/zero").is_ok_and(|zero| zero.rdev() == device)
+}
+
+/// Reserves blocks for the bytes from `start` to before `end` of a file, which grows if it ends
+/// before.
+pub(crate) fn allocate(
+    file: &std::fs::File,
+    _size: Offset,
+    start: Offset,
+    end: Offset,
+) -> nix::Result<()> {
+    if start == end {
+        return Ok(()); // posix_fallocate refuses a length of 0
+    }
+    nix::fcntl::posix_fallocate(file, start, end - start)
+}
+
+/// Makes a file `end` bytes long if it is shorter.
+///
+/// Shared memory of FreeBSD takes no bytes behind its end (sys/kern/uipc_shm.c, `shm_write`), so its
+/// length is set. Should another process do that too in the same moment, the last one counts.
+pub(crate) fn extend(file: &std::fs::File, end: Offset) -> nix::Result<()> {
+    match super::extend_by_store(file, end) {
+        Err(super::TAKES_NO_BYTES) => nix::unistd::ftruncate(file, end),
+        other => other,
+    }
+}
+
+/// An anonymous file: a shared memory object without a name.
+#[cfg(target_os = "freebsd")]
+pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: SHM_ANON stands where a name would (shm_open(2)), which sets FD_CLOEXEC by itself.
+    let fd = unsafe { libc::shm_open(libc::SHM_ANON, libc::O_RDWR, 0o600) };
+    nix::errno::Errno::result(fd)?;
+    // SAFETY: the system has just given us this descriptor, so nobody else owns it.
+    Ok(unsafe { std::fs::File::from_raw_fd(fd) })
+}
+
+/// An anonymous file.
+#[cfg(not(target_os = "freebsd"))]
+pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
+    Err(nix::errno::Errno::ENOTSUP)
+}
+
+/// Asks for the pages of a range soon.
+///
+/// # Safety
+/// The range must be mapped.
+pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
+    // SAFETY: advice changes no contents; what cannot be had is an error return.
+    unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_WILLNEED) };
+}
+
+/// Makes `file` as durable as `fsync` does.
+pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
+    match file.sync_all() {
+        // "not to a file" (fsync(2)): shared memory is on no disk.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether `msync` alone makes the pages durable is not known.
+pub(crate) const MSYNC_IS_DURABLE: bool = false;

@@ -1,0 +1,49 @@
+//! Sleeping on a word of shared memory where the system cannot wake across processes: looking
+//! again, at first often and then every 16 ms. A wake that changes nothing is not noticed.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::sys::Woken;
+
+const LONGEST: Duration = Duration::from_millis(16);
+
+/// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `cancel` is not
+/// 0.
+pub(crate) fn futex_wait(
+    address: usize,
+    expected: u32,
+    limit: Option<Duration>,
+    cancel: Option<&AtomicU32>,
+) -> Result<Woken, i32> {
+    // SAFETY: the word belongs to an `Access`, whose region stays mapped and whose faults are
+    // contained, until the caller returns.
+    let word = unsafe { AtomicU32::from_ptr(address as *mut u32) };
+    if word.load(Ordering::SeqCst) != expected {
+        return Ok(Woken::NotEqual);
+    }
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(50);
+    loop {
+        if cancel.is_some_and(|cancel| cancel.load(Ordering::SeqCst) != 0) {
+            return Ok(Woken::Perhaps);
+        }
+        let left = limit.map(|limit| limit.saturating_sub(start.elapsed()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(Woken::TimedOut);
+        }
+        std::thread::sleep(left.map_or(pause, |left| left.min(pause)));
+        if word.load(Ordering::SeqCst) != expected {
+            return Ok(Woken::Notified);
+        }
+        pause = (2 * pause).min(LONGEST);
+    }
+}
+
+/// Nobody is known to sleep: 0.
+pub(crate) fn futex_wake(_address: usize, _count: u32) -> u32 {
+    0
+}
+
+/// Nothing to do: sleepers look by themselves.
+pub(crate) fn wake_private(_word: &AtomicU32) {}

@@ -1,0 +1,171 @@
+//! Sleeping on a word of shared memory: futex(2), without FUTEX_PRIVATE_FLAG.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::sys::Woken;
+
+/// Where the kernel cannot wait for two words, a wait that can be cancelled looks so often.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `cancel` is not
+/// 0. The page may be gone: then it is an error.
+pub(crate) fn futex_wait(
+    address: usize,
+    expected: u32,
+    limit: Option<Duration>,
+    cancel: Option<&AtomicU32>,
+) -> Result<Woken, i32> {
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    let Some(cancel) = cancel else { return wait_for_one(address, expected, limit) };
+    if !MISSING.load(Ordering::Relaxed) {
+        match wait_for_two(address, expected, limit, cancel) {
+            Err(libc::ENOSYS | libc::EPERM) => MISSING.store(true, Ordering::Relaxed),
+            result => return result,
+        }
+    }
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let slice = left.map_or(GLANCE, |left| left.min(GLANCE));
+        match wait_for_one(address, expected, Some(slice))? {
+            Woken::TimedOut if cancel.load(Ordering::SeqCst) != 0 => return Ok(Woken::Perhaps),
+            Woken::TimedOut if left.is_none_or(|left| left > GLANCE) => {}
+            woken => return Ok(woken),
+        }
+    }
+}
+
+fn wait_for_one(address: usize, expected: u32, limit: Option<Duration>) -> Result<Woken, i32> {
+    // The call has the kernel's old `timespec`, of two words.
+    let time = limit.map(|limit| {
+        let seconds = libc::c_long::try_from(limit.as_secs()).unwrap_or(libc::c_long::MAX);
+        [seconds, limit.subsec_nanos() as libc::c_long]
+    });
+    let time = time.as_ref().map_or(std::ptr::null(), |time| time.as_ptr());
+    // SAFETY: the kernel checks the address and reads four bytes there; the time outlives the
+    // call. FUTEX_WAIT measures it from now on, by the monotonic clock.
+    let status =
+        unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAIT, expected, time) };
+    outcome(status)
+}
+
+/// One entry of futex_waitv(2).
+#[repr(C)]
+struct Waiter {
+    value: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// The same on every architecture that Rust has a standard library for, MIPS excepted.
+const SYS_FUTEX_WAITV: libc::c_long = 449;
+const FUTEX2_SIZE_U32: u32 = 2;
+const FUTEX2_PRIVATE: u32 = 128;
+
+fn wait_for_two(
+    address: usize,
+    expected: u32,
+    limit: Option<Duration>,
+    cancel: &AtomicU32,
+) -> Result<Woken, i32> {
+    let shared = Waiter {
+        value: expected.into(),
+        address: address as u64,
+        flags: FUTEX2_SIZE_U32,
+        reserved: 0,
+    };
+    let own = Waiter {
+        value: 0,
+        address: cancel.as_ptr() as u64,
+        flags: FUTEX2_SIZE_U32 | FUTEX2_PRIVATE,
+        reserved: 0,
+    };
+    // The cancelled one first: where both words differ already, that is what the caller sees.
+    let waiters = [own, shared];
+    let end = match limit {
+        Some(limit) => Some(now()?.plus(limit)),
+        None => None,
+    };
+    let end = end.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the kernel reads the two entries and the time, which outlive the call, and checks the
+    // addresses in them. The time is a point of the monotonic clock.
+    let status = unsafe {
+        libc::syscall(
+            SYS_FUTEX_WAITV,
+            waiters.as_ptr(),
+            waiters.len(),
+            0,
+            end,
+            libc::CLOCK_MONOTONIC,
+        )
+    };
+    match status {
+        0 => Ok(Woken::Perhaps), // cancelled
+        1.. => Ok(Woken::Notified),
+        _ => outcome(status),
+    }
+}
+
+fn outcome(status: libc::c_long) -> Result<Woken, i32> {
+    if status == 0 {
+        return Ok(Woken::Notified);
+    }
+    match super::errno() {
+        libc::EAGAIN => Ok(Woken::NotEqual),
+        libc::ETIMEDOUT => Ok(Woken::TimedOut),
+        libc::EINTR => Ok(Woken::Perhaps),
+        errno => Err(errno),
+    }
+}
+
+/// Wakes up to `count` sleepers of any process, and says how many.
+pub(crate) fn futex_wake(address: usize, count: u32) -> u32 {
+    wake(address, libc::FUTEX_WAKE, count)
+}
+
+/// Wakes the sleepers on a word of our own.
+pub(crate) fn wake_private(word: &AtomicU32) {
+    wake(word.as_ptr() as usize, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, u32::MAX);
+}
+
+fn wake(address: usize, operation: libc::c_int, count: u32) -> u32 {
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    // SAFETY: the kernel does not access the word, only looks who waits there; a bad address is an
+    // error return.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, address, operation, count) };
+    u32::try_from(woken).unwrap_or(0)
+}
+
+/// A time as futex_waitv takes it: 64 bits everywhere.
+#[repr(C)]
+struct Moment {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Moment {
+    fn plus(self, time: Duration) -> Self {
+        let nanoseconds = self.nanoseconds + i64::from(time.subsec_nanos());
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        Self {
+            seconds: self
+                .seconds
+                .saturating_add(seconds)
+                .saturating_add(nanoseconds / 1_000_000_000),
+            nanoseconds: nanoseconds % 1_000_000_000,
+        }
+    }
+}
+
+fn now() -> Result<Moment, i32> {
+    // SAFETY: all-zero bytes are a valid `timespec`.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: `time` is valid for one `timespec`.
+    if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) } != 0 {
+        return Err(super::errno());
+    }
+    #[allow(clippy::useless_conversion)] // the fields' types differ from one system to another
+    Ok(Moment { seconds: time.tv_sec.into(), nanoseconds: time.tv_nsec.into() })
+}

@@ -1,0 +1,177 @@
+//! Linux: copies that come back short instead of faulting.
+
+mod advice;
+mod futex;
+#[path = "../unix/liveness.rs"]
+mod liveness;
+#[path = "../unix/mod.rs"]
+mod unix;
+mod vma;
+mod wakeup;
+
+pub(crate) use advice::*;
+pub(crate) use futex::*;
+pub(crate) use liveness::*;
+pub use unix::*;
+pub(crate) use vma::*;
+pub(crate) use wakeup::*;
+
+use std::ffi::c_void;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::MetadataExt;
+
+use nix::errno::Errno;
+
+#[cfg(target_env = "musl")]
+use libc::fallocate as fallocate64;
+#[cfg(not(target_env = "musl"))]
+use libc::fallocate64;
+
+/// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
+/// or `None` where the system forbids the call altogether (an old container's seccomp filter).
+/// *handler*
+///
+/// # Safety
+/// `to` must be writable for `length` bytes.
+pub(crate) unsafe fn peek(from: usize, to: *mut u8, length: usize) -> Option<usize> {
+    let local = libc::iovec { iov_base: to.cast(), iov_len: length };
+    let remote = libc::iovec { iov_base: from as *mut c_void, iov_len: length };
+    // SAFETY: the kernel checks both ranges and stops at the first page it cannot copy; the
+    // caller vouches for `to`.
+    let copied =
+        unsafe { libc::process_vm_readv(std::process::id() as i32, &local, 1, &remote, 1, 0) };
+    match usize::try_from(copied) {
+        Ok(copied) => Some(copied),
+        Err(_) => (super::errno() == libc::EFAULT).then_some(0),
+    }
+}
+
+/// Copies `length` bytes of ours to `to`, which may fault; says how many arrived.
+///
+/// # Safety
+/// `from` must be readable for `length` bytes, and `to` lie in a region whose lock is held.
+pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
+    let local = libc::iovec { iov_base: from.cast_mut().cast(), iov_len: length };
+    let remote = libc::iovec { iov_base: to as *mut c_void, iov_len: length };
+    // SAFETY: as in `peek`, with the roles changed.
+    let copied =
+        unsafe { libc::process_vm_writev(std::process::id() as i32, &local, 1, &remote, 1, 0) };
+    usize::try_from(copied).unwrap_or(0)
+}
+
+/// Whether the signal alone tells a missing page (SIGBUS) from a forbidden access (SIGSEGV).
+///
+/// With `untold_causes` nothing is made of that, as on systems that do not tell: to be tested here.
+pub(crate) const SIGNAL_TELLS_CAUSE: bool = !cfg!(untold_causes);
+
+/// Whether it is shared memory that is no file: here it always is one.
+pub(crate) fn is_shared_memory(_metadata: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Size in bytes of a block device.
+pub(crate) fn device_size(fd: std::os::fd::RawFd) -> Option<u64> {
+    // BLKGETSIZE64 (linux/fs.h): its number says that it writes a `size_t`, but it is a u64.
+    const REQUEST: libc::Ioctl = nix::request_code_read!(0x12, 114, size_of::<usize>());
+    let mut bytes = 0u64;
+    // SAFETY: the request writes one u64, or nothing where `fd` is no block device.
+    let status = unsafe { libc::ioctl(fd, REQUEST, &raw mut bytes) };
+    (status == 0).then_some(bytes)
+}
+
+/// Whether a device number is that of `/dev/zero`.
+pub(crate) fn is_dev_zero(device: u64) -> bool {
+    nix::sys::stat::major(device as libc::dev_t) == 1
+        && nix::sys::stat::minor(device as libc::dev_t) == 5
+}
+
+/// Reserves blocks for the bytes from `start` to before `end` of a file of `size` bytes, which does
+/// not grow by that.
+pub(crate) fn allocate(
+    file: &std::fs::File,
+    size: Offset,
+    start: Offset,
+    end: Offset,
+) -> nix::Result<()> {
+    if start == end {
+        return Ok(());
+    }
+    if end > size && !has_room(file, size, end - start.max(size))? {
+        return Err(Errno::ENOSPC);
+    }
+    fallocate(file, libc::FALLOC_FL_KEEP_SIZE, start, end - start)
+}
+
+/// Whether the disk may have so many bytes more for a file of `size` bytes. A file system can give
+/// its last blocks away before it says that there are no more, and nothing takes them back without
+/// a danger for what others store meanwhile, so what must fail is not begun.
+fn has_room(file: &std::fs::File, size: Offset, more: Offset) -> nix::Result<bool> {
+    let [size, more] = [size, more].map(Offset::unsigned_abs);
+    let reserved = super::metadata(file)?.blocks().saturating_mul(512).saturating_sub(size);
+    let disk = super::space(file.as_raw_fd())?;
+    Ok(more.saturating_sub(reserved) <= disk.free || disk.all == 0) // some say nothing of a limit
+}
+
+/// Makes a file `end` bytes long if it is shorter, in one step that cannot make it shorter.
+pub(crate) fn extend(file: &std::fs::File, end: Offset) -> nix::Result<()> {
+    match fallocate(file, 0, end - 1, 1) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => super::extend_by_store(file, end),
+        extended => extended,
+    }
+}
+
+fn fallocate(
+    file: &std::fs::File,
+    flags: libc::c_int,
+    start: Offset,
+    length: Offset,
+) -> nix::Result<()> {
+    loop {
+        // SAFETY: the call has no pointers, and the descriptor is the file's.
+        let status = unsafe { fallocate64(file.as_raw_fd(), flags, start, length) };
+        match Errno::result(status) {
+            Err(Errno::EINTR) => {}
+            done => return done.map(drop),
+        }
+    }
+}
+
+/// An anonymous file, for memory that other processes can be given. The call has a number on every
+/// Linux that has it, but a function only in the C libraries since glibc 2.27, and a library that
+/// names one is not loaded at all with an older glibc.
+pub(crate) fn anonymous_file(huge: Option<usize>) -> nix::Result<std::fs::File> {
+    let huge = huge.map_or(0, |size| {
+        libc::MFD_HUGETLB | (size.trailing_zeros() as libc::c_uint) << libc::MFD_HUGE_SHIFT
+    });
+    let flags = libc::MFD_CLOEXEC | huge;
+    // SAFETY: the name is a string that ends with a zero, and the kernel copies it.
+    let status = unsafe { libc::syscall(libc::SYS_memfd_create, c"memory-map".as_ptr(), flags) };
+    let descriptor = Errno::result(status)? as libc::c_int;
+    // SAFETY: the descriptor was opened above, and nothing else knows it.
+    Ok(unsafe { std::fs::File::from_raw_fd(descriptor) })
+}
+
+/// Asks for the pages of a range now. A page that cannot be had is left for later.
+///
+/// # Safety
+/// The range must be mapped.
+pub(crate) unsafe fn populate(start: usize, length: usize, writable: bool) {
+    let advice = if writable { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
+    // SAFETY: populating changes no contents; what cannot be populated is an error return.
+    unsafe { libc::madvise(start as *mut c_void, length, advice) };
+}
+
+/// Makes `file` as durable as `fsync` does.
+pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
+    file.sync_data()
+}
+
+/// Whether `msync` alone makes the pages durable.
+pub(crate) const MSYNC_IS_DURABLE: bool = true;
+
+/// Whether a read of a file on `device` gives what a load from its mapped pages would. Linux has one
+/// cache for both where a file system is on a block device. Others may ask a server at each read, and
+/// overlayfs reads the copy that it made for the first writer, while a mapping keeps the original.
+pub(crate) fn reads_are_loads(device: u64) -> bool {
+    nix::sys::stat::major(device as libc::dev_t) != 0
+}

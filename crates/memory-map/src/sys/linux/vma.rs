@@ -1,0 +1,266 @@
+//! What the system knows this process's memory areas to be (proc_pid_maps(5)), and moving their pages.
+
+use std::ffi::c_void;
+use std::ops::Range;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Neighbouring pages of one kind.
+pub(crate) struct Area {
+    pub range: Range<usize>,
+    /// Where in the file it begins.
+    pub offset: u64,
+    pub device: u64,
+    /// 0 where there is no file.
+    pub inode: u64,
+}
+
+/// Which file is mapped from an address on, from which byte of it.
+///
+/// The numbers are those of the system's list of areas: for some file systems `fstat` has others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown {
+    device: u64,
+    inode: u64,
+    /// What would be at address 0.
+    base: u64,
+}
+
+impl Area {
+    /// What it shows; nothing where it has no file.
+    pub fn shown(&self) -> Option<Shown> {
+        let base = self.offset.wrapping_sub(self.range.start as u64);
+        (self.inode != 0).then_some(Shown { device: self.device, inode: self.inode, base })
+    }
+}
+
+/// The file that is mapped at `address`; nothing where there is none, or it is not known. *handler*
+pub(crate) fn shown_at(address: usize) -> Option<Shown> {
+    let mut shown = None;
+    each_area(|area| {
+        if area.range.contains(&address) {
+            shown = area.shown();
+        }
+        area.range.end > address
+    });
+    shown
+}
+
+/// Memory areas that are left for the rest of the process.
+const SPARE_AREAS: usize = 1024;
+
+/// The memory areas that make up a range, each cut to it; `None` where they cannot be told or do
+/// not cover it, or where the process may not have as many more: `carry` fails in the middle then,
+/// also on the way back.
+pub(crate) fn areas_in(range: &Range<usize>) -> Option<Vec<Range<usize>>> {
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let (mut all, mut at) = (0, range.start);
+    each_area(|area| {
+        all += 1;
+        let part = area.range.start.max(range.start)..area.range.end.min(range.end);
+        if part.start == at && !part.is_empty() {
+            at = part.end;
+            parts.push(part);
+        }
+        false
+    });
+    let fits = all + parts.len() + SPARE_AREAS <= most_areas();
+    (fits && at == range.end).then_some(parts)
+}
+
+/// How many memory areas a process may have (vm.max_map_count).
+fn most_areas() -> usize {
+    const USUAL: usize = 65_530;
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL)
+}
+
+/// Whether `carry` can move pages, of a file or of none: asked once, with pages of our own.
+pub(crate) fn can_carry(file: bool) -> bool {
+    use std::sync::OnceLock;
+    static ANSWERS: [OnceLock<bool>; 2] = [OnceLock::new(), OnceLock::new()];
+    *ANSWERS[usize::from(file)].get_or_init(|| {
+        let opened = file.then(|| super::anonymous_file(None)).transpose();
+        let Ok(opened) = opened else { return false };
+        let pages = match &opened {
+            Some(opened) => super::Pages::File {
+                fd: super::raw(opened),
+                offset: 0,
+                shared: true,
+                reserve: true,
+            },
+            None => super::Pages::Anonymous { reserve: true },
+        };
+        let page = super::page_size();
+        let map = || super::map(0, page, crate::protection::Protection::Read, pages);
+        let (Ok(from), Ok(to)) = (map(), map()) else { return false };
+        // SAFETY: both pages were mapped above, and nobody else knows of them. Where this fails
+        // the second may be somebody else's by now, so it is left alone.
+        let moved = unsafe { carry(from as usize, page, to as usize) }.is_ok();
+        if moved {
+            // SAFETY: as above, and both are ours.
+            unsafe { super::unmap(to as usize, page) };
+        }
+        // SAFETY: as above.
+        unsafe { super::unmap(from as usize, page) };
+        moved
+    })
+}
+
+/// Moves the pages of one memory area to `to`, and leaves its addresses in place, empty
+/// (mremap(2), MREMAP_DONTUNMAP: Linux 5.7, for files 5.13).
+///
+/// `Err` holds the error number; what lay at `to` may be gone then, and the addresses taken.
+///
+/// # Safety
+/// Both ranges must belong to regions of this crate; they must not overlap.
+pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), i32> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+    let target = to as *mut c_void;
+    // SAFETY: the caller owns both ranges, so nobody else's pages are moved or replaced.
+    let pointer = unsafe { libc::mremap(from as *mut c_void, length, length, flags, target) };
+    if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
+}
+
+/// The list of areas, open for when the process has used up its descriptors; else -1.
+static LIST: AtomicI32 = AtomicI32::new(-1);
+
+/// Has `each_area` need no descriptor from now on.
+pub(crate) fn keep_areas_open() {
+    if LIST.load(Ordering::Acquire) < 0 {
+        let fd = open_areas();
+        if LIST.compare_exchange(-1, fd, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            close(fd);
+        }
+    }
+}
+
+/// *handler* (open is async-signal-safe by POSIX)
+fn open_areas() -> RawFd {
+    // SAFETY: the path ends in 0; what cannot be opened is an error return.
+    unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }
+}
+
+/// *handler* (close is async-signal-safe by POSIX)
+fn close(fd: RawFd) {
+    // SAFETY: the descriptor was opened here, and nobody else knows of it.
+    unsafe { libc::close(fd) };
+}
+
+/// Shows the memory areas of this process (proc_pid_maps(5)), by address, until `look` says that it
+/// has seen enough. *handler* (pread is a bare system call)
+pub(crate) fn each_area(mut look: impl FnMut(&Area) -> bool) {
+    let opened = open_areas();
+    let fd = if opened < 0 { LIST.load(Ordering::Acquire) } else { opened };
+    let mut text = [0u8; 1024];
+    let mut at = 0;
+    let mut line = Line::default();
+    'all: loop {
+        // SAFETY: `text` is writable for its length.
+        let count = unsafe { libc::pread(fd, text.as_mut_ptr().cast(), text.len(), at) };
+        let Some(read) = usize::try_from(count).ok().filter(|count| *count > 0) else { break };
+        at += count as libc::off_t;
+        for byte in text.iter().take(read) {
+            if line.take(*byte).is_some_and(|area| look(&area)) {
+                break 'all;
+            }
+        }
+    }
+    if opened >= 0 {
+        close(opened);
+    }
+}
+
+/// A line of `/proc/self/maps`, as far as it was read: start, end, permissions, offset, the two
+/// parts of the device, inode, name.
+#[derive(Default)]
+struct Line {
+    numbers: [u64; 7],
+    field: usize,
+}
+
+impl Line {
+    const INODE: usize = 6;
+
+    /// The area, when `byte` ends the line.
+    fn take(&mut self, byte: u8) -> Option<Area> {
+        let (separator, radix) = match self.field {
+            0 => (b'-', 16),
+            4 => (b':', 16),
+            Self::INODE => (b' ', 10),
+            _ => (b' ', 16),
+        };
+        if byte == b'\n' {
+            let [start, end, _, offset, major, minor, inode] = std::mem::take(self).numbers;
+            let range = start as usize..end as usize;
+            return Some(Area { range, offset, device: major << 32 | minor, inode });
+        }
+        if let Some(number) = self.numbers.get_mut(self.field) {
+            if byte == separator {
+                self.field += 1;
+            } else if let Some(digit) = char::from(byte).to_digit(radix) {
+                *number = number.wrapping_mul(radix.into()).wrapping_add(digit.into());
+            }
+        }
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::protection::Protection;
+    use crate::sys::{self, Pages};
+
+    #[test]
+    fn areas_are_those_that_the_system_lists() {
+        let mut seen = Vec::new();
+        each_area(|area| {
+            seen.push(area.range.clone());
+            false
+        });
+        let text = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        assert!(seen.len() > 10 && seen.is_sorted_by_key(|range| range.start));
+        let hex = |text| usize::from_str_radix(text, 16).ok();
+        let listed = text.lines().filter_map(|line| {
+            let (start, end) = line.split(' ').next()?.split_once('-')?;
+            Some(hex(start)?..hex(end)?)
+        });
+        // Other tests map meanwhile; the program's own areas stay.
+        assert!(listed.filter(|range| seen.contains(range)).count() > 10);
+    }
+
+    #[test]
+    fn a_mapped_file_is_told_from_another_and_from_none() {
+        let page = sys::page_size();
+        let map = |pages| sys::map(0, 4 * page, Protection::Read, pages).unwrap() as usize;
+        let file = || {
+            let mut file = sys::anonymous_file(None).unwrap();
+            file.write_all(&vec![1; 8 * page]).unwrap();
+            file
+        };
+        let (one, other) = (file(), file());
+        let of =
+            |file, offset| Pages::File { fd: sys::raw(file), offset, shared: true, reserve: true };
+        let (a, b) = (map(of(&one, 0)), map(of(&one, page as u64)));
+        let (c, none) = (map(of(&other, 0)), map(Pages::Zeros));
+        let shown = shown_at(a).unwrap();
+        // SAFETY: the page is this test's.
+        unsafe { sys::map_over(a + page, page, Protection::Read, Pages::Zeros) }.unwrap();
+        assert_eq!(shown_at(a + 3 * page), Some(shown));
+        assert_eq!(shown_at(a + page), None);
+        assert_ne!(shown_at(b), Some(shown));
+        assert_ne!(shown_at(c), Some(shown));
+        assert_eq!(shown_at(none), None);
+        let parts = [a..a + page, a + page..a + 2 * page, a + 2 * page..a + 4 * page];
+        assert_eq!(areas_in(&(a..a + 4 * page)), Some(parts.to_vec()));
+        for start in [a, b, c, none] {
+            // SAFETY: the mappings are this test's.
+            unsafe { sys::unmap(start, 4 * page) };
+        }
+        assert_eq!(areas_in(&(a..a + 4 * page)), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! Systems that do not say what this process's memory areas are, and cannot move their pages.
+
+use std::ops::Range;
+
+/// Neighbouring pages of one kind: of none it is known that they are there.
+pub(crate) struct Area {
+    pub range: Range<usize>,
+}
+
+/// Which file is mapped at an address: it is never known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown(std::convert::Infallible);
+
+impl Area {
+    /// What it shows.
+    pub fn shown(&self) -> Option<Shown> {
+        None
+    }
+}
+
+/// The file that is mapped at `address`: not known. *handler*
+pub(crate) fn shown_at(_address: usize) -> Option<Shown> {
+    None
+}
+
+/// The memory areas that make up a range: not known.
+pub(crate) fn areas_in(_range: &Range<usize>) -> Option<Vec<Range<usize>>> {
+    None
+}
+
+/// Shows no area.
+pub(crate) fn each_area(_look: impl FnMut(&Area) -> bool) {}
+
+/// There is nothing to keep.
+pub(crate) fn keep_areas_open() {}
+
+/// Whether `carry` can move pages: there is no such call.
+pub(crate) fn can_carry(_file: bool) -> bool {
+    false
+}
+
+/// Moves nothing.
+///
+/// # Safety
+/// None needed.
+pub(crate) unsafe fn carry(_from: usize, _length: usize, _to: usize) -> Result<(), i32> {
+    Err(super::ENOTSUP)
+}
+
+/// Whether a read of a file on `device` gives what a load from its mapped pages would: not known
+/// well enough.
+pub(crate) fn reads_are_loads(_device: u64) -> bool {
+    false
+}
