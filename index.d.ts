@@ -3,7 +3,7 @@ import { type MemoryMap } from './lib/memory-map.js';
 import { type AnonymousMapOptions, type Backing, type FileMapOptions, type SharedMapOptions } from './lib/options.js';
 export type { Advice } from './lib/advice.js';
 export type { Bytes, FileSource, Range } from './lib/arguments.js';
-export { MemoryFaultError } from './lib/fault-error.js';
+export { MemoryFaultError } from './lib/faults.js';
 export type { FaultKind, MemoryFault } from './lib/faults.js';
 export { type AsyncSyncOptions, type Kind, type LockOptions, MemoryMap, type PrefetchOptions, type Residency, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.js';
 export type { ReadStreamOptions } from './lib/read-stream.js';

@@ -16,7 +16,7 @@ import {
 
 export type { Advice } from './lib/advice.js'
 export type { Bytes, FileSource, Range } from './lib/arguments.js'
-export { MemoryFaultError } from './lib/fault-error.js'
+export { MemoryFaultError } from './lib/faults.js'
 export type { FaultKind, MemoryFault } from './lib/faults.js'
 export {
   type AsyncSyncOptions,

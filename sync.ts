@@ -1,6 +1,11 @@
 // `memory-map/sync`: what processes that share a mapping wait for each other and talk with.
 
+import { MemoryMap } from './index.js'
+import { connect } from './lib/sync/main.js'
+
 export { Channel, type ChannelOptions, type ChannelRange } from './lib/sync/channel.js'
 export { type Locked, Mutex } from './lib/sync/mutex.js'
 export { Semaphore } from './lib/sync/semaphore.js'
-export { notify, wait, waitAsync, type WaitResult } from './lib/sync/words.js'
+export { notify, wait, waitAsync, type WaitResult } from './lib/sync/wait.js'
+
+connect(MemoryMap)

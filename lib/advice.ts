@@ -1,7 +1,7 @@
 // What the system can be told of pages.
 
+import { toChoice } from './choices.js'
 import { native } from './native.js'
-import { toWord } from './words.js'
 
 /**
  * Advice on pages, as `MADV_*` of madvise(2), which says what each does. `MemoryMap.supports` tells which of
@@ -67,7 +67,7 @@ const ADVICE: readonly Advice[] = [
 
 /** The number of an advice. */
 export function toAdvice(value: unknown, name = 'advice'): number {
-  return toWord(value, name, ADVICE)
+  return toChoice(value, name, ADVICE)
 }
 
 /** Whether this system has an advice. */

@@ -23,14 +23,27 @@ export interface MemoryFault {
     /** The mapping. */
     readonly map: MemoryMap<any>;
 }
-/** Mappings of which the native library does not know the buffers, by what it calls them. */
-export declare const numbered: Map<number, WeakRef<MemoryMap<any>>>;
+/** A load or store of mapped memory failed, and was contained. */
+export declare class MemoryFaultError extends Error {
+    readonly code = "ERR_MMAP_FAULT";
+    /** What failed. */
+    readonly fault: MemoryFault;
+    constructor(fault: MemoryFault);
+}
+/** A fault in words. */
+export declare function describeFault({ kind, offset, length, contained, map }: MemoryFault): string;
+/** What tells the faults of a mapping, and keeps the mapping alive. */
+export interface Teller {
+    tell(): void;
+}
+/** Those of mappings of which the native library does not know the buffers, by what it calls the mappings. */
+export declare const numbered: Map<number, WeakRef<Teller>>;
 /**
- * Has `tell` called with a mapping on the turn after it has faulted, if its memory is under an ArrayBuffer
+ * Has the faults of a mapping told on the turn after they happened, if its memory is under an ArrayBuffer
  * that {@link adopt} knows. To be called before the first of them is made.
  */
-export declare function listen(tell: (map: MemoryMap<any>) => void): void;
-/** `buffer`, of which it is noted whose memory is under it. */
-export declare function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, map: MemoryMap<any>): B;
+export declare function listen(): void;
+/** `buffer`, of which it is noted who tells the faults of the memory under it. */
+export declare function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, teller: Teller): B;
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
 export declare function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void;

@@ -30,44 +30,74 @@ export interface MemoryFault {
   readonly map: MemoryMap<any>
 }
 
+/** A load or store of mapped memory failed, and was contained. */
+export class MemoryFaultError extends Error {
+  readonly code = 'ERR_MMAP_FAULT'
+  /** What failed. */
+  readonly fault: MemoryFault
+
+  constructor(fault: MemoryFault) {
+    super(describeFault(fault))
+    this.fault = fault
+  }
+
+  static {
+    this.prototype.name = 'MemoryFaultError'
+  }
+}
+
+/** A fault in words. */
+export function describeFault({ kind, offset, length, contained, map }: MemoryFault): string {
+  const where = `${length} bytes at offset ${offset} of ${map.path ?? 'the mapping'}`
+  const why = {
+    'beyond-end': `the file ends before the ${where}; loads read zeros and stores were thrown away`,
+    protection: `the protection forbids the access to the ${where}; what was stored was thrown away`,
+    io: `the device could not read or write the ${where}; loads read zeros and stores were thrown away`,
+    'no-space': `the file system has no space for the ${where}; what was stored was thrown away`,
+    closed: `the mapping was closed: the ${where} read zeros`,
+  }[kind]
+  return contained ? why : `${why}; not every store could be rolled back`
+}
+
 /** A class whose `new` gives the object that it was given. */
 const Given = function (object: object) {
   return object
 } as unknown as new (object: object) => object
 
+/** What tells the faults of a mapping, and keeps the mapping alive. */
+export interface Teller {
+  tell(): void
+}
+
 /**
- * The mapping whose memory a buffer has, in a private field of the buffer: while one is alive a fault can happen, and be
- * told. A WeakMap means the same, and costs the collector several times as much.
+ * What tells the faults of the memory that a buffer has, in a private field of the buffer: while one is alive a fault can
+ * happen, and be told. A WeakMap means the same, and costs the collector several times as much.
  */
 class Owned extends Given {
-  readonly #map: MemoryMap<any>
+  readonly #teller: Teller
 
-  constructor(buffer: object, map: MemoryMap<any>) {
+  constructor(buffer: object, teller: Teller) {
     super(buffer)
-    this.#map = map
+    this.#teller = teller
   }
 
-  static owner(buffer: object): MemoryMap<any> | undefined {
-    return #map in buffer ? buffer.#map : undefined
+  static teller(buffer: object): Teller | undefined {
+    return #teller in buffer ? buffer.#teller : undefined
   }
 }
 
-/** Mappings of which the native library does not know the buffers, by what it calls them. */
-export const numbered = new Map<Token, WeakRef<MemoryMap<any>>>()
+/** Those of mappings of which the native library does not know the buffers, by what it calls the mappings. */
+export const numbered = new Map<Token, WeakRef<Teller>>()
 
 let listening = false
 
 /**
- * Has `tell` called with a mapping on the turn after it has faulted, if its memory is under an ArrayBuffer
+ * Has the faults of a mapping told on the turn after they happened, if its memory is under an ArrayBuffer
  * that {@link adopt} knows. To be called before the first of them is made.
  */
-export function listen(tell: (map: MemoryMap<any>) => void): void {
+export function listen(): void {
   if (listening) return
   listening = true
-  const tellAll = () => {
-    const faulted = native.takeFaulted().map((one) => (typeof one === 'number' ? named(one) : Owned.owner(one)))
-    for (const map of new Set(faulted)) if (map) tell(map)
-  }
   // In Deno a cleanup hook has no handle scope, and looking at an object there aborts.
   native.onWake(tellAll, !('deno' in process.versions))
   // The listener does not keep the process alive: what happened last would never be told.
@@ -76,12 +106,17 @@ export function listen(tell: (map: MemoryMap<any>) => void): void {
   if (!process.getBuiltinModule('node:worker_threads').isMainThread) process.on('exit', native.beforeExit)
 }
 
-/** `buffer`, of which it is noted whose memory is under it. */
-export function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, map: MemoryMap<any>): B {
-  return new Owned(buffer, map) as object as B
+/** `buffer`, of which it is noted who tells the faults of the memory under it. */
+export function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, teller: Teller): B {
+  return new Owned(buffer, teller) as object as B
 }
 
 const named = (token: Token) => numbered.get(token)?.deref()
+
+function tellAll(): void {
+  const faulted = native.takeFaulted().map((one) => (typeof one === 'number' ? named(one) : Owned.teller(one)))
+  for (const teller of new Set(faulted)) teller?.tell()
+}
 
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */
 export function publish(fault: MemoryFault, onFault: (fault: MemoryFault) => void): void {

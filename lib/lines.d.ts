@@ -1,9 +1,4 @@
-/** Memory that has the bytes of a text from `start` to before `end`. */
-export interface Piece {
-    readonly memory: ArrayBufferLike;
-    readonly start: number;
-    readonly end: number;
-}
+import type { Window } from './windows.js';
 /** What has lines. */
 export interface Text {
     /**
@@ -14,11 +9,11 @@ export interface Text {
     fill(start: number, end: number, bounds: Float64Array): number;
     /** The error that the user sees for one that he is thrown. */
     explain(error: unknown): unknown;
-    /** A piece that has the bytes of a range. */
-    piece(start: number, end: number): Piece;
-    /** Something that is another one once the pieces of before are of no use any more. */
+    /** A window that has the bytes of a range. */
+    over(start: number, end: number): Window;
+    /** Something that is another one once the windows of before are of no use any more. */
     epoch(): unknown;
-    /** How many bytes a piece can have at most. */
+    /** How many bytes a window can have at most. */
     readonly longest: number;
 }
 type Next<T> = IteratorResult<T, undefined>;

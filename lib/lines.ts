@@ -1,17 +1,11 @@
 // Lines of a mapping, cut from it without a copy.
 
 import type { NativeFault } from './binding.js'
-import { cut } from './cut.js'
+import { cut } from './buffers.js'
+import type { Window } from './windows.js'
 
 /** How many lines are fetched at a time. */
 const BATCH = 2048
-
-/** Memory that has the bytes of a text from `start` to before `end`. */
-export interface Piece {
-  readonly memory: ArrayBufferLike
-  readonly start: number
-  readonly end: number
-}
 
 /** What has lines. */
 export interface Text {
@@ -23,17 +17,17 @@ export interface Text {
   fill(start: number, end: number, bounds: Float64Array): number
   /** The error that the user sees for one that he is thrown. */
   explain(error: unknown): unknown
-  /** A piece that has the bytes of a range. */
-  piece(start: number, end: number): Piece
-  /** Something that is another one once the pieces of before are of no use any more. */
+  /** A window that has the bytes of a range. */
+  over(start: number, end: number): Window
+  /** Something that is another one once the windows of before are of no use any more. */
   epoch(): unknown
-  /** How many bytes a piece can have at most. */
+  /** How many bytes a window can have at most. */
   readonly longest: number
 }
 
 type Next<T> = IteratorResult<T, undefined>
 
-const NOTHING: Piece = { memory: new ArrayBuffer(0), start: 0, end: -1 }
+const NOTHING: Window = { memory: new ArrayBuffer(0), start: 0, end: -1 }
 
 /** What every iterator inherits from, with `map`, `take` and the like where the runtime has them. */
 const IteratorPrototype: object = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()))
@@ -46,7 +40,7 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
   /** Where the bounds of the next line are, and where those of the batch end. */
   #index = 0
   #count = 0
-  #piece = NOTHING
+  #window = NOTHING
   #epoch: unknown;
   declare [Symbol.iterator]: () => this
 
@@ -63,27 +57,27 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
     if (this.#index === this.#count && !this.#fetch()) return { done: true, value: undefined }
     const start = this.#bounds[this.#index]!
     const end = this.#bounds[this.#index + 1]!
-    if (end > this.#piece.end || this.#epoch !== this.#text.epoch()) this.#take(start, end)
+    if (end > this.#window.end || this.#epoch !== this.#text.epoch()) this.#take(start, end)
     this.#index += 2
     return { done: false, value: this.#cut(start, end) }
   }
 
   #cut(start: number, end: number): T {
-    const piece = this.#piece
+    const window = this.#window
     try {
-      return cut(piece.memory, start - piece.start, end - start) as T
+      return cut(window.memory, start - window.start, end - start) as T
     } catch (error) {
-      if (piece.memory.byteLength > 0) throw error
+      if (window.memory.byteLength > 0) throw error
       // It was transferred away.
       this.#take(start, end)
-      return cut(this.#piece.memory, start - this.#piece.start, end - start) as T
+      return cut(this.#window.memory, start - this.#window.start, end - start) as T
     }
   }
 
   /** Ends the lines, as `break` does in a loop over them. */
   return(): Next<T> {
     this.#index = this.#count = 0
-    this.#piece = NOTHING
+    this.#window = NOTHING
     this.#batches.return()
     return { done: true, value: undefined }
   }
@@ -107,7 +101,7 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
 
   #take(start: number, end: number): void {
     try {
-      this.#piece = this.#text.piece(start, end)
+      this.#window = this.#text.over(start, end)
       this.#epoch = this.#text.epoch()
     } catch (error) {
       this.return()
@@ -137,7 +131,7 @@ function* batches(text: Text, bounds: Float64Array, start: number, end: number):
         bounds.set([start, end], 2 * count++)
         start = end
       } else if (limit < end && count === 0) {
-        text.piece(start, limit + 1) // is too large, and says so
+        text.over(start, limit + 1) // is too large, and says so
       }
     }
     if (count > 0) yield count

@@ -1,4 +1,4 @@
-// A mapping, as its user sees it.
+// The public class, whole with its doc comments, and so longer than a file should be.
 
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
@@ -8,8 +8,9 @@ import { isTypedArray, isUint8Array } from 'node:util/types'
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
 import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './arguments.js'
-import type { NativeFault, Token } from './binding.js'
-import { cut, isDetached } from './cut.js'
+import type { Token } from './binding.js'
+import { cut, isDetached } from './buffers.js'
+import { check } from './choices.js'
 import {
   closedError,
   illegalConstructor,
@@ -19,8 +20,8 @@ import {
   tooLarge,
   translate,
 } from './errors.js'
-import { describeFault, MemoryFaultError } from './fault-error.js'
-import { adopt, listen, type MemoryFault, numbered, publish } from './faults.js'
+import { FaultLog } from './fault-log.js'
+import { numbered } from './faults.js'
 import { INTERNALS, type Internals } from './internals.js'
 import { Lines } from './lines.js'
 import { native } from './native.js'
@@ -35,8 +36,7 @@ import {
   toRangeQuery,
   toSearch,
 } from './search.js'
-import { checkSize, external, share } from './shared.js'
-import { check } from './words.js'
+import { checkSize, external, LIMIT, Windows } from './windows.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous'
@@ -104,18 +104,6 @@ export type Over<T, B extends ArrayBufferLike> = T extends { readonly [Symbol.to
     : T
   : T
 
-/**
- * Where windows begin where the runtime cannot have the mapping in one piece. Each is twice as long, so that a view
- * of up to this length lies in one of them wherever it begins.
- */
-const WINDOW_STEP = constants.MAX_LENGTH < 2 ** 31 ? 2 ** 28 : 2 ** 30
-
-/** More than any mapping has: there is one window, with everything. */
-const NO_STEP = 2 ** 53
-
-/** What an ArrayBuffer over the mapping begins at a multiple of, in bytes, so that elements in it can be aligned. */
-const ALIGNMENT = 64
-
 const { mapping } = native
 
 /** Mappings that nobody closed are closed when nobody can any more. */
@@ -124,14 +112,10 @@ const collected = new FinalizationRegistry<Token>((token) => {
   mapping.forget(token)
 })
 
-/** How many faults of a mapping stick at most, where a program that is told them never asks for the errors. */
-const MOST_STICKING = 1000
-
 /** What only this module makes mappings with. */
 const KEY = Symbol('memory-map')
 
 let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
-let tell: (map: MemoryMap<any>) => void
 
 /**
  * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
@@ -149,29 +133,17 @@ let tell: (map: MemoryMap<any>) => void
 export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
   readonly #token: Token
   #closed = false
-  /** Whether nothing is known of it any more: it was closed, and nothing had happened. */
-  #forgotten = false
-  readonly #shares: boolean
-  /** Whether nothing can have been stored yet. */
-  #fresh = true
   readonly #kind: Kind
   #length = 0
   readonly #offset: number
   readonly #path: string | undefined
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #lead = 0
-  readonly #onFault: Parsed['onFault']
   #protection: Protection
-  /** What the views are cut from: a window for each `#step` bytes, from the start of the first page on. */
-  #windows: (ArrayBuffer | SharedArrayBuffer | undefined)[] = []
-  #step = NO_STEP
+  readonly #windows: Windows
   #buffer: Buffer<B> | undefined
   #streams: ReadStreams | undefined
-  /** Faults that no call has thrown yet, by what the native library calls them, the oldest first. */
-  readonly #sticking = new Map<number, MemoryFault>()
-  /** Faults that have not been published yet. */
-  #news: MemoryFault[] = []
-  #warned = false
+  readonly #log: FaultLog
 
   private constructor(key: unknown, token: Token, kind: Kind, path: string | undefined, options: Parsed) {
     if (key !== KEY) throw illegalConstructor('`mapShared`, `mapPrivate`, `mapAnonymous` or `openSharedMemory`')
@@ -179,9 +151,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#offset = options.offset
     this.#path = path
     this.#token = token
+    this.#log = new FaultLog(this, token, options.onFault)
+    this.#windows = new Windows(token, options.shares, this.#log)
     this.#measure()
-    this.#onFault = options.onFault
-    this.#shares = options.shares
     this.#protection = PROTECTIONS[options.protection]!
   }
 
@@ -191,11 +163,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       collected.register(map, token, map)
       return map
     }
-    tell = (map) => map.#tell()
     const internals: Internals = {
       native,
       tokenOf: (map) => map.#open(),
-      explain: (map, error) => map.#translate(error),
+      explain: (map, error) => map.#log.explain(error),
     }
     Object.defineProperty(MemoryMap, INTERNALS, { value: internals })
   }
@@ -242,7 +213,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** How many faults were contained; grows at once, before a fault is told. */
   get faults(): number {
-    return this.#forgotten ? 0 : mapping.faults(this.#token)
+    return this.#log.count
   }
 
   /**
@@ -253,7 +224,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   get arrayBuffer(): B {
     this.#open()
-    return this.#all() as B
+    return this.#windows.whole() as B
   }
 
   /**
@@ -266,7 +237,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#open()
     const made = this.#buffer
     if (made?.length === this.#length && (made.length > 0 || !isDetached(made.buffer))) return made
-    return (this.#buffer = Buffer.from(this.#all() as ArrayBuffer, this.#lead, this.#length) as Buffer<B>)
+    return (this.#buffer = Buffer.from(this.#windows.whole() as ArrayBuffer, this.#lead, this.#length) as Buffer<B>)
   }
 
   /**
@@ -281,7 +252,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   view(offset: Bytes = 0, length?: Bytes): Buffer<B> {
     this.#open()
     const start = toOffset(offset, this.#length, 'offset')
-    return this.#cut(start, start + toLength(length, start, this.#length, 'length'))
+    const end = start + toLength(length, start, this.#length, 'length')
+    const window = this.#windows.over(start, end)
+    return cut(window.memory, start - window.start, end - start)
   }
 
   /**
@@ -311,14 +284,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       throw outOfRange('byteOffset', requirement, byteOffset)
     }
     if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which is left from ${start} on`, length)
-    const first = this.#windowStart(start)
-    if ((start - first) % size !== 0) {
+    if ((this.#lead + start) % size !== 0) {
       const place =
         this.#kind === 'anonymous' ? 'which it is not' : `as byte ${this.#offset + start} of the file is not`
       const requirement = `at a multiple of ${size} bytes in memory, ${place}; copy such elements out of a \`view\``
       throw outOfRange('byteOffset', requirement, byteOffset)
     }
-    const array = new constructor(this.#window(first, start + count * size), start - first, count)
+    const window = this.#windows.over(start, start + count * size)
+    const array = new constructor(window.memory, start - window.start, count)
     if (!isTypedArray(array)) throw notTypedArrays(constructor)
     return array as Over<T, B>
   }
@@ -332,8 +305,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#open()
     const start = toOffset(byteOffset, this.#length, 'byteOffset')
     const count = toLength(byteLength, start, this.#length, 'byteLength')
-    const first = this.#windowStart(start)
-    return new DataView(this.#window(first, start + count), start - first, count) as DataView<B>
+    const window = this.#windows.over(start, start + count)
+    return new DataView(window.memory, start - window.start, count) as DataView<B>
   }
 
   /**
@@ -356,10 +329,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#open()
     this.#streams ??= new ReadStreams({
       length: () => this.#length,
-      view: (start, end) => this.#lastingView(start, end),
+      view: (start, end) => this.#windows.lastingView(start, end),
       prefetch: (start, end, stop) => mapping.prefetch(this.#open(), start, end, stop),
       touch: (start, end) => mapping.touch(this.#open(), start, end),
-      explain: (error) => this.#translate(error),
+      explain: (error) => this.#log.explain(error),
     })
     return this.#streams.create(options)
   }
@@ -504,16 +477,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const [start, end] = this.#range(range)
     const text = {
       fill: (from: number, to: number, bounds: Float64Array) => mapping.lines(this.#open(), from, to, bounds),
-      explain: (error: unknown) => this.#translate(error),
-      piece: (from: number, to: number) => {
+      explain: (error: unknown) => this.#log.explain(error),
+      over: (from: number, to: number) => {
         this.#open()
         if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
-        const first = this.#windowStart(from)
-        const memory = this.#window(first, to)
-        return { memory, start: first, end: first + memory.byteLength }
+        return this.#windows.over(from, to)
       },
-      epoch: () => this.#windows,
-      longest: 2 * this.#step,
+      epoch: () => this.#windows.epoch,
+      longest: this.#windows.longest,
     }
     return new Lines(text, start, end)
   }
@@ -534,10 +505,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
         return mapping.sync(token, start, end, toInvalidate(invalidate), stop)
       })
     } catch (error) {
-      throw this.#translate(error)
+      throw this.#log.explain(error)
     }
-    this.#collect()
-    this.#throwOldest()
+    this.#log.collect()
+    this.#log.throwOldest()
   }
 
   /** As {@link sync}, on this thread. */
@@ -597,7 +568,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     try {
       await abortable(toSignal(signal), (stop) => mapping.prefetch(token, start, end, stop))
     } catch (error) {
-      throw this.#translate(error)
+      throw this.#log.explain(error)
     }
   }
 
@@ -652,20 +623,20 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   resize(length: Bytes): void {
     const token = this.#open()
     const bytes = toBytes(length, 'length')
-    this.#collect()
+    this.#log.collect()
     if (bytes === this.#length) return
     if (this.#streams !== undefined) mapping.keep(token, this.#streams.tails())
     this.#call(() => mapping.resize(token, bytes))
     this.#streams?.fail(resizedError())
-    this.#fresh = false
+    this.#windows.touch()
     this.#measure()
   }
 
   /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
   check(): void {
     this.#open()
-    this.#collect()
-    this.#throwOldest()
+    this.#log.collect()
+    this.#log.throwOldest()
   }
 
   /**
@@ -678,15 +649,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (this.#streams !== undefined) mapping.keep(token, this.#streams.tails())
     const reports = mapping.close(token)
     this.#closed = true
-    this.#forgotten = reports === null
-    if (this.#forgotten) {
+    if (reports === null) {
       collected.unregister(this)
       numbered.delete(token)
     }
-    for (const report of reports ?? []) this.#note(report)
+    this.#log.end(reports)
     this.#streams?.fail(closedError())
     this.#buffer = undefined
-    this.#windows = []
+    this.#windows.forget()
   }
 
   /** As {@link close}: for `using`. */
@@ -698,18 +668,6 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const { kind, length, offset, protection, path, fd, address, closed, faults } = this
     const shown = { kind, length, offset, protection, path, fd, address: `0x${address.toString(16)}`, closed, faults }
     return `MemoryMap ${inspect(shown, { breakLength: Infinity, compact: true })}`
-  }
-
-  /** Publishes what has happened. */
-  #tell(): void {
-    this.#collect()
-    for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
-  }
-
-  #warn(fault: MemoryFault): void {
-    if (this.#warned) return
-    this.#warned = true
-    process.emitWarning(`${describeFault(fault)} (told once for each mapping; see onFault)`, 'MemoryFaultWarning')
   }
 
   #open(): Token {
@@ -728,9 +686,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     try {
       return await abortable(toSignal(signal), (stop) => run(token, query, stop))
     } catch (error) {
-      throw this.#translate(error)
+      throw this.#log.explain(error)
     } finally {
-      this.#collect() // what other threads have met that the answer does not depend on
+      this.#log.collect() // what other threads have met that the answer does not depend on
     }
   }
 
@@ -739,107 +697,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     try {
       return run()
     } catch (error) {
-      throw this.#translate(error)
+      throw this.#log.explain(error)
     }
-  }
-
-  #translate(error: unknown): unknown {
-    const { kind, fault } = error as { kind?: unknown; fault: NativeFault }
-    if (kind === 'closed' && !this.#closed) return resizedError()
-    if (kind !== 'fault') return translate(error, this.#path)
-    return new MemoryFaultError(this.#claim(fault))
-  }
-
-  /** The fault that a call throws, as it was told already if it was: work on other threads ends later. */
-  #claim(thrown: NativeFault): MemoryFault {
-    this.#collect()
-    const told = this.#sticking.get(thrown.id) ?? this.#describe(thrown)
-    this.#sticking.delete(thrown.id)
-    return told
-  }
-
-  /** Fetches what has happened. */
-  #collect(): void {
-    if (!this.#forgotten) for (const report of mapping.collect(this.#token)) this.#note(report)
-  }
-
-  #describe({ kind, offset, length, contained }: NativeFault): MemoryFault {
-    return Object.freeze({ kind, offset, length, contained, map: this })
-  }
-
-  #note(report: NativeFault): void {
-    const fault = this.#describe(report)
-    if (this.#sticking.size < MOST_STICKING) this.#sticking.set(report.id, fault)
-    // What is noted outside the guard's own turn is told on the next.
-    if (this.#news.push(fault) === 1) setImmediate(() => this.#tell())
-  }
-
-  #throwOldest(): void {
-    for (const [id, oldest] of this.#sticking) {
-      this.#sticking.delete(id)
-      throw new MemoryFaultError(oldest)
-    }
-  }
-
-  /** A view that `close()` does not take away. */
-  #lastingView(start: number, end: number): Buffer {
-    if (this.#shares) return this.view(start, end - start) as Buffer
-    const skipped = (this.#lead + start) % ALIGNMENT
-    const buffer = this.#make(this.#lead + start - skipped, skipped + end - start, true)
-    return Buffer.from(buffer as ArrayBuffer, skipped, end - start)
   }
 
   /** Notes how long the mapping is, and forgets what was cut from it when it had another length. */
   #measure(): void {
-    const length = mapping.length(this.#token)
-    const lead = this.#offset === 0 ? 0 : mapping.lead(this.#token)
-    this.#length = length
-    this.#lead = lead
-    this.#step = lead + length > constants.MAX_LENGTH ? WINDOW_STEP : NO_STEP
-    this.#windows = []
+    this.#length = mapping.length(this.#token)
+    this.#lead = this.#offset === 0 ? 0 : mapping.lead(this.#token)
+    this.#windows.measure(this.#lead, this.#length)
     this.#buffer = undefined
-  }
-
-  /** A Buffer over a range that the mapping has. */
-  #cut(start: number, end: number): Buffer<B> {
-    const first = this.#windowStart(start)
-    return cut(this.#window(first, end), start - first, end - start)
-  }
-
-  /** The memory from the start of the mapping's first page to its end, in one piece. */
-  #all(): ArrayBuffer | SharedArrayBuffer {
-    if (this.#step === WINDOW_STEP) throw wholeTooLarge(this.#lead + this.#length)
-    return this.#window(-this.#lead, 0)
-  }
-
-  /** Where the window of the byte at `start` begins: before the mapping where that is in the middle of a page. */
-  #windowStart(start: number): number {
-    return Math.floor((this.#lead + start) / this.#step) * this.#step - this.#lead
-  }
-
-  /** The memory of the window that begins at `first`, if it has the bytes before `end` too. */
-  #window(first: number, end: number): ArrayBuffer | SharedArrayBuffer {
-    const last = Math.min(first + 2 * this.#step, this.#length)
-    if (end > last) throw viewTooLarge()
-    const index = (this.#lead + first) / this.#step
-    const made = this.#windows[index]
-    // One that is not shared may have been transferred away since.
-    const size = last - first
-    if (made !== undefined && (this.#shares || (made.byteLength === size && (size > 0 || !isDetached(made)))))
-      return made
-    return (this.#windows[index] = this.#make(this.#lead + first, size))
-  }
-
-  #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {
-    if (size === 0) return this.#shares ? new SharedArrayBuffer(0) : new ArrayBuffer(0)
-    listen(tell)
-    const token = this.#token
-    let buffer: ArrayBuffer | SharedArrayBuffer | undefined
-    this.#call(() => {
-      buffer = this.#shares ? share(token, start, size, this.#fresh) : mapping.arrayBuffer(token, start, size, lasting)
-    })
-    if (this.#shares && !numbered.has(token)) numbered.set(token, new WeakRef(this))
-    return adopt(buffer!, this)
   }
 }
 
@@ -853,19 +720,6 @@ const SYNC_OPTIONS = ['offset', 'length', 'invalidate']
 function toInvalidate(value: unknown): boolean {
   if (value === undefined || typeof value === 'boolean') return value ?? false
   throw invalidType('options.invalidate', 'of type boolean', value)
-}
-
-const LIMIT = `a Buffer of this runtime has at most ${constants.MAX_LENGTH} bytes`
-
-function wholeTooLarge(size: number): RangeError {
-  return tooLarge(
-    `The mapping needs ${size} bytes, and ${LIMIT}`,
-    `\`view\` has up to ${WINDOW_STEP} of them, anywhere`,
-  )
-}
-
-function viewTooLarge(): RangeError {
-  return tooLarge(`The view is too large, for ${LIMIT}`, `views of a larger mapping can have ${WINDOW_STEP}, anywhere`)
 }
 
 function readTooLarge(size: number): RangeError {

@@ -2,9 +2,9 @@
 
 import { type Advice, toAdvice } from './advice.js'
 import { type Bytes, toBytes } from './arguments.js'
+import { check, toChoice } from './choices.js'
 import { invalidType, invalidValue, outOfRange } from './errors.js'
 import type { MemoryFault } from './faults.js'
-import { check, toWord } from './words.js'
 
 /** What may be done with pages, as `PROT_*` of mmap(2). */
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
@@ -130,7 +130,7 @@ export interface ParsedFile extends Parsed {
 
 /** The number of a protection. */
 export function toProtection(value: unknown, name: string): number {
-  return toWord(value, name, PROTECTIONS)
+  return toChoice(value, name, PROTECTIONS)
 }
 
 /** What calls without options get: looking for each would take a tenth of their time. */
@@ -245,7 +245,7 @@ function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory &
       (toBoolean(given.reserve, 'options.reserve', true) ? 0 : NO_RESERVE) |
       (toBoolean(given.guard, 'options.guard', true) ? GUARD : 0),
     address: address ?? null,
-    shares: toWord(backing, 'options.backing', BACKINGS) === 1,
+    shares: toChoice(backing, 'options.backing', BACKINGS) === 1,
     advice,
     onFault,
     offset: 0,

@@ -5,9 +5,9 @@ import type { Readable } from 'node:stream'
 import { toSignal } from './abort.js'
 import { type Bytes, toBytes } from './arguments.js'
 import type { NativeStop } from './binding.js'
+import { check } from './choices.js'
 import { invalidValue, outOfRange } from './errors.js'
 import { native } from './native.js'
-import { check } from './words.js'
 
 /** Which bytes to stream, and how. */
 export interface ReadStreamOptions {

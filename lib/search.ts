@@ -4,9 +4,9 @@ import { isUint8Array } from 'node:util/types'
 
 import { type Range, toRange } from './arguments.js'
 import type { NativeStop, Token } from './binding.js'
+import { check } from './choices.js'
 import { invalidType, invalidValue, withCode } from './errors.js'
 import { native } from './native.js'
-import { check } from './words.js'
 
 /** What can be looked for: text, bytes, or the value of one byte. */
 export type Needle = string | Uint8Array | number

@@ -1,5 +1,5 @@
 import type { Token } from '../binding.js';
-import { MemoryMap } from './main.js';
+import { type MemoryMap } from './main.js';
 /** What `map` is called, which must be a mapping that is open. */
 export declare function toToken(map: MemoryMap<any>): Token;
 /** A place in a mapping; whether it is inside and aligned the native library says. */

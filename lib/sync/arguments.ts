@@ -6,11 +6,11 @@ import { toBytes } from '../arguments.js'
 import type { Token } from '../binding.js'
 import { invalidType, outOfRange } from '../errors.js'
 import { INTERNALS } from '../internals.js'
-import { MemoryMap, tokenOf } from './main.js'
+import { isMap, type MemoryMap, tokenOf } from './main.js'
 
 /** What `map` is called, which must be a mapping that is open. */
 export function toToken(map: MemoryMap<any>): Token {
-  if (map instanceof MemoryMap) return tokenOf(map)
+  if (isMap(map)) return tokenOf(map)
   const isOthers = INTERNALS in Object((map as object | undefined)?.constructor)
   throw invalidType('map', isOthers ? 'a MemoryMap of this copy of the package: there are two' : 'a MemoryMap', map)
 }

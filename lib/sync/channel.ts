@@ -2,12 +2,12 @@
 
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
-import { cut } from '../cut.js'
+import { cut } from '../buffers.js'
+import { check } from '../choices.js'
 import { illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
-import { check } from '../words.js'
 import { toMessage, toToken, toTimeout } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
-import { call, waitFor } from './waits.js'
+import { call, waitFor } from './pending.js'
 
 /** Where a channel is. */
 export interface ChannelOptions {

@@ -1,3 +1,11 @@
-import { MemoryMap } from '../../index.js';
-export { MemoryMap };
-export declare const native: typeof import("../binding.js"), tokenOf: (map: MemoryMap<any>) => import("../binding.js").Token, explain: (map: MemoryMap<any>, error: unknown) => unknown;
+import { type Internals } from '../internals.js';
+import type { MemoryMap } from '../memory-map.js';
+import type { Native } from '../native.js';
+export type { MemoryMap };
+export declare let native: Native;
+export declare let tokenOf: Internals['tokenOf'];
+export declare let explain: Internals['explain'];
+/** Whether a value is a mapping of this copy of the package. */
+export declare let isMap: (value: unknown) => value is MemoryMap<any>;
+/** Takes the class that the main module has, before anything is made. */
+export declare function connect(main: typeof MemoryMap): void;

@@ -1,8 +1,20 @@
-// The main module, to `memory-map/sync`: a file of its own, so that one is read where only one is needed.
+// What `memory-map/sync` has of the main module, which hands it in: a file of its own, so that one is read where only one is
+// needed.
 
-import { MemoryMap } from '../../index.js'
 import { INTERNALS, type Internals } from '../internals.js'
+import type { MemoryMap } from '../memory-map.js'
+import type { Native } from '../native.js'
 
-export { MemoryMap }
+export type { MemoryMap }
 
-export const { native, tokenOf, explain } = (MemoryMap as unknown as { [INTERNALS]: Internals })[INTERNALS]
+export let native: Native
+export let tokenOf: Internals['tokenOf']
+export let explain: Internals['explain']
+/** Whether a value is a mapping of this copy of the package. */
+export let isMap: (value: unknown) => value is MemoryMap<any>
+
+/** Takes the class that the main module has, before anything is made. */
+export function connect(main: typeof MemoryMap): void {
+  ;({ native, tokenOf, explain } = (main as unknown as { [INTERNALS]: Internals })[INTERNALS])
+  isMap = (value) => value instanceof main
+}

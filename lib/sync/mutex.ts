@@ -3,7 +3,7 @@
 import type { NativeMutex } from '../binding.js'
 import { toToken, toPlace, toTimeout } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
-import { call, waitFor } from './waits.js'
+import { call, waitFor } from './pending.js'
 
 /** How a lock came to its new owner: from one who gave it back, or from one who died. */
 export type Locked = 'acquired' | 'recovered'

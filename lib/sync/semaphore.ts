@@ -3,7 +3,7 @@
 import type { NativeSemaphore } from '../binding.js'
 import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
-import { call, waitFor } from './waits.js'
+import { call, waitFor } from './pending.js'
 
 /**
  * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which are zero before it is used

@@ -1,5 +1,5 @@
 /** Where `value` stands among `words`. */
-export declare function toWord(value: unknown, name: string, words: readonly string[]): number;
+export declare function toChoice(value: unknown, name: string, words: readonly string[]): number;
 /** Words as one reads them in a message. */
 export declare function list(words: readonly string[]): string;
 /** Names the word of `known` that `word` was probably meant to be. */

@@ -3,7 +3,7 @@
 import { invalidType, invalidValue, withCode } from './errors.js'
 
 /** Where `value` stands among `words`. */
-export function toWord(value: unknown, name: string, words: readonly string[]): number {
+export function toChoice(value: unknown, name: string, words: readonly string[]): number {
   const index = words.indexOf(value as string)
   if (index >= 0) return index
   if (typeof value !== 'string') throw invalidType(name, `one of ${list(words)}`, value)

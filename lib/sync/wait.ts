@@ -3,7 +3,7 @@
 import { invalidType, outOfRange } from '../errors.js'
 import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
-import { call, waitFor } from './waits.js'
+import { call, waitFor } from './pending.js'
 
 /** How a wait ended, as for `Atomics.wait`. */
 export type WaitResult = 'ok' | 'not-equal' | 'timed-out'

@@ -1,0 +1,95 @@
+// The faults of a mapping: those that have not been told yet, and those that no call has thrown yet.
+
+import type { NativeFault, Token } from './binding.js'
+import { resizedError, translate } from './errors.js'
+import { describeFault, type MemoryFault, MemoryFaultError, publish } from './faults.js'
+import { native } from './native.js'
+
+const { mapping } = native
+
+/** How many faults stick at most, where a program that is told them never asks for the errors. */
+const MOST_STICKING = 1000
+
+export class FaultLog {
+  readonly #map: MemoryFault['map']
+  readonly #token: Token
+  readonly #onFault: ((fault: MemoryFault) => void) | undefined
+  /** Whether the native library knows nothing of the mapping any more: it was closed, and nothing had happened. */
+  #forgotten = false
+  /** Faults that no call has thrown yet, by what the native library calls them, the oldest first. */
+  readonly #sticking = new Map<number, MemoryFault>()
+  /** Faults that have not been published yet. */
+  #news: MemoryFault[] = []
+  #warned = false
+
+  constructor(map: MemoryFault['map'], token: Token, onFault: ((fault: MemoryFault) => void) | undefined) {
+    this.#map = map
+    this.#token = token
+    this.#onFault = onFault
+  }
+
+  /** How many faults there were. */
+  get count(): number {
+    return this.#forgotten ? 0 : mapping.faults(this.#token)
+  }
+
+  /** Fetches what has happened. */
+  collect(): void {
+    if (!this.#forgotten) this.#note(mapping.collect(this.#token))
+  }
+
+  /** Throws the oldest fault that no call has thrown yet, if there is one. */
+  throwOldest(): void {
+    for (const [id, oldest] of this.#sticking) {
+      this.#sticking.delete(id)
+      throw new MemoryFaultError(oldest)
+    }
+  }
+
+  /** Publishes what has happened. */
+  tell(): void {
+    this.collect()
+    for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
+  }
+
+  /** Notes what the closing of the mapping gave: its last faults, or null where nothing is known of it any more. */
+  end(reports: readonly NativeFault[] | null): void {
+    this.#forgotten = reports === null
+    this.#note(reports ?? [])
+  }
+
+  /** The error that the user sees for one of the native library's about the mapping. */
+  explain(error: unknown): unknown {
+    const { kind, fault } = error as { kind?: unknown; fault: NativeFault }
+    if (kind === 'closed' && !this.#map.closed) return resizedError()
+    if (kind !== 'fault') return translate(error, this.#map.path)
+    return new MemoryFaultError(this.#claim(fault))
+  }
+
+  /** The fault that a call throws, as it was told already if it was: work on other threads ends later. */
+  #claim(thrown: NativeFault): MemoryFault {
+    this.collect()
+    const told = this.#sticking.get(thrown.id) ?? this.#describe(thrown)
+    this.#sticking.delete(thrown.id)
+    return told
+  }
+
+  #describe({ kind, offset, length, contained }: NativeFault): MemoryFault {
+    return Object.freeze({ kind, offset, length, contained, map: this.#map })
+  }
+
+  #note(reports: readonly NativeFault[]): void {
+    for (const report of reports) {
+      const fault = this.#describe(report)
+      if (this.#sticking.size < MOST_STICKING) this.#sticking.set(report.id, fault)
+      // What is noted outside the guard's own turn is told on the next.
+      if (this.#news.push(fault) === 1) setImmediate(() => this.tell())
+    }
+  }
+
+  #warn(fault: MemoryFault): void {
+    if (this.#warned) return
+    this.#warned = true
+    process.emitWarning(`${describeFault(fault)} (told once for each mapping; see onFault)`, 'MemoryFaultWarning')
+  }
+}
