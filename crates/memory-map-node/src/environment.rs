@@ -37,7 +37,7 @@ pub struct Environment {
     /// The mappings that JavaScript has, by their tokens.
     mappings: RefCell<ByToken<Rc<Held>>>,
     /// Those over memory that the runtime owns.
-    guests: RefCell<Vec<Weak<Mapping>>>,
+    foreign: RefCell<Vec<Weak<Mapping>>>,
     /// Bytes of SharedArrayBuffers made since the runtime was last asked to collect.
     shared_bytes: Cell<usize>,
     /// When `closed` is looked through again.
@@ -86,7 +86,7 @@ impl Environment {
                 closed: RefCell::default(),
                 closed_bytes: Cell::new(0),
                 mappings: RefCell::default(),
-                guests: RefCell::default(),
+                foreign: RefCell::default(),
                 shared_bytes: Cell::new(0),
                 threshold: Cell::new((MANY, LARGE)),
             });
@@ -136,13 +136,13 @@ impl Environment {
     }
 
     /// Notes a mapping over memory that the runtime owns.
-    pub fn add_guest(&self, mapping: &Arc<Mapping>) {
-        let mut guests = self.guests.borrow_mut();
-        if guests.len().is_power_of_two() {
-            guests.retain(|guest| guest.strong_count() > 0);
+    pub fn add_foreign(&self, mapping: &Arc<Mapping>) {
+        let mut foreign = self.foreign.borrow_mut();
+        if foreign.len().is_power_of_two() {
+            foreign.retain(|mapping| mapping.strong_count() > 0);
         }
-        guests.push(Arc::downgrade(mapping));
-        drop(guests);
+        foreign.push(Arc::downgrade(mapping));
+        drop(foreign);
         self.arm();
     }
 
@@ -217,9 +217,9 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
     for export in environment.exports.take().into_values().flatten() {
         export.before_teardown(env, environment.hooks_see_objects.get());
     }
-    for guest in environment.guests.take() {
+    for mapping in environment.foreign.take() {
         // The runtime may give the memory back without telling.
-        if let Some(mapping) = guest.upgrade() {
+        if let Some(mapping) = mapping.upgrade() {
             mapping.leave();
         }
     }

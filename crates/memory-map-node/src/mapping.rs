@@ -46,7 +46,7 @@ impl Held {
     /// A range that is counted from the start of the first page, if it lies in the mapping.
     pub(crate) fn check_range(&self, env: &Env, start: f64, length: f64) -> Result<(usize, usize)> {
         let (start, length) = (start as usize, length as usize);
-        let total = self.mapping.lead() + self.mapping.len();
+        let total = self.mapping.page_offset() + self.mapping.len();
         if start.checked_add(length).is_none_or(|end| end > total) {
             let name = "range";
             let error = Error::OutOfRange { name, requirement: "inside the mapping" };
@@ -227,7 +227,7 @@ pub fn length(map: Token) -> f64 {
 
 #[napi(namespace = "mapping")]
 pub fn lead(map: Token) -> u32 {
-    map.mapping.lead() as u32
+    map.mapping.page_offset() as u32
 }
 
 #[napi(namespace = "mapping")]
@@ -284,7 +284,7 @@ pub fn array_buffer(
 #[napi(namespace = "mapping")]
 pub fn keep(env: Env, map: Token, ends: Vec<f64>) -> Result<()> {
     let ranges = ends.chunks_exact(2).map(|ends| ends[0] as usize..ends[1] as usize).collect();
-    map.mapping.keep(ranges).map_err(|error| to_js(&env, &error))
+    map.mapping.leave_snapshots(ranges).map_err(|error| to_js(&env, &error))
 }
 
 /// Loads from every page of a range.

@@ -163,7 +163,7 @@ pub fn put_over(
 ) -> Result<()> {
     let raw = env.raw();
     let view = View::of(&env, &bytes)?;
-    if view.length < map.mapping.lead() + map.mapping.len() {
+    if view.length < map.mapping.page_offset() + map.mapping.len() {
         let requirement = "a view of enough shared memory";
         return Err(to_js(&env, &Error::OutOfRange { name: "bytes", requirement }));
     }
@@ -192,6 +192,6 @@ pub fn put_over(
     // allocator has a part in them. `held` keeps it there.
     unsafe { map.mapping.put_over(view.start, fresh, Box::new(held)) }
         .map_err(|error| to_js(&env, &error))?;
-    environment.add_guest(&map.mapping);
+    environment.add_foreign(&map.mapping);
     Ok(())
 }

@@ -42,7 +42,7 @@ fn a_load_beyond_the_end_of_a_truncated_file_reads_zeros() {
     assert_eq!((fault.offset, fault.length, fault.contained), (5 * PAGE, 5 * PAGE, true));
     assert!(map.collect().is_empty());
 
-    // Healed, not covered for good: the file is seen again when it has grown.
+    // Healed, not overlaid for good: the file is seen again when it has grown.
     file.truncate(10 * PAGE as u64);
     assert_eq!((view.load(9 * PAGE), map.faults()), (0, 1));
     view.store(9 * PAGE, 5);
@@ -137,7 +137,7 @@ fn read_and_write_return_their_own_faults() {
         let mut thrown = vec![fault_of(map.read(2 * PAGE, &mut bytes)).unwrap()];
         assert_eq!(thrown[0].kind, FaultKind::BeyondEnd);
         thrown.push(fault_of(map.write(&bytes, 3 * PAGE)).unwrap());
-        // What was covered for an earlier fault is no reason to succeed.
+        // What was overlaid for an earlier fault is no reason to succeed.
         if guard {
             View::of(&map).load(2 * PAGE);
         }
@@ -285,7 +285,7 @@ fn the_owner_is_woken_once_and_told_which_mapping() {
 }
 
 #[test]
-#[cfg(unix)] // Windows commits the memory of covers page by page
+#[cfg(unix)] // Windows commits the memory of overlays page by page
 fn scratch_memory_moves_along_with_the_stores() {
     // More than all windows of a region together.
     let size = 200 << 20;
@@ -332,7 +332,7 @@ fn a_store_across_any_two_pages_is_made() {
 
 #[test]
 #[cfg(unix)] // Windows does not let a mapped file be truncated
-fn covers_of_both_kinds_keep_apart() {
+fn overlays_of_both_kinds_keep_apart() {
     let (size, end) = (40 << 20, (18 << 20) + 3 * PAGE);
     let file = TempFile::new(&vec![7; size]);
     let map = shared(&file, Protection::Read);
@@ -384,7 +384,7 @@ fn more_threads_than_windows_get_on() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_cover_that_cannot_be_taken_away_stays_and_is_told_once() {
+fn an_overlay_that_cannot_be_taken_away_stays_and_is_told_once() {
     use nix::sys::memfd::{MFdFlags, memfd_create};
     use std::os::fd::AsRawFd;
 
@@ -453,7 +453,7 @@ fn a_copy_is_not_to_blame_for_a_fault_elsewhere() {
         map.write(&[7; 10 * PAGE], 0).unwrap();
         map.protect(5 * PAGE..6 * PAGE, Protection::Read).unwrap();
     }
-    // The cover of a page of this one is over all pages.
+    // The overlay of a page of this one is over all pages.
     for map in writable.into_iter().chain([shared(&file, Protection::Read)]) {
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Mutexes, semaphores, channels and waits between mappings of one file, each of which is a party
+//! Mutexes, semaphores, channels and waits between mappings of one file, each of which is a participant
 //! of its own as another process would be.
 #![cfg(not(target_os = "freebsd"))] // it has no mutex and no channel
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]

@@ -121,14 +121,14 @@ fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
 
 const DEAD: u64 = 9;
 
-/// A world in which the party `DEAD` has died, and another one dies when it is said so.
+/// A world in which the participant `DEAD` has died, and another one dies when it is said so.
 struct Life {
     dead: AtomicU64,
 }
 
 impl World for Life {
-    fn is_alive(&self, party: u64) -> bool {
-        party != DEAD && party != self.dead.load(SeqCst)
+    fn is_alive(&self, participant: u64) -> bool {
+        participant != DEAD && participant != self.dead.load(SeqCst)
     }
     fn check(&self) -> memory_map::Result<()> {
         Ok(())
@@ -245,7 +245,7 @@ struct Place {
     words: Vec<AtomicU64>,
     bytes: Vec<UnsafeCell<u64>>,
     life: Life,
-    /// Of each party.
+    /// Of each participant.
     learned: [Learned; DEAD as usize + 1],
 }
 
@@ -253,8 +253,8 @@ struct Place {
 unsafe impl Sync for Place {}
 
 impl World for Place {
-    fn is_alive(&self, party: u64) -> bool {
-        self.life.is_alive(party)
+    fn is_alive(&self, participant: u64) -> bool {
+        self.life.is_alive(participant)
     }
     fn check(&self) -> memory_map::Result<()> {
         Ok(())

@@ -48,7 +48,7 @@ fn storing_everywhere_takes_little_memory() {
 }
 
 /// Takes all memory areas that the system grants; where most of them are.
-fn take_all_areas() -> Range<usize> {
+fn take_all_vmas() -> Range<usize> {
     let length = (1 << 18) * PAGE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
     // SAFETY: without MAP_FIXED no existing memory changes.
@@ -67,7 +67,7 @@ fn take_all_areas() -> Range<usize> {
 }
 
 /// Whether the areas are few enough to take them all.
-fn areas_are_limited() -> bool {
+fn vmas_are_limited() -> bool {
     let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
     let is_low = limit.trim().parse::<usize>().unwrap() <= 1 << 17;
     if !is_low {
@@ -78,7 +78,7 @@ fn areas_are_limited() -> bool {
 
 #[test]
 fn faults_are_contained_where_no_memory_area_is_left() {
-    if !areas_are_limited() {
+    if !vmas_are_limited() {
         return;
     }
     let name = "faults_are_contained_where_no_memory_area_is_left";
@@ -96,7 +96,7 @@ fn faults_are_contained_where_no_memory_area_is_left() {
             file.truncate(10 * PAGE as u64);
             view.load(5000 * PAGE);
         }
-        take_all_areas();
+        take_all_vmas();
         for page in [4000, 4001, 20, 8191] {
             view.store(page * PAGE, 1);
             assert_eq!((view.load(page * PAGE), map.faults()), (1, 1));
@@ -114,7 +114,7 @@ fn faults_are_contained_where_no_memory_area_is_left() {
 
 #[test]
 fn what_is_closed_where_no_memory_area_is_left_goes_when_there_are_some() {
-    if !areas_are_limited() {
+    if !vmas_are_limited() {
         return;
     }
     alone("what_is_closed_where_no_memory_area_is_left_goes_when_there_are_some", || {
@@ -123,7 +123,7 @@ fn what_is_closed_where_no_memory_area_is_left_goes_when_there_are_some() {
         let maps: Vec<_> = (0..100).map(|_| memory()).collect(); // neighbours, and so one area
         let addresses: Vec<_> = maps.iter().map(|map| map.address().unwrap()).collect();
         let are_mapped = || addresses.iter().filter(|address| is_mapped(**address)).count();
-        let areas = take_all_areas();
+        let areas = take_all_vmas();
         maps.iter().step_by(2).for_each(|map| drop(map.close()));
         assert!(are_mapped() > 50);
         // SAFETY: nobody uses them.
@@ -135,7 +135,7 @@ fn what_is_closed_where_no_memory_area_is_left_goes_when_there_are_some() {
 
 #[test]
 fn faults_of_many_mappings_are_contained_where_no_memory_area_is_left() {
-    if !areas_are_limited() {
+    if !vmas_are_limited() {
         return;
     }
     let name = "faults_of_many_mappings_are_contained_where_no_memory_area_is_left";
@@ -163,7 +163,7 @@ fn faults_of_many_mappings_are_contained_where_no_memory_area_is_left() {
         if case == 0 {
             file.truncate(2 * PAGE as u64);
         }
-        take_all_areas();
+        take_all_vmas();
         if case == 3 {
             keys.iter().for_each(|key| key.make_lasting());
             maps.iter().for_each(|map| drop(map.close()));

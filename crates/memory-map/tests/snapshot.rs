@@ -34,8 +34,13 @@ fn close_leaves_copies_of_what_is_kept_and_traps_elsewhere() {
     for map in [shared(&file, Protection::ReadWrite), private(&file, Protection::Read)] {
         let key = lasting(&map);
         let view = View::of(&map);
-        map.keep(vec![0..1]).unwrap();
-        map.keep(vec![9 * PAGE + 7..9 * PAGE + 8, 3 * PAGE..5 * PAGE, 4 * PAGE..6 * PAGE]).unwrap();
+        map.leave_snapshots(vec![0..1]).unwrap();
+        map.leave_snapshots(vec![
+            9 * PAGE + 7..9 * PAGE + 8,
+            3 * PAGE..5 * PAGE,
+            4 * PAGE..6 * PAGE,
+        ])
+        .unwrap();
         assert_eq!(map.close(), []);
         for page in [3, 4, 5, 9] {
             assert_eq!(view.load(page * PAGE), 1 + page as u8);
@@ -57,7 +62,7 @@ fn what_is_kept_does_not_hold_the_file() {
     let file = numbered();
     let map = shared(&file, Protection::ReadWrite);
     let _key = lasting(&map);
-    map.keep(vec![0..PAGES * PAGE]).unwrap();
+    map.leave_snapshots(vec![0..PAGES * PAGE]).unwrap();
     map.close();
     let name = file.0.to_str().unwrap();
     assert!(!std::fs::read_to_string("/proc/self/maps").unwrap().contains(name));
@@ -74,7 +79,7 @@ fn resize_leaves_copies_where_it_moves_the_mapping() {
         }
         let _key = lasting(&map);
         let view = View::of(&map);
-        map.keep(vec![7 * PAGE..8 * PAGE]).unwrap();
+        map.leave_snapshots(vec![7 * PAGE..8 * PAGE]).unwrap();
         map.resize((1000 * PAGE) as u64).unwrap();
         assert_eq!(pages(view).0, [7]);
         assert_eq!(pages(View::of(&map)).0.len(), PAGES);
@@ -90,7 +95,7 @@ fn a_page_that_is_gone_is_not_kept() {
     let _key = lasting(&map);
     let view = View::of(&map);
     file.truncate((10 * PAGE) as u64);
-    map.keep(vec![3 * PAGE..4 * PAGE, 12 * PAGE..13 * PAGE]).unwrap();
+    map.leave_snapshots(vec![3 * PAGE..4 * PAGE, 12 * PAGE..13 * PAGE]).unwrap();
     let reports = map.close();
     assert_eq!(reports.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [FaultKind::BeyondEnd]);
     assert_eq!(pages(view).0, [3]);
@@ -100,7 +105,7 @@ fn a_page_that_is_gone_is_not_kept() {
 fn only_ranges_of_the_mapping_are_kept() {
     let map = shared(&numbered(), Protection::Read);
     let outside = PAGES * PAGE..PAGES * PAGE + 1;
-    assert!(matches!(map.keep(vec![outside]), Err(Error::OutOfRange { .. })));
+    assert!(matches!(map.leave_snapshots(vec![outside]), Err(Error::OutOfRange { .. })));
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn a_reader_never_sees_kept_pages_change() {
                 }
             });
             std::thread::yield_now();
-            map.keep(vec![20 * PAGE..40 * PAGE]).unwrap();
+            map.leave_snapshots(vec![20 * PAGE..40 * PAGE]).unwrap();
             map.close();
             std::thread::yield_now();
             stop.store(true, Ordering::Relaxed);

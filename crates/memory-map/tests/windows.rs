@@ -36,7 +36,10 @@ fn an_offset_inside_the_granularity_is_hidden() {
     let offset = 2 * GRANULARITY - 5;
     let part = FileOptions { offset: offset as u64, length: Some(100), ..WHOLE };
     let map = Mapping::shared(Source::Path(&file.0), &part, &options(Protection::Read)).unwrap();
-    assert_eq!((map.lead(), memory_map::allocation_granularity()), (GRANULARITY - 5, GRANULARITY));
+    assert_eq!(
+        (map.page_offset(), memory_map::allocation_granularity()),
+        (GRANULARITY - 5, GRANULARITY)
+    );
     let view = View::of(&map);
     assert!((0..100).all(|at| view.load(at) == bytes[offset + at]));
 }

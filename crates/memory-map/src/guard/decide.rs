@@ -6,9 +6,9 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use super::overlay::{Access, Cause, Cover, How};
-use super::record::{Backing, Inner, Slot, State};
-use super::vma_reserve::{self, with_spares};
+use super::overlay::{AccessKind, Cause, How, Overlay};
+use super::record::{Backing, FaultRecord, Inner, State};
+use super::vma_reserve::{self, with_vma_reserve};
 use crate::fault::Fault;
 use crate::protection::Protection;
 use crate::sys::{self, Pages};
@@ -16,11 +16,11 @@ use crate::sys::{self, Pages};
 /// What became of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The page was covered: the access can be made again, and the owner must hear of it.
-    Covered,
+    /// The page was overlaid: the access can be made again, and the owner must hear of it.
+    Overlaid,
     /// The page is accessible by now: the access can be made again.
     Retry,
-    /// The slot is no longer the one of this address.
+    /// The record is no longer the one of this address.
     Stale,
     /// Not a fault that is ours to contain.
     Foreign,
@@ -33,25 +33,25 @@ const MAX_STALLS: u32 = 100_000;
 /// The same where each of them asks the system what is there.
 const MAX_LEFT_STALLS: u32 = 1000;
 
-/// Faults in a row of one page that should not be, after which it is covered all the same.
+/// Faults in a row of one page that should not be, after which it is overlaid all the same.
 const PATIENCE: u32 = 64;
 
 /// Faults of pages that any access is allowed to, after which one cannot be had.
 const MAX_DOUBTS: u32 = 16;
 
-/// Pages of private memory that are covered together rather than singly once there are many covers.
+/// Pages of private memory that are overlaid together rather than singly once there are many overlays.
 const SMALL_RUN: usize = 16;
 
 /// Bytes that the copies of private pages may take in one region before a heal.
 const MAX_SAVED: usize = 1 << 30;
 
-impl Slot {
+impl FaultRecord {
     /// Makes `address` accessible in a way that loses nothing.
     pub(super) fn contain(
         &'static self,
         address: usize,
         signalled: Cause,
-        access: Access,
+        access: AccessKind,
     ) -> Outcome {
         let mut inner = self.lock();
         if inner.state == State::Free || !(inner.start..inner.limit).contains(&address) {
@@ -59,13 +59,13 @@ impl Slot {
         }
         let outcome = inner.contain(address, signalled, access);
         match outcome {
-            Outcome::Covered => {
+            Outcome::Overlaid => {
                 inner.stalls = 0;
                 inner.doubts = 0;
                 self.faults.fetch_add(1, Ordering::Relaxed);
             }
             Outcome::Retry => {
-                let page = sys::floor(address, inner.grain);
+                let page = sys::floor(address, inner.page_size);
                 inner.stalls = if inner.stalled == page { inner.stalls + 1 } else { 0 };
                 inner.stalled = page;
                 if inner.stalls > MAX_STALLS {
@@ -79,19 +79,19 @@ impl Slot {
 }
 
 impl Inner {
-    fn contain(&mut self, address: usize, signalled: Cause, access: Access) -> Outcome {
-        let page = sys::floor(address, self.grain);
+    fn contain(&mut self, address: usize, signalled: Cause, access: AccessKind) -> Outcome {
+        let page = sys::floor(address, self.page_size);
         if self.left.is_some() && self.left != sys::shown_at(page) {
-            // Where it was covered another thread was first, or it is somebody else's by now.
-            let covered = self.covers.over(page).is_some() && self.stalls < MAX_LEFT_STALLS;
-            return if covered { Outcome::Retry } else { Outcome::Foreign };
+            // Where it was overlaid another thread was first, or it is somebody else's by now.
+            let overlaid = self.overlays.over(page).is_some() && self.stalls < MAX_LEFT_STALLS;
+            return if overlaid { Outcome::Retry } else { Outcome::Foreign };
         }
         // A search of ours may still be on its way out.
         if self.state == State::Reserved && self.copies == 0 && std::mem::take(&mut self.trap) {
             self.used = Some(page);
             let zeros = self.start..self.limit;
             return if self.open_reserved(&zeros, page) {
-                Outcome::Covered
+                Outcome::Overlaid
             } else {
                 Outcome::Foreign
             };
@@ -105,50 +105,50 @@ impl Inner {
         let Some((run, protection)) = self.run_at(page) else { return Outcome::Foreign };
         let size = self.sized().then(|| self.file()).flatten().map(|file| file.size);
         let beyond = size.is_some_and(|size| page >= self.address_of_end(size));
-        let covered = self.covers.over(page);
+        let overlaid = self.overlays.over(page);
         let cause = match sys::SIGNAL_TELLS_CAUSE {
             true => Some(signalled),
             false if beyond => Some(Cause::Backing),
-            false => self.find_cause(page, covered, protection),
+            false => self.find_cause(page, overlaid, protection),
         };
         let Some(cause) = cause else { return Outcome::Retry };
-        match covered {
+        match overlaid {
             // It is not open for stores, or no longer, or another thread was first, or the page
             // was left closed when it could not be healed.
-            Some(cover) if matches!(cover.how, How::Zeros) || cause == Cause::Protection => {
-                let opened = self.open(page, &cover, protection);
+            Some(overlay) if matches!(overlay.how, How::Zeros) || cause == Cause::Protection => {
+                let opened = self.open(page, &overlay, protection);
                 return if opened { Outcome::Retry } else { Outcome::Foreign };
             }
             _ => {}
         }
-        if (cause == Cause::Backing && !self.can_cover_with_zeros())
-            || (access == Access::Fetch && !access.is_allowed_by(protection))
+        if (cause == Cause::Backing && !self.can_overlay_with_zeros())
+            || (access == AccessKind::Fetch && !access.is_allowed_by(protection))
         {
             return Outcome::Foreign;
         }
-        let how = match (covered, cause) {
+        let how = match (overlaid, cause) {
             // A part of a region is a memory area more; all of it is none.
             (_, Cause::Backing) if vma_reserve::are_few() && self.is_replaceable() => {
-                self.cover_with_zeros(self.start..self.end)
+                self.overlay_with_zeros(self.start..self.end)
             }
             (_, Cause::Backing) if beyond => {
-                self.cover_with_zeros(self.address_of_end(size.unwrap_or(0))..self.end)
+                self.overlay_with_zeros(self.address_of_end(size.unwrap_or(0))..self.end)
             }
             (_, Cause::Backing) if self.is_replaceable() => {
-                self.cover_with_zeros(self.covers.extent(page, run, self.grain))
+                self.overlay_with_zeros(self.overlays.extent(page, run, self.page_size))
             }
             // The pages around it may hold what is nowhere else.
-            (_, Cause::Backing) => self.cover_with_zeros(page..page + self.grain),
+            (_, Cause::Backing) => self.overlay_with_zeros(page..page + self.page_size),
             // Allowed, and yet it comes again and again: the page is gone, whatever took it.
             (_, Cause::Protection) if access.is_allowed_by(protection) => {
-                (self.stalled == page && self.stalls > PATIENCE && self.can_cover_with_zeros())
-                    .then(|| self.cover_with_zeros(page..page + self.grain))
+                (self.stalled == page && self.stalls > PATIENCE && self.can_overlay_with_zeros())
+                    .then(|| self.overlay_with_zeros(page..page + self.page_size))
                     .flatten()
             }
-            (_, Cause::Protection) => self.cover_forbidden(page, run, protection),
+            (_, Cause::Protection) => self.overlay_forbidden(page, run, protection),
         };
         let Some((part, how)) = how else { return Outcome::Retry };
-        let noted = self.covers.push(Cover {
+        let noted = self.overlays.push(Overlay {
             id: Fault::next_id(),
             start: part.start,
             end: part.end,
@@ -163,13 +163,13 @@ impl Inner {
         if !noted || self.left.is_some() {
             self.open_all(&part, how);
         }
-        if noted { Outcome::Covered } else { Outcome::Retry }
+        if noted { Outcome::Overlaid } else { Outcome::Retry }
     }
 
-    /// Makes all covers such that stores to them succeed without the guard.
-    pub fn open_covers(&self) {
-        for cover in self.covers.as_slice() {
-            self.open_all(&(cover.start..cover.end), cover.how);
+    /// Makes all overlays such that stores to them succeed without the guard.
+    pub fn open_overlays(&self) {
+        for overlay in self.overlays.as_slice() {
+            self.open_all(&(overlay.start..overlay.end), overlay.how);
         }
     }
 
@@ -183,7 +183,7 @@ impl Inner {
     fn find_cause(
         &mut self,
         page: usize,
-        covered: Option<Cover>,
+        overlaid: Option<Overlay>,
         protection: Protection,
     ) -> Option<Cause> {
         let mut byte = 0;
@@ -191,7 +191,7 @@ impl Inner {
         if protection.readable() && unsafe { sys::peek(page, &raw mut byte, 1) } == Some(0) {
             return Some(Cause::Backing);
         }
-        if !covered.map_or(protection.writable(), |cover| self.is_open(page, &cover)) {
+        if !overlaid.map_or(protection.writable(), |overlay| self.is_open(page, &overlay)) {
             return Some(Cause::Protection);
         }
         self.doubts += 1;
@@ -203,44 +203,44 @@ impl Inner {
         let Backing::File { offset, .. } = self.backing else { return self.end };
         let inside = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let inside = inside.min(self.end - self.start);
-        sys::ceil(self.start + inside, self.grain).map_or(self.end, |end| end.min(self.end))
+        sys::ceil(self.start + inside, self.page_size).map_or(self.end, |end| end.min(self.end))
     }
 
-    /// Covers a page that its protection forbids to store to, or to access at all.
-    fn cover_forbidden(
+    /// Overlays a page that its protection forbids to store to, or to access at all.
+    fn overlay_forbidden(
         &mut self,
         page: usize,
         run: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
         if self.is_replaceable() {
-            return self.cover_replaceable(page, run, protection);
+            return self.overlay_replaceable(page, run, protection);
         }
         // A part of a run is two memory areas more; the whole run is none, and costs more to save.
-        let whole = self.covers.gap(page, run.clone());
-        if whole.len() > SMALL_RUN * self.grain || !self.covers.are_many() {
-            let part = self.covers.extent(page, run, self.grain);
-            if let Some(covered) = self.cover_private(part, protection) {
-                return Some(covered);
+        let whole = self.overlays.gap(page, run.clone());
+        if whole.len() > SMALL_RUN * self.page_size || !self.overlays.are_many() {
+            let part = self.overlays.extent(page, run, self.page_size);
+            if let Some(overlaid) = self.overlay_private(part, protection) {
+                return Some(overlaid);
             }
         }
-        self.cover_private(whole, protection)
+        self.overlay_private(whole, protection)
     }
 
     /// Makes private pages writable, with their contents saved if that can be done.
-    fn cover_private(
+    fn overlay_private(
         &mut self,
         part: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
         // A copy that nothing notes would never be put back.
-        let copy = self.covers.has_room().then(|| self.save(&part, protection)).flatten();
-        let covered = match (copy, protection) {
+        let copy = self.overlays.has_room().then(|| self.save(&part, protection)).flatten();
+        let overlaid = match (copy, protection) {
             // Nothing of a forbidden page may be seen.
             (Some(_), Protection::None) => self.conceal(&part),
             _ => self.change(&part, protection.opened()),
         };
-        if !covered {
+        if !overlaid {
             if let Some(copy) = copy {
                 // SAFETY: the copy was mapped by `save`, and nobody else knows of it.
                 unsafe { sys::unmap(copy, part.len()) };
@@ -252,7 +252,7 @@ impl Inner {
 
     /// Gives pages another protection than theirs, or theirs again.
     pub(super) fn change(&self, part: &Range<usize>, protection: Protection) -> bool {
-        with_spares(|| {
+        with_vma_reserve(|| {
             // SAFETY: the part lies in this region, whose lock is held.
             unsafe { sys::protect(part.start, part.len(), protection) }
         })
@@ -262,11 +262,11 @@ impl Inner {
     /// Copies private pages away, before anybody can store to them.
     fn save(&self, part: &Range<usize>, protection: Protection) -> Option<usize> {
         let saved: usize = self
-            .covers
+            .overlays
             .as_slice()
             .iter()
-            .filter(|cover| matches!(cover.how, How::Saved { .. }))
-            .map(|cover| cover.end - cover.start)
+            .filter(|overlay| matches!(overlay.how, How::Saved { .. }))
+            .map(|overlay| overlay.end - overlay.start)
             .sum();
         if saved + part.len() > MAX_SAVED {
             return None;
@@ -275,7 +275,8 @@ impl Inner {
             return None;
         }
         let pages = Pages::Anonymous { reserve: false };
-        let copy = with_spares(|| sys::map(0, part.len(), Protection::ReadWrite, pages)).ok()?;
+        let copy =
+            with_vma_reserve(|| sys::map(0, part.len(), Protection::ReadWrite, pages)).ok()?;
         let mut at = 0;
         while at < part.len() {
             // SAFETY: `copy` has `part.len()` bytes, of which `at` lie behind us.
@@ -286,17 +287,17 @@ impl Inner {
                 unsafe { sys::unmap(copy as usize, part.len()) };
                 return None;
             };
-            let whole = sys::floor(copied, self.grain);
+            let whole = sys::floor(copied, self.page_size);
             if whole == 0 {
                 // A page that cannot be read has nothing to be kept: its copy cannot be read either.
                 let page = copy as usize + at;
-                with_spares(|| {
+                with_vma_reserve(|| {
                     // SAFETY: the page lies in the copy, which nobody else knows of.
-                    unsafe { sys::protect(page, self.grain, Protection::None) }
+                    unsafe { sys::protect(page, self.page_size, Protection::None) }
                 })
                 .ok()?;
             }
-            at += whole.max(self.grain);
+            at += whole.max(self.page_size);
         }
         Some(copy as usize)
     }
@@ -305,7 +306,7 @@ impl Inner {
     /// it for all of them.
     fn open_zeros(&self, page: usize) -> Outcome {
         // SAFETY: the page lies in this region, whose lock is held.
-        let opened = with_spares(|| unsafe { sys::open_zeros(page, self.grain) });
+        let opened = with_vma_reserve(|| unsafe { sys::open_zeros(page, self.page_size) });
         if opened.is_ok() { Outcome::Retry } else { Outcome::Foreign }
     }
 }

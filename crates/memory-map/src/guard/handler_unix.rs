@@ -12,18 +12,18 @@
 //! can panic.
 //!
 //! *What it reads.* The radix tree of `registry`, whose nodes are never freed and whose entries
-//! are atomic, one slot, never freed either, under that slot's lock, and the atomics of `vma_reserve`.
+//! are atomic, one record, never freed either, under that record's lock, and the atomics of `vma_reserve`.
 //!
 //! *The lock.* A spin lock, taken by the handler and by the code that closes, protects and heals.
 //! It cannot deadlock: its holders never touch the region's pages (they copy by system calls that
-//! return short instead of faulting), so a holder never enters the handler for that slot; all
+//! return short instead of faulting), so a holder never enters the handler for that record; all
 //! signals are blocked while the handler runs, so nothing interrupts it on its own thread; and a
 //! holder on another thread goes on running meanwhile.
 //!
-//! *Two threads fault at once.* The second waits for the lock, finds the page covered, and makes
+//! *Two threads fault at once.* The second waits for the lock, finds the page overlaid, and makes
 //! its access again.
 //!
-//! *Stores under a cover* open windows of scratch memory (`scratch_windows`), and close others, each by
+//! *Stores under an overlay* open windows of scratch memory (`scratch_windows`), and close others, each by
 //! one call that replaces or changes the pages in one step. A thread whose window was closed before
 //! it stored faults again and opens it again; there are so many that it gets its turn. Only what
 //! was to be thrown away is lost with a window.
@@ -31,7 +31,7 @@
 //! *The mapping is being closed.* `close` replaces the pages under the lock, and the addresses
 //! stay registered, as `State::Reserved`, until they are given back to the OS, which happens only
 //! when nothing can reach them. A fault that was raised before the replacement is simply retried
-//! on the new pages. A slot that was given up or used again says so under its lock (`Stale`), and
+//! on the new pages. A record that was given up or used again says so under its lock (`Stale`), and
 //! the registry is asked once more.
 //!
 //! *The registry grows.* A new node is hung into the tree, complete, by one atomic store.
@@ -40,7 +40,7 @@
 //! that was raised before is simply retried: `LATE` says that there may be some.
 //!
 //! *What it lays over pages.* Only pages of a live region, under its lock: no other memory of the
-//! process can be at those addresses, because they are unmapped only after the slot was freed
+//! process can be at those addresses, because they are unmapped only after the record was freed
 //! under the same lock.
 //!
 //! *Faults that are not ours* go to the handler that was installed before, or to the default
@@ -51,7 +51,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::decide::Outcome;
-use super::overlay::{Access, Cause};
+use super::overlay::{AccessKind, Cause};
 use super::{notify, registry, vma_reserve};
 use crate::error::{Error, Result};
 use crate::sys;
@@ -74,9 +74,9 @@ pub(crate) fn install() -> Result<()> {
 }
 
 fn try_install() -> Result<()> {
-    sys::create_bell().map_err(|errno| Error::os(errno, "sem_init"))?;
+    sys::create_wakeup().map_err(|errno| Error::os(errno, "sem_init"))?;
     notify::start(block_signals, || {
-        sys::wait_for_bell().map_err(|errno| Error::os(errno, "sem_wait"))
+        sys::wait_for_wakeup().map_err(|errno| Error::os(errno, "sem_wait"))
     })?;
 
     let previous = SIGNALS.map(current_action);
@@ -168,13 +168,13 @@ fn is_late() -> bool {
 }
 
 fn contain(address: usize, cause: Cause) -> bool {
-    // A slot can be given up between the lookup and its lock, but hardly twice in a row.
+    // A record can be given up between the lookup and its lock, but hardly twice in a row.
     for _ in 0..16 {
-        let Some(slot) = registry::find(address) else { return is_late() };
-        match slot.contain(address, cause, Access::Unknown) {
-            Outcome::Covered => {
-                if notify::push(slot) {
-                    sys::ring_bell();
+        let Some(record) = registry::find(address) else { return is_late() };
+        match record.contain(address, cause, AccessKind::Unknown) {
+            Outcome::Overlaid => {
+                if notify::push(record) {
+                    sys::send_wakeup();
                 }
                 return true;
             }

@@ -2,7 +2,7 @@
 //!
 //! # Why this is safe
 //!
-//! What `handler_unix` says of the registry, the slot and its lock holds here too, with these differences.
+//! What `handler_unix` says of the registry, the record and its lock holds here too, with these differences.
 //!
 //! *Which calls it makes.* VirtualQuery, VirtualAlloc, VirtualFree, VirtualProtect, the calls for
 //! views and sections, GetFileSizeEx, GetFileInformationByHandle, NtQuerySection,
@@ -24,7 +24,7 @@ use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::System::Diagnostics::Debug::*;
 
 use super::decide::Outcome;
-use super::overlay::{Access, Cause};
+use super::overlay::{AccessKind, Cause};
 use super::{notify, registry, vma_reserve};
 use crate::error::{Error, Result};
 use crate::sys;
@@ -42,10 +42,10 @@ pub(crate) fn install() -> Result<()> {
 }
 
 fn try_install() -> Result<()> {
-    sys::create_bell().map_err(|errno| Error::os(errno, "CreateEvent"))?;
+    sys::create_wakeup().map_err(|errno| Error::os(errno, "CreateEvent"))?;
     notify::start(
         || (),
-        || sys::wait_for_bell().map_err(|errno| Error::os(errno, "WaitForSingleObject")),
+        || sys::wait_for_wakeup().map_err(|errno| Error::os(errno, "WaitForSingleObject")),
     )?;
     // First, so that a debugger's or crash reporter's handler does not end the process before.
     // SAFETY: `handler` has the right type and is never unloaded: the binding pins the library.
@@ -69,9 +69,9 @@ unsafe extern "system" fn handler(pointers: *mut EXCEPTION_POINTERS) -> i32 {
         return EXCEPTION_CONTINUE_SEARCH;
     }
     let access = match access {
-        0 => Access::Load,
-        1 => Access::Store,
-        _ => Access::Fetch,
+        0 => AccessKind::Load,
+        1 => AccessKind::Store,
+        _ => AccessKind::Fetch,
     };
     // SAFETY: reads a number of this thread's own.
     let error = unsafe { GetLastError() };
@@ -81,14 +81,14 @@ unsafe extern "system" fn handler(pointers: *mut EXCEPTION_POINTERS) -> i32 {
     if contained { EXCEPTION_CONTINUE_EXECUTION } else { EXCEPTION_CONTINUE_SEARCH }
 }
 
-fn contain(address: usize, cause: Cause, access: Access) -> bool {
-    // A slot can be given up between the lookup and its lock, but hardly twice in a row.
+fn contain(address: usize, cause: Cause, access: AccessKind) -> bool {
+    // A record can be given up between the lookup and its lock, but hardly twice in a row.
     for _ in 0..16 {
-        let Some(slot) = registry::find(address) else { return false };
-        match slot.contain(address, cause, access) {
-            Outcome::Covered => {
-                if notify::push(slot) {
-                    sys::ring_bell();
+        let Some(record) = registry::find(address) else { return false };
+        match record.contain(address, cause, access) {
+            Outcome::Overlaid => {
+                if notify::push(record) {
+                    sys::send_wakeup();
                 }
                 return true;
             }

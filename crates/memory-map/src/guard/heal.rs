@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::overlay::{Cause, Cover, How};
+use super::overlay::{Cause, How, Overlay};
 use super::record::{Backing, Inner};
 use super::vma_reserve;
 use crate::fault::{Fault, FaultKind};
@@ -13,11 +13,11 @@ use crate::sys;
 const ATTEMPTS: usize = 4;
 
 impl Inner {
-    /// Takes every cover away and adds a report for each, the oldest first.
+    /// Takes every overlay away and adds a report for each, the oldest first.
     ///
-    /// Where a page cannot be put back its cover stays, is tried again each time, and is what
+    /// Where a page cannot be put back its overlay stays, is tried again each time, and is what
     /// `unhealed` returns: nothing that is stored there may seem to be safe.
-    pub fn settle(&mut self) {
+    pub fn heal(&mut self) {
         if let Some(page) = self.used.take() {
             let first = page.clamp(self.user.start, self.user.end);
             self.reports.push(Fault {
@@ -28,60 +28,61 @@ impl Inner {
                 contained: true,
             });
         }
-        if self.covers.as_slice().is_empty() {
+        if self.overlays.as_slice().is_empty() {
             return;
         }
-        let covers = self.covers.as_slice().to_vec();
-        self.covers.clear();
-        self.openings.clear();
+        let overlays = self.overlays.as_slice().to_vec();
+        self.overlays.clear();
+        self.scratch_windows.clear();
         self.stalls = 0;
         self.doubts = 0;
         let (first, first_healed) = (self.reports.len(), self.healed.len());
-        let is_replacement = |cover: &Cover| matches!(cover.how, How::Zeros | How::PrivateFile);
-        let all = covers.iter().any(is_replacement).then(|| self.map_all_again()).flatten();
+        let is_replacement =
+            |overlay: &Overlay| matches!(overlay.how, How::Zeros | How::PrivateFile);
+        let all = overlays.iter().any(is_replacement).then(|| self.map_all_again()).flatten();
         let mut left = Vec::new();
         // The newest first: it may lie over an older one.
-        for cover in covers.into_iter().rev() {
-            let healed = self.restore(&cover, all, &mut left);
-            if !cover.told {
-                let report = self.report(&cover, healed);
+        for overlay in overlays.into_iter().rev() {
+            let healed = self.restore(&overlay, all, &mut left);
+            if !overlay.told {
+                let report = self.report(&overlay, healed);
                 if self.copies > 0 {
-                    self.healed.insert(first_healed, (self.hidden_by(&cover), report.clone()));
+                    self.healed.insert(first_healed, (self.hidden_by(&overlay), report.clone()));
                 }
                 self.reports.insert(first, report);
             }
         }
-        for cover in left.into_iter().rev() {
-            self.covers.push(Cover { told: true, ..cover });
+        for overlay in left.into_iter().rev() {
+            self.overlays.push(Overlay { told: true, ..overlay });
         }
         vma_reserve::refill();
     }
 
-    /// Gives the covers up, and reports them: what is below is about to be replaced.
-    pub fn report_and_drop_covers(&mut self) {
-        for cover in self.covers.as_slice().to_vec() {
-            if !cover.told {
-                let report = self.report(&cover, true);
+    /// Gives the overlays up, and reports them: what is below is about to be replaced.
+    pub fn report_and_drop_overlays(&mut self) {
+        for overlay in self.overlays.as_slice().to_vec() {
+            if !overlay.told {
+                let report = self.report(&overlay, true);
                 self.reports.push(report);
             }
         }
-        self.drop_covers();
+        self.drop_overlays();
     }
 
-    /// The addresses that a cover shows something else at than they hold: zeros everywhere, other
-    /// covers in the page that faulted.
-    fn hidden_by(&self, cover: &Cover) -> Range<usize> {
-        match cover.how {
-            How::Zeros => cover.start..cover.end,
-            _ => cover.page..cover.page + self.grain,
+    /// The addresses that an overlay shows something else at than they hold: zeros everywhere, other
+    /// overlays in the page that faulted.
+    fn hidden_by(&self, overlay: &Overlay) -> Range<usize> {
+        match overlay.how {
+            How::Zeros => overlay.start..overlay.end,
+            _ => overlay.page..overlay.page + self.page_size,
         }
     }
 
     /// Whether an access to `range` that began when `from` faults were healed may have seen
     /// something else than it holds.
     pub fn hides(&self, range: &Range<usize>, from: usize) -> bool {
-        let mut covers = self.covers.as_slice().iter().filter(|cover| !cover.told);
-        covers.any(|cover| meet(&self.hidden_by(cover), range))
+        let mut overlays = self.overlays.as_slice().iter().filter(|overlay| !overlay.told);
+        overlays.any(|overlay| meet(&self.hidden_by(overlay), range))
             || self.healed_in(from, range).is_some()
     }
 
@@ -92,46 +93,48 @@ impl Inner {
         healed.find(|(hidden, _)| meet(hidden, range)).map(|(_, fault)| fault.clone())
     }
 
-    /// A fault that could not be healed, of a cover that meets `range`.
+    /// A fault that could not be healed, of an overlay that meets `range`.
     pub fn unhealed_in(&self, range: &Range<usize>) -> Option<Fault> {
-        let mut covers = self.covers.as_slice().iter();
-        covers
-            .find(|cover| meet(&(cover.start..cover.end), range))
-            .map(|cover| self.report(cover, false))
+        let mut overlays = self.overlays.as_slice().iter();
+        overlays
+            .find(|overlay| meet(&(overlay.start..overlay.end), range))
+            .map(|overlay| self.report(overlay, false))
     }
 
     /// A fault of which the pages could not be put back.
     pub fn unhealed(&self) -> Option<Fault> {
-        self.covers.as_slice().first().map(|cover| self.report(cover, false))
+        self.overlays.as_slice().first().map(|overlay| self.report(overlay, false))
     }
 
-    /// Forgets the covers without restoring what is below, which is about to be replaced.
-    pub fn drop_covers(&mut self) {
-        for cover in self.covers.as_slice() {
-            release_copy(cover);
+    /// Forgets the overlays without restoring what is below, which is about to be replaced.
+    pub fn drop_overlays(&mut self) {
+        for overlay in self.overlays.as_slice() {
+            release_copy(overlay);
         }
-        self.covers.clear();
-        self.openings.clear();
+        self.overlays.clear();
+        self.scratch_windows.clear();
     }
 
-    fn report(&self, cover: &Cover, contained: bool) -> Fault {
-        let kind = match cover.cause {
+    fn report(&self, overlay: &Overlay, contained: bool) -> Fault {
+        let kind = match overlay.cause {
             Cause::Protection => FaultKind::Protection,
-            Cause::Backing if self.is_beyond(cover) => FaultKind::BeyondEnd,
+            Cause::Backing if self.is_beyond(overlay) => FaultKind::BeyondEnd,
             Cause::Backing if self.is_full() => FaultKind::NoSpace,
             Cause::Backing => FaultKind::Io,
         };
-        let (start, end) = match (kind, cover.how) {
-            (FaultKind::BeyondEnd, _) if self.is_all_beyond(cover) => (cover.page, self.user.end),
-            // Good pages lie under such a cover too where memory areas are to be saved.
-            (_, How::Zeros) if cover.cause == Cause::Backing => (cover.start, cover.end),
+        let (start, end) = match (kind, overlay.how) {
+            (FaultKind::BeyondEnd, _) if self.is_all_beyond(overlay) => {
+                (overlay.page, self.user.end)
+            }
+            // Good pages lie under such an overlay too where memory areas are to be saved.
+            (_, How::Zeros) if overlay.cause == Cause::Backing => (overlay.start, overlay.end),
             // What was stored stays, wherever that was.
-            (_, How::Opened) => (cover.start, cover.end),
-            _ => (cover.page, cover.page + self.grain),
+            (_, How::Opened) => (overlay.start, overlay.end),
+            _ => (overlay.page, overlay.page + self.page_size),
         };
         let (start, end) = (start.max(self.user.start), end.min(self.user.end));
         Fault {
-            id: cover.id,
+            id: overlay.id,
             kind,
             offset: start - self.user.start,
             length: end.saturating_sub(start),
@@ -139,33 +142,33 @@ impl Inner {
         }
     }
 
-    fn is_beyond(&self, cover: &Cover) -> bool {
+    fn is_beyond(&self, overlay: &Overlay) -> bool {
         let Backing::File { offset, .. } = self.backing else { return false };
-        cover.size.is_some_and(|size| offset + (cover.page - self.start) as u64 >= size)
+        overlay.size.is_some_and(|size| offset + (overlay.page - self.start) as u64 >= size)
     }
 
-    fn is_all_beyond(&self, cover: &Cover) -> bool {
-        cover.size.is_some_and(|size| cover.start >= self.address_of_end(size))
+    fn is_all_beyond(&self, overlay: &Overlay) -> bool {
+        overlay.size.is_some_and(|size| overlay.start >= self.address_of_end(size))
     }
 
     fn is_full(&self) -> bool {
         match self.backing {
             Backing::File { fd, .. } => sys::is_full(fd),
             // Memory runs out where the pool of huge pages does.
-            Backing::Memory => self.grain > sys::page_size(),
+            Backing::Memory => self.page_size > sys::page_size(),
         }
     }
 
-    /// Heals one cover; whether nothing that was stored under it is left anywhere. `all` says
+    /// Heals one overlay; whether nothing that was stored under it is left anywhere. `all` says
     /// what became of the attempt to put everything back at once, where there was one.
-    fn restore(&self, cover: &Cover, all: Option<bool>, left: &mut Vec<Cover>) -> bool {
-        let range = cover.start..cover.end;
-        let restored = match cover.how {
+    fn restore(&self, overlay: &Overlay, all: Option<bool>, left: &mut Vec<Overlay>) -> bool {
+        let range = overlay.start..overlay.end;
+        let restored = match overlay.how {
             How::Zeros | How::PrivateFile if all.is_none() => {
                 let before = left.len();
                 for (part, _) in self.runs_in(range) {
                     if !self.map_again(part.clone(), None) {
-                        left.push(Cover { start: part.start, end: part.end, ..*cover });
+                        left.push(Overlay { start: part.start, end: part.end, ..*overlay });
                     }
                 }
                 return left.len() == before;
@@ -178,9 +181,9 @@ impl Inner {
             }
         };
         if restored {
-            release_copy(cover);
+            release_copy(overlay);
         } else {
-            left.push(self.left_by(*cover));
+            left.push(self.left_by(*overlay));
         }
         restored
     }
@@ -216,22 +219,23 @@ impl Inner {
     /// Whether the pages equal their copy; makes them so where `mend` is set. `None` where the
     /// pages cannot be compared or mended.
     fn compare(&self, range: &Range<usize>, copy: usize, mend: bool) -> Option<bool> {
-        let mut now = vec![0u8; self.grain];
-        let mut before = vec![0u8; self.grain];
+        let mut now = vec![0u8; self.page_size];
+        let mut before = vec![0u8; self.page_size];
         let mut equal = true;
-        for page in range.clone().step_by(self.grain) {
+        for page in range.clone().step_by(self.page_size) {
             let saved = copy + (page - range.start);
-            // SAFETY: `before` has `grain` bytes.
-            let kept = unsafe { sys::peek(saved, before.as_mut_ptr(), self.grain) }?;
-            // SAFETY: `now` has `grain` bytes.
-            let copied = unsafe { sys::peek(page, now.as_mut_ptr(), self.grain) }?;
-            if kept < self.grain || copied < self.grain || before == now {
+            // SAFETY: `before` has `page_size` bytes.
+            let kept = unsafe { sys::peek(saved, before.as_mut_ptr(), self.page_size) }?;
+            // SAFETY: `now` has `page_size` bytes.
+            let copied = unsafe { sys::peek(page, now.as_mut_ptr(), self.page_size) }?;
+            if kept < self.page_size || copied < self.page_size || before == now {
                 continue; // where the file ended before or ends now there is nothing to put back
             }
             equal = false;
             // SAFETY: `before` is readable for a page, and `page` lies in this region, whose lock
             // is held.
-            if mend && unsafe { sys::poke(before.as_ptr(), page, self.grain) } < self.grain {
+            if mend && unsafe { sys::poke(before.as_ptr(), page, self.page_size) } < self.page_size
+            {
                 return None;
             }
         }
@@ -243,9 +247,9 @@ fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.start < b.end && b.start < a.end
 }
 
-fn release_copy(cover: &Cover) {
-    if let How::Saved { copy } = cover.how {
-        // SAFETY: the copy was mapped for this cover alone, which is being forgotten.
-        unsafe { sys::unmap(copy, cover.end - cover.start) };
+fn release_copy(overlay: &Overlay) {
+    if let How::Saved { copy } = overlay.how {
+        // SAFETY: the copy was mapped for this overlay alone, which is being forgotten.
+        unsafe { sys::unmap(copy, overlay.end - overlay.start) };
     }
 }

@@ -23,12 +23,12 @@ mod vma_reserve;
 
 pub(crate) use handler::install;
 pub use notify::{forget_owner, register_owner, take_faulted, wake_owner};
-pub(crate) use record::{Backing, Inner, Locked, Run, Slot, State};
-pub(crate) use vma_reserve::with_spares;
+pub(crate) use record::{Backing, FaultRecord, Inner, Locked, Run, State};
+pub(crate) use vma_reserve::with_vma_reserve;
 
-/// Lets the handler find `slot` by every address from `start` to before `end`.
-pub(crate) fn watch(start: usize, end: usize, slot: &'static Slot) {
-    registry::insert(start, end, slot);
+/// Lets the handler find `record` by every address from `start` to before `end`.
+pub(crate) fn register(start: usize, end: usize, record: &'static FaultRecord) {
+    registry::insert(start, end, record);
 }
 
 #[cfg(unix)]
@@ -42,7 +42,7 @@ pub(crate) fn expect_late_faults() {}
 #[cfg(windows)]
 pub(crate) fn block_signals() {}
 
-/// Ends what `watch` began, where nobody else has begun it anew.
-pub(crate) fn forget(start: usize, end: usize, slot: &'static Slot) {
-    registry::remove(start, end, slot);
+/// Ends what `register` began, where nobody else has begun it anew.
+pub(crate) fn unregister(start: usize, end: usize, record: &'static FaultRecord) {
+    registry::remove(start, end, record);
 }

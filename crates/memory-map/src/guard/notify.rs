@@ -1,27 +1,27 @@
 //! From the handler, which may only note a fault, to the threads that may tell it.
 //!
-//! The handler pushes the slot on a stack without locks and wakes a thread of ours, which sorts
-//! the slots by owner and calls each owner's waker. The owner then collects, on its own thread.
+//! The handler pushes the record on a stack without locks and wakes a thread of ours, which sorts
+//! the records by owner and calls each owner's waker. The owner then collects, on its own thread.
 
 use std::collections::HashMap;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::record::Slot;
+use super::record::FaultRecord;
 use crate::error::{Error, Result};
 
-static STACK: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+static STACK: AtomicPtr<FaultRecord> = AtomicPtr::new(ptr::null_mut());
 
-/// Notes that `slot` has something to tell; whether that is new. Async-signal-safe.
-pub(super) fn push(slot: &'static Slot) -> bool {
-    if slot.pending.swap(true, Ordering::AcqRel) {
+/// Notes that `record` has something to tell; whether that is new. Async-signal-safe.
+pub(super) fn push(record: &'static FaultRecord) -> bool {
+    if record.pending.swap(true, Ordering::AcqRel) {
         return false;
     }
     let mut top = STACK.load(Ordering::Acquire);
     loop {
-        slot.below.store(top, Ordering::Relaxed);
-        let this = ptr::from_ref(slot).cast_mut();
+        record.below.store(top, Ordering::Relaxed);
+        let this = ptr::from_ref(record).cast_mut();
         match STACK.compare_exchange_weak(top, this, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return true,
             Err(now) => top = now,
@@ -73,13 +73,13 @@ pub fn take_faulted(owner: u64) -> Vec<u64> {
 /// Empties the stack into the owners' lists.
 fn sort_out(owners: &mut HashMap<u64, Owner>) {
     let mut next = STACK.swap(ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: what is on the stack are `&'static Slot`s.
-    while let Some(slot) = unsafe { next.as_ref() } {
-        next = slot.below.load(Ordering::Relaxed);
-        // From here on a new fault pushes the slot again, so the token must be read after this.
-        slot.pending.store(false, Ordering::Release);
-        let token = slot.token.load(Ordering::Acquire);
-        if let Some(owner) = owners.get_mut(&slot.owner.load(Ordering::Acquire))
+    // SAFETY: what is on the stack are `&'static FaultRecord`s.
+    while let Some(record) = unsafe { next.as_ref() } {
+        next = record.below.load(Ordering::Relaxed);
+        // From here on a new fault pushes the record again, so the token must be read after this.
+        record.pending.store(false, Ordering::Release);
+        let token = record.token.load(Ordering::Acquire);
+        if let Some(owner) = owners.get_mut(&record.owner.load(Ordering::Acquire))
             && !owner.waiting.contains(&token)
         {
             owner.waiting.push(token);

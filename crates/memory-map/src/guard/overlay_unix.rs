@@ -1,15 +1,15 @@
-//! Covering pages and putting them back where MAP_FIXED replaces any of them in one step.
+//! Overlaying pages and putting them back where MAP_FIXED replaces any of them in one step.
 
 use std::ops::Range;
 
-use super::overlay::{Cover, How};
+use super::overlay::{How, Overlay};
 use super::record::{Backing, Inner};
-pub(super) use super::scratch_windows::Openings;
-use super::vma_reserve::with_spares;
+pub(super) use super::scratch_windows::ScratchWindows;
+use super::vma_reserve::with_vma_reserve;
 use crate::protection::Protection;
 use crate::sys::{self, Pages};
 
-/// What a window of a cover is to have.
+/// What a window of an overlay is to have.
 #[derive(Clone, Copy)]
 enum Scratch {
     /// The zeros that are there.
@@ -21,8 +21,8 @@ enum Scratch {
 }
 
 impl Inner {
-    /// Whether `cover_with_zeros` loses nothing that is nowhere else.
-    pub(super) fn can_cover_with_zeros(&self) -> bool {
+    /// Whether `overlay_with_zeros` loses nothing that is nowhere else.
+    pub(super) fn can_overlay_with_zeros(&self) -> bool {
         true
     }
 
@@ -30,20 +30,20 @@ impl Inner {
     ///
     /// They are read-only, so that loads take no memory (and no promise of any, which strict
     /// overcommit would ask for), and stores open windows.
-    pub(super) fn cover_with_zeros(&mut self, part: Range<usize>) -> Option<(Range<usize>, How)> {
+    pub(super) fn overlay_with_zeros(&mut self, part: Range<usize>) -> Option<(Range<usize>, How)> {
         self.close_windows(&part); // one that reaches out of the part would be closed over it later
         self.lay_zeros(&part, Protection::Read).then_some((part, How::Zeros))
     }
 
     fn lay_zeros(&self, part: &Range<usize>, protection: Protection) -> bool {
-        with_spares(|| {
+        with_vma_reserve(|| {
             // SAFETY: the part lies in this region, whose lock is held.
             unsafe { sys::map_over(part.start, part.len(), protection, Pages::Zeros) }
         })
         .is_ok()
     }
 
-    /// Makes the cover over `part` one that all can be stored to: there is no note of it, without
+    /// Makes the overlay over `part` one that all can be stored to: there is no note of it, without
     /// which no window of it would be closed. *handler*
     pub(super) fn open_all(&self, part: &Range<usize>, how: How) {
         if matches!(how, How::Zeros) {
@@ -51,27 +51,29 @@ impl Inner {
         }
     }
 
-    /// Makes a page under a cover one that can be stored to. *handler*
-    pub(super) fn open(&mut self, page: usize, cover: &Cover, protection: Protection) -> bool {
-        match cover.how {
+    /// Makes a page under an overlay one that can be stored to. *handler*
+    pub(super) fn open(&mut self, page: usize, overlay: &Overlay, protection: Protection) -> bool {
+        match overlay.how {
             How::Zeros | How::PrivateFile => {
-                self.open_window(page, cover.start..cover.end, cover.how, protection)
+                self.open_window(page, overlay.start..overlay.end, overlay.how, protection)
             }
             How::Saved { .. } | How::Opened => {
-                self.change(&(page..page + self.grain), protection.opened())
+                self.change(&(page..page + self.page_size), protection.opened())
             }
         }
     }
 
-    /// Whether a page under a cover is one that can be stored to. *handler*
-    pub(super) fn is_open(&self, page: usize, cover: &Cover) -> bool {
-        match cover.how {
-            How::Zeros | How::PrivateFile => self.openings.meeting(page..page + 1).next().is_some(),
+    /// Whether a page under an overlay is one that can be stored to. *handler*
+    pub(super) fn is_open(&self, page: usize, overlay: &Overlay) -> bool {
+        match overlay.how {
+            How::Zeros | How::PrivateFile => {
+                self.scratch_windows.meeting(page..page + 1).next().is_some()
+            }
             How::Saved { .. } | How::Opened => true,
         }
     }
 
-    /// Opens a window of scratch memory around `page` of a cover over `within`. *handler*
+    /// Opens a window of scratch memory around `page` of an overlay over `within`. *handler*
     fn open_window(
         &mut self,
         page: usize,
@@ -79,16 +81,16 @@ impl Inner {
         how: How,
         protection: Protection,
     ) -> bool {
-        if self.openings.meeting(page..page + 1).next().is_some() {
+        if self.scratch_windows.meeting(page..page + 1).next().is_some() {
             return true; // another thread was first
         }
-        if let Some(oldest) = self.openings.surplus() {
+        if let Some(oldest) = self.scratch_windows.surplus() {
             self.close_windows(&oldest);
         }
-        let gap = self.covers.gap(page, within);
-        let window = Openings::around(page, &gap, self.grain);
+        let gap = self.overlays.gap(page, within);
+        let window = ScratchWindows::around(page, &gap, self.page_size);
         // Two, because a store can reach across the edge of a page.
-        let pages = page..gap.end.min(page + 2 * self.grain);
+        let pages = page..gap.end.min(page + 2 * self.page_size);
         // A window is two memory areas more; where the system has none left, the gap is none. Where
         // it grants hardly any memory, it may grant two pages.
         let parts = [window, gap, pages];
@@ -112,45 +114,45 @@ impl Inner {
                     // one that was mapped, or it is not even tried.
                     unsafe { sys::map_over(part.start, part.len(), protection, pages) }
                 };
-                self.file().is_some() && with_spares(map).is_ok()
+                self.file().is_some() && with_vma_reserve(map).is_ok()
             }
         };
         if opened {
-            self.openings.push(part);
+            self.scratch_windows.push(part);
         }
         opened
     }
 
     /// Closes the windows that meet `part`. *handler*
     fn close_windows(&mut self, part: &Range<usize>) {
-        for window in self.openings.meeting(part.clone()) {
+        for window in self.scratch_windows.meeting(part.clone()) {
             self.close(window);
         }
-        self.openings.forget(part);
+        self.scratch_windows.forget(part);
     }
 
     /// Takes the memory of a window away, and with it what was stored there. Where that cannot be
     /// done the window stays as it is, until it is healed. *handler*
     fn close(&self, window: Range<usize>) {
-        match self.covers.over(window.start).map(|cover| cover.how) {
+        match self.overlays.over(window.start).map(|overlay| overlay.how) {
             Some(How::Zeros) => self.lay_zeros(&window, Protection::Read),
             Some(How::PrivateFile) => self.map_again(window, None),
             _ => false,
         };
     }
 
-    /// Covers a page that its protection forbids to access, and that can be mapped again. *handler*
-    pub(super) fn cover_replaceable(
+    /// Overlays a page that its protection forbids to access, and that can be mapped again. *handler*
+    pub(super) fn overlay_replaceable(
         &mut self,
         page: usize,
         run: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
-        let whole = self.covers.gap(page, run);
+        let whole = self.overlays.gap(page, run);
         // A driver may refuse a private mapping, and the pages would be gone by then.
         let regular = matches!(self.backing, Backing::File { sized: true, .. });
         if protection == Protection::None || !regular || self.file().is_none() {
-            return self.cover_with_zeros(whole);
+            return self.overlay_with_zeros(whole);
         }
         let opened = self.open_window(page, whole.clone(), How::PrivateFile, protection);
         opened.then_some((whole, How::PrivateFile))
@@ -161,7 +163,7 @@ impl Inner {
         // Under strict overcommit this fails, and the pages are opened one by one.
         // SAFETY: the range is this region's, whose lock is held.
         let open =
-            |start, length| with_spares(|| unsafe { sys::open_zeros(start, length) }).is_ok();
+            |start, length| with_vma_reserve(|| unsafe { sys::open_zeros(start, length) }).is_ok();
         open(zeros.start, zeros.len()) || open(page, sys::page_size())
     }
 
@@ -183,9 +185,9 @@ impl Inner {
         None
     }
 
-    /// What lies over the pages of a cover that could not be mapped again.
-    pub(super) fn left_by(&self, cover: Cover) -> Cover {
-        cover
+    /// What lies over the pages of an overlay that could not be mapped again.
+    pub(super) fn left_by(&self, overlay: Overlay) -> Overlay {
+        overlay
     }
 
     /// Maps `range` as it was at first, at its true protection or at the one given.
@@ -199,7 +201,7 @@ impl Inner {
         }
         self.runs_in(range).all(|(part, run)| {
             let pages = self.pages_at(part.start, shared);
-            with_spares(|| {
+            with_vma_reserve(|| {
                 // SAFETY: the part lies in this region, whose lock is held.
                 unsafe { sys::map_over(part.start, part.len(), protection.unwrap_or(run), pages) }
             })

@@ -1,20 +1,20 @@
-//! Covering pages and putting them back where only a whole region can be replaced.
+//! Overlaying pages and putting them back where only a whole region can be replaced.
 //!
 //! A file's region is one view. A part of it can be made copy-on-write, but not be replaced; the
 //! whole can be, in its placeholder (see `sys`). Memory without a file can be replaced by parts.
 
 use std::ops::Range;
 
-use super::overlay::{Cause, Cover, How};
+use super::overlay::{Cause, How, Overlay};
 use super::record::{Backing, Inner};
 use crate::fault::Fault;
 use crate::protection::Protection;
 use crate::sys::{self, Pages};
 
-/// Covers are open for stores everywhere: the system commits their memory page by page.
-pub(super) struct Openings;
+/// Overlays are open for stores everywhere: the system commits their memory page by page.
+pub(super) struct ScratchWindows;
 
-impl Openings {
+impl ScratchWindows {
     pub const fn new() -> Self {
         Self
     }
@@ -23,13 +23,13 @@ impl Openings {
 }
 
 impl Inner {
-    /// Whether `cover_with_zeros` loses nothing that is nowhere else.
-    pub(super) fn can_cover_with_zeros(&self) -> bool {
+    /// Whether `overlay_with_zeros` loses nothing that is nowhere else.
+    pub(super) fn can_overlay_with_zeros(&self) -> bool {
         matches!(self.backing, Backing::Memory) || self.is_replaceable()
     }
 
     /// Lays zeros over pages that cannot be had: of a file, over all of them. *handler*
-    pub(super) fn cover_with_zeros(&self, part: Range<usize>) -> Option<(Range<usize>, How)> {
+    pub(super) fn overlay_with_zeros(&self, part: Range<usize>) -> Option<(Range<usize>, How)> {
         let (part, pages) = match self.backing {
             Backing::Memory => (part, Pages::Anonymous { reserve: self.reserve }),
             Backing::File { .. } => (self.start..self.end, Pages::Zeros),
@@ -39,20 +39,20 @@ impl Inner {
         mapped.ok().map(|()| (part, How::Zeros))
     }
 
-    /// Covers a page that its protection forbids to access, and that can be mapped again. *handler*
-    pub(super) fn cover_replaceable(
+    /// Overlays a page that its protection forbids to access, and that can be mapped again. *handler*
+    pub(super) fn overlay_replaceable(
         &self,
         page: usize,
         run: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
         if matches!(self.backing, Backing::Memory) {
-            return self.cover_with_zeros(self.covers.extent(page, run, self.grain));
+            return self.overlay_with_zeros(self.overlays.extent(page, run, self.page_size));
         }
         let all = self.start..self.end;
-        if run == all && self.covers.as_slice().is_empty() {
+        if run == all && self.overlays.as_slice().is_empty() {
             if protection == Protection::None {
-                return self.cover_with_zeros(all);
+                return self.overlay_with_zeros(all);
             }
             let copies = self.pages_at(self.start, false);
             // SAFETY: this is the whole region, whose lock is held.
@@ -64,7 +64,7 @@ impl Inner {
                 return Some((all, How::Zeros));
             }
         }
-        let part = self.covers.extent(page, run, self.grain);
+        let part = self.overlays.extent(page, run, self.page_size);
         // SAFETY: the part lies in this region, whose lock is held.
         unsafe { sys::divert_stores(part.start, part.len(), protection.executable()) }.ok()?;
         if protection == Protection::None {
@@ -73,19 +73,19 @@ impl Inner {
         Some((part, How::PrivateFile))
     }
 
-    /// Makes a cover one that all can be stored to: it is.
+    /// Makes an overlay one that all can be stored to: it is.
     pub(super) fn open_all(&self, _part: &Range<usize>, _how: How) {}
 
-    /// Makes a page under a cover one that can be stored to. *handler*
-    pub(super) fn open(&mut self, page: usize, cover: &Cover, _protection: Protection) -> bool {
+    /// Makes a page under an overlay one that can be stored to. *handler*
+    pub(super) fn open(&mut self, page: usize, overlay: &Overlay, _protection: Protection) -> bool {
         // SAFETY: the page lies in this region, whose lock is held.
-        let opened = |page| unsafe { sys::open_zeros(page, self.grain) }.is_ok();
-        !matches!(cover.how, How::Zeros) || opened(page)
+        let opened = |page| unsafe { sys::open_zeros(page, self.page_size) }.is_ok();
+        !matches!(overlay.how, How::Zeros) || opened(page)
     }
 
-    /// Whether a page under a cover is one that can be stored to, where exceptions do not tell why:
+    /// Whether a page under an overlay is one that can be stored to, where exceptions do not tell why:
     /// they do.
-    pub(super) fn is_open(&self, _page: usize, _cover: &Cover) -> bool {
+    pub(super) fn is_open(&self, _page: usize, _overlay: &Overlay) -> bool {
         false
     }
 
@@ -112,14 +112,14 @@ impl Inner {
         matches!(self.backing, Backing::File { .. }).then(|| self.map_file())
     }
 
-    /// What lies over the pages of a cover that could not be mapped again: where the view was lost
+    /// What lies over the pages of an overlay that could not be mapped again: where the view was lost
     /// over that, zeros over all.
-    pub(super) fn left_by(&self, cover: Cover) -> Cover {
+    pub(super) fn left_by(&self, overlay: Overlay) -> Overlay {
         let lost = matches!(self.backing, Backing::File { .. }) && sys::is_reserved(self.start);
         if lost {
-            Cover { start: self.start, end: self.end, how: How::Zeros, ..cover }
+            Overlay { start: self.start, end: self.end, how: How::Zeros, ..overlay }
         } else {
-            cover
+            overlay
         }
     }
 
@@ -188,9 +188,9 @@ impl Inner {
             unsafe { sys::protect(range.start, range.len(), protection) }
         });
         if mapped.is_ok() {
-            self.drop_covers();
+            self.drop_overlays();
         } else if sys::is_reserved(self.start) {
-            self.covers.push(Cover {
+            self.overlays.push(Overlay {
                 id: Fault::next_id(),
                 start: self.start,
                 end: self.end,

@@ -1,20 +1,20 @@
 //! What the guard knows of one region, behind a lock that the signal handler takes too.
 //!
-//! Slots are never freed, only used again: an address found in the registry always leads to
-//! memory that is a slot, and whether it is still the right one is asked under its lock.
+//! Records are never freed, only used again: an address found in the registry always leads to
+//! memory that is a record, and whether it is still the right one is asked under its lock.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::overlay::Covers;
-use super::overlay_system::Openings;
+use super::overlay::Overlays;
+use super::overlay_system::ScratchWindows;
 use crate::fault::Fault;
 use crate::protection::Protection;
 use crate::sys::{self, Identity, Pages, Shown};
 
-/// What the addresses of a slot are at the moment.
+/// What the addresses of a record are at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// Nobody's: the region is gone.
@@ -53,7 +53,7 @@ pub(crate) struct Run {
     pub protection: Protection,
 }
 
-/// The part of a slot that its lock protects.
+/// The part of a record that its lock protects.
 pub(crate) struct Inner {
     pub start: usize,
     /// Where the pages end. The addresses from here to `limit` are ours too, and hold nothing.
@@ -76,45 +76,45 @@ pub(crate) struct Inner {
     pub backing: Backing,
     /// Whether swap is reserved for the pages.
     pub reserve: bool,
-    /// Size of the pages: they can be covered only whole.
-    pub grain: usize,
+    /// Size of the pages: they can be overlaid only whole.
+    pub page_size: usize,
     /// Which of the addresses are the user's.
     pub user: Range<usize>,
     pub runs: Vec<Run>,
     /// Whether a page was ever writable, so that it may hold what is nowhere else.
     pub written: bool,
-    pub(super) covers: Covers,
-    pub(super) openings: Openings,
-    /// Faults in a row, of one page, that needed no new cover; and that page.
+    pub(super) overlays: Overlays,
+    pub(super) scratch_windows: ScratchWindows,
+    /// Faults in a row, of one page, that needed no new overlay; and that page.
     pub(super) stalls: u32,
     pub(super) stalled: usize,
-    /// Faults of accessible pages since pages were covered, healed or protected.
+    /// Faults of accessible pages since pages were overlaid, healed or protected.
     pub(super) doubts: u32,
     /// Faults that are healed and not yet collected.
     pub reports: Vec<Fault>,
 }
 
 /// The guard's record of one region.
-pub(crate) struct Slot {
+pub(crate) struct FaultRecord {
     locked: AtomicBool,
     inner: UnsafeCell<Inner>,
-    /// Faults since the slot was acquired.
+    /// Faults since the record was acquired.
     pub faults: AtomicU64,
     /// Whom to wake after a fault, and what for.
     pub owner: AtomicU64,
     pub token: AtomicU64,
-    /// Whether the slot waits on the reporter's stack, and what lies below it there.
+    /// Whether the record waits on the reporter's stack, and what lies below it there.
     pub(super) pending: AtomicBool,
-    pub(super) below: AtomicPtr<Slot>,
+    pub(super) below: AtomicPtr<FaultRecord>,
 }
 
 // SAFETY: `inner` is reached only through `lock`, which lets in one thread at a time; everything
 // else is atomic.
-unsafe impl Sync for Slot {}
+unsafe impl Sync for FaultRecord {}
 
-static UNUSED: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+static UNUSED: Mutex<Vec<&'static FaultRecord>> = Mutex::new(Vec::new());
 
-impl Slot {
+impl FaultRecord {
     pub(super) fn leak() -> &'static Self {
         Box::leak(Box::new(Self {
             locked: AtomicBool::new(false),
@@ -132,12 +132,12 @@ impl Slot {
                 healed: Vec::new(),
                 backing: Backing::Memory,
                 reserve: true,
-                grain: 1,
+                page_size: 1,
                 user: 0..0,
                 runs: Vec::new(),
                 written: false,
-                covers: Covers::new(),
-                openings: Openings::new(),
+                overlays: Overlays::new(),
+                scratch_windows: ScratchWindows::new(),
                 stalls: 0,
                 stalled: 0,
                 doubts: 0,
@@ -151,18 +151,18 @@ impl Slot {
         }))
     }
 
-    /// A slot that nobody uses.
+    /// A record that nobody uses.
     pub fn acquire() -> &'static Self {
         let unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner).pop();
         unused.unwrap_or_else(Self::leak)
     }
 
-    /// Gives a slot back for the next region.
+    /// Gives a record back for the next region.
     pub fn release(&'static self) {
         UNUSED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 
-    /// Waits for the slot.
+    /// Waits for the record.
     ///
     /// Whoever holds the guard must not touch the region's pages: the fault's handler, on the
     /// same thread, would wait for the lock for ever. Copies of them go through `sys::peek` and
@@ -181,8 +181,8 @@ impl Slot {
     }
 }
 
-/// The lock of a slot, held.
-pub(crate) struct Locked(&'static Slot);
+/// The lock of a record, held.
+pub(crate) struct Locked(&'static FaultRecord);
 
 impl Deref for Locked {
     type Target = Inner;
@@ -283,7 +283,7 @@ mod tests {
     use Protection::{None, Read, ReadWrite};
 
     fn with_runs(end: usize) -> Locked {
-        let mut inner = Slot::leak().lock();
+        let mut inner = FaultRecord::leak().lock();
         inner.end = end;
         inner.limit = end;
         inner.runs = vec![Run { start: 0, protection: ReadWrite }];

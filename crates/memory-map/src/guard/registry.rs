@@ -1,4 +1,4 @@
-//! From an address to the slot of the region that it lies in: a radix tree like a page table.
+//! From an address to the record of the region that it lies in: a radix tree like a page table.
 //!
 //! A lookup follows at most five pointers, takes no lock and allocates nothing, so the signal
 //! handler may make it at any moment. Nodes are never freed, therefore a reader can never hold a
@@ -8,23 +8,23 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::record::Slot;
+use super::record::FaultRecord;
 
-const GRAIN_BITS: u32 = 12;
+const PAGE_BITS: u32 = 12;
 const LEVEL_BITS: u32 = 9;
 const FAN_OUT: usize = 1 << LEVEL_BITS;
 const TOP: u32 = 4;
-/// Set in an entry that is a slot; clear in one that is a node.
-const IS_SLOT: usize = 1;
+/// Set in an entry that is a record; clear in one that is a node.
+const IS_RECORD: usize = 1;
 
-/// 512 entries, each 0, a `Node`, or a `Slot` marked with `IS_SLOT`.
+/// 512 entries, each 0, a `Node`, or a `FaultRecord` marked with `IS_RECORD`.
 struct Node([AtomicUsize; FAN_OUT]);
 
 static ROOT: Node = Node([const { AtomicUsize::new(0) }; FAN_OUT]);
 static WRITER: Mutex<()> = Mutex::new(());
 
 const fn shift(level: u32) -> u32 {
-    GRAIN_BITS + LEVEL_BITS * level
+    PAGE_BITS + LEVEL_BITS * level
 }
 
 impl Node {
@@ -32,7 +32,7 @@ impl Node {
         &self.0[(address >> shift(level)) as usize & (FAN_OUT - 1)]
     }
 
-    /// The node below an entry that is neither empty nor a slot.
+    /// The node below an entry that is neither empty nor a record.
     fn child(entry: usize) -> &'static Node {
         // SAFETY: such an entry was made by `grow` from a leaked box, and entries that are nodes
         // are never overwritten.
@@ -48,7 +48,7 @@ impl Node {
         value
     }
 
-    /// Writes `value` (a marked slot, or 0) over the addresses from `start` to before `end`; where
+    /// Writes `value` (a marked record, or 0) over the addresses from `start` to before `end`; where
     /// there is an `old` one only over that.
     fn fill(&self, level: u32, start: u64, end: u64, value: usize, old: Option<usize>) {
         let span = 1u64 << shift(level);
@@ -57,7 +57,7 @@ impl Node {
             let next = ((at & !(span - 1)) + span).min(end);
             let entry = self.entry(at, level);
             let current = entry.load(Ordering::Acquire);
-            let is_node = current != 0 && current & IS_SLOT == 0;
+            let is_node = current != 0 && current & IS_RECORD == 0;
             if level == 0 || (next - at == span && !is_node) {
                 if old.is_none_or(|old| old == current) {
                     entry.store(value, Ordering::Release);
@@ -76,32 +76,32 @@ fn write(start: usize, end: usize, value: usize, old: Option<usize>) {
     ROOT.fill(TOP, start as u64, end as u64, value, old);
 }
 
-fn marked(slot: &'static Slot) -> usize {
-    std::ptr::from_ref(slot) as usize | IS_SLOT
+fn marked(record: &'static FaultRecord) -> usize {
+    std::ptr::from_ref(record) as usize | IS_RECORD
 }
 
-/// Makes `find` answer `slot` for the addresses from `start` to before `end`.
-pub(super) fn insert(start: usize, end: usize, slot: &'static Slot) {
-    write(start, end, marked(slot), None);
+/// Makes `find` answer `record` for the addresses from `start` to before `end`.
+pub(super) fn insert(start: usize, end: usize, record: &'static FaultRecord) {
+    write(start, end, marked(record), None);
 }
 
-/// Makes `find` forget a range exactly as it was inserted, except for parts that another slot has
+/// Makes `find` forget a range exactly as it was inserted, except for parts that another record has
 /// by now.
-pub(super) fn remove(start: usize, end: usize, slot: &'static Slot) {
-    write(start, end, 0, Some(marked(slot)));
+pub(super) fn remove(start: usize, end: usize, record: &'static FaultRecord) {
+    write(start, end, 0, Some(marked(record)));
 }
 
-/// The slot of the region around `address`. Async-signal-safe.
-pub(super) fn find(address: usize) -> Option<&'static Slot> {
+/// The record of the region around `address`. Async-signal-safe.
+pub(super) fn find(address: usize) -> Option<&'static FaultRecord> {
     let mut node = &ROOT;
     for level in (0..=TOP).rev() {
         let entry = node.entry(address as u64, level).load(Ordering::Acquire);
         if entry == 0 {
             return None;
         }
-        if entry & IS_SLOT != 0 {
-            // SAFETY: `insert` made the entry from a `&'static Slot`, which is never freed.
-            return Some(unsafe { &*((entry & !IS_SLOT) as *const Slot) });
+        if entry & IS_RECORD != 0 {
+            // SAFETY: `insert` made the entry from a `&'static FaultRecord`, which is never freed.
+            return Some(unsafe { &*((entry & !IS_RECORD) as *const FaultRecord) });
         }
         node = Node::child(entry);
     }
@@ -116,20 +116,20 @@ mod tests {
     const BASE: usize = 0x0000_1000_0000_0000;
     const PAGE: usize = 4096;
 
-    fn finds(address: usize, slot: &'static Slot) -> bool {
-        find(address).is_some_and(|found| std::ptr::eq(found, slot))
+    fn finds(address: usize, record: &'static FaultRecord) -> bool {
+        find(address).is_some_and(|found| std::ptr::eq(found, record))
     }
 
     #[test]
     fn finds_exactly_the_pages_of_a_range() {
-        let slot = Slot::leak();
+        let record = FaultRecord::leak();
         for (start, pages) in [(0, 1), (7, 1000), (511, 2), (3, 3_000_000), (0, 1 << 28)] {
             let (start, end) = (BASE + start * PAGE, BASE + (start + pages) * PAGE);
-            insert(start, end, slot);
-            assert!(finds(start, slot) && finds(end - 1, slot));
-            assert!(finds(start + (end - start) / 2, slot));
-            assert!(!finds(start - 1, slot) && !finds(end, slot));
-            remove(start, end, slot);
+            insert(start, end, record);
+            assert!(finds(start, record) && finds(end - 1, record));
+            assert!(finds(start + (end - start) / 2, record));
+            assert!(!finds(start - 1, record) && !finds(end, record));
+            remove(start, end, record);
             assert!(find(start).is_none() && find(end - 1).is_none());
             assert!(find(start + (end - start) / 2).is_none());
         }
@@ -138,23 +138,23 @@ mod tests {
     #[test]
     fn keeps_neighbours_apart() {
         let base = BASE + (1 << 40);
-        let slots: Vec<_> = (0..2000).map(|_| Slot::leak()).collect();
-        for (i, slot) in slots.iter().enumerate() {
-            insert(base + i * PAGE, base + (i + 1) * PAGE, slot);
+        let records: Vec<_> = (0..2000).map(|_| FaultRecord::leak()).collect();
+        for (i, record) in records.iter().enumerate() {
+            insert(base + i * PAGE, base + (i + 1) * PAGE, record);
         }
-        for i in (0..slots.len()).step_by(2) {
-            remove(base + i * PAGE, base + (i + 1) * PAGE, slots[i]);
+        for i in (0..records.len()).step_by(2) {
+            remove(base + i * PAGE, base + (i + 1) * PAGE, records[i]);
         }
-        for (i, slot) in slots.iter().enumerate() {
+        for (i, record) in records.iter().enumerate() {
             let found = find(base + i * PAGE + 17);
-            assert_eq!(found.is_some_and(|s| std::ptr::eq(s, *slot)), i % 2 == 1);
+            assert_eq!(found.is_some_and(|s| std::ptr::eq(s, *record)), i % 2 == 1);
         }
     }
 
     #[test]
     fn a_large_range_over_former_small_ones_is_removed_whole() {
         let base = BASE + (2 << 40);
-        let (small, large) = (Slot::leak(), Slot::leak());
+        let (small, large) = (FaultRecord::leak(), FaultRecord::leak());
         insert(base + 5 * PAGE, base + 6 * PAGE, small);
         remove(base + 5 * PAGE, base + 6 * PAGE, small);
         insert(base, base + (1 << 32), large);
@@ -164,9 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn what_another_slot_has_by_now_is_not_removed() {
+    fn what_another_record_has_by_now_is_not_removed() {
         let base = BASE + (3 << 40);
-        let (old, new) = (Slot::leak(), Slot::leak());
+        let (old, new) = (FaultRecord::leak(), FaultRecord::leak());
         insert(base, base + (1 << 30), old);
         insert(base + 7 * PAGE, base + 9 * PAGE, new);
         remove(base, base + (1 << 30), old);

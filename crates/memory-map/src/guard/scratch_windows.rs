@@ -1,6 +1,6 @@
-//! The few parts of a region's covers that can be stored to at a time.
+//! The few parts of a region's overlays that can be stored to at a time.
 //!
-//! What is stored under a cover is thrown away, so it need not be kept for long: a store opens a
+//! What is stored under an overlay is thrown away, so it need not be kept for long: a store opens a
 //! window of scratch memory around it, and closes the oldest where there are enough. So stores to
 //! every page of a mapping, however large, take `COUNT * SIZE` bytes of memory at a time.
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::vma_reserve;
 use crate::sys;
 
-/// Bytes of a window, which begins and ends at multiples of that, or at the cover's edges.
+/// Bytes of a window, which begins and ends at multiples of that, or at the overlay's edges.
 const SIZE: usize = 8 << 20;
 
 /// Windows of one region. A store that reaches across an edge needs two at once, and so many
@@ -25,14 +25,14 @@ const MANY: usize = 1024;
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 
 /// The windows of one region. They never overlap.
-pub(super) struct Openings {
+pub(super) struct ScratchWindows {
     windows: [(usize, usize); COUNT],
     oldest: usize,
 }
 
 const CLOSED: (usize, usize) = (0, 0);
 
-impl Openings {
+impl ScratchWindows {
     pub const fn new() -> Self {
         Self { windows: [CLOSED; COUNT], oldest: 0 }
     }
@@ -43,12 +43,12 @@ impl Openings {
         self.windows.into_iter().filter(meets).map(|(start, end)| start..end)
     }
 
-    /// The window to open around `page` in `gap`, of pages of `grain` bytes.
-    pub fn around(page: usize, gap: &Range<usize>, grain: usize) -> Range<usize> {
+    /// The window to open around `page` in `gap`, of pages of `page_size` bytes.
+    pub fn around(page: usize, gap: &Range<usize>, page_size: usize) -> Range<usize> {
         if TOTAL.load(Ordering::Relaxed) >= MANY || vma_reserve::are_few() {
             return gap.clone();
         }
-        let size = SIZE.max(grain);
+        let size = SIZE.max(page_size);
         let first = sys::floor(page, size);
         gap.start.max(first)..gap.end.min(first.saturating_add(size))
     }
@@ -93,21 +93,21 @@ mod tests {
     #[test]
     fn windows_are_few_and_aligned_and_the_oldest_goes_first() {
         const END: usize = 1 << 30;
-        let (gap, mut openings) = (PAGE..END, Openings::new());
-        assert_eq!(Openings::around(2 * PAGE, &gap, PAGE), PAGE..SIZE);
-        assert_eq!(Openings::around(SIZE, &gap, PAGE), SIZE..2 * SIZE);
-        assert_eq!(Openings::around(END - PAGE, &gap, 4 * SIZE), END - 4 * SIZE..END);
+        let (gap, mut scratch_windows) = (PAGE..END, ScratchWindows::new());
+        assert_eq!(ScratchWindows::around(2 * PAGE, &gap, PAGE), PAGE..SIZE);
+        assert_eq!(ScratchWindows::around(SIZE, &gap, PAGE), SIZE..2 * SIZE);
+        assert_eq!(ScratchWindows::around(END - PAGE, &gap, 4 * SIZE), END - 4 * SIZE..END);
         for i in 0..3 * COUNT {
             let surplus = i.checked_sub(COUNT).map(|old| (old * SIZE).max(PAGE)..(old + 1) * SIZE);
-            assert_eq!(openings.surplus(), surplus);
-            surplus.inspect(|surplus| openings.forget(surplus));
-            openings.push(&Openings::around(i * SIZE + PAGE, &gap, PAGE));
+            assert_eq!(scratch_windows.surplus(), surplus);
+            surplus.inspect(|surplus| scratch_windows.forget(surplus));
+            scratch_windows.push(&ScratchWindows::around(i * SIZE + PAGE, &gap, PAGE));
         }
-        assert_eq!(openings.meeting(0..usize::MAX).count(), COUNT);
-        openings.forget(&(0..(2 * COUNT + 1) * SIZE));
-        assert_eq!(openings.meeting(0..usize::MAX).count(), COUNT - 1);
-        assert_eq!(openings.surplus(), None);
-        openings.clear();
-        assert_eq!(openings.meeting(0..usize::MAX).count(), 0);
+        assert_eq!(scratch_windows.meeting(0..usize::MAX).count(), COUNT);
+        scratch_windows.forget(&(0..(2 * COUNT + 1) * SIZE));
+        assert_eq!(scratch_windows.meeting(0..usize::MAX).count(), COUNT - 1);
+        assert_eq!(scratch_windows.surplus(), None);
+        scratch_windows.clear();
+        assert_eq!(scratch_windows.meeting(0..usize::MAX).count(), 0);
     }
 }

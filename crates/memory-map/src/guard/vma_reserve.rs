@@ -22,8 +22,8 @@ const FEW: u32 = 8;
 /// So often a call is made again: other threads can take what was released for it.
 const TRIES: u32 = 16;
 
-/// Makes a call that may fail for want of areas, with spare ones if it must. *handler*
-pub(crate) fn with_spares<T>(call: impl Fn() -> Result<T, i32>) -> Result<T, i32> {
+/// Makes a call that may fail for want of VMAs, with those in reserve if it must. *handler*
+pub(crate) fn with_vma_reserve<T>(call: impl Fn() -> Result<T, i32>) -> Result<T, i32> {
     let mut result = call();
     let mut tries = 0;
     while result.as_ref().err() == Some(&sys::ENOMEM) && tries < TRIES && release() {

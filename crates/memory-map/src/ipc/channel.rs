@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::lock;
 use super::park::Patience;
-use super::participant::Party;
+use super::participant::Participant;
 use super::ring::{Learned, Part, Ring, SLACK, at};
-use super::shared_range::{Area, Session};
+use super::shared_range::{Session, SharedRange};
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 
@@ -19,11 +19,11 @@ const SMALLEST: usize = 128;
 ///
 /// Every method may be called from any thread; one message at a time is received.
 pub struct Channel {
-    area: Area,
+    range: SharedRange,
     offset: usize,
     ring: usize,
     /// Who sends, and who receives.
-    party: Party,
+    participant: Participant,
     learned: Learned,
     receiving: AtomicBool,
 }
@@ -88,27 +88,27 @@ impl Channel {
         if ring < SMALLEST {
             return Err(too_short());
         }
-        let area = Area::new(mapping, offset, length, 64, true)?;
+        let range = SharedRange::new(mapping, offset, length, 64, true)?;
         {
-            let place = area.place();
-            let access = place.enter()?;
+            let place = range.place();
+            let words = place.enter()?;
             // Whoever opens it now finds no channel; who has the one that was here, and knows how
             // far that had come, is to see that this is another.
-            access.word(at::MAGIC).store(0, Ordering::SeqCst);
-            let before = access.word(at::HEAD).load(Ordering::Relaxed) % (1 << 62);
+            words.word(at::MAGIC).store(0, Ordering::SeqCst);
+            let before = words.word(at::HEAD).load(Ordering::Relaxed) % (1 << 62);
             let start = (before & !7) + 2 * ring as u64;
             for word in (8..at::DATA).step_by(8) {
-                access.word(word).store(0, Ordering::Relaxed);
+                words.word(word).store(0, Ordering::Relaxed);
             }
-            access.word(at::VERSION).store(VERSION, Ordering::Relaxed);
-            access.word(at::RING).store(ring as u64, Ordering::Relaxed);
+            words.word(at::VERSION).store(VERSION, Ordering::Relaxed);
+            words.word(at::RING).store(ring as u64, Ordering::Relaxed);
             for position in [at::HEAD, at::TAIL] {
-                access.word(position).store(start, Ordering::Relaxed);
+                words.word(position).store(start, Ordering::Relaxed);
             }
-            access.word(at::MAGIC).store(MAGIC, Ordering::Release);
-            access.check()?;
+            words.word(at::MAGIC).store(MAGIC, Ordering::Release);
+            words.check()?;
         }
-        Self::tie(mapping, area, offset, ring)
+        Self::tie(mapping, range, offset, ring)
     }
 
     /// Opens the channel at `offset`.
@@ -122,14 +122,14 @@ impl Channel {
         if length < at::DATA {
             return Err(Error::Invalid("there is no channel: the mapping is too short for one"));
         }
-        let all = Area::new(mapping, offset, length, 64, true)?;
+        let all = SharedRange::new(mapping, offset, length, 64, true)?;
         let ring = {
             let place = all.place();
-            let access = place.enter()?;
-            let magic = access.word(at::MAGIC).load(Ordering::Acquire);
-            let version = access.word(at::VERSION).load(Ordering::Relaxed);
-            let ring = access.word(at::RING).load(Ordering::Relaxed);
-            access.check()?;
+            let words = place.enter()?;
+            let magic = words.word(at::MAGIC).load(Ordering::Acquire);
+            let version = words.word(at::VERSION).load(Ordering::Relaxed);
+            let ring = words.word(at::RING).load(Ordering::Relaxed);
+            words.check()?;
             if magic != MAGIC {
                 return Err(Error::Invalid(
                     "there is no channel: what is there was not made by `create`",
@@ -146,17 +146,17 @@ impl Channel {
             }
         };
         // The mapping may become shorter, and have all of the channel still.
-        let area = Area::new(mapping, offset, at::DATA + ring, 64, true)?;
-        let channel = Self::tie(mapping, area, offset, ring)?;
+        let range = SharedRange::new(mapping, offset, at::DATA + ring, 64, true)?;
+        let channel = Self::tie(mapping, range, offset, ring)?;
         channel.run(|ring| ring.verify())?;
         Ok(channel)
     }
 
-    fn tie(mapping: &Mapping, area: Area, offset: usize, ring: usize) -> Result<Self> {
-        let party = Party::another(mapping)?;
-        let area = area.following(mapping);
+    fn tie(mapping: &Mapping, range: SharedRange, offset: usize, ring: usize) -> Result<Self> {
+        let participant = Participant::another(mapping)?;
+        let range = range.following(mapping);
         let receiving = AtomicBool::new(false);
-        Ok(Self { area, offset, ring, party, learned: Learned::new(), receiving })
+        Ok(Self { range, offset, ring, participant, learned: Learned::new(), receiving })
     }
 
     /// Bytes that messages and their headers, of 16 bytes each, share.
@@ -218,8 +218,8 @@ impl Channel {
         self.check_length(bytes.len())?;
         self.run(|ring| {
             let Some(part) = ring.reserve(bytes.len(), patience)? else { return Ok(false) };
-            if let Some(to) = ring.memory.access.address(part.offset, part.length) {
-                // SAFETY: `to` has as many bytes, inside the area, whose faults are contained;
+            if let Some(to) = ring.memory.words.address(part.offset, part.length) {
+                // SAFETY: `to` has as many bytes, inside the range, whose faults are contained;
                 // `copy` allows an overlap. Nobody reads them before the commit, or else what he
                 // reads is a mixture of bytes.
                 unsafe { std::ptr::copy(bytes.as_ptr(), to as *mut u8, bytes.len()) };
@@ -334,7 +334,7 @@ impl Channel {
     pub fn stop_receiving(&self) -> Result<()> {
         self.begin()?;
         let result = self.run(|ring| {
-            match lock::unlock(ring.memory.access.word(at::RECEIVER), self.party.number) {
+            match lock::unlock(ring.memory.words.word(at::RECEIVER), self.participant.number) {
                 Ok(()) | Err(Error::NotOwner) => Ok(()),
                 Err(error) => Err(error),
             }
@@ -344,13 +344,13 @@ impl Channel {
     }
 
     fn become_receiver(&self, ring: &Ring<'_, Session<'_>>) -> Result<()> {
-        let word = ring.memory.access.word(at::RECEIVER);
-        if lock::owner(word) == self.party.number
-            || lock::try_lock(word, self.party.number, ring.memory).is_some()
+        let word = ring.memory.words.word(at::RECEIVER);
+        if lock::owner(word) == self.participant.number
+            || lock::try_lock(word, self.participant.number, ring.memory).is_some()
         {
             return Ok(());
         }
-        ring.memory.access.check()?;
+        ring.memory.words.check()?;
         Err(Error::Busy("another process, or another channel object, is the receiver"))
     }
 
@@ -365,30 +365,30 @@ impl Channel {
     }
 
     fn run<T>(&self, work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>) -> Result<T> {
-        let place = self.area.place();
-        let session = Session { access: place.enter()?, party: &self.party };
+        let place = self.range.place();
+        let session = Session { words: place.enter()?, participant: &self.participant };
         let ring = Ring {
             memory: &session,
             size: self.ring,
-            me: self.party.number,
+            me: self.participant.number,
             learned: &self.learned,
         };
         let result = work(&ring);
         // A fault explains whatever else went wrong.
-        session.access.check()?;
+        session.words.check()?;
         result
     }
 }
 
 /// Copies the first bytes of a message out, and fails where they could not be read.
 fn copy_out(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &mut [u8]) -> Result<()> {
-    if let Some(from) = ring.memory.access.address(part.offset, bytes.len()) {
-        // SAFETY: `from` has as many bytes, inside the area, whose faults are contained, and
+    if let Some(from) = ring.memory.words.address(part.offset, bytes.len()) {
+        // SAFETY: `from` has as many bytes, inside the range, whose faults are contained, and
         // `bytes` is not part of it, or else what arrives is a mixture; a sender who breaks the
         // rules changes it too. `copy` allows an overlap.
         unsafe { std::ptr::copy(from as *const u8, bytes.as_mut_ptr(), bytes.len()) };
     }
-    ring.memory.access.check()
+    ring.memory.words.check()
 }
 
 fn too_short() -> Error {

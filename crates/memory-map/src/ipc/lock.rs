@@ -22,8 +22,8 @@ const SLICES: [u64; 5] = [20, 40, 80, 160, 320];
 
 /// What the algorithms ask of the world around the words.
 pub(crate) trait World {
-    /// Whether the party of that number exists still.
-    fn is_alive(&self, party: u64) -> bool;
+    /// Whether the participant of that number exists still.
+    fn is_alive(&self, participant: u64) -> bool;
     /// Whether the words are still what they were.
     fn check(&self) -> Result<()>;
 }

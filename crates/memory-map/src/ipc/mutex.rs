@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::lock::{self, Locked};
 use super::park::Patience;
-use super::participant::Party;
-use super::shared_range::{Area, Session};
+use super::participant::Participant;
+use super::shared_range::{Session, SharedRange};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
@@ -16,8 +16,8 @@ use crate::mapping::Mapping;
 /// process dies, or the mapping is closed or dropped, the next one to lock gets
 /// [`Locked::Recovered`].
 pub struct Mutex {
-    area: Area,
-    party: Arc<Party>,
+    range: SharedRange,
+    participant: Arc<Participant>,
     spin: Spin,
 }
 
@@ -29,11 +29,11 @@ impl Mutex {
     ///
     /// # Errors
     /// [`Error::NotShared`], [`Error::NotWritable`], [`Error::OutOfRange`], [`Error::Closed`];
-    /// [`Error::Os`] or [`Error::Unsupported`] where the file cannot witness who is alive.
+    /// [`Error::Os`] or [`Error::Unsupported`] where the file cannot tell who is alive.
     pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
-        let area = Area::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
-        let party = Party::of(mapping)?;
-        Ok(Self { area, party, spin: Spin::new() })
+        let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
+        let participant = Participant::of(mapping)?;
+        Ok(Self { range, participant, spin: Spin::new() })
     }
 
     /// Takes the lock, and waits for that; `None` where the time was up.
@@ -43,11 +43,11 @@ impl Mutex {
     /// [`Error::Closed`], [`Error::Cancelled`].
     pub fn lock(&self, patience: &Patience<'_>) -> Result<Option<Locked>> {
         self.run(|session| {
-            let word = session.access.word(0);
-            if lock::owner(word) == self.party.number {
+            let word = session.words.word(0);
+            if lock::owner(word) == self.participant.number {
                 return Err(Error::Deadlock);
             }
-            lock::lock(word, self.party.number, &self.spin, patience, session)
+            lock::lock(word, self.participant.number, &self.spin, patience, session)
         })
     }
 
@@ -58,7 +58,13 @@ impl Mutex {
     /// As for [`Mutex::lock`], without the deadlock.
     pub fn lock_in_turn(&self, patience: &Patience<'_>) -> Result<Option<Locked>> {
         self.run(|session| {
-            lock::lock(session.access.word(0), self.party.number, &self.spin, patience, session)
+            lock::lock(
+                session.words.word(0),
+                self.participant.number,
+                &self.spin,
+                patience,
+                session,
+            )
         })
     }
 
@@ -67,7 +73,9 @@ impl Mutex {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn try_lock(&self) -> Result<Option<Locked>> {
-        self.run(|session| Ok(lock::try_lock(session.access.word(0), self.party.number, session)))
+        self.run(|session| {
+            Ok(lock::try_lock(session.words.word(0), self.participant.number, session))
+        })
     }
 
     /// Gives the lock back.
@@ -76,15 +84,15 @@ impl Mutex {
     /// [`Error::NotOwner`] where this mapping does not hold it; [`Error::Fault`],
     /// [`Error::Closed`].
     pub fn unlock(&self) -> Result<()> {
-        self.run(|session| lock::unlock(session.access.word(0), self.party.number))
+        self.run(|session| lock::unlock(session.words.word(0), self.participant.number))
     }
 
     fn run<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
-        let place = self.area.place();
-        let session = Session { access: place.enter()?, party: &self.party };
+        let place = self.range.place();
+        let session = Session { words: place.enter()?, participant: &self.participant };
         let result = work(&session);
         // A fault explains whatever else went wrong.
-        session.access.check()?;
+        session.words.check()?;
         result
     }
 }

@@ -98,7 +98,7 @@ enum Next {
     Nothing,
 }
 
-/// A ring of `size` bytes in `memory`; `me` is the party that uses it.
+/// A ring of `size` bytes in `memory`; `me` is the participant that uses it.
 pub(crate) struct Ring<'a, M> {
     pub memory: &'a M,
     pub size: usize,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::atomic::{AtomicU64, Ordering};
 use super::event;
 use super::park::{self, Patience};
-use super::shared_range::{Access, Area};
+use super::shared_range::{SharedRange, Words};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
@@ -14,7 +14,7 @@ use crate::mapping::Mapping;
 ///
 /// It does not know who took a permit: those of a process that dies are lost.
 pub struct Semaphore {
-    area: Area,
+    range: SharedRange,
     spin: Spin,
 }
 
@@ -40,15 +40,15 @@ impl Semaphore {
         if initial.is_some_and(|permits| permits > Self::MAX) {
             return Err(too_many());
         }
-        let area = Area::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
+        let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
         if let Some(permits) = initial {
-            let place = area.place();
-            let access = place.enter()?;
+            let place = range.place();
+            let words = place.enter()?;
             let (new, order) = (u64::from(permits) + 1, Ordering::SeqCst);
-            let _ = access.word(PERMITS).compare_exchange(0, new, order, order);
-            access.check()?;
+            let _ = words.word(PERMITS).compare_exchange(0, new, order, order);
+            words.check()?;
         }
-        Ok(Self { area, spin: Spin::new() })
+        Ok(Self { range, spin: Spin::new() })
     }
 
     /// Takes a permit, and waits for one; `false` where the time was up.
@@ -56,18 +56,18 @@ impl Semaphore {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`], [`Error::Cancelled`].
     pub fn acquire(&self, patience: &Patience<'_>) -> Result<bool> {
-        let place = self.area.place();
-        let access = place.enter()?;
-        let permits = access.word(PERMITS);
+        let place = self.range.place();
+        let words = place.enter()?;
+        let permits = words.word(PERMITS);
         let got = take(permits).or_else(|| self.spin.until(|| take(permits))).is_some();
         if got {
-            return access.check().map(|()| true);
+            return words.check().map(|()| true);
         }
         loop {
-            let event = access.word(RELEASED);
+            let event = words.word(RELEASED);
             let value = event::prepare(event);
             let got = take(permits).is_some();
-            access.check()?;
+            words.check()?;
             if got {
                 return Ok(true);
             }
@@ -83,10 +83,10 @@ impl Semaphore {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn try_acquire(&self) -> Result<bool> {
-        let place = self.area.place();
-        let access = place.enter()?;
-        let got = take(access.word(PERMITS)).is_some();
-        access.check().map(|()| got)
+        let place = self.range.place();
+        let words = place.enter()?;
+        let got = take(words.word(PERMITS)).is_some();
+        words.check().map(|()| got)
     }
 
     /// Gives permits back, or new ones.
@@ -95,9 +95,9 @@ impl Semaphore {
     /// [`Error::OutOfRange`] where there would be more than [`Semaphore::MAX`]; [`Error::Fault`],
     /// [`Error::Closed`].
     pub fn release(&self, count: u32) -> Result<()> {
-        let place = self.area.place();
-        let access: Access<'_> = place.enter()?;
-        let word = access.word(PERMITS);
+        let place = self.range.place();
+        let words: Words<'_> = place.enter()?;
+        let word = words.word(PERMITS);
         let mut seen = word.load(Ordering::Relaxed);
         loop {
             let new = seen.max(1).saturating_add(u64::from(count));
@@ -109,8 +109,8 @@ impl Semaphore {
                 Err(now) => seen = now,
             }
         }
-        event::signal(access.word(RELEASED));
-        access.check()
+        event::signal(words.word(RELEASED));
+        words.check()
     }
 }
 

@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::atomic::AtomicU64;
-use super::participant::Party;
+use super::participant::Participant;
 use super::{lock::World, ring::Memory};
 use crate::error::{Error, Result};
 use crate::mapping::{Attachment, Mapping};
 use crate::options::Kind;
 use crate::region::RegionKey;
-use crate::region::access::Watch;
+use crate::region::access::Access;
 
 /// A range of a shared mapping.
-pub(crate) struct Area(Arc<Words>);
+pub(crate) struct SharedRange(Arc<Location>);
 
 /// Where in the mapping the range is, and where that is in memory now.
-pub(crate) struct Words {
+pub(crate) struct Location {
     offset: usize,
     length: usize,
     /// Most mappings never move: this is found without a lock.
@@ -54,13 +54,13 @@ impl Deref for Here<'_> {
     }
 }
 
-impl Attachment for Words {
+impl Attachment for Location {
     fn follow(&self, mapping: &Mapping) {
         self.follow(mapping);
     }
 }
 
-impl Words {
+impl Location {
     fn later(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
         self.later.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,23 +84,23 @@ impl Words {
 
 impl Place {
     fn new(mapping: &Mapping, key: RegionKey, offset: usize, length: usize) -> Self {
-        let start = key.start() + mapping.lead() + offset;
+        let start = key.start() + mapping.page_offset() + offset;
         Self { key, token: mapping.token(), start, length, ended: mapping.attached().ended() }
     }
 
     /// Begins to use the words. Faults are contained until the end, and told by `check`.
-    pub fn enter(&self) -> Result<Access<'_>> {
+    pub fn enter(&self) -> Result<Words<'_>> {
         let range = self.start..self.start + self.length;
-        let watch = Watch::begin(self.key.region(), self.token, range)?;
-        let access = Access { start: self.start, length: self.length, watch };
+        let access = Access::begin(self.key.region(), self.token, range)?;
+        let words = Words { start: self.start, length: self.length, access };
         if self.ended.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
-        Ok(access)
+        Ok(words)
     }
 }
 
-impl Area {
+impl SharedRange {
     /// The `length` bytes at `offset`, which must be aligned in memory to `alignment`.
     pub fn new(
         mapping: &Mapping,
@@ -136,14 +136,14 @@ impl Area {
         if forbidden {
             return Err(Error::NotWritable);
         }
-        let words = Words {
+        let location = Location {
             offset,
             length,
             first: place,
             moved: AtomicBool::new(false),
             later: Mutex::default(),
         };
-        Ok(Self(Arc::new(words)))
+        Ok(Self(Arc::new(location)))
     }
 
     /// Goes with the mapping when that moves.
@@ -159,29 +159,29 @@ impl Area {
     }
 }
 
-/// The words of an area, in use.
-pub(crate) struct Access<'a> {
+/// The words of a range, in use.
+pub(crate) struct Words<'a> {
     start: usize,
     length: usize,
-    watch: Watch<'a>,
+    access: Access<'a>,
 }
 
-impl Access<'_> {
-    /// Address of the byte at `offset`; `length` bytes from there are inside the area.
+impl Words<'_> {
+    /// Address of the byte at `offset`; `length` bytes from there are inside the range.
     pub fn address(&self, offset: usize, length: usize) -> Option<usize> {
         let end = offset.checked_add(length)?;
         (end <= self.length).then_some(self.start + offset)
     }
 
-    /// The word at a multiple of eight inside the area.
+    /// The word at a multiple of eight inside the range.
     pub fn word(&self, offset: usize) -> &AtomicU64 {
         // Callers stay inside; what they read in shared memory must not take them out of it.
         debug_assert!(offset.is_multiple_of(8) && offset + 8 <= self.length);
         let offset = offset.min(self.length - 8) & !7;
         let address = (self.start + offset) as *mut u64;
-        // SAFETY: the word lies inside the area (which has 8 bytes, aligned, wherever words are
+        // SAFETY: the word lies inside the range (which has 8 bytes, aligned, wherever words are
         // asked for), the place's key keeps the addresses from being unmapped as long as it lives,
-        // and faults are contained while there is an `Access`. Other processes change it by atomic
+        // and faults are contained while there are `Words`. Other processes change it by atomic
         // operations, or break their own promise: then the value is anything, which callers expect.
         unsafe { AtomicU64::from_ptr(address) }
     }
@@ -191,33 +191,33 @@ impl Access<'_> {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn check(&self) -> Result<()> {
-        self.watch.check()
+        self.access.check()
     }
 }
 
-impl Drop for Access<'_> {
+impl Drop for Words<'_> {
     fn drop(&mut self) {
-        self.watch.leave();
+        self.access.leave();
     }
 }
 
-/// The words of an area, in use by a party.
+/// The words of a range, in use by a participant.
 pub(crate) struct Session<'a> {
-    pub access: Access<'a>,
-    pub party: &'a Party,
+    pub words: Words<'a>,
+    pub participant: &'a Participant,
 }
 
 impl World for Session<'_> {
-    fn is_alive(&self, party: u64) -> bool {
-        self.party.is_alive(party)
+    fn is_alive(&self, participant: u64) -> bool {
+        self.participant.is_alive(participant)
     }
     fn check(&self) -> Result<()> {
-        self.access.check()
+        self.words.check()
     }
 }
 
 impl Memory for Session<'_> {
     fn word(&self, offset: usize) -> &AtomicU64 {
-        self.access.word(offset)
+        self.words.word(offset)
     }
 }

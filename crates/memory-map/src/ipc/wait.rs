@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::park::{Patience, WaitResult};
-use super::shared_range::{Access, Area};
+use super::shared_range::{SharedRange, Words};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
@@ -26,30 +26,30 @@ pub fn wait(
     expected: u32,
     patience: &Patience<'_>,
 ) -> Result<WaitResult> {
-    let area = Area::new(mapping, offset, 4, 4, false)?;
-    let place = area.place();
-    let access = place.enter()?;
-    let address = address(&access)?;
-    // SAFETY: the four bytes lie inside the area and are aligned; the access contains faults and
+    let range = SharedRange::new(mapping, offset, 4, 4, false)?;
+    let place = range.place();
+    let words = place.enter()?;
+    let address = address(&words)?;
+    // SAFETY: the four bytes lie inside the range and are aligned; `words` contains faults and
     // keeps them mapped until it ends.
     let word = unsafe { AtomicU32::from_ptr(address as *mut u32) };
     let differs = || (word.load(Ordering::SeqCst) != expected).then_some(());
     if differs().is_some() {
-        access.check()?;
+        words.check()?;
         return Ok(WaitResult::NotEqual);
     }
-    access.check()?;
+    words.check()?;
     if patience.is_over()? {
         return Ok(WaitResult::TimedOut);
     }
     let spin = &SPINS[address / 4 % SPINS.len()];
     if spin.until(differs).is_some() {
-        return access.check().map(|()| WaitResult::NotEqual);
+        return words.check().map(|()| WaitResult::NotEqual);
     }
     let cancel = patience.cancel.map(|cancel| &*cancel.0);
     loop {
         let woken = sys::futex_wait(address, expected, patience.left(), cancel);
-        access.check()?;
+        words.check()?;
         let over = patience.is_over()?;
         match woken.map_err(|errno| Error::os(errno, "futex"))? {
             Woken::Notified => {
@@ -69,12 +69,12 @@ pub fn wait(
 /// # Errors
 /// As for [`wait`].
 pub fn notify(mapping: &Mapping, offset: usize, count: u32) -> Result<u32> {
-    let area = Area::new(mapping, offset, 4, 4, false)?;
-    let place = area.place();
-    let access = place.enter()?;
-    Ok(sys::futex_wake(address(&access)?, count))
+    let range = SharedRange::new(mapping, offset, 4, 4, false)?;
+    let place = range.place();
+    let words = place.enter()?;
+    Ok(sys::futex_wake(address(&words)?, count))
 }
 
-fn address(access: &Access<'_>) -> Result<usize> {
-    access.address(0, 4).ok_or(Error::Closed)
+fn address(words: &Words<'_>) -> Result<usize> {
+    words.address(0, 4).ok_or(Error::Closed)
 }

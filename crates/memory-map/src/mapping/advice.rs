@@ -91,7 +91,7 @@ impl Mapping {
 
     /// The file's blocks go whole, so a hole must not reach beyond the mapping.
     fn check_hole(&self, region: &Region, range: &Range<usize>) -> Result<()> {
-        let first = region.range().start + self.lead();
+        let first = region.range().start + self.page_offset();
         let is_aligned = |at: usize| sys::floor(first + at, sys::page_size()) == first + at;
         let end = self.offset() + range.end as u64;
         let ends_file = || {
@@ -183,14 +183,14 @@ impl Mapping {
         whole: bool,
     ) -> Result<Option<(Arc<Region>, Range<usize>)>> {
         let Some((region, located)) = self.locate(range)? else { return Ok(None) };
-        region.lock().settle();
+        region.lock().heal();
         let pages = match whole {
             true => self.whole_pages(&region, range)?,
             false => {
                 let first = region.range().start;
-                let (all, grain) = (region.pages(), region.grain());
-                let end = sys::ceil(first + located.end, grain).unwrap_or(all.end);
-                sys::floor(first + located.start, grain)..end.min(all.end)
+                let (all, page_size) = (region.pages(), region.page_size());
+                let end = sys::ceil(first + located.end, page_size).unwrap_or(all.end);
+                sys::floor(first + located.start, page_size)..end.min(all.end)
             }
         };
         Ok(Some((region, pages)))

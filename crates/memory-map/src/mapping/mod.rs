@@ -23,7 +23,7 @@ use crate::protection::Protection;
 use crate::region::access;
 use crate::region::foreign::{self, Keeper};
 use crate::region::place;
-use crate::region::snapshot::Kept;
+use crate::region::snapshot::Snapshot;
 use crate::region::{Contents, Region, RegionKey};
 use crate::sys;
 
@@ -79,8 +79,8 @@ pub(crate) struct State {
     pub faults: u64,
     /// What is to be told of them.
     pub reports: Vec<Fault>,
-    /// Of which bytes copies are left where the mapping was.
-    pub kept: Vec<Range<usize>>,
+    /// Of which bytes snapshots are left where the mapping was.
+    pub snapshots: Vec<Range<usize>>,
 }
 
 pub(crate) enum Pages {
@@ -153,7 +153,7 @@ impl Mapping {
             faults: 0,
             reports: Vec::new(),
             former: Vec::new(),
-            kept: Vec::new(),
+            snapshots: Vec::new(),
         };
         let reads_are_loads =
             file.is_some_and(|opened| sys::reads_are_loads(opened.identity().device));
@@ -184,18 +184,18 @@ impl Mapping {
         length: usize,
         protection: Protection,
     ) -> Result<Contents<'a>> {
-        let lead = self.lead_of(length);
+        let page_offset = self.page_offset_of(length);
         Ok(Contents {
             // Each mapping of /dev/zero is memory of its own, which begins at 0.
             file: file.map(|opened| match opened.is_zero_device() {
                 true => (opened, 0),
-                false => (opened, self.offset - lead as u64),
+                false => (opened, self.offset - page_offset as u64),
             }),
             shared: self.kind != Kind::Private,
             protection,
-            length: lead.checked_add(length).ok_or_else(out_of_memory)?,
-            lead,
-            room: 0,
+            length: page_offset.checked_add(length).ok_or_else(out_of_memory)?,
+            page_offset,
+            reserved: 0,
             populate: self.options.populate,
             huge: self.options.huge,
             reserve: self.options.reserve,
@@ -232,9 +232,9 @@ impl Mapping {
             Pages::Closed => return Err(Error::Closed),
         };
         let range = self.check(range.start, range.end.saturating_sub(range.start))?;
-        let lead = self.lead();
+        let page_offset = self.page_offset();
         let located = region.filter(|_| !range.is_empty()).map(Arc::clone);
-        Ok(located.map(|region| (region, lead + range.start..lead + range.end)))
+        Ok(located.map(|region| (region, page_offset + range.start..page_offset + range.end)))
     }
 
     /// As [`Mapping::locate`], without saying where.
@@ -272,11 +272,11 @@ impl Mapping {
     }
 
     /// Bytes between the start of the first page and the mapping's own first byte.
-    pub fn lead(&self) -> usize {
-        self.lead_of(self.len())
+    pub fn page_offset(&self) -> usize {
+        self.page_offset_of(self.len())
     }
 
-    fn lead_of(&self, length: usize) -> usize {
+    fn page_offset_of(&self, length: usize) -> usize {
         match length {
             0 => 0,
             _ => (self.offset % sys::allocation_granularity() as u64) as usize,
@@ -312,7 +312,7 @@ impl Mapping {
 
     /// Address of the mapping's first byte; `None` where it is closed or empty.
     pub fn address(&self) -> Option<usize> {
-        self.region().ok().flatten().map(|region| region.range().start + self.lead())
+        self.region().ok().flatten().map(|region| region.range().start + self.page_offset())
     }
 
     /// The mapping's own handle of its file; `None` where there is none, or it is closed.
@@ -342,7 +342,7 @@ impl Mapping {
         let mut reports = std::mem::take(&mut state.reports);
         for region in state.regions() {
             let mut inner = region.lock();
-            inner.settle();
+            inner.heal();
             reports.append(&mut inner.reports);
         }
         reports
@@ -379,7 +379,7 @@ impl Mapping {
             let why = "huge pages cannot be mapped over memory of this runtime's";
             return Err(Error::Unsupported(why));
         }
-        if !place::KEEPS_ROOM {
+        if !place::REPLACES_PARTS {
             return Err(Error::Unsupported("this system cannot map over memory that is in use"));
         }
         if sys::floor(start, sys::page_size()) != start {
@@ -501,11 +501,11 @@ impl Mapping {
         region: &Region,
         range: &Range<usize>,
     ) -> Result<Range<usize>> {
-        let (all, grain) = (region.pages(), region.grain());
-        let first = region.range().start + self.lead();
+        let (all, page_size) = (region.pages(), region.page_size());
+        let first = region.range().start + self.page_offset();
         let start = if range.start == 0 { all.start } else { first + range.start };
         let end = if range.end == self.len() { all.end } else { first + range.end };
-        if sys::floor(start, grain) != start || sys::floor(end, grain) != end {
+        if sys::floor(start, page_size) != start || sys::floor(end, page_size) != end {
             let requirement = "aligned to pages in memory";
             return Err(Error::OutOfRange { name: "range", requirement });
         }
@@ -522,19 +522,20 @@ impl Mapping {
         if matches!(state.pages, Pages::Closed) {
             return Vec::new();
         }
-        let kept = self.copies(&mut state);
-        state.replace(Pages::Closed, &kept);
+        let snapshots = self.take_snapshots(&mut state);
+        state.replace(Pages::Closed, &snapshots);
         std::mem::take(&mut state.reports)
     }
 
-    /// Copies of what is to be kept, if anybody else has a use for it.
-    pub(crate) fn copies(&self, state: &mut State) -> Vec<Kept> {
-        let lead = self.lead();
-        let ranges = std::mem::take(&mut state.kept);
+    /// Snapshots of what was asked for, if anybody else has a use for them.
+    pub(crate) fn take_snapshots(&self, state: &mut State) -> Vec<Snapshot> {
+        let page_offset = self.page_offset();
+        let ranges = std::mem::take(&mut state.snapshots);
         match &state.pages {
             Pages::Mapped(region) if !region.is_ours_alone() => {
-                let shift = |range: Range<usize>| lead + range.start..lead + range.end;
-                Kept::all(region, ranges.into_iter().map(shift).collect())
+                let shift =
+                    |range: Range<usize>| page_offset + range.start..page_offset + range.end;
+                Snapshot::all(region, ranges.into_iter().map(shift).collect())
             }
             _ => Vec::new(),
         }
@@ -559,10 +560,10 @@ impl State {
     }
 
     /// Makes `pages` what the mapping has, and gives up what it had.
-    pub fn replace(&mut self, pages: Pages, kept: &[Kept]) {
+    pub fn replace(&mut self, pages: Pages, snapshots: &[Snapshot]) {
         let Pages::Mapped(old) = std::mem::replace(&mut self.pages, pages) else { return };
         if old.is_lasting() && !old.is_ours_alone() {
-            self.reports.append(&mut old.retire(kept));
+            self.reports.append(&mut old.retire(snapshots));
             old.vacate();
             foreign::note_retired(&old);
             if self.former.len().is_power_of_two() {
@@ -571,7 +572,7 @@ impl State {
             self.former.push(old);
         } else {
             self.faults += old.faults();
-            self.reports.append(&mut old.give_up(kept));
+            self.reports.append(&mut old.give_up(snapshots));
         }
     }
 
@@ -610,9 +611,9 @@ pub(crate) fn change_protection(
     protection: Protection,
 ) -> Result<()> {
     let mut inner = region.lock();
-    inner.settle();
+    inner.heal();
     if !protection.writable() && !inner.is_replaceable() {
-        // Linux can join areas again after a fault split them only if they had a page in common
+        // Linux can join VMAs again after a fault split them only if they had a page in common
         // before (mm/vma.c, is_mergeable_anon_vma).
         for (part, _) in inner.runs_in(range.clone()).filter(|(_, old)| old.writable()) {
             // SAFETY: the part is mapped, and populating changes no contents.
@@ -623,7 +624,7 @@ pub(crate) fn change_protection(
     let changed = unsafe { sys::protect(range.start, range.len(), protection) }
         .or_else(|errno| inner.map_stronger(&range, protection, errno));
     if let Err(errno) = changed {
-        // mprotect may have changed the first of several areas.
+        // mprotect may have changed the first of several VMAs.
         for (part, old) in inner.runs_in(range) {
             // SAFETY: as above; going back to what the pages had needs no new permission.
             let _ = unsafe { sys::protect(part.start, part.len(), old) };

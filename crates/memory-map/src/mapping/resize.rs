@@ -1,6 +1,6 @@
-//! Changing the length of a mapping: in place where there is room, else by moving it.
+//! Changing the length of a mapping: in place where addresses are reserved behind it, else by moving it.
 //!
-//! The first growth moves the mapping to addresses with as much room again behind it, so that it
+//! The first growth moves the mapping to addresses with as many again reserved behind them, so that it
 //! moves only each time that its length has doubled. The old addresses are not given back before
 //! nobody can reach them, as after `close`.
 
@@ -16,12 +16,12 @@ use crate::options::{HugePages, Kind};
 use crate::protection::Protection;
 use crate::region::access;
 use crate::region::place::{self, Left};
-use crate::region::snapshot::Kept;
+use crate::region::snapshot::Snapshot;
 use crate::region::{Contents, Region};
 use crate::sys;
 
-/// The most room that is kept behind a mapping, in bytes.
-const MOST_ROOM: usize = if usize::BITS < 64 { 1 << 24 } else { 1 << 36 };
+/// The most addresses that are reserved behind a mapping, in bytes.
+const MOST_RESERVED: usize = if usize::BITS < 64 { 1 << 24 } else { 1 << 36 };
 
 /// Bytes that are compared and copied at a time.
 const CHUNK: usize = 1 << 20;
@@ -34,7 +34,7 @@ impl Mapping {
     /// mapping has there, for as long as there are keys.
     ///
     /// # Errors
-    /// The OS's; [`Error::BeyondEnd`]; [`Error::Fault`] where pages are covered that cannot be
+    /// The OS's; [`Error::BeyondEnd`]; [`Error::Fault`] where pages are overlaid that cannot be
     /// put back; [`Error::Closed`]. The mapping is as it was then.
     pub fn resize(&self, length: u64) -> Result<()> {
         if matches!(self.options.huge, HugePages::Explicit(_)) {
@@ -54,7 +54,7 @@ impl Mapping {
         if length == before {
             return Ok(());
         }
-        let kept = self.copies(&mut state);
+        let snapshots = self.take_snapshots(&mut state);
         let mut opened = file.clone().map(Opened::again).transpose()?;
         let extension = self.extension(opened.as_ref(), length, state.protection)?;
         let extend = |opened: &mut Option<Opened>| match (opened, extension) {
@@ -76,7 +76,8 @@ impl Mapping {
                 }
                 let mut contents = self.next(&opened, length, &state)?;
                 if before > 0 && length > before {
-                    contents.room = contents.length.saturating_add(contents.length.min(MOST_ROOM));
+                    contents.reserved =
+                        contents.length.saturating_add(contents.length.min(MOST_RESERVED));
                 }
                 let new = Region::new(&contents)?;
                 extend(&mut opened)?;
@@ -86,7 +87,7 @@ impl Mapping {
                 Some(new)
             }
         };
-        let moved = self.settle_in(&mut state, region, file, length, &kept);
+        let moved = self.adopt(&mut state, region, file, length, &snapshots);
         drop(state);
         if moved {
             self.attached().follow(self);
@@ -128,13 +129,13 @@ impl Mapping {
     }
 
     /// Makes `region` what the mapping has, and `length` its length; says whether that is elsewhere.
-    fn settle_in(
+    fn adopt(
         &self,
         state: &mut State,
         region: Option<Arc<Region>>,
         file: Option<Arc<std::fs::File>>,
         length: usize,
-        kept: &[Kept],
+        snapshots: &[Snapshot],
     ) -> bool {
         let before = self.len();
         let moved = match (&state.pages, &region) {
@@ -144,12 +145,12 @@ impl Mapping {
         self.set_len(length);
         if moved {
             let pages = region.clone().map_or(Pages::Empty(file), Pages::Mapped);
-            state.replace(pages, kept);
+            state.replace(pages, snapshots);
         }
         let Some(region) = region else { return moved };
-        let lead = self.lead();
+        let page_offset = self.page_offset();
         if length > before {
-            let start = sys::floor(region.range().start + lead + before, sys::page_size());
+            let start = sys::floor(region.range().start + page_offset + before, sys::page_size());
             let length = region.pages().end - start;
             if self.options.huge == HugePages::Transparent {
                 // SAFETY: the pages are the region's, which is held. Without huge ones they serve.
@@ -162,7 +163,7 @@ impl Mapping {
         }
         if length < before && region.file().is_none() {
             // What is cut off must not come back when the mapping grows again.
-            clear_rest(&region, lead + length);
+            clear_rest(&region, page_offset + length);
         }
         moved
     }
@@ -195,8 +196,8 @@ impl Inner {
     }
 
     /// Puts every page back, or says which cannot be.
-    fn settle_all(&mut self) -> Result<()> {
-        self.settle();
+    fn heal_all(&mut self) -> Result<()> {
+        self.heal();
         self.unhealed().map_or(Ok(()), |fault| Err(Error::Fault(fault)))
     }
 }
@@ -215,11 +216,11 @@ impl Region {
         // Beyond the last address there may be none, and elsewhere enough.
         let Some(end) = end else { return Ok(false) };
         let before = inner.end;
-        let keeps_room = place::KEEPS_ROOM || matches!(inner.backing, Backing::Memory);
-        if end != before && !keeps_room {
+        let replaces_parts = place::REPLACES_PARTS || matches!(inner.backing, Backing::Memory);
+        if end != before && !replaces_parts {
             return Ok(false);
         }
-        inner.settle_all()?;
+        inner.heal_all()?;
         if end > before {
             let pages = inner.pages_at(before, contents.shared);
             // SAFETY: these addresses are the region's, whose lock is held, and hold nothing.
@@ -247,17 +248,17 @@ impl Region {
         let part = start..start + old.pages().len().min(self.pages().len());
         let (carried, is_elsewhere) = {
             let mut inner = old.lock();
-            inner.settle_all()?;
+            inner.heal_all()?;
             let is_elsewhere = matches!(inner.backing, Backing::File { shared: true, .. });
             let is_device = matches!(inner.backing, Backing::File { sized: false, .. });
-            let areas = (!is_device && !self.is_foreign() && sys::can_carry(old.file().is_some()))
-                .then(|| sys::areas_in(&part))
+            let vmas = (!is_device && !self.is_foreign() && sys::can_carry(old.file().is_some()))
+                .then(|| sys::vmas_in(&part))
                 .flatten();
-            if let Some(areas) = &areas {
-                carry_all(areas, start, self)?;
+            if let Some(vmas) = &vmas {
+                carry_all(vmas, start, self)?;
                 inner.moved = true;
             }
-            (areas.is_some(), is_elsewhere)
+            (vmas.is_some(), is_elsewhere)
         };
         if !carried && !is_elsewhere {
             copy_pages(old, self, part.len())?;
@@ -282,22 +283,22 @@ impl Region {
     }
 }
 
-/// Moves the pages of `areas` from a region that begins at `start` to `to`, all or none.
-fn carry_all(areas: &[Range<usize>], start: usize, to: &Region) -> Result<()> {
-    let there = |area: &Range<usize>| to.range().start + (area.start - start);
-    for (i, area) in areas.iter().enumerate() {
-        // SAFETY: the area is the old region's, whose lock the caller holds, and the place for it
+/// Moves the pages of some VMAs from a region that begins at `start` to `to`, all or none.
+fn carry_all(vmas: &[Range<usize>], start: usize, to: &Region) -> Result<()> {
+    let there = |vma: &Range<usize>| to.range().start + (vma.start - start);
+    for (i, vma) in vmas.iter().enumerate() {
+        // SAFETY: the VMA is the old region's, whose lock the caller holds, and the place for it
         // is in the new one, of which nobody knows yet.
-        let Err(errno) = (unsafe { sys::carry(area.start, area.len(), there(area)) }) else {
+        let Err(errno) = (unsafe { sys::carry(vma.start, vma.len(), there(vma)) }) else {
             continue;
         };
-        for back in areas[..i].iter().rev() {
+        for back in vmas[..i].iter().rev() {
             // SAFETY: as above, the other way round: `carry` has left the old addresses in place.
             if unsafe { sys::carry(there(back), back.len(), back.start) }.is_err() {
                 copy_back(there(back), back);
             }
         }
-        to.abandon(&(there(area)..there(area) + area.len()));
+        to.abandon(&(there(vma)..there(vma) + vma.len()));
         return Err(Error::os(errno, "mremap"));
     }
     Ok(())

@@ -32,7 +32,7 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 use crate::region::Region;
-use crate::region::access::{CHUNK, Watch, watched};
+use crate::region::access::{Access, CHUNK, with_access};
 use crate::sys;
 
 /// Places that one thread takes at a time, when several search.
@@ -244,10 +244,10 @@ impl Mapping {
         mut line: impl FnMut(Range<usize>) -> bool,
     ) -> Result<usize> {
         let region = self.region_with(&range)?;
-        let next = self.look(region.as_deref(), &range, |base, watch| {
+        let next = self.look(region.as_deref(), &range, |base, access| {
             let all = base + range.start..base + range.end;
             let mut next = range.start;
-            for chunk in chunks(&range, CHUNK).take_while(|_| !watch.is_over(&all)) {
+            for chunk in chunks(&range, CHUNK).take_while(|_| !access.is_over(&all)) {
                 // SAFETY: `look` vouches for the range.
                 let mut rest = unsafe { bytes(base, &chunk) };
                 while let Some(at) = memchr(b'\n', rest)
@@ -307,9 +307,9 @@ impl Mapping {
     ) -> Result<Option<R>> {
         let mut region = self.region_with(range)?;
         loop {
-            let result = self.look(region.as_deref(), range, |base, watch| {
+            let result = self.look(region.as_deref(), range, |base, access| {
                 let (places, range) = (needle.places_in(range), range.clone());
-                search(&Scan { needle, range, places, base, watch, stop })
+                search(&Scan { needle, range, places, base, access, stop })
             });
             let Err(Error::Closed) = result else { return result };
             let now = self.region_with(range)?;
@@ -320,19 +320,19 @@ impl Mapping {
         }
     }
 
-    /// Gives `look` the address of the mapping's first byte, and the watch under which the bytes
+    /// Gives `look` the address of the mapping's first byte, and the access under which the bytes
     /// of a range, if there are any, can be looked at.
     fn look<R>(
         &self,
         region: Option<&Region>,
         range: &Range<usize>,
-        look: impl FnOnce(usize, &Watch<'_>) -> (R, Range<usize>),
+        look: impl FnOnce(usize, &Access<'_>) -> (R, Range<usize>),
     ) -> Result<Option<R>> {
         let Some(region) = region.filter(|_| !range.is_empty()) else { return Ok(None) };
-        let base = region.range().start + self.lead();
+        let base = region.range().start + self.page_offset();
         let result =
-            watched(region, self.token(), base + range.start..base + range.end, |watch| {
-                let (result, touched) = look(base, watch);
+            with_access(region, self.token(), base + range.start..base + range.end, |access| {
+                let (result, touched) = look(base, access);
                 (result, base + touched.start..base + touched.end)
             })?;
         self.check(range.start, range.len())?;
@@ -347,7 +347,7 @@ struct Scan<'a> {
     /// Where in the range the needle may begin.
     places: Range<usize>,
     base: usize,
-    watch: &'a Watch<'a>,
+    access: &'a Access<'a>,
     stop: &'a AtomicBool,
 }
 
@@ -360,7 +360,7 @@ impl Scan<'_> {
     /// Whether it is pointless to go on after `places`.
     fn is_over(&self, places: &Range<usize>) -> bool {
         let bytes = self.base + places.start..self.base + places.end + self.needle.len() - 1;
-        self.stop.load(Ordering::Relaxed) || self.watch.is_over(&bytes)
+        self.stop.load(Ordering::Relaxed) || self.access.is_over(&bytes)
     }
 
     /// `places` in pieces that are searched in one go.

@@ -17,7 +17,7 @@ impl Mapping {
     /// of msync(2)).
     ///
     /// # Errors
-    /// [`Error::Fault`] where pages are covered that cannot be put back; [`Error::NotShared`];
+    /// [`Error::Fault`] where pages are overlaid that cannot be put back; [`Error::NotShared`];
     /// [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<Sync> {
         let located = self.locate(&range)?;
@@ -25,7 +25,7 @@ impl Mapping {
         let Some((region, range)) = located else { return Ok(Sync(None)) };
         {
             let mut inner = region.lock();
-            inner.settle();
+            inner.heal();
             if let Some(fault) = inner.unhealed() {
                 return Err(Error::Fault(fault));
             }

@@ -12,7 +12,7 @@ use crate::sys;
 pub(crate) const CHUNK: usize = 1 << 17;
 
 /// An access under way, perhaps by several threads.
-pub(crate) struct Watch<'a> {
+pub(crate) struct Access<'a> {
     region: &'a Region,
     token: u64,
     range: Range<usize>,
@@ -21,7 +21,7 @@ pub(crate) struct Watch<'a> {
     healed: usize,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> Access<'a> {
     /// Begins an access for the mapping that is called `token`, which ends with `end` or `leave`.
     pub fn begin(region: &'a Region, token: u64, range: Range<usize>) -> Result<Self> {
         let mut inner = region.lock();
@@ -29,8 +29,8 @@ impl<'a> Watch<'a> {
         if !inner.has(&range) || region.token() != token {
             return Err(Error::Closed);
         }
-        // What was covered before would be read as zeros, or thrown away, without a fault.
-        inner.settle();
+        // What was overlaid before would be read as zeros, or thrown away, without a fault.
+        inner.heal();
         if let Some(fault) = inner.unhealed_in(&range) {
             return Err(Error::Fault(fault));
         }
@@ -70,7 +70,7 @@ impl<'a> Watch<'a> {
             return Err(Error::Closed);
         }
         if self.has_failed(&inner, &self.range) {
-            inner.settle();
+            inner.heal();
         }
         match inner.healed_in(self.healed, &self.range) {
             Some(fault) => Err(Error::Fault(fault)),
@@ -81,7 +81,7 @@ impl<'a> Watch<'a> {
     fn end(self, touched: &Range<usize>) -> Result<()> {
         let mut inner = self.region.lock();
         if self.has_failed(&inner, touched) {
-            inner.settle();
+            inner.heal();
         }
         let fault = inner.healed_in(self.healed, touched);
         inner.copies -= 1;
@@ -99,21 +99,21 @@ impl<'a> Watch<'a> {
 /// Runs an access to a range of addresses in `region`, for the mapping that is called `token`, with
 /// its faults contained and turned into errors.
 ///
-/// `access` returns, besides its result, the addresses that this depends on: a fault elsewhere is
+/// `run` returns, besides its result, the addresses that this depends on: a fault elsewhere is
 /// no error of this access.
 ///
 /// # Errors
 /// [`Error::Fault`]; [`Error::Closed`] where the region has lost the range, by `close` or `resize`,
 /// before the access ended, which may have seen zeros then.
-pub(crate) fn watched<R>(
+pub(crate) fn with_access<R>(
     region: &Region,
     token: u64,
     range: Range<usize>,
-    access: impl FnOnce(&Watch<'_>) -> (R, Range<usize>),
+    run: impl FnOnce(&Access<'_>) -> (R, Range<usize>),
 ) -> Result<R> {
-    let watch = Watch::begin(region, token, range)?;
-    let (result, touched) = access(&watch);
-    watch.end(&touched)?;
+    let access = Access::begin(region, token, range)?;
+    let (result, touched) = run(&access);
+    access.end(&touched)?;
     Ok(result)
 }
 
@@ -173,9 +173,9 @@ fn chunkwise(
 ) -> Result<()> {
     let start = region.range().start + at;
     let range = start..start + length;
-    watched(region, token, range.clone(), |watch| {
+    with_access(region, token, range.clone(), |access| {
         let mut done = 0;
-        while done < length && !watch.is_over(&range) {
+        while done < length && !access.is_over(&range) {
             let chunk = CHUNK.min(length - done);
             let first = if backwards { length - done - chunk } else { done };
             copy(start + first, first, chunk);
@@ -213,7 +213,7 @@ mod tests {
         let access = |range: Range<usize>| {
             region
                 .as_ref()
-                .map(|region| watched(region, region.token(), range.clone(), |_| (7, range)))
+                .map(|region| with_access(region, region.token(), range.clone(), |_| (7, range)))
         };
         assert_eq!(access(start..start + page), Some(Ok(7)));
         assert_eq!(access(start..start + page + 1), Some(Err(Error::Closed)));
@@ -228,7 +228,7 @@ mod tests {
             return;
         };
         let mut told = Vec::new();
-        let result = watched(&region, map.token(), region.range(), |_| {
+        let result = with_access(&region, map.token(), region.range(), |_| {
             for _ in 0..2 {
                 // SAFETY: the page is mapped, and its fault is contained.
                 unsafe { std::ptr::read_volatile(region.range().start as *const u8) };
@@ -248,7 +248,7 @@ mod tests {
         let told = memory(3).and_then(|map| {
             let region = map.region().ok()??;
             let range = region.range();
-            let result = watched(&region, map.token(), range.clone(), |_| {
+            let result = with_access(&region, map.token(), range.clone(), |_| {
                 map.close();
                 let load = |page: usize| {
                     // SAFETY: the addresses stay while the region is held, and the guard opens the
@@ -273,8 +273,8 @@ mod tests {
             key.unreachable();
             let other = memory(PAGES)?;
             assert_eq!(other.address(), Some(region.range().start));
-            let begin = |map: &Mapping| Watch::begin(&region, map.token(), region.range());
-            Some([&map, &other].map(|map| begin(map).map(|watch| watch.leave())))
+            let begin = |map: &Mapping| Access::begin(&region, map.token(), region.range());
+            Some([&map, &other].map(|map| begin(map).map(|access| access.leave())))
         });
         assert_eq!(told, Some([Err(Error::Closed), Ok(())]));
     }
@@ -284,7 +284,7 @@ mod tests {
         const PAGES: usize = 38; // as above
         let addresses = memory(PAGES).and_then(|map| {
             let (region, mut key) = (map.region().ok()??, map.key().ok()?);
-            let access = Watch::begin(&region, map.token(), region.range()).ok()?;
+            let access = Access::begin(&region, map.token(), region.range()).ok()?;
             map.close();
             key.unreachable();
             let other = memory(PAGES)?;

@@ -19,9 +19,9 @@ pub(crate) struct Contents<'a> {
     /// Bytes that the mapping needs, from the region's start.
     pub length: usize,
     /// Bytes of addresses to keep for it, where that can be done, so that it can grow in place.
-    pub room: usize,
+    pub reserved: usize,
     /// Bytes between the region's start and the mapping's.
-    pub lead: usize,
+    pub page_offset: usize,
     pub populate: bool,
     pub huge: HugePages,
     pub reserve: bool,
@@ -38,7 +38,7 @@ impl Contents<'_> {
     }
 
     /// Bytes of one page.
-    pub(super) fn grain(&self) -> usize {
+    pub(super) fn page_size(&self) -> usize {
         match self.huge {
             HugePages::Explicit(size) => size,
             _ => sys::page_size(),

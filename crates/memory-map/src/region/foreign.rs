@@ -39,7 +39,7 @@ impl Region {
     /// that stay where they are for as long as `keeper` lives.
     pub unsafe fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
         guard::install()?;
-        sys::keep_areas_open();
+        sys::keep_vmas_open();
         let length = sys::ceil(contents.length, sys::page_size())
             .ok_or_else(|| Error::os(sys::ENOMEM, "mmap"))?;
         // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
@@ -50,7 +50,7 @@ impl Region {
             unsafe { sys::populate(start, length, contents.protection.writable()) };
         }
         let region = Self::of(contents, start..start + length, length, Some(keeper));
-        note_guest(&region);
+        note_foreign(&region);
         Ok(region)
     }
 
@@ -66,12 +66,12 @@ impl Region {
         let shown = can_fail.then(|| self.shown()).flatten();
         let stays = {
             let mut inner = self.lock();
-            inner.settle();
-            // Where all of it was covered no file was shown: there it is back now, and nobody can
-            // cover it again before this is decided.
+            inner.heal();
+            // Where all of it was overlaid no file was shown: there it is back now, and nobody can
+            // overlay it again before this is decided.
             let look = || shown_in(&all_shown(), &self.range()).next().copied();
             inner.left = inner.can_fail().then(|| shown.or_else(look)).flatten();
-            inner.open_covers();
+            inner.open_overlays();
             if inner.left.is_none() {
                 self.disarm(&inner);
                 guard::expect_late_faults();
@@ -118,11 +118,11 @@ impl Region {
     /// long, serves all such regions: many are left at once when garbage is collected.
     fn shown(&self) -> Option<Shown> {
         if self.shown.get().is_none() {
-            let guests: Vec<_> = guests().iter().filter_map(Weak::upgrade).collect();
+            let regions: Vec<_> = foreign_regions().iter().filter_map(Weak::upgrade).collect();
             let shown = all_shown();
-            for guest in guests.iter().filter(|guest| guest.shown.get().is_none()) {
-                if let Some(first) = shown_in(&shown, &guest.range()).next() {
-                    let _ = guest.shown.set(*first); // or another thread did
+            for region in regions.iter().filter(|region| region.shown.get().is_none()) {
+                if let Some(first) = shown_in(&shown, &region.range()).next() {
+                    let _ = region.shown.set(*first); // or another thread did
                 }
             }
         }
@@ -130,11 +130,11 @@ impl Region {
     }
 }
 
-/// All areas of this process that have a file, by address.
+/// All VMAs of this process that have a file, by address.
 fn all_shown() -> Vec<(Range<usize>, Shown)> {
     let mut all = Vec::new();
-    sys::each_area(|area| {
-        all.extend(area.shown().map(|shown| (area.range.clone(), shown)));
+    sys::each_vma(|vma| {
+        all.extend(vma.shown().map(|shown| (vma.range.clone(), shown)));
         false
     });
     all
@@ -146,23 +146,23 @@ fn shown_in<'a>(
     range: &Range<usize>,
 ) -> impl Iterator<Item = &'a Shown> {
     let (start, end) = (range.start, range.end);
-    let first = all.partition_point(|(area, _)| area.end <= start);
-    all[first..].iter().take_while(move |(area, _)| area.start < end).map(|(_, shown)| shown)
+    let first = all.partition_point(|(vma, _)| vma.end <= start);
+    all[first..].iter().take_while(move |(vma, _)| vma.start < end).map(|(_, shown)| shown)
 }
 
 /// Regions over memory of somebody else's.
-static GUESTS: Mutex<Vec<Weak<Region>>> = Mutex::new(Vec::new());
+static FOREIGN: Mutex<Vec<Weak<Region>>> = Mutex::new(Vec::new());
 
-fn guests() -> MutexGuard<'static, Vec<Weak<Region>>> {
-    GUESTS.lock().unwrap_or_else(PoisonError::into_inner)
+fn foreign_regions() -> MutexGuard<'static, Vec<Weak<Region>>> {
+    FOREIGN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn note_guest(region: &Arc<Region>) {
-    let mut guests = guests();
-    if guests.len().is_power_of_two() {
-        guests.retain(|guest| guest.strong_count() > 0);
+fn note_foreign(region: &Arc<Region>) {
+    let mut regions = foreign_regions();
+    if regions.len().is_power_of_two() {
+        regions.retain(|region| region.strong_count() > 0);
     }
-    guests.push(Arc::downgrade(region));
+    regions.push(Arc::downgrade(region));
 }
 
 impl Inner {
@@ -236,7 +236,7 @@ pub fn sweep_left() {
     let mut regions = left();
     let shown = all_shown();
     if shown.is_empty() {
-        return; // not even this program is shown: the list of areas cannot be had
+        return; // not even this program is shown: the list of VMAs cannot be had
     }
     regions.retain(|region| {
         let mut inner = region.lock();
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
     use crate::mapping::Mapping;
     use crate::options::Options;
-    use crate::region::access::Watch;
+    use crate::region::access::Access;
     use crate::sys::Pages;
 
     const OPTIONS: Options = Options {
@@ -300,9 +300,9 @@ mod tests {
         owner: 0,
     };
 
-    struct Kept(Arc<AtomicBool>);
+    struct Keeping(Arc<AtomicBool>);
 
-    impl Drop for Kept {
+    impl Drop for Keeping {
         fn drop(&mut self) {
             self.0.store(false, Ordering::SeqCst);
         }
@@ -316,9 +316,9 @@ mod tests {
         let start = sys::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
         let kept = Arc::new(AtomicBool::new(true));
         // SAFETY: the page was mapped above, and stays.
-        unsafe { map.put_over(start, true, Box::new(Kept(Arc::clone(&kept)))) }.unwrap();
+        unsafe { map.put_over(start, true, Box::new(Keeping(Arc::clone(&kept)))) }.unwrap();
         let region = map.region().unwrap().unwrap();
-        let access = Watch::begin(&region, map.token(), start..start + page).unwrap();
+        let access = Access::begin(&region, map.token(), start..start + page).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| region.leave());
             while !region.lock().moved {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn one_look_at_the_list_of_areas_serves_all_that_are_left() {
+    fn one_look_at_the_list_of_vmas_serves_all_that_are_left() {
         let page = sys::page_size();
         let maps: Vec<_> = (0..3)
             .map(|_| {
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_covered_as_a_whole_stays_under_the_guard_when_it_is_left() {
+    fn what_is_overlaid_as_a_whole_stays_under_the_guard_when_it_is_left() {
         let page = sys::page_size();
         let map = Mapping::anonymous(4 * page as u64, true, &OPTIONS).unwrap();
         let pages = Pages::Anonymous { reserve: true };

@@ -22,11 +22,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use self::place::Left;
-use self::snapshot::Kept;
+use self::snapshot::Snapshot;
 use self::unmap::unmap;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::guard::{self, Backing, Inner, Locked, Run, Slot, State};
+use crate::guard::{self, Backing, FaultRecord, Inner, Locked, Run, State};
 use crate::options::HugePages;
 use crate::protection::Protection;
 use crate::sys::{self, Pages, Shown};
@@ -34,7 +34,7 @@ use crate::sys::{self, Pages, Shown};
 /// A range of addresses that is ours.
 pub(crate) struct Region {
     range: Range<usize>,
-    slot: &'static Slot,
+    record: &'static FaultRecord,
     file: Mutex<Option<Arc<File>>>,
     /// Keys whose pointers can still be used.
     reachable: AtomicUsize,
@@ -55,10 +55,10 @@ impl Region {
     /// Maps `contents` at addresses that nobody uses.
     pub fn new(contents: &Contents<'_>) -> Result<Arc<Self>> {
         guard::install()?;
-        let length = sys::ceil(contents.length, contents.grain())
+        let length = sys::ceil(contents.length, contents.page_size())
             .ok_or_else(|| Error::os(sys::ENOMEM, "mmap"))?;
         if contents.hint.is_none()
-            && contents.room <= length
+            && contents.reserved <= length
             && contents.huge == HugePages::None
             && let Some(region) = take_idle(length)
             && let Ok(region) = region.reuse(contents)
@@ -79,7 +79,7 @@ impl Region {
         let Range { start, end } = range;
         let region = Self {
             range,
-            slot: Slot::acquire(),
+            record: FaultRecord::acquire(),
             file: Mutex::new(contents.own_file()),
             reachable: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
@@ -87,8 +87,8 @@ impl Region {
             keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
             shown: OnceLock::new(),
         };
-        region.describe(contents, length, &mut region.slot.lock());
-        guard::watch(start, end, region.slot);
+        region.describe(contents, length, &mut region.record.lock());
+        guard::register(start, end, region.record);
         Arc::new(region)
     }
 
@@ -115,8 +115,8 @@ impl Region {
     /// Forgets the addresses: they are somebody else's, or nobody's.
     pub(crate) fn lose(&self, inner: &mut Inner) {
         self.lost.store(true, Ordering::Release);
-        guard::forget(self.range.start, self.range.end, self.slot);
-        inner.drop_covers();
+        guard::unregister(self.range.start, self.range.end, self.record);
+        inner.drop_overlays();
         inner.state = State::Free;
     }
 
@@ -131,9 +131,9 @@ impl Region {
         let mut inner = self.lock();
         let is_unused = inner.state == State::Reserved && inner.copies == 0;
         if is_unused && !self.is_foreign() && self.reachable.load(Ordering::Acquire) == 0 {
-            inner.settle();
+            inner.heal();
             self.lose(&mut inner);
-            // SAFETY: nothing can reach the range any more, and the slot, freed above, keeps the
+            // SAFETY: nothing can reach the range any more, and the record, freed above, keeps the
             // handler away from it.
             unsafe { unmap(self.range.clone()) };
         }
@@ -145,7 +145,7 @@ impl Region {
             opened.probe()?;
         }
         {
-            let mut inner = self.slot.lock();
+            let mut inner = self.record.lock();
             // An access of the mapping that had it may still be on its way out.
             if inner.state != State::Reserved || inner.copies > 0 {
                 return Err(Error::Closed);
@@ -183,17 +183,17 @@ impl Region {
         inner.guarded = contents.guard;
         inner.backing = contents.backing();
         inner.reserve = contents.reserve;
-        inner.grain = contents.grain();
-        inner.user = start + contents.lead..start + contents.length;
+        inner.page_size = contents.page_size();
+        inner.user = start + contents.page_offset..start + contents.length;
         inner.runs = vec![Run { start, protection: contents.protection }];
         inner.written = contents.protection.writable();
         inner.reports = Vec::new();
         inner.trap = false;
         inner.used = None;
         inner.left = None;
-        self.slot.faults.store(0, Ordering::Relaxed);
-        self.slot.owner.store(contents.owner, Ordering::Release);
-        self.slot.token.store(contents.token, Ordering::Release);
+        self.record.faults.store(0, Ordering::Relaxed);
+        self.record.owner.store(contents.owner, Ordering::Release);
+        self.record.token.store(contents.token, Ordering::Release);
     }
 
     pub fn range(&self) -> Range<usize> {
@@ -201,8 +201,8 @@ impl Region {
     }
 
     /// Bytes of one page.
-    pub fn grain(&self) -> usize {
-        self.lock().grain
+    pub fn page_size(&self) -> usize {
+        self.lock().page_size
     }
 
     /// The addresses that have pages.
@@ -212,17 +212,17 @@ impl Region {
     }
 
     pub fn lock(&self) -> Locked {
-        self.slot.lock()
+        self.record.lock()
     }
 
     /// Faults so far.
     pub fn faults(&self) -> u64 {
-        self.slot.faults.load(Ordering::Relaxed)
+        self.record.faults.load(Ordering::Relaxed)
     }
 
     /// What the mapping in the region is called; never used twice.
     pub fn token(&self) -> u64 {
-        self.slot.token.load(Ordering::Acquire)
+        self.record.token.load(Ordering::Acquire)
     }
 
     /// The mapped file, while the mapping is open.
@@ -281,33 +281,33 @@ impl Region {
     }
 
     /// Takes the pages out, and gives the addresses back where nobody else holds them, who gets
-    /// what is kept.
+    /// the snapshots.
     ///
     /// Returns what had happened that was not collected.
-    pub fn give_up(self: Arc<Self>, kept: &[Kept]) -> Vec<Fault> {
+    pub fn give_up(self: Arc<Self>, snapshots: &[Snapshot]) -> Vec<Fault> {
         match Arc::try_unwrap(self) {
             Ok(unshared) => {
                 let mut inner = unshared.lock();
-                inner.settle();
+                inner.heal();
                 std::mem::take(&mut inner.reports)
             }
-            Err(shared) => shared.retire(kept),
+            Err(shared) => shared.retire(snapshots),
         }
     }
 
-    /// Takes the pages out and leaves zeros, which nothing stands behind, except for what is kept:
+    /// Takes the pages out and leaves zeros, which nothing stands behind, except for the snapshots:
     /// the file, its blocks and the memory are free from now on, and the addresses are not.
     ///
     /// Returns what had happened that was not collected.
-    pub fn retire(&self, kept: &[Kept]) -> Vec<Fault> {
+    pub fn retire(&self, snapshots: &[Snapshot]) -> Vec<Fault> {
         let reports;
         {
-            let mut inner = self.slot.lock();
+            let mut inner = self.record.lock();
             if inner.state == State::Free {
                 return Vec::new(); // the addresses may be somebody else's
             }
             // SAFETY: the copies are of this region, whose lock is held.
-            let gaps = unsafe { Kept::put_all(kept, &self.range) };
+            let gaps = unsafe { Snapshot::put_all(snapshots, &self.range) };
             // SAFETY: the gaps lie in this region, whose lock is held; whoever still reads them was
             // promised zeros.
             let leave = |gap: &Range<usize>| unsafe { place::leave_zeros(gap) };
@@ -319,11 +319,11 @@ impl Region {
                     return Vec::new();
                 }
             }
-            inner.report_and_drop_covers();
+            inner.report_and_drop_overlays();
             reports = std::mem::take(&mut inner.reports);
             let close = |gap: &Range<usize>| {
                 // SAFETY: as above.
-                guard::with_spares(|| unsafe {
+                guard::with_vma_reserve(|| unsafe {
                     sys::map_over(gap.start, gap.len(), Protection::None, Pages::Zeros)
                 })
             };
@@ -341,17 +341,17 @@ impl Drop for Region {
     fn drop(&mut self) {
         let is_ours = !self.is_lost() && !self.is_foreign();
         {
-            let mut inner = self.slot.lock();
+            let mut inner = self.record.lock();
             self.lose(&mut inner);
             inner.runs = Vec::new();
             inner.reports = Vec::new();
         }
         if is_ours {
-            // SAFETY: the last holder is going, so nothing can reach the range any more, and the slot,
+            // SAFETY: the last holder is going, so nothing can reach the range any more, and the record,
             // freed above, keeps the handler away from it.
             unsafe { unmap(self.range.clone()) };
         }
-        self.slot.release();
+        self.record.release();
     }
 }
 
@@ -456,14 +456,14 @@ mod tests {
     #[test]
     fn what_may_be_somebody_elses_by_now_is_not_unmapped() {
         let page = sys::page_size();
-        for room in [0, 10 * page] {
+        for reserved in [0, 10 * page] {
             let contents = Contents {
                 file: None,
                 shared: false,
                 protection: Protection::ReadWrite,
                 length: 3 * page,
-                room,
-                lead: 0,
+                reserved,
+                page_offset: 0,
                 populate: false,
                 huge: HugePages::None,
                 reserve: true,
@@ -476,7 +476,7 @@ mod tests {
             let start = region.as_ref().map_or(0, |region| region.range().start);
             let part = start + page..start + 2 * page;
             region.inspect(|region| region.abandon(&part));
-            assert!(is_mapped(part.start), "with room for {room} bytes");
+            assert!(is_mapped(part.start), "with {reserved} bytes reserved");
             // SAFETY: the page was left by the region, which is gone, and nobody else knows of it.
             unsafe { sys::unmap(part.start, page) };
         }

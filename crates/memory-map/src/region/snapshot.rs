@@ -1,4 +1,4 @@
-//! Copies of pages that stay where a mapping was, for somebody who is still reading them.
+//! Snapshots of pages that stay where a mapping was, for somebody who is still reading them.
 
 use std::ops::Range;
 
@@ -13,39 +13,39 @@ use crate::region::place;
 use crate::sys::{self, Pages};
 
 impl Mapping {
-    /// Has the next `close`, or `resize` that moves the mapping, leave copies of these ranges at
+    /// Has the next `close`, or `resize` that moves the mapping, leave snapshots of these ranges at
     /// the addresses that it leaves, if somebody else holds those; instead of the ranges that were
     /// named before.
     ///
     /// # Errors
     /// [`crate::Error::OutOfRange`].
-    pub fn keep(&self, ranges: Vec<Range<usize>>) -> Result<()> {
+    pub fn leave_snapshots(&self, ranges: Vec<Range<usize>>) -> Result<()> {
         for range in &ranges {
             self.check(range.start, range.end.saturating_sub(range.start))?;
         }
-        self.state().kept = ranges;
+        self.state().snapshots = ranges;
         Ok(())
     }
 }
 
 /// A copy of pages of a region.
-pub(crate) struct Kept {
+pub(crate) struct Snapshot {
     pages: Range<usize>,
     copy: Opened,
 }
 
-impl Kept {
+impl Snapshot {
     /// Copies the pages that `ranges`, in bytes from the region's start, touch. What cannot be had
     /// is left out, and so is everything where parts of a region cannot be replaced.
     pub fn all(region: &Region, mut ranges: Vec<Range<usize>>) -> Vec<Self> {
-        ranges.retain(|range| !range.is_empty() && place::KEEPS_ROOM);
+        ranges.retain(|range| !range.is_empty() && place::REPLACES_PARTS);
         ranges.sort_by_key(|range| range.start);
-        let (all, grain) = (region.pages(), region.grain());
+        let (all, page_size) = (region.pages(), region.page_size());
         let mut parts: Vec<Range<usize>> = Vec::new();
         for range in ranges {
-            let start = sys::floor(all.start + range.start, grain);
+            let start = sys::floor(all.start + range.start, page_size);
             let end =
-                sys::ceil(all.start + range.end, grain).map_or(all.end, |end| end.min(all.end));
+                sys::ceil(all.start + range.end, page_size).map_or(all.end, |end| end.min(all.end));
             match parts.last_mut() {
                 Some(last) if start <= last.end => last.end = last.end.max(end),
                 _ => parts.push(start..end),
@@ -72,11 +72,11 @@ impl Kept {
     ///
     /// # Safety
     /// The copies must be of the region that has `range`, whose lock the caller holds.
-    pub unsafe fn put_all(kept: &[Self], range: &Range<usize>) -> Vec<Range<usize>> {
+    pub unsafe fn put_all(snapshots: &[Self], range: &Range<usize>) -> Vec<Range<usize>> {
         let mut gaps = Vec::new();
         let mut at = range.start;
-        for Self { pages, copy } in kept {
-            let put = guard::with_spares(|| {
+        for Self { pages, copy } in snapshots {
+            let put = guard::with_vma_reserve(|| {
                 // SAFETY: the pages lie in the region, whose lock is held.
                 unsafe { sys::map_over(pages.start, pages.len(), Protection::ReadWrite, of(copy)) }
             });

@@ -35,15 +35,15 @@ pub(crate) struct Identity {
     pub size: u64,
 }
 
-/// `address` rounded down to a multiple of `grain`, a power of two.
-pub(crate) const fn floor(address: usize, grain: usize) -> usize {
-    address & !(grain - 1)
+/// `address` rounded down to a multiple of `alignment`, a power of two.
+pub(crate) const fn floor(address: usize, alignment: usize) -> usize {
+    address & !(alignment - 1)
 }
 
-/// `address` rounded up to a multiple of `grain`, a power of two; `None` where that overflows.
-pub(crate) const fn ceil(address: usize, grain: usize) -> Option<usize> {
-    match address.checked_add(grain - 1) {
-        Some(sum) => Some(floor(sum, grain)),
+/// `address` rounded up to a multiple of `alignment`, a power of two; `None` where that overflows.
+pub(crate) const fn ceil(address: usize, alignment: usize) -> Option<usize> {
+    match address.checked_add(alignment - 1) {
+        Some(sum) => Some(floor(sum, alignment)),
         None => None,
     }
 }

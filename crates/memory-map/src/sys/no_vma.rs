@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Neighbouring pages of one kind: of none it is known that they are there.
-pub(crate) struct Area {
+pub(crate) struct Vma {
     pub range: Range<usize>,
 }
 
@@ -11,7 +11,7 @@ pub(crate) struct Area {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shown(std::convert::Infallible);
 
-impl Area {
+impl Vma {
     /// What it shows.
     pub fn shown(&self) -> Option<Shown> {
         None
@@ -24,15 +24,15 @@ pub(crate) fn shown_at(_address: usize) -> Option<Shown> {
 }
 
 /// The memory areas that make up a range: not known.
-pub(crate) fn areas_in(_range: &Range<usize>) -> Option<Vec<Range<usize>>> {
+pub(crate) fn vmas_in(_range: &Range<usize>) -> Option<Vec<Range<usize>>> {
     None
 }
 
-/// Shows no area.
-pub(crate) fn each_area(_look: impl FnMut(&Area) -> bool) {}
+/// Shows none.
+pub(crate) fn each_vma(_look: impl FnMut(&Vma) -> bool) {}
 
 /// There is nothing to keep.
-pub(crate) fn keep_areas_open() {}
+pub(crate) fn keep_vmas_open() {}
 
 /// Whether `carry` can move pages: there is no such call.
 pub(crate) fn can_carry(_file: bool) -> bool {

@@ -4,7 +4,7 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod family;
 
-pub(crate) use family::{KEEPS_ROOM, REACHES_BEYOND_FILE, leave_zeros};
+pub(crate) use family::{REACHES_BEYOND_FILE, REPLACES_PARTS, leave_zeros};
 
 /// What a range holds after `leave_zeros`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

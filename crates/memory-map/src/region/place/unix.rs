@@ -21,7 +21,7 @@ use crate::sys::{self, Pages};
 pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
     let zeros = |protection| {
         // SAFETY: the caller vouches for the range.
-        guard::with_spares(|| unsafe {
+        guard::with_vma_reserve(|| unsafe {
             sys::map_over(range.start, range.len(), protection, Pages::Zeros)
         })
     };
@@ -33,8 +33,8 @@ pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
     }
 }
 
-/// Whether `Contents::map` can keep room behind a mapping, and parts of regions can be replaced.
-pub(crate) const KEEPS_ROOM: bool = true;
+/// Whether parts of regions can be replaced, so that addresses can be reserved behind any mapping.
+pub(crate) const REPLACES_PARTS: bool = true;
 
 /// Whether a mapping may be longer than its file is.
 pub(crate) const REACHES_BEYOND_FILE: bool = true;
@@ -42,8 +42,8 @@ pub(crate) const REACHES_BEYOND_FILE: bool = true;
 impl Contents<'_> {
     /// Makes the mapping; says which addresses it has.
     pub fn map(&self, length: usize) -> Result<Range<usize>> {
-        if self.room > length {
-            return self.map_with_room(length);
+        if self.reserved > length {
+            return self.map_reserving(length);
         }
         if let Some(hint) = self.hint.filter(|_| self.huge == HugePages::None) {
             let pointer = sys::map(hint, length, self.protection, self.pages())
@@ -75,24 +75,26 @@ impl Contents<'_> {
     }
 
     /// Makes the mapping at the start of a larger range, whose rest it can grow into.
-    fn map_with_room(&self, length: usize) -> Result<Range<usize>> {
-        let room = sys::ceil(self.room, sys::page_size()).unwrap_or(length);
-        let reserve = |room| {
-            sys::map(0, room, Protection::None, Pages::Zeros).map(|start| (start as usize, room))
+    fn map_reserving(&self, length: usize) -> Result<Range<usize>> {
+        let reserved = sys::ceil(self.reserved, sys::page_size()).unwrap_or(length);
+        let reserve = |reserved| {
+            sys::map(0, reserved, Protection::None, Pages::Zeros)
+                .map(|start| (start as usize, reserved))
         };
-        let (start, room) =
-            reserve(room).or_else(|_| reserve(length)).map_err(|errno| Error::os(errno, "mmap"))?;
+        let (start, reserved) = reserve(reserved)
+            .or_else(|_| reserve(length))
+            .map_err(|errno| Error::os(errno, "mmap"))?;
         // SAFETY: the range was reserved above, and nobody else knows of it.
         if let Err(errno) = unsafe { sys::map_over(start, length, self.protection, self.pages()) } {
             // SAFETY: as above.
-            unsafe { sys::unmap(start, room) };
+            unsafe { sys::unmap(start, reserved) };
             return Err(self.explain(Error::os(errno, "mmap")));
         }
         if self.populate {
             // SAFETY: the range was mapped above.
             unsafe { sys::populate(start, length, self.protection.writable()) };
         }
-        Ok(start..start + room)
+        Ok(start..start + reserved)
     }
 
     /// The protection nearest to the wanted one that memmap2 makes a mapping with.

@@ -30,8 +30,8 @@ pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
     }
 }
 
-/// A view is replaced as a whole or not at all. Memory without a file keeps room all the same.
-pub(crate) const KEEPS_ROOM: bool = false;
+/// A view is replaced as a whole or not at all. Behind memory without a file addresses are reserved all the same.
+pub(crate) const REPLACES_PARTS: bool = false;
 
 /// A view ends with the last page of its file.
 pub(crate) const REACHES_BEYOND_FILE: bool = false;
@@ -41,7 +41,9 @@ impl Contents<'_> {
     pub fn map(&self, length: usize) -> Result<Range<usize>> {
         let (hint, pages) = (self.hint.unwrap_or(0), self.pages());
         let range = match self.file {
-            None if self.room > length => map_with_room(self.room, length, self.protection, pages),
+            None if self.reserved > length => {
+                map_reserving(self.reserved, length, self.protection, pages)
+            }
             _ => sys::map(hint, length, self.protection, pages)
                 .map(|pointer| pointer as usize..pointer as usize + length),
         }
@@ -54,20 +56,20 @@ impl Contents<'_> {
     }
 }
 
-/// Memory of `length` bytes, with addresses behind it that hold nothing, `room` in all.
-fn map_with_room(
-    room: usize,
+/// Memory of `length` bytes, with addresses behind it that hold nothing, `reserved` in all.
+fn map_reserving(
+    reserved: usize,
     length: usize,
     protection: Protection,
     pages: Pages,
 ) -> std::result::Result<Range<usize>, i32> {
-    let room = sys::ceil(room, sys::page_size()).ok_or(sys::ENOMEM)?;
-    let start = sys::map(0, room, Protection::ReadWrite, Pages::Zeros)? as usize;
+    let reserved = sys::ceil(reserved, sys::page_size()).ok_or(sys::ENOMEM)?;
+    let start = sys::map(0, reserved, Protection::ReadWrite, Pages::Zeros)? as usize;
     // SAFETY: the range was reserved above, and nobody else knows of it.
     if let Err(errno) = unsafe { sys::map_over(start, length, protection, pages) } {
         // SAFETY: as above.
-        unsafe { sys::unmap(start, room) };
+        unsafe { sys::unmap(start, reserved) };
         return Err(errno);
     }
-    Ok(start..start + room)
+    Ok(start..start + reserved)
 }

@@ -4,10 +4,10 @@ use std::fs::File;
 
 use crate::error::{Error, Result};
 
-/// Nobody's life can be witnessed.
-pub(crate) struct Witness(std::convert::Infallible);
+/// Of nobody it is known whether he lives.
+pub(crate) struct Liveness(std::convert::Infallible);
 
-impl Witness {
+impl Liveness {
     pub fn of(_file: &File) -> Result<Self> {
         Err(Error::Unsupported(
             "this system cannot tell whether the owner of a lock has died: no mutex, no channel",

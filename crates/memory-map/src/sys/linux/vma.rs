@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Neighbouring pages of one kind.
-pub(crate) struct Area {
+pub(crate) struct Vma {
     pub range: Range<usize>,
     /// Where in the file it begins.
     pub offset: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Area {
 
 /// Which file is mapped from an address on, from which byte of it.
 ///
-/// The numbers are those of the system's list of areas: for some file systems `fstat` has others.
+/// The numbers are those of the system's list of VMAs: for some file systems `fstat` has others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shown {
     device: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Shown {
     base: u64,
 }
 
-impl Area {
+impl Vma {
     /// What it shows; nothing where it has no file.
     pub fn shown(&self) -> Option<Shown> {
         let base = self.offset.wrapping_sub(self.range.start as u64);
@@ -37,39 +37,39 @@ impl Area {
 /// The file that is mapped at `address`; nothing where there is none, or it is not known. *handler*
 pub(crate) fn shown_at(address: usize) -> Option<Shown> {
     let mut shown = None;
-    each_area(|area| {
-        if area.range.contains(&address) {
-            shown = area.shown();
+    each_vma(|vma| {
+        if vma.range.contains(&address) {
+            shown = vma.shown();
         }
-        area.range.end > address
+        vma.range.end > address
     });
     shown
 }
 
-/// Memory areas that are left for the rest of the process.
-const SPARE_AREAS: usize = 1024;
+/// VMAs that are left for the rest of the process.
+const SPARE_VMAS: usize = 1024;
 
 /// The memory areas that make up a range, each cut to it; `None` where they cannot be told or do
 /// not cover it, or where the process may not have as many more: `carry` fails in the middle then,
 /// also on the way back.
-pub(crate) fn areas_in(range: &Range<usize>) -> Option<Vec<Range<usize>>> {
+pub(crate) fn vmas_in(range: &Range<usize>) -> Option<Vec<Range<usize>>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let (mut all, mut at) = (0, range.start);
-    each_area(|area| {
+    each_vma(|vma| {
         all += 1;
-        let part = area.range.start.max(range.start)..area.range.end.min(range.end);
+        let part = vma.range.start.max(range.start)..vma.range.end.min(range.end);
         if part.start == at && !part.is_empty() {
             at = part.end;
             parts.push(part);
         }
         false
     });
-    let fits = all + parts.len() + SPARE_AREAS <= most_areas();
+    let fits = all + parts.len() + SPARE_VMAS <= most_vmas();
     (fits && at == range.end).then_some(parts)
 }
 
 /// How many memory areas a process may have (vm.max_map_count).
-fn most_areas() -> usize {
+fn most_vmas() -> usize {
     const USUAL: usize = 65_530;
     let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL)
@@ -122,13 +122,13 @@ pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), 
     if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
 }
 
-/// The list of areas, open for when the process has used up its descriptors; else -1.
+/// The list of VMAs, open for when the process has used up its descriptors; else -1.
 static LIST: AtomicI32 = AtomicI32::new(-1);
 
-/// Has `each_area` need no descriptor from now on.
-pub(crate) fn keep_areas_open() {
+/// Has `each_vma` need no descriptor from now on.
+pub(crate) fn keep_vmas_open() {
     if LIST.load(Ordering::Acquire) < 0 {
-        let fd = open_areas();
+        let fd = open_vmas();
         if LIST.compare_exchange(-1, fd, Ordering::AcqRel, Ordering::Acquire).is_err() {
             close(fd);
         }
@@ -136,7 +136,7 @@ pub(crate) fn keep_areas_open() {
 }
 
 /// *handler* (open is async-signal-safe by POSIX)
-fn open_areas() -> RawFd {
+fn open_vmas() -> RawFd {
     // SAFETY: the path ends in 0; what cannot be opened is an error return.
     unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }
 }
@@ -149,8 +149,8 @@ fn close(fd: RawFd) {
 
 /// Shows the memory areas of this process (proc_pid_maps(5)), by address, until `look` says that it
 /// has seen enough. *handler* (pread is a bare system call)
-pub(crate) fn each_area(mut look: impl FnMut(&Area) -> bool) {
-    let opened = open_areas();
+pub(crate) fn each_vma(mut look: impl FnMut(&Vma) -> bool) {
+    let opened = open_vmas();
     let fd = if opened < 0 { LIST.load(Ordering::Acquire) } else { opened };
     let mut text = [0u8; 1024];
     let mut at = 0;
@@ -161,7 +161,7 @@ pub(crate) fn each_area(mut look: impl FnMut(&Area) -> bool) {
         let Some(read) = usize::try_from(count).ok().filter(|count| *count > 0) else { break };
         at += count as libc::off_t;
         for byte in text.iter().take(read) {
-            if line.take(*byte).is_some_and(|area| look(&area)) {
+            if line.take(*byte).is_some_and(|vma| look(&vma)) {
                 break 'all;
             }
         }
@@ -182,8 +182,8 @@ struct Line {
 impl Line {
     const INODE: usize = 6;
 
-    /// The area, when `byte` ends the line.
-    fn take(&mut self, byte: u8) -> Option<Area> {
+    /// The VMA, when `byte` ends the line.
+    fn take(&mut self, byte: u8) -> Option<Vma> {
         let (separator, radix) = match self.field {
             0 => (b'-', 16),
             4 => (b':', 16),
@@ -193,7 +193,7 @@ impl Line {
         if byte == b'\n' {
             let [start, end, _, offset, major, minor, inode] = std::mem::take(self).numbers;
             let range = start as usize..end as usize;
-            return Some(Area { range, offset, device: major << 32 | minor, inode });
+            return Some(Vma { range, offset, device: major << 32 | minor, inode });
         }
         if let Some(number) = self.numbers.get_mut(self.field) {
             if byte == separator {
@@ -216,10 +216,10 @@ mod tests {
     use crate::sys::{self, Pages};
 
     #[test]
-    fn areas_are_those_that_the_system_lists() {
+    fn vmas_are_those_that_the_system_lists() {
         let mut seen = Vec::new();
-        each_area(|area| {
-            seen.push(area.range.clone());
+        each_vma(|vma| {
+            seen.push(vma.range.clone());
             false
         });
         let text = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
@@ -229,7 +229,7 @@ mod tests {
             let (start, end) = line.split(' ').next()?.split_once('-')?;
             Some(hex(start)?..hex(end)?)
         });
-        // Other tests map meanwhile; the program's own areas stay.
+        // Other tests map meanwhile; the program's own VMAs stay.
         assert!(listed.filter(|range| seen.contains(range)).count() > 10);
     }
 
@@ -256,11 +256,11 @@ mod tests {
         assert_ne!(shown_at(c), Some(shown));
         assert_eq!(shown_at(none), None);
         let parts = [a..a + page, a + page..a + 2 * page, a + 2 * page..a + 4 * page];
-        assert_eq!(areas_in(&(a..a + 4 * page)), Some(parts.to_vec()));
+        assert_eq!(vmas_in(&(a..a + 4 * page)), Some(parts.to_vec()));
         for start in [a, b, c, none] {
             // SAFETY: the mappings are this test's.
             unsafe { sys::unmap(start, 4 * page) };
         }
-        assert_eq!(areas_in(&(a..a + 4 * page)), None);
+        assert_eq!(vmas_in(&(a..a + 4 * page)), None);
     }
 }

@@ -19,9 +19,9 @@ const LOCKED: i16 = libc::F_WRLCK as i16;
 const UNLOCKED: i16 = libc::F_UNLCK as i16;
 
 /// A description of a file of which nobody else has a descriptor.
-pub(crate) struct Witness(File);
+pub(crate) struct Liveness(File);
 
-impl Witness {
+impl Liveness {
     /// Opens `file` again: its descriptors may be shared with child processes, and then its locks
     /// are too.
     pub fn of(file: &File) -> Result<Self> {

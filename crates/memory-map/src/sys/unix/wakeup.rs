@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
-static BELL: OnceLock<(std::fs::File, OwnedFd)> = OnceLock::new();
+static WAKEUP: OnceLock<(std::fs::File, OwnedFd)> = OnceLock::new();
 
-/// Makes the bell, before anything else is done with it.
-pub(crate) fn create_bell() -> Result<(), i32> {
+/// Makes the wake-up, before anything else is done with it.
+pub(crate) fn create_wakeup() -> Result<(), i32> {
     let make = || {
         let (read, write) = nix::unistd::pipe()?;
         fcntl(&read, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
@@ -18,23 +18,23 @@ pub(crate) fn create_bell() -> Result<(), i32> {
         fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok((read.into(), write))
     };
-    let bell = make().map_err(|error: nix::Error| error as i32)?;
-    BELL.get_or_init(|| bell);
+    let wakeup = make().map_err(|error: nix::Error| error as i32)?;
+    WAKEUP.get_or_init(|| wakeup);
     Ok(())
 }
 
 /// Wakes the reporter. *handler* (write is async-signal-safe by POSIX)
-pub(crate) fn ring_bell() {
-    if let Some((_, write)) = BELL.get() {
+pub(crate) fn send_wakeup() {
+    if let Some((_, write)) = WAKEUP.get() {
         let byte = 1u8;
         // SAFETY: one byte is readable at `byte`; a full pipe is an error return.
         unsafe { libc::write(write.as_raw_fd(), (&raw const byte).cast(), 1) };
     }
 }
 
-/// Waits for `ring_bell`; `Err` where that cannot be waited for.
-pub(crate) fn wait_for_bell() -> Result<(), i32> {
-    let Some((mut read, _)) = BELL.get().map(|(read, write)| (read, write)) else {
+/// Waits for `send_wakeup`; `Err` where that cannot be waited for.
+pub(crate) fn wait_for_wakeup() -> Result<(), i32> {
+    let Some((mut read, _)) = WAKEUP.get().map(|(read, write)| (read, write)) else {
         return Err(libc::EBADF);
     };
     let mut bytes = [0; 64];

@@ -11,9 +11,9 @@ use windows_sys::Win32::System::Threading::{CreateEventW, EVENT_MODIFY_STATE, Op
 use crate::error::{Error, Result};
 
 /// The events of this process, by number.
-pub(crate) struct Witness(Mutex<HashMap<u64, OwnedHandle>>);
+pub(crate) struct Liveness(Mutex<HashMap<u64, OwnedHandle>>);
 
-impl Witness {
+impl Liveness {
     /// The names are the same for every file: numbers are used once.
     pub fn of(_file: &File) -> Result<Self> {
         Ok(Self(Mutex::new(HashMap::new())))
@@ -60,5 +60,5 @@ impl Witness {
 
 /// Sessions see each other in `Global`.
 fn name(number: u64) -> Vec<u16> {
-    format!("Global\\memory-map-party-{number:016x}\0").encode_utf16().collect()
+    format!("Global\\memory-map-participant-{number:016x}\0").encode_utf16().collect()
 }

@@ -10,29 +10,29 @@ use windows_sys::Win32::System::Threading::{
 };
 
 /// The event, which stays as long as the process.
-static BELL: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+static WAKEUP: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
-/// Makes the bell, before anything else is done with it.
-pub(crate) fn create_bell() -> Result<(), i32> {
+/// Makes the wake-up, before anything else is done with it.
+pub(crate) fn create_wakeup() -> Result<(), i32> {
     // SAFETY: without attributes and a name only numbers are passed.
     let event = unsafe { CreateEventW(null(), 0, 0, null()) };
     if event.is_null() {
         return Err(super::errno());
     }
-    BELL.store(event, Ordering::Release);
+    WAKEUP.store(event, Ordering::Release);
     Ok(())
 }
 
 /// Wakes the reporter. *handler*
-pub(crate) fn ring_bell() {
+pub(crate) fn send_wakeup() {
     // SAFETY: the event was made before the handler was installed, and is never closed.
-    unsafe { SetEvent(BELL.load(Ordering::Acquire)) };
+    unsafe { SetEvent(WAKEUP.load(Ordering::Acquire)) };
 }
 
-/// Waits for `ring_bell`; `Err` where that cannot be waited for.
-pub(crate) fn wait_for_bell() -> Result<(), i32> {
+/// Waits for `send_wakeup`; `Err` where that cannot be waited for.
+pub(crate) fn wait_for_wakeup() -> Result<(), i32> {
     // SAFETY: the event was made before the reporter was started, and is never closed.
-    match unsafe { WaitForSingleObject(BELL.load(Ordering::Acquire), INFINITE) } {
+    match unsafe { WaitForSingleObject(WAKEUP.load(Ordering::Acquire), INFINITE) } {
         WAIT_OBJECT_0 => Ok(()),
         _ => Err(super::errno()),
     }
