@@ -5,7 +5,7 @@ import everywhere, { type ExecutionContext } from 'ava'
 
 import { fixturePath } from './helpers/addon.ts'
 import { runFaultScript, survives } from './helpers/faults.ts'
-import { withAddon as test } from './helpers/platform.ts'
+import { onPosix, withAddon as test } from './helpers/platform.ts'
 import { type Runtime, runScript, runtimes } from './helpers/runtimes.ts'
 
 const env = { FIXTURE: fixturePath() }
@@ -20,6 +20,37 @@ const faultOnce = async () => {
   assert.strictEqual(map.faults, 1)
   assert.strictEqual(map.buffer[0], 0)
   map.close()
+}
+/** Loads from a file that was truncated (SIGBUS), and stores to a read-only page (SIGSEGV). */
+const mappings = () => {
+  const path = makeFile(Buffer.alloc(2 * pageSize, 1))
+  const [file, memory] = [mapShared(path, { onFault() {} }), mapAnonymous(pageSize, { protection: 'read', onFault() {} })]
+  // Views, of which the first makes an ArrayBuffer, are there before the handler is taken away.
+  const [bytes, zeros] = [file.buffer, memory.buffer]
+  return () => {
+    fs.truncateSync(path, 0)
+    assert.strictEqual(bytes[pageSize], 0)
+    zeros[0] = 1
+    assert.deepStrictEqual([file.faults, memory.faults], [1, 1])
+  }
+}
+// (module (memory 1) (func (export "load") (param i32) (result i32) local.get 0 i32.load)
+//                    (func (export "store") (param i32) local.get 0 local.get 0 i32.store))
+const bytes = Uint8Array.from([
+  0, 97, 115, 109, 1, 0, 0, 0,
+  1, 10, 2, 96, 1, 127, 1, 127, 96, 1, 127, 0,
+  3, 3, 2, 0, 1,
+  5, 3, 1, 0, 1,
+  7, 16, 2, 4, 108, 111, 97, 100, 0, 0, 5, 115, 116, 111, 114, 101, 0, 1,
+  10, 19, 2, 7, 0, 32, 0, 40, 2, 0, 11, 9, 0, 32, 0, 32, 0, 54, 2, 0, 11,
+])
+const trap = () => {
+  const { load, store } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports
+  for (let i = 0; i < 2000; i++) {
+    assert.throws(() => load(65536 + i), WebAssembly.RuntimeError)
+    assert.throws(() => store(-1 - i), WebAssembly.RuntimeError)
+    assert.strictEqual(load(i), 0)
+  }
 }
 `
 
@@ -68,24 +99,6 @@ for (const runtime of runtimes()) {
       t,
       runtime,
       `${GUARD}
-      // (module (memory 1) (func (export "load") (param i32) (result i32) local.get 0 i32.load)
-      //                    (func (export "store") (param i32) local.get 0 local.get 0 i32.store))
-      const bytes = Uint8Array.from([
-        0, 97, 115, 109, 1, 0, 0, 0,
-        1, 10, 2, 96, 1, 127, 1, 127, 96, 1, 127, 0,
-        3, 3, 2, 0, 1,
-        5, 3, 1, 0, 1,
-        7, 16, 2, 4, 108, 111, 97, 100, 0, 0, 5, 115, 116, 111, 114, 101, 0, 1,
-        10, 19, 2, 7, 0, 32, 0, 40, 2, 0, 11, 9, 0, 32, 0, 32, 0, 54, 2, 0, 11,
-      ])
-      const trap = () => {
-        const { load, store } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports
-        for (let i = 0; i < 2000; i++) {
-          assert.throws(() => load(65536 + i), WebAssembly.RuntimeError)
-          assert.throws(() => store(-1 - i), WebAssembly.RuntimeError)
-          assert.strictEqual(load(i), 0)
-        }
-      }
       trap()
       await faultOnce()
       trap()
@@ -192,5 +205,108 @@ for (const runtime of runtimes()) {
     t.false(timedOut)
     t.true(signal !== null || code !== 0)
     if (runtime.name.startsWith('node')) t.is(signal, 'SIGSEGV')
+  })
+
+  const signals = runtime.name === 'deno' ? ['SIGBUS'] : ['SIGBUS', 'SIGSEGV'] // which Deno has no listeners for
+  const changes: Record<string, string> = {
+    on: 'process.on(signal, listener)',
+    'on and off': 'process.on(signal, listener); process.off(signal, listener)',
+    'once and removeAllListeners': 'process.once(signal, listener); process.removeAllListeners(signal)',
+    'on and off, many times':
+      'for (let i = 0; i < 50; i++) { process.addListener(signal, listener); process.removeListener(signal, listener) }',
+  }
+  for (const [what, change] of Object.entries(changes)) {
+    onPosix(`${title}: listeners do not take the guard away, in the same turn or later: ${what}`, async (t) => {
+      await survives(
+        t,
+        runtime,
+        `${GUARD}
+        const [before, listener] = [mappings(), () => {}]
+        for (const signal of ${JSON.stringify(signals)}) { ${change} }
+        before()
+        await faultOnce()
+        mappings()()
+        trap()
+        console.log('end')
+        process.exit()`,
+      )
+    })
+  }
+
+  onPosix(`${title}: a listener that comes after the guard gets what processes send`, async (t) => {
+    await survives(
+      t,
+      runtime,
+      `${GUARD}
+      import { spawnSync } from 'node:child_process'
+      let got = 0
+      const fault = mappings()
+      process.on('SIGBUS', () => got++)
+      await faultOnce()
+      fault()
+      spawnSync('kill', ['-BUS', String(process.pid)])
+      await until(() => got === 1)
+      mappings()()
+      await faultOnce()
+      assert.strictEqual(got, 1)
+      console.log('end')
+      process.exit()`,
+    )
+  })
+
+  for (const how of ['default', 'plain', 'informed', 'chained']) {
+    test(`${title}: a library that replaces the handler loses it to the next mapping: ${how}`, async (t) => {
+      await survives(
+        t,
+        runtime,
+        `${GUARD}
+        const { installHandler, replaceHandler, touchOwnPage } = fixture()
+        installHandler()
+        const fault = mappings()
+        const own = touchOwnPage()
+        for (let i = 0; i < 3; i++) {
+          replaceHandler('${how}')
+          await faultOnce()
+          mappings()()
+        }
+        fault()
+        // One that is told the address and mends nothing has its own faults made again for ever, with and without us.
+        ${how === 'informed' ? '' : 'trap(); assert.strictEqual(touchOwnPage(), own + 1)'}
+        console.log('end')`,
+        { env },
+      )
+    })
+  }
+
+  for (const how of ['plain', 'informed']) {
+    test(`${title}: where the new handler does not end the process, a fault does not spin for ever: ${how}`, async (t) => {
+      await survives(
+        t,
+        runtime,
+        `${GUARD}
+        const fault = mappings()
+        fixture().replaceHandler('${how}')
+        fault()
+        await faultOnce()
+        console.log('end')`,
+        { env },
+      )
+    })
+  }
+
+  test(`${title}: two libraries that both take the handler back do not call each other for ever`, async (t) => {
+    const without = await ending(t, runtime, `fixture().replaceHandler('chained'); fixture().crash()`)
+    const { code, signal, stdout } = await ending(
+      t,
+      runtime,
+      `for (let i = 0; i < 20; i++) {
+        mapAnonymous(pageSize).close()
+        fixture().replaceHandler('chained')
+      }
+      console.log('alive')
+      fixture().crash()`,
+    )
+    t.is(stdout, 'alive\n')
+    t.deepEqual([code, signal], [without.code, without.signal])
   })
 }

@@ -158,6 +158,9 @@ export declare function onWake(callback: () => void, hooksSeeObjects: boolean): 
 /** Bytes of one page of memory. */
 export declare function pageSize(): number
 
+/** Puts the guard's signal handlers back where something has replaced them. */
+export declare function reclaimSignals(): void
+
 /** Whether this system has an advice. */
 export declare function supports(index: number): boolean
 

@@ -36,6 +36,7 @@ import {
   toRangeQuery,
   toSearch,
 } from './search.js'
+import { watchListeners } from './signals.js'
 import { checkSize, external, LIMIT, Windows } from './windows.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
@@ -742,6 +743,7 @@ export function create(
     throw translate(error, subject)
   }
   const { advice, shares } = options
+  watchListeners()
   try {
     // Before anything is stored, which would have to be copied.
     if (shares && !external) {

@@ -174,6 +174,49 @@ static napi_value touch_own_page(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// ---- replaceHandler()
+
+static struct sigaction replaced_segv, replaced_bus;
+
+static void plain_returns(int signal_number) {
+  (void)signal_number;
+}
+
+static void informed_returns(int signal_number, siginfo_t *info, void *context) {
+  (void)signal_number;
+  (void)info;
+  (void)context;
+}
+
+static void informed_passes_on(int signal_number, siginfo_t *info, void *context) {
+  const struct sigaction *before = signal_number == SIGBUS ? &replaced_bus : &replaced_segv;
+  if (before->sa_flags & SA_SIGINFO)
+    before->sa_sigaction(signal_number, info, context);
+  else
+    signal(signal_number, SIG_DFL);
+}
+
+static napi_value replace_handler(napi_env env, napi_callback_info info) {
+  napi_value how;
+  char name[16] = "";
+  if (!take_arguments(env, info, 1, &how)) return NULL;
+  if (napi_get_value_string_utf8(env, how, name, sizeof name, NULL) != napi_ok) return throw_last_error(env);
+
+  struct sigaction action = {.sa_flags = SA_ONSTACK};
+  action.sa_handler = SIG_DFL;
+  if (strcmp(name, "plain") == 0) action.sa_handler = plain_returns;
+  if (strcmp(name, "informed") == 0 || strcmp(name, "chained") == 0) {
+    action.sa_flags |= SA_SIGINFO;
+    action.sa_sigaction = name[0] == 'i' ? informed_returns : informed_passes_on;
+  }
+  sigemptyset(&action.sa_mask);
+  struct sigaction now;
+  if (sigaction(SIGSEGV, NULL, &now) == 0 && now.sa_sigaction == informed_passes_on) return NULL;
+  if (sigaction(SIGSEGV, &action, &replaced_segv) != 0 || sigaction(SIGBUS, &action, &replaced_bus) != 0)
+    return throw_errno(env, "sigaction", errno);
+  return NULL;
+}
+
 // ---- startReader(), startWriter(), readerCount()
 
 // How many bytes a thread handles between two looks at the clock.
@@ -371,6 +414,7 @@ NAPI_MODULE_INIT() {
       {"crash", NULL, crash, NULL, NULL, NULL, napi_enumerable, NULL},
       {"installHandler", NULL, install_handler, NULL, NULL, NULL, napi_enumerable, NULL},
       {"touchOwnPage", NULL, touch_own_page, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"replaceHandler", NULL, replace_handler, NULL, NULL, NULL, napi_enumerable, NULL},
       {"startReader", NULL, start_reader, NULL, NULL, NULL, napi_enumerable, NULL},
       {"startWriter", NULL, start_writer, NULL, NULL, NULL, napi_enumerable, NULL},
       {"readerCount", NULL, reader_count, NULL, NULL, NULL, napi_enumerable, NULL},

@@ -27,6 +27,13 @@ export type Fixture = {
    */
   touchOwnPage(): number
   /**
+   * Takes SIGSEGV and SIGBUS from whoever has them: for the default action, for a handler that returns without having
+   * mended anything (`plain` without SA_SIGINFO, `informed` with it), or for one that passes everything on to the action
+   * that it replaced (`chained`, which stays where it is in place). To be called on the main thread, whose module stays
+   * loaded.
+   */
+  replaceHandler(how: 'default' | 'plain' | 'informed' | 'chained'): void
+  /**
    * Reads every byte from a native thread, over and over, holding on to the buffer's `ArrayBuffer` and looking at
    * neither again: not its length, not whether it is detached.
    *

@@ -256,6 +256,13 @@ pub fn before_exit(env: Env) {
     }
 }
 
+/// Puts the guard's signal handlers back where something has replaced them.
+#[napi]
+pub fn reclaim_signals() {
+    // The thread of the guard, which looks too, has nobody to tell either.
+    let _ = memory_map::reclaim_signals();
+}
+
 /// Gives back the memory that nobody needs any more, and says which mappings made on this thread
 /// have faulted since the last call: by their ArrayBuffers, or by their tokens where they have none.
 #[napi(ts_return_type = "(ArrayBuffer | number)[]")]

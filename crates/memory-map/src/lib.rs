@@ -20,7 +20,7 @@ pub use advice::Advice;
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
 pub use file::{Source, unlink_memory};
-pub use guard::{forget_owner, register_owner, take_faulted, wake_owner};
+pub use guard::{forget_owner, reclaim_signals, register_owner, take_faulted, wake_owner};
 pub use mapping::{Count, Mapping, Needle, Prefetch, Residency, Sync};
 pub use options::{FileOptions, HugePages, Kind, Options};
 pub use protection::Protection;

@@ -43,58 +43,83 @@
 //! process can be at those addresses, because they are unmapped only after the record was freed
 //! under the same lock.
 //!
-//! *Faults that are not ours* go to the handler that was installed before, or to the default
-//! action, with the same arguments.
+//! *Faults that are not ours* go to the handlers of others, or to the default action, with the same
+//! arguments: see `signal_chain`.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::decide::Outcome;
 use super::overlay::{AccessKind, Cause};
+use super::signal_chain::{Chain, Handler, LEVELS};
 use super::{notify, registry, vma_reserve};
 use crate::error::{Error, Result};
 use crate::sys;
 
-const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+/// What others do with the two signals of faults.
+static CHAINS: [Chain; 2] = [Chain::new(libc::SIGSEGV, ENTRIES), Chain::new(libc::SIGBUS, ENTRIES)];
 
-/// The handlers that were there before, in the order of `SIGNALS`.
-static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
+const ENTRIES: [Handler; LEVELS] = [
+    handler::<0>,
+    handler::<1>,
+    handler::<2>,
+    handler::<3>,
+    handler::<4>,
+    handler::<5>,
+    handler::<6>,
+    handler::<7>,
+];
 
-/// Installs the handler and starts the reporter, once for the process.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Installs the handler, where it is not, and starts the notifier, once for the process.
 pub(crate) fn install() -> Result<()> {
-    static INSTALLED: Mutex<bool> = Mutex::new(false);
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !*installed {
-        try_install()?;
-        *installed = true;
+    static FIRST: Mutex<()> = Mutex::new(());
+    if !INSTALLED.load(Ordering::Acquire) {
+        let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+        if !INSTALLED.load(Ordering::Acquire) {
+            start_notifier()?;
+            INSTALLED.store(true, Ordering::Release);
+        }
     }
     vma_reserve::refill();
+    reclaim()
+}
+
+/// Puts the handler back where somebody has replaced it or, as runtimes tell of theirs before they
+/// install it, does so soon.
+pub fn reclaim_soon() -> Result<()> {
+    reclaim()?;
+    if INSTALLED.load(Ordering::Acquire) {
+        sys::send_wakeup();
+    }
     Ok(())
 }
 
-fn try_install() -> Result<()> {
-    sys::create_wakeup().map_err(|errno| Error::os(errno, "sem_init"))?;
-    notify::start(block_signals, || {
-        sys::wait_for_wakeup().map_err(|errno| Error::os(errno, "sem_wait"))
-    })?;
-
-    let previous = SIGNALS.map(current_action);
-    PREVIOUS.get_or_init(|| previous);
-    for signal in SIGNALS {
-        let mut action = current_action(signal);
-        let ours: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = handler;
-        action.sa_sigaction = ours as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        // SAFETY: `action.sa_mask` is a valid signal set, to be filled.
-        unsafe { libc::sigfillset(&raw mut action.sa_mask) };
-        // SAFETY: `action` is complete, and `handler` is an `extern "C"` function of the right
-        // type that is never unloaded: the binding pins the library.
-        if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } != 0 {
-            return Err(Error::os(sys::errno(), "sigaction"));
-        }
+/// Puts the handler back where somebody has replaced it.
+fn reclaim() -> Result<()> {
+    if INSTALLED.load(Ordering::Acquire) {
+        CHAINS.iter().try_for_each(Chain::reclaim)
+    } else {
+        Ok(())
     }
-    Ok(())
+}
+
+/// The notifier also looks, now and then, whether the handler is still in place: soon after
+/// something has happened, and up to a second later where nothing does.
+fn start_notifier() -> Result<()> {
+    const SOON: Duration = Duration::from_millis(1);
+    const LATE: Duration = Duration::from_secs(1);
+    sys::create_wakeup().map_err(|errno| Error::os(errno, "sem_init"))?;
+    let mut limit = LATE;
+    notify::start(block_signals, move || {
+        let woken = sys::wait_for_wakeup(limit).map_err(|errno| Error::os(errno, "sem_wait"))?;
+        limit = if woken { SOON } else { LATE.min(2 * limit) };
+        let _ = reclaim(); // which has not failed before
+        Ok(())
+    })
 }
 
 /// Leaves the process's signals to its other threads.
@@ -104,50 +129,56 @@ pub(crate) fn block_signals() {
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }
 
-/// What the process does with a signal now.
-fn current_action(signal: c_int) -> libc::sigaction {
-    // SAFETY: all-zero bytes are a valid `sigaction`: the default action, no flags, no mask.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: without a new action this only fills `action`.
-    unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
-    action
-}
-
-extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+extern "C" fn handler<const LEVEL: usize>(
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
     let errno = nix::errno::Errno::last_raw();
     // SAFETY: the kernel passes a valid `siginfo_t` to a SA_SIGINFO handler.
-    let contained = unsafe { is_memory_fault(signal, info) } && {
+    let origin = unsafe { origin(signal, info) };
+    let contained = origin == Origin::Memory && {
         // SAFETY: as above, and for a memory fault the address is set.
         let address = unsafe { (*info).si_addr() } as usize;
         contain(address, if signal == libc::SIGBUS { Cause::Backing } else { Cause::Protection })
     };
     if !contained {
+        let chain = &CHAINS[usize::from(signal == libc::SIGBUS)];
         // SAFETY: these are the arguments that the kernel gave for this signal.
-        unsafe { pass_on(signal, info, context) };
+        unsafe { chain.pass_on(LEVEL, origin == Origin::Sent, info, context) };
     }
     nix::errno::Errno::set_raw(errno);
 }
 
-/// Whether the kernel raised the signal for an access, rather than a process for its own reasons.
-///
+/// Why a signal was raised.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A page could not be accessed.
+    Memory,
+    /// Another fault of the instruction, which is made again.
+    Instruction,
+    /// A process has sent it.
+    Sent,
+}
+
 /// # Safety
 /// `info` must be what a signal handler was given.
-unsafe fn is_memory_fault(signal: c_int, info: *const libc::siginfo_t) -> bool {
+unsafe fn origin(signal: c_int, info: *const libc::siginfo_t) -> Origin {
     // SAFETY: the caller vouches for `info`.
     let code = unsafe { (*info).si_code };
-    if cfg!(any(target_os = "linux", target_os = "android")) {
-        const SEGV_MAPERR: c_int = 1;
-        const SEGV_ACCERR: c_int = 2;
-        const BUS_ADRALN: c_int = 1;
-        // From the kernel's include/uapi/asm-generic/siginfo.h; a misaligned access is a bug.
-        if signal == libc::SIGBUS {
-            code > BUS_ADRALN
-        } else {
-            matches!(code, SEGV_MAPERR | SEGV_ACCERR)
-        }
-    } else {
+    if !cfg!(any(target_os = "linux", target_os = "android")) {
         // The BSDs have signals of processes from SI_USER (0x10001) on: siginfo(3).
-        (1..0x10000).contains(&code)
+        return if (1..0x10000).contains(&code) { Origin::Memory } else { Origin::Sent };
+    }
+    // From the kernel's include/uapi/asm-generic/siginfo.h; a misaligned access is a bug.
+    const SEGV_MAPERR: c_int = 1;
+    const SEGV_ACCERR: c_int = 2;
+    const BUS_ADRALN: c_int = 1;
+    match (signal, code) {
+        (_, ..=0) => Origin::Sent,
+        (libc::SIGBUS, BUS_ADRALN) => Origin::Instruction,
+        (libc::SIGBUS, _) | (_, SEGV_MAPERR | SEGV_ACCERR) => Origin::Memory,
+        _ => Origin::Instruction,
     }
 }
 
@@ -184,55 +215,4 @@ fn contain(address: usize, cause: Cause) -> bool {
         }
     }
     false
-}
-
-/// Does with a signal what would have happened without us.
-///
-/// # Safety
-/// The arguments must be those of the signal handler that calls this.
-unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let index = usize::from(signal == libc::SIGBUS);
-    let previous = PREVIOUS.get().map(|actions| &actions[index]);
-    match previous.map(|action| (action.sa_sigaction, action.sa_flags)) {
-        // Ignored when a process sends it; a fault cannot be ignored.
-        // SAFETY: `info` is what the kernel gave us.
-        Some((libc::SIG_IGN, _)) if !unsafe { is_memory_fault(signal, info) } => {}
-        Some((function, flags)) if function != libc::SIG_DFL && function != libc::SIG_IGN => {
-            if flags & libc::SA_RESETHAND != 0 {
-                reset(signal);
-            }
-            if flags & libc::SA_SIGINFO != 0 {
-                type Action = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
-                // SAFETY: an action with SA_SIGINFO that is neither default nor ignore is such a
-                // function, by sigaction(2).
-                let function = unsafe { std::mem::transmute::<usize, Action>(function) };
-                function(signal, info, context);
-            } else {
-                // SAFETY: and without SA_SIGINFO such a one.
-                let function =
-                    unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(function) };
-                function(signal);
-            }
-        }
-        _ => {
-            // The default: the access is made again when we return, and ends the process as it
-            // would have. A signal that a process sent does not come again by itself.
-            reset(signal);
-            // macOS says of each that it was a fault, at the address of the thread's last one (XNU,
-            // bsd/dev/arm/unix_signal.c and bsd/dev/i386/unix_signal.c).
-            // SAFETY: `info` is what the kernel gave us.
-            if cfg!(target_vendor = "apple") || !unsafe { is_memory_fault(signal, info) } {
-                // SAFETY: raise is async-signal-safe and takes any signal.
-                unsafe { libc::raise(signal) };
-            }
-        }
-    }
-}
-
-/// Gives a signal its default action.
-fn reset(signal: c_int) {
-    // SAFETY: all-zero bytes are a valid `sigaction`: the default action, no flags, no mask.
-    let default: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: `default` is complete; sigaction is async-signal-safe.
-    unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
 }

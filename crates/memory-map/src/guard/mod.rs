@@ -19,9 +19,12 @@ mod record;
 mod registry;
 #[cfg(unix)]
 mod scratch_windows;
+#[cfg(unix)]
+mod signal_chain;
 mod vma_reserve;
 
 pub(crate) use handler::install;
+pub use handler::reclaim_soon as reclaim_signals;
 pub use notify::{forget_owner, register_owner, take_faulted, wake_owner};
 pub(crate) use record::{Backing, FaultRecord, Inner, Locked, Run, State};
 pub(crate) use vma_reserve::with_vma_reserve;

@@ -100,7 +100,7 @@ fn wake_owners() {
 /// error: faults are then told when the owner asks. The thread calls `prepare` first.
 pub(super) fn start(
     prepare: impl FnOnce() + Send + 'static,
-    wait: impl Fn() -> Result<()> + Send + 'static,
+    mut wait: impl FnMut() -> Result<()> + Send + 'static,
 ) -> Result<()> {
     std::thread::Builder::new()
         .name("memory-map".into())

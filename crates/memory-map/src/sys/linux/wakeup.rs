@@ -1,6 +1,7 @@
 //! What the handler wakes the reporter with: a POSIX semaphore, which takes no descriptor.
 
 use std::cell::UnsafeCell;
+use std::time::{Duration, SystemTime};
 
 struct Wakeup(UnsafeCell<libc::sem_t>);
 
@@ -26,13 +27,20 @@ pub(crate) fn send_wakeup() {
     unsafe { libc::sem_post(WAKEUP.0.get()) };
 }
 
-/// Waits for `send_wakeup`; `Err` where that cannot be waited for.
-pub(crate) fn wait_for_wakeup() -> Result<(), i32> {
+/// Waits for `send_wakeup`, for `limit` at most; whether it came.
+pub(crate) fn wait_for_wakeup(limit: Duration) -> Result<bool, i32> {
+    // By a clock that can be set back: the limit can come later, the wake-up cannot.
+    let end = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default() + limit;
+    // SAFETY: all-zero bytes are a valid `timespec`.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    time.tv_sec = end.as_secs() as libc::time_t;
+    time.tv_nsec = end.subsec_nanos() as _;
     loop {
         // SAFETY: the semaphore was made before the reporter was started.
-        let status = unsafe { libc::sem_wait(WAKEUP.0.get()) };
+        let status = unsafe { libc::sem_timedwait(WAKEUP.0.get(), &raw const time) };
         match super::errno() {
-            _ if status == 0 => return Ok(()),
+            _ if status == 0 => return Ok(true),
+            libc::ETIMEDOUT => return Ok(false),
             libc::EINTR => {}
             errno => return Err(errno),
         }

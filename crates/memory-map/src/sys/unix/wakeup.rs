@@ -1,10 +1,13 @@
 //! What the handler wakes the reporter with: a pipe, where the system has no unnamed semaphores.
 
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 static WAKEUP: OnceLock<(std::fs::File, OwnedFd)> = OnceLock::new();
 
@@ -32,16 +35,24 @@ pub(crate) fn send_wakeup() {
     }
 }
 
-/// Waits for `send_wakeup`; `Err` where that cannot be waited for.
-pub(crate) fn wait_for_wakeup() -> Result<(), i32> {
+/// Waits for `send_wakeup`, for `limit` at most; whether it came; `Err` where that cannot be waited
+/// for.
+pub(crate) fn wait_for_wakeup(limit: Duration) -> Result<bool, i32> {
     let Some((mut read, _)) = WAKEUP.get().map(|(read, write)| (read, write)) else {
         return Err(libc::EBADF);
     };
     let mut bytes = [0; 64];
     loop {
+        let mut waiting = [PollFd::new(read.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut waiting, PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno as i32),
+        }
         match read.read(&mut bytes) {
             Ok(0) => return Err(libc::EPIPE),
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(true),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // It would come again at once.
             Err(error) => return Err(error.raw_os_error().unwrap_or(libc::EIO)),

@@ -1,0 +1,54 @@
+// Signal handlers that JavaScript installs and removes, in place of the guard's.
+
+import process from 'node:process' // test runners have a global one of their own
+
+import { native } from './native.js'
+
+const SIGNALS = new Set<unknown>(['SIGBUS', 'SIGSEGV'])
+
+/** How listeners come and go. */
+const METHODS = [
+  'on',
+  'addListener',
+  'once',
+  'prependListener',
+  'prependOnceListener',
+  'off',
+  'removeListener',
+  'removeAllListeners',
+]
+
+/** That it is done: for each evaluation of this copy of the package, as test runners make many. */
+const DONE = Symbol.for(`memory-map.signals ${import.meta.url}`)
+
+/**
+ * Has the guard's handlers put back each time that listeners for their signals come or go: the runtime sets its own
+ * handler then, and the default action after the last listener.
+ */
+export function watchListeners(): void {
+  if (DONE in process) return
+  Object.defineProperty(process, DONE, { value: true })
+  if (process.platform === 'win32') return
+  if ('bun' in process.versions) wrapMethods()
+  // Node sets its handler before it calls these. Deno does it afterwards: the guard looks again, soon and on a thread.
+  process.on('newListener', reclaim)
+  process.on('removeListener', reclaim)
+}
+
+function reclaim(event: unknown): void {
+  if (SIGNALS.has(event)) native.reclaimSignals()
+}
+
+/** Bun tells of listeners before it sets its handler, and of none that is removed. */
+function wrapMethods(): void {
+  const methods = process as unknown as Record<string, (...args: unknown[]) => unknown>
+  for (const name of METHODS) {
+    const method = methods[name]!
+    const value = function (this: unknown, ...args: unknown[]) {
+      const result = method.apply(this, args)
+      reclaim(args.length === 0 ? 'SIGBUS' : args[0]) // none: the listeners of all events were removed
+      return result
+    }
+    Object.defineProperty(process, name, { value, configurable: true, writable: true })
+  }
+}
