@@ -5,7 +5,7 @@ export type { Advice } from './lib/advice.js';
 export type { Bytes, FileSource, Range } from './lib/arguments.js';
 export { MemoryFaultError } from './lib/faults.js';
 export type { FaultKind, MemoryFault } from './lib/faults.js';
-export { type AsyncSyncOptions, type Kind, type LockOptions, MemoryMap, type PrefetchOptions, type Residency, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.js';
+export { type AsyncSyncOptions, type Kind, type LockOptions, MemoryMap, type LineOptions, type PrefetchOptions, type Residency, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.js';
 export type { ReadStreamOptions } from './lib/read-stream.js';
 export { openSharedMemory, unlinkSharedMemory } from './lib/shared-memory.js';
 export type { AnonymousMapOptions, Backing, FileMapOptions, MapOptions, Protection, SharedMapOptions, SharedMemoryOptions, } from './lib/options.js';

@@ -23,6 +23,7 @@ export {
   type Kind,
   type LockOptions,
   MemoryMap,
+  type LineOptions,
   type PrefetchOptions,
   type Residency,
   type SyncOptions,

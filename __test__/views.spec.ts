@@ -182,7 +182,8 @@ for (const given of constructors) {
     const length = Math.floor(contents.length / 8) * 8
     using map = mapPrivate(scratchFile(t, contents), { length })
     const whole = map.typedArray(Constructor)
-    t.is(Object.getPrototypeOf(whole), Constructor.prototype)
+    t.true(whole instanceof Constructor)
+    t.is(whole.constructor, Constructor)
     t.is(whole.length, length / size)
     t.deepEqual(whole, new Constructor(heap, 0, length / size))
     for (const byteOffset of [0, 8, pageSize, length - 8, length]) {

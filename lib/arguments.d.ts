@@ -21,3 +21,9 @@ export type FileSource = string | Buffer | URL | number | {
 };
 /** A file as the native library takes it, and its path where there is one. */
 export declare function toSource(file: unknown): [source: string | Uint8Array | number, path: string | undefined];
+/** The name of an encoding; UTF-8 where nothing is said. */
+export declare function toEncoding(value: unknown): BufferEncoding;
+/** Whether an encoding has two bytes for each character. */
+export declare function isUtf16(encoding: string): boolean;
+/** Throws if text of `length` bytes has more characters than a string can have, whatever the bytes are. */
+export declare function checkText(length: number, encoding?: BufferEncoding): void;

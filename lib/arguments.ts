@@ -1,9 +1,10 @@
 // What arguments may be.
 
+import { constants } from 'node:buffer'
 import { fileURLToPath } from 'node:url'
 import { isUint8Array } from 'node:util/types'
 
-import { invalidType, invalidValue, outOfRange } from './errors.js'
+import { invalidType, invalidValue, outOfRange, stringTooLong, withCode } from './errors.js'
 
 /** A count of bytes or an offset, in bytes. Given back as a number always. */
 export type Bytes = number | bigint
@@ -71,4 +72,40 @@ export function toSource(file: unknown): [source: string | Uint8Array | number, 
 function withoutNull<T>(path: T, hasNull: boolean): T {
   if (hasNull) throw invalidValue('file', path, 'must be a path without null bytes')
   return path
+}
+
+/** The name of an encoding; UTF-8 where nothing is said. */
+export function toEncoding(value: unknown): BufferEncoding {
+  const name = value === undefined ? 'utf8' : String(value)
+  if (!Buffer.isEncoding(name)) throw withCode(new TypeError(`Unknown encoding: ${name}`), 'ERR_UNKNOWN_ENCODING')
+  return name
+}
+
+/** Whether an encoding has two bytes for each character. */
+export function isUtf16(encoding: string): boolean {
+  return /^(ucs-?2|utf-?16le)$/i.test(encoding)
+}
+
+/** Throws if text of `length` bytes has more characters than a string can have, whatever the bytes are. */
+export function checkText(length: number, encoding?: BufferEncoding): void {
+  const { MAX_LENGTH, MAX_STRING_LENGTH } = constants
+  if (length <= MAX_STRING_LENGTH / 2) return
+  if (length > MAX_LENGTH || leastCharacters(length, encoding) > MAX_STRING_LENGTH) throw stringTooLong()
+}
+
+function leastCharacters(length: number, encoding: BufferEncoding = 'utf8'): number {
+  switch (encoding.toLowerCase().replace('-', '')) {
+    case 'utf8':
+      return length / 3
+    case 'ucs2':
+    case 'utf16le':
+      return Math.floor(length / 2)
+    case 'hex':
+      return length * 2
+    case 'base64':
+    case 'base64url':
+      return Math.ceil((length * 4) / 3)
+    default:
+      return length
+  }
 }

@@ -1,5 +1,7 @@
 // Buffers over memory that is there.
 
+import { outOfMemory } from './errors.js'
+
 /** Whether memory of no bytes was transferred away, which only who uses it can tell. */
 export function isDetached(memory: ArrayBufferLike): boolean {
   try {
@@ -10,13 +12,25 @@ export function isDetached(memory: ArrayBufferLike): boolean {
   }
 }
 
+/** Makes a Buffer over a part of `memory`, which must have that part. */
+export type Cut = (memory: ArrayBufferLike, byteOffset: number, length: number) => Buffer<any>
+
 type Constructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => Buffer<any>
 
 /** What `Buffer.from` makes of memory in the end, and `subarray` makes too: in half the time. */
 const FastBuffer = (Buffer as unknown as { [Symbol.species]?: Constructor })[Symbol.species]
 
-/** A Buffer over a part of `memory`, which must have that part. */
-export const cut: (memory: ArrayBufferLike, byteOffset: number, length: number) => Buffer<any> =
+/** A Buffer over memory that only this thread changes while it is used. */
+export const cut: Cut =
   FastBuffer === undefined || (FastBuffer as unknown) === Buffer
     ? Buffer.from
     : (memory, byteOffset, length) => new FastBuffer(memory, byteOffset, length)
+
+/** As `Buffer.allocUnsafe`, with the error of the system where there is no memory. */
+export function allocate(length: number): Buffer<ArrayBuffer> {
+  try {
+    return Buffer.allocUnsafe(length)
+  } catch {
+    throw outOfMemory(length)
+  }
+}

@@ -9,6 +9,9 @@ export declare function illegalConstructor(instead: string): TypeError;
 export declare function closedError(): Error;
 export declare function resizedError(): Error;
 export declare function tooLarge(what: string, advice: string): RangeError;
+export declare function stringTooLong(): Error;
+/** The error of a system that has no memory for a copy of `length` bytes. */
+export declare function outOfMemory(length: number): Error;
 export declare function unsupported(what: string): Error;
 export declare function aborted(signal: AbortSignal): Error;
 /** What the system is called to complain about: the path where there is one. */

@@ -1,5 +1,6 @@
 // Errors as Node has them, with a `code`, and the translation of what the native library throws.
 
+import { constants } from 'node:buffer'
 import { getSystemErrorMap, inspect } from 'node:util'
 
 /** `error` with a code, as Node's errors have one. */
@@ -43,6 +44,16 @@ export function resizedError(): Error {
 
 export function tooLarge(what: string, advice: string): RangeError {
   return withCode(new RangeError(`${what}; ${advice}`), 'ERR_MMAP_TOO_LARGE')
+}
+
+export function stringTooLong(): Error {
+  const most = `0x${constants.MAX_STRING_LENGTH.toString(16)}`
+  return withCode(new Error(`Cannot create a string longer than ${most} characters`), 'ERR_STRING_TOO_LONG')
+}
+
+/** The error of a system that has no memory for a copy of `length` bytes. */
+export function outOfMemory(length: number): Error {
+  return systemError({ name: 'ENOMEM', syscall: 'malloc', detail: `a copy has ${length} bytes` }, undefined)
 }
 
 export function unsupported(what: string): Error {
@@ -146,7 +157,10 @@ const NOT_OPEN_FOR_IT =
   'the file is open for what the first protection needed; map it with this one, and then take less'
 
 /** An error of the OS, as `fs` throws it. */
-function systemError({ errno = 0, name: code, syscall, detail = '' }: NativeError, path: Subject): Error {
+function systemError(
+  { errno = 0, name: code, syscall, detail = '' }: Omit<NativeError, 'message'>,
+  path: Subject,
+): Error {
   const known = [...getSystemErrorMap()].find(([, [name]]) => name === code)
   const text = known?.[1][1] ?? 'the system refused'
   const reason = detail || (syscall === 'mprotect' && code === 'EACCES' ? NOT_OPEN_FOR_IT : '')

@@ -1,14 +1,16 @@
 // Lines of a mapping, cut from it without a copy.
 
 import type { NativeFault } from './binding.js'
-import { cut } from './buffers.js'
 import type { Window } from './windows.js'
 
 /** How many lines are fetched at a time. */
 const BATCH = 2048
 
+/** Memory that has the bytes of a text from `start` to before `end`. */
+export type Piece = Window | { readonly memory: Buffer; readonly start: number; readonly end: number }
+
 /** What has lines. */
-export interface Text {
+export interface Text<T> {
   /**
    * Puts where the lines of a range begin and end into `bounds`, by turns, and where the one after them begins
    * into its last element; says how many lines those are. What comes after the last `\n` is no line here.
@@ -17,30 +19,32 @@ export interface Text {
   fill(start: number, end: number, bounds: Float64Array): number
   /** The error that the user sees for one that he is thrown. */
   explain(error: unknown): unknown
-  /** A window that has the bytes of a range. */
-  over(start: number, end: number): Window
-  /** Something that is another one once the windows of before are of no use any more. */
+  /** A piece that has the bytes from `start` to before `end`, and can have more, before `limit`. */
+  piece(start: number, end: number, limit: number): Piece
+  /** Something that is another one once the pieces of before are of no use any more. */
   epoch(): unknown
-  /** How many bytes a window can have at most. */
+  /** Makes a line of a part of a piece. */
+  cut(memory: Piece['memory'], byteOffset: number, length: number): T
+  /** How many bytes a piece can have at most. */
   readonly longest: number
 }
 
 type Next<T> = IteratorResult<T, undefined>
 
-const NOTHING: Window = { memory: new ArrayBuffer(0), start: 0, end: -1 }
+const NOTHING: Piece = { memory: new ArrayBuffer(0), start: 0, end: -1 }
 
 /** What every iterator inherits from, with `map`, `take` and the like where the runtime has them. */
 const IteratorPrototype: object = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()))
 
 /** The lines of a range; what comes after the last `\n` is one too, unless it is nothing. Faster than a generator. */
-export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefined, unknown> {
-  readonly #text: Text
+export class Lines<T> implements IterableIterator<T, undefined, unknown> {
+  readonly #text: Text<T>
   readonly #batches: Iterator<number, unknown> & { return(): unknown }
   readonly #bounds = new Float64Array(2 * BATCH + 1)
   /** Where the bounds of the next line are, and where those of the batch end. */
   #index = 0
   #count = 0
-  #window = NOTHING
+  #piece = NOTHING
   #epoch: unknown;
   declare [Symbol.iterator]: () => this
 
@@ -48,7 +52,7 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
     Object.setPrototypeOf(this.prototype, IteratorPrototype)
   }
 
-  constructor(text: Text, start: number, end: number) {
+  constructor(text: Text<T>, start: number, end: number) {
     this.#text = text
     this.#batches = batches(text, this.#bounds, start, end)
   }
@@ -57,27 +61,27 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
     if (this.#index === this.#count && !this.#fetch()) return { done: true, value: undefined }
     const start = this.#bounds[this.#index]!
     const end = this.#bounds[this.#index + 1]!
-    if (end > this.#window.end || this.#epoch !== this.#text.epoch()) this.#take(start, end)
+    if (end > this.#piece.end || this.#epoch !== this.#text.epoch()) this.#take(start, end)
     this.#index += 2
     return { done: false, value: this.#cut(start, end) }
   }
 
   #cut(start: number, end: number): T {
-    const window = this.#window
+    const piece = this.#piece
     try {
-      return cut(window.memory, start - window.start, end - start) as T
+      return this.#text.cut(piece.memory, start - piece.start, end - start)
     } catch (error) {
-      if (window.memory.byteLength > 0) throw error
+      if (piece.memory.byteLength > 0) throw error
       // It was transferred away.
       this.#take(start, end)
-      return cut(this.#window.memory, start - this.#window.start, end - start) as T
+      return this.#text.cut(this.#piece.memory, start - this.#piece.start, end - start)
     }
   }
 
   /** Ends the lines, as `break` does in a loop over them. */
   return(): Next<T> {
     this.#index = this.#count = 0
-    this.#window = NOTHING
+    this.#piece = NOTHING
     this.#batches.return()
     return { done: true, value: undefined }
   }
@@ -101,7 +105,7 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
 
   #take(start: number, end: number): void {
     try {
-      this.#window = this.#text.over(start, end)
+      this.#piece = this.#text.piece(start, end, this.#bounds[this.#count - 1]!)
       this.#epoch = this.#text.epoch()
     } catch (error) {
       this.return()
@@ -111,7 +115,12 @@ export class Lines<T extends Buffer<any>> implements IterableIterator<T, undefin
 }
 
 /** Fetches lines batch by batch; yields how many. */
-function* batches(text: Text, bounds: Float64Array, start: number, end: number): Generator<number, void, void> {
+function* batches(
+  text: Text<unknown>,
+  bounds: Float64Array,
+  start: number,
+  end: number,
+): Generator<number, void, void> {
   while (start < end) {
     const limit = Math.min(end, start + text.longest)
     let count: number
@@ -131,7 +140,7 @@ function* batches(text: Text, bounds: Float64Array, start: number, end: number):
         bounds.set([start, end], 2 * count++)
         start = end
       } else if (limit < end && count === 0) {
-        text.over(start, limit + 1) // is too large, and says so
+        text.piece(start, limit + 1, limit + 1) // is too large, and says so
       }
     }
     if (count > 0) yield count

@@ -18,6 +18,11 @@ export interface AsyncSyncOptions extends SyncOptions {
     /** Gives the sync up if it has not begun. */
     readonly signal?: AbortSignal | undefined;
 }
+/** A part of a mapping to have the lines of, and as what. */
+export interface LineOptions extends Range {
+    /** Gives strings, which are decoded from copies. Default: Buffers, which are views. */
+    readonly encoding?: BufferEncoding | undefined;
+}
 /** A part of a mapping to bring in. */
 export interface PrefetchOptions extends Range {
     /** Gives it up: the promise rejects at once, and the work ends soon. */
@@ -104,6 +109,10 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      * The whole mapping, without a copy; the same object each time, until its memory is transferred (`transfer()`, the
      * streams of bytes that the web has).
      *
+     * Where others can change the memory, this and every view decodes copies (`toString`), for runtimes overwrite memory
+     * when text changes while they decode it. In all else it is the Buffer that it seems; `assert.deepStrictEqual` of
+     * Node 20 alone finds it different from an ordinary one.
+     *
      * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
      */
     get buffer(): Buffer<B>;
@@ -127,6 +136,9 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      * const copied = new Float32Array(1000) // of elements at any byte
      * new Uint8Array(copied.buffer).set(map.view(3, copied.byteLength))
      * ```
+     *
+     * Where others can change the memory its `sort` sorts a copy and stores that: engines that sort in place leave the
+     * array when elements change meanwhile. What others store before it is done is lost.
      *
      * @throws `ERR_OUT_OF_RANGE` where the elements are not aligned in memory, which begins at a page: in a file where
      *   {@link offset} plus `byteOffset` is no multiple of their size
@@ -162,6 +174,20 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      * @throws {MemoryFaultError} where they cannot be read: the file was truncated, the disk failed
      */
     read(offset?: Bytes, length?: Bytes): Buffer<ArrayBuffer>;
+    /**
+     * Text of the mapping, as `buffer.toString` gives it, in a mapping of any size. It is decoded from a copy, and so is
+     * right whatever others store meanwhile.
+     *
+     * ```js
+     * const header = map.toString('latin1', 0, 80)
+     * ```
+     *
+     * @param start where it begins, in bytes
+     * @param end where it ends: before this byte
+     * @throws `ERR_STRING_TOO_LONG` for more characters than a string can have; `ENOMEM` where there is no memory
+     * @throws {MemoryFaultError} where the bytes cannot be read
+     */
+    toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string;
     /**
      * Copies bytes in, and says how many.
      *
@@ -226,6 +252,7 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      *
      * ```js
      * for (const line of map.lines()) if (line.length > 1000) console.log(line.toString())
+     * for (const line of map.lines({ encoding: 'utf8' })) console.log(line) // strings, decoded from copies
      * ```
      *
      * To find the few lines that have something, {@link indexOf} is many times faster than a look at each.
@@ -234,7 +261,13 @@ export declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = Array
      * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
      * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
      */
-    lines(range?: Readonly<Range>): IteratorObject<Buffer<B>, undefined>;
+    lines(range?: Readonly<Range & {
+        encoding?: undefined;
+    }>): IteratorObject<Buffer<B>, undefined>;
+    lines(options: Readonly<LineOptions & {
+        encoding: BufferEncoding;
+    }>): IteratorObject<string, undefined>;
+    lines(options?: Readonly<LineOptions>): IteratorObject<Buffer<B> | string, undefined>;
     /**
      * Makes stores durable: resolves when the bytes of the range are as safe as fsync(2) makes them. The wait
      * is on another thread. A `close()` meanwhile does no harm.

@@ -7,9 +7,9 @@ import { isTypedArray, isUint8Array } from 'node:util/types'
 
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
-import { type Bytes, type Range, toBytes, toLength, toOffset, toRange } from './arguments.js'
+import { type Bytes, checkText, type Range, toBytes, toEncoding, toLength, toOffset, toRange } from './arguments.js'
 import type { Token } from './binding.js'
-import { cut, isDetached } from './buffers.js'
+import { allocate, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
 import {
   closedError,
@@ -23,7 +23,7 @@ import {
 import { FaultLog } from './fault-log.js'
 import { numbered } from './faults.js'
 import { INTERNALS, type Internals } from './internals.js'
-import { Lines } from './lines.js'
+import { Lines, type Piece, type Text } from './lines.js'
 import { native } from './native.js'
 import { type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
@@ -37,6 +37,8 @@ import {
   toSearch,
 } from './search.js'
 import { watchListeners } from './signals.js'
+import { makeVolatile } from './typed-arrays.js'
+import { cutVolatile } from './volatile-buffer.js'
 import { checkSize, external, LIMIT, Windows } from './windows.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
@@ -52,6 +54,12 @@ export interface SyncOptions extends Range {
 export interface AsyncSyncOptions extends SyncOptions {
   /** Gives the sync up if it has not begun. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** A part of a mapping to have the lines of, and as what. */
+export interface LineOptions extends Range {
+  /** Gives strings, which are decoded from copies. Default: Buffers, which are views. */
+  readonly encoding?: BufferEncoding | undefined
 }
 
 /** A part of a mapping to bring in. */
@@ -113,6 +121,9 @@ const collected = new FinalizationRegistry<Token>((token) => {
   mapping.forget(token)
 })
 
+/** How many bytes of lines are copied at a time, to be decoded. */
+const LINES_AT_ONCE = 2 ** 18
+
 /** What only this module makes mappings with. */
 const KEY = Symbol('memory-map')
 
@@ -153,7 +164,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#path = path
     this.#token = token
     this.#log = new FaultLog(this, token, options.onFault)
-    this.#windows = new Windows(token, options.shares, this.#log)
+    this.#windows = new Windows(token, options.shares, isVolatile(kind, options) ? cutVolatile : cut, this.#log)
     this.#measure()
     this.#protection = PROTECTIONS[options.protection]!
   }
@@ -232,13 +243,17 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * The whole mapping, without a copy; the same object each time, until its memory is transferred (`transfer()`, the
    * streams of bytes that the web has).
    *
+   * Where others can change the memory, this and every view decodes copies (`toString`), for runtimes overwrite memory
+   * when text changes while they decode it. In all else it is the Buffer that it seems; `assert.deepStrictEqual` of
+   * Node 20 alone finds it different from an ordinary one.
+   *
    * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
   get buffer(): Buffer<B> {
     this.#open()
     const made = this.#buffer
     if (made?.length === this.#length && (made.length > 0 || !isDetached(made.buffer))) return made
-    return (this.#buffer = Buffer.from(this.#windows.whole() as ArrayBuffer, this.#lead, this.#length) as Buffer<B>)
+    return (this.#buffer = this.#windows.cut(this.#windows.whole(), this.#lead, this.#length))
   }
 
   /**
@@ -253,9 +268,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   view(offset: Bytes = 0, length?: Bytes): Buffer<B> {
     this.#open()
     const start = toOffset(offset, this.#length, 'offset')
-    const end = start + toLength(length, start, this.#length, 'length')
-    const window = this.#windows.over(start, end)
-    return cut(window.memory, start - window.start, end - start)
+    return this.#windows.view(start, start + toLength(length, start, this.#length, 'length'))
   }
 
   /**
@@ -268,6 +281,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * const copied = new Float32Array(1000) // of elements at any byte
    * new Uint8Array(copied.buffer).set(map.view(3, copied.byteLength))
    * ```
+   *
+   * Where others can change the memory its `sort` sorts a copy and stores that: engines that sort in place leave the
+   * array when elements change meanwhile. What others store before it is done is lost.
    *
    * @throws `ERR_OUT_OF_RANGE` where the elements are not aligned in memory, which begins at a page: in a file where
    *   {@link offset} plus `byteOffset` is no multiple of their size
@@ -292,7 +308,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       throw outOfRange('byteOffset', requirement, byteOffset)
     }
     const window = this.#windows.over(start, start + count * size)
-    const array = new constructor(window.memory, start - window.start, count)
+    const { memory } = window
+    const at = start - window.start
+    const array =
+      this.#windows.cut === cut
+        ? new constructor(memory, at, count)
+        : makeVolatile(constructor as TypedArrayConstructor<any>, memory, at, count)
     if (!isTypedArray(array)) throw notTypedArrays(constructor)
     return array as Over<T, B>
   }
@@ -347,9 +368,32 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#open()
     const [start, end] = toRange(offset, length, this.#length)
     if (end - start > constants.MAX_LENGTH) throw readTooLarge(end - start)
-    const bytes = Buffer.allocUnsafe(end - start)
+    const bytes = allocate(end - start)
     this.#call(() => mapping.read(token, bytes, start))
     return bytes
+  }
+
+  /**
+   * Text of the mapping, as `buffer.toString` gives it, in a mapping of any size. It is decoded from a copy, and so is
+   * right whatever others store meanwhile.
+   *
+   * ```js
+   * const header = map.toString('latin1', 0, 80)
+   * ```
+   *
+   * @param start where it begins, in bytes
+   * @param end where it ends: before this byte
+   * @throws `ERR_STRING_TOO_LONG` for more characters than a string can have; `ENOMEM` where there is no memory
+   * @throws {MemoryFaultError} where the bytes cannot be read
+   */
+  toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string {
+    this.#open()
+    const first = toIndex(start, 0, this.#length)
+    const last = toIndex(end, this.#length, this.#length)
+    if (first >= last) return ''
+    const name = toEncoding(encoding)
+    checkText(last - first, name)
+    return this.read(first, last - first).toString(name)
   }
 
   /**
@@ -465,6 +509,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    *
    * ```js
    * for (const line of map.lines()) if (line.length > 1000) console.log(line.toString())
+   * for (const line of map.lines({ encoding: 'utf8' })) console.log(line) // strings, decoded from copies
    * ```
    *
    * To find the few lines that have something, {@link indexOf} is many times faster than a look at each.
@@ -473,21 +518,36 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
    * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
    */
-  lines(range?: Readonly<Range>): IteratorObject<Buffer<B>, undefined> {
+  lines(range?: Readonly<Range & { encoding?: undefined }>): IteratorObject<Buffer<B>, undefined>
+  lines(options: Readonly<LineOptions & { encoding: BufferEncoding }>): IteratorObject<string, undefined>
+  lines(options?: Readonly<LineOptions>): IteratorObject<Buffer<B> | string, undefined>
+  lines(options?: Readonly<LineOptions>): IteratorObject<Buffer<B> | string, undefined> {
     this.#open()
-    const [start, end] = this.#range(range)
+    const { offset, length, encoding } = check<LineOptions>(options, ['offset', 'length', 'encoding'])
+    const [start, end] = toRange(offset, length, this.#length)
     const text = {
       fill: (from: number, to: number, bounds: Float64Array) => mapping.lines(this.#open(), from, to, bounds),
       explain: (error: unknown) => this.#log.explain(error),
-      over: (from: number, to: number) => {
-        this.#open()
-        if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
-        return this.#windows.over(from, to)
-      },
       epoch: () => this.#windows.epoch,
       longest: this.#windows.longest,
     }
-    return new Lines(text, start, end)
+    if (encoding !== undefined) {
+      const name = toEncoding(encoding)
+      const piece = (from: number, to: number, limit: number) => {
+        checkText(to - from, name)
+        const memory = this.read(from, Math.min(Math.max(to, from + LINES_AT_ONCE), limit) - from)
+        return { memory, start: from, end: from + memory.length }
+      }
+      const decode = (bytes: Piece['memory'], from: number, count: number) =>
+        (bytes as Buffer).toString(name, from, from + count)
+      return new Lines({ ...text, piece, cut: decode }, start, end)
+    }
+    const piece = (from: number, to: number) => {
+      this.#open()
+      if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
+      return this.#windows.over(from, to)
+    }
+    return new Lines<Buffer<B>>({ ...text, piece, cut: this.#windows.cut as Text<Buffer<B>>['cut'] }, start, end)
   }
 
   /**
@@ -711,9 +771,20 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 }
 
+/** Whether others can change the memory: other processes, other threads, whoever writes to the file. */
+function isVolatile(kind: Kind, { shares, shared }: Parsed): boolean {
+  return kind !== 'anonymous' || shares || shared
+}
+
 /** What is a constructor of typed arrays is seen by what it constructs: it may be another realm's. */
 function notTypedArrays(constructor: unknown): TypeError {
   return invalidType('constructor', 'a constructor of typed arrays', constructor)
+}
+
+/** An index as `buffer.toString` takes it: what lies outside is brought to the next end. */
+function toIndex(value: Bytes | undefined, fallback: number, length: number): number {
+  const index = value === undefined ? fallback : Math.trunc(Number(value)) || 0
+  return Math.max(0, Math.min(index, length))
 }
 
 const SYNC_OPTIONS = ['offset', 'length', 'invalidate']

@@ -89,6 +89,8 @@ export interface Parsed {
     address: bigint | null;
     /** Whether the backing is shared. */
     shares: boolean;
+    /** Whether an anonymous mapping is of a file that other processes can be given. */
+    shared: boolean;
     advice: Advice | undefined;
     onFault: ((fault: MemoryFault) => void) | undefined;
 }
@@ -106,7 +108,6 @@ export interface ParsedMemory extends ParsedFile {
 export declare function parseMemory(options: unknown): ParsedMemory;
 export declare function parsePrivate(options: unknown): ParsedFile;
 export interface ParsedAnonymous extends Parsed {
-    shared: boolean;
     /** Bytes of a huge page; 0 for none, 1 for transparent ones. */
     hugePages: number;
 }

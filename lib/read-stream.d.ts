@@ -9,6 +9,8 @@ export interface ReadStreamOptions {
     readonly end?: Bytes | undefined;
     /** Bytes of each chunk, and how many of them wait in the stream. Default: 65,536. */
     readonly highWaterMark?: number | undefined;
+    /** Gives strings, decoded from copies, as `setEncoding` does. Default: Buffers. */
+    readonly encoding?: BufferEncoding | undefined;
     /** Destroys the stream with an `AbortError`. */
     readonly signal?: AbortSignal | undefined;
 }

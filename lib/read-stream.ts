@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream'
 
 import { toSignal } from './abort.js'
-import { type Bytes, toBytes } from './arguments.js'
+import { type Bytes, toBytes, toEncoding } from './arguments.js'
 import type { NativeStop } from './binding.js'
 import { check } from './choices.js'
 import { invalidValue, outOfRange } from './errors.js'
@@ -17,6 +17,8 @@ export interface ReadStreamOptions {
   readonly end?: Bytes | undefined
   /** Bytes of each chunk, and how many of them wait in the stream. Default: 65,536. */
   readonly highWaterMark?: number | undefined
+  /** Gives strings, decoded from copies, as `setEncoding` does. Default: Buffers. */
+  readonly encoding?: BufferEncoding | undefined
   /** Destroys the stream with an `AbortError`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -34,7 +36,7 @@ export interface Source {
   explain(error: unknown): unknown
 }
 
-const OPTIONS = ['start', 'end', 'highWaterMark', 'signal']
+const OPTIONS = ['start', 'end', 'highWaterMark', 'encoding', 'signal']
 
 /**
  * Bytes that are brought in together, off the thread of JavaScript, while those before them are consumed. The event
@@ -126,6 +128,7 @@ class Reader {
     if (!Number.isSafeInteger(highWaterMark) || highWaterMark < 1) {
       throw invalidValue('options.highWaterMark', highWaterMark, 'must be a whole number from 1 on')
     }
+    const encoding = given.encoding && toEncoding(given.encoding)
     const signal = toSignal(given.signal)
     // Looked for when it is needed: loading it takes longer than loading the native library.
     const { addAbortSignal, Readable } = process.getBuiltinModule('node:stream')
@@ -134,6 +137,12 @@ class Reader {
       read: () => this.#read(),
       destroy: (error, done) => this.#destroy(error, done),
     })
+    const { setEncoding } = this.stream
+    this.stream.setEncoding = (name) => {
+      copyWaiting(this.stream)
+      return setEncoding.call(this.stream, name)
+    }
+    if (encoding) this.stream.setEncoding(encoding)
     this.#source = source
     this.#noteStep = noteStep
     this.#end = Math.min(end + 1, source.length())
@@ -159,9 +168,14 @@ class Reader {
    */
   #read(): void {
     this.#next().then(
-      (chunk) => process.nextTick(() => this.stream.push(chunk)),
+      (chunk) => process.nextTick(() => this.#push(chunk)),
       (error: unknown) => this.stream.destroyed || this.stream.destroy(this.#source.explain(error) as Error),
     )
+  }
+
+  #push(chunk: Buffer | null): void {
+    // Decoders read bytes twice, and must not be given those that others can change in between.
+    this.stream.push(chunk !== null && this.stream.readableEncoding !== null ? Buffer.from(chunk) : chunk)
   }
 
   /** Ends when no other thread is at work for the stream any more: a fault after that is somebody else's. */
@@ -204,5 +218,17 @@ class Reader {
 
   #stepEnd(start: number): number {
     return Math.min(start + this.#stepLength, this.#end)
+  }
+}
+
+/** Has the chunks that wait in a stream replaced by a copy, before they are decoded. */
+function copyWaiting(stream: Readable): void {
+  if (stream.readableLength === 0 || stream.readableFlowing === true || stream.readableEncoding !== null) return
+  const { emit } = stream
+  stream.emit = () => false // nobody has read this yet
+  try {
+    stream.unshift(Buffer.from(stream.read(stream.readableLength) as Buffer))
+  } finally {
+    stream.emit = emit
   }
 }

@@ -2,10 +2,10 @@
 
 import { isUint8Array } from 'node:util/types'
 
-import { type Range, toRange } from './arguments.js'
+import { isUtf16, type Range, toEncoding, toRange } from './arguments.js'
 import type { NativeStop, Token } from './binding.js'
 import { check } from './choices.js'
-import { invalidType, invalidValue, withCode } from './errors.js'
+import { invalidType, invalidValue } from './errors.js'
 import { native } from './native.js'
 
 /** What can be looked for: text, bytes, or the value of one byte. */
@@ -99,13 +99,11 @@ function cutTo(length: number, bytes: Uint8Array): Uint8Array {
 /** The bytes to look for, and whether they are text in UTF-16. */
 function toNeedle(value: unknown, encoding: unknown): [needle: Uint8Array, wide: boolean] {
   if (typeof value === 'number') return [Uint8Array.of(value), false]
-  const name = encoding === undefined ? 'utf8' : String(encoding)
-  const wide = /^(ucs-?2|utf-?16le)$/i.test(name)
-  if (isUint8Array(value)) return [value, wide]
+  if (isUint8Array(value)) return [value, isUtf16(String(encoding))]
   if (typeof value !== 'string')
     throw invalidType('value', 'of type string or number, or a Buffer or Uint8Array', value)
-  if (!Buffer.isEncoding(name)) throw withCode(new TypeError(`Unknown encoding: ${name}`), 'ERR_UNKNOWN_ENCODING')
-  return [Buffer.from(value, name), wide]
+  const name = toEncoding(encoding)
+  return [Buffer.from(value, name), isUtf16(name)]
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Token } from './binding.js';
+import { type Cut } from './buffers.js';
 import { type Teller } from './faults.js';
 /** What memory is given out over, and what explains why it could not be. */
 interface Owner extends Teller {
@@ -14,7 +15,9 @@ export interface Window {
 /** The windows of one mapping. */
 export declare class Windows {
     #private;
-    constructor(token: Token, shares: boolean, owner: Owner);
+    /** Makes a Buffer over a part of a window's memory. */
+    readonly cut: Cut;
+    constructor(token: Token, shares: boolean, cut: Cut, owner: Owner);
     /** Something that is another object once the windows of before are of no use any more. */
     get epoch(): unknown;
     /** How many bytes a window can have at most. */
@@ -28,6 +31,8 @@ export declare class Windows {
     over(start: number, end: number): Window;
     /** The memory from the start of the mapping's first page to its end, in one piece. */
     whole(): ArrayBuffer | SharedArrayBuffer;
+    /** A Buffer over a range of the mapping. */
+    view(start: number, end: number): Buffer<any>;
     /** A view that the closing of the mapping does not take away. */
     lastingView(start: number, end: number): Buffer;
 }

@@ -3,7 +3,7 @@
 import { constants } from 'node:buffer'
 
 import type { Token } from './binding.js'
-import { cut, isDetached } from './buffers.js'
+import { type Cut, isDetached } from './buffers.js'
 import { tooLarge, unsupported } from './errors.js'
 import { adopt, listen, numbered, type Teller } from './faults.js'
 import { native } from './native.js'
@@ -40,6 +40,8 @@ export class Windows {
   readonly #token: Token
   readonly #shares: boolean
   readonly #owner: Owner
+  /** Makes a Buffer over a part of a window's memory. */
+  readonly cut: Cut
   /** Whether nothing can have been stored yet. */
   #fresh = true
   #length = 0
@@ -49,10 +51,11 @@ export class Windows {
   #made: (Window | undefined)[] = []
   #step = NO_STEP
 
-  constructor(token: Token, shares: boolean, owner: Owner) {
+  constructor(token: Token, shares: boolean, cut: Cut, owner: Owner) {
     this.#token = token
     this.#shares = shares
     this.#owner = owner
+    this.cut = cut
   }
 
   /** Something that is another object once the windows of before are of no use any more. */
@@ -99,18 +102,17 @@ export class Windows {
     return this.over(-this.#lead, 0).memory
   }
 
+  /** A Buffer over a range of the mapping. */
+  view(start: number, end: number): Buffer<any> {
+    const window = this.over(start, end)
+    return this.cut(window.memory, start - window.start, end - start)
+  }
+
   /** A view that the closing of the mapping does not take away. */
   lastingView(start: number, end: number): Buffer {
-    if (this.#shares) {
-      const window = this.over(start, end)
-      return cut(window.memory, start - window.start, end - start)
-    }
+    if (this.#shares) return this.view(start, end)
     const skipped = (this.#lead + start) % ALIGNMENT
-    return Buffer.from(
-      this.#make(this.#lead + start - skipped, skipped + end - start, true) as ArrayBuffer,
-      skipped,
-      end - start,
-    )
+    return this.cut(this.#make(this.#lead + start - skipped, skipped + end - start, true), skipped, end - start)
   }
 
   /** Where the window of the byte at `start` begins: before the mapping where that is in the middle of a page. */
