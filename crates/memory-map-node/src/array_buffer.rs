@@ -230,7 +230,7 @@ impl Export {
         }
     }
 
-    /// Whether nobody can use the memory any more; tells the key.
+    /// Whether nobody can use the memory any more; lets it go then, before the runtime has told.
     pub fn is_unreachable(&self, env: sys::napi_env) -> bool {
         if self.key.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
             return true;
@@ -241,9 +241,7 @@ impl Export {
             if let Some(environment) = Environment::existing(env) {
                 environment.remove(self);
             }
-            if let Some(key) = &mut *self.key.lock().unwrap_or_else(PoisonError::into_inner) {
-                key.unreachable();
-            }
+            self.give_up_key();
         }
         gone
     }

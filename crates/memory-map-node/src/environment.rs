@@ -17,7 +17,7 @@ use napi_derive::napi;
 use crate::array_buffer::{Export, RawValue, Reference, Remote};
 use crate::mapping::Held;
 
-/// Waiting regions after which the binding looks which of them can serve again.
+/// Waiting regions after which the binding looks which of them nobody can reach.
 const MANY: usize = 1 << 16;
 /// The same in bytes of address space; the smallest address space has 2^47, on 32 bits 2^31.
 const LARGE: usize = 1 << if usize::BITS == 64 { 43 } else { 27 };
@@ -186,8 +186,8 @@ impl Environment {
         self.closed.borrow_mut().push(Arc::clone(export));
     }
 
-    /// Lets mappings to come use the addresses of closed ones that nobody can reach any more,
-    /// although the runtime has not told so yet: in a loop that never yields it never would.
+    /// Gives the addresses of closed mappings back that nobody can reach any more, although the
+    /// runtime has not told so yet: in a loop that never yields it never would.
     pub fn sweep(&self) {
         self.drop_released();
         let (count, bytes) = self.threshold.get();
@@ -195,7 +195,7 @@ impl Environment {
             return;
         }
         let mut closed = self.closed.take();
-        closed.retain(|export| !export.is_unreachable(self.env));
+        memory_map::unmap_together(|| closed.retain(|export| !export.is_unreachable(self.env)));
         let bytes = closed.iter().map(|export| export.length).sum::<usize>();
         self.closed_bytes.set(bytes);
         self.threshold.set(((2 * closed.len()).max(MANY), (2 * bytes).max(LARGE)));

@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::io::Read;
 #[cfg(unix)]
 use std::os::fd::AsRawFd;
 
@@ -222,46 +221,6 @@ fn addresses_can_be_given_back_together_and_not_before() {
 }
 
 #[test]
-fn addresses_that_nobody_reaches_serve_again() {
-    alone("addresses_that_nobody_reaches_serve_again", || {
-        let file = TempFile::sparse(LARGE);
-        let first = shared(&file, Protection::ReadWrite);
-        let address = first.address();
-        let (mut a, mut b) = (first.key().unwrap(), first.key().unwrap());
-        first.close();
-        a.unreachable();
-        let other = shared(&file, Protection::ReadWrite);
-        assert_ne!(other.address(), address, "a key is still reachable");
-        b.unreachable();
-        let again = shared(&file, Protection::ReadWrite);
-        assert_eq!(again.address(), address);
-        drop((a, b));
-        View::of(&again).store(0, 9);
-        let mut byte = [0];
-        std::fs::File::open(&file.0).unwrap().read_exact(&mut byte).unwrap();
-        assert_eq!(byte, [9]);
-        again.close();
-        assert!(!is_mapped(address.unwrap()));
-    });
-}
-
-#[test]
-fn addresses_that_were_given_back_are_not_taken_again_by_a_key_that_is_left() {
-    alone("addresses_that_were_given_back_are_not_taken_again_by_a_key_that_is_left", || {
-        let map = shared(&TempFile::sparse(LARGE), Protection::ReadWrite);
-        let address = map.address().unwrap();
-        let (mut left, last) = (map.key().unwrap(), map.key().unwrap());
-        last.make_lasting();
-        map.close();
-        left.unreachable();
-        drop(last);
-        assert!(!is_mapped(address));
-        left.keep_for_good();
-        assert!(!is_mapped(address));
-    });
-}
-
-#[test]
 fn a_key_kept_for_good_keeps_the_addresses_and_nothing_else() {
     let file = TempFile::new(&[7; 4 * PAGE]);
     let map = shared(&file, Protection::ReadWrite);
@@ -383,28 +342,21 @@ fn a_read_is_of_the_file_that_was_mapped_whatever_became_of_the_descriptor() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn sync_reaches_the_file_also_when_its_addresses_are_another_mappings_by_then() {
-    alone("sync_reaches_the_file_also_when_its_addresses_are_another_mappings_by_then", || {
-        let (file, other) = (TempFile::sparse(LARGE), TempFile::sparse(LARGE));
-        let map = shared(&file, Protection::ReadWrite);
-        let address = map.address();
-        View::of(&map).store(PAGE, 1);
-        let mut key = map.key().unwrap();
-        let sync = map.sync(0..map.len(), false).unwrap();
-        map.close();
-        key.unreachable();
-        let next = shared(&other, Protection::ReadWrite);
-        assert_eq!(next.address(), address);
+fn sync_after_close_writes_the_pages_that_are_dirty() {
+    let file = TempFile::sparse(LARGE);
+    let map = shared(&file, Protection::ReadWrite);
+    View::of(&map).store(PAGE, 1);
+    let sync = map.sync(0..map.len(), false).unwrap();
+    map.close();
 
-        let watch = || {
-            let map = shared(&file, Protection::Read);
-            assert_eq!(View::of(&map).load(PAGE), 1);
-            dirty(&map)
-        };
-        assert_eq!(watch(), PAGE);
-        sync.run().unwrap();
-        assert_eq!(watch(), 0);
-    });
+    let dirty_bytes = || {
+        let map = shared(&file, Protection::Read);
+        assert_eq!(View::of(&map).load(PAGE), 1);
+        dirty(&map)
+    };
+    assert_eq!(dirty_bytes(), PAGE);
+    sync.run().unwrap();
+    assert_eq!(dirty_bytes(), 0);
 }
 
 #[test]

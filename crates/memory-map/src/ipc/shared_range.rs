@@ -30,7 +30,6 @@ pub(crate) struct Location {
 /// Where the range is in memory, or was before the mapping moved: who has it may go on there.
 pub(crate) struct Place {
     key: RegionKey,
-    token: u64,
     start: usize,
     length: usize,
     /// Whether the mapping was closed.
@@ -85,13 +84,13 @@ impl Location {
 impl Place {
     fn new(mapping: &Mapping, key: RegionKey, offset: usize, length: usize) -> Self {
         let start = key.start() + mapping.page_offset() + offset;
-        Self { key, token: mapping.token(), start, length, ended: mapping.attached().ended() }
+        Self { key, start, length, ended: mapping.attached().ended() }
     }
 
     /// Begins to use the words. Faults are contained until the end, and told by `check`.
     pub fn enter(&self) -> Result<Words<'_>> {
         let range = self.start..self.start + self.length;
-        let access = Access::begin(self.key.region(), self.token, range)?;
+        let access = Access::begin(self.key.region(), range)?;
         let words = Words { start: self.start, length: self.length, access };
         if self.ended.load(Ordering::Acquire) {
             return Err(Error::Closed);

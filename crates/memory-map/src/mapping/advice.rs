@@ -83,7 +83,7 @@ impl Mapping {
             return advise(); // this can take long
         }
         let inner = region.lock();
-        match inner.has(&pages) && region.token() == self.token() {
+        match inner.has(&pages) {
             true => advise(),
             false => Err(Error::Closed),
         }
@@ -171,8 +171,7 @@ impl Mapping {
     /// # Errors
     /// [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn prefetch(&self, range: Range<usize>) -> Result<Prefetch> {
-        let token = self.token();
-        Ok(Prefetch(self.pages(&range, false)?.map(|(region, pages)| (region, pages, token))))
+        self.pages(&range, false).map(Prefetch)
     }
 
     /// The pages of a range, put back as they should be: those that it touches, or, where `whole`,
@@ -198,7 +197,7 @@ impl Mapping {
 }
 
 /// A range that is to be brought into memory; see [`Mapping::prefetch`].
-pub struct Prefetch(Option<(Arc<Region>, Range<usize>, u64)>);
+pub struct Prefetch(Option<(Arc<Region>, Range<usize>)>);
 
 impl Prefetch {
     /// Does it, unless `stop` is set in the meantime.
@@ -207,19 +206,19 @@ impl Prefetch {
     /// [`Error::Fault`] where a page cannot be had; [`Error::Closed`].
     pub fn run(&self, stop: &AtomicBool) -> Result<()> {
         const AT_ONCE: usize = 8 << 20;
-        let Some((region, pages, token)) = &self.0 else { return Ok(()) };
+        let Some((region, pages)) = &self.0 else { return Ok(()) };
         for start in pages.clone().step_by(AT_ONCE) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
             let length = AT_ONCE.min(pages.end - start);
-            if !region.holds(*token, &(start..start + length)) {
+            if !region.lock().has(&(start..start + length)) {
                 return Err(Error::Closed);
             }
             // SAFETY: the pages are the region's, which is held.
             if unsafe { sys::advise(start, length, Advice::PopulateRead) }.is_err() {
                 // Says which page it was, and serves systems that do not know that advice.
-                access::touch(region, *token, start - region.range().start, length)?;
+                access::touch(region, start - region.range().start, length)?;
             }
         }
         Ok(())

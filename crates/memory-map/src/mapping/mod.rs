@@ -413,7 +413,7 @@ impl Mapping {
     /// As for [`Mapping::read`].
     pub fn touch(&self, range: Range<usize>) -> Result<()> {
         let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
-        access::touch(&region, self.token, range.start, range.len())
+        access::touch(&region, range.start, range.len())
     }
 
     /// Copies bytes out, from `offset` on. The first few times, if nothing can have been stored here,
@@ -428,10 +428,10 @@ impl Mapping {
             reads.load(Ordering::Relaxed) < FILE_READS
                 && reads.fetch_add(1, Ordering::Relaxed) < FILE_READS
         };
-        if is_early(&self.file_reads) && region.read_file(self.token, range.start, bytes) {
+        if is_early(&self.file_reads) && region.read_file(range.start, bytes) {
             return Ok(());
         }
-        access::copy_out(&region, self.token, range.start, bytes)
+        access::copy_out(&region, range.start, bytes)
     }
 
     /// Copies bytes in, from `offset` on.
@@ -464,7 +464,7 @@ impl Mapping {
             return Err(Error::NotWritable);
         }
         // SAFETY: the caller vouches for `bytes`.
-        unsafe { access::copy_in(&region, self.token, range.start, bytes) }
+        unsafe { access::copy_in(&region, range.start, bytes) }
     }
 
     /// Changes what may be done with the pages of a range, which must begin at a page's start or

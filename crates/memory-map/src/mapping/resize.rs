@@ -178,8 +178,7 @@ fn clear_rest(region: &Region, at: usize) {
     if writable && start < end {
         // The mapping has been cut by then, and nobody is promised what lies behind its end.
         // SAFETY: the zeros are ours.
-        let _ =
-            unsafe { access::copy_in(region, region.token(), at, vec![0; end - start].as_slice()) };
+        let _ = unsafe { access::copy_in(region, at, vec![0; end - start].as_slice()) };
     }
 }
 
@@ -345,12 +344,12 @@ fn copy_differences(from: &Region, to: &Region, length: usize) -> Result<()> {
     let (mut old, mut new) = (vec![0; CHUNK], vec![0; CHUNK]);
     for at in (0..length).step_by(CHUNK) {
         let size = CHUNK.min(length - at);
-        access::copy_out(from, from.token(), at, &mut old[..size])?;
-        access::copy_out(to, to.token(), at, &mut new[..size])?;
+        access::copy_out(from, at, &mut old[..size])?;
+        access::copy_out(to, at, &mut new[..size])?;
         for (i, (old, new)) in old[..size].chunks(page).zip(new[..size].chunks(page)).enumerate() {
             if old != new {
                 // SAFETY: the bytes are a slice.
-                unsafe { access::copy_in(to, to.token(), at + i * page, old) }?;
+                unsafe { access::copy_in(to, at + i * page, old) }?;
             }
         }
     }

@@ -330,11 +330,10 @@ impl Mapping {
     ) -> Result<Option<R>> {
         let Some(region) = region.filter(|_| !range.is_empty()) else { return Ok(None) };
         let base = region.range().start + self.page_offset();
-        let result =
-            with_access(region, self.token(), base + range.start..base + range.end, |access| {
-                let (result, touched) = look(base, access);
-                (result, base + touched.start..base + touched.end)
-            })?;
+        let result = with_access(region, base + range.start..base + range.end, |access| {
+            let (result, touched) = look(base, access);
+            (result, base + touched.start..base + touched.end)
+        })?;
         self.check(range.start, range.len())?;
         Ok(Some(result))
     }

@@ -32,8 +32,8 @@ impl Mapping {
         }
         let first = region.range().start;
         let start = sys::floor(first + range.start, sys::page_size());
-        let (range, token) = (start..first + range.end, self.token);
-        Ok(Sync(Some(SyncJob { region, token, file, range, invalidate })))
+        let range = start..first + range.end;
+        Ok(Sync(Some(SyncJob { region, file, range, invalidate })))
     }
 }
 
@@ -42,7 +42,6 @@ pub struct Sync(Option<SyncJob>);
 
 struct SyncJob {
     region: Arc<Region>,
-    token: u64,
     file: Arc<std::fs::File>,
     range: Range<usize>,
     invalidate: bool,
@@ -55,11 +54,11 @@ impl Sync {
     /// The OS's.
     pub fn run(&self) -> Result<()> {
         let Some(job) = &self.0 else { return Ok(()) };
-        let SyncJob { region, token, file, range, invalidate } = job;
+        let SyncJob { region, file, range, invalidate } = job;
         let synced = sys::sync(range.start, range.len(), *invalidate);
         // Once `close` or `resize` has taken pages msync finds nothing to write, or nothing at all:
         // what they held is with the file.
-        let is_there = region.holds(*token, range);
+        let is_there = region.lock().has(range);
         if is_there {
             synced.map_err(|errno| Error::os(errno, "msync"))?;
         }

@@ -14,7 +14,6 @@ pub(crate) const CHUNK: usize = 1 << 17;
 /// An access under way, perhaps by several threads.
 pub(crate) struct Access<'a> {
     region: &'a Region,
-    token: u64,
     range: Range<usize>,
     /// How many had happened, and how many of those were healed, when the access began.
     faults: u64,
@@ -22,11 +21,10 @@ pub(crate) struct Access<'a> {
 }
 
 impl<'a> Access<'a> {
-    /// Begins an access for the mapping that is called `token`, which ends with `end` or `leave`.
-    pub fn begin(region: &'a Region, token: u64, range: Range<usize>) -> Result<Self> {
+    /// Begins an access, which ends with `end` or `leave`.
+    pub fn begin(region: &'a Region, range: Range<usize>) -> Result<Self> {
         let mut inner = region.lock();
-        // Since the mapping was asked for its region that may serve another one.
-        if !inner.has(&range) || region.token() != token {
+        if !inner.has(&range) {
             return Err(Error::Closed);
         }
         // What was overlaid before would be read as zeros, or thrown away, without a fault.
@@ -36,7 +34,7 @@ impl<'a> Access<'a> {
         }
         inner.copies += 1;
         let healed = inner.healed.len();
-        Ok(Self { region, token, range, faults: region.faults(), healed })
+        Ok(Self { region, range, faults: region.faults(), healed })
     }
 
     /// Whether a part of the range is known to have failed, or the region has lost the range.
@@ -51,7 +49,7 @@ impl<'a> Access<'a> {
 
     /// Whether the range has other bytes by now than those that were asked for.
     fn is_gone(&self, inner: &Locked) -> bool {
-        !inner.has(&self.range) || self.region.token() != self.token
+        !inner.has(&self.range)
     }
 
     /// Ends the access without asking how it went.
@@ -96,8 +94,8 @@ impl<'a> Access<'a> {
     }
 }
 
-/// Runs an access to a range of addresses in `region`, for the mapping that is called `token`, with
-/// its faults contained and turned into errors.
+/// Runs an access to a range of addresses in `region`, with its faults
+/// contained and turned into errors.
 ///
 /// `run` returns, besides its result, the addresses that this depends on: a fault elsewhere is
 /// no error of this access.
@@ -107,21 +105,20 @@ impl<'a> Access<'a> {
 /// before the access ended, which may have seen zeros then.
 pub(crate) fn with_access<R>(
     region: &Region,
-    token: u64,
     range: Range<usize>,
     run: impl FnOnce(&Access<'_>) -> (R, Range<usize>),
 ) -> Result<R> {
-    let access = Access::begin(region, token, range)?;
+    let access = Access::begin(region, range)?;
     let (result, touched) = run(&access);
     access.end(&touched)?;
     Ok(result)
 }
 
 /// Copies out of a region, from `at` bytes after its start.
-pub(crate) fn copy_out(region: &Region, token: u64, at: usize, bytes: &mut [u8]) -> Result<()> {
+pub(crate) fn copy_out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
     let to = bytes.as_mut_ptr();
     let backwards = (to as usize) > region.range().start + at;
-    chunkwise(region, token, at, bytes.len(), backwards, |from, done, length| {
+    chunkwise(region, at, bytes.len(), backwards, |from, done, length| {
         // SAFETY: the caller checked that the range lies in the region, which stays mapped while
         // it is borrowed; `bytes` is ours alone. The bytes may change under the copy, by another
         // thread or process: what arrives is then some mixture, never an invalid value.
@@ -133,15 +130,10 @@ pub(crate) fn copy_out(region: &Region, token: u64, at: usize, bytes: &mut [u8])
 ///
 /// # Safety
 /// `bytes` must be readable; they may lie in the region.
-pub(crate) unsafe fn copy_in(
-    region: &Region,
-    token: u64,
-    at: usize,
-    bytes: *const [u8],
-) -> Result<()> {
+pub(crate) unsafe fn copy_in(region: &Region, at: usize, bytes: *const [u8]) -> Result<()> {
     let from = bytes.cast::<u8>();
     let backwards = (from as usize) < region.range().start + at;
-    chunkwise(region, token, at, bytes.len(), backwards, |to, done, length| {
+    chunkwise(region, at, bytes.len(), backwards, |to, done, length| {
         // SAFETY: as in `copy_out`, and whether the pages are writable was checked; should another
         // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
         // there is when `bytes` is itself a view of the mapping, and the chunks go the right way.
@@ -150,8 +142,8 @@ pub(crate) unsafe fn copy_in(
 }
 
 /// Loads from every page of a part of a region.
-pub(crate) fn touch(region: &Region, token: u64, at: usize, length: usize) -> Result<()> {
-    chunkwise(region, token, at, length, false, |from, _, length| {
+pub(crate) fn touch(region: &Region, at: usize, length: usize) -> Result<()> {
+    chunkwise(region, at, length, false, |from, _, length| {
         let first = sys::floor(from, sys::page_size());
         for page in (first..from + length).step_by(sys::page_size()) {
             // SAFETY: the caller checked that the range lies in the region, which stays mapped
@@ -165,7 +157,6 @@ pub(crate) fn touch(region: &Region, token: u64, at: usize, length: usize) -> Re
 /// ranges that overlap.
 fn chunkwise(
     region: &Region,
-    token: u64,
     at: usize,
     length: usize,
     backwards: bool,
@@ -173,7 +164,7 @@ fn chunkwise(
 ) -> Result<()> {
     let start = region.range().start + at;
     let range = start..start + length;
-    with_access(region, token, range.clone(), |access| {
+    with_access(region, range.clone(), |access| {
         let mut done = 0;
         while done < length && !access.is_over(&range) {
             let chunk = CHUNK.min(length - done);
@@ -211,9 +202,7 @@ mod tests {
         let region = memory(1).and_then(|map| map.region().ok().flatten());
         let (start, page) = (region.as_ref().map_or(0, |r| r.range().start), sys::page_size());
         let access = |range: Range<usize>| {
-            region
-                .as_ref()
-                .map(|region| with_access(region, region.token(), range.clone(), |_| (7, range)))
+            region.as_ref().map(|region| with_access(region, range.clone(), |_| (7, range)))
         };
         assert_eq!(access(start..start + page), Some(Ok(7)));
         assert_eq!(access(start..start + page + 1), Some(Err(Error::Closed)));
@@ -228,7 +217,7 @@ mod tests {
             return;
         };
         let mut told = Vec::new();
-        let result = with_access(&region, map.token(), region.range(), |_| {
+        let result = with_access(&region, region.range(), |_| {
             for _ in 0..2 {
                 // SAFETY: the page is mapped, and its fault is contained.
                 unsafe { std::ptr::read_volatile(region.range().start as *const u8) };
@@ -248,7 +237,7 @@ mod tests {
         let told = memory(3).and_then(|map| {
             let region = map.region().ok()??;
             let range = region.range();
-            let result = with_access(&region, map.token(), range.clone(), |_| {
+            let result = with_access(&region, range.clone(), |_| {
                 map.close();
                 let load = |page: usize| {
                     // SAFETY: the addresses stay while the region is held, and the guard opens the
@@ -260,37 +249,5 @@ mod tests {
             Some((result, region.faults()))
         });
         assert_eq!(told, Some((Err(Error::Closed), 0)));
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn no_access_to_a_region_that_serves_another_mapping_by_then_begins() {
-        const PAGES: usize = 37; // of which no other test has mappings
-        let told = memory(PAGES).and_then(|map| {
-            let region = map.region().ok()??;
-            let mut key = map.key().ok()?;
-            map.close();
-            key.unreachable();
-            let other = memory(PAGES)?;
-            assert_eq!(other.address(), Some(region.range().start));
-            let begin = |map: &Mapping| Access::begin(&region, map.token(), region.range());
-            Some([&map, &other].map(|map| begin(map).map(|access| access.leave())))
-        });
-        assert_eq!(told, Some([Err(Error::Closed), Ok(())]));
-    }
-
-    #[test]
-    fn no_region_serves_another_mapping_while_an_access_to_it_is_under_way() {
-        const PAGES: usize = 38; // as above
-        let addresses = memory(PAGES).and_then(|map| {
-            let (region, mut key) = (map.region().ok()??, map.key().ok()?);
-            let access = Access::begin(&region, map.token(), region.range()).ok()?;
-            map.close();
-            key.unreachable();
-            let other = memory(PAGES)?;
-            access.leave();
-            Some((other.address()?, region.range().start))
-        });
-        assert!(addresses.is_some_and(|(other, first)| other != first));
     }
 }

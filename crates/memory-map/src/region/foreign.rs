@@ -318,7 +318,7 @@ mod tests {
         // SAFETY: the page was mapped above, and stays.
         unsafe { map.put_over(start, true, Box::new(Keeping(Arc::clone(&kept)))) }.unwrap();
         let region = map.region().unwrap().unwrap();
-        let access = Access::begin(&region, map.token(), start..start + page).unwrap();
+        let access = Access::begin(&region, start..start + page).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| region.leave());
             while !region.lock().moved {

@@ -15,11 +15,10 @@ pub(crate) use contents::Contents;
 pub use foreign::{Keeper, has_left, sweep_left};
 pub use unmap::unmap_together;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use self::place::Left;
 use self::snapshot::Snapshot;
@@ -27,7 +26,6 @@ use self::unmap::unmap;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::guard::{self, Backing, FaultRecord, Inner, Locked, Run, State};
-use crate::options::HugePages;
 use crate::protection::Protection;
 use crate::sys::{self, Pages, Shown};
 
@@ -36,8 +34,8 @@ pub(crate) struct Region {
     range: Range<usize>,
     record: &'static FaultRecord,
     file: Mutex<Option<Arc<File>>>,
-    /// Keys whose pointers can still be used.
-    reachable: AtomicUsize,
+    /// How many keys there are.
+    keys: AtomicUsize,
     /// Whether the addresses are somebody else's by now.
     lost: AtomicBool,
     /// Whether views of the region cannot be taken away from who holds them.
@@ -48,23 +46,12 @@ pub(crate) struct Region {
     pub(crate) shown: OnceLock<Shown>,
 }
 
-/// Regions whose addresses may serve again while an earlier key of theirs is still out, by size.
-static IDLE: Mutex<Option<HashMap<usize, Vec<Weak<Region>>>>> = Mutex::new(None);
-
 impl Region {
     /// Maps `contents` at addresses that nobody uses.
     pub fn new(contents: &Contents<'_>) -> Result<Arc<Self>> {
         guard::install()?;
         let length = sys::ceil(contents.length, contents.page_size())
             .ok_or_else(|| Error::os(sys::ENOMEM, "mmap"))?;
-        if contents.hint.is_none()
-            && contents.reserved <= length
-            && contents.huge == HugePages::None
-            && let Some(region) = take_idle(length)
-            && let Ok(region) = region.reuse(contents)
-        {
-            return Ok(region);
-        }
         let range = contents.map(length)?;
         Ok(Self::of(contents, range, length, None))
     }
@@ -81,7 +68,7 @@ impl Region {
             range,
             record: FaultRecord::acquire(),
             file: Mutex::new(contents.own_file()),
-            reachable: AtomicUsize::new(0),
+            keys: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
             lasting: AtomicBool::new(keeper.is_some()),
             keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
@@ -130,47 +117,13 @@ impl Region {
     pub fn vacate(&self) {
         let mut inner = self.lock();
         let is_unused = inner.state == State::Reserved && inner.copies == 0;
-        if is_unused && !self.is_foreign() && self.reachable.load(Ordering::Acquire) == 0 {
+        if is_unused && !self.is_foreign() && self.keys.load(Ordering::Acquire) == 0 {
             inner.heal();
             self.lose(&mut inner);
             // SAFETY: nothing can reach the range any more, and the record, freed above, keeps the
             // handler away from it.
             unsafe { unmap(self.range.clone()) };
         }
-    }
-
-    /// Maps `contents` over a retired region.
-    fn reuse(self: Arc<Self>, contents: &Contents<'_>) -> Result<Arc<Self>> {
-        if let Some((opened, _)) = contents.file {
-            opened.probe()?;
-        }
-        {
-            let mut inner = self.record.lock();
-            // An access of the mapping that had it may still be on its way out.
-            if inner.state != State::Reserved || inner.copies > 0 {
-                return Err(Error::Closed);
-            }
-            // SAFETY: the range is this region's, whose lock is held; it is retired, so no mapping
-            // lies there.
-            unsafe {
-                sys::map_over(
-                    self.range.start,
-                    self.range.len(),
-                    contents.protection,
-                    contents.pages(),
-                )
-            }
-            .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
-            self.describe(contents, self.range.len(), &mut inner);
-        }
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = contents.own_file();
-        if contents.populate {
-            // SAFETY: the range was mapped above.
-            unsafe {
-                sys::populate(self.range.start, self.range.len(), contents.protection.writable());
-            }
-        }
-        Ok(self)
     }
 
     fn describe(&self, contents: &Contents<'_>, length: usize, inner: &mut Locked) {
@@ -220,30 +173,15 @@ impl Region {
         self.record.faults.load(Ordering::Relaxed)
     }
 
-    /// What the mapping in the region is called; never used twice.
-    pub fn token(&self) -> u64 {
-        self.record.token.load(Ordering::Acquire)
-    }
-
     /// The mapped file, while the mapping is open.
     pub fn file(&self) -> Option<Arc<File>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether `retire` has taken the pages.
-    pub fn is_retired(&self) -> bool {
-        self.lock().state == State::Reserved
-    }
-
-    /// Whether the mapping that was called `token` still has the bytes of `range` here.
-    pub fn holds(&self, token: u64, range: &Range<usize>) -> bool {
-        self.lock().has(range) && self.token() == token
-    }
-
     /// Copies bytes out of the file, from `at` bytes after the start on, if they are what loads from
-    /// the pages would give, which are not touched, for the mapping that is called `token`. Otherwise
+    /// the pages would give, which are not touched
     /// `bytes` can have anything afterwards.
-    pub fn read_file(&self, token: u64, at: usize, bytes: &mut [u8]) -> bool {
+    pub fn read_file(&self, at: usize, bytes: &mut [u8]) -> bool {
         // If the region is that mapping's after this, so is the file.
         let Some(file) = self.file() else { return false };
         let start = self.range.start + at;
@@ -252,7 +190,6 @@ impl Region {
             let inner = self.lock();
             // What was stored here is perhaps nowhere else, and what has failed has its reason.
             let is_as_in_file = inner.has(&range)
-                && self.token() == token
                 && !inner.written
                 && self.faults() == 0
                 && inner.runs_in(range).all(|(_, protection)| protection.readable());
@@ -355,75 +292,35 @@ impl Drop for Region {
     }
 }
 
-fn with_idle<R>(f: impl FnOnce(&mut HashMap<usize, Vec<Weak<Region>>>) -> R) -> R {
-    f(IDLE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
-}
-
-fn take_idle(length: usize) -> Option<Arc<Region>> {
-    with_idle(|idle| {
-        let regions = idle.get_mut(&length)?;
-        let region = std::iter::from_fn(|| regions.pop()).find_map(|region| region.upgrade());
-        if regions.is_empty() {
-            idle.remove(&length);
-        }
-        region
-    })
-}
-
 /// Keeps the addresses of a mapping from going back to the OS, also after it was closed.
 ///
 /// Made by [`crate::Mapping::key`] for every pointer into the mapping that is given out.
-pub struct RegionKey {
-    region: Arc<Region>,
-    reachable: bool,
-}
+pub struct RegionKey(Arc<Region>);
 
 impl RegionKey {
     /// Notes that the pointer cannot be taken away from who has it: after `close` its first use is
     /// a fault.
     pub fn make_lasting(&self) {
-        self.region.lasting.store(true, Ordering::Release);
+        self.0.lasting.store(true, Ordering::Release);
     }
 
     pub(crate) fn new(region: Arc<Region>) -> Self {
-        region.reachable.fetch_add(1, Ordering::Relaxed);
-        Self { region, reachable: true }
+        region.keys.fetch_add(1, Ordering::Relaxed);
+        Self(region)
     }
 
     pub(crate) fn region(&self) -> &Region {
-        &self.region
+        &self.0
     }
 
     /// Address of the region's first page.
     pub fn start(&self) -> usize {
-        self.region.range.start
-    }
-
-    /// Notes that nobody can use the pointer any more, although a notice is still to come before
-    /// the key may be dropped.
-    ///
-    /// When that holds for all keys of a closed mapping, a later one of the same size may use the
-    /// addresses.
-    pub fn unreachable(&mut self) {
-        if !std::mem::take(&mut self.reachable)
-            || self.region.reachable.fetch_sub(1, Ordering::AcqRel) != 1
-            || self.region.is_lasting()
-            || !self.region.is_retired()
-        {
-            return;
-        }
-        with_idle(|idle| {
-            let regions = idle.entry(self.region.range.len()).or_default();
-            if regions.len().is_power_of_two() {
-                regions.retain(|region| region.strong_count() > 0);
-            }
-            regions.push(Arc::downgrade(&self.region));
-        });
+        self.0.range.start
     }
 
     /// Takes the mapping's pages out at once: only the addresses are kept.
     pub fn retire(&self) {
-        self.region.retire(&[]);
+        self.0.retire(&[]);
     }
 
     /// Takes the mapping's pages out at once and never gives the addresses back: somebody holds
@@ -436,11 +333,8 @@ impl RegionKey {
 
 impl Drop for RegionKey {
     fn drop(&mut self) {
-        if self.reachable
-            && self.region.reachable.fetch_sub(1, Ordering::AcqRel) == 1
-            && self.region.is_lasting()
-        {
-            self.region.vacate();
+        if self.0.keys.fetch_sub(1, Ordering::AcqRel) == 1 && self.0.is_lasting() {
+            self.0.vacate();
         }
     }
 }
@@ -448,6 +342,7 @@ impl Drop for RegionKey {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::options::HugePages;
 
     fn is_mapped(page: usize) -> bool {
         sys::residency(page, &mut [0]).is_ok() // mincore(2) fails where nothing is mapped

@@ -61,8 +61,7 @@ impl Snapshot {
         // SAFETY: the target was mapped above with that length, and nobody else knows of it or
         // has its file.
         let bytes = unsafe { std::slice::from_raw_parts_mut(target, length) };
-        let copied =
-            access::copy_out(region, region.token(), pages.start - region.range().start, bytes);
+        let copied = access::copy_out(region, pages.start - region.range().start, bytes);
         // SAFETY: the target was mapped above, and `bytes` is not used any more.
         unsafe { sys::unmap(target as usize, length) };
         copied.ok().map(|()| Self { pages, copy })
