@@ -1,19 +1,594 @@
-import { type Bytes, type FileSource } from './lib/arguments.js';
-import { type MemoryMap } from './lib/memory-map.js';
-import { type AnonymousMapOptions, type Backing, type FileMapOptions, type SharedMapOptions } from './lib/options.js';
-export type { Advice } from './lib/advice.js';
-export type { Bytes, FileSource, Range } from './lib/arguments.js';
-export { MemoryFaultError } from './lib/faults.js';
-export type { FaultKind, MemoryFault } from './lib/faults.js';
-export { type AsyncSyncOptions, type Kind, type LockOptions, MemoryMap, type LineOptions, type PrefetchOptions, type Residency, type SyncOptions, type TypedArrayConstructor, } from './lib/memory-map.js';
-export type { ReadStreamOptions } from './lib/read-stream.js';
-export { openSharedMemory, unlinkSharedMemory } from './lib/shared-memory.js';
-export type { AnonymousMapOptions, Backing, FileMapOptions, MapOptions, Protection, SharedMapOptions, SharedMemoryOptions, } from './lib/options.js';
-export type { Needle, SearchOptions } from './lib/search.js';
+import { Readable } from 'node:stream'
+import { inspect } from 'node:util'
+
+/** A count of bytes or an offset, in bytes. Given back as a number always. */
+type Bytes = number | bigint
+/** A part of a mapping. */
+interface Range {
+  /** Where it begins, in bytes from the start of the mapping. Default: 0. */
+  readonly offset?: Bytes | undefined
+  /** How many bytes it has. Default: to the end of the mapping. */
+  readonly length?: Bytes | undefined
+}
+/** The file to map: a path, or a descriptor or FileHandle, which stays the caller's. */
+type FileSource =
+  | string
+  | Buffer
+  | URL
+  | number
+  | {
+      readonly fd: number
+    }
+/**
+ * Advice on pages, as `MADV_*` of madvise(2), which says what each does. `MemoryMap.supports` tells which of
+ * them a system has: Linux nearly all, macOS and the BSDs the first six, Windows `'willneed'`.
+ *
+ * - `normal`, `random`, `sequential`: how far reading ahead pays
+ * - `willneed`: read it in soon; `dontneed`: drop it (private pages lose what was stored); `free`: it may be
+ *   dropped when memory is short; `cold`: the first to go; `pageout`: it goes now
+ * - `mergeable`, `unmergeable`: whether equal pages may be kept once
+ * - `hugepage`, `nohugepage`: whether large pages serve it
+ * - `dontdump`, `dodump`: whether it is in a core dump
+ * - `dontfork`, `dofork`, `wipeonfork`, `keeponfork`: what a forked child gets
+ * - `remove`: punches a hole in the file: the bytes read zeros, and their blocks are free
+ * - `populate-read`, `populate-write`: bring it in now, to be read or to be stored to
+ */
+type Advice =
+  | 'normal'
+  | 'random'
+  | 'sequential'
+  | 'willneed'
+  | 'dontneed'
+  | 'free'
+  | 'cold'
+  | 'pageout'
+  | 'mergeable'
+  | 'unmergeable'
+  | 'hugepage'
+  | 'nohugepage'
+  | 'dontdump'
+  | 'dodump'
+  | 'dontfork'
+  | 'dofork'
+  | 'remove'
+  | 'wipeonfork'
+  | 'keeponfork'
+  | 'populate-read'
+  | 'populate-write'
+/** Why an access to mapped memory failed. */
+type FaultKind = 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'
+/** A load or store of mapped memory that failed, and did not end the process. */
+interface MemoryFault {
+  /**
+   * - `'beyond-end'`: the file ends before the page (it was truncated)
+   * - `'protection'`: a store to a read-only page, or any access to a `'none'` page
+   * - `'io'`: the device could not deliver the page
+   * - `'no-space'`: the file system had no block for the page
+   * - `'closed'`: the mapping was closed
+   */
+  readonly kind: FaultKind
+  /** Start of the page whose access failed first, in bytes from the start of the mapping. */
+  readonly offset: number
+  /**
+   * Bytes from there that the fault is known to concern. Until the fault is told, stores to other
+   * pages that fail for the same reason can be contained by the same cover, without a fault of their own.
+   */
+  readonly length: number
+  /** Whether every lost store was rolled back, in memory and in the file. */
+  readonly contained: boolean
+  /** The mapping. */
+  readonly map: MemoryMap<any>
+}
+/** A load or store of mapped memory failed, and was contained. */
+declare class MemoryFaultError extends Error {
+  readonly code = 'ERR_MMAP_FAULT'
+  /** What failed. */
+  readonly fault: MemoryFault
+  constructor(fault: MemoryFault)
+}
+/** What may be done with pages, as `PROT_*` of mmap(2). */
+type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
+/** What lies under the views of a mapping. */
+type Backing = 'array-buffer' | 'shared-array-buffer'
+/** What every mapping can be given. */
+interface MapOptions<B extends Backing = 'array-buffer'> {
+  /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
+  readonly protection?: Protection | undefined
+  /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
+  readonly populate?: boolean | undefined
+  /** Reserve swap space for pages that can be written; `false` is `MAP_NORESERVE`. Default: true. */
+  readonly reserve?: boolean | undefined
+  /** Where in memory the mapping should be, if that is free: a hint, as in mmap(2). */
+  readonly address?: bigint | undefined
+  /**
+   * What lies under the views. Default: `'array-buffer'`.
+   *
+   * - `'array-buffer'`: detached by `close()`, and accepted by every API; but the engine counts all of its bytes
+   *   as its own memory, and collects garbage for them.
+   * - `'shared-array-buffer'`: counted as nothing, and shared with worker threads by `postMessage` without a
+   *   copy. It cannot be detached: after `close()` its views read zeros, and their first use is a fault.
+   */
+  readonly backing?: B | undefined
+  /** Applied at once, as `advise` does. Default: `'normal'`. */
+  readonly advice?: Advice | undefined
+  /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
+  readonly guard?: boolean | undefined
+  /** Called with every fault, on the next turn of the event loop. Default: a process warning, once. */
+  readonly onFault?: ((fault: MemoryFault) => void) | undefined
+}
+/** What a mapping of a file can be given besides. */
+interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
+  /** Where in the file to start, in bytes; any byte will do. Default: 0. */
+  readonly offset?: Bytes | undefined
+  /** How many bytes to map. Default: to the end of the file. */
+  readonly length?: Bytes | undefined
+}
+/** What a shared mapping of a file can be given besides. */
+interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
+  /**
+   * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Without `length` a file
+   * that is there is mapped to its end, and a new one is empty, for `resize`. Needs a protection that can write.
+   * Default: false.
+   */
+  readonly create?: boolean | undefined
+  /** Permissions of a file that `create` makes, less the umask. Default: 0o666. */
+  readonly mode?: number | undefined
+  /**
+   * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
+   * a fault later. Needs a protection that can write. Default: false.
+   */
+  readonly allocate?: boolean | undefined
+}
+/** What a mapping without a file can be given besides. */
+interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
+  /**
+   * Put the memory in an anonymous file (memfd_create(2)), whose `fd` can be handed to a child process
+   * through `stdio`. Default: false.
+   */
+  readonly shared?: boolean | undefined
+  /**
+   * Large pages: `'transparent'` where the system can make some by itself, or their size in bytes (2 ** 21,
+   * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
+   * then takes whole pages of that size, and cannot be resized. Default: none.
+   */
+  readonly hugePages?: 'transparent' | Bytes | undefined
+}
+/** What shared memory that has a name can be given. */
+interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
+  /** How many bytes to map. Default: all of it. Needed where `create` may make it. */
+  readonly length?: Bytes | undefined
+  /** Make it if it is missing, and extend it (never shrink it) to `length`. Default: false. */
+  readonly create?: boolean | undefined
+  /** With `create`: fail with `EEXIST` if it is there. Default: false. */
+  readonly exclusive?: boolean | undefined
+  /** Permissions of what `create` makes, less the umask. Default: 0o600, the owner alone. */
+  readonly mode?: number | undefined
+}
+/** Which bytes to stream, and how. */
+interface ReadStreamOptions {
+  /** The first byte. Default: 0. */
+  readonly start?: Bytes | undefined
+  /** The last byte, inclusive as in `fs.createReadStream`; at most what the mapping has. Default: its last. */
+  readonly end?: Bytes | undefined
+  /** Bytes of each chunk, and how many of them wait in the stream. Default: 65,536. */
+  readonly highWaterMark?: number | undefined
+  /** Gives strings, decoded from copies, as `setEncoding` does. Default: Buffers. */
+  readonly encoding?: BufferEncoding | undefined
+  /** Destroys the stream with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+}
+/** What can be looked for: text, bytes, or the value of one byte. */
+type Needle = string | Uint8Array | number
+/** A part of a mapping to search on other threads. */
+interface SearchOptions extends Range {
+  /** Of a string that is looked for. Default: `'utf8'`. */
+  readonly encoding?: BufferEncoding | undefined
+  /** Gives it up: the promise rejects at once, and the search ends soon. */
+  readonly signal?: AbortSignal | undefined
+}
+/** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
+type Kind = 'shared' | 'private' | 'anonymous'
+/** A part of a mapping to make durable, and how. */
+interface SyncOptions extends Range {
+  /** Tell other mappings of the file to read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
+  readonly invalidate?: boolean | undefined
+}
+/** As {@link SyncOptions}, for the asynchronous form. */
+interface AsyncSyncOptions extends SyncOptions {
+  /** Gives the sync up if it has not begun. */
+  readonly signal?: AbortSignal | undefined
+}
+/** A part of a mapping to have the lines of, and as what. */
+interface LineOptions extends Range {
+  /** Gives strings, which are decoded from copies. Default: Buffers, which are views. */
+  readonly encoding?: BufferEncoding | undefined
+}
+/** A part of a mapping to bring in. */
+interface PrefetchOptions extends Range {
+  /** Gives it up: the promise rejects at once, and the work ends soon. */
+  readonly signal?: AbortSignal | undefined
+}
+/** A part of a mapping to keep in memory, and from when. */
+interface LockOptions extends Range {
+  /** Each page from when it is first touched (`MLOCK_ONFAULT` of mlock2(2), Linux). Default: false. */
+  readonly onFault?: boolean | undefined
+}
+/** Which pages of a range are in memory. */
+interface Residency {
+  /** How many pages the range touches. */
+  readonly pages: number
+  /** How many of them are in memory. */
+  readonly resident: number
+  /** A bit for each: page `i` is bit `i % 8` of byte `Math.floor(i / 8)`. */
+  readonly bitmap: Uint8Array
+}
+/** A constructor of typed arrays, such as `Float64Array`. */
+interface TypedArrayConstructor<T> {
+  readonly BYTES_PER_ELEMENT: number
+  new (buffer: any, byteOffset: number, length: number): T
+}
+interface TypedArrays<B extends ArrayBufferLike> {
+  Int8Array: Int8Array<B>
+  Uint8Array: Uint8Array<B>
+  Uint8ClampedArray: Uint8ClampedArray<B>
+  Int16Array: Int16Array<B>
+  Uint16Array: Uint16Array<B>
+  Int32Array: Int32Array<B>
+  Uint32Array: Uint32Array<B>
+  Float32Array: Float32Array<B>
+  Float64Array: Float64Array<B>
+  BigInt64Array: BigInt64Array<B>
+  BigUint64Array: BigUint64Array<B>
+}
+/** The typed array `T` over memory of the kind `B`; a subclass stays what it is. */
+type Over<T, B extends ArrayBufferLike> = T extends {
+  readonly [Symbol.toStringTag]: infer Name
+}
+  ? Name extends keyof TypedArrays<B>
+    ? TypedArrays<ArrayBuffer>[Name] extends T
+      ? TypedArrays<B>[Name]
+      : T
+    : T
+  : T
+/**
+ * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
+ *
+ * All offsets and lengths are in bytes and count from the start of the mapping; they may be numbers or
+ * bigints. No load or store through a view can end the process: see {@link MemoryFault}.
+ *
+ * ```js
+ * using map = mapShared('counters.bin', { protection: 'read-write', create: true, length: 4096 })
+ * const counters = map.typedArray(BigUint64Array)
+ * counters[0] += 1n
+ * await map.sync()
+ * ```
+ */
+declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
+  #private
+  private constructor()
+  /** Where the stores go. */
+  get kind(): Kind
+  /** Bytes of the mapping. */
+  get length(): number
+  /** Where in the file it starts, in bytes. */
+  get offset(): number
+  /** The file's path, if that is how it was given. */
+  get path(): string | undefined
+  /** What may be done with the pages: what the mapping as a whole was given last. */
+  get protection(): Protection
+  /** The mapping's own file descriptor; undefined without a file and after `close()`. */
+  get fd(): number | undefined
+  /** Where in memory the first byte is; 0n for an empty mapping and after `close()`. */
+  get address(): bigint
+  /** Whether `close()` was called. */
+  get closed(): boolean
+  /** How many faults were contained; grows at once, before a fault is told. */
+  get faults(): number
+  /**
+   * What `buffer` is a view of. It may begin up to a page before the mapping, which `buffer.byteOffset`
+   * says.
+   *
+   * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
+   */
+  get arrayBuffer(): B
+  /**
+   * The whole mapping, without a copy; the same object each time, until its memory is transferred (`transfer()`, the
+   * streams of bytes that the web has).
+   *
+   * Where others can change the memory, this and every view decodes copies (`toString`), for runtimes overwrite memory
+   * when text changes while they decode it. In all else it is the Buffer that it seems; `assert.deepStrictEqual` of
+   * Node 20 alone finds it different from an ordinary one.
+   *
+   * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
+   */
+  get buffer(): Buffer<B>
+  /**
+   * A part of the mapping, without a copy, without a system call, and without an ArrayBuffer of its own.
+   * Works anywhere in a mapping of any size, on every runtime.
+   *
+   * `structuredClone` and `postMessage` copy the whole of a view's `buffer`, as of any view: hand them a {@link read}.
+   *
+   * @throws `ERR_MMAP_TOO_LARGE` for more than the runtime's largest Buffer; in a mapping that is larger than that
+   *   itself, for more than 1 GiB
+   */
+  view(offset?: Bytes, length?: Bytes): Buffer<B>
+  /**
+   * A typed array over a part of the mapping, with the arguments of its constructor: `byteOffset` in bytes,
+   * `length` in elements.
+   *
+   * ```js
+   * const prices = map.typedArray(Float64Array, 64, 1000)
+   *
+   * const copied = new Float32Array(1000) // of elements at any byte
+   * new Uint8Array(copied.buffer).set(map.view(3, copied.byteLength))
+   * ```
+   *
+   * Where others can change the memory its `sort` sorts a copy and stores that: engines that sort in place leave the
+   * array when elements change meanwhile. What others store before it is done is lost.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where the elements are not aligned in memory, which begins at a page: in a file where
+   *   {@link offset} plus `byteOffset` is no multiple of their size
+   * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
+   */
+  typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset?: Bytes, length?: Bytes): Over<T, B>
+  /**
+   * A DataView over a part of the mapping, aligned or not.
+   *
+   * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
+   */
+  dataView(byteOffset?: Bytes, byteLength?: Bytes): DataView<B>
+  /**
+   * A stream of the mapping's bytes, as `fs.createReadStream` of its file, in chunks that are views of the mapping.
+   *
+   * ```js
+   * await pipeline(map.createReadStream({ start: 100, end: 199 }), response)
+   * map.close()
+   * ```
+   *
+   * The next bytes are brought in on another thread, so that a slow disk does not hold up the event loop. A page that
+   * cannot be read ends the stream with a {@link MemoryFaultError} before the chunk that has it. `close()` and
+   * `resize()` end it with `ERR_MMAP_CLOSED`. What it has handed out last, up to a MiB, stays as it was then, so that a
+   * destination that is still writing it writes the right bytes (Linux and macOS); chunks from before read zeros, and
+   * using them is told as a fault of kind `'closed'`.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where `start` lies behind `end`; both may lie behind the mapping's end
+   */
+  createReadStream(options?: Readonly<ReadStreamOptions>): Readable
+  /**
+   * Copies bytes out. What is short can share its `buffer` with others, as of `Buffer.allocUnsafe`.
+   *
+   * @throws {MemoryFaultError} where they cannot be read: the file was truncated, the disk failed
+   */
+  read(offset?: Bytes, length?: Bytes): Buffer<ArrayBuffer>
+  /**
+   * Text of the mapping, as `buffer.toString` gives it, in a mapping of any size. It is decoded from a copy, and so is
+   * right whatever others store meanwhile.
+   *
+   * ```js
+   * const header = map.toString('latin1', 0, 80)
+   * ```
+   *
+   * @param start where it begins, in bytes
+   * @param end where it ends: before this byte
+   * @throws `ERR_STRING_TOO_LONG` for more characters than a string can have; `ENOMEM` where there is no memory
+   * @throws {MemoryFaultError} where the bytes cannot be read
+   */
+  toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string
+  /**
+   * Copies bytes in, and says how many.
+   *
+   * ```js
+   * const floats = Float32Array.of(1, 2)
+   * map.write(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), 8)
+   * map.write(Buffer.from('text'), 16)
+   * ```
+   *
+   * @throws `ERR_MMAP_NOT_WRITABLE` where the protection forbids it
+   * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
+   */
+  write(data: Uint8Array, offset?: Bytes): number
+  /**
+   * Where a value first occurs, or -1. The arguments and the answer are those of `buffer.indexOf`, in a mapping
+   * of any size: it begins at `byteOffset`, which counts from the end if it is negative, and what it finds ends
+   * before `end`. A string in UTF-16 is found at even offsets only.
+   *
+   * ```js
+   * const end = map.indexOf('\n')
+   * ```
+   *
+   * @throws {MemoryFaultError} where bytes before the answer cannot be read
+   */
+  indexOf(
+    value: Needle,
+    byteOffset?: Bytes | BufferEncoding,
+    end?: Bytes | BufferEncoding,
+    encoding?: BufferEncoding,
+  ): number
+  /**
+   * Where a value last occurs, at `byteOffset` or before, or -1: as `buffer.lastIndexOf`, and otherwise as
+   * {@link indexOf}.
+   *
+   * @throws {MemoryFaultError} where bytes after the answer cannot be read
+   */
+  lastIndexOf(
+    value: Needle,
+    byteOffset?: Bytes | BufferEncoding,
+    end?: Bytes | BufferEncoding,
+    encoding?: BufferEncoding,
+  ): number
+  /** Whether a value occurs: as `buffer.includes`, and with the arguments of {@link indexOf}. */
+  includes(
+    value: Needle,
+    byteOffset?: Bytes | BufferEncoding,
+    end?: Bytes | BufferEncoding,
+    encoding?: BufferEncoding,
+  ): boolean
+  /**
+   * How many times a value occurs in a range, counted from its start and without overlaps.
+   *
+   * ```js
+   * const lines = map.count('\n')
+   * ```
+   *
+   * @throws `ERR_INVALID_ARG_VALUE` for a value without bytes
+   * @throws {MemoryFaultError} where the bytes cannot be read
+   */
+  count(value: Needle, range?: Readonly<Range>, encoding?: BufferEncoding): number
+  /**
+   * Where a value first occurs in a range, or -1, searched on other threads: on several, where there is much to
+   * search.
+   *
+   * ```js
+   * const found = await map.find('needle', { signal: AbortSignal.timeout(1000) })
+   * ```
+   *
+   * Rejects as {@link indexOf} throws, and with `ERR_MMAP_CLOSED` where the mapping is closed meanwhile.
+   */
+  find(value: Needle, options?: Readonly<SearchOptions>): Promise<number>
+  /** As {@link count}, on other threads: on several, where there is much to search. */
+  countAsync(value: Needle, options?: Readonly<SearchOptions>): Promise<number>
+  /**
+   * The lines of a range, without a copy and without their `\n` or `\r\n`. What comes after the last `\n` is
+   * a line too, unless it is nothing.
+   *
+   * ```js
+   * for (const line of map.lines()) if (line.length > 1000) console.log(line.toString())
+   * for (const line of map.lines({ encoding: 'utf8' })) console.log(line) // strings, decoded from copies
+   * ```
+   *
+   * To find the few lines that have something, {@link indexOf} is many times faster than a look at each.
+   *
+   * @throws {MemoryFaultError} from the iteration, where bytes cannot be read
+   * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
+   * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
+   */
+  lines(
+    range?: Readonly<
+      Range & {
+        encoding?: undefined
+      }
+    >,
+  ): IteratorObject<Buffer<B>, undefined>
+  lines(
+    options: Readonly<
+      LineOptions & {
+        encoding: BufferEncoding
+      }
+    >,
+  ): IteratorObject<string, undefined>
+  lines(options?: Readonly<LineOptions>): IteratorObject<Buffer<B> | string, undefined>
+  /**
+   * Makes stores durable: resolves when the bytes of the range are as safe as fsync(2) makes them. The wait
+   * is on another thread. A `close()` meanwhile does no harm.
+   *
+   * Rejects with a {@link MemoryFaultError} where a store was lost since the last call that threw one.
+   */
+  sync(options?: Readonly<AsyncSyncOptions>): Promise<void>
+  /** As {@link sync}, on this thread. */
+  syncSync(options?: Readonly<SyncOptions>): void
+  /**
+   * Changes what may be done with the pages of a range (mprotect(2)). The range begins at the start of a
+   * page in memory (or of the mapping) and ends at the end of one (or of the mapping).
+   *
+   * @throws RangeError where it does not; `EACCES` where the file is not open for what is asked
+   */
+  protect(protection: Protection, range?: Readonly<Range>): void
+  /**
+   * Tells the system what the pages of a range are for (madvise(2)). Advice that can lose contents
+   * (`dontneed`, `free`, `remove`, `wipeonfork`) takes whole pages only, as {@link protect} does; other advice
+   * goes to every page that the range touches.
+   *
+   * @throws `ERR_MMAP_UNSUPPORTED` where this system lacks it; the OS's errors (`EINVAL`...)
+   */
+  advise(advice: Advice, range?: Readonly<Range>): void
+  /** Whether this system has an advice. */
+  static supports(advice: Advice): boolean
+  /**
+   * Brings a range into memory, on another thread: loads from it do not wait for the disk afterwards, for as
+   * long as the system can keep it.
+   *
+   * Rejects with a {@link MemoryFaultError} where a page cannot be had, with `ERR_MMAP_CLOSED` where the
+   * mapping is closed meanwhile.
+   */
+  prefetch(options?: Readonly<PrefetchOptions>): Promise<void>
+  /**
+   * Keeps the pages of a range in memory (mlock(2)), all of them from now on, or with `onFault` each from when
+   * it is first touched. Ended by {@link unlock} and by `close()`.
+   *
+   * @throws `ENOMEM`, `EPERM` or `EAGAIN` where RLIMIT_MEMLOCK allows less
+   */
+  lock(options?: Readonly<LockOptions>): void
+  /** Lets the pages of a range go out of memory again (munlock(2)). Locks do not add up. */
+  unlock(range?: Readonly<Range>): void
+  /**
+   * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux tells it only
+   * of files that the process may write, and calls all pages of others resident.
+   */
+  residency(range?: Readonly<Range>): Residency
+  /**
+   * Changes the length. Contents up to the smaller length are kept; a shared mapping that is for stores extends
+   * its file where it grows beyond the end. Views that were made before have length 0 afterwards, also where
+   * they would still fit; a `Mutex`, a `Semaphore` or a `Channel` stays what it was. The file never becomes shorter. If
+   * it fails the mapping and its views are as they were.
+   *
+   * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
+   *
+   * ```js
+   * map.resize(statSync('log.bin').size - map.offset) // what others have appended
+   * ```
+   *
+   * @param length in bytes
+   * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
+   */
+  resize(length: Bytes): void
+  /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
+  check(): void
+  /**
+   * Unmaps. The file, its blocks and the memory are free when this returns; every view has length 0. Does
+   * nothing the second time.
+   */
+  close(): void
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void
+  [inspect.custom](): string
+}
+/**
+ * Maps memory that has a name (shm_open(3)): every process of this machine that opens the name maps the same
+ * memory. It stays until `unlinkSharedMemory`, also when nobody maps it, or until the machine restarts.
+ *
+ * On Windows it is a section named `Local\` and the name: of the processes of one session, as long as it was made, in
+ * whole pages, and gone with the last mapping of it. `mode` changes nothing there: it is this user's.
+ *
+ * ```js
+ * const map = openSharedMemory('counters', { create: true, length: 4096 })
+ * ```
+ *
+ * @param name 1 to 30 bytes without a slash, but for one in front, which may be left out: what every system takes
+ * @throws `ENOENT`, `EEXIST`, `EACCES` and the OS's other errors; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for
+ * more than it was made with, on Windows
+ */
+declare function openSharedMemory(name: string, options?: Readonly<SharedMemoryOptions>): MemoryMap
+declare function openSharedMemory(
+  name: string,
+  options: Readonly<SharedMemoryOptions<'shared-array-buffer'>> & {
+    readonly backing: 'shared-array-buffer'
+  },
+): MemoryMap<SharedArrayBuffer>
+declare function openSharedMemory(
+  name: string,
+  options?: Readonly<SharedMemoryOptions<Backing>>,
+): MemoryMap<ArrayBuffer | SharedArrayBuffer>
+/**
+ * Takes the name of shared memory away (shm_unlink(3)). Mappings of it stay as they are; the memory goes with the
+ * last of them. On Windows this does nothing and never fails: the name goes with the last mapping, and not before.
+ *
+ * @throws `ENOENT` and the OS's other errors
+ */
+declare function unlinkSharedMemory(name: string): void
 /** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
-export declare const pageSize: number;
+declare const pageSize: number
 /** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */
-export declare const allocationGranularity: number;
+declare const allocationGranularity: number
 /**
  * Maps a file so that stores reach it, and every other process that maps it (`MAP_SHARED`).
  *
@@ -25,9 +600,15 @@ export declare const allocationGranularity: number;
  * @param file a path, a file descriptor or a FileHandle; a descriptor stays the caller's
  * @throws the OS's errors (`ENOENT`, `EACCES`, `ENODEV`...) and `ERR_MMAP_BEYOND_END`
  */
-export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap;
-export declare function mapShared(file: FileSource, options: Readonly<SharedMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
-export declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions<Backing>>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
+declare function mapShared(file: FileSource, options?: Readonly<SharedMapOptions>): MemoryMap
+declare function mapShared(
+  file: FileSource,
+  options: Readonly<SharedMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>,
+): MemoryMap<SharedArrayBuffer>
+declare function mapShared(
+  file: FileSource,
+  options?: Readonly<SharedMapOptions<Backing>>,
+): MemoryMap<ArrayBuffer | SharedArrayBuffer>
 /**
  * Maps a file copy-on-write: stores stay in this process, and the file never changes (`MAP_PRIVATE`).
  *
@@ -39,9 +620,15 @@ export declare function mapShared(file: FileSource, options?: Readonly<SharedMap
  * @param file as for {@link mapShared}
  * @throws as {@link mapShared}
  */
-export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap;
-export declare function mapPrivate(file: FileSource, options: Readonly<FileMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
-export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions<Backing>>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
+declare function mapPrivate(file: FileSource, options?: Readonly<FileMapOptions>): MemoryMap
+declare function mapPrivate(
+  file: FileSource,
+  options: Readonly<FileMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>,
+): MemoryMap<SharedArrayBuffer>
+declare function mapPrivate(
+  file: FileSource,
+  options?: Readonly<FileMapOptions<Backing>>,
+): MemoryMap<ArrayBuffer | SharedArrayBuffer>
 /**
  * Maps zeroed memory without a file (`MAP_ANONYMOUS`).
  *
@@ -52,9 +639,50 @@ export declare function mapPrivate(file: FileSource, options?: Readonly<FileMapO
  * @param length in bytes
  * @throws the OS's errors (`ENOMEM`...)
  */
-export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap;
-export declare function mapAnonymous(length: Bytes, options: Readonly<AnonymousMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>): MemoryMap<SharedArrayBuffer>;
-export declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions<Backing>>): MemoryMap<ArrayBuffer | SharedArrayBuffer>;
+declare function mapAnonymous(length: Bytes, options?: Readonly<AnonymousMapOptions>): MemoryMap
+declare function mapAnonymous(
+  length: Bytes,
+  options: Readonly<AnonymousMapOptions<'shared-array-buffer'> & OnSharedArrayBuffer>,
+): MemoryMap<SharedArrayBuffer>
+declare function mapAnonymous(
+  length: Bytes,
+  options?: Readonly<AnonymousMapOptions<Backing>>,
+): MemoryMap<ArrayBuffer | SharedArrayBuffer>
 interface OnSharedArrayBuffer {
-    readonly backing: 'shared-array-buffer';
+  readonly backing: 'shared-array-buffer'
+}
+export {
+  type Advice,
+  type AnonymousMapOptions,
+  type AsyncSyncOptions,
+  type Backing,
+  type Bytes,
+  type FaultKind,
+  type FileMapOptions,
+  type FileSource,
+  type Kind,
+  type LineOptions,
+  type LockOptions,
+  type MapOptions,
+  type MemoryFault,
+  MemoryFaultError,
+  MemoryMap,
+  type Needle,
+  type PrefetchOptions,
+  type Protection,
+  type Range,
+  type ReadStreamOptions,
+  type Residency,
+  type SearchOptions,
+  type SharedMapOptions,
+  type SharedMemoryOptions,
+  type SyncOptions,
+  type TypedArrayConstructor,
+  allocationGranularity,
+  mapAnonymous,
+  mapPrivate,
+  mapShared,
+  openSharedMemory,
+  pageSize,
+  unlinkSharedMemory,
 }

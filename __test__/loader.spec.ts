@@ -21,7 +21,11 @@ const [host] = platforms()
 function install(t: ExecutionContext): string {
   const folder = scratchFolder(t)
   const target = join(folder, 'node_modules', 'memory-map')
-  for (const name of ['package.json', 'lib', ...readdirSync(root).filter((name) => /^(index|sync)\.js$/.test(name))]) {
+  for (const name of [
+    'package.json',
+    'lib',
+    ...readdirSync(root).filter((name) => /^(index|sync)\.c?js$/.test(name)),
+  ]) {
     cpSync(join(root, name), join(target, name), { recursive: true })
   }
   // Deno takes what lies in node_modules only where there is a package.json.
@@ -135,11 +139,43 @@ test('the library of its own package is looked for as `require` does: inside fir
   t.true((await load(further, '')).pageSize! >= 4096, 'inside')
 })
 
-test('where there are two copies of the package, a mapping of the other one is told to be that', async (t) => {
+/** A second copy of the package, in the folder `other`. */
+function installAgain(folder: string): string {
+  const target = join(folder, 'other', 'node_modules', 'memory-map')
+  cpSync(join(folder, 'node_modules'), join(folder, 'other', 'node_modules'), { recursive: true })
+  return target
+}
+
+test('what is imported, required, and of another copy, is the same', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
-  const other = join(folder, 'other')
-  cpSync(join(folder, 'node_modules'), join(other, 'node_modules'), { recursive: true })
+  installAgain(folder)
+  const file = join(folder, 'all.mjs')
+  writeFileSync(
+    file,
+    `import { createRequire } from 'node:module'
+    import * as imported from 'memory-map'
+    import * as other from './other/node_modules/memory-map/index.js'
+    import { Mutex } from 'memory-map/sync'
+    const require = createRequire(import.meta.url)
+    const required = require('memory-map')
+    const all = [imported, other, required, require('./other/node_modules/memory-map/index.cjs')]
+    console.log(new Set(all.map(({ MemoryMap }) => MemoryMap)).size, new Set(all.map(({ MemoryFaultError }) => MemoryFaultError)).size)
+    console.log(require('memory-map/sync').Mutex === Mutex)
+    for (const { mapAnonymous } of all) console.log(new Mutex(mapAnonymous(8, { shared: true }), 0).tryLock())
+    console.log(process.listenerCount('beforeExit') <= 1)`,
+  )
+  for (const { command, args } of runtimes()) {
+    const { stdout, stderr } = await run(command, [...args, file], { cwd: folder })
+    t.deepEqual(stdout.trim().split('\n'), ['1 1', 'true', ...Array(4).fill('acquired'), 'true'], stderr)
+  }
+})
+
+test('a mapping of another version of the package is told to be that', async (t) => {
+  const folder = install(t)
+  installLibrary(folder, host!, library())
+  const main = join(installAgain(folder), 'index.js')
+  writeFileSync(main, readFileSync(main, 'utf8').replaceAll(manifest.version, '99.0.0'))
   const file = join(folder, 'both.mjs')
   writeFileSync(
     file,
@@ -156,8 +192,46 @@ test('where there are two copies of the package, a mapping of the other one is t
       .trim()
       .split('\n')
       .map((line) => line.split(' Received', 1)[0]),
-    [`${wrong} of this copy of the package: there are two.`, `${wrong}.`, `${wrong}.`],
+    [`${wrong} of the same version of the package and the same realm.`, `${wrong}.`, `${wrong}.`],
   )
+})
+
+test('a new evaluation for each of many realms adds no listener, and each is told its own faults', async (t) => {
+  const folder = install(t)
+  installLibrary(folder, host!, library())
+  const file = join(folder, 'realms.cjs')
+  // As test runners do it: a global object of its own, with a copy of \`process\`.
+  writeFileSync(
+    file,
+    `const { readFileSync, truncateSync, writeFileSync } = require('node:fs')
+    const { dirname } = require('node:path')
+    const vm = require('node:vm')
+    const path = require.resolve('memory-map')
+    const source = readFileSync(path, 'utf8')
+    const told = []
+    process.on('warning', (warning) => console.log(String(warning)))
+    const maps = []
+    for (let index = 0; index < 12; index++) {
+      const copy = Object.create(process)
+      const realm = vm.createContext({ process: copy, Buffer, URL, setImmediate, queueMicrotask, structuredClone })
+      const module = { exports: {} }
+      vm.compileFunction(source, ['module', 'exports', 'require', '__filename', '__dirname'], { parsingContext: realm })(
+        module, module.exports, require, path, dirname(path))
+      const { mapShared } = module.exports
+      const name = 'realm' + index
+      writeFileSync(name, Buffer.alloc(8192))
+      const map = mapShared(name, { onFault: ({ map }) => told.push(map === maps[index]) })
+      maps.push(map)
+      truncateSync(name, 0)
+    }
+    let sum = 0
+    for (const map of maps) sum += map.buffer[5000]
+    const end = Date.now() + 60_000
+    const wait = () => (told.length === 12 || Date.now() > end ? console.log(sum, told.join()) : setTimeout(wait, 5))
+    wait()`,
+  )
+  const { stdout, stderr } = await run(runtimes()[0]!.command, [file], { cwd: folder })
+  t.is(stdout, `0 ${Array(12).fill('true').join()}\n`, stderr)
 })
 
 test('what was installed for another machine is told from what was not installed', async (t) => {

@@ -23,11 +23,9 @@ function install(t: ExecutionContext): string {
   const target = join(folder, 'node_modules', 'memory-map')
   mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true })
   symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
-  for (const name of ['package.json', ...readdirSync(root).filter((name) => name.endsWith('.d.ts'))]) {
-    cpSync(join(root, name), join(target, name))
+  for (const name of ['package.json', 'ts5.6', ...readdirSync(root).filter((name) => /\.d\.c?ts$/.test(name))]) {
+    cpSync(join(root, name), join(target, name), { recursive: true })
   }
-  const isDeclaration = (path: string) => !/\.[^./]+$/.test(path) || path.endsWith('.d.ts')
-  cpSync(join(root, 'lib'), join(target, 'lib'), { recursive: true, filter: isDeclaration })
   return folder
 }
 
@@ -53,6 +51,7 @@ for (const [what, name, options] of [
   ['an ES module', 'user.mts', { module: 'nodenext' }],
   ['an ES module of the first Node that resolved them so', 'user.mts', { module: 'node16' }],
   ['a CommonJS module, which requires the package', 'user.cts', { module: 'nodenext' }],
+  ['a CommonJS module of the first Node that resolved them so', 'user.cts', { module: 'node16' }],
   ['a bundler', 'user.ts', { module: 'esnext', moduleResolution: 'bundler' }],
   [
     'the strictest options',
@@ -90,9 +89,26 @@ test('every mistake is found where it is: the other tests mean something', async
   t.is(lines.size, user.match(expectation)!.length, found)
 })
 
+test('compilers before 5.7 are given declarations in which Buffers do not say what their memory is', async (t) => {
+  const folder = install(t)
+  const target = join(folder, 'node_modules', 'memory-map')
+  // As such a compiler would find them.
+  for (const name of readdirSync(join(target, 'ts5.6'))) cpSync(join(target, 'ts5.6', name), join(target, name))
+  const source = `
+    import { mapShared, MemoryMap } from 'memory-map'
+    import { Mutex } from 'memory-map/sync'
+    export const map: MemoryMap<SharedArrayBuffer> = mapShared('file', { backing: 'shared-array-buffer' })
+    export const buffer: Buffer = map.view(1)
+    export const floats: Float32Array = map.typedArray(Float32Array)
+    export const mutex = new Mutex(map, 0)`
+  t.is(await compile(t, folder, 'user.mts', source, { module: 'nodenext' }), '')
+  t.is(await compile(t, folder, 'user.cts', source, { module: 'nodenext' }), '')
+  t.notRegex(readFileSync(join(target, 'index.d.ts'), 'utf8'), /Array<B>|Buffer<|IteratorObject/)
+})
+
 test('declarations that say less are noticed', async (t) => {
   const folder = install(t)
-  const path = join(folder, 'node_modules', 'memory-map', 'lib', 'memory-map.d.ts')
+  const path = join(folder, 'node_modules', 'memory-map', 'index.d.ts')
   const declarations = readFileSync(path, 'utf8')
   for (const [exact, vague] of [
     ['get buffer(): Buffer<B>', 'get buffer(): Buffer'],

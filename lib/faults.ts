@@ -1,6 +1,7 @@
 // Telling faults: from the native guard to the mapping's user.
 
 import type { Token } from './binding.js'
+import { environment, type Listener, thisProcess } from './environment.js'
 import type { MemoryMap } from './memory-map.js'
 import { native } from './native.js'
 
@@ -89,6 +90,12 @@ class Owned extends Given {
 /** Those of mappings of which the native library does not know the buffers, by what it calls the mappings. */
 export const numbered = new Map<Token, WeakRef<Teller>>()
 
+/** Tells the faults of this copy's mappings: the others know only their own buffers. */
+const listener: Listener = (faulted) => {
+  const tellers = faulted.map((one) => (typeof one === 'number' ? numbered.get(one)?.deref() : Owned.teller(one)))
+  for (const teller of new Set(tellers)) teller?.tell()
+}
+
 let listening = false
 
 /**
@@ -98,12 +105,15 @@ let listening = false
 export function listen(): void {
   if (listening) return
   listening = true
+  environment.listeners.add(new WeakRef(listener))
+  if (environment.listens) return
+  environment.listens = true
   // In Deno a cleanup hook has no handle scope, and looking at an object there aborts.
   native.onWake(tellAll, !('deno' in process.versions))
   // The listener does not keep the process alive: what happened last would never be told.
-  process.on('beforeExit', tellAll)
+  thisProcess.on('beforeExit', tellAll)
   // Where a buffer's memory is cannot be seen any more when a worker's cleanup hooks run.
-  if (!process.getBuiltinModule('node:worker_threads').isMainThread) process.on('exit', native.beforeExit)
+  if (!process.getBuiltinModule('node:worker_threads').isMainThread) thisProcess.on('exit', native.beforeExit)
 }
 
 /** `buffer`, of which it is noted who tells the faults of the memory under it. */
@@ -111,11 +121,14 @@ export function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, tell
   return new Owned(buffer, teller) as object as B
 }
 
-const named = (token: Token) => numbered.get(token)?.deref()
-
+/** The copy that listened first does this for all, for as long as the environment lives. */
 function tellAll(): void {
-  const faulted = native.takeFaulted().map((one) => (typeof one === 'number' ? named(one) : Owned.teller(one)))
-  for (const teller of new Set(faulted)) teller?.tell()
+  const faulted = native.takeFaulted()
+  for (const reference of environment.listeners) {
+    const told = reference.deref()
+    if (told !== undefined) told(faulted)
+    else environment.listeners.delete(reference)
+  }
 }
 
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */

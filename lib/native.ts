@@ -5,13 +5,18 @@ import { dirname, isAbsolute, join, toNamespacedPath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type * as Binding from './binding.js'
+import { embedded } from './embedded.js'
+import { environment } from './environment.js'
 import { type Attempt, notLoaded } from './not-loaded.js'
+import { requirePackage } from './packages.js'
 import { platforms, prebuilt } from './platform.js'
 
 export type Native = typeof Binding
 
-// A bundler that makes a CommonJS file of this leaves no `import.meta.url`.
-const here: string = import.meta.url ? fileURLToPath(import.meta.url) : __filename
+// In CommonJS, also as bundlers make it of this module, `import.meta.url` is nothing, or where the bundle was made. In
+// `node -e` every module has a `__filename`, which is '[eval]'.
+const here: string =
+  typeof __filename === 'string' && isAbsolute(__filename) ? __filename : fileURLToPath(import.meta.url)
 const folder = dirname(here)
 
 function load(): Native {
@@ -19,9 +24,11 @@ function load(): Native {
   const attempts: Attempt[] = []
   for (const name of names) {
     const file = `memory-map.${name}.node`
-    for (const place of places(name, file)) {
+    const places: [place: string, open: () => Native][] = [[join(folder, file), () => openBeside(file)]]
+    if (prebuilt.includes(name)) places.push([`memory-map-${name}`, () => openPackage(name, file)])
+    for (const [place, take] of places) {
       try {
-        return open(place, file)
+        return take()
       } catch (error) {
         attempts.push({ place, isThere: isThere(place), error })
       }
@@ -31,40 +38,59 @@ function load(): Native {
   throw notLoaded(names, attempts, others)
 }
 
-/** Where the library of a platform may be: beside this package's files if it was built here, else in a package. */
-function places(name: string, file: string): string[] {
-  const beside = join(folder, file)
-  return prebuilt.includes(name) ? [beside, `memory-map-${name}`] : [beside]
+/** Where a checkout is built, and where a bundle's files are copied together. */
+function openBeside(file: string): Native {
+  const path = join(folder, file)
+  if (existsSync(path)) return open(path)
+  const library = embedded(file)
+  if (library === undefined) throw new Error('there is no such file')
+  try {
+    return open(library.path)
+  } finally {
+    library.remove()
+  }
 }
 
 /**
- * Loads the library at a place. `require` takes as long to look for a file or a package as the library takes to load, so
- * that it is asked only where the package is not where it comes to lie with most installers.
+ * `require` takes as long to look for a package as the library takes to load, so that it is asked only where the package
+ * is not where it comes to lie with most installers.
  */
-function open(place: string, file: string): Native {
-  const paths = isAbsolute(place)
-    ? [place]
-    : [join(folder, 'node_modules', place, file), join(folder, '..', place, file)]
-  const path = paths.find((one) => existsSync(one))
-  if (path === undefined && isAbsolute(place)) throw new Error('there is no such file')
-  if (path === undefined) return require()(place) as Native
+function openPackage(platform: string, file: string): Native {
+  const name = `memory-map-${platform}`
+  const path = [join(folder, 'node_modules', name, file), join(folder, '..', name, file)].find((one) => existsSync(one))
+  if (path !== undefined) return open(path)
+  return requirePackage(platform, (error) => {
+    // A bundler may have taken in the package's JavaScript, which then looks for the library beside the bundle.
+    for (const start of starts()) if (isThere(name, start)) return requireFrom(start)(name) as Native
+    throw error
+  })
+}
+
+function open(path: string): Native {
   const module = { exports: {} as Native }
   process.dlopen(module, toNamespacedPath(path))
   return module.exports
 }
 
-/** `require` as of this file, which takes its time to be made. */
-function require(): NodeJS.Require {
-  return process.getBuiltinModule('node:module').createRequire(here)
+/** From where packages are looked for: this file, and the program's, where a bundle does not know its own place. */
+function starts(): string[] {
+  const program = process.argv[1]
+  return program !== undefined && isAbsolute(program) ? [here, program] : [here]
 }
 
-function isThere(place: string): boolean {
+/** `require` as of a file, which takes its time to be made. */
+function requireFrom(start: string): NodeJS.Require {
+  return process.getBuiltinModule('node:module').createRequire(start)
+}
+
+function isThere(place: string, start = here): boolean {
+  if (isAbsolute(place)) return existsSync(place)
   try {
-    require().resolve(place)
+    requireFrom(start).resolve(place)
     return true
   } catch {
     return false
   }
 }
 
-export const native: Native = load()
+export const native: Native = (environment.native ??= load())

@@ -26,17 +26,20 @@ export function platforms(): string[] {
 function abis(platform: string, arch: string): string[] {
   if (platform === 'win32') return ['msvc', 'gnu']
   if (platform !== 'linux') return ['']
-  return [arch === 'arm' ? `${libc()}eabihf` : libc()]
+  return libcs().map((libc) => (arch === 'arm' ? `${libc}eabihf` : libc))
 }
 
-/** The C library of this process: the path of the loader that the executable asks for tells it. */
-function libc(): 'gnu' | 'musl' {
+/** The C library of this process: the path of the loader that the executable asks for tells it; both if nothing does. */
+function libcs(): readonly ('gnu' | 'musl')[] {
   const start = head(process.execPath)
-  if (start.includes('/ld-musl')) return 'musl'
-  if (start.includes('/ld-linux')) return 'gnu'
-  // Reports are slow, and Deno has none.
+  if (start.includes('/ld-musl')) return ['musl']
+  if (start.includes('/ld-linux')) return ['gnu']
+  const { Deno } = globalThis as { Deno?: { build: { env?: string } } }
+  if (Deno !== undefined) return Deno.build.env === 'musl' ? ['musl'] : ['gnu'] // asks for no permission
+  // Reports are slow, and some runtimes have none.
   const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
-  return report === undefined || report.header?.glibcVersionRuntime !== undefined ? 'gnu' : 'musl'
+  if (report?.header === undefined) return ['gnu', 'musl']
+  return report.header.glibcVersionRuntime === undefined ? ['musl'] : ['gnu']
 }
 
 /** The first page of a file, where an executable has the path of its loader; nothing if it cannot be read. */

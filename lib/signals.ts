@@ -1,7 +1,6 @@
 // Signal handlers that JavaScript installs and removes, in place of the guard's.
 
-import process from 'node:process' // test runners have a global one of their own
-
+import { environment, thisProcess as process } from './environment.js'
 import { native } from './native.js'
 
 const SIGNALS = new Set<unknown>(['SIGBUS', 'SIGSEGV'])
@@ -18,16 +17,13 @@ const METHODS = [
   'removeAllListeners',
 ]
 
-/** That it is done: for each evaluation of this copy of the package, as test runners make many. */
-const DONE = Symbol.for(`memory-map.signals ${import.meta.url}`)
-
 /**
  * Has the guard's handlers put back each time that listeners for their signals come or go: the runtime sets its own
  * handler then, and the default action after the last listener.
  */
 export function watchListeners(): void {
-  if (DONE in process) return
-  Object.defineProperty(process, DONE, { value: true })
+  if (environment.watchesSignals) return
+  environment.watchesSignals = true
   if (process.platform === 'win32') return
   if ('bun' in process.versions) wrapMethods()
   // Node sets its handler before it calls these. Deno does it afterwards: the guard looks again, soon and on a thread.

@@ -1,12 +1,15 @@
-// Bundles the TypeScript into index.js and sync.js. A file for each module, and imports of Node's own modules, which make
-// objects of all that these export, cost several times what loading the native library does.
+// Bundles the TypeScript into index.js and sync.js, and into index.cjs and sync.cjs. A file for each module, and imports of
+// Node's own modules, which make objects of all that these export, cost several times what loading the native library
+// does.
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { build } from 'esbuild'
 
-const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:[\w/]+)'$/gm
+const { version } = JSON.parse(await readFile('package.json', 'utf8'))
+
+const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:[\w/]+)'/gm
 
 /** Has the sources taken, never what was compiled from them before, and the modules of Node as they are. */
 const sources = {
@@ -19,7 +22,7 @@ const sources = {
     onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8')
       const contents = source.replace(importOfNode, (_, names, name) => {
-        return `const ${names.replaceAll(' as ', ': ')} = process.getBuiltinModule('${name}')`
+        return `const ${names.replaceAll(' as ', ': ')} = globalThis.process.getBuiltinModule('${name}')`
       })
       return { contents, loader: 'ts' }
     })
@@ -29,22 +32,81 @@ const sources = {
 /** A class that names itself is given another name, which stack traces and `constructor.name` would show. */
 const renamed = /^var (?<name>\w+) = class (?<other>_\k<name>)\b/gm
 
-const { outputFiles } = await build({
-  entryPoints: ['index.ts', 'sync.ts'],
-  outdir: '.',
-  bundle: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  plugins: [sources],
-  logLevel: 'warning',
-  write: false,
-})
+/** What lib/packages.ts makes: CommonJS has a `require` of its own, for whose calls packers look. */
+const makingRequire = /^ *const module = .*\n *const (?<name>require\w*) = module\.createRequire\(.*\n/m
 
-for (const { path, text } of outputFiles) {
-  const names = [...text.matchAll(renamed)].map(({ groups }) => groups)
+const names = (list) =>
+  list
+    ?.split(',')
+    .map((one) => one.trim())
+    .filter(Boolean) ?? []
+
+/** The code of an entry point, the names that it exports, and those that it takes from the main module. */
+async function bundle(name, format) {
+  const { outputFiles } = await build({
+    entryPoints: [`${name}.ts`],
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    // In CommonJS there is none.
+    define: { 'import.meta.url': format === 'cjs' ? '"file:///"' : 'url' },
+    plugins: [sources],
+    logLevel: 'warning',
+    write: false,
+  })
+  let code = outputFiles[0].text
+  for (const { groups } of code.matchAll(renamed)) {
+    code = code.replaceAll(new RegExp(`\\b${groups.other}\\b`, 'g'), groups.name)
+  }
+  if (format === 'cjs') {
+    const { name: made } = code.match(makingRequire)?.groups ?? {}
+    if (made) code = code.replace(makingRequire, '').replaceAll(`${made}(`, 'require(')
+  }
+  const missed = /^import .* from "node:.*/m.exec(code)
+  if (missed) throw new Error(`${name}: ${missed[0]}`)
+  const exported = /^export \{(?<list>[^}]*)\};\n/m
+  const imported = /^import \{(?<list>[^}]*)\} from "\.\/index\.js";\n/m
+  return {
+    exports: names(code.match(exported)?.groups.list),
+    imports: names(code.match(imported)?.groups.list),
+    code: code.replace(exported, '').replace(imported, ''),
+  }
+}
+
+/**
+ * The code as a function, which is called once for each global object, however many copies of the package there are: what
+ * is imported is what is required, and what a bundle has is what another package has that it uses.
+ */
+function once(name, { code, exports }) {
+  return `const found = (() => {
+  const key = Symbol.for('memory-map@${version}/${name}')
+  // Not a test's own \`process\`, but the one of this thread.
+  const holder = process.getBuiltinModule('node:process')
+  if (holder[key] === undefined) Object.defineProperty(holder, key, { value: new WeakMap() })
+  if (!holder[key].has(globalThis)) holder[key].set(globalThis, evaluate())
+  return holder[key].get(globalThis)
+})()
+
+function evaluate() {
+${code}
+return { ${exports.join(', ')} }
+}
+`
+}
+
+for (const name of ['index', 'sync']) {
+  const esm = await bundle(name, 'esm')
+  const importing = esm.imports.length > 0 ? `import { ${esm.imports.join(', ')} } from './index.js'\n` : ''
   await writeFile(
-    path,
-    names.reduce((code, { name, other }) => code.replaceAll(new RegExp(`\\b${other}\\b`, 'g'), name), text),
+    `${name}.js`,
+    `${importing}const url = import.meta.url\n${once(name, esm)}\nexport const { ${esm.exports.join(', ')} } = found\n`,
+  )
+  const cjs = await bundle(name, 'cjs')
+  const requiring = cjs.imports.length > 0 ? `const { ${cjs.imports.join(', ')} } = require('./index.cjs')\n` : ''
+  const own = cjs.exports.join(', ')
+  await writeFile(
+    `${name}.cjs`,
+    `'use strict'\n${requiring}${once(name, cjs)}\nconst { ${own} } = found\nmodule.exports = { ${own} }\n`,
   )
 }

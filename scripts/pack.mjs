@@ -6,7 +6,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { parseTriple } from '@napi-rs/cli'
@@ -67,17 +67,39 @@ export function packLibrary(target) {
   cpSync(join(root, 'npm', platformArchABI), folder, { recursive: true })
   const path = join(folder, 'package.json')
   const libc = platform === 'linux' && abi.startsWith('gnu') ? ['glibc'] : readJson(path).libc
-  writeJson(path, { ...readJson(path), type: 'commonjs', libc, repository })
+  const library = basename(libraryOf(target))
+  const entry = {
+    type: 'commonjs',
+    main: 'index.cjs',
+    // What Bun compiles into an executable are libraries that are required themselves.
+    exports: { '.': { bun: `./${library}`, default: './index.cjs' }, './package.json': './package.json' },
+    files: ['index.cjs', library],
+    preferUnplugged: true,
+  }
+  writeJson(path, { ...readJson(path), ...entry, libc, repository })
+  writeFileSync(join(folder, 'index.cjs'), opener(library))
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   writeFileSync(join(folder, 'README.md'), readme(target))
   const packed = npmPack(folder)
-  const wanted = ['LICENSE', 'README.md', `memory-map.${platformArchABI}.node`, 'package.json']
+  const wanted = ['LICENSE', 'README.md', 'index.cjs', library, 'package.json']
   const odd = `${packed.files}` === `${wanted}` ? [] : [`it has ${packed.files.join(', ')}`]
   return { ...packed, complaints: [...check(target), ...tooLarge(packed, maxSizes.library), ...odd] }
 }
 
 export function packageName(target) {
   return `${name}-${parseTriple(target).platformArchABI}`
+}
+
+/**
+ * Loads the library beside it by a path, which those who trace or pack programs know to be that of a file to take along,
+ * and which bundlers that have no idea of libraries leave alone.
+ */
+function opener(library) {
+  return `'use strict'
+const path = require('node:path')
+const library = path.join(__dirname, '${library}')
+process.dlopen(module, path.toNamespacedPath(library))
+`
 }
 
 function readme(target) {
@@ -106,8 +128,10 @@ function tooLarge({ size }, most) {
 
 /** Files that are none of the package's code, types and documentation. */
 function notOurs(files) {
-  const ours = /^(package\.json|LICENSE|(README|CHANGELOG|docs\/[\w-]+)\.md|(index|sync)\.js|[\w/-]+\.d\.ts)$/
-  const missing = ['index.js', 'index.d.ts', 'sync.js', 'sync.d.ts', 'LICENSE', 'README.md']
+  const ours =
+    /^(package\.json|LICENSE|(README|CHANGELOG|docs\/[\w-]+)\.md|(ts5\.6\/)?(index|sync)\.d\.c?ts|(index|sync)\.c?js)$/
+  const code = ['index', 'sync'].flatMap((entry) => ['js', 'cjs', 'd.ts', 'd.cts'].map((end) => `${entry}.${end}`))
+  const missing = [...code, 'LICENSE', 'README.md']
   return [
     ...files.filter((file) => !ours.test(file)).map((file) => `${file} does not belong there`),
     ...missing.filter((file) => !files.includes(file)).map((file) => `${file} is missing`),

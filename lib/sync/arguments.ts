@@ -12,7 +12,8 @@ import { isMap, type MemoryMap, tokenOf } from './main.js'
 export function toToken(map: MemoryMap<any>): Token {
   if (isMap(map)) return tokenOf(map)
   const isOthers = INTERNALS in Object((map as object | undefined)?.constructor)
-  throw invalidType('map', isOthers ? 'a MemoryMap of this copy of the package: there are two' : 'a MemoryMap', map)
+  const expected = isOthers ? 'a MemoryMap of the same version of the package and the same realm' : 'a MemoryMap'
+  throw invalidType('map', expected, map)
 }
 
 /** A place in a mapping; whether it is inside and aligned the native library says. */

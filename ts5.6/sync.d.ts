@@ -1,0 +1,240 @@
+import { MemoryMap } from './index.js'
+
+/** Where a channel is. */
+interface ChannelOptions {
+  /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */
+  readonly offset?: number | bigint | undefined
+}
+/** Where a channel is to be, and how long. */
+interface ChannelRange extends ChannelOptions {
+  /** How many bytes it has in all, at least 640. Default: to the end of the mapping. */
+  readonly length?: number | bigint | undefined
+}
+/**
+ * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
+ * can send; whoever receives first is the receiver until its `close()`, its mapping's, or its death.
+ *
+ * A sender that is killed loses the message that it was making, no other one. A receiver that is killed can be
+ * replaced: the next one begins with the message that was not released yet.
+ *
+ * ```js
+ * const inbox = Channel.create(mapShared('inbox', { create: true, length: 2 ** 20, protection: 'read-write' }))
+ * for await (const message of inbox) console.log(message.toString())
+ * // elsewhere
+ * Channel.open(mapShared('inbox', { protection: 'read-write' })).send('hello')
+ * ```
+ */
+declare class Channel {
+  #private
+  private constructor()
+  /**
+   * Makes a channel in a mapping that is shared and writable, whatever was there.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where it does not fit; as for a {@link Mutex}
+   */
+  static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel
+  /**
+   * Opens a channel that is there.
+   *
+   * @throws `ERR_MMAP_INVALID` where there is none, not all of one, or one of another version
+   */
+  static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel
+  /** Bytes that messages share, with 16 more for each. */
+  get capacity(): number
+  /** Bytes of the longest message: half the capacity. */
+  get maxLength(): number
+  /** Whether `close()` was called, here or on the mapping. */
+  get closed(): boolean
+  /**
+   * Sends a message, and blocks the thread until there is room for it; `false` where the time was up.
+   *
+   * @param data a string is sent as UTF-8
+   * @param timeout in milliseconds; for ever where there is none
+   * @throws `ERR_OUT_OF_RANGE` where it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
+   *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  send(data: Uint8Array | string, timeout?: number): boolean
+  /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
+  trySend(data: Uint8Array | string): boolean
+  /** As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls. */
+  sendAsync(data: Uint8Array | string, timeout?: number): Promise<boolean>
+  /**
+   * Receives a message, and blocks the thread until there is one; undefined where the time was up.
+   *
+   * @param timeout in milliseconds; for ever where there is none
+   * @throws `ERR_MMAP_BUSY` where another one is the receiver, a `receiveAsync` is pending, or a borrowed message
+   *   is not released; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  receive(timeout?: number): Buffer | undefined
+  /** Receives a message if there is one now, and no `receiveAsync` is pending. */
+  tryReceive(): Buffer | undefined
+  /** As {@link receive}, with the event loop free meanwhile. It keeps the process alive. */
+  receiveAsync(timeout?: number): Promise<Buffer | undefined>
+  /** The messages, until the channel is closed. */
+  [Symbol.asyncIterator](): AsyncGenerator<Buffer, void>
+  /**
+   * Takes room for a message of `length` bytes, to be filled in without a copy and then sent by {@link commit};
+   * blocks the thread until there is room, undefined where the time was up. Messages that are sent later, by anybody,
+   * arrive after it.
+   */
+  reserve(length: number | bigint, timeout?: number): Buffer | undefined
+  /** Takes room for a message if there is some. */
+  tryReserve(length: number | bigint): Buffer | undefined
+  /**
+   * Sends what {@link reserve} gave and was filled in, or the first `length` bytes of it. The Buffer is not to be
+   * used any more.
+   */
+  commit(reserved: Buffer, length?: number | bigint): void
+  /** Gives back what {@link reserve} gave: nothing is sent. */
+  abandon(reserved: Buffer): void
+  /**
+   * Receives a message without a copy: a view of the shared memory, until {@link release}. Blocks the thread as
+   * {@link receive} does.
+   */
+  borrow(timeout?: number): Buffer | undefined
+  /** Borrows a message if there is one now, and no `receiveAsync` is pending. */
+  tryBorrow(): Buffer | undefined
+  /** Gives back what {@link borrow} gave, which is not to be used any more: its room is the senders'. */
+  release(borrowed: Buffer): void
+  /**
+   * Ends what is pending and lets another one be the receiver. The channel stays, and so does the mapping; a message
+   * that was borrowed and not released is received again.
+   */
+  close(): void
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void
+}
+/** How a lock came to its new owner: from one who gave it back, or from one who died. */
+type Locked = 'acquired' | 'recovered'
+/**
+ * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which are zero before it is used first.
+ *
+ * Its owner is a mapping: all that is done through one `MemoryMap` counts as one. When the owner's process dies,
+ * however and whenever, or its mapping is closed, the next one to lock gets `'recovered'`, and what the lock
+ * protects may be half done.
+ *
+ * ```js
+ * const mutex = new Mutex(map, 0)
+ * if (mutex.lock() === 'recovered') repair()
+ * try {
+ *   change()
+ * } finally {
+ *   mutex.unlock()
+ * }
+ * ```
+ */
+declare class Mutex {
+  #private
+  /** Bytes that a mutex takes. */
+  static readonly byteLength = 8
+  /**
+   * @param map a mapping that is shared and writable
+   * @param byteOffset in bytes; aligned to 8 in memory
+   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error where the file
+   *   cannot witness who is alive (docs/memory-model.md)
+   */
+  constructor(map: MemoryMap<any>, byteOffset: number | bigint)
+  /**
+   * Takes the lock, and blocks the thread until it has it.
+   *
+   * @param timeout in milliseconds; for ever where there is none
+   * @throws `ERR_MMAP_DEADLOCK` where this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  lock(): Locked
+  lock(timeout: number | undefined): Locked | 'timed-out'
+  /**
+   * As {@link lock}, with the event loop free meanwhile. It waits also while this mapping holds the lock: some
+   * other function will give it back.
+   */
+  lockAsync(): Promise<Locked>
+  lockAsync(timeout: number | undefined): Promise<Locked | 'timed-out'>
+  /** Takes the lock if nobody who is alive holds it; says how, or `false`. */
+  tryLock(): Locked | false
+  /**
+   * Gives the lock back.
+   *
+   * @throws `ERR_MMAP_NOT_OWNER` where this mapping does not hold it
+   */
+  unlock(): void
+}
+/**
+ * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which are zero before it is used
+ * first. It does not know who took a permit: those of a process that dies are lost.
+ *
+ * ```js
+ * const connections = new Semaphore(map, 64, 10)
+ * await connections.acquireAsync()
+ * ```
+ */
+declare class Semaphore {
+  #private
+  /** Bytes that a semaphore takes. */
+  static readonly byteLength = 16
+  /**
+   * @param map a mapping that is shared and writable
+   * @param byteOffset in bytes; aligned to 8 in memory
+   * @param initial how many permits it has if nobody has given it any yet; 0 where nobody ever does
+   */
+  constructor(map: MemoryMap<any>, byteOffset: number | bigint, initial?: number)
+  /**
+   * Takes a permit, and blocks the thread until it has one; `false` where the time was up.
+   *
+   * @param timeout in milliseconds; for ever where there is none
+   */
+  acquire(timeout?: number): boolean
+  /** As {@link acquire}, with the event loop free meanwhile. */
+  acquireAsync(timeout?: number): Promise<boolean>
+  /** Takes a permit if there is one. */
+  tryAcquire(): boolean
+  /**
+   * Gives permits back, or new ones.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where there would be more than 2,147,483,647
+   */
+  release(count?: number): void
+}
+/** How a wait ended, as for `Atomics.wait`. */
+type WaitResult = 'ok' | 'not-equal' | 'timed-out'
+/**
+ * Sleeps while the 32-bit integer at `byteOffset` is `expected`, until {@link notify} wakes it: `Atomics.wait`
+ * between processes. It looks at the word for a moment first (docs/memory-model.md), and blocks the thread.
+ *
+ * ```js
+ * const words = map.typedArray(Int32Array)
+ * while (Atomics.load(words, 0) === 0) wait(map, 0, 0)
+ * ```
+ *
+ * @param map a mapping that is shared
+ * @param byteOffset in bytes; aligned to 4 in memory
+ * @param timeout in milliseconds; for ever where there is none
+ * @throws `ERR_MMAP_NOT_SHARED`, `ERR_OUT_OF_RANGE`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+ */
+declare function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult
+/**
+ * As {@link wait}, with the event loop free meanwhile. A pending wait has a thread of its own, which sleeps; it
+ * keeps the process alive, and is rejected when the mapping is closed.
+ */
+declare function waitAsync(
+  map: MemoryMap<any>,
+  byteOffset: number | bigint,
+  expected: number,
+  timeout?: number,
+): Promise<WaitResult>
+/**
+ * Wakes those who {@link wait} on the word at `byteOffset`, in whatever process, and says how many.
+ *
+ * @param count how many at most; all where there is none
+ */
+declare function notify(map: MemoryMap<any>, byteOffset: number | bigint, count?: number): number
+export {
+  Channel,
+  type ChannelOptions,
+  type ChannelRange,
+  type Locked,
+  Mutex,
+  Semaphore,
+  type WaitResult,
+  notify,
+  wait,
+  waitAsync,
+}
