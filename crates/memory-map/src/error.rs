@@ -82,7 +82,9 @@ impl Error {
 
     /// An OS error of `syscall` from what the standard library or memmap2 returned.
     pub(crate) fn io(error: &io::Error, syscall: &'static str) -> Self {
-        Self::os(error.raw_os_error().unwrap_or(crate::sys::EINVAL), syscall)
+        /// `EINVAL`, or ERROR_INVALID_PARAMETER.
+        const INVALID: i32 = if cfg!(windows) { 87 } else { 22 };
+        Self::os(error.raw_os_error().unwrap_or(INVALID), syscall)
     }
 }
 

@@ -17,7 +17,7 @@ mod overlay;
 mod overlay_system;
 mod record;
 mod registry;
-#[cfg(unix)]
+#[cfg_attr(windows, path = "scratch_windows_none.rs")]
 mod scratch_windows;
 #[cfg(unix)]
 mod signal_chain;

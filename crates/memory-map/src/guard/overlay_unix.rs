@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::overlay::{How, Overlay};
 use super::record::{Backing, Inner};
-pub(super) use super::scratch_windows::ScratchWindows;
+use super::scratch_windows::ScratchWindows;
 use super::vma_reserve::with_vma_reserve;
 use crate::protection::Protection;
 use crate::sys::{self, Pages};

@@ -11,17 +11,6 @@ use crate::fault::Fault;
 use crate::protection::Protection;
 use crate::sys::{self, Pages};
 
-/// Overlays are open for stores everywhere: the system commits their memory page by page.
-pub(super) struct ScratchWindows;
-
-impl ScratchWindows {
-    pub const fn new() -> Self {
-        Self
-    }
-
-    pub fn clear(&mut self) {}
-}
-
 impl Inner {
     /// Whether `overlay_with_zeros` loses nothing that is nowhere else.
     pub(super) fn can_overlay_with_zeros(&self) -> bool {

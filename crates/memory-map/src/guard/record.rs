@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::overlay::Overlays;
-use super::overlay_system::ScratchWindows;
+use super::scratch_windows::ScratchWindows;
 use crate::fault::Fault;
 use crate::protection::Protection;
 use crate::sys::{self, Identity, Pages, Shown};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::atomic::AtomicU64;
 use crate::error::{Error, Result};
-use crate::mapping::{Attachment, Mapping};
+use crate::mapping::{Attachment, Mapping, Whereabouts};
 
 /// How a sleep on a word ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Cancel {
 }
 
 impl Attachment for Cancel {
-    fn follow(&self, _mapping: &Mapping) {
+    fn follow(&self, _to: Option<&Whereabouts>) {
         self.cancel();
     }
 

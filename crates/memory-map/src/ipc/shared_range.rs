@@ -9,7 +9,7 @@ use super::atomic::AtomicU64;
 use super::participant::Participant;
 use super::{lock::World, ring::Memory};
 use crate::error::{Error, Result};
-use crate::mapping::{Attachment, Mapping};
+use crate::mapping::{Attachment, Mapping, Whereabouts};
 use crate::options::Kind;
 use crate::region::RegionKey;
 use crate::region::access::Access;
@@ -54,8 +54,16 @@ impl Deref for Here<'_> {
 }
 
 impl Attachment for Location {
-    fn follow(&self, mapping: &Mapping) {
-        self.follow(mapping);
+    /// Finds the words where the mapping is now, unless it has them no more.
+    fn follow(&self, to: Option<&Whereabouts>) {
+        let Some(to) = to else { return };
+        let here = self.place();
+        let is_here = ptr::eq(here.key.region(), &raw const *to.region);
+        if !is_here && self.offset + self.length <= to.length {
+            let place = Place::new(to, self.offset, self.length, Arc::clone(&here.ended));
+            *self.later() = Some(Arc::new(place));
+            self.moved.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -68,23 +76,14 @@ impl Location {
         let later = self.moved.load(Ordering::Acquire).then(|| self.later().clone()).flatten();
         later.map_or(Here::First(&self.first), Here::Later)
     }
-
-    /// Finds the words where the mapping is now, unless it has them no more.
-    pub fn follow(&self, mapping: &Mapping) {
-        let Ok(key) = mapping.key() else { return };
-        let is_here = ptr::eq(key.region(), self.place().key.region());
-        if !is_here && self.offset + self.length <= mapping.len() {
-            let place = Place::new(mapping, key, self.offset, self.length);
-            *self.later() = Some(Arc::new(place));
-            self.moved.store(true, Ordering::Release);
-        }
-    }
 }
 
 impl Place {
-    fn new(mapping: &Mapping, key: RegionKey, offset: usize, length: usize) -> Self {
-        let start = key.start() + mapping.page_offset() + offset;
-        Self { key, start, length, ended: mapping.attached().ended() }
+    /// Where the bytes at `offset` are in a mapping that is there.
+    fn new(there: &Whereabouts, offset: usize, length: usize, ended: Arc<AtomicBool>) -> Self {
+        let key = RegionKey::new(Arc::clone(&there.region));
+        let start = key.start() + there.page_offset + offset;
+        Self { key, start, length, ended }
     }
 
     /// Begins to use the words. Faults are contained until the end, and told by `check`.
@@ -118,7 +117,7 @@ impl SharedRange {
         if mapping.kind() == Kind::Private || (mapping.file().is_none() && !mapping.is_closed()) {
             return Err(Error::NotShared);
         }
-        let place = Place::new(mapping, mapping.key()?, offset, length);
+        let place = Place::new(&mapping.whereabouts()?, offset, length, mapping.attached().ended());
         let start = place.start;
         if !start.is_multiple_of(alignment) {
             return Err(Error::OutOfRange {
@@ -148,7 +147,7 @@ impl SharedRange {
     /// Goes with the mapping when that moves.
     pub fn following(self, mapping: &Mapping) -> Self {
         mapping.attached().attach(&self.0);
-        self.0.follow(mapping); // where it has moved since
+        self.0.follow(mapping.whereabouts().ok().as_ref()); // where it has moved since
         self
     }
 

@@ -5,15 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::error::Result;
-use crate::mapping::Mapping;
+use crate::region::Region;
 
 /// What is told of changes of its mapping.
 pub(crate) trait Attachment: Any + Send + Sync {
-    /// The mapping has moved.
-    fn follow(&self, _mapping: &Mapping) {}
+    /// The mapping has moved; `None` where it is empty or closed.
+    fn follow(&self, _to: Option<&Whereabouts>) {}
 
     /// The mapping is about to be closed.
     fn end(&self) {}
+}
+
+/// Where a mapping is in memory.
+pub(crate) struct Whereabouts {
+    pub region: Arc<Region>,
+    /// Bytes between the region's start and the mapping's.
+    pub page_offset: usize,
+    pub length: usize,
 }
 
 /// What is attached to a mapping.
@@ -62,10 +70,13 @@ impl Attached {
         attachments.push(attachment);
     }
 
-    /// Tells that the mapping has moved.
-    pub fn follow(&self, mapping: &Mapping) {
-        for attachment in self.state().attachments.iter().filter_map(Weak::upgrade) {
-            attachment.follow(mapping);
+    /// Tells that the mapping has moved. `find` says where it is at last, should several threads
+    /// have moved it.
+    pub fn follow(&self, find: impl FnOnce() -> Option<Whereabouts>) {
+        let state = self.state();
+        let to = find();
+        for attachment in state.attachments.iter().filter_map(Weak::upgrade) {
+            attachment.follow(to.as_ref());
         }
     }
 

@@ -7,7 +7,7 @@ mod search;
 mod sync;
 
 pub use advice::{Prefetch, Residency};
-pub(crate) use attached::{Attached, Attachment};
+pub(crate) use attached::{Attached, Attachment, Whereabouts};
 pub use search::{Count, Needle};
 pub use sync::Sync;
 
@@ -20,11 +20,7 @@ use crate::fault::Fault;
 use crate::file::{Opened, Source};
 use crate::options::{FileOptions, HugePages, Kind, Options};
 use crate::protection::Protection;
-use crate::region::access;
-use crate::region::foreign::{self, Keeper};
-use crate::region::place;
-use crate::region::snapshot::Snapshot;
-use crate::region::{Contents, Region, RegionKey};
+use crate::region::{Contents, Keeper, Region, RegionKey, Snapshot, access, foreign, place};
 use crate::sys;
 
 /// Pages in this process's memory, and what they are mapped from.
@@ -354,10 +350,21 @@ impl Mapping {
     /// # Errors
     /// [`Error::Closed`]; [`Error::OutOfRange`] for an empty mapping, which has no addresses.
     pub fn key(&self) -> Result<RegionKey> {
+        self.whereabouts().map(|whereabouts| RegionKey::new(whereabouts.region))
+    }
+
+    /// Where the mapping is in memory.
+    ///
+    /// # Errors
+    /// As for [`Mapping::key`].
+    pub(crate) fn whereabouts(&self) -> Result<Whereabouts> {
         let empty = Error::OutOfRange { name: "length", requirement: "more than 0" };
         match &self.state().pages {
-            // Under the lock: once the mapping is closed nothing else keeps the addresses.
-            Pages::Mapped(region) => Ok(RegionKey::new(Arc::clone(region))),
+            Pages::Mapped(region) => Ok(Whereabouts {
+                region: Arc::clone(region),
+                page_offset: self.page_offset(),
+                length: self.len(),
+            }),
             Pages::Empty(_) => Err(empty),
             Pages::Closed => Err(Error::Closed),
         }
@@ -525,6 +532,20 @@ impl Mapping {
         let snapshots = self.take_snapshots(&mut state);
         state.replace(Pages::Closed, &snapshots);
         std::mem::take(&mut state.reports)
+    }
+
+    /// Has the next `close`, or `resize` that moves the mapping, leave snapshots of these ranges at
+    /// the addresses that it leaves, if somebody else holds those; instead of the ranges that were
+    /// named before.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`].
+    pub fn leave_snapshots(&self, ranges: Vec<Range<usize>>) -> Result<()> {
+        for range in &ranges {
+            self.check(range.start, range.end.saturating_sub(range.start))?;
+        }
+        self.state().snapshots = ranges;
+        Ok(())
     }
 
     /// Snapshots of what was asked for, if anybody else has a use for them.

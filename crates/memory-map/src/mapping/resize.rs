@@ -14,10 +14,8 @@ use crate::guard::{Backing, Inner};
 use crate::mapping::{Mapping, Pages, State, change_protection, out_of_memory, to_usize};
 use crate::options::{HugePages, Kind};
 use crate::protection::Protection;
-use crate::region::access;
 use crate::region::place::{self, Left};
-use crate::region::snapshot::Snapshot;
-use crate::region::{Contents, Region};
+use crate::region::{Contents, Region, Snapshot, access};
 use crate::sys;
 
 /// The most addresses that are reserved behind a mapping, in bytes.
@@ -90,7 +88,7 @@ impl Mapping {
         let moved = self.adopt(&mut state, region, file, length, &snapshots);
         drop(state);
         if moved {
-            self.attached().follow(self);
+            self.attached().follow(|| self.whereabouts().ok());
         }
         Ok(())
     }

@@ -17,11 +17,8 @@ use crate::error::{Error, Result};
 use crate::guard::{self, Backing, Inner, State};
 use crate::protection::Protection;
 use crate::region::place;
-use crate::region::{Contents, Region};
+use crate::region::{Contents, Keeper, Region};
 use crate::sys::{self, Shown};
-
-/// Keeps addresses that belong to somebody else for as long as it lives.
-pub type Keeper = Box<dyn Send + Sync>;
 
 /// Retired regions that stay under the guard, so that their next use is told.
 const MANY: usize = 1024;

@@ -12,7 +12,7 @@ pub(crate) mod snapshot;
 mod unmap;
 
 pub(crate) use contents::Contents;
-pub use foreign::{Keeper, has_left, sweep_left};
+pub use foreign::{has_left, sweep_left};
 pub use unmap::unmap_together;
 
 use std::fs::File;
@@ -21,13 +21,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use self::place::Left;
-use self::snapshot::Snapshot;
 use self::unmap::unmap;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::file::Opened;
 use crate::guard::{self, Backing, FaultRecord, Inner, Locked, Run, State};
 use crate::protection::Protection;
 use crate::sys::{self, Pages, Shown};
+
+/// Keeps addresses that belong to somebody else for as long as it lives.
+pub type Keeper = Box<dyn Send + Sync>;
 
 /// A range of addresses that is ours.
 pub(crate) struct Region {
@@ -179,7 +182,7 @@ impl Region {
     }
 
     /// Copies bytes out of the file, from `at` bytes after the start on, if they are what loads from
-    /// the pages would give, which are not touched
+    /// the pages would give, which are not touched. Otherwise
     /// `bytes` can have anything afterwards.
     pub fn read_file(&self, at: usize, bytes: &mut [u8]) -> bool {
         // If the region is that mapping's after this, so is the file.
@@ -271,6 +274,42 @@ impl Region {
         }
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
         reports
+    }
+}
+
+/// A copy of pages of a region.
+pub(crate) struct Snapshot {
+    pages: Range<usize>,
+    copy: Opened,
+}
+
+impl Snapshot {
+    /// Puts every copy where its pages are, each in one step; says what is between them.
+    ///
+    /// # Safety
+    /// The copies must be of the region that has `range`, whose lock the caller holds.
+    pub unsafe fn put_all(snapshots: &[Self], range: &Range<usize>) -> Vec<Range<usize>> {
+        let mut gaps = Vec::new();
+        let mut at = range.start;
+        for snapshot in snapshots {
+            let pages = &snapshot.pages;
+            let put = guard::with_vma_reserve(|| {
+                let (length, contents) = (pages.len(), snapshot.contents());
+                // SAFETY: the pages lie in the region, whose lock is held.
+                unsafe { sys::map_over(pages.start, length, Protection::ReadWrite, contents) }
+            });
+            if put.is_ok() {
+                gaps.push(at..pages.start);
+                at = pages.end;
+            }
+        }
+        gaps.push(at..range.end);
+        gaps.retain(|gap| !gap.is_empty());
+        gaps
+    }
+
+    fn contents(&self) -> Pages {
+        Pages::File { fd: sys::raw(&self.copy.file), offset: 0, shared: true, reserve: false }
     }
 }
 

@@ -2,37 +2,10 @@
 
 use std::ops::Range;
 
-use crate::error::Result;
 use crate::file::Opened;
-use crate::guard;
-use crate::mapping::Mapping;
 use crate::protection::Protection;
-use crate::region::Region;
-use crate::region::access;
-use crate::region::place;
-use crate::sys::{self, Pages};
-
-impl Mapping {
-    /// Has the next `close`, or `resize` that moves the mapping, leave snapshots of these ranges at
-    /// the addresses that it leaves, if somebody else holds those; instead of the ranges that were
-    /// named before.
-    ///
-    /// # Errors
-    /// [`crate::Error::OutOfRange`].
-    pub fn leave_snapshots(&self, ranges: Vec<Range<usize>>) -> Result<()> {
-        for range in &ranges {
-            self.check(range.start, range.end.saturating_sub(range.start))?;
-        }
-        self.state().snapshots = ranges;
-        Ok(())
-    }
-}
-
-/// A copy of pages of a region.
-pub(crate) struct Snapshot {
-    pages: Range<usize>,
-    copy: Opened,
-}
+use crate::region::{Region, Snapshot, access, place};
+use crate::sys;
 
 impl Snapshot {
     /// Copies the pages that `ranges`, in bytes from the region's start, touch. What cannot be had
@@ -57,39 +30,14 @@ impl Snapshot {
     fn new(region: &Region, pages: Range<usize>) -> Option<Self> {
         let length = pages.len();
         let copy = Opened::anonymous(length as u64, None).ok()?;
-        let target = sys::map(0, length, Protection::ReadWrite, of(&copy)).ok()?;
+        let snapshot = Self { pages, copy };
+        let target = sys::map(0, length, Protection::ReadWrite, snapshot.contents()).ok()?;
         // SAFETY: the target was mapped above with that length, and nobody else knows of it or
         // has its file.
         let bytes = unsafe { std::slice::from_raw_parts_mut(target, length) };
-        let copied = access::copy_out(region, pages.start - region.range().start, bytes);
+        let copied = access::copy_out(region, snapshot.pages.start - region.range().start, bytes);
         // SAFETY: the target was mapped above, and `bytes` is not used any more.
         unsafe { sys::unmap(target as usize, length) };
-        copied.ok().map(|()| Self { pages, copy })
+        copied.ok().map(|()| snapshot)
     }
-
-    /// Puts every copy where its pages are, each in one step; says what is between them.
-    ///
-    /// # Safety
-    /// The copies must be of the region that has `range`, whose lock the caller holds.
-    pub unsafe fn put_all(snapshots: &[Self], range: &Range<usize>) -> Vec<Range<usize>> {
-        let mut gaps = Vec::new();
-        let mut at = range.start;
-        for Self { pages, copy } in snapshots {
-            let put = guard::with_vma_reserve(|| {
-                // SAFETY: the pages lie in the region, whose lock is held.
-                unsafe { sys::map_over(pages.start, pages.len(), Protection::ReadWrite, of(copy)) }
-            });
-            if put.is_ok() {
-                gaps.push(at..pages.start);
-                at = pages.end;
-            }
-        }
-        gaps.push(at..range.end);
-        gaps.retain(|gap| !gap.is_empty());
-        gaps
-    }
-}
-
-fn of(copy: &Opened) -> Pages {
-    Pages::File { fd: sys::raw(&copy.file), offset: 0, shared: true, reserve: false }
 }
