@@ -471,10 +471,10 @@ test('an option protection that is none of the five is refused', (t) => {
 })
 
 test('an option mode that is no permissions is refused', (t) => {
-  for (const value of [null, '0o644', 0o644n, true, {}]) {
+  for (const value of [null, '', '0o644', '0689', 'rw', 0o644n, true, {}]) {
     throwsCodedError(t, () => byKind.shared({ mode: value }), { ...invalidType, says: ['"options.mode"'] })
   }
-  for (const value of [NaN, -1, 0.5, 0o10000, Infinity]) {
+  for (const value of [NaN, -1, 0.5, 0o10000, Infinity, '10000']) {
     throwsCodedError(t, () => byKind.shared({ mode: value }), { ...outOfRange, says: ['"options.mode"', `${value}`] })
   }
 })
@@ -663,17 +663,7 @@ test('arguments of typedArray that are not in the mapping are refused by name', 
 
 test('arguments of write that are not in the mapping are refused by name', (t) => {
   const map = anyMap()
-  for (const value of [
-    undefined,
-    null,
-    'text',
-    5,
-    [1, 2],
-    {},
-    new ArrayBuffer(4),
-    new DataView(new ArrayBuffer(4)),
-    new Uint16Array(2),
-  ]) {
+  for (const value of [undefined, null, 'text', 5, [1, 2], {}, new ArrayBuffer(4)]) {
     throwsCodedError(t, () => map.write(value), { ...invalidType, says: ['"data"', 'Uint8Array'] })
   }
   const byte = Uint8Array.of(1)

@@ -279,7 +279,7 @@ onPosix.serial('mode, less the umask, is the permissions of a file that create m
   const folder = scratchFolder(t)
   const before = process.umask(0)
   t.teardown(() => process.umask(before))
-  const modeOf = (name: string, options: { mode?: number }) => {
+  const modeOf = (name: string, options: { mode?: number | string }) => {
     const path = join(folder, name)
     mapShared(path, { create: true, protection: 'read-write', length: 1, ...options }).close()
     return statSync(path).mode & 0o7777
@@ -288,6 +288,7 @@ onPosix.serial('mode, less the umask, is the permissions of a file that create m
   t.is(modeOf('0', { mode: 0 }), 0)
   t.is(modeOf('600', { mode: 0o600 }), 0o600)
   t.is(modeOf('777', { mode: 0o777 }), 0o777)
+  t.is(modeOf('0640, as text', { mode: '0640' }), 0o640)
   process.umask(0o027)
   t.is(modeOf('default, masked', {}), 0o640)
   t.is(modeOf('777, masked', { mode: 0o777 }), 0o750)

@@ -140,6 +140,16 @@ test('write takes every kind of Uint8Array', (t) => {
   t.is(map.write(new Uint8Array(), 1000), 0)
 })
 
+test('write takes every kind of view, and counts bytes', (t) => {
+  using map = mapAnonymous(100)
+  const memory = Uint8Array.from({ length: 24 }, (_, i) => i + 1).buffer
+  for (const view of [new Float64Array(memory, 8, 1), new DataView(memory, 8, 8), new BigInt64Array(memory, 8, 1)]) {
+    map.buffer.fill(0)
+    t.is(map.write(view, 3), 8)
+    t.deepEqual(map.read(2, 10), Buffer.of(0, 9, 10, 11, 12, 13, 14, 15, 16, 0))
+  }
+})
+
 test('write copies many megabytes', (t) => {
   const large = pattern((5 << 20) + 13)
   using map = mapAnonymous(large.length + 3)

@@ -106,6 +106,18 @@ for (const runtime of runtimes()) {
   })
 }
 
+test('every kind of view is sent, as its bytes', async (t) => {
+  const { channel } = make(t, 8192)
+  const memory = Uint8Array.from({ length: 24 }, (_, i) => i).buffer
+  for (const view of [new Float64Array(memory, 8, 2), new DataView(memory, 8, 16), new BigInt64Array(memory, 8, 2)]) {
+    channel.send(view)
+    t.deepEqual(channel.receive(), Buffer.from(memory, 8, 16))
+    t.true(await channel.sendAsync(view))
+    t.deepEqual(channel.receive(), Buffer.from(memory, 8, 16))
+  }
+  t.throws(() => channel.send(new ArrayBuffer(8) as never), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
 test('messages of every size up to half the ring arrive', (t) => {
   const { channel } = make(t, 8192)
   t.true(channel.maxLength >= channel.capacity / 2 - 1)

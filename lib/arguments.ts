@@ -74,6 +74,12 @@ function withoutNull<T>(path: T, hasNull: boolean): T {
   return path
 }
 
+/** The bytes of a Buffer, a typed array or a DataView; undefined for anything else. */
+export function toUint8Array(data: unknown): Uint8Array | undefined {
+  if (isUint8Array(data)) return data
+  return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : undefined
+}
+
 /** The name of an encoding; UTF-8 where nothing is said. */
 export function toEncoding(value: unknown): BufferEncoding {
   const name = value === undefined ? 'utf8' : String(value)

@@ -2,12 +2,21 @@
 
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
-import { inspect } from 'node:util'
-import { isTypedArray, isUint8Array } from 'node:util/types'
+import { isTypedArray } from 'node:util/types'
 
 import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
-import { type Bytes, checkText, type Range, toBytes, toEncoding, toLength, toOffset, toRange } from './arguments.js'
+import {
+  type Bytes,
+  checkText,
+  type Range,
+  toBytes,
+  toEncoding,
+  toLength,
+  toOffset,
+  toRange,
+  toUint8Array,
+} from './arguments.js'
 import type { Token } from './binding.js'
 import { allocate, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
@@ -22,6 +31,7 @@ import {
 } from './errors.js'
 import { FaultLog } from './fault-log.js'
 import { numbered } from './faults.js'
+import { Handle } from './handle.js'
 import { INTERNALS, type Internals } from './internals.js'
 import { Lines, type Piece, type Text } from './lines.js'
 import { native } from './native.js'
@@ -142,7 +152,7 @@ let construct: (token: Token, kind: Kind, path: string | undefined, options: Par
  * await map.sync()
  * ```
  */
-export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
+export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> extends Handle {
   readonly #token: Token
   #closed = false
   readonly #kind: Kind
@@ -158,6 +168,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   readonly #log: FaultLog
 
   private constructor(key: unknown, token: Token, kind: Kind, path: string | undefined, options: Parsed) {
+    super()
     if (key !== KEY) throw illegalConstructor('`mapShared`, `mapPrivate`, `mapAnonymous` or `openSharedMemory`')
     this.#kind = kind
     this.#offset = options.offset
@@ -181,6 +192,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       explain: (map, error) => map.#log.explain(error),
     }
     Object.defineProperty(MemoryMap, INTERNALS, { value: internals })
+    // What errors of `structuredClone` call it.
+    Object.defineProperty(MemoryMap.prototype, Symbol.toStringTag, { value: 'MemoryMap', configurable: true })
   }
 
   /** Where the stores go. */
@@ -386,7 +399,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_STRING_TOO_LONG` for more characters than a string can have; `ENOMEM` where there is no memory
    * @throws {MemoryFaultError} where the bytes cannot be read
    */
-  toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string {
+  override toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string {
     this.#open()
     const first = toIndex(start, 0, this.#length)
     const last = toIndex(end, this.#length, this.#length)
@@ -400,23 +413,23 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * Copies bytes in, and says how many.
    *
    * ```js
-   * const floats = Float32Array.of(1, 2)
-   * map.write(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), 8)
+   * map.write(Float32Array.of(1, 2), 8)
    * map.write(Buffer.from('text'), 16)
    * ```
    *
    * @throws `ERR_MMAP_NOT_WRITABLE` where the protection forbids it
    * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
    */
-  write(data: Uint8Array, offset: Bytes = 0): number {
+  write(data: NodeJS.ArrayBufferView, offset: Bytes = 0): number {
     const token = this.#open()
-    if (!isUint8Array(data)) throw invalidType('data', 'a Buffer or Uint8Array', data)
+    const bytes = toUint8Array(data)
+    if (bytes === undefined) throw invalidType('data', 'a Buffer, a Uint8Array or another view of an ArrayBuffer', data)
     const start = toOffset(offset, this.#length, 'offset')
     const room = this.#length - start
-    if (data.length > room)
-      throw outOfRange('data', `at most ${room} bytes, which are left from ${start} on`, data.length)
-    this.#call(() => mapping.write(token, data, start))
-    return data.length
+    if (bytes.length > room)
+      throw outOfRange('data', `at most ${room} bytes, which are left from ${start} on`, bytes.length)
+    this.#call(() => mapping.write(token, bytes, start))
+    return bytes.length
   }
 
   /**
@@ -725,10 +738,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.close()
   }
 
-  [inspect.custom](): string {
+  toJSON(): object {
     const { kind, length, offset, protection, path, fd, address, closed, faults } = this
-    const shown = { kind, length, offset, protection, path, fd, address: `0x${address.toString(16)}`, closed, faults }
-    return `MemoryMap ${inspect(shown, { breakLength: Infinity, compact: true })}`
+    return { kind, length, offset, protection, path, fd, address: `0x${address.toString(16)}`, closed, faults }
   }
 
   #open(): Token {

@@ -61,8 +61,8 @@ export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends Fi
    * Default: false.
    */
   readonly create?: boolean | undefined
-  /** Permissions of a file that `create` makes, less the umask. Default: 0o666. */
-  readonly mode?: number | undefined
+  /** Permissions of a file that `create` makes, less the umask: a number, or octal text as '0644'. Default: 0o666. */
+  readonly mode?: number | string | undefined
   /**
    * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
    * a fault later. Needs a protection that can write. Default: false.
@@ -93,8 +93,8 @@ export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends
   readonly create?: boolean | undefined
   /** With `create`: fail with `EEXIST` if it is there. Default: false. */
   readonly exclusive?: boolean | undefined
-  /** Permissions of what `create` makes, less the umask. Default: 0o600, the owner alone. */
-  readonly mode?: number | undefined
+  /** Permissions of what `create` makes, less the umask, as for files. Default: 0o600, the owner alone. */
+  readonly mode?: number | string | undefined
 }
 
 const COMMON = ['protection', 'populate', 'reserve', 'address', 'advice', 'backing', 'guard', 'onFault']
@@ -158,11 +158,13 @@ export function parseShared(options: unknown): ParsedFile {
   return parsed
 }
 
-function toMode(mode: unknown, fallback: number): number {
-  if (mode === undefined) return fallback
-  if (typeof mode !== 'number') throw invalidType('options.mode', 'of type number', mode)
+/** A mode is a number or octal text, as for `fs`. */
+function toMode(given: unknown, fallback: number): number {
+  if (given === undefined) return fallback
+  const mode = typeof given === 'string' && /^[0-7]+$/.test(given) ? Number.parseInt(given, 8) : given
+  if (typeof mode !== 'number') throw invalidType('options.mode', "a number or octal text, as '0644'", given)
   if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) {
-    throw outOfRange('options.mode', 'a whole number from 0 to 0o7777', mode)
+    throw outOfRange('options.mode', 'a whole number from 0 to 0o7777', given)
   }
   return mode
 }

@@ -55,6 +55,16 @@ type Advice =
   | 'keeponfork'
   | 'populate-read'
   | 'populate-write'
+/**
+ * What would be taken for an array of holes (`Buffer.from`, `new Uint8Array`, `Array.from`), or cloned as an object
+ * without properties (`structuredClone`, `postMessage`), throws instead.
+ */
+declare abstract class Handle {
+  constructor()
+  /** What it is, as `util.inspect` shows it. */
+  abstract toJSON(): object
+  [inspect.custom](): string
+}
 /** Why an access to mapped memory failed. */
 type FaultKind = 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'
 /** A load or store of mapped memory that failed, and did not end the process. */
@@ -131,8 +141,8 @@ interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOp
    * Default: false.
    */
   readonly create?: boolean | undefined
-  /** Permissions of a file that `create` makes, less the umask. Default: 0o666. */
-  readonly mode?: number | undefined
+  /** Permissions of a file that `create` makes, less the umask: a number, or octal text as '0644'. Default: 0o666. */
+  readonly mode?: number | string | undefined
   /**
    * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
    * a fault later. Needs a protection that can write. Default: false.
@@ -161,8 +171,8 @@ interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOpt
   readonly create?: boolean | undefined
   /** With `create`: fail with `EEXIST` if it is there. Default: false. */
   readonly exclusive?: boolean | undefined
-  /** Permissions of what `create` makes, less the umask. Default: 0o600, the owner alone. */
-  readonly mode?: number | undefined
+  /** Permissions of what `create` makes, less the umask, as for files. Default: 0o600, the owner alone. */
+  readonly mode?: number | string | undefined
 }
 /** Which bytes to stream, and how. */
 interface ReadStreamOptions {
@@ -263,7 +273,7 @@ type Over<T, B extends ArrayBufferLike> = T extends {
  * await map.sync()
  * ```
  */
-declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> {
+declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> extends Handle {
   #private
   private constructor()
   /** Where the stores go. */
@@ -378,15 +388,14 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * Copies bytes in, and says how many.
    *
    * ```js
-   * const floats = Float32Array.of(1, 2)
-   * map.write(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), 8)
+   * map.write(Float32Array.of(1, 2), 8)
    * map.write(Buffer.from('text'), 16)
    * ```
    *
    * @throws `ERR_MMAP_NOT_WRITABLE` where the protection forbids it
    * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
    */
-  write(data: Uint8Array, offset?: Bytes): number
+  write(data: NodeJS.ArrayBufferView, offset?: Bytes): number
   /**
    * Where a value first occurs, or -1. The arguments and the answer are those of `buffer.indexOf`, in a mapping
    * of any size: it begins at `byteOffset`, which counts from the end if it is negative, and what it finds ends
@@ -550,7 +559,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   close(): void
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void
-  [inspect.custom](): string
+  toJSON(): object
 }
 /**
  * Maps memory that has a name (shm_open(3)): every process of this machine that opens the name maps the same

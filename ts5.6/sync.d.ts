@@ -1,5 +1,16 @@
+import { inspect } from 'node:util'
 import { MemoryMap } from './index.js'
 
+/**
+ * What would be taken for an array of holes (`Buffer.from`, `new Uint8Array`, `Array.from`), or cloned as an object
+ * without properties (`structuredClone`, `postMessage`), throws instead.
+ */
+declare abstract class Handle {
+  constructor()
+  /** What it is, as `util.inspect` shows it. */
+  abstract toJSON(): object
+  [inspect.custom](): string
+}
 /** Where a channel is. */
 interface ChannelOptions {
   /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */
@@ -24,7 +35,7 @@ interface ChannelRange extends ChannelOptions {
  * Channel.open(mapShared('inbox', { protection: 'read-write' })).send('hello')
  * ```
  */
-declare class Channel {
+declare class Channel extends Handle {
   #private
   private constructor()
   /**
@@ -53,11 +64,11 @@ declare class Channel {
    * @throws `ERR_OUT_OF_RANGE` where it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
    *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
-  send(data: Uint8Array | string, timeout?: number): boolean
+  send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
-  trySend(data: Uint8Array | string): boolean
+  trySend(data: NodeJS.ArrayBufferView | string): boolean
   /** As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls. */
-  sendAsync(data: Uint8Array | string, timeout?: number): Promise<boolean>
+  sendAsync(data: NodeJS.ArrayBufferView | string, timeout?: number): Promise<boolean>
   /**
    * Receives a message, and blocks the thread until there is one; undefined where the time was up.
    *
@@ -101,6 +112,7 @@ declare class Channel {
    * that was borrowed and not released is received again.
    */
   close(): void
+  toJSON(): object
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void
 }
@@ -123,7 +135,7 @@ type Locked = 'acquired' | 'recovered'
  * }
  * ```
  */
-declare class Mutex {
+declare class Mutex extends Handle {
   #private
   /** Bytes that a mutex takes. */
   static readonly byteLength = 8
@@ -156,6 +168,7 @@ declare class Mutex {
    * @throws `ERR_MMAP_NOT_OWNER` where this mapping does not hold it
    */
   unlock(): void
+  toJSON(): object
 }
 /**
  * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which are zero before it is used
@@ -166,7 +179,7 @@ declare class Mutex {
  * await connections.acquireAsync()
  * ```
  */
-declare class Semaphore {
+declare class Semaphore extends Handle {
   #private
   /** Bytes that a semaphore takes. */
   static readonly byteLength = 16
@@ -192,6 +205,7 @@ declare class Semaphore {
    * @throws `ERR_OUT_OF_RANGE` where there would be more than 2,147,483,647
    */
   release(count?: number): void
+  toJSON(): object
 }
 /** How a wait ended, as for `Atomics.wait`. */
 type WaitResult = 'ok' | 'not-equal' | 'timed-out'

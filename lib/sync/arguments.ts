@@ -1,8 +1,6 @@
 // What the arguments of `memory-map/sync` may be.
 
-import { isUint8Array } from 'node:util/types'
-
-import { toBytes } from '../arguments.js'
+import { toBytes, toUint8Array } from '../arguments.js'
 import type { Token } from '../binding.js'
 import { invalidType, outOfRange } from '../errors.js'
 import { INTERNALS } from '../internals.js'
@@ -38,7 +36,8 @@ export function toCount(value: unknown, name: string, least: number): number {
 
 /** The bytes of a message. */
 export function toMessage(data: unknown): Uint8Array {
-  if (isUint8Array(data)) return data
-  if (typeof data === 'string') return Buffer.from(data)
-  throw invalidType('data', 'a string, a Buffer or a Uint8Array', data)
+  const bytes = typeof data === 'string' ? Buffer.from(data) : toUint8Array(data)
+  if (bytes === undefined)
+    throw invalidType('data', 'a string, a Buffer, a Uint8Array or another view of an ArrayBuffer', data)
+  return bytes
 }

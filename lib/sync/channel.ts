@@ -3,6 +3,7 @@
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
 import { cut } from '../buffers.js'
+import { Handle } from '../handle.js'
 import { check } from '../choices.js'
 import { illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
 import { toMessage, toToken, toTimeout } from './arguments.js'
@@ -47,7 +48,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
  * Channel.open(mapShared('inbox', { protection: 'read-write' })).send('hello')
  * ```
  */
-export class Channel {
+export class Channel extends Handle {
   readonly #map: MemoryMap<any>
   readonly #native: NativeChannel
   readonly #handle: object
@@ -68,6 +69,7 @@ export class Channel {
   #closed = false
 
   private constructor(map: MemoryMap<any>, behind: NativeChannel) {
+    super()
     if (!(behind instanceof native.NativeChannel)) throw illegalConstructor('`Channel.create` or `Channel.open`')
     this.#map = map
     this.#native = behind
@@ -129,7 +131,7 @@ export class Channel {
    * @throws `ERR_OUT_OF_RANGE` where it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
    *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
-  send(data: Uint8Array | string, timeout?: number): boolean {
+  send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean {
     const bytes = this.#message(data)
     const limit = toTimeout(timeout)
     if (this.#sends !== undefined) throw busy('A sendAsync is pending, which this would overtake')
@@ -141,7 +143,7 @@ export class Channel {
   }
 
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
-  trySend(data: Uint8Array | string): boolean {
+  trySend(data: NodeJS.ArrayBufferView | string): boolean {
     const bytes = this.#message(data)
     if (this.#sends !== undefined) return false
     try {
@@ -152,7 +154,7 @@ export class Channel {
   }
 
   /** As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls. */
-  async sendAsync(data: Uint8Array | string, timeout?: number): Promise<boolean> {
+  async sendAsync(data: NodeJS.ArrayBufferView | string, timeout?: number): Promise<boolean> {
     const limit = toTimeout(timeout)
     if (this.#sends === undefined && this.trySend(data)) return true
     // The caller may change his bytes meanwhile.
@@ -302,6 +304,11 @@ export class Channel {
     // The thread that receives has to see first that it is to end.
     if (this.#receives === undefined) call(this.#map, stop)
     else void this.#receives.catch(() => {}).then(() => this.#map.closed || call(this.#map, stop))
+  }
+
+  toJSON(): object {
+    const { capacity, maxLength, closed } = this
+    return { capacity, maxLength, closed }
   }
 
   /** As {@link close}: for `using`. */

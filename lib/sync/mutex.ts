@@ -1,6 +1,7 @@
 // Mutual exclusion between processes.
 
 import type { NativeMutex } from '../binding.js'
+import { Handle } from '../handle.js'
 import { toToken, toPlace, toTimeout } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
@@ -27,13 +28,14 @@ const RESULTS = ['acquired', 'recovered', 'timed-out'] as const
  * }
  * ```
  */
-export class Mutex {
+export class Mutex extends Handle {
   /** Bytes that a mutex takes. */
   static readonly byteLength = 8
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeMutex
   readonly #handle: object
+  readonly #byteOffset: number
 
   /**
    * @param map a mapping that is shared and writable
@@ -44,7 +46,9 @@ export class Mutex {
   constructor(map: MemoryMap<any>, byteOffset: number | bigint) {
     const token = toToken(map)
     const place = toPlace(byteOffset)
+    super()
     this.#map = map
+    this.#byteOffset = place
     this.#native = call(map, () => new native.NativeMutex(token, place))
     this.#handle = this.#native.handle()
   }
@@ -88,5 +92,9 @@ export class Mutex {
    */
   unlock(): void {
     call(this.#map, () => native.mutexUnlock(this.#handle))
+  }
+
+  toJSON(): object {
+    return { byteOffset: this.#byteOffset }
   }
 }

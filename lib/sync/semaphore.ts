@@ -1,6 +1,7 @@
 // Permits that any process takes and gives back.
 
 import type { NativeSemaphore } from '../binding.js'
+import { Handle } from '../handle.js'
 import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
@@ -14,12 +15,13 @@ import { call, waitFor } from './pending.js'
  * await connections.acquireAsync()
  * ```
  */
-export class Semaphore {
+export class Semaphore extends Handle {
   /** Bytes that a semaphore takes. */
   static readonly byteLength = 16
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeSemaphore
+  readonly #byteOffset: number
 
   /**
    * @param map a mapping that is shared and writable
@@ -30,7 +32,9 @@ export class Semaphore {
     const token = toToken(map)
     const place = toPlace(byteOffset)
     const permits = initial === undefined ? undefined : toCount(initial, 'initial', 0)
+    super()
     this.#map = map
+    this.#byteOffset = place
     this.#native = call(map, () => new native.NativeSemaphore(token, place, permits))
   }
 
@@ -64,5 +68,9 @@ export class Semaphore {
   release(count = 1): void {
     const permits = toCount(count, 'count', 1)
     call(this.#map, () => this.#native.release(permits))
+  }
+
+  toJSON(): object {
+    return { byteOffset: this.#byteOffset }
   }
 }

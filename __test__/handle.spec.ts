@@ -1,0 +1,14 @@
+// A mapping is no array and has no copy, nor has what lies in one: what would make zeros or `{}` of it throws.
+
+import test from 'ava'
+
+import { runScript, runtimes } from './helpers/runtimes.ts'
+
+for (const runtime of runtimes()) {
+  test(`a mapping is taken for no array, and is not cloned (${runtime.name} ${runtime.version})`, async (t) => {
+    const source = "await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/not-arrays.mjs')"
+    const { code, stdout, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })
+    t.is(code, 0, stderr)
+    t.is(stdout.trim(), '')
+  })
+}

@@ -1,0 +1,60 @@
+// Gives a mapping, and what lies in one, to what takes arrays or clones. Prints what did not throw, and where the error
+// does not say what to use instead.
+
+import { inspect } from 'node:util'
+import { MessageChannel } from 'node:worker_threads'
+
+const { mapAnonymous } = await import(new URL('../../index.js', import.meta.url).href)
+const { Channel, Mutex, Semaphore } = await import(new URL('../../sync.js', import.meta.url).href)
+
+const map = mapAnonymous(65_536, { shared: true })
+const handles = [map, new Mutex(map, 0), new Semaphore(map, 64, 1), Channel.create(map, { offset: 4096 })]
+const { port1, port2 } = new MessageChannel()
+
+const asArray = {
+  'new Uint8Array': (handle) => new Uint8Array(handle),
+  'new Float32Array': (handle) => new Float32Array(handle),
+  'Uint8Array.from': (handle) => Uint8Array.from(handle),
+  'Array.from': (handle) => Array.from(handle),
+  'a spread': (handle) => [...handle],
+  'new Set': (handle) => new Set(handle),
+}
+/** Of what has a length. */
+const asArrayLike = {
+  'Buffer.from': () => Buffer.from(map),
+  'set of a typed array': () => new Uint8Array(map.length).set(map),
+  'slice of an array': () => Array.prototype.slice.call(map),
+}
+const asClone = {
+  structuredClone: (handle) => structuredClone(handle),
+  'structuredClone in an object': (handle) => structuredClone({ handle }),
+  postMessage: (handle) => port1.postMessage(handle),
+}
+
+const wrong = []
+function expect(name, run, error) {
+  try {
+    wrong.push(`${name} gave ${inspect(run(), { maxArrayLength: 3 })}`)
+  } catch ({ message }) {
+    if (!error.test(message)) wrong.push(`${name} threw "${message}"`)
+  }
+}
+
+for (const handle of handles) {
+  const { name } = handle.constructor
+  for (const [what, run] of Object.entries(asArray)) expect(`${what} of a ${name}`, () => run(handle), /map\.buffer/)
+  for (const [what, run] of Object.entries(asClone)) expect(`${what} of a ${name}`, () => run(handle), /cloned/)
+  const shown = inspect(handle)
+  const [, facts] = shown.match(/^\w+ (\{.*\})$/) ?? []
+  if (!shown.startsWith(`${name} {`)) wrong.push(`a ${name} is shown as ${shown}`)
+  const keys = [...facts.matchAll(/(\w+): (?!undefined)/g)].map(([, key]) => key)
+  if (String(Object.keys(JSON.parse(JSON.stringify(handle)))) !== String(keys)) {
+    wrong.push(`a ${name} is ${JSON.stringify(handle)} in JSON, and is shown as ${shown}`)
+  }
+}
+for (const [what, run] of Object.entries(asArrayLike)) expect(`${what} of a MemoryMap`, run, /map\.buffer/)
+
+port1.close()
+port2.close()
+console.log(wrong.join('\n'))
+process.exit()

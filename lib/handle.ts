@@ -1,0 +1,34 @@
+// What stands for something of the system's, such as a mapping or a lock: it is no array, and has no copy.
+
+import { inspect } from 'node:util'
+
+import { withCode } from './errors.js'
+
+/**
+ * What would be taken for an array of holes (`Buffer.from`, `new Uint8Array`, `Array.from`), or cloned as an object
+ * without properties (`structuredClone`, `postMessage`), throws instead.
+ */
+export abstract class Handle {
+  constructor() {
+    // No runtime clones an object that wraps a symbol.
+    return Object.setPrototypeOf(Object(Symbol(new.target.name)), new.target.prototype)
+  }
+
+  static {
+    // Not all that takes arrays iterates: the rest looks at the first element.
+    Object.defineProperty(this.prototype, Symbol.iterator, { value: refuse, configurable: true, writable: true })
+    Object.defineProperty(this.prototype, 0, { get: refuse, configurable: true })
+  }
+
+  /** What it is, as `util.inspect` shows it. */
+  abstract toJSON(): object
+
+  [inspect.custom](): string {
+    return `${this.constructor.name} ${inspect(this.toJSON(), { breakLength: Infinity, compact: true })}`
+  }
+}
+
+function refuse(this: Handle): never {
+  const what = `A ${this.constructor.name} is no array, and cannot be copied as one`
+  throw withCode(new TypeError(`${what}: the bytes of a mapping are \`map.buffer\``), 'ERR_INVALID_ARG_TYPE')
+}
