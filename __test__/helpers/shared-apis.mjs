@@ -24,6 +24,9 @@ const TEXT = 'a text of words, words and words in 7-bit letters\n'.repeat(40)
 const wasm = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0])
 const key = Buffer.alloc(32, 7)
 const iv = Buffer.alloc(16, 9)
+const rsa = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 })
+const { subtle } = crypto.webcrypto
+const isShared = (bytes) => bytes.buffer instanceof SharedArrayBuffer
 fs.writeFileSync('from', TEXT)
 
 const written = async (write) => {
@@ -101,7 +104,48 @@ const apis = {
   ],
   'v8.serialize': (b) => Buffer.from(v8.deserialize(v8.serialize(b))).toString(),
   'Blob, File': async (b) => [await new Blob([b]).text(), await new buffer.File([b], 'name').text()],
-  'Response, Request (a body)': async (b) => await new Response(b).text(),
+  'Response, Request (a body)': async (b) => [
+    await new Response(b).text(),
+    await new Request('http://localhost/', { method: 'POST', body: b }).text(),
+  ],
+  'fetch (a body)': async (b) => {
+    const server = http.createServer(async (request, response) => response.end(await gather(request)))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      const headers = { connection: 'close' }
+      const url = `http://127.0.0.1:${server.address().port}/`
+      return await (await fetch(url, { method: 'POST', body: b, headers })).text()
+    } finally {
+      server.close()
+    }
+  },
+  'ReadableStream of bytes: enqueue': async (b) => {
+    const copy = b.slice() // what is enqueued is transferred: its ArrayBuffer is empty afterwards
+    const bytes = isShared(b) ? b : new Uint8Array(copy)
+    const start = (controller) => (controller.enqueue(bytes), controller.close())
+    return String(await gather(Readable.fromWeb(new ReadableStream({ type: 'bytes', start }))))
+  },
+  'ReadableStream of bytes: a BYOB reader': async (b) => {
+    const pull = (controller) => {
+      controller.byobRequest.view[0] = 7
+      controller.byobRequest.respond(1)
+    }
+    const reader = new ReadableStream({ type: 'bytes', pull }).getReader({ mode: 'byob' })
+    return (await reader.read(isShared(b) ? b : new Uint8Array(b))).value[0]
+  },
+  'CompressionStream, DecompressionStream': async (b) => {
+    const through = async (stream, bytes) => {
+      const writer = stream.writable.getWriter()
+      writer.closed.catch(() => {}) // write() rejects too
+      const write = writer.write(bytes).then(() => writer.close())
+      const [packed] = await Promise.all([gather(Readable.fromWeb(stream.readable)), write])
+      return packed
+    }
+    const packed = await through(new CompressionStream('gzip'), b)
+    packed.copy(b)
+    return String(await through(new DecompressionStream('gzip'), b.subarray(0, packed.length)))
+  },
   'WebAssembly.Module, WebAssembly.validate': (b) => {
     b.set(wasm)
     return [
@@ -189,6 +233,35 @@ const apis = {
   'crypto.randomFillSync': (b) => [crypto.randomFillSync(b) === b, b.fill(1) === b],
   'crypto.getRandomValues': (b) => [crypto.webcrypto.getRandomValues(b) === b, b.fill(1) === b],
   'crypto.subtle.digest': async (b) => Buffer.from(await crypto.webcrypto.subtle.digest('SHA-256', b)).toString('hex'),
+  'crypto.subtle.importKey': async (b) => {
+    await subtle.importKey('raw', b.subarray(0, 32), 'AES-GCM', false, ['encrypt'])
+  },
+  'crypto.subtle: sign, verify': async (b) => {
+    const hmac = await subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify'])
+    return [await subtle.verify('HMAC', hmac, key, b), Buffer.from(await subtle.sign('HMAC', hmac, b)).toString('hex')]
+  },
+  'crypto.subtle: encrypt, decrypt': async (b) => {
+    const aes = await subtle.importKey('raw', key, 'AES-CTR', false, ['encrypt', 'decrypt'])
+    const how = { name: 'AES-CTR', counter: iv, length: 64 }
+    return [await subtle.encrypt(how, aes, b), await subtle.decrypt(how, aes, b)].map((a) =>
+      Buffer.from(a).toString('hex'),
+    )
+  },
+  'crypto.subtle: an iv, a counter, a salt; deriveBits': async (b) => {
+    const aes = await subtle.importKey('raw', key, 'AES-GCM', false, ['encrypt'])
+    const password = await subtle.importKey('raw', key, 'PBKDF2', false, ['deriveBits'])
+    const how = { name: 'PBKDF2', salt: b, iterations: 1, hash: 'SHA-256' }
+    return [
+      await subtle.encrypt({ name: 'AES-GCM', iv: b.subarray(0, 12) }, aes, key),
+      await subtle.deriveBits(how, password, 256),
+    ].map((a) => Buffer.from(a).toString('hex'))
+  },
+  'crypto.publicEncrypt, privateDecrypt': (b) => {
+    crypto.publicEncrypt(rsa.publicKey, b.subarray(0, 100)).copy(b)
+    const text = crypto.privateDecrypt(rsa.privateKey, b.subarray(0, 256)).toString()
+    b.fill(1) // what it was encrypted to is another each time
+    return text
+  },
   'zlib: deflateSync, inflateSync': (b) => {
     zlib.deflateSync(b).copy(b)
     return zlib.inflateSync(b).toString()
@@ -208,7 +281,7 @@ const map = mapAnonymous(TEXT.length, { backing: 'shared-array-buffer' })
 async function run(api, bytes) {
   bytes.write(TEXT)
   try {
-    return [await api(bytes), bytes.toString('latin1')]
+    return [await api(bytes), Buffer.from(bytes).toString('latin1')]
   } catch (error) {
     return error
   }
