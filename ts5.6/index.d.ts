@@ -307,7 +307,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    *
    * Where others can change the memory, this and every view decodes copies (`toString`), for runtimes overwrite memory
    * when text changes while they decode it. In all else it is the Buffer that it seems; `assert.deepStrictEqual` of
-   * Node 20 alone finds it different from an ordinary one.
+   * Node 20 alone finds it different from an ordinary one. Functions that decode it by themselves, as TextDecoder does,
+   * can crash: docs/changing-memory.md says which, and to hand them a {@link read} or a string of {@link toString}.
    *
    * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
@@ -317,6 +318,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * Works anywhere in a mapping of any size, on every runtime.
    *
    * `structuredClone` and `postMessage` copy the whole of a view's `buffer`, as of any view: hand them a {@link read}.
+   * What else is better handed a copy while others change the memory is in docs/changing-memory.md.
    *
    * @throws `ERR_MMAP_TOO_LARGE` for more than the runtime's largest Buffer; in a mapping that is larger than that
    *   itself, for more than 1 GiB

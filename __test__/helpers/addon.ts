@@ -1,4 +1,4 @@
-// The native test addon in ../addon, compiled when a test first needs it.
+// The native test addons in ../addon, compiled when a test first needs them.
 
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -7,8 +7,6 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const require = createRequire(import.meta.url)
-const source = fileURLToPath(new URL('../addon/fixture.c', import.meta.url))
-const target = fileURLToPath(new URL('../addon/fixture.node', import.meta.url))
 
 export type Fixture = {
   /** Stores through a null pointer: the process dies by SIGSEGV. */
@@ -51,8 +49,12 @@ export type Fixture = {
  * is for POSIX systems: on Windows there is nothing at the path.
  */
 export function fixturePath(): string {
-  if (process.platform !== 'win32' && modified(target) <= modified(source)) compile()
-  return target
+  return compiled('fixture')
+}
+
+/** The addon of ../addon/tripwire.c: `arm(range, first, second)` and `disarm()`, as it says there. */
+export function tripwirePath(): string {
+  return compiled('tripwire')
 }
 
 /** The addon, loaded into this process. */
@@ -60,22 +62,30 @@ export function loadFixture(): Fixture {
   return require(fixturePath()) as Fixture
 }
 
+function compiled(name: string): string {
+  const [source, target] = ['c', 'node'].map((end) =>
+    fileURLToPath(new URL(`../addon/${name}.${end}`, import.meta.url)),
+  )
+  if (process.platform !== 'win32' && modified(target!) <= modified(source!)) compile(source!, target!)
+  return target!
+}
+
 function modified(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
 }
 
 /** Test processes may do this at the same time: each writes a file of its own, and the last rename stays. */
-function compile(): void {
+function compile(source: string, target: string): void {
   const fresh = `${target}.${randomUUID()}.node`
   try {
-    execFileSync(process.env.CC ?? 'cc', compilerArgs(fresh), { stdio: ['ignore', 'ignore', 'inherit'] })
+    execFileSync(process.env.CC ?? 'cc', compilerArgs(source, fresh), { stdio: ['ignore', 'ignore', 'inherit'] })
     renameSync(fresh, target)
   } finally {
     rmSync(fresh, { force: true })
   }
 }
 
-function compilerArgs(output: string): string[] {
+function compilerArgs(source: string, output: string): string[] {
   const headers: { include_dir: string } = require('node-api-headers')
   const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []
   const flags = ['-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-pthread', ...undefinedSymbols]

@@ -49,7 +49,7 @@ const candidates = [
 ]
 
 /** No update checks, and no report of a crash that a test wants. */
-const quiet = {
+export const quiet = {
   DENO_NO_UPDATE_CHECK: '1',
   BUN_ENABLE_CRASH_REPORTING: '0',
   DO_NOT_TRACK: '1',
