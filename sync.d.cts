@@ -11,6 +11,13 @@ declare abstract class Handle {
   abstract toJSON(): object
   [inspect.custom](): string
 }
+/** How long an asynchronous wait may take, and what ends it before. */
+interface WaitOptions {
+  /** In milliseconds. Default: for ever. */
+  readonly timeout?: number | undefined
+  /** Ends the wait: the promise is rejected with an `AbortError`, and nothing was taken. */
+  readonly signal?: AbortSignal | undefined
+}
 /** Where a channel is. */
 interface ChannelOptions {
   /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */
@@ -67,8 +74,13 @@ declare class Channel extends Handle {
   send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean
-  /** As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls. */
-  sendAsync(data: NodeJS.ArrayBufferView | string, timeout?: number): Promise<boolean>
+  /**
+   * As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls; the one of a
+   * promise that is rejected is not sent.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean>
   /**
    * Receives a message, and blocks the thread until there is one; undefined where the time was up.
    *
@@ -79,8 +91,13 @@ declare class Channel extends Handle {
   receive(timeout?: number): Buffer | undefined
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined
-  /** As {@link receive}, with the event loop free meanwhile. It keeps the process alive. */
-  receiveAsync(timeout?: number): Promise<Buffer | undefined>
+  /**
+   * As {@link receive}, with the event loop free meanwhile. It keeps the process alive. A promise that is rejected
+   * has received nothing.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
   /** The messages, until the channel is closed. */
   [Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined>
   /**
@@ -156,10 +173,12 @@ declare class Mutex extends Handle {
   lock(timeout: number | undefined): Locked | 'timed-out'
   /**
    * As {@link lock}, with the event loop free meanwhile. It waits also while this mapping holds the lock: some
-   * other function will give it back.
+   * other function will give it back. A promise that is rejected has not taken the lock.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
-  lockAsync(): Promise<Locked>
-  lockAsync(timeout: number | undefined): Promise<Locked | 'timed-out'>
+  lockAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<Locked>
+  lockAsync(options: number | Readonly<WaitOptions> | undefined): Promise<Locked | 'timed-out'>
   /** Takes the lock if nobody who is alive holds it; says how, or `false`. */
   tryLock(): Locked | false
   /**
@@ -195,8 +214,12 @@ declare class Semaphore extends Handle {
    * @param timeout in milliseconds; for ever where there is none
    */
   acquire(timeout?: number): boolean
-  /** As {@link acquire}, with the event loop free meanwhile. */
-  acquireAsync(timeout?: number): Promise<boolean>
+  /**
+   * As {@link acquire}, with the event loop free meanwhile. A promise that is rejected has taken no permit.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  acquireAsync(options?: number | Readonly<WaitOptions>): Promise<boolean>
   /** Takes a permit if there is one. */
   tryAcquire(): boolean
   /**
@@ -227,12 +250,14 @@ declare function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected
 /**
  * As {@link wait}, with the event loop free meanwhile. A pending wait has a thread of its own, which sleeps; it
  * keeps the process alive, and is rejected when the mapping is closed.
+ *
+ * @param options the timeout in milliseconds, or that and an `AbortSignal`
  */
 declare function waitAsync(
   map: MemoryMap<any>,
   byteOffset: number | bigint,
   expected: number,
-  timeout?: number,
+  options?: number | Readonly<WaitOptions>,
 ): Promise<WaitResult>
 /**
  * Wakes those who {@link wait} on the word at `byteOffset`, in whatever process, and says how many.
@@ -247,6 +272,7 @@ export {
   type Locked,
   Mutex,
   Semaphore,
+  type WaitOptions,
   type WaitResult,
   notify,
   wait,

@@ -3,6 +3,7 @@
 import { MemoryMap } from './index.js'
 import { connect } from './lib/sync/main.js'
 
+export { type WaitOptions } from './lib/sync/arguments.js'
 export { Channel, type ChannelOptions, type ChannelRange } from './lib/sync/channel.js'
 export { type Locked, Mutex } from './lib/sync/mutex.js'
 export { Semaphore } from './lib/sync/semaphore.js'

@@ -1,14 +1,10 @@
 // Work on other threads that an AbortSignal can end.
 
 import type { NativeStop } from './binding.js'
-import { aborted, invalidType } from './errors.js'
+import { aborted } from './errors.js'
 import { native } from './native.js'
 
-/** `signal`, if it is one or undefined. */
-export function toSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal
-  throw invalidType('options.signal', 'an AbortSignal', signal)
-}
+export { toSignal } from './signal.js'
 
 /**
  * Runs work that looks at `stop`; when `signal` aborts it, rejects at once and has the work stop soon, unless it is past

@@ -60,7 +60,7 @@ export declare class NativeWaits {
   constructor(callback: () => void)
   /** The waits that are over since the last call. */
   take(): Array<NativeSettled>
-  /** Ends a wait: it settles with an error. */
+  /** Ends a wait: it settles with an error and has nothing, unless that is too late. */
   cancel(id: number): void
 }
 

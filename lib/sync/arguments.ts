@@ -2,7 +2,9 @@
 
 import { toBytes, toUint8Array } from '../arguments.js'
 import type { Token } from '../binding.js'
-import { invalidType, outOfRange } from '../errors.js'
+import { check } from '../choices.js'
+import { aborted, invalidType, outOfRange } from '../errors.js'
+import { toSignal } from '../signal.js'
 import { INTERNALS } from '../internals.js'
 import { isMap, type MemoryMap, tokenOf } from './main.js'
 
@@ -19,11 +21,35 @@ export function toPlace(byteOffset: unknown): number {
   return toBytes(byteOffset, 'byteOffset')
 }
 
+/** How long an asynchronous wait may take, and what ends it before. */
+export interface WaitOptions {
+  /** In milliseconds. Default: for ever. */
+  readonly timeout?: number | undefined
+  /** Ends the wait: the promise is rejected with an `AbortError`, and nothing was taken. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The same, as it was checked. */
+export interface Limit {
+  /** In milliseconds, or -1 for ever. */
+  readonly timeout: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** What an asynchronous wait takes, if it is to begin. */
+export function toLimit(limit: unknown): Limit {
+  if (typeof limit !== 'object') return { timeout: toTimeout(limit), signal: undefined }
+  const { timeout, signal } = check<WaitOptions>(limit, ['timeout', 'signal'])
+  const checked = { timeout: toTimeout(timeout, 'options.timeout'), signal: toSignal(signal) }
+  if (checked.signal?.aborted) throw aborted(checked.signal)
+  return checked
+}
+
 /** Milliseconds, or -1 for ever. */
-export function toTimeout(timeout: unknown): number {
+export function toTimeout(timeout: unknown, name = 'timeout'): number {
   if (timeout === undefined || timeout === Infinity) return -1
-  if (typeof timeout !== 'number') throw invalidType('timeout', 'of type number', timeout)
-  if (Number.isNaN(timeout)) throw outOfRange('timeout', 'a number of milliseconds', timeout)
+  if (typeof timeout !== 'number') throw invalidType(name, 'of type number', timeout)
+  if (Number.isNaN(timeout)) throw outOfRange(name, 'a number of milliseconds', timeout)
   return Math.max(0, timeout)
 }
 

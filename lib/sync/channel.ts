@@ -5,10 +5,11 @@ import type { NativeChannel } from '../binding.js'
 import { cut } from '../buffers.js'
 import { Handle } from '../handle.js'
 import { check } from '../choices.js'
-import { illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
-import { toMessage, toToken, toTimeout } from './arguments.js'
+import { aborted, illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
+import { type Limit, toLimit, toMessage, toToken, toTimeout, type WaitOptions } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
+import { Turns } from './turns.js'
 
 /** Where a channel is. */
 export interface ChannelOptions {
@@ -59,11 +60,11 @@ export class Channel extends Handle {
   /** Where in the mapping the Buffers are that `reserve` gave out, and how long they were then. */
   #reserved = new WeakMap<Buffer, { readonly offset: number; readonly size: number }>()
   #borrowed: Buffer | undefined
-  /** The last of the sends, and of the receives, that are pending. */
-  #sends: Promise<unknown> | undefined
-  #receives: Promise<unknown> | undefined
-  /** What ends the wait that is pending. */
-  #cancels = new Set<() => void>()
+  /** The sends, and the receives, that are pending. */
+  readonly #sends = new Turns()
+  readonly #receives = new Turns()
+  /** What ends the waits that are pending. */
+  readonly #ends = new Set<() => void>()
   #skip = 0
   #penalty = 0
   #closed = false
@@ -134,7 +135,7 @@ export class Channel extends Handle {
   send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean {
     const bytes = this.#message(data)
     const limit = toTimeout(timeout)
-    if (this.#sends !== undefined) throw busy('A sendAsync is pending, which this would overtake')
+    if (this.#sends.busy) throw busy('A sendAsync is pending, which this would overtake')
     try {
       return native.channelSend(this.#handle, bytes, limit)
     } catch (error) {
@@ -145,7 +146,7 @@ export class Channel extends Handle {
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean {
     const bytes = this.#message(data)
-    if (this.#sends !== undefined) return false
+    if (this.#sends.busy) return false
     try {
       return native.channelSend(this.#handle, bytes, 0)
     } catch (error) {
@@ -153,26 +154,21 @@ export class Channel extends Handle {
     }
   }
 
-  /** As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls. */
-  async sendAsync(data: NodeJS.ArrayBufferView | string, timeout?: number): Promise<boolean> {
-    const limit = toTimeout(timeout)
-    if (this.#sends === undefined && this.trySend(data)) return true
+  /**
+   * As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls; the one of a
+   * promise that is rejected is not sent.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  async sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean> {
+    const limit = toLimit(options)
+    if (this.trySend(data)) return true
     // The caller may change his bytes meanwhile.
     const bytes = Uint8Array.from(this.#message(data))
-    const start = Date.now()
-    const before = this.#sends
-    const sent = (async () => {
-      if (before) await before.catch(() => {})
+    return await this.#sends.run(limit, false, async (left) => {
       this.#open()
-      const left = limit < 0 ? -1 : Math.max(0, limit - (Date.now() - start))
-      return (await this.#wait((waits, id) => this.#native.sendAsync(bytes, left, waits, id))) === 0
-    })()
-    this.#sends = sent
-    try {
-      return await sent
-    } finally {
-      if (this.#sends === sent) this.#sends = undefined
-    }
+      return (await this.#wait(left, (...rest) => this.#native.sendAsync(bytes, ...rest))) === 0
+    })
   }
 
   /**
@@ -184,36 +180,26 @@ export class Channel extends Handle {
    */
   receive(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
-    if (this.#receives !== undefined) throw busy('A receiveAsync is pending, which the next message is for')
+    if (this.#receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
     return this.#take(limit)
   }
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined {
-    if (this.#receives === undefined) return this.#take(0)
+    if (!this.#receives.busy) return this.#take(0)
     this.#open()
     return undefined
   }
 
-  /** As {@link receive}, with the event loop free meanwhile. It keeps the process alive. */
-  async receiveAsync(timeout?: number): Promise<Buffer | undefined> {
-    const limit = toTimeout(timeout)
-    const before = this.#receives
-    if (before === undefined) {
-      const message = this.tryReceive()
-      if (message !== undefined) return message
-    }
-    const end = performance.now() + limit
-    const received = (async () => {
-      if (before) await before.catch(() => {})
-      return await this.#next(limit < 0 ? Infinity : end)
-    })()
-    this.#receives = received
-    try {
-      return await received
-    } finally {
-      if (this.#receives === received) this.#receives = undefined
-    }
+  /**
+   * As {@link receive}, with the event loop free meanwhile. It keeps the process alive. A promise that is rejected
+   * has received nothing.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  async receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
+    const limit = toLimit(options)
+    return this.tryReceive() ?? (await this.#receives.run(limit, undefined, (left) => this.#next(left)))
   }
 
   /** The messages, until the channel is closed. */
@@ -234,7 +220,7 @@ export class Channel extends Handle {
     const bytes = this.#length(toBytes(length, 'length'), 'length', length)
     const limit = toTimeout(timeout)
     this.#open()
-    if (this.#sends !== undefined) throw busy('A sendAsync is pending, which this would overtake')
+    if (this.#sends.busy) throw busy('A sendAsync is pending, which this would overtake')
     const offset = call(this.#map, () => this.#native.reserve(bytes, limit))
     if (offset < 0) return undefined
     const buffer: Buffer = this.#map.view(offset, bytes)
@@ -244,7 +230,7 @@ export class Channel extends Handle {
 
   /** Takes room for a message if there is some. */
   tryReserve(length: number | bigint): Buffer | undefined {
-    return this.#sends === undefined ? this.reserve(length, 0) : undefined
+    return this.#sends.busy ? undefined : this.reserve(length, 0)
   }
 
   /**
@@ -270,7 +256,7 @@ export class Channel extends Handle {
   borrow(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
     this.#open()
-    if (this.#receives !== undefined) throw busy('A receiveAsync is pending, which the next message is for')
+    if (this.#receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
     const place = call(this.#map, () => this.#native.borrow(limit))
     if (!place) return undefined
     return (this.#borrowed = this.#map.view(place[0], place[1]))
@@ -278,7 +264,7 @@ export class Channel extends Handle {
 
   /** Borrows a message if there is one now, and no `receiveAsync` is pending. */
   tryBorrow(): Buffer | undefined {
-    return this.#receives === undefined ? this.borrow(0) : undefined
+    return this.#receives.busy ? undefined : this.borrow(0)
   }
 
   /** Gives back what {@link borrow} gave, which is not to be used any more: its room is the senders'. */
@@ -297,13 +283,13 @@ export class Channel extends Handle {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const cancel of this.#cancels) cancel()
+    for (const end of this.#ends) end()
     this.#borrowed = undefined
     if (this.#map.closed) return
     const stop = () => this.#native.stopReceiving()
     // The thread that receives has to see first that it is to end.
-    if (this.#receives === undefined) call(this.#map, stop)
-    else void this.#receives.catch(() => {}).then(() => this.#map.closed || call(this.#map, stop))
+    if (!this.#receives.busy) call(this.#map, stop)
+    else void this.#receives.ended.then(() => this.#map.closed || call(this.#map, stop))
   }
 
   toJSON(): object {
@@ -358,24 +344,26 @@ export class Channel extends Handle {
   }
 
   /** Waits for a message: first on turns of the event loop, where that paid the last times, then on a thread. */
-  async #next(end: number): Promise<Buffer | undefined> {
+  async #next({ timeout, signal }: Limit): Promise<Buffer | undefined> {
+    const end = timeout < 0 ? Infinity : performance.now() + timeout
     for (;;) {
-      const message = this.#take(0) ?? (await this.#look())
+      const message = this.#take(0) ?? (await this.#look(signal))
       if (message !== undefined) return message
-      const left = end === Infinity ? -1 : end - performance.now()
-      if (left < 0 && end !== Infinity) return undefined
-      const code = await this.#wait((waits, id) => this.#native.readyAsync(left, waits, id))
+      if (signal?.aborted) throw aborted(signal)
+      const left = end === Infinity ? -1 : Math.max(0, end - performance.now())
+      const code = await this.#wait({ timeout: left, signal }, (...rest) => this.#native.readyAsync(...rest))
       if (code !== 0) return undefined
     }
   }
 
-  async #look(): Promise<Buffer | undefined> {
+  async #look(signal: AbortSignal | undefined): Promise<Buffer | undefined> {
     if (this.#skip > 0) {
       this.#skip--
       return undefined
     }
     for (const end = performance.now() + LOOK; performance.now() < end;) {
       await turn()
+      if (signal?.aborted) return undefined
       const message = this.#take(0)
       if (message !== undefined) {
         this.#penalty >>= 1
@@ -386,15 +374,12 @@ export class Channel extends Handle {
     return undefined
   }
 
-  async #wait(start: Parameters<typeof waitFor>[1]): Promise<number> {
-    let cancel: (() => void) | undefined
+  async #wait(limit: Limit, start: Parameters<typeof waitFor>[2]): Promise<number> {
     try {
-      return await waitFor(this.#map, start, (end) => this.#cancels.add((cancel = end)))
+      return await waitFor(this.#map, limit, start, this.#ends)
     } catch (error) {
       this.#open() // what `close` ends is told so
       throw error
-    } finally {
-      if (cancel) this.#cancels.delete(cancel)
     }
   }
 

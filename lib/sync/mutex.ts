@@ -2,7 +2,7 @@
 
 import type { NativeMutex } from '../binding.js'
 import { Handle } from '../handle.js'
-import { toToken, toPlace, toTimeout } from './arguments.js'
+import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
 
@@ -68,15 +68,17 @@ export class Mutex extends Handle {
 
   /**
    * As {@link lock}, with the event loop free meanwhile. It waits also while this mapping holds the lock: some
-   * other function will give it back.
+   * other function will give it back. A promise that is rejected has not taken the lock.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
-  lockAsync(): Promise<Locked>
-  lockAsync(timeout: number | undefined): Promise<Locked | 'timed-out'>
-  async lockAsync(timeout?: number): Promise<Locked | 'timed-out'> {
-    const limit = toTimeout(timeout)
+  lockAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<Locked>
+  lockAsync(options: number | Readonly<WaitOptions> | undefined): Promise<Locked | 'timed-out'>
+  async lockAsync(options?: number | Readonly<WaitOptions>): Promise<Locked | 'timed-out'> {
+    const limit = toLimit(options)
     const now = this.tryLock()
     if (now) return now
-    return RESULTS[await waitFor(this.#map, (waits, id) => this.#native.lockAsync(limit, waits, id))]!
+    return RESULTS[await waitFor(this.#map, limit, (...rest) => this.#native.lockAsync(...rest))]!
   }
 
   /** Takes the lock if nobody who is alive holds it; says how, or `false`. */

@@ -1,10 +1,14 @@
 // Waits that leave the event loop free, on threads of the native library.
 
 import type { NativeWaits } from '../binding.js'
+import { aborted } from '../errors.js'
+import type { Limit } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
 
 interface Pending {
   readonly map: MemoryMap<any>
+  readonly signal: AbortSignal | undefined
+  readonly end: () => void
   readonly resolve: (value: number) => void
   readonly reject: (error: unknown) => void
 }
@@ -17,37 +21,40 @@ const pending = new Map<number, Pending>()
 
 function settle(): void {
   for (const { id, value, error } of waits!.take()) {
-    const wait = pending.get(id)
+    const { map, signal, end, resolve, reject } = pending.get(id)!
     pending.delete(id)
-    if (error === undefined) wait?.resolve(value)
-    else wait?.reject(explain(wait.map, error))
+    signal?.removeEventListener('abort', end)
+    if (error === undefined) resolve(value)
+    else reject(signal?.aborted && !map.closed ? aborted(signal) : explain(map, error))
   }
   if (pending.size === 0) alive!.unref()
 }
 
-/** Begins a wait by `start`, and resolves to its result. `started` is told a function that ends it. */
-export function waitFor(
+/**
+ * Begins a wait by `start`, and resolves to its result, or rejects and has nothing. While it is pending, `ends` has a
+ * function that ends it.
+ */
+export async function waitFor(
   map: MemoryMap<any>,
-  start: (waits: NativeWaits, id: number) => void,
-  started?: (cancel: () => void) => void,
+  { signal, timeout }: Limit,
+  start: (timeout: number, waits: NativeWaits, id: number) => void,
+  ends?: Set<() => void>,
 ): Promise<number> {
   waits ??= new native.NativeWaits(settle)
-  alive ??= setInterval(() => {}, 2 ** 30)
+  alive ??= setInterval(() => {}, 2 ** 30).unref()
   do last = (last + 1) % 2 ** 32
   while (pending.has(last))
   const id = last
-  return new Promise((resolve, reject) => {
-    try {
-      start(waits!, id)
-    } catch (error) {
-      reject(explain(map, error))
-      if (pending.size === 0) alive!.unref()
-      return
-    }
-    alive!.ref()
-    pending.set(id, { map, resolve, reject })
-    started?.(() => waits!.cancel(id))
-  })
+  call(map, () => start(timeout, waits!, id))
+  alive.ref()
+  const end = () => waits!.cancel(id)
+  signal?.addEventListener('abort', end)
+  ends?.add(end)
+  try {
+    return await new Promise((resolve, reject) => pending.set(id, { map, signal, end, resolve, reject }))
+  } finally {
+    ends?.delete(end)
+  }
 }
 
 /** Runs a call of the native library, with its errors made the user's. */

@@ -2,7 +2,7 @@
 
 import type { NativeSemaphore } from '../binding.js'
 import { Handle } from '../handle.js'
-import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
+import { toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
 
@@ -48,11 +48,15 @@ export class Semaphore extends Handle {
     return call(this.#map, () => this.#native.acquire(limit)) === 0
   }
 
-  /** As {@link acquire}, with the event loop free meanwhile. */
-  async acquireAsync(timeout?: number): Promise<boolean> {
-    const limit = toTimeout(timeout)
+  /**
+   * As {@link acquire}, with the event loop free meanwhile. A promise that is rejected has taken no permit.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  async acquireAsync(options?: number | Readonly<WaitOptions>): Promise<boolean> {
+    const limit = toLimit(options)
     if (this.tryAcquire()) return true
-    return (await waitFor(this.#map, (waits, id) => this.#native.acquireAsync(limit, waits, id))) === 0
+    return (await waitFor(this.#map, limit, (...rest) => this.#native.acquireAsync(...rest))) === 0
   }
 
   /** Takes a permit if there is one. */

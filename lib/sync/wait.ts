@@ -1,7 +1,7 @@
 // Waiting on a word of shared memory, between processes.
 
 import { invalidType, outOfRange } from '../errors.js'
-import { toCount, toToken, toPlace, toTimeout } from './arguments.js'
+import { toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
 
@@ -33,16 +33,18 @@ export function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected:
 /**
  * As {@link wait}, with the event loop free meanwhile. A pending wait has a thread of its own, which sleeps; it
  * keeps the process alive, and is rejected when the mapping is closed.
+ *
+ * @param options the timeout in milliseconds, or that and an `AbortSignal`
  */
 export async function waitAsync(
   map: MemoryMap<any>,
   byteOffset: number | bigint,
   expected: number,
-  timeout?: number,
+  options?: number | Readonly<WaitOptions>,
 ): Promise<WaitResult> {
   const token = toToken(map)
-  const [place, value, limit] = [toPlace(byteOffset), toWord(expected), toTimeout(timeout)]
-  return RESULTS[await waitFor(map, (waits, id) => native.ipcWaitAsync(token, place, value, limit, waits, id))]!
+  const [place, value, limit] = [toPlace(byteOffset), toWord(expected), toLimit(options)]
+  return RESULTS[await waitFor(map, limit, (...rest) => native.ipcWaitAsync(token, place, value, ...rest))]!
 }
 
 /**

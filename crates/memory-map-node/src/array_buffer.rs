@@ -342,7 +342,7 @@ fn is_detached(env: sys::napi_env, object: sys::napi_value) -> bool {
 }
 
 /// Runs `f` with a handle scope of its own, as code outside a call from JavaScript must.
-fn in_scope<R>(env: sys::napi_env, f: impl FnOnce() -> R) -> R {
+pub fn in_scope<R>(env: sys::napi_env, f: impl FnOnce() -> R) -> R {
     let mut scope = ptr::null_mut();
     // SAFETY: `env` is alive; the scope is closed below.
     let status = unsafe { sys::napi_open_handle_scope(env, &raw mut scope) };

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::rc::Rc;
+use std::rc::{self, Rc};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -16,6 +16,7 @@ use napi_derive::napi;
 
 use crate::array_buffer::{Export, RawValue, Reference, Remote};
 use crate::mapping::Held;
+use crate::tied::End;
 
 /// Waiting regions after which the binding looks which of them nobody can reach.
 const MANY: usize = 1 << 16;
@@ -36,6 +37,8 @@ pub struct Environment {
     closed_bytes: Cell<usize>,
     /// The mappings that JavaScript has, by their tokens.
     mappings: RefCell<ByToken<Rc<Held>>>,
+    /// What stands behind other objects of JavaScript's.
+    tied: RefCell<Vec<rc::Weak<dyn End>>>,
     /// Those over memory that the runtime owns.
     foreign: RefCell<Vec<Weak<Mapping>>>,
     /// Bytes of SharedArrayBuffers made since the runtime was last asked to collect.
@@ -86,6 +89,7 @@ impl Environment {
                 closed: RefCell::default(),
                 closed_bytes: Cell::new(0),
                 mappings: RefCell::default(),
+                tied: RefCell::default(),
                 foreign: RefCell::default(),
                 shared_bytes: Cell::new(0),
                 threshold: Cell::new((MANY, LARGE)),
@@ -130,6 +134,16 @@ impl Environment {
         drop(held); // which may come back here, so not under the borrow
     }
 
+    /// Has `object` ended with the environment.
+    pub fn tie<T: End + 'static>(&self, object: &Rc<T>) {
+        let mut tied = self.tied.borrow_mut();
+        if tied.len().is_power_of_two() {
+            tied.retain(|object| object.strong_count() > 0);
+        }
+        let object: rc::Weak<T> = Rc::downgrade(object);
+        tied.push(object);
+    }
+
     pub fn add(&self, export: &Arc<Export>) {
         self.exports.borrow_mut().entry(export.token).or_default().push(Arc::clone(export));
         self.arm();
@@ -168,6 +182,14 @@ impl Environment {
             // SAFETY: the reference was made in this environment, and nobody else has it.
             unsafe { sys::napi_delete_reference(self.env, reference) };
         }
+    }
+
+    /// Drops what JavaScript has, which will not use it any more.
+    fn end_objects(&self) {
+        for object in self.tied.take().iter().filter_map(rc::Weak::upgrade) {
+            object.end();
+        }
+        self.mappings.take();
     }
 
     pub fn remove(&self, export: &Export) {
@@ -223,7 +245,7 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
             mapping.leave();
         }
     }
-    environment.mappings.take();
+    environment.end_objects();
     environment.remote.end();
 }
 

@@ -13,6 +13,7 @@ mod search;
 mod shared_array_buffer;
 mod sync;
 mod task;
+mod tied;
 
 use napi_derive::napi;
 

@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use memory_map::Mapping;
 use memory_map::ipc::{
-    Channel, Locked, Message, Mutex, Received, Reservation, Semaphore, WaitResult, notify, wait,
+    Channel, Locked, Message, Mutex, Patience, Received, Reservation, Semaphore, WaitResult,
+    notify, wait,
 };
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::waits::{NativeWaits, patience};
+use super::waits::{Job, NativeWaits, attempt, block};
 use crate::error::to_js;
 use crate::mapping::Token;
+use crate::tied::Tied;
 
 const TIMED_OUT: u32 = 2;
 
@@ -36,6 +38,14 @@ fn lock_code(result: Option<Locked>) -> u32 {
     }
 }
 
+fn locked(code: u32) -> Option<Locked> {
+    match code {
+        0 => Some(Locked::Acquired),
+        1 => Some(Locked::Recovered),
+        _ => None,
+    }
+}
+
 fn code(done: bool) -> u32 {
     if done { 0 } else { TIMED_OUT }
 }
@@ -43,9 +53,8 @@ fn code(done: bool) -> u32 {
 /// Sleeps while the word is `expected`: 0 woken, 1 not equal, 2 timed out.
 #[napi]
 pub fn ipc_wait(env: Env, map: Token, offset: f64, expected: u32, timeout: f64) -> Result<u32> {
-    wait(&map.mapping, offset as usize, expected, &patience(timeout))
+    block(&env, timeout, |patience| wait(&map.mapping, offset as usize, expected, patience))
         .map(wait_code)
-        .map_err(|error| to_js(&env, &error))
 }
 
 /// The same on another thread.
@@ -60,9 +69,10 @@ pub fn ipc_wait_async(
     id: u32,
 ) -> Result<()> {
     let mapping = Arc::clone(&map.mapping);
-    waits.start(&env, &map.mapping, id, timeout, move |patience| {
+    let wait = move |patience: &Patience<'_>| {
         wait(&mapping, offset as usize, expected, patience).map(wait_code)
-    })
+    };
+    waits.start(&env, &map.mapping, id, timeout, Job { wait: Box::new(wait), give_back: None })
 }
 
 /// Wakes up to `count` waiters of the word, and says how many.
@@ -71,11 +81,14 @@ pub fn ipc_notify(env: Env, map: Token, offset: f64, count: u32) -> Result<u32> 
     notify(&map.mapping, offset as usize, count).map_err(|error| to_js(&env, &error))
 }
 
-#[napi]
-pub struct NativeMutex {
+/// An object of the core's, in its mapping.
+pub struct Object<T> {
     mapping: Arc<Mapping>,
-    mutex: Arc<Mutex>,
+    object: Arc<T>,
 }
+
+#[napi]
+pub struct NativeMutex(Tied<Object<Mutex>>);
 
 #[napi]
 impl NativeMutex {
@@ -83,23 +96,29 @@ impl NativeMutex {
     pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
         let mapping = Arc::clone(&map.mapping);
         match Mutex::new(&mapping, offset as usize) {
-            Ok(mutex) => Ok(Self { mapping, mutex: Arc::new(mutex) }),
+            Ok(mutex) => Ok(Self(Tied::new(&env, Object { mapping, object: Arc::new(mutex) }))),
             Err(error) => Err(to_js(&env, &error)),
         }
     }
 
     /// For the functions below, which are called often.
     #[napi(ts_return_type = "object")]
-    pub fn handle(&self) -> External<Arc<Mutex>> {
-        External::new(Arc::clone(&self.mutex))
+    pub fn handle(&self) -> External<Tied<Object<Mutex>>> {
+        External::new(self.0.clone())
     }
 
     #[napi]
     pub fn lock_async(&self, env: Env, timeout: f64, waits: &NativeWaits, id: u32) -> Result<()> {
-        let mutex = Arc::clone(&self.mutex);
-        waits.start(&env, &self.mapping, id, timeout, move |patience| {
-            mutex.lock_in_turn(patience).map(lock_code)
-        })
+        let Object { mapping, object } = &*self.0.get(&env)?;
+        let (mutex, taken) = (Arc::clone(object), Arc::clone(object));
+        let job = Job {
+            wait: Box::new(move |patience| mutex.lock_in_turn(patience).map(lock_code)),
+            give_back: Some(Box::new(move |code| {
+                // It fails where the mapping is gone, and then the lock is given up with it.
+                let _ = locked(code).map(|how| taken.put_back(how));
+            })),
+        };
+        waits.start(&env, mapping, id, timeout, job)
     }
 }
 
@@ -107,34 +126,32 @@ impl NativeMutex {
 #[napi]
 pub fn mutex_lock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Arc<Mutex>>,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<Object<Mutex>>>,
     timeout: f64,
 ) -> Result<u32> {
-    mutex.lock(&patience(timeout)).map(lock_code).map_err(|error| to_js(&env, &error))
+    let mutex = mutex.get(&env)?;
+    block(&env, timeout, |patience| mutex.object.lock(patience)).map(lock_code)
 }
 
 /// 0 acquired, 1 recovered, 2 somebody holds it.
 #[napi]
 pub fn mutex_try_lock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Arc<Mutex>>,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<Object<Mutex>>>,
 ) -> Result<u32> {
-    mutex.try_lock().map(lock_code).map_err(|error| to_js(&env, &error))
+    mutex.get(&env)?.object.try_lock().map(lock_code).map_err(|error| to_js(&env, &error))
 }
 
 #[napi]
 pub fn mutex_unlock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Arc<Mutex>>,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<Object<Mutex>>>,
 ) -> Result<()> {
-    mutex.unlock().map_err(|error| to_js(&env, &error))
+    mutex.get(&env)?.object.unlock().map_err(|error| to_js(&env, &error))
 }
 
 #[napi]
-pub struct NativeSemaphore {
-    mapping: Arc<Mapping>,
-    semaphore: Arc<Semaphore>,
-}
+pub struct NativeSemaphore(Tied<Object<Semaphore>>);
 
 #[napi]
 impl NativeSemaphore {
@@ -142,7 +159,9 @@ impl NativeSemaphore {
     pub fn new(env: Env, map: Token, offset: f64, initial: Option<u32>) -> Result<Self> {
         let mapping = Arc::clone(&map.mapping);
         match Semaphore::new(&mapping, offset as usize, initial) {
-            Ok(semaphore) => Ok(Self { mapping, semaphore: Arc::new(semaphore) }),
+            Ok(semaphore) => {
+                Ok(Self(Tied::new(&env, Object { mapping, object: Arc::new(semaphore) })))
+            }
             Err(error) => Err(to_js(&env, &error)),
         }
     }
@@ -150,7 +169,8 @@ impl NativeSemaphore {
     /// 0 acquired, 2 timed out.
     #[napi]
     pub fn acquire(&self, env: Env, timeout: f64) -> Result<u32> {
-        self.semaphore.acquire(&patience(timeout)).map(code).map_err(|error| to_js(&env, &error))
+        let semaphore = self.0.get(&env)?;
+        block(&env, timeout, |patience| semaphore.object.acquire(patience)).map(code)
     }
 
     #[napi]
@@ -161,27 +181,36 @@ impl NativeSemaphore {
         waits: &NativeWaits,
         id: u32,
     ) -> Result<()> {
-        let semaphore = Arc::clone(&self.semaphore);
-        waits.start(&env, &self.mapping, id, timeout, move |patience| {
-            semaphore.acquire(patience).map(code)
-        })
+        let Object { mapping, object } = &*self.0.get(&env)?;
+        let (semaphore, taken) = (Arc::clone(object), Arc::clone(object));
+        let job = Job {
+            wait: Box::new(move |patience| semaphore.acquire(patience).map(code)),
+            give_back: Some(Box::new(move |code| {
+                if code != TIMED_OUT {
+                    // It fails where the mapping is gone, and the permit with it.
+                    let _ = taken.release(1);
+                }
+            })),
+        };
+        waits.start(&env, mapping, id, timeout, job)
     }
 
     #[napi]
     pub fn try_acquire(&self, env: Env) -> Result<bool> {
-        self.semaphore.try_acquire().map_err(|error| to_js(&env, &error))
+        self.0.get(&env)?.object.try_acquire().map_err(|error| to_js(&env, &error))
     }
 
     #[napi]
     pub fn release(&self, env: Env, count: u32) -> Result<()> {
-        self.semaphore.release(count).map_err(|error| to_js(&env, &error))
+        self.0.get(&env)?.object.release(count).map_err(|error| to_js(&env, &error))
     }
 }
 
 #[napi]
 pub struct NativeChannel {
-    mapping: Arc<Mapping>,
-    channel: Arc<Channel>,
+    tied: Tied<Object<Channel>>,
+    capacity: f64,
+    max_length: f64,
     /// What JavaScript fills in, by its offset in the mapping.
     reserved: RefCell<HashMap<usize, Reservation>>,
     borrowed: RefCell<Option<Message>>,
@@ -198,24 +227,31 @@ impl NativeChannel {
         } else {
             Channel::create(&mapping, offset as usize, length as usize)
         };
-        let channel = Arc::new(channel.map_err(|error| to_js(&env, &error))?);
-        Ok(Self { mapping, channel, reserved: RefCell::default(), borrowed: RefCell::default() })
+        let object = Arc::new(channel.map_err(|error| to_js(&env, &error))?);
+        let (capacity, max_length) = (object.capacity() as f64, object.max_length() as f64);
+        Ok(Self {
+            tied: Tied::new(&env, Object { mapping, object }),
+            capacity,
+            max_length,
+            reserved: RefCell::default(),
+            borrowed: RefCell::default(),
+        })
     }
 
     #[napi(getter)]
     pub fn capacity(&self) -> f64 {
-        self.channel.capacity() as f64
+        self.capacity
     }
 
     #[napi(getter)]
     pub fn max_length(&self) -> f64 {
-        self.channel.max_length() as f64
+        self.max_length
     }
 
     /// For the functions below, which are called often.
     #[napi(ts_return_type = "object")]
-    pub fn handle(&self) -> External<Arc<Channel>> {
-        External::new(Arc::clone(&self.channel))
+    pub fn handle(&self) -> External<Tied<Object<Channel>>> {
+        External::new(self.tied.clone())
     }
 
     #[napi]
@@ -227,25 +263,30 @@ impl NativeChannel {
         waits: &NativeWaits,
         id: u32,
     ) -> Result<()> {
-        let channel = Arc::clone(&self.channel);
         let data = data.to_vec();
-        waits.start(&env, &self.mapping, id, timeout, move |patience| {
+        self.start(&env, waits, id, timeout, move |channel, patience| {
             channel.send(&data, Some(patience)).map(code)
         })
     }
 
-    fn next(&self, timeout: f64) -> memory_map::Result<Option<Message>> {
-        match timeout {
-            0.0 => self.channel.receive(None),
-            timeout => self.channel.receive(Some(&patience(timeout))),
-        }
+    fn start(
+        &self,
+        env: &Env,
+        waits: &NativeWaits,
+        id: u32,
+        timeout: f64,
+        wait: impl Fn(&Channel, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
+    ) -> Result<()> {
+        let Object { mapping, object } = &*self.tied.get(env)?;
+        let channel = Arc::clone(object);
+        let wait = Box::new(move |patience: &Patience<'_>| wait(&channel, patience));
+        waits.start(env, mapping, id, timeout, Job { wait, give_back: None })
     }
 
     /// Waits until there is a message: 0, or 2 where there is none in time.
     #[napi]
     pub fn ready_async(&self, env: Env, timeout: f64, waits: &NativeWaits, id: u32) -> Result<()> {
-        let channel = Arc::clone(&self.channel);
-        waits.start(&env, &self.mapping, id, timeout, move |patience| {
+        self.start(&env, waits, id, timeout, |channel, patience| {
             channel.wait_for_message(patience).map(code)
         })
     }
@@ -253,10 +294,9 @@ impl NativeChannel {
     /// Takes room for a message; its offset in the mapping, or -1 where there is none in time.
     #[napi]
     pub fn reserve(&self, env: Env, length: f64, timeout: f64) -> Result<f64> {
-        let patience = patience(timeout);
-        let patience = (timeout != 0.0).then_some(&patience);
-        let reservation = self.channel.reserve(length as usize, patience);
-        match reservation.map_err(|error| to_js(&env, &error))? {
+        let channel = self.tied.get(&env)?;
+        let length = length as usize;
+        match attempt(&env, timeout, |patience| channel.object.reserve(length, patience))? {
             None => Ok(-1.0),
             Some(reservation) => {
                 let offset = reservation.offset();
@@ -273,10 +313,11 @@ impl NativeChannel {
         let Some(reservation) = self.reserved.borrow_mut().remove(&(offset as usize)) else {
             return Ok(false);
         };
+        let channel = &self.tied.get(&env)?.object;
         let result = if length < 0.0 {
-            self.channel.abandon(reservation)
+            channel.abandon(reservation)
         } else {
-            self.channel.commit(reservation, length as usize)
+            channel.commit(reservation, length as usize)
         };
         result.map(|()| true).map_err(|error| to_js(&env, &error))
     }
@@ -284,7 +325,8 @@ impl NativeChannel {
     /// Receives a message and leaves it where it is: its offset in the mapping and its length.
     #[napi]
     pub fn borrow(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
-        let message = self.next(timeout).map_err(|error| to_js(&env, &error))?;
+        let channel = self.tied.get(&env)?;
+        let message = attempt(&env, timeout, |patience| channel.object.receive(patience))?;
         Ok(message.map(|message| {
             let place = vec![message.offset() as f64, message.length() as f64];
             *self.borrowed.borrow_mut() = Some(message);
@@ -296,16 +338,18 @@ impl NativeChannel {
     #[napi]
     pub fn release(&self, env: Env) -> Result<bool> {
         let Some(message) = self.borrowed.borrow_mut().take() else { return Ok(false) };
-        self.channel.release(message).map(|()| true).map_err(|error| to_js(&env, &error))
+        let channel = &self.tied.get(&env)?.object;
+        channel.release(message).map(|()| true).map_err(|error| to_js(&env, &error))
     }
 
     /// Lets another one be the receiver.
     #[napi]
     pub fn stop_receiving(&self, env: Env) -> Result<()> {
+        let channel = &self.tied.get(&env)?.object;
         if let Some(message) = self.borrowed.borrow_mut().take() {
-            self.channel.keep(message);
+            channel.keep(message);
         }
-        self.channel.stop_receiving().map_err(|error| to_js(&env, &error))
+        channel.stop_receiving().map_err(|error| to_js(&env, &error))
     }
 }
 
@@ -314,12 +358,12 @@ impl NativeChannel {
 #[napi]
 pub fn channel_send(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Arc<Channel>>,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<Object<Channel>>>,
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
-    let patience = (timeout != 0.0).then(|| patience(timeout));
-    channel.send(data, patience.as_ref()).map_err(|error| to_js(&env, &error))
+    let channel = channel.get(&env)?;
+    attempt(&env, timeout, |patience| channel.object.send(data, patience))
 }
 
 /// Receives a message into `target`, from `offset` on, and says how long it is; -1 where there is
@@ -328,17 +372,16 @@ pub fn channel_send(
 #[napi]
 pub fn channel_receive(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Arc<Channel>>,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<Object<Channel>>>,
     mut target: BufferSlice,
     offset: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let patience = (timeout != 0.0).then(|| patience(timeout));
+    let channel = channel.get(&env)?;
     let target = target.get_mut(offset as usize..).unwrap_or_default();
-    match channel.receive_into(target, patience.as_ref()) {
-        Ok(Received::Nothing) => Ok(-1.0),
-        Ok(Received::Copied(length)) => Ok(length as f64),
-        Ok(Received::TooLong(length)) => Ok(-2.0 - length as f64),
-        Err(error) => Err(to_js(&env, &error)),
+    match attempt(&env, timeout, |patience| channel.object.receive_into(target, patience))? {
+        Received::Nothing => Ok(-1.0),
+        Received::Copied(length) => Ok(length as f64),
+        Received::TooLong(length) => Ok(-2.0 - length as f64),
     }
 }

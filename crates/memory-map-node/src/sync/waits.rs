@@ -1,115 +1,100 @@
-//! Waits that leave the JavaScript thread free.
-//!
-//! Each pending wait has a thread, which sleeps in the kernel: the runtime's own pool has four,
-//! and files could not be read while they wait. Threads are kept for a while and used again.
+//! Waits of the JavaScript thread, and such that leave it free.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use memory_map::ipc::{Cancel, Patience};
-use memory_map::{Error, Mapping};
+use memory_map::Mapping;
+use memory_map::ipc::{Patience, Pending, Wait};
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
+use crate::array_buffer::in_scope;
 use crate::error::to_js;
 
-/// Waits of one process that may be pending.
-const MAX: usize = 4096;
-/// How long a thread stays without work.
-const IDLE: Duration = Duration::from_secs(2);
-const STACK: usize = 256 * 1024;
-
-type Job = Box<dyn FnOnce() + Send>;
-
-#[derive(Default)]
-struct Threads {
-    jobs: VecDeque<Job>,
-    idle: usize,
-    all: usize,
+/// Waits on this thread, for as long as JavaScript may run on it: `terminate()` ends the wait.
+pub fn block<T>(
+    env: &Env,
+    timeout: f64,
+    wait: impl FnOnce(&Patience<'_>) -> memory_map::Result<T>,
+) -> Result<T> {
+    let may_run = || may_run(env);
+    wait(&patience(timeout).while_true(&may_run)).map_err(|error| to_js(env, &error))
 }
 
-static THREADS: Mutex<Threads> = Mutex::new(Threads { jobs: VecDeque::new(), idle: 0, all: 0 });
-static WORK: Condvar = Condvar::new();
-
-fn threads() -> MutexGuard<'static, Threads> {
-    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs `job` on a thread of its own.
-fn run(job: Job) -> memory_map::Result<()> {
-    let mut threads = threads();
-    if threads.idle > threads.jobs.len() {
-        threads.jobs.push_back(job);
-        WORK.notify_one();
-        return Ok(());
+/// As `block`; does not wait where the timeout is 0.
+pub fn attempt<T>(
+    env: &Env,
+    timeout: f64,
+    attempt: impl FnOnce(Option<&Patience<'_>>) -> memory_map::Result<T>,
+) -> Result<T> {
+    if timeout == 0.0 {
+        return attempt(None).map_err(|error| to_js(env, &error));
     }
-    if threads.all >= MAX {
-        return Err(Error::Busy("4096 waits are pending in this process"));
-    }
-    threads.all += 1;
-    drop(threads);
-    let builder = std::thread::Builder::new().name("memory-map wait".into()).stack_size(STACK);
-    builder.spawn(move || work(job)).map(drop).map_err(|_| {
-        self::threads().all -= 1;
-        Error::Busy("the system has no thread for another wait")
-    })
+    block(env, timeout, |patience| attempt(Some(patience)))
 }
 
-fn work(first: Job) {
-    first();
-    let mut threads = threads();
-    loop {
-        threads.idle += 1;
-        let (woken, timeout) =
-            WORK.wait_timeout(threads, IDLE).unwrap_or_else(PoisonError::into_inner);
-        threads = woken;
-        threads.idle -= 1;
-        match threads.jobs.pop_front() {
-            Some(job) => {
-                drop(threads);
-                job();
-                threads = self::threads();
-            }
-            None if timeout.timed_out() => break,
-            None => {}
-        }
-    }
-    threads.all -= 1;
+/// Whether the runtime still runs JavaScript on this thread. It has no call that says so, and none
+/// that is called when it stops.
+fn may_run(env: &Env) -> bool {
+    in_scope(env.raw(), || env.run_script::<_, Unknown>("0").is_ok())
 }
 
-/// A wait that is over.
-struct Settled {
-    id: u32,
-    result: memory_map::Result<u32>,
+type Waiting = dyn Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync;
+
+/// What a thread does that waits.
+pub struct Job {
+    pub wait: Box<Waiting>,
+    /// Undoes what came to the number, where it can be undone.
+    pub give_back: Option<Box<dyn Fn(u32) + Send + Sync>>,
+}
+
+impl Wait for Job {
+    type Output = u32;
+
+    fn wait(&self, patience: &Patience<'_>) -> memory_map::Result<u32> {
+        (self.wait)(patience)
+    }
+
+    fn give_back(&self, output: u32) -> std::result::Result<(), u32> {
+        self.give_back.as_ref().map(|give_back| give_back(output)).ok_or(output)
+    }
 }
 
 /// The pending waits of one JavaScript environment.
-pub struct Waits {
+struct Waits {
     /// What is to be told. None when the environment has ended.
-    settled: Mutex<Option<Vec<Settled>>>,
-    pending: Mutex<HashMap<u32, Arc<Cancel>>>,
+    settled: Mutex<Option<Vec<u32>>>,
+    pending: Mutex<HashMap<u32, Arc<Pending<Job>>>>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Waits {
-    fn settle(&self, id: u32, result: memory_map::Result<u32>) {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    fn settle(&self, id: u32) {
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(list) = &mut *settled else { return };
-        list.push(Settled { id, result });
+        list.push(id);
         // Under the lock: after the environment has ended nobody may be woken.
         if list.len() == 1 {
             (self.wake)();
         }
     }
 
+    fn take(&self) -> Vec<u32> {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn of(&self, id: u32) -> Option<Arc<Pending<Job>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     fn end(&self) {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for cancel in self.pending.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            cancel.cancel();
-        }
+        let pending =
+            std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        pending.values().for_each(|wait| wait.end_now());
     }
 }
 
@@ -156,57 +141,48 @@ impl NativeWaits {
     /// The waits that are over since the last call.
     #[napi]
     pub fn take(&self, env: Env) -> Vec<NativeSettled> {
-        let mut settled = self.waits.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = settled.as_mut().map(std::mem::take).unwrap_or_default();
-        drop(settled);
-        let tell = |Settled { id, result }| match result {
-            Ok(value) => NativeSettled { id, value, error: None },
-            Err(error) => NativeSettled { id, value: 0, error: Some(to_js(&env, &error)) },
+        let tell = |id: u32| {
+            let wait =
+                self.waits.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&id)?;
+            Some(match wait.result() {
+                Ok(value) => NativeSettled { id, value, error: None },
+                Err(error) => NativeSettled { id, value: 0, error: Some(to_js(&env, &error)) },
+            })
         };
-        list.into_iter().map(tell).collect()
+        self.waits.take().into_iter().filter_map(tell).collect()
     }
 
-    /// Ends a wait: it settles with an error.
+    /// Ends a wait: it settles with an error and has nothing, unless that is too late.
     #[napi]
     pub fn cancel(&self, id: u32) {
-        let pending = self.waits.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cancel) = pending.get(&id) {
-            cancel.cancel();
+        if let Some(wait) = self.waits.of(id) {
+            wait.end();
         }
     }
 }
 
 impl NativeWaits {
-    /// Waits with `wait` on another thread, until it is over or the mapping is closed.
+    /// Waits on another thread, until the wait is over or the mapping is closed.
     pub fn start(
         &self,
         env: &Env,
         mapping: &Mapping,
         id: u32,
         timeout: f64,
-        wait: impl FnOnce(&Patience<'_>) -> memory_map::Result<u32> + Send + 'static,
+        job: Job,
     ) -> Result<()> {
-        let cancel = Arc::new(Cancel::default());
-        cancel.end_with(mapping);
-        let (waits, own) = (Arc::clone(&self.waits), Arc::clone(&cancel));
+        let waits = Arc::clone(&self.waits);
         // From now on, not from when the thread runs.
-        let patience = patience(timeout);
-        let deadline = patience.deadline;
-        let pending = &self.waits.pending;
-        pending.lock().unwrap_or_else(PoisonError::into_inner).insert(id, cancel);
-        let job = Box::new(move || {
-            let result = wait(&Patience { deadline, cancel: Some(&own) });
-            waits.settle(id, result);
-        });
-        run(job).map_err(|error| {
-            pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-            to_js(env, &error)
-        })
+        let deadline = patience(timeout).deadline;
+        let wait = Pending::start(mapping, deadline, job, move || waits.settle(id))
+            .map_err(|error| to_js(env, &error))?;
+        self.waits.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(id, wait);
+        Ok(())
     }
 }
 
 /// A timeout in milliseconds; a negative one is for ever.
-pub fn patience(timeout: f64) -> Patience<'static> {
+fn patience(timeout: f64) -> Patience<'static> {
     match Duration::try_from_secs_f64(timeout / 1000.0) {
         Ok(timeout) => Patience::of(timeout),
         Err(_) => Patience::FOREVER,

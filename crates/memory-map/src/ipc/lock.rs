@@ -102,10 +102,22 @@ pub(crate) fn lock(
 /// # Errors
 /// [`Error::NotOwner`].
 pub(crate) fn unlock(word: &AtomicU64, me: u64) -> Result<()> {
+    give(word, me, 0)
+}
+
+/// Gives the lock back as if its owner had died: the next one is told so.
+///
+/// # Errors
+/// [`Error::NotOwner`].
+pub(crate) fn abandon(word: &AtomicU64, me: u64) -> Result<()> {
+    give(word, me, CONTENDED)
+}
+
+fn give(word: &AtomicU64, me: u64, left: u64) -> Result<()> {
     if owner(word) != me {
         return Err(Error::NotOwner);
     }
-    if word.swap(0, Ordering::Release) & CONTENDED != 0 {
+    if word.swap(left, Ordering::Release) & CONTENDED != 0 {
         park::wake(word, 1);
     }
     Ok(())

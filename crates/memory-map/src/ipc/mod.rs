@@ -17,10 +17,12 @@ mod lock;
 mod mutex;
 mod park;
 mod participant;
+mod pending;
 mod ring;
 mod semaphore;
 mod shared_range;
 mod spin;
+mod threads;
 mod wait;
 
 pub use lock::Locked;
@@ -28,6 +30,7 @@ pub use park::{Cancel, Patience, WaitResult};
 pub use {
     channel::{Channel, Message, Received, Reservation},
     mutex::Mutex,
+    pending::{Pending, Wait},
     semaphore::Semaphore,
     wait::{notify, wait},
 };

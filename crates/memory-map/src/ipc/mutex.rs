@@ -87,6 +87,21 @@ impl Mutex {
         self.run(|session| lock::unlock(session.words.word(0), self.participant.number))
     }
 
+    /// Gives the lock back to be had as it was had: whoever recovered it and did nothing leaves that to
+    /// the next one.
+    ///
+    /// # Errors
+    /// As for [`Mutex::unlock`].
+    pub fn put_back(&self, how: Locked) -> Result<()> {
+        self.run(|session| {
+            let word = session.words.word(0);
+            match how {
+                Locked::Acquired => lock::unlock(word, self.participant.number),
+                Locked::Recovered => lock::abandon(word, self.participant.number),
+            }
+        })
+    }
+
     fn run<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
         let place = self.range.place();
         let session = Session { words: place.enter()?, participant: &self.participant };

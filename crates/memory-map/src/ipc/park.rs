@@ -1,12 +1,11 @@
 //! Sleeping on a word until somebody wakes it.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use super::atomic::AtomicU64;
 use crate::error::{Error, Result};
-use crate::mapping::{Attachment, Mapping, Whereabouts};
+use crate::sys::{self, Woken};
 
 /// How a sleep on a word ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,32 +20,22 @@ pub enum WaitResult {
 
 /// What ends a wait before its time, from another thread.
 #[derive(Default)]
-pub struct Cancel(pub(crate) Arc<AtomicU32>);
+pub struct Cancel(pub(crate) AtomicU32);
 
 impl Cancel {
     /// Ends the wait with [`Error::Cancelled`], and every later one.
     pub fn cancel(&self) {
         self.0.store(1, std::sync::atomic::Ordering::SeqCst);
-        crate::sys::wake_private(&self.0);
+        sys::wake_private(&self.0);
     }
 
-    /// Has `close`, and a move of the mapping, end the wait too.
-    pub fn end_with(self: &Arc<Self>, mapping: &Mapping) {
-        mapping.attached().attach(self);
+    /// Lets waits begin again.
+    pub(crate) fn reset(&self) {
+        self.0.store(0, std::sync::atomic::Ordering::SeqCst);
     }
 
     fn is_cancelled(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::SeqCst) != 0
-    }
-}
-
-impl Attachment for Cancel {
-    fn follow(&self, _to: Option<&Whereabouts>) {
-        self.cancel();
-    }
-
-    fn end(&self) {
-        self.cancel();
     }
 }
 
@@ -57,20 +46,30 @@ pub struct Patience<'a> {
     pub deadline: Option<Instant>,
     /// Ends the wait.
     pub cancel: Option<&'a Cancel>,
+    /// Asked, on the thread that waits, every [`TICK`] while it sleeps; ends the wait by `false`.
+    pub tick: Option<&'a dyn Fn() -> bool>,
 }
+
+/// How long a thread sleeps that has to ask now and then whether it is still to wait.
+const TICK: Duration = Duration::from_millis(100);
 
 impl<'a> Patience<'a> {
     /// Waits for ever.
-    pub const FOREVER: Self = Self { deadline: None, cancel: None };
+    pub const FOREVER: Self = Self { deadline: None, cancel: None, tick: None };
 
     /// Waits for so long at most.
     pub fn of(timeout: Duration) -> Self {
-        Self { deadline: Instant::now().checked_add(timeout), cancel: None }
+        Self { deadline: Instant::now().checked_add(timeout), ..Self::FOREVER }
     }
 
     /// The same, which `cancel` can end.
     pub fn or_until(self, cancel: &'a Cancel) -> Self {
         Self { cancel: Some(cancel), ..self }
+    }
+
+    /// The same, which `tick` can end by `false`: it is called now and then while the thread sleeps.
+    pub fn while_true(self, tick: &'a dyn Fn() -> bool) -> Self {
+        Self { tick: Some(tick), ..self }
     }
 
     /// How long from now on; `None` where that has no end.
@@ -90,6 +89,30 @@ impl<'a> Patience<'a> {
     }
 }
 
+/// Sleeps while the four bytes at `address` are `expected`, until the time is up or `limit`. It may
+/// end for no reason.
+pub(crate) fn sleep_on(
+    address: usize,
+    expected: u32,
+    limit: Option<Duration>,
+    patience: &Patience<'_>,
+) -> Result<Woken> {
+    let tick = patience.tick.map(|_| TICK);
+    let end = [patience.left(), limit, tick].into_iter().flatten().min();
+    let cancel = patience.cancel.map(|cancel| &cancel.0);
+    let woken = sys::futex_wait(address, expected, end, cancel)
+        .map_err(|errno| Error::os(errno, "futex"))?;
+    match woken {
+        Woken::TimedOut | Woken::Perhaps => {
+            if patience.tick.is_some_and(|tick| !tick()) {
+                return Err(Error::Cancelled);
+            }
+            Ok(Woken::Perhaps)
+        }
+        woken => Ok(woken),
+    }
+}
+
 /// Sleeps while the low half of `word` is that of `expected`, for `limit` at most. It may end for
 /// no reason.
 pub(crate) fn sleep(
@@ -98,16 +121,12 @@ pub(crate) fn sleep(
     limit: Duration,
     patience: &Patience<'_>,
 ) -> Result<()> {
-    let limit = patience.left().map_or(limit, |left| left.min(limit));
     let address = word.as_ptr() as usize + if cfg!(target_endian = "big") { 4 } else { 0 };
-    let cancel = patience.cancel.map(|cancel| &*cancel.0);
-    crate::sys::futex_wait(address, expected as u32, Some(limit), cancel)
-        .map(drop)
-        .map_err(|errno| Error::os(errno, "futex"))
+    sleep_on(address, expected as u32, Some(limit), patience).map(drop)
 }
 
 /// Wakes up to `count` threads that sleep on `word`.
 pub(crate) fn wake(word: &AtomicU64, count: u32) {
     let address = word.as_ptr() as usize + if cfg!(target_endian = "big") { 4 } else { 0 };
-    crate::sys::futex_wake(address, count);
+    sys::futex_wake(address, count);
 }

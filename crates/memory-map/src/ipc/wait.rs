@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::park::{Patience, WaitResult};
+use super::park::{self, Patience, WaitResult};
 use super::shared_range::{SharedRange, Words};
 use super::spin::Spin;
 use crate::error::{Error, Result};
@@ -46,19 +46,16 @@ pub fn wait(
     if spin.until(differs).is_some() {
         return words.check().map(|()| WaitResult::NotEqual);
     }
-    let cancel = patience.cancel.map(|cancel| &*cancel.0);
     loop {
-        let woken = sys::futex_wait(address, expected, patience.left(), cancel);
+        let woken = park::sleep_on(address, expected, None, patience);
         words.check()?;
-        let over = patience.is_over()?;
-        match woken.map_err(|errno| Error::os(errno, "futex"))? {
-            Woken::Notified => {
-                return Ok(WaitResult::Ok);
-            }
+        match woken? {
+            Woken::Notified => return Ok(WaitResult::Ok),
             Woken::NotEqual => return Ok(WaitResult::NotEqual),
-            Woken::TimedOut => return Ok(WaitResult::TimedOut),
-            Woken::Perhaps if over => return Ok(WaitResult::TimedOut),
-            Woken::Perhaps => {}
+            Woken::TimedOut | Woken::Perhaps if patience.is_over()? => {
+                return Ok(WaitResult::TimedOut);
+            }
+            Woken::TimedOut | Woken::Perhaps => {}
         }
     }
 }

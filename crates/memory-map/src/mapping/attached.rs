@@ -9,6 +9,12 @@ use crate::region::Region;
 
 /// What is told of changes of its mapping.
 pub(crate) trait Attachment: Any + Send + Sync {
+    /// The mapping may move: nothing may be done in its memory until `resume`.
+    fn pause(&self) {}
+
+    /// What was paused may go on.
+    fn resume(&self) {}
+
     /// The mapping has moved; `None` where it is empty or closed.
     fn follow(&self, _to: Option<&Whereabouts>) {}
 
@@ -70,6 +76,14 @@ impl Attached {
         attachments.push(attachment);
     }
 
+    /// Keeps what is attached from the memory, for as long as what this returns lives.
+    pub fn pause(&self) -> Paused {
+        let attachments: Vec<_> =
+            self.state().attachments.iter().filter_map(Weak::upgrade).collect();
+        attachments.iter().for_each(|attachment| attachment.pause());
+        Paused(attachments)
+    }
+
     /// Tells that the mapping has moved. `find` says where it is at last, should several threads
     /// have moved it.
     pub fn follow(&self, find: impl FnOnce() -> Option<Whereabouts>) {
@@ -82,9 +96,22 @@ impl Attached {
 
     /// Tells that the mapping is about to be closed.
     pub fn end(&self) {
-        self.ended.store(true, Ordering::Release);
         let State { attachments, shared } = std::mem::take(&mut *self.state());
-        let all = attachments.iter().filter_map(Weak::upgrade).chain(shared);
-        all.for_each(|attachment| attachment.end());
+        for attachment in attachments.iter().filter_map(Weak::upgrade) {
+            attachment.end();
+        }
+        self.ended.store(true, Ordering::Release);
+        if let Some(shared) = shared {
+            shared.end();
+        }
+    }
+}
+
+/// What stays away from the memory of a mapping that may move.
+pub(crate) struct Paused(Vec<Arc<dyn Attachment>>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|attachment| attachment.resume());
     }
 }

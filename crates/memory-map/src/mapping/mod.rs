@@ -622,6 +622,7 @@ impl State {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        self.attached.end();
         self.leave();
     }
 }

@@ -39,6 +39,7 @@ impl Mapping {
             return Err(Error::Unsupported("a mapping of huge pages cannot change its length"));
         }
         let length = to_usize(length)?;
+        let _paused = self.attached().pause();
         let mut state = self.state();
         let file = match &state.pages {
             Pages::Mapped(region) => {

@@ -1,0 +1,302 @@
+// Waits that end before their time: they have nothing; and threads that end while they wait, or with a lock.
+
+import test, { type ExecutionContext } from 'ava'
+import { mapShared, type MemoryMap } from 'memory-map'
+import { Channel, Mutex, Semaphore, wait, waitAsync } from 'memory-map/sync'
+
+import { runScript, runtimes } from './helpers/runtimes.ts'
+import { sparseFile } from './helpers/scratch.ts'
+
+const LOCK = 64
+const PERMITS = 128
+const CHANNEL = 4096
+
+/** A file that is mapped twice: by two who exclude each other. */
+function open(t: ExecutionContext) {
+  const file = sparseFile(t, 16_384)
+  const maps = [0, 1].map(() => mapShared(file, { protection: 'read-write', onFault: () => {} }))
+  t.teardown(() => maps.forEach((map) => map.close()))
+  const [map, other] = maps as [MemoryMap, MemoryMap]
+  const words = other.typedArray(BigUint64Array)
+  return {
+    map,
+    other,
+    owner: () => Atomics.load(words, LOCK / 8) >> 2n,
+    permits: () => Atomics.load(words, PERMITS / 8) - 1n,
+  }
+}
+
+/** Blocks this thread until something is so: nothing that is pending is told of its end meanwhile. */
+function until(condition: () => boolean): void {
+  for (const end = Date.now() + 60_000; !condition();) {
+    if (Date.now() > end) throw new Error(`it never is so that ${condition}`)
+  }
+}
+
+const ends = {
+  'a signal': (_: MemoryMap, controller: AbortController) => controller.abort(new Error('enough')),
+  close: (map: MemoryMap) => map.close(),
+}
+
+for (const [name, end] of Object.entries(ends)) {
+  const error = { code: name === 'close' ? 'ERR_MMAP_CLOSED' : 'ABORT_ERR' }
+
+  test(`a wait that ${name} ends before it has anything gets nothing later`, async (t) => {
+    const { map, other, owner, permits } = open(t)
+    const controller = new AbortController()
+    const { signal } = controller
+    const channel = Channel.create(map, { offset: CHANNEL, length: 1024 })
+    const sender = Channel.create(map, { offset: 2 * CHANNEL, length: 1024 })
+    while (sender.trySend('full')) continue
+    const mutex = new Mutex(other, LOCK)
+    mutex.lock()
+    const waits: Record<string, Promise<unknown>> = {
+      lock: new Mutex(map, LOCK).lockAsync({ signal }),
+      acquire: new Semaphore(map, PERMITS, 0).acquireAsync({ signal, timeout: 1e6 }),
+      receive: channel.receiveAsync({ signal }),
+      'a second receive': channel.receiveAsync({ signal, timeout: Infinity }),
+      send: sender.sendAsync('one too many', { signal }),
+      'a second send': sender.sendAsync('and another', { signal }),
+      wait: waitAsync(map, 0, 0, { signal }),
+    }
+    end(map, controller)
+    for (const [what, promise] of Object.entries(waits)) await t.throwsAsync(promise, error, what)
+    mutex.unlock()
+    new Semaphore(other, PERMITS).release()
+    t.is(owner(), 0n)
+    t.is(permits(), 1n)
+    const messages = Channel.open(other, { offset: 2 * CHANNEL })
+    if (name !== 'close') sender.close()
+    for (let message = messages.tryReceive(); message; message = messages.tryReceive()) t.is(`${message}`, 'full')
+  })
+
+  test(`what a wait has taken that ${name} ends before anybody was told is given back`, async (t) => {
+    const { map, other, owner, permits } = open(t)
+    const controller = new AbortController()
+    const { signal } = controller
+    const [mine, mutex] = [new Mutex(map, LOCK), new Mutex(other, LOCK)]
+    mutex.lock()
+    const locking = mine.lockAsync({ signal })
+    const acquiring = new Semaphore(map, PERMITS, 0).acquireAsync({ signal })
+    const [before] = [owner()]
+    mutex.unlock()
+    new Semaphore(other, PERMITS).release()
+    until(() => owner() !== 0n && owner() !== before && permits() === 0n)
+    end(map, controller)
+    t.is(owner(), 0n)
+    t.is(permits(), 1n)
+    await t.throwsAsync(locking, error)
+    await t.throwsAsync(acquiring, error)
+    t.is(mutex.lock(), 'acquired')
+  })
+
+  test(`who has recovered a lock, and was not told when ${name} ended the wait, leaves that to the next`, async (t) => {
+    const { map, other, owner } = open(t)
+    const third = mapShared(map.path!, { protection: 'read-write' })
+    const controller = new AbortController()
+    new Mutex(third, LOCK).lock()
+    const before = owner()
+    const locking = new Mutex(map, LOCK).lockAsync({ signal: controller.signal })
+    third.close()
+    until(() => owner() !== before)
+    end(map, controller)
+    await t.throwsAsync(locking, error)
+    const mutex = new Mutex(other, LOCK)
+    t.is(mutex.lock(), 'recovered')
+    mutex.unlock()
+    t.is(mutex.lock(), 'acquired')
+  })
+}
+
+test('what a wait has taken stays taken when the mapping moves', async (t) => {
+  const { map, other, owner, permits } = open(t)
+  const [mine, mutex] = [new Mutex(map, LOCK), new Mutex(other, LOCK)]
+  mutex.lock()
+  const before = owner()
+  const locking = mine.lockAsync()
+  const acquiring = new Semaphore(map, PERMITS, 0).acquireAsync()
+  mutex.unlock()
+  new Semaphore(other, PERMITS).release()
+  until(() => owner() !== 0n && owner() !== before && permits() === 0n)
+  map.resize(0)
+  map.resize(16_384)
+  t.is(await locking, 'acquired')
+  t.true(await acquiring)
+  mine.unlock()
+  t.is(mutex.lock(), 'acquired')
+})
+
+test('waits go on where a mapping grows in its place', async (t) => {
+  const { map, other } = open(t)
+  // The first growth may move it, to where there is room.
+  map.resize(2 ** 20)
+  const mutex = new Mutex(other, LOCK)
+  mutex.lock()
+  const sender = Channel.create(map, { offset: CHANNEL, length: 1024 })
+  while (sender.trySend('full')) continue
+  const sending = sender.sendAsync('last')
+  const waits = [new Mutex(map, LOCK).lockAsync(), new Semaphore(map, PERMITS, 0).acquireAsync()]
+  const { address } = map
+  for (let pages = 1; pages < 20; pages++) map.resize(2 ** 20 + pages * 4096)
+  if (map.address === address) {
+    mutex.unlock()
+    new Semaphore(other, PERMITS).release()
+    t.deepEqual(await Promise.all(waits), ['acquired', true])
+    t.is(`${sender.receive()}`, 'full')
+    t.true(await sending)
+  } else {
+    // Not every system can let it grow there.
+    for (const wait of [...waits, sending]) await t.throwsAsync(wait, { code: 'ERR_MMAP_CLOSED' })
+  }
+})
+
+test('a signal that is aborted already, or a queue of waits with timeouts', async (t) => {
+  const { map } = open(t)
+  const channel = Channel.create(map, { offset: CHANNEL, length: 1024 })
+  const signal = AbortSignal.abort()
+  channel.send('there')
+  const mutex = new Mutex(map, LOCK)
+  await t.throwsAsync(channel.receiveAsync({ signal }), { name: 'AbortError', code: 'ABORT_ERR' })
+  await t.throwsAsync(channel.sendAsync('x', { signal }), { code: 'ABORT_ERR' })
+  await t.throwsAsync(mutex.lockAsync({ signal }), { code: 'ABORT_ERR' })
+  await t.throwsAsync(mutex.lockAsync({ timeuot: 1 } as never), { message: /did you mean 'timeout'/ })
+  await t.throwsAsync(mutex.lockAsync({ timeout: '1' } as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  await t.throwsAsync(mutex.lockAsync({ signal: {} } as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.is(mutex.tryLock(), 'acquired')
+  t.is(await mutex.lockAsync({ timeout: 1 }), 'timed-out')
+  t.is(`${channel.tryReceive()}`, 'there')
+  t.is(channel.tryReceive(), undefined)
+  const first = channel.receiveAsync()
+  // In turn, but each for as long as it was to be.
+  t.is(await channel.receiveAsync(5), undefined)
+  t.is(await channel.receiveAsync({ timeout: 5 }), undefined)
+  channel.send('for the first')
+  t.is(`${await first}`, 'for the first')
+  t.is(wait(map, 0, 0, 1), 'timed-out')
+})
+
+const BLOCKED = {
+  wait: 'sync.wait(map, 0, 0)',
+  'wait with a timeout': 'sync.wait(map, 0, 0, 1e9)',
+  lock: 'new sync.Mutex(map, 64).lock()',
+  acquire: 'new sync.Semaphore(map, 128, 0).acquire()',
+  receive: 'sync.Channel.create(map, { offset: 4096, length: 1024 }).receive()',
+  borrow: 'sync.Channel.create(map, { offset: 4096, length: 1024 }).borrow()',
+  send: 'const c = sync.Channel.create(map, { offset: 4096, length: 1024 }); while (c.send("message")) continue',
+  reserve: 'const c = sync.Channel.create(map, { offset: 4096, length: 1024 }); while (c.reserve(100)) continue',
+}
+
+/** Starts workers that run each of some lines with a mapping of the same file, and have said so. */
+const WORKERS = `
+const { Worker } = await import('node:worker_threads')
+const fs = await import('node:fs')
+const root = process.env.MEMORY_MAP_ROOT
+const { mapShared } = await import(root + 'index.js')
+const { Mutex } = await import(root + 'sync.js')
+const files = []
+async function start(line, file = 'file' + files.push(0)) {
+  if (!fs.existsSync(file)) fs.writeFileSync(file, Buffer.alloc(16384))
+  const worker = new Worker(\`(async () => {
+    const { mapShared } = await import('\${root}index.js')
+    const sync = await import('\${root}sync.js')
+    const map = globalThis.map = mapShared('\${file}', { protection: 'read-write' })
+    require('node:worker_threads').parentPort.postMessage('up')
+    \${line}
+  })()\`, { eval: true })
+  worker.on('error', () => {})
+  worker.ended = new Promise((resolve) => worker.once('exit', resolve))
+  await new Promise((resolve) => worker.once('message', resolve))
+  return worker
+}
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+`
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  test(`${name}: terminate() ends workers that are blocked`, async (t) => {
+    const source = `${WORKERS}
+      const blocked = []
+      for (const line of ${JSON.stringify(Object.values(BLOCKED))}) {
+        const file = 'of' + blocked.length
+        fs.writeFileSync(file, Buffer.alloc(16384))
+        const map = mapShared(file, { protection: 'read-write' })
+        new Mutex(map, 64).lock()
+        blocked.push(await start(line, file))
+      }
+      await sleep(300) // they fall asleep
+      const late = setTimeout(() => process.kill(process.pid, 'SIGKILL'), 60_000)
+      await Promise.all(blocked.map((worker) => worker.terminate()))
+      // Bun does not wait for the threads, and Deno ends none that is in JavaScript, be it in Atomics.wait.
+      const task = '/proc/self/task/'
+      const names = () => (fs.existsSync(task) ? fs.readdirSync(task) : []).map((id) => {
+        try {
+          return fs.readFileSync(task + id + '/comm', 'latin1')
+        } catch {
+          return ''
+        }
+      })
+      while (names().includes('Worker\\n')) await sleep(10)
+      clearTimeout(late)
+      console.log('ended')`
+    const { stdout, code, signal, stderr } = await runScript(runtime, source)
+    t.deepEqual({ stdout, code, signal }, { stdout: 'ended\n', code: 0, signal: null }, stderr)
+  })
+
+  test(`${name}: process.exit() does not wait for workers that are blocked`, async (t) => {
+    const source = `${WORKERS}
+      for (const line of ${JSON.stringify(Object.values(BLOCKED).filter((line) => !line.includes('Mutex')))}) {
+        await start(line)
+      }
+      await sleep(300)
+      process.exit(7)`
+    const { code, signal, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })
+    t.deepEqual({ code, signal }, { code: 7, signal: null }, stderr)
+  })
+
+  test(`${name}: a worker that ends leaves its locks, and no descriptor`, async (t) => {
+    const source = `${WORKERS}
+      // The runtime may keep some of its own.
+      const descriptors = '/proc/self/fd/'
+      const open = () => (fs.existsSync(descriptors) ? fs.readdirSync(descriptors) : []).filter((fd) => {
+        try {
+          return fs.readlinkSync(descriptors + fd).endsWith('held')
+        } catch {
+          return false
+        }
+      }).length
+      const lock = 'globalThis.mutex = new sync.Mutex(map, 64); mutex.lock();' +
+        'globalThis.channel = sync.Channel.create(map, { offset: 4096 }); channel.send("x"); channel.receive();' +
+        'globalThis.semaphore = new sync.Semaphore(map, 128, 1); new sync.Semaphore(map, 256, 0).acquireAsync();'
+      const stay = 'setInterval(() => {}, 1000);'
+      const told = 'require("node:worker_threads").parentPort.postMessage("locked");'
+      const { Channel } = await import(root + 'sync.js')
+      for (const end of ['', '', 'process.exit(0)', 'throw new Error("x")', 'terminate']) {
+        const worker = await start(lock + told + (end === 'terminate' ? stay : end), 'held')
+        const locked = new Promise((resolve) => worker.once('message', resolve))
+        const map = mapShared('held', { protection: 'read-write' })
+        await locked
+        // With a wait pending the script does not end by itself.
+        if (end === 'terminate' || end === '') await worker.terminate()
+        await worker.ended
+        console.log(end, new Mutex(map, 64).lock(60_000))
+        const channel = Channel.open(map, { offset: 4096 })
+        for (let late = Date.now() + 60_000;;) {
+          try {
+            channel.tryReceive()
+            break
+          } catch (error) {
+            if (Date.now() > late) throw error
+            await sleep(10)
+          }
+        }
+        map.close()
+        for (let late = Date.now() + 60_000; open() > 0 && Date.now() < late; ) await sleep(10)
+        if (open() > 0) console.log(open(), 'descriptors')
+      }
+      process.exit()`
+    const { stdout, code, stderr } = await runScript(runtime, source)
+    const expected = ['', '', 'process.exit(0)', 'throw new Error("x")', 'terminate'].map((end) => `${end} recovered\n`)
+    t.deepEqual({ stdout, code }, { stdout: expected.join(''), code: 0 }, stderr)
+  })
+}

@@ -1,0 +1,74 @@
+//! Threads for waits: each pending wait has one, which sleeps in the kernel.
+//!
+//! A runtime's own pool has few threads, and files could not be read while they wait. Threads are
+//! kept for a while and used again.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// Waits of one process that may be pending.
+const MAX: usize = 4096;
+/// How long a thread stays without work.
+const IDLE: Duration = Duration::from_secs(2);
+const STACK: usize = 256 * 1024;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Threads {
+    jobs: VecDeque<Job>,
+    idle: usize,
+    all: usize,
+}
+
+static THREADS: Mutex<Threads> = Mutex::new(Threads { jobs: VecDeque::new(), idle: 0, all: 0 });
+static WORK: Condvar = Condvar::new();
+
+fn threads() -> MutexGuard<'static, Threads> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `job` on a thread of its own.
+pub(crate) fn run(job: Job) -> Result<()> {
+    let mut threads = threads();
+    if threads.idle > threads.jobs.len() {
+        threads.jobs.push_back(job);
+        WORK.notify_one();
+        return Ok(());
+    }
+    if threads.all >= MAX {
+        return Err(Error::Busy("4096 waits are pending in this process"));
+    }
+    threads.all += 1;
+    drop(threads);
+    let builder = std::thread::Builder::new().name("memory-map wait".into()).stack_size(STACK);
+    builder.spawn(move || work(job)).map(drop).map_err(|_| {
+        self::threads().all -= 1;
+        Error::Busy("the system has no thread for another wait")
+    })
+}
+
+fn work(first: Job) {
+    first();
+    let mut threads = threads();
+    loop {
+        threads.idle += 1;
+        let (woken, timeout) =
+            WORK.wait_timeout(threads, IDLE).unwrap_or_else(PoisonError::into_inner);
+        threads = woken;
+        threads.idle -= 1;
+        match threads.jobs.pop_front() {
+            Some(job) => {
+                drop(threads);
+                job();
+                threads = self::threads();
+            }
+            None if timeout.timed_out() => break,
+            None => {}
+        }
+    }
+    threads.all -= 1;
+}

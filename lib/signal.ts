@@ -1,0 +1,9 @@
+// What an AbortSignal may be.
+
+import { invalidType } from './errors.js'
+
+/** `signal`, if it is one or undefined. */
+export function toSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw invalidType('options.signal', 'an AbortSignal', signal)
+}

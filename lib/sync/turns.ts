@@ -1,0 +1,65 @@
+// Operations that are asked for at once and done one after the other.
+
+import { aborted } from '../errors.js'
+import type { Limit } from './arguments.js'
+
+/** The longest time that a timer takes; it would take a longer one for none. */
+const LONGEST = 2 ** 31 - 1
+
+/** Runs operations in the order in which they are asked for, each when the one before has ended. */
+export class Turns {
+  /** Settles, without an error, with the last operation. */
+  #last: Promise<void> | undefined
+
+  /** Whether an operation is under way. */
+  get busy(): boolean {
+    return this.#last !== undefined
+  }
+
+  /** Resolves when the operations that are under way have ended, however. */
+  get ended(): Promise<void> {
+    return this.#last ?? Promise.resolve()
+  }
+
+  /** Runs an operation in its turn, with what is left of its time; `late` where that is up before it can begin. */
+  run<T>(limit: Limit, late: T, operation: (limit: Limit) => Promise<T>): Promise<T> {
+    const before = this.#last
+    if (before === undefined) return this.#keep(operation(limit))
+    const { timeout, signal } = limit
+    const start = performance.now()
+    return new Promise<T>((resolve, reject) => {
+      let waiting = true
+      const leave = (): void => {
+        waiting = false
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', abort)
+      }
+      const abort = (): void => {
+        leave()
+        reject(aborted(signal!))
+      }
+      const giveUp = (): void => {
+        leave()
+        resolve(late)
+      }
+      const timer = timeout < 0 || timeout > LONGEST ? undefined : setTimeout(giveUp, timeout)
+      signal?.addEventListener('abort', abort)
+      const turn = before.then(async () => {
+        if (!waiting) return
+        leave()
+        const left = timeout < 0 ? -1 : Math.max(0, timeout - (performance.now() - start))
+        await operation({ timeout: left, signal }).then(resolve, reject)
+      })
+      void this.#keep(turn)
+    })
+  }
+
+  #keep<T>(promise: Promise<T>): Promise<T> {
+    const done = (): void => {
+      if (this.#last === last) this.#last = undefined
+    }
+    const last: Promise<void> = promise.then(done, done)
+    this.#last = last
+    return promise
+  }
+}
