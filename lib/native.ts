@@ -14,9 +14,12 @@ import { platforms, prebuilt } from './platform.js'
 export type Native = typeof Binding
 
 // In CommonJS, also as bundlers make it of this module, `import.meta.url` is nothing, or where the bundle was made. In
-// `node -e` every module has a `__filename`, which is '[eval]'.
+// `node -e` every module has a `__filename`, which is '[eval]'; in a worker of Deno's that evaluates text it is
+// '[worker eval]' in some folder.
 const here: string =
-  typeof __filename === 'string' && isAbsolute(__filename) ? __filename : fileURLToPath(import.meta.url)
+  typeof __filename === 'string' && isAbsolute(__filename) && !__filename.endsWith('[worker eval]')
+    ? __filename
+    : fileURLToPath(import.meta.url)
 const folder = dirname(here)
 
 function load(): Native {
