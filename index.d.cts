@@ -104,7 +104,10 @@ type Backing = 'array-buffer' | 'shared-array-buffer'
 interface MapOptions<B extends Backing = 'array-buffer'> {
   /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
   readonly protection?: Protection | undefined
-  /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
+  /**
+   * Bring the pages in before the call returns (`MAP_POPULATE`). Throws `ENOSPC` where there is no room for what is
+   * mapped (Linux). Default: false.
+   */
   readonly populate?: boolean | undefined
   /** Reserve swap space for pages that can be written; `false` is `MAP_NORESERVE`. Default: true. */
   readonly reserve?: boolean | undefined
@@ -137,15 +140,16 @@ interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<
 interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
   /**
    * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Without `length` a file
-   * that is there is mapped to its end, and a new one is empty, for `resize`. Needs a protection that can write.
-   * Default: false.
+   * that is there is mapped to its end; for a new or empty one give a `length`, 0 if it is for `resize`. Needs a
+   * protection that can write. If the call fails the file is as it was, or there is none. Default: false.
    */
   readonly create?: boolean | undefined
   /** Permissions of a file that `create` makes, less the umask: a number, or octal text as '0644'. Default: 0o666. */
   readonly mode?: number | string | undefined
   /**
    * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
-   * a fault later. Needs a protection that can write. Default: false.
+   * a fault later. Needs a protection that can write. File systems that copy on write (btrfs, ZFS, XFS with reflinks)
+   * may want a block for every store all the same. Default: false.
    */
   readonly allocate?: boolean | undefined
 }
@@ -156,6 +160,11 @@ interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOpt
    * through `stdio`. Default: false.
    */
   readonly shared?: boolean | undefined
+  /**
+   * With `shared`: reserve the memory for all of it first, so that what cannot be had is an error here (`ENOSPC`)
+   * instead of a fault later. Default: false.
+   */
+  readonly allocate?: boolean | undefined
   /**
    * Large pages: `'transparent'` where the system can make some by itself, or their size in bytes (2 ** 21,
    * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
@@ -171,6 +180,12 @@ interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOpt
   readonly create?: boolean | undefined
   /** With `create`: fail with `EEXIST` if it is there. Default: false. */
   readonly exclusive?: boolean | undefined
+  /**
+   * Reserve the memory for all of it first, so that a full `/dev/shm` (Docker gives 64 MiB) is an `ENOSPC` error here
+   * instead of a fault later. Needs a protection that can write. `ENOTSUP` on macOS; on Windows the memory is always
+   * reserved. Default: false.
+   */
+  readonly allocate?: boolean | undefined
   /** Permissions of what `create` makes, less the umask, as for files. Default: 0o600, the owner alone. */
   readonly mode?: number | string | undefined
 }
@@ -574,9 +589,11 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
  * const map = openSharedMemory('counters', { create: true, length: 4096 })
  * ```
  *
- * @param name 1 to 30 bytes without a slash, but for one in front, which may be left out: what every system takes
- * @throws `ENOENT`, `EEXIST`, `EACCES` and the OS's other errors; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for
- * more than it was made with, on Windows
+ * @param name without a slash, but for one in front, which may be left out. Linux takes 255 bytes, FreeBSD 1,022,
+ * Windows about 250 and macOS 30: more is `ENAMETOOLONG`
+ * @throws `ENOENT`, `EEXIST`, `EACCES` and the OS's other errors; `EAGAIN` for memory that is being made and has no
+ * length yet; `ENOSPC` with `allocate` or `populate`; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for more than it
+ * was made with, on Windows
  */
 declare function openSharedMemory(name: string, options?: Readonly<SharedMemoryOptions>): MemoryMap
 declare function openSharedMemory(

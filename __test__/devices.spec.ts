@@ -137,13 +137,18 @@ linux('/dev/tty is refused as a terminal', async (t) => {
 })
 
 /** A block device over a file of random bytes, where this machine lets us make one. */
-function loopDevice(t: ExecutionContext, size: number): { device: string; disk: string; bytes: Buffer } | undefined {
+function loopDevice(
+  t: ExecutionContext,
+  size: number,
+  sector = 512,
+): { device: string; disk: string; bytes: Buffer } | undefined {
   const disk = join(temporaryFolder(t), 'disk')
   const bytes = randomBytes(size)
   writeFileSync(disk, bytes)
   let device: string
   try {
-    device = execFileSync('losetup', ['--find', '--show', disk], { encoding: 'utf8', stdio: 'pipe' }).trim()
+    const args = ['--find', '--show', '--sector-size', String(sector), disk]
+    device = execFileSync('losetup', args, { encoding: 'utf8', stdio: 'pipe' }).trim()
   } catch (error) {
     t.log(`skipped: no loop device here (${(error as Error).message.trim()})`)
     t.pass()
@@ -184,6 +189,28 @@ linux('a mapping past the end of a block device is refused', (t) => {
     t.throws(() => mapShared(loop.device, options), { instanceOf: RangeError, code: 'ERR_MMAP_BEYOND_END' })
   }
 })
+
+for (const sector of [512, 4096]) {
+  linux(`a block device with sectors of ${sector} bytes does not become longer, whatever is asked`, (t) => {
+    const size = 2 ** 20 + sector
+    const loop = loopDevice(t, size, sector)
+    if (loop === undefined) return
+    const create = { ...readWrite, create: true } as const
+    const beyondEnd = { instanceOf: RangeError, code: 'ERR_MMAP_BEYOND_END', message: new RegExp(`${size} bytes`) }
+    for (const more of [{}, { allocate: true }, { populate: true }]) {
+      t.throws(() => mapShared(loop.device, { ...create, ...more, length: 2 ** 21 }), beyondEnd)
+      t.throws(() => mapShared(loop.device, { ...create, ...more, length: size + 1 }), beyondEnd)
+      t.throws(() => mapShared(loop.device, { ...create, ...more, offset: size, length: 1 }), beyondEnd)
+      t.throws(() => mapShared(loop.device, { ...create, ...more, offset: size }), { code: 'ERR_INVALID_ARG_VALUE' })
+    }
+    const map = mapShared(loop.device, { ...create, length: size, populate: true })
+    t.true(map.read().equals(loop.bytes))
+    t.throws(() => map.resize(size + 1), beyondEnd)
+    map.resize(100)
+    t.deepEqual(map.read(), loop.bytes.subarray(0, 100))
+    map.close()
+  })
+}
 
 linux('a shared store reaches a block device, a private one does not', async (t) => {
   const loop = loopDevice(t, 2 ** 20)

@@ -12,6 +12,7 @@ import {
   readFileSync,
   readSync,
   rmSync,
+  statfsSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -69,6 +70,8 @@ function whyNot(kind: string): string | undefined {
     for (const run of undo.reverse()) run()
   }
 }
+
+const noTmpfs = whyNot('tmpfs')
 
 /** Writes until nothing more fits. */
 function fillUp(path: string): void {
@@ -253,6 +256,42 @@ for (const kind of Object.keys(fileSystems)) {
     t.true(readFileSync(path).every((byte) => byte === 0))
   })
 
+  onSmallDisk('a call that fails for want of space leaves no file, and no length', (t, folder) => {
+    const [path, existing] = [join(folder, 'new'), sparseFile(join(folder, 'existing'), 100)]
+    fillUp(join(folder, 'filler'))
+    for (const options of [{ allocate: true }, { populate: true }, { allocate: true, populate: true }]) {
+      const create = { protection: 'read-write', create: true, length: 8 * MiB, ...options } as const
+      t.throws(() => mapShared(path, create), { code: 'ENOSPC' }, JSON.stringify(options))
+      t.false(existsSync(path), 'what was not there before is not there')
+      t.throws(() => mapShared(existing, create), { code: 'ENOSPC' })
+      t.is(statSync(existing).size, 100)
+      const fd = openSync(existing, 'r+')
+      t.throws(() => mapShared(fd, { ...create, offset: 10 }), { code: 'ENOSPC' })
+      closeSync(fd)
+      t.is(statSync(existing).size, 100)
+    }
+    t.throws(() => mapShared(path, { protection: 'read-write', create: true, length: MiB, advice: 'populate-write' }), {
+      code: 'ENOSPC',
+    })
+    t.false(existsSync(path))
+  })
+
+  onSmallDisk('pages that are brought in to be stored to, and find no block, are ENOSPC', (t, folder) => {
+    const path = sparseFile(join(folder, 'sparse'), 16 * MiB)
+    using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
+    const error = t.throws(() => map.advise('populate-write'), { code: 'ENOSPC', message: /no room/ })
+    t.like(error, { syscall: 'madvise', path })
+    t.is(map.faults, 0)
+    map.advise('populate-write', { length: pageSize })
+    truncateSync(path, pageSize)
+    t.throws(() => map.advise('populate-write', { offset: pageSize }), { code: 'EFAULT', message: /file ends/ })
+    // A load from a hole of a tmpfs takes memory too.
+    if (kind === 'tmpfs') {
+      truncateSync(path, 16 * MiB)
+      t.throws(() => mapShared(path, { populate: true }), { code: 'ENOSPC' })
+    }
+  })
+
   onSmallDisk('what allocate has reserved can be stored to on a full disk', async (t, folder) => {
     const path = join(folder, 'file')
     const reports = new Reports()
@@ -300,6 +339,118 @@ for (const kind of Object.keys(fileSystems)) {
       )
     })
   }
+}
+
+// File systems that keep a reserve, or a quota: others than those above, and too large to be filled for each test.
+
+/** Makes a file system on a disk of so many MiB and mounts it; undefined, with a message, where that cannot be done. */
+function largeDisk(t: ExecutionContext, type: string, size: number): string | undefined {
+  const folder = temporaryFolder(t)
+  const [image, mounted] = [join(folder, 'image'), join(folder, 'mounted')]
+  mkdirSync(mounted)
+  sparseFile(image, size * MiB)
+  try {
+    execFileSync(`mkfs.${type}`, ['-q', image], { stdio: 'pipe' })
+    execFileSync('mount', ['-t', type, '-o', 'loop', image, mounted], { stdio: 'pipe' })
+  } catch (error) {
+    t.log(`skipped: no ${type} can be mounted here: ${(error as Error).message.split('\n')[0]}`)
+    t.pass()
+    return undefined
+  }
+  t.teardown(() => unmount(mounted))
+  return mounted
+}
+
+/** Stores to every page of a new file of so many bytes; what is lost is told as a want of space. */
+async function runsOutOfSpace(t: ExecutionContext, path: string, length: number): Promise<void> {
+  const reports = new Reports()
+  using map = mapShared(path, { protection: 'read-write', create: true, length, ...reports.options })
+  const { buffer } = map
+  for (let at = 0; at < length; at += pageSize) buffer[at] = 1
+  t.true(map.faults > 0)
+  await reports.told(map.faults)
+  t.deepEqual([...new Set(reports.faults.map(({ kind }) => kind))], ['no-space'])
+}
+
+test.serial('a full XFS, which keeps more for itself than it says, is a want of space', async (t) => {
+  const folder = largeDisk(t, 'xfs', 320)
+  if (folder === undefined) return
+  const { bavail, bsize } = statfsSync(folder)
+  await runsOutOfSpace(t, join(folder, 'file'), bavail * bsize + 8 * MiB)
+})
+
+test.serial('a quota that is exceeded is a want of space, on a disk that has some', async (t) => {
+  const folder = largeDisk(t, 'btrfs', 320)
+  if (folder === undefined) return
+  const limited = join(folder, 'limited')
+  try {
+    execFileSync('btrfs', ['quota', 'enable', folder], { stdio: 'pipe' })
+    execFileSync('btrfs', ['subvolume', 'create', limited], { stdio: 'pipe' })
+    execFileSync('btrfs', ['qgroup', 'limit', '8M', limited], { stdio: 'pipe' })
+  } catch (error) {
+    t.log(`skipped: no quota here: ${(error as Error).message.split('\n')[0]}`)
+    return t.pass()
+  }
+  const options = { protection: 'read-write', create: true, length: 32 * MiB } as const
+  for (const more of [{ allocate: true }, { populate: true }]) {
+    t.throws(() => mapShared(join(limited, 'new'), { ...options, ...more }), { code: 'EDQUOT' })
+    t.false(existsSync(join(limited, 'new')))
+  }
+  await runsOutOfSpace(t, join(limited, 'file'), 32 * MiB)
+})
+
+// Memory that has a name lies in /dev/shm, of which a container has 64 MiB.
+
+for (const runtime of runtimes()) {
+  test.serial(`${runtime.name} ${runtime.version}: a full /dev/shm says so, and no name is left behind`, async (t) => {
+    if (noTmpfs) {
+      t.log(`skipped: ${noTmpfs}`)
+      return t.pass()
+    }
+    const name = `mm-full-${process.pid}`
+    const script = join(temporaryFolder(t), 'full.mjs')
+    writeFileSync(
+      script,
+      `
+      import assert from 'node:assert'
+      import { existsSync, statSync, writeFileSync } from 'node:fs'
+      const { mapAnonymous, openSharedMemory, unlinkSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+      const options = { create: true, length: 128 * 2 ** 20, onFault() {} }
+      const full = { code: 'ENOSPC' }
+      for (const more of [{ allocate: true }, { populate: true }, { advice: 'populate-write' }]) {
+        for (const exclusive of [true, false]) {
+          assert.throws(() => openSharedMemory('${name}', { ...options, ...more, exclusive }), full)
+          assert.ok(!existsSync('/dev/shm/${name}'))
+        }
+      }
+      // What was there before is there afterwards, as long as it was.
+      openSharedMemory('${name}', { create: true, length: 100 }).close()
+      for (const more of [{ allocate: true }, { populate: true }]) {
+        assert.throws(() => openSharedMemory('${name}', { ...options, ...more }), full)
+        assert.strictEqual(statSync('/dev/shm/${name}').size, 100)
+      }
+      const map = openSharedMemory('${name}', options)
+      assert.throws(() => map.advise('populate-write'), full)
+      map.close()
+      unlinkSharedMemory('${name}')
+      const fits = openSharedMemory('${name}', { ...options, allocate: true, length: 2 ** 20 })
+      fits.buffer.fill(1)
+      assert.throws(() => fits.resize(options.length), full)
+      assert.strictEqual(fits.length, 2 ** 20)
+      assert.strictEqual(statSync('/dev/shm/${name}').size, 2 ** 20)
+      assert.strictEqual(fits.faults, 0)
+      mapAnonymous(2 ** 20, { shared: true, allocate: true }).close()
+      console.log('end')`,
+    )
+    const command = [runtime.command, ...runtime.args, script].map((word) => `'${word}'`).join(' ')
+    const line = `mount -t tmpfs -o size=64m memory-map-test /dev/shm && exec ${command}`
+    const { NODE_OPTIONS: _, ...env } = process.env
+    const { stdout, stderr, status } = spawnSync('unshare', ['--mount', 'sh', '-c', line], {
+      encoding: 'utf8',
+      env: { ...env, MEMORY_MAP_ROOT: new URL('../', import.meta.url).href },
+    })
+    t.deepEqual({ status, stdout: stdout.trim() }, { status: 0, stdout: 'end' }, stderr)
+  })
 }
 
 // A disk that fails: a loop device whose file is gone from under it.

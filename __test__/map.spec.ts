@@ -245,14 +245,39 @@ test('create never shrinks a file', (t) => {
   }
 })
 
-test('create without a length maps what there is', (t) => {
+test('create without a length maps what there is, and asks for a length where there is nothing', (t) => {
   const path = scratchFile(t, contents)
-  using all = mapShared(path, { create: true, protection: 'read-write' })
+  const create = { create: true, protection: 'read-write' } as const
+  using all = mapShared(path, create)
   t.deepEqual(all.buffer, contents)
+  using rest = mapShared(path, { ...create, offset: contents.length - 1 })
+  t.is(rest.length, 1)
+
+  const needsLength = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', message: /"length" is needed/ }
   const missing = join(scratchFolder(t), 'missing')
-  using none = mapShared(missing, { create: true, protection: 'read-write' })
-  t.is(none.length, 0)
+  t.throws(() => mapShared(missing, create), needsLength)
+  t.throws(() => mapShared(missing, { ...create, offset: 10 }), needsLength)
+  t.false(existsSync(missing), 'nothing is made')
+  for (const offset of [contents.length, contents.length + 1, 10 * contents.length]) {
+    t.throws(() => mapShared(path, { ...create, offset }), needsLength)
+  }
+  t.is(statSync(path).size, contents.length)
+  const empty = scratchFile(t, '')
+  t.throws(() => mapShared(empty, create), needsLength)
+  const fd = openSync(empty, 'r+')
+  t.throws(() => mapShared(fd, create), needsLength)
+  closeSync(fd)
+  t.is(statSync(empty).size, 0)
+})
+
+test('a length of 0 that is given makes an empty file and an empty mapping, for resize', (t) => {
+  const missing = join(scratchFolder(t), 'missing')
+  using map = mapShared(missing, { create: true, protection: 'read-write', length: 0 })
+  t.is(map.length, 0)
   t.is(statSync(missing).size, 0)
+  map.resize(10)
+  map.write(Buffer.from('by resize!'))
+  t.is(readFileSync(missing, 'latin1'), 'by resize!')
 })
 
 test('create extends the file of a descriptor or FileHandle too', async (t) => {

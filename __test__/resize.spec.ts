@@ -1,7 +1,7 @@
 // Changing the length of a mapping.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, ftruncateSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs'
 
 import test from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'memory-map'
@@ -98,6 +98,31 @@ test('a shared mapping extends its file, and never shrinks it', (t) => {
   t.is(readFileSync(path, 'latin1').slice(-5), 'world')
   t.is(map.buffer.toString(), 'hel')
 })
+
+for (const protection of ['read', 'read-write'] as const) {
+  truncating(`a resize to less does not extend a file that others have truncated: ${protection}`, (t) => {
+    const path = scratchFile(t, pattern(5 * pageSize))
+    using map = mapShared(path, { protection, onFault() {} })
+    void map.buffer
+    truncateSync(path, 10)
+    for (const length of [4 * pageSize, 4 * pageSize - 1, 2 * pageSize, 100]) {
+      map.resize(length)
+      t.is(map.length, length)
+      t.is(statSync(path).size, 10)
+      t.throws(() => map.read(), { code: 'ERR_MMAP_FAULT' })
+      t.is(map.buffer[length - 1], 0)
+      t.deepEqual(map.read(0, 10), pattern(10))
+    }
+    t.is(map.faults, 4 + 3, 'the last store was to the file’s last page')
+    if (protection === 'read') {
+      t.throws(() => map.resize(101), { code: 'ERR_MMAP_BEYOND_END' })
+      return
+    }
+    map.resize(101)
+    t.is(statSync(path).size, 101)
+    t.deepEqual(map.read(), Buffer.concat([pattern(10), Buffer.alloc(91)]))
+  })
+}
 
 test('a mapping that cannot extend its file says so', (t) => {
   const path = scratchFile(t, contents)

@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, openSharedMemory, pageSize, unlinkSharedMemory } from 'memory-map'
@@ -118,9 +118,9 @@ linux('by default it is the owner’s alone', (t) => {
   t.is(stdout, `EACCES shm_open /${mine}\n1\nEACCES shm_open /${everybodys}\n`, stderr)
 })
 
-test('names are what every system takes', (t) => {
-  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ['30 bytes'] }
-  for (const wrong of ['', '/', 'a/b', '//a', '..', '.', '/..', 'a\0b', 'x'.repeat(31), 'ü'.repeat(16), 'a\\b']) {
+test('a name has no slash but one in front', (t) => {
+  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ['without a slash'] }
+  for (const wrong of ['', '/', 'a/b', '//a', '..', '.', '/..', 'a\0b', 'a\\b']) {
     throwsCodedError(t, () => openSharedMemory(wrong, { create: true, length: 1 }), value)
     throwsCodedError(t, () => unlinkSharedMemory(wrong), value)
   }
@@ -139,17 +139,105 @@ test('options that do not go together are refused', (t) => {
     ...value,
     says: ["'read-write'"],
   })
+  throwsCodedError(t, () => openSharedMemory('mm-none', { allocate: true, protection: 'read' }), {
+    ...value,
+    says: ["'read-write'"],
+  })
+  throwsCodedError(t, () => mapAnonymous(1, { allocate: true }), { ...value, says: ['shared', 'populate'] })
   throwsCodedError(t, () => openSharedMemory('mm-none', { exclusiv: true } as never), {
     ...value,
     says: ["'exclusive'"],
   })
 })
 
-posix('the longest name works', (t) => {
-  const name = `${freshName(t)}-`.padEnd(30, 'x')
-  t.teardown(() => unlinkSharedMemory(name))
-  openSharedMemory(name, { create: true, length: 1 }).close()
-  t.is(openSharedMemory(name).length, 1)
+const LONGEST = { linux: 255, darwin: 30, freebsd: 1022 }[process.platform as string]
+
+posix('a name is as long as the system takes it', (t) => {
+  if (LONGEST === undefined) return t.pass()
+  for (const name of [`${freshName(t)}-`.padEnd(LONGEST, 'x'), `${freshName(t)}-`.padEnd(30, 'ü').slice(0, 25)]) {
+    t.teardown(() => unlinkSharedMemory(name))
+    openSharedMemory(name, { create: true, length: 1 }).close()
+    t.is(openSharedMemory(`/${name}`).length, 1)
+  }
+  for (const tooLong of ['x'.repeat(LONGEST + 1), 'x'.repeat(LONGEST + 2), 'x'.repeat(5000)]) {
+    throwsSystemError(t, () => openSharedMemory(tooLong, { create: true, length: 1 }), {
+      code: 'ENAMETOOLONG',
+      syscall: 'shm_open',
+      path: `/${tooLong}`,
+    })
+    // glibc says that there is none of that name.
+    const error = t.throws(() => unlinkSharedMemory(tooLong)) as NodeJS.ErrnoException
+    t.regex(error.code!, /^(ENAMETOOLONG|ENOENT)$/)
+  }
+})
+
+for (const runtime of runtimes()) {
+  posix(`${runtime.name} ${runtime.version}: memory that is being made is opened whole, or not`, async (t) => {
+    const name = freshName(t)
+    const { code, stdout, stderr } = await runScript(
+      runtime,
+      `
+      const { openSharedMemory, unlinkSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+      const { spawn } = await import('node:child_process')
+      const { writeFileSync } = await import('node:fs')
+      writeFileSync('maker.mjs', \`
+        const { openSharedMemory, unlinkSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+        for (let i = 0; i < 5000; i++) {
+          openSharedMemory('${name}', { create: true, length: 65536 }).close()
+          unlinkSharedMemory('${name}')
+        }\`)
+      const maker = spawn(process.execPath, [...${JSON.stringify(runtime.args)}, 'maker.mjs'], { stdio: 'inherit' })
+      let code
+      maker.on('exit', (status) => (code = status))
+      const seen = {}
+      while (code === undefined) {
+        for (let i = 0; i < 300; i++) {
+          try {
+            const map = openSharedMemory('${name}')
+            seen[map.length] = (seen[map.length] ?? 0) + 1
+            map.close()
+          } catch (error) {
+            seen[error.code] = (seen[error.code] ?? 0) + 1
+          }
+        }
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      console.log(JSON.stringify([code, Object.keys(seen).filter((key) => !['65536', 'ENOENT', 'EAGAIN'].includes(key))]))`,
+    )
+    t.deepEqual({ code, stdout }, { code: 0, stdout: '[0,[]]\n' }, stderr)
+  })
+}
+
+linux('memory whose maker has ended before it had a length is an error, and can be made', (t) => {
+  const name = freshName(t)
+  writeFileSync(`/dev/shm/${name}`, '')
+  for (const options of [{}, { protection: 'read' }, { length: 0 }] as const) {
+    const error = throwsSystemError(t, () => openSharedMemory(name, options), {
+      code: 'EAGAIN',
+      syscall: 'shm_open',
+      path: `/${name}`,
+    })
+    t.regex(error.message, /`create`/)
+  }
+  t.throws(() => openSharedMemory(name, { length: 1 }), { code: 'ERR_MMAP_BEYOND_END' })
+  using map = openSharedMemory(name, { create: true, length: 10 })
+  t.is(map.length, 10)
+})
+
+linux('allocate takes the memory at once', (t) => {
+  const blocks = (path: string) => statSync(path).blocks * 512
+  const name = freshName(t)
+  const length = 16 * pageSize
+  using map = openSharedMemory(name, { create: true, length, allocate: true })
+  t.is(blocks(`/dev/shm/${name}`), length)
+  map.resize(2 * length)
+  t.is(blocks(`/dev/shm/${name}`), 2 * length, 'as long as the mapping lives')
+  using same = openSharedMemory(name, { allocate: true })
+  t.is(same.length, 2 * length)
+  using anonymous = mapAnonymous(length, { shared: true, allocate: true })
+  t.is(blocks(`/proc/self/fd/${anonymous.fd}`), length)
+  using later = mapAnonymous(length, { shared: true })
+  t.is(blocks(`/proc/self/fd/${later.fd}`), 0)
 })
 
 linux('its size alone takes no memory', (t) => {
@@ -197,6 +285,7 @@ linux('anonymous memory is handed to a child through stdio, and both see what th
     stdio: ['pipe', 'pipe', 'inherit', map.fd!],
     env: { ...process.env, MEMORY_MAP_ROOT },
   })
+  const exit = once(child, 'exit') // which may come before the last data
   const [first] = await once(child.stdout!, 'data')
   t.is(String(first), 'parent')
   while (map.buffer[6] === 0) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -205,7 +294,7 @@ linux('anonymous memory is handed to a child through stdio, and both see what th
   child.stdin!.write('go')
   const [second] = await once(child.stdout!, 'data')
   t.is(String(second), 'again')
-  t.deepEqual(await once(child, 'exit'), [0, null])
+  t.deepEqual(await exit, [0, null])
 })
 
 const python = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path))

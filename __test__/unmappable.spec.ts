@@ -1,10 +1,11 @@
 // What has no pages cannot be mapped: pipes, FIFOs, sockets, terminals, directories. The error says what it is and
 // what to use instead, and whoever is at the other end notices nothing.
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -16,6 +17,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -323,6 +325,65 @@ linux('mapping a terminal does not make it the controlling terminal of the proce
   const [terminal] = refusalsIn(t, stdout, 1)
   for (const error of Object.values(terminal!.refusals)) isRefusal(t, error, 'terminal', String(terminal!.file))
   t.regex(stdout, /^none: ENXIO$/m)
+})
+
+linuxSerial('a file that says that it is empty, or has a page, and cannot be mapped is ENODEV', (t) => {
+  const before = openDescriptors()
+  const files = [
+    '/proc/cpuinfo', // EIO, by the system
+    '/proc/self/status',
+    '/proc/self/maps',
+    '/proc/sys/kernel/hostname', // ENODEV
+    '/sys/devices/system/cpu/online', // of 4096 bytes
+    '/sys/kernel/mm/transparent_hugepage/enabled',
+    ...controlGroup(t),
+  ].filter((path) => existsSync(path))
+  const contents = files.map((path) => readFileSync(path, 'latin1').length)
+  for (const path of files) {
+    const fd = openSync(path, 'r')
+    for (const file of [path, fd]) {
+      for (const [way, map] of Object.entries(ways)) {
+        if (/to store|to create/.test(way)) continue
+        const error = t.throws(() => map(file), { instanceOf: Error }, `${path}, ${way}`) as unknown as Refusal
+        t.like(error, { code: 'ENODEV', errno: -19, syscall: 'mmap', path: file === path ? path : undefined })
+        t.regex(error.message, /fs\.readFileSync/)
+      }
+    }
+    closeSync(fd)
+  }
+  t.true(contents.every((length) => length > 0))
+  t.is(openDescriptors(), before)
+})
+
+linuxSerial('what is no file on a disk is not stored to, to make it longer', (t) => {
+  const before = hostname()
+  for (const length of [undefined, 1, 8192]) {
+    const options = { create: true, protection: 'read-write', length } as const
+    for (const more of [{}, { allocate: true }, { populate: true }]) {
+      const error = t.throws(() =>
+        mapShared('/proc/sys/kernel/hostname', { ...options, ...more }),
+      ) as unknown as Refusal
+      t.regex(error.code, /^(ENODEV|EACCES|EROFS)$/)
+    }
+  }
+  t.is(hostname(), before)
+})
+
+/** Files of a control group, where this user may mount a hierarchy of them. */
+function controlGroup(t: ExecutionContext): string[] {
+  const folder = temporaryFolder(t)
+  if (spawnSync('mount', ['-t', 'cgroup2', 'none', folder]).status !== 0) return []
+  t.teardown(() => spawnSync('umount', ['-l', folder]))
+  return [join(folder, 'cgroup.procs'), join(folder, 'cgroup.controllers')]
+}
+
+test('a file that is empty maps, in every way', (t) => {
+  const file = join(temporaryFolder(t), 'empty')
+  writeFileSync(file, '')
+  for (const map of [mapShared, mapPrivate]) {
+    using mapping = map(file)
+    t.is(mapping.length, 0)
+  }
 })
 
 test.serial('a directory is refused, however it is named', async (t) => {

@@ -193,6 +193,8 @@ export declare namespace mapping {
   export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
   /** As `count`, off this thread; says too where the next one may begin. */
   export function countAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
+  /** Closes a mapping that was made in vain, and takes away the name of what was made for it. */
+  export function discard(map: Token): void
   export function faults(map: Token): number
   export function fd(map: Token): number | null
   /** Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`. */

@@ -821,9 +821,11 @@ export function create(
   make: () => Token,
   subject = path,
 ): MemoryMap<any> {
+  let token: Token
   let map: MemoryMap<any>
   try {
-    map = construct(make(), kind, path, options)
+    token = make()
+    map = construct(token, kind, path, options)
   } catch (error) {
     throw translate(error, subject)
   }
@@ -838,6 +840,7 @@ export function create(
     if (advice !== undefined) map.advise(advice)
     return map
   } catch (error) {
+    mapping.discard(token)
     map.close()
     throw error
   }

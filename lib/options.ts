@@ -22,7 +22,10 @@ const BACKINGS: readonly Backing[] = ['array-buffer', 'shared-array-buffer']
 export interface MapOptions<B extends Backing = 'array-buffer'> {
   /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
   readonly protection?: Protection | undefined
-  /** Bring the pages in before the call returns (`MAP_POPULATE`). Default: false. */
+  /**
+   * Bring the pages in before the call returns (`MAP_POPULATE`). Throws `ENOSPC` where there is no room for what is
+   * mapped (Linux). Default: false.
+   */
   readonly populate?: boolean | undefined
   /** Reserve swap space for pages that can be written; `false` is `MAP_NORESERVE`. Default: true. */
   readonly reserve?: boolean | undefined
@@ -57,15 +60,16 @@ export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapO
 export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
   /**
    * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Without `length` a file
-   * that is there is mapped to its end, and a new one is empty, for `resize`. Needs a protection that can write.
-   * Default: false.
+   * that is there is mapped to its end; for a new or empty one give a `length`, 0 if it is for `resize`. Needs a
+   * protection that can write. If the call fails the file is as it was, or there is none. Default: false.
    */
   readonly create?: boolean | undefined
   /** Permissions of a file that `create` makes, less the umask: a number, or octal text as '0644'. Default: 0o666. */
   readonly mode?: number | string | undefined
   /**
    * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
-   * a fault later. Needs a protection that can write. Default: false.
+   * a fault later. Needs a protection that can write. File systems that copy on write (btrfs, ZFS, XFS with reflinks)
+   * may want a block for every store all the same. Default: false.
    */
   readonly allocate?: boolean | undefined
 }
@@ -77,6 +81,11 @@ export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends
    * through `stdio`. Default: false.
    */
   readonly shared?: boolean | undefined
+  /**
+   * With `shared`: reserve the memory for all of it first, so that what cannot be had is an error here (`ENOSPC`)
+   * instead of a fault later. Default: false.
+   */
+  readonly allocate?: boolean | undefined
   /**
    * Large pages: `'transparent'` where the system can make some by itself, or their size in bytes (2 ** 21,
    * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
@@ -93,6 +102,12 @@ export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends
   readonly create?: boolean | undefined
   /** With `create`: fail with `EEXIST` if it is there. Default: false. */
   readonly exclusive?: boolean | undefined
+  /**
+   * Reserve the memory for all of it first, so that a full `/dev/shm` (Docker gives 64 MiB) is an `ENOSPC` error here
+   * instead of a fault later. Needs a protection that can write. `ENOTSUP` on macOS; on Windows the memory is always
+   * reserved. Default: false.
+   */
+  readonly allocate?: boolean | undefined
   /** Permissions of what `create` makes, less the umask, as for files. Default: 0o600, the owner alone. */
   readonly mode?: number | string | undefined
 }
@@ -100,8 +115,8 @@ export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends
 const COMMON = ['protection', 'populate', 'reserve', 'address', 'advice', 'backing', 'guard', 'onFault']
 const PRIVATE = [...COMMON, 'offset', 'length']
 const SHARED = [...PRIVATE, 'create', 'mode', 'allocate']
-const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'mode']
-const ANONYMOUS = [...COMMON, 'shared', 'hugePages']
+const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'mode', 'allocate']
+const ANONYMOUS = [...COMMON, 'shared', 'allocate', 'hugePages']
 
 /** The bits that the native library knows. */
 const POPULATE = 1
@@ -142,20 +157,26 @@ export function parseShared(options: unknown): ParsedFile {
   if (options === undefined) return (usual.shared ??= parseShared({}))
   const given = check<SharedMapOptions<Backing>>(options, SHARED)
   const parsed = parseFile(given, 'read')
-  const create = toBoolean(given.create, 'options.create', false)
-  const allocate = toBoolean(given.allocate, 'options.allocate', false)
-  const writable = PROTECTIONS[parsed.protection]!.startsWith('read-write')
-  for (const [name, value] of [
-    ['create', create],
-    ['allocate', allocate],
-  ] as const) {
-    if (value && !writable) {
-      throw invalidValue(`options.${name}`, value, "needs the protection 'read-write': it changes the file")
-    }
-  }
-  parsed.flags |= (create ? CREATE : 0) | (allocate ? ALLOCATE : 0)
+  parsed.flags |= toChanges(given, parsed, 'file')
   parsed.mode = toMode(given.mode, 0o666)
   return parsed
+}
+
+/** The flags of what changes the file, or the memory, which needs a protection that can write. */
+function toChanges(given: Pick<SharedMapOptions, 'create' | 'allocate'>, { protection }: Parsed, what: string): number {
+  const writable = PROTECTIONS[protection]!.startsWith('read-write')
+  let flags = 0
+  for (const [name, flag] of [
+    ['create', CREATE],
+    ['allocate', ALLOCATE],
+  ] as const) {
+    if (!toBoolean(given[name], `options.${name}`, false)) continue
+    if (!writable) {
+      throw invalidValue(`options.${name}`, true, `needs the protection 'read-write': it changes the ${what}`)
+    }
+    flags |= flag
+  }
+  return flags
 }
 
 /** A mode is a number or octal text, as for `fs`. */
@@ -176,16 +197,12 @@ export interface ParsedMemory extends ParsedFile {
 export function parseMemory(options: unknown): ParsedMemory {
   const given = check<SharedMemoryOptions<Backing>>(options, MEMORY)
   const parsed = parseFile(given, 'read-write')
-  const create = toBoolean(given.create, 'options.create', false)
   const exclusive = toBoolean(given.exclusive, 'options.exclusive', false)
-  if (create && given.length === undefined) {
+  if (given.create && given.length === undefined) {
     throw invalidValue('options.length', undefined, 'is needed with `create`: what is made has no length yet')
   }
-  if (create && !PROTECTIONS[parsed.protection]!.startsWith('read-write')) {
-    throw invalidValue('options.create', create, "needs the protection 'read-write': it changes the memory")
-  }
-  if (exclusive && !create) throw invalidValue('options.exclusive', exclusive, 'needs `create`')
-  parsed.flags |= create ? CREATE : 0
+  parsed.flags |= toChanges(given, parsed, 'memory')
+  if (exclusive && !given.create) throw invalidValue('options.exclusive', exclusive, 'needs `create`')
   parsed.exclusive = exclusive
   parsed.mode = toMode(given.mode, 0o600)
   return parsed
@@ -206,6 +223,12 @@ export function parseAnonymous(options: unknown): ParsedAnonymous {
   const given = check<AnonymousMapOptions<Backing>>(options, ANONYMOUS)
   const parsed = parse(given, 'read-write')
   parsed.shared = toBoolean(given.shared, 'options.shared', false)
+  if (toBoolean(given.allocate, 'options.allocate', false)) {
+    if (!parsed.shared) {
+      throw invalidValue('options.allocate', true, 'needs `shared`; memory without a file is brought in by `populate`')
+    }
+    parsed.flags |= ALLOCATE
+  }
   parsed.hugePages = toHugePages(given.hugePages)
   return parsed
 }

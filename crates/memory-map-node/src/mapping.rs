@@ -185,7 +185,7 @@ pub fn map_shared_memory(
         offset: 0,
         length: (length >= 0.0).then_some(length as u64),
         create: (flags & CREATE != 0).then_some(mode),
-        allocate: false,
+        allocate: flags & ALLOCATE != 0,
     };
     let options = options(&env, protection, flags, address);
     let source = Source::Memory { name: &name, exclusive, length: file.length.unwrap_or(0) };
@@ -217,7 +217,11 @@ pub fn map_anonymous(
         1 => HugePages::Transparent,
         size => HugePages::Explicit(size),
     };
-    hold(&env, Mapping::anonymous(length as u64, shareable, &options))
+    let made = match flags & ALLOCATE {
+        0 => Mapping::anonymous(length as u64, shareable, &options),
+        _ => Mapping::anonymous_allocated(length as u64, &options),
+    };
+    hold(&env, made)
 }
 
 #[napi(namespace = "mapping")]
@@ -355,6 +359,13 @@ pub fn close(env: Env, map: Token) -> Option<Vec<NativeFault>> {
         return None;
     }
     Some(faults.iter().map(NativeFault::from).collect())
+}
+
+/// Closes a mapping that was made in vain, and takes away the name of what was made for it.
+#[napi(namespace = "mapping")]
+pub fn discard(env: Env, map: Token) {
+    map.detach_all(&env);
+    map.mapping.discard();
 }
 
 /// Ends the name of a mapping whose object was collected.

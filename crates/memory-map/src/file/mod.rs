@@ -7,8 +7,19 @@ mod family;
 use std::ffi::c_int;
 use std::path::Path;
 
-pub(crate) use family::Opened;
 pub use family::unlink_memory;
+pub(crate) use family::{Made, Opened};
+
+/// When a file that is mapped gets its blocks on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blocks {
+    /// As its pages are stored to.
+    WhenStoredTo,
+    /// Before it is extended.
+    Now,
+    /// The same, where the file system can do that.
+    NowIfPossible,
+}
 
 /// The file to map.
 #[derive(Debug, Clone, Copy)]

@@ -2,16 +2,17 @@
 
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
-use super::Source;
+use super::{Blocks, Source};
 use crate::error::{Error, Result};
 use crate::protection::Protection;
 use crate::sys;
@@ -22,31 +23,89 @@ pub(crate) struct Opened {
     metadata: Metadata,
     /// Whether it is shared memory, which not every system calls a file.
     is_memory: bool,
+    /// What this call has made.
+    pub made: Option<Made>,
 }
+
+/// A file, or memory, that was made with a name.
+pub(crate) enum Made {
+    File { path: PathBuf, device: u64, inode: u64 },
+    Memory(String),
+}
+
+impl Made {
+    /// Takes the name away, if it still leads to what was made.
+    pub fn remove(&self) {
+        let _ = match self {
+            Self::Memory(name) => unlink_memory(name).ok(),
+            Self::File { path, device, inode } => std::fs::metadata(path)
+                .is_ok_and(|there| (there.dev(), there.ino()) == (*device, *inode))
+                .then(|| std::fs::remove_file(path).ok())
+                .flatten(),
+        };
+    }
+}
+
+/// How often a file is looked for that others make and remove in the meantime.
+const TRIES: usize = 8;
+
+/// How long memory without a length is waited for: whoever makes it gives it one right afterwards.
+const MAKING: Duration = Duration::from_millis(100);
+const BEING_MADE: &str = "it has no bytes yet: whoever made it is about to give it a length, or has \
+                          ended before; open it again, or with `create` and `length`";
 
 impl Opened {
     /// Opens a path, or duplicates a descriptor; refuses at once what cannot be mapped.
     ///
     /// `create` holds the permissions of a file that is to be made where there is none.
     pub fn new(source: Source<'_>, writable: bool, create: Option<u32>) -> Result<Self> {
-        let file = match source {
+        let (file, is_new) = match source {
             Source::Path(path) => open_path(path, writable, create)?,
-            Source::Fd(fd) => duplicate(fd)?,
+            Source::Fd(fd) => (duplicate(fd)?, false),
             Source::Memory { name, exclusive, .. } => {
                 open_memory(name, writable, create, exclusive)?
             }
         };
-        let metadata = metadata_of(&file)?;
+        let mut metadata = metadata_of(&file)?;
         refuse_unmappable(&metadata, Some(file.as_fd()))?;
         let is_memory = matches!(source, Source::Memory { .. }) || sys::is_shared_memory(&metadata);
-        Ok(Self { file: Arc::new(file), metadata, is_memory })
+        if let Source::Memory { length, .. } = source
+            && create.is_none()
+        {
+            let begin = Instant::now();
+            while metadata.len() == 0 && begin.elapsed() < MAKING {
+                std::thread::sleep(Duration::from_micros(50));
+                metadata = metadata_of(&file)?;
+            }
+            if metadata.len() == 0 && length == 0 {
+                return Err(Error::os_because(libc::EAGAIN, "shm_open", BEING_MADE));
+            }
+        }
+        let (device, inode) = (metadata.dev(), metadata.ino());
+        let made = match source {
+            Source::Path(path) => Some(Made::File { path: path.to_owned(), device, inode }),
+            Source::Memory { name, .. } => Some(Made::Memory(name.to_owned())),
+            Source::Fd(_) => None,
+        };
+        let made = made.filter(|_| is_new);
+        Ok(Self { file: Arc::new(file), metadata, is_memory, made })
+    }
+
+    /// Says more about a refusal to map the file, opened by its path, to an `end` that it does not have yet.
+    pub fn explain_end(&self, error: Error, end: u64) -> Error {
+        match error {
+            Error::Os { errno: libc::ENOMEM, .. } if !sys::can_have(&self.file, end) => {
+                Error::os(libc::EFBIG, "fallocate")
+            }
+            error => error,
+        }
     }
 
     /// A file that has been opened before.
     pub fn again(file: Arc<File>) -> Result<Self> {
         let metadata = metadata_of(&file)?;
         let is_memory = sys::is_shared_memory(&metadata);
-        Ok(Self { file, metadata, is_memory })
+        Ok(Self { file, metadata, is_memory, made: None })
     }
 
     /// An anonymous file of `size` bytes, of huge pages of `huge` bytes where that is given.
@@ -60,7 +119,7 @@ impl Opened {
         })?;
         file.set_len(size).map_err(|error| Error::io(&error, "ftruncate"))?;
         let metadata = metadata_of(&file)?;
-        Ok(Self { file: Arc::new(file), metadata, is_memory: true })
+        Ok(Self { file: Arc::new(file), metadata, is_memory: true, made: None })
     }
 
     /// Whether it is a file in the narrow sense, which has a size and ends there.
@@ -86,21 +145,31 @@ impl Opened {
         sys::Identity { device: self.metadata.dev(), inode: self.metadata.ino(), size: 0 }
     }
 
-    /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
+    /// Extends the file to `end` bytes where it is shorter, and gives blocks on disk to all bytes from
+    /// `start` on as `blocks` says, before it is longer.
     ///
     /// Another process may extend it further at the same time, so no call here may set a length:
     /// one that was asked for before would cut off what is stored since. For the same reason
     /// nothing is rolled back when the disk is full.
-    pub fn grow(&mut self, start: u64, end: u64, allocate: bool) -> Result<()> {
+    pub fn grow(&mut self, start: u64, end: u64, blocks: Blocks) -> Result<()> {
         let Some(size) = self.size().filter(|_| self.is_regular()) else { return Ok(()) };
         let refused = |error| match error {
             // What fallocate(2) says of a descriptor that is not open for writing, too.
             Errno::EBADF => Error::os_because(libc::EACCES, "fallocate", NOT_OPEN_FOR_IT),
             error => failed(error, "fallocate"),
         };
-        if allocate {
-            sys::allocate(&self.file, to_offset(size)?, to_offset(start)?, to_offset(end)?)
-                .map_err(refused)?;
+        let allocates = match blocks {
+            Blocks::WhenStoredTo => false,
+            Blocks::NowIfPossible => size < end,
+            Blocks::Now => true,
+        };
+        if allocates {
+            match sys::allocate(&self.file, to_offset(size)?, to_offset(start)?, to_offset(end)?) {
+                Err(error) if blocks == Blocks::Now || is_lack_of_space(error) => {
+                    return Err(refused(error));
+                }
+                _ => {}
+            }
         }
         if size < end {
             sys::extend(&self.file, to_offset(end)?).map_err(refused)?;
@@ -110,9 +179,9 @@ impl Opened {
     }
 
     /// Whether the file can be mapped at all: maps one page of it, and lets go.
-    pub fn probe(&self) -> Result<()> {
+    pub fn probe(&self, shared: bool) -> Result<()> {
         let fd = self.file.as_raw_fd();
-        let pages = sys::Pages::File { fd, offset: 0, shared: true, reserve: true };
+        let pages = sys::Pages::File { fd, offset: 0, shared, reserve: true };
         let page = sys::map(0, sys::page_size(), Protection::Read, pages)
             .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
         // SAFETY: the page was mapped above, and nobody else knows of it.
@@ -125,14 +194,19 @@ impl Opened {
         let detail = match self.metadata.file_type() {
             kind if kind.is_char_device() => "this character device cannot be mapped",
             kind if kind.is_block_device() => "this block device cannot be mapped",
-            _ => "this file cannot be mapped, its file system does not support it",
+            _ => {
+                "this file cannot be mapped, its file system does not support it: read it with \
+                 `fs.readFileSync` or as a stream"
+            }
         };
         match error {
             Error::Os { errno, syscall, .. }
                 if [libc::ENODEV, libc::EINVAL, libc::EIO, libc::ENXIO].contains(&errno) =>
             {
-                // One code for "cannot be mapped", whatever the driver chose to answer.
-                let errno = if self.is_regular() { errno } else { libc::ENODEV };
+                // One code for "cannot be mapped", whatever the driver chose to answer, or the file
+                // system: /proc says EIO.
+                let is_argument = self.is_regular() && errno == libc::EINVAL;
+                let errno = if is_argument { errno } else { libc::ENODEV };
                 Error::os_because(errno, syscall, detail)
             }
             Error::Os { errno: libc::EACCES, syscall, .. } => {
@@ -154,6 +228,15 @@ fn failed(error: Errno, syscall: &'static str) -> Error {
     Error::os(error as i32, syscall)
 }
 
+/// glibc calls a name that is too long invalid.
+fn memory_failed(error: Errno, syscall: &'static str, name: &str) -> Error {
+    const SHORT: usize = 31; // what every system takes
+    match error {
+        Errno::EINVAL if name.len() > SHORT => failed(Errno::ENAMETOOLONG, syscall),
+        error => failed(error, syscall),
+    }
+}
+
 fn metadata_of(file: &File) -> Result<Metadata> {
     file.metadata().map_err(|error| Error::io(&error, "fstat"))
 }
@@ -164,38 +247,65 @@ const LARGE: OFlag = OFlag::O_LARGEFILE;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const LARGE: OFlag = OFlag::empty();
 
-fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
-    // Opening a FIFO would let a waiting writer go on and then fail, so it is not even opened.
-    match std::fs::metadata(path) {
-        Ok(metadata) => refuse_unmappable(&metadata, None)?,
-        Err(error) if error.kind() == ErrorKind::NotFound && create.is_some() => {}
-        Err(error) => return Err(Error::io(&error, "open")),
+fn is_lack_of_space(error: Errno) -> bool {
+    matches!(error, Errno::ENOSPC | Errno::EDQUOT)
+}
+
+/// Opens a file, or makes it, and says whether it did. `open` is given what to do besides.
+fn open_or_make(
+    exclusive: bool,
+    open: impl Fn(OFlag) -> nix::Result<OwnedFd>,
+) -> nix::Result<(File, bool)> {
+    for _ in 0..TRIES {
+        match open(OFlag::O_CREAT | OFlag::O_EXCL) {
+            Err(Errno::EEXIST) if !exclusive => {}
+            made => return made.map(|fd| (fd.into(), true)),
+        }
+        match open(OFlag::empty()) {
+            Err(Errno::ENOENT) => {} // it was removed in between
+            opened => return opened.map(|fd| (fd.into(), false)),
+        }
     }
+    // A symbolic link to a file that does not exist is there and is not.
+    open(OFlag::O_CREAT).map(|fd| (fd.into(), false))
+}
+
+fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, bool)> {
+    // Opening a FIFO would let a waiting writer go on and then fail, so it is not even opened.
+    let is_there = match std::fs::metadata(path) {
+        Ok(metadata) => refuse_unmappable(&metadata, None).map(|()| true)?,
+        Err(error) if error.kind() == ErrorKind::NotFound && create.is_some() => false,
+        Err(error) => return Err(Error::io(&error, "open")),
+    };
     // Should the path have become a FIFO or a terminal since, opening it must not wait.
     let mut flags = OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | LARGE;
     flags |= if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
-    let mut mode = Mode::empty();
-    if let Some(permissions) = create {
-        flags |= OFlag::O_CREAT;
-        mode = Mode::from_bits_truncate(permissions as libc::mode_t);
+    let mode = Mode::from_bits_truncate(create.unwrap_or(0) as libc::mode_t);
+    let open = |more| open(path, flags | more, mode);
+    match is_there {
+        // Not without O_CREAT: it may have been removed since.
+        true if create.is_some() => open(OFlag::O_CREAT).map(|fd| (fd.into(), false)),
+        true => open(OFlag::empty()).map(|fd| (fd.into(), false)),
+        false => open_or_make(false, open),
     }
-    open(path, flags, mode).map(File::from).map_err(|error| failed(error, "open"))
+    .map_err(|error| failed(error, "open"))
 }
 
-fn open_memory(name: &str, writable: bool, create: Option<u32>, exclusive: bool) -> Result<File> {
-    let mut flags = LARGE | if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
-    let mut mode = Mode::empty();
-    if let Some(permissions) = create {
-        flags |= OFlag::O_CREAT;
-        mode = Mode::from_bits_truncate(permissions as libc::mode_t);
-        if exclusive {
-            flags |= OFlag::O_EXCL;
-        }
-    }
+fn open_memory(
+    name: &str,
+    writable: bool,
+    create: Option<u32>,
+    exclusive: bool,
+) -> Result<(File, bool)> {
+    let flags = LARGE | if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let mode = Mode::from_bits_truncate(create.unwrap_or(0) as libc::mode_t);
     // shm_open(3) sets FD_CLOEXEC by itself.
-    nix::sys::mman::shm_open(name, flags, mode)
-        .map(File::from)
-        .map_err(|error| failed(error, "shm_open"))
+    let open = |more| nix::sys::mman::shm_open(name, flags | more, mode);
+    match create {
+        None => open(OFlag::empty()).map(|fd| (fd.into(), false)),
+        Some(_) => open_or_make(exclusive, open),
+    }
+    .map_err(|error| memory_failed(error, "shm_open", name))
 }
 
 /// Takes the name of shared memory away: it goes when nobody has it mapped or open any more.
@@ -203,7 +313,7 @@ fn open_memory(name: &str, writable: bool, create: Option<u32>, exclusive: bool)
 /// # Errors
 /// The OS's.
 pub fn unlink_memory(name: &str) -> Result<()> {
-    nix::sys::mman::shm_unlink(name).map_err(|error| failed(error, "shm_unlink"))
+    nix::sys::mman::shm_unlink(name).map_err(|error| memory_failed(error, "shm_unlink", name))
 }
 
 fn duplicate(fd: RawFd) -> Result<File> {

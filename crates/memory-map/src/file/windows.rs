@@ -2,9 +2,10 @@
 
 use std::ffi::c_int;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
-use std::path::{Component, Path, Prefix};
+use std::path::{Component, Path, PathBuf, Prefix};
 use std::sync::Arc;
 
 use windows_sys::Win32::Foundation::*;
@@ -13,7 +14,7 @@ use windows_sys::Win32::Storage::FileSystem::*;
 #[path = "windows_section.rs"]
 mod section;
 
-use super::Source;
+use super::{Blocks, Source};
 use crate::error::{Error, Result};
 use crate::sys::{self, Identity};
 
@@ -35,6 +36,18 @@ pub(crate) struct Opened {
     pub file: Arc<File>,
     identity: Identity,
     size: u64,
+    /// What this call has made.
+    pub made: Option<Made>,
+}
+
+/// A file that was made at a path.
+pub(crate) struct Made(PathBuf);
+
+impl Made {
+    /// Removes the file.
+    pub fn remove(&self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Opened {
@@ -43,9 +56,12 @@ impl Opened {
     ///
     /// `create` holds the permissions of a file that is to be made where there is none.
     pub fn new(source: Source<'_>, writable: bool, create: Option<u32>) -> Result<Self> {
-        let file = match source {
-            Source::Path(path) => open_path(path, writable, create)?,
-            Source::Fd(fd) => duplicate(fd)?,
+        let (file, made) = match source {
+            Source::Path(path) => {
+                let (file, is_new) = open_path(path, writable, create)?;
+                (file, is_new.then(|| Made(path.to_owned())))
+            }
+            Source::Fd(fd) => (duplicate(fd)?, None),
             Source::Memory { name, exclusive, length } => {
                 let section = match create {
                     Some(_) => section::create(name, exclusive, length)?,
@@ -55,7 +71,12 @@ impl Opened {
             }
         };
         refuse_unmappable(&file)?;
-        Self::again(Arc::new(file))
+        Ok(Self { made, ..Self::again(Arc::new(file))? })
+    }
+
+    /// Nothing: the file has its end before it is mapped.
+    pub fn explain_end(&self, error: Error, _end: u64) -> Error {
+        error
     }
 
     /// A file that has been opened before.
@@ -66,7 +87,7 @@ impl Opened {
             true => section::size(&file)?,
             false => identity.size,
         };
-        Ok(Self { file, identity, size })
+        Ok(Self { file, identity, size, made: None })
     }
 
     /// Memory that another process can be given by a descriptor, which there is not here.
@@ -96,15 +117,16 @@ impl Opened {
         self.identity
     }
 
-    /// Extends the file to `end` bytes where it is shorter, with blocks on disk if `allocate`.
-    pub fn grow(&mut self, _start: u64, end: u64, allocate: bool) -> Result<()> {
+    /// Extends the file to `end` bytes where it is shorter, with blocks on disk as `blocks` says.
+    /// Sections have their memory from when they are made.
+    pub fn grow(&mut self, _start: u64, end: u64, blocks: Blocks) -> Result<()> {
         if self.identity.is_section() {
             return match end > self.size {
                 true => Err(Error::Unsupported(section::HAS_ITS_LENGTH)),
                 false => Ok(()),
             };
         }
-        if allocate {
+        if blocks == Blocks::Now {
             self.refuse_holes()?;
         }
         if self.size < end {
@@ -126,7 +148,7 @@ impl Opened {
     }
 
     /// Whether a file without a size can be mapped at all: there is none here.
-    pub fn probe(&self) -> Result<()> {
+    pub fn probe(&self, _shared: bool) -> Result<()> {
         Ok(())
     }
 
@@ -153,7 +175,8 @@ fn because(code: u32, syscall: &'static str, detail: &'static str) -> Error {
     Error::os_because(code as i32, syscall, detail)
 }
 
-fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
+/// Opens a file, or makes it, and says whether it did.
+fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, bool)> {
     // Opening a named pipe would let a waiting server go on and then fail, so it is not opened.
     if is_named_pipe(path) {
         return Err(because(ENODEV, "mmap", PIPE));
@@ -168,7 +191,6 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
     options.write(writable || create.is_some());
     if let Some(permissions) = create {
         const OWNER_MAY_WRITE: u32 = 0o200;
-        options.create(true);
         if permissions & OWNER_MAY_WRITE == 0 {
             options.attributes(FILE_ATTRIBUTE_READONLY);
         }
@@ -176,11 +198,28 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<File> {
     // A view can have the access that its file was opened with. Who may read a file may execute it
     // too as a rule, and nothing else depends on that.
     let access = GENERIC_READ | if writable || create.is_some() { GENERIC_WRITE } else { 0 };
-    options
-        .access_mode(access | GENERIC_EXECUTE)
-        .open(path)
-        .or_else(|_| options.access_mode(access).open(path))
-        .map_err(|error| Error::io(&error, "open"))
+    let mut open = || {
+        options
+            .access_mode(access | GENERIC_EXECUTE)
+            .open(path)
+            .or_else(|_| options.access_mode(access).open(path))
+    };
+    match open() {
+        Err(error) if error.kind() == ErrorKind::NotFound && create.is_some() => {}
+        opened => return opened.map(|file| (file, false)).map_err(|e| Error::io(&e, "open")),
+    }
+    options.create_new(true);
+    match options.access_mode(access | GENERIC_EXECUTE).open(path) {
+        Ok(file) => Ok((file, true)),
+        // Another process was first.
+        Err(_) => options
+            .create_new(false)
+            .create(true)
+            .access_mode(access)
+            .open(path)
+            .map(|file| (file, false))
+            .map_err(|error| Error::io(&error, "open")),
+    }
 }
 
 /// Whether a path is `\\.\pipe\...`, of this machine or of another.
@@ -240,13 +279,13 @@ mod tests {
         let long = std::fs::write(&path, b"").and_then(|()| {
             let mut opened = Opened::new(Source::Path(&path), true, Some(0o666)).ok();
             std::fs::write(&path, [7; 100])?;
-            let grown = opened.as_mut().map(|opened| opened.grow(0, 50, false));
+            let grown = opened.as_mut().map(|opened| opened.grow(0, 50, Blocks::WhenStoredTo));
             assert_eq!(grown, Some(Ok(())));
             std::fs::read(&path)
         });
         assert_eq!(long.ok(), Some(vec![7; 100]));
         let grown = Opened::new(Source::Path(&path), true, Some(0o666))
-            .and_then(|mut opened| opened.grow(0, 200, false));
+            .and_then(|mut opened| opened.grow(0, 200, Blocks::WhenStoredTo));
         assert_eq!(grown, Ok(()));
         assert_eq!(std::fs::metadata(&path).ok().map(|metadata| metadata.len()), Some(200));
         let _ = std::fs::remove_file(&path);

@@ -174,7 +174,7 @@ impl Inner {
     }
 
     /// Whether the region is mapped from something that has an end.
-    fn sized(&self) -> bool {
+    pub(super) fn sized(&self) -> bool {
         matches!(self.backing, Backing::File { sized: true, .. })
     }
 

@@ -119,7 +119,7 @@ impl Inner {
         let kind = match overlay.cause {
             Cause::Protection => FaultKind::Protection,
             Cause::Backing if self.is_beyond(overlay) => FaultKind::BeyondEnd,
-            Cause::Backing if self.is_full() => FaultKind::NoSpace,
+            Cause::Backing if self.has_no_room(overlay.page) => FaultKind::NoSpace,
             Cause::Backing => FaultKind::Io,
         };
         let (start, end) = match (kind, overlay.how) {
@@ -151,15 +151,6 @@ impl Inner {
         overlay.size.is_some_and(|size| overlay.start >= self.address_of_end(size))
     }
 
-    fn is_full(&self) -> bool {
-        match self.backing {
-            Backing::File { fd, .. } => sys::is_full(fd),
-            // Memory runs out where the pool of huge pages does.
-            Backing::Memory => self.page_size > sys::page_size(),
-        }
-    }
-
-    /// Heals one overlay; whether nothing that was stored under it is left anywhere. `all` says
     /// what became of the attempt to put everything back at once, where there was one.
     fn restore(&self, overlay: &Overlay, all: Option<bool>, left: &mut Vec<Overlay>) -> bool {
         let range = overlay.start..overlay.end;

@@ -10,6 +10,7 @@ mod decide;
 #[cfg_attr(windows, path = "handler_windows.rs")]
 mod handler;
 mod heal;
+mod missing;
 mod notify;
 mod overlay;
 #[cfg_attr(unix, path = "overlay_unix.rs")]

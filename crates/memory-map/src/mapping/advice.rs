@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::advice::Advice;
 use crate::error::{Error, Result};
+use crate::fault::FaultKind;
 use crate::mapping::Mapping;
+use crate::options::Kind;
 use crate::region::Region;
 use crate::region::access;
 use crate::sys;
@@ -33,7 +35,7 @@ impl Advice {
             }
             Self::DontNeed => "the pages are locked, or huge ones",
             Self::PopulateRead | Self::PopulateWrite => {
-                "a page cannot be had: the file ends before it, or the protection forbids it"
+                "a page cannot be had: the device failed, or the protection forbids it"
             }
             _ => return Error::os(errno, "madvise"),
         };
@@ -80,13 +82,37 @@ impl Mapping {
                 .map_err(|errno| advice.explain(errno))
         };
         if matches!(advice, Advice::PopulateRead | Advice::PopulateWrite) {
-            return advise(); // this can take long
+            return region.bring_in(&pages, advice == Advice::PopulateWrite); // not under the lock
         }
         let inner = region.lock();
         match inner.has(&pages) {
             true => advise(),
             false => Err(Error::Closed),
         }
+    }
+
+    /// Brings all pages in, where the mapping was made to have them.
+    ///
+    /// # Errors
+    /// The OS's, as [`Mapping::advise`]; [`Error::Fault`].
+    pub(crate) fn populate(&self) -> Result<()> {
+        if !self.options.populate || !self.options.protection.readable() {
+            return Ok(());
+        }
+        let Some((region, pages)) = self.pages(&(0..self.len()), false)? else { return Ok(()) };
+        match region.bring_in(&pages, self.populates_for_stores()) {
+            // The memory of a device is there, whether or not its pages are mapped.
+            Err(Error::Os { errno: sys::EINVAL, .. }) if region.lock().is_device() => Ok(()),
+            // The kernel is an old one.
+            Err(Error::Os { errno: sys::EINVAL, .. }) => access::touch(&region, 0, pages.len()),
+            done => done,
+        }
+    }
+
+    /// Whether pages that are brought in when they are mapped are made ready for stores. Those of a file
+    /// would all be written to disk by that.
+    pub(crate) fn populates_for_stores(&self) -> bool {
+        self.options.protection.writable() && self.kind() != Kind::Shared
     }
 
     /// The file's blocks go whole, so a hole must not reach beyond the mapping.
@@ -196,6 +222,48 @@ impl Mapping {
     }
 }
 
+impl Region {
+    /// Brings pages in, to be read, or to be stored to.
+    fn bring_in(&self, pages: &Range<usize>, for_stores: bool) -> Result<()> {
+        for start in pages.clone().step_by(AT_ONCE) {
+            let length = AT_ONCE.min(pages.end - start);
+            // SAFETY: the pages are the region's, which is held.
+            match unsafe { sys::populate(start, length, for_stores) } {
+                Err(sys::EINVAL) => return Err(Advice::PopulateRead.explain(sys::EINVAL)),
+                Err(_) => self.bring_in_singly(start..start + length, for_stores)?,
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings pages in one by one, to say of the first that cannot be had why.
+    fn bring_in_singly(&self, pages: Range<usize>, for_stores: bool) -> Result<()> {
+        let size = self.page_size();
+        // SAFETY: the page is the region's, which is held.
+        let bring = |page| unsafe { sys::populate(page, size, for_stores) };
+        let because = |errno, why| Err(Error::os_because(errno, "madvise", why));
+        for page in pages.step_by(size) {
+            let Err(errno) = bring(page) else { continue };
+            match self.lock().why_missing(page) {
+                FaultKind::NoSpace if size > sys::page_size() => {
+                    return Err(sys::explain_huge_pages(Error::os(sys::ENOMEM, "madvise")));
+                }
+                FaultKind::NoSpace => {
+                    return because(sys::ENOSPC, "the file system, or a quota, has no room for it");
+                }
+                FaultKind::BeyondEnd => return because(errno, "the file ends before it"),
+                // By now there may be room again.
+                _ => bring(page).map_err(|errno| Advice::PopulateRead.explain(errno))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are brought in together.
+const AT_ONCE: usize = 8 << 20;
+
 /// A range that is to be brought into memory; see [`Mapping::prefetch`].
 pub struct Prefetch(Option<(Arc<Region>, Range<usize>)>);
 
@@ -205,7 +273,6 @@ impl Prefetch {
     /// # Errors
     /// [`Error::Fault`] where a page cannot be had; [`Error::Closed`].
     pub fn run(&self, stop: &AtomicBool) -> Result<()> {
-        const AT_ONCE: usize = 8 << 20;
         let Some((region, pages)) = &self.0 else { return Ok(()) };
         for start in pages.clone().step_by(AT_ONCE) {
             if stop.load(Ordering::Relaxed) {

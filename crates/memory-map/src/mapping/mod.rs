@@ -2,6 +2,7 @@
 
 mod advice;
 mod attached;
+mod make;
 mod resize;
 mod search;
 mod sync;
@@ -12,13 +13,13 @@ pub use search::{Count, Needle};
 pub use sync::Sync;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::file::{Opened, Source};
-use crate::options::{FileOptions, HugePages, Kind, Options};
+use crate::file::{Blocks, Made, Opened};
+use crate::options::{HugePages, Kind, Options};
 use crate::protection::Protection;
 use crate::region::{Contents, Keeper, Region, RegionKey, Snapshot, access, foreign, place};
 use crate::sys;
@@ -53,8 +54,10 @@ pub struct Mapping {
     length: AtomicUsize,
     /// As it was made; the protection may be another by now.
     pub(crate) options: Options,
-    /// Whether the file gets blocks on disk when it is extended.
-    allocate: bool,
+    /// When the file gets blocks on disk, if it is extended.
+    blocks: Blocks,
+    /// What was made to be mapped.
+    made: Option<Made>,
     state: Mutex<State>,
     attached: Attached,
     /// Reads so far, up to [`FILE_READS`].
@@ -87,92 +90,6 @@ pub(crate) enum Pages {
 }
 
 impl Mapping {
-    /// Maps a file so that stores reach it (`MAP_SHARED`).
-    ///
-    /// # Errors
-    /// The OS's for opening, extending and mapping the file; [`Error::BeyondEnd`].
-    pub fn shared(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
-        Self::of_file(Kind::Shared, source, file, options)
-    }
-
-    /// Maps a file copy-on-write (`MAP_PRIVATE`).
-    ///
-    /// # Errors
-    /// As for [`Mapping::shared`].
-    pub fn private(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
-        Self::of_file(Kind::Private, source, file, options)
-    }
-
-    /// Maps zeroed memory without a file (`MAP_ANONYMOUS`); with `shareable` it stands in an
-    /// anonymous file whose descriptor another process can be given.
-    ///
-    /// # Errors
-    /// The OS's for making and mapping the memory.
-    pub fn anonymous(length: u64, shareable: bool, options: &Options) -> Result<Self> {
-        let explicit = match options.huge {
-            HugePages::Explicit(size) => Some(sys::check_huge_pages(size)?),
-            _ => None,
-        };
-        let mapped = to_usize(length)?;
-        let opened = shareable.then(|| Opened::anonymous(length, explicit)).transpose()?;
-        Self::map(Kind::Anonymous, opened.as_ref(), 0, mapped, false, options)
-    }
-
-    fn of_file(
-        kind: Kind,
-        source: Source<'_>,
-        file: &FileOptions,
-        options: &Options,
-    ) -> Result<Self> {
-        let writable = kind == Kind::Shared && options.protection.writable();
-        let mut opened = Opened::new(source, writable, file.create)?;
-        let length = length_in(&opened, file)?;
-        let mapped = to_usize(length)?;
-        if file.create.is_some() || file.allocate {
-            opened.grow(file.offset, file.offset + length, file.allocate)?;
-        }
-        Self::map(kind, Some(&opened), file.offset, mapped, file.allocate, options)
-    }
-
-    fn map(
-        kind: Kind,
-        file: Option<&Opened>,
-        offset: u64,
-        length: usize,
-        allocate: bool,
-        options: &Options,
-    ) -> Result<Self> {
-        let pages = Pages::Empty(file.map(|opened| Arc::clone(&opened.file)));
-        let state = State {
-            protection: options.protection,
-            pages,
-            faults: 0,
-            reports: Vec::new(),
-            former: Vec::new(),
-            snapshots: Vec::new(),
-        };
-        let reads_are_loads =
-            file.is_some_and(|opened| sys::reads_are_loads(opened.identity().device));
-        let reads_file = reads_are_loads && !options.populate;
-        let mut mapping = Self {
-            kind,
-            token: next_token(),
-            offset,
-            length: AtomicUsize::new(length),
-            options: options.clone(),
-            allocate,
-            state: Mutex::new(state),
-            attached: Attached::default(),
-            file_reads: AtomicUsize::new(if reads_file { 0 } else { FILE_READS }),
-        };
-        if length > 0 {
-            let region = Region::new(&mapping.contents(file, length, options.protection)?)?;
-            let state = mapping.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            state.pages = Pages::Mapped(region);
-        }
-        Ok(mapping)
-    }
-
     /// What a region of the mapping has, if the mapping has `length` bytes.
     pub(crate) fn contents<'a>(
         &self,
@@ -192,7 +109,6 @@ impl Mapping {
             length: page_offset.checked_add(length).ok_or_else(out_of_memory)?,
             page_offset,
             reserved: 0,
-            populate: self.options.populate,
             huge: self.options.huge,
             reserve: self.options.reserve,
             guard: self.options.guard,
@@ -284,9 +200,9 @@ impl Mapping {
         self.options.protection.writable() || now.writable()
     }
 
-    /// Whether the file gets blocks on disk when it is extended.
-    pub(crate) fn allocates(&self) -> bool {
-        self.allocate
+    /// When the file gets blocks on disk, if it is extended.
+    pub(crate) fn blocks(&self) -> Blocks {
+        self.blocks
     }
 
     /// What the mapping as a whole was given last.
@@ -401,6 +317,8 @@ impl Mapping {
             new.take_over(old)?;
         }
         state.replace(Pages::Mapped(new), &[]);
+        drop(state);
+        let _ = self.populate(); // all that it needs is there by now
         Ok(())
     }
 
@@ -420,7 +338,8 @@ impl Mapping {
     /// As for [`Mapping::read`].
     pub fn touch(&self, range: Range<usize>) -> Result<()> {
         let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
-        access::touch(&region, range.start, range.len())
+        access::touch(&region, range.start, range.len())?;
+        region.check_end(&region.addresses(&range))
     }
 
     /// Copies bytes out, from `offset` on. The first few times, if nothing can have been stored here,
@@ -438,7 +357,8 @@ impl Mapping {
         if is_early(&self.file_reads) && region.read_file(range.start, bytes) {
             return Ok(());
         }
-        access::copy_out(&region, range.start, bytes)
+        access::copy_out(&region, range.start, bytes)?;
+        region.check_end(&region.addresses(&range))
     }
 
     /// Copies bytes in, from `offset` on.
@@ -470,6 +390,7 @@ impl Mapping {
         if !writable {
             return Err(Error::NotWritable);
         }
+        region.check_end(&region.addresses(&range))?;
         // SAFETY: the caller vouches for `bytes`.
         unsafe { access::copy_in(&region, range.start, bytes) }
     }
@@ -639,7 +560,7 @@ pub(crate) fn change_protection(
         // before (mm/vma.c, is_mergeable_anon_vma).
         for (part, _) in inner.runs_in(range.clone()).filter(|(_, old)| old.writable()) {
             // SAFETY: the part is mapped, and populating changes no contents.
-            unsafe { sys::populate(part.start, sys::page_size(), true) };
+            let _ = unsafe { sys::populate(part.start, sys::page_size(), true) };
         }
     }
     // SAFETY: the range lies in this region, whose lock is held.
@@ -658,11 +579,6 @@ pub(crate) fn change_protection(
     Ok(())
 }
 
-fn next_token() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
 pub(crate) fn out_of_memory() -> Error {
     Error::os(sys::ENOMEM, "mmap")
 }
@@ -674,31 +590,5 @@ pub(crate) fn to_usize(length: u64) -> Result<usize> {
     match usize::try_from(length) {
         Ok(length) if length <= most => Ok(length),
         _ => Err(Error::TooLarge { length, most }),
-    }
-}
-
-/// How many bytes of the file are to be mapped.
-fn length_in(opened: &Opened, options: &FileOptions) -> Result<u64> {
-    let size = opened.size();
-    let length = match (options.length, size) {
-        (Some(length), _) => length,
-        (None, Some(size)) if size >= options.offset => size - options.offset,
-        (None, Some(_)) if options.create.is_some() => 0,
-        (None, Some(size)) => return Err(Error::BeyondEnd { end: options.offset, size }),
-        (None, None) => {
-            opened.probe()?;
-            return Err(Error::Missing {
-                name: "length",
-                reason: "this device does not say where it ends",
-            });
-        }
-    };
-    let end =
-        options.offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok()).ok_or(
-            Error::OutOfRange { name: "length", requirement: "within what a file can have" },
-        )?;
-    match size {
-        Some(size) if end > size && options.create.is_none() => Err(Error::BeyondEnd { end, size }),
-        _ => Ok(length),
     }
 }

@@ -57,7 +57,7 @@ impl Mapping {
         let mut opened = file.clone().map(Opened::again).transpose()?;
         let extension = self.extension(opened.as_ref(), length, state.protection)?;
         let extend = |opened: &mut Option<Opened>| match (opened, extension) {
-            (Some(opened), Some(end)) => opened.grow(self.offset(), end, self.allocates()),
+            (Some(opened), Some(end)) => opened.grow(self.offset(), end, self.blocks()),
             _ => Ok(()),
         };
         let region = match &state.pages {
@@ -102,7 +102,7 @@ impl Mapping {
         state: &State,
     ) -> Result<Contents<'a>> {
         let contents = self.contents(opened.as_ref(), length, state.protection)?;
-        Ok(Contents { populate: false, hint: None, ..contents })
+        Ok(Contents { hint: None, ..contents })
     }
 
     /// Where the file must reach for a mapping of `length` bytes, if it does not yet.
@@ -112,7 +112,8 @@ impl Mapping {
         length: usize,
         protection: Protection,
     ) -> Result<Option<u64>> {
-        let Some(opened) = opened else { return Ok(None) };
+        // Where others have truncated the file, less of the mapping is no reason to extend it again.
+        let Some(opened) = opened.filter(|_| length > self.len()) else { return Ok(None) };
         let Some(size) = opened.size() else { return Ok(None) };
         let end = self
             .offset()
@@ -156,8 +157,9 @@ impl Mapping {
                 let _ = unsafe { sys::advise(start, length, Advice::HugePage) };
             }
             if self.options.populate {
+                // Blocks were had when the file was extended: what fails now can be had later.
                 // SAFETY: as above.
-                unsafe { sys::populate(start, length, state.protection.writable()) };
+                let _ = unsafe { sys::populate(start, length, self.populates_for_stores()) };
             }
         }
         if length < before && region.file().is_none() {

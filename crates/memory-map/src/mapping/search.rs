@@ -330,11 +330,14 @@ impl Mapping {
     ) -> Result<Option<R>> {
         let Some(region) = region.filter(|_| !range.is_empty()) else { return Ok(None) };
         let base = region.range().start + self.page_offset();
-        let result = with_access(region, base + range.start..base + range.end, |access| {
-            let (result, touched) = look(base, access);
-            (result, base + touched.start..base + touched.end)
-        })?;
+        let (result, touched) =
+            with_access(region, base + range.start..base + range.end, |access| {
+                let (result, touched) = look(base, access);
+                let addresses = base + touched.start..base + touched.end;
+                ((result, addresses.clone()), addresses)
+            })?;
         self.check(range.start, range.len())?;
+        region.check_end(&touched)?;
         Ok(Some(result))
     }
 }

@@ -65,6 +65,6 @@ impl Sync {
         if !sys::MSYNC_IS_DURABLE || !is_there {
             sys::make_durable(file).map_err(|error| Error::io(&error, "fsync"))?;
         }
-        Ok(())
+        region.check_end(range)
     }
 }

@@ -22,7 +22,6 @@ pub(crate) struct Contents<'a> {
     pub reserved: usize,
     /// Bytes between the region's start and the mapping's.
     pub page_offset: usize,
-    pub populate: bool,
     pub huge: HugePages,
     pub reserve: bool,
     pub guard: bool,

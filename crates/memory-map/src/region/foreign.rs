@@ -42,10 +42,6 @@ impl Region {
         // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
         unsafe { sys::map_over(start, length, contents.protection, contents.pages()) }
             .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
-        if contents.populate {
-            // SAFETY: the range was mapped above.
-            unsafe { sys::populate(start, length, contents.protection.writable()) };
-        }
         let region = Self::of(contents, start..start + length, length, Some(keeper));
         note_foreign(&region);
         Ok(region)

@@ -181,6 +181,32 @@ impl Region {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The addresses of a range that is counted from the region's start.
+    pub fn addresses(&self, range: &Range<usize>) -> Range<usize> {
+        self.range.start + range.start..self.range.start + range.end
+    }
+
+    /// Whether the file still has all bytes at `range`, which are addresses: one fstat(2).
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where it has not.
+    pub fn check_end(&self, range: &Range<usize>) -> Result<()> {
+        if !sys::MAPPED_FILES_SHRINK {
+            return Ok(());
+        }
+        let mut inner = self.lock();
+        if !inner.has(range) {
+            return Ok(()); // the access has ended, and the mapping is elsewhere since
+        }
+        match inner.note_shortened(range) {
+            Some(fault) => {
+                self.record.faults.fetch_add(1, Ordering::Relaxed);
+                Err(Error::Fault(fault))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Copies bytes out of the file, from `at` bytes after the start on, if they are what loads from
     /// the pages would give, which are not touched. Otherwise
     /// `bytes` can have anything afterwards.
@@ -398,7 +424,6 @@ mod tests {
                 length: 3 * page,
                 reserved,
                 page_offset: 0,
-                populate: false,
                 huge: HugePages::None,
                 reserve: true,
                 guard: true,

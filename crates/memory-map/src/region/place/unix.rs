@@ -48,10 +48,6 @@ impl Contents<'_> {
         if let Some(hint) = self.hint.filter(|_| self.huge == HugePages::None) {
             let pointer = sys::map(hint, length, self.protection, self.pages())
                 .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
-            if self.populate {
-                // SAFETY: the range was mapped above.
-                unsafe { sys::populate(pointer as usize, length, self.protection.writable()) };
-            }
             return Ok(pointer as usize..pointer as usize + length);
         }
         let mapped =
@@ -90,10 +86,6 @@ impl Contents<'_> {
             unsafe { sys::unmap(start, reserved) };
             return Err(self.explain(Error::os(errno, "mmap")));
         }
-        if self.populate {
-            // SAFETY: the range was mapped above.
-            unsafe { sys::populate(start, length, self.protection.writable()) };
-        }
         Ok(start..start + reserved)
     }
 
@@ -112,9 +104,6 @@ impl Contents<'_> {
         options.len(length);
         if let HugePages::Explicit(size) = self.huge {
             options.huge(Some(size.trailing_zeros() as u8));
-        }
-        if self.populate {
-            options.populate();
         }
         if !self.reserve {
             options.no_reserve_swap();

@@ -40,19 +40,14 @@ impl Contents<'_> {
     /// Makes the mapping; says which addresses it has.
     pub fn map(&self, length: usize) -> Result<Range<usize>> {
         let (hint, pages) = (self.hint.unwrap_or(0), self.pages());
-        let range = match self.file {
+        match self.file {
             None if self.reserved > length => {
                 map_reserving(self.reserved, length, self.protection, pages)
             }
             _ => sys::map(hint, length, self.protection, pages)
                 .map(|pointer| pointer as usize..pointer as usize + length),
         }
-        .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
-        if self.populate {
-            // SAFETY: the range was mapped above.
-            unsafe { sys::populate(range.start, length, self.protection.writable()) };
-        }
-        Ok(range)
+        .map_err(|errno| self.explain(Error::os(errno, "mmap")))
     }
 }
 

@@ -117,7 +117,8 @@ pub(crate) fn is_dev_zero(device: u64) -> bool {
 /// Reserves blocks for the bytes from `start` to before `end` of a file that has `size` bytes.
 ///
 /// fcntl(2) F_PREALLOCATE counts from the end of what the file has on disk, so it serves for
-/// what the file is about to grow by, before it does. Holes before that cannot be filled.
+/// what the file is about to grow by, before it does. Holes before that cannot be filled. Shared
+/// memory is on no disk, and nothing can be reserved for it.
 pub(crate) fn allocate(
     file: &std::fs::File,
     size: Offset,
@@ -128,8 +129,9 @@ pub(crate) fn allocate(
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
     const BLOCK: u64 = 512; // what stat(2) counts st_blocks in
-    let allocated = super::metadata(file)?.blocks().saturating_mul(BLOCK);
-    if start < size && allocated < size.unsigned_abs() {
+    let metadata = super::metadata(file)?;
+    let allocated = metadata.blocks().saturating_mul(BLOCK);
+    if is_shared_memory(&metadata) || start < size && allocated < size.unsigned_abs() {
         return Err(Errno::ENOTSUP);
     }
     if end <= size {
@@ -145,6 +147,11 @@ pub(crate) fn allocate(
     // SAFETY: F_PREALLOCATE takes one `fstore_t`, which is valid here.
     let status = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_PREALLOCATE, &raw mut request) };
     Errno::result(status).map(drop)
+}
+
+/// Whether the file system has files of `end` bytes: only writing there would tell.
+pub(crate) fn can_have(_file: &std::fs::File, _end: u64) -> bool {
+    true
 }
 
 /// Makes a file `end` bytes long if it is shorter.
@@ -175,13 +182,19 @@ pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File>
     Ok(fd.into())
 }
 
-/// Asks for the pages of a range soon.
+/// Asks for the pages of a range soon; nothing says which cannot be had.
 ///
 /// # Safety
 /// The range must be mapped.
-pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
+pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> Result<(), i32> {
     // SAFETY: advice changes no contents; what cannot be had is an error return.
     unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_WILLNEED) };
+    Ok(())
+}
+
+/// Whether a block is refused: no call can ask that for a hole of a file.
+pub(crate) fn lacks_block(_fd: std::os::fd::RawFd, _offset: u64, _length: usize) -> bool {
+    false
 }
 
 /// Makes `file` as durable as F_FULLFSYNC does: fsync(2) on macOS stops at the drive's cache.

@@ -72,6 +72,11 @@ pub(crate) fn allocate(
     nix::fcntl::posix_fallocate(file, start, end - start)
 }
 
+/// Whether the file system has files of `end` bytes: only writing there would tell.
+pub(crate) fn can_have(_file: &std::fs::File, _end: u64) -> bool {
+    true
+}
+
 /// Makes a file `end` bytes long if it is shorter.
 ///
 /// Shared memory of FreeBSD takes no bytes behind its end (sys/kern/uipc_shm.c, `shm_write`), so its
@@ -100,13 +105,23 @@ pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File>
     Err(nix::errno::Errno::ENOTSUP)
 }
 
-/// Asks for the pages of a range soon.
+/// Asks for the pages of a range soon; nothing says which cannot be had.
 ///
 /// # Safety
 /// The range must be mapped.
-pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
+pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> Result<(), i32> {
     // SAFETY: advice changes no contents; what cannot be had is an error return.
     unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_WILLNEED) };
+    Ok(())
+}
+
+/// Whether the file system, or a quota, refuses a block for the bytes from `offset` on. If it gives
+/// one, the file keeps it.
+pub(crate) fn lacks_block(fd: std::os::fd::RawFd, offset: u64, length: usize) -> bool {
+    let (Ok(start), Ok(length)) = (offset.try_into(), length.try_into()) else { return false };
+    // SAFETY: the call has no pointers, and a bad descriptor is an error return.
+    let error = unsafe { libc::posix_fallocate(fd, start, length) };
+    [libc::ENOSPC, libc::EDQUOT].contains(&error)
 }
 
 /// Makes `file` as durable as `fsync` does.

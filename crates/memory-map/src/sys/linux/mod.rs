@@ -112,6 +112,12 @@ fn has_room(file: &std::fs::File, size: Offset, more: Offset) -> nix::Result<boo
     Ok(more.saturating_sub(reserved) <= disk.free || disk.all == 0) // some say nothing of a limit
 }
 
+/// Whether the file system has files of `end` bytes: lseek(2) tells. The position must be nobody else's.
+pub(crate) fn can_have(file: &std::fs::File, end: u64) -> bool {
+    use std::io::{Seek, SeekFrom};
+    (&mut &*file).seek(SeekFrom::Start(end)).is_ok()
+}
+
 /// Makes a file `end` bytes long if it is shorter, in one step that cannot make it shorter.
 pub(crate) fn extend(file: &std::fs::File, end: Offset) -> nix::Result<()> {
     match fallocate(file, 0, end - 1, 1) {
@@ -151,14 +157,27 @@ pub(crate) fn anonymous_file(huge: Option<usize>) -> nix::Result<std::fs::File> 
     Ok(unsafe { std::fs::File::from_raw_fd(descriptor) })
 }
 
-/// Asks for the pages of a range now. A page that cannot be had is left for later.
+/// Brings the pages of a range in. `Err` holds the error number: `EINVAL` where the kernel cannot do
+/// it (before 5.14, or for the memory of a device), `EFAULT` for a page that cannot be had.
 ///
 /// # Safety
 /// The range must be mapped.
-pub(crate) unsafe fn populate(start: usize, length: usize, writable: bool) {
+pub(crate) unsafe fn populate(start: usize, length: usize, writable: bool) -> Result<(), i32> {
     let advice = if writable { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
     // SAFETY: populating changes no contents; what cannot be populated is an error return.
-    unsafe { libc::madvise(start as *mut c_void, length, advice) };
+    let status = unsafe { libc::madvise(start as *mut c_void, length, advice) };
+    if status == 0 { Ok(()) } else { Err(super::errno()) }
+}
+
+/// Whether the file system, or a quota, refuses a block for the bytes from `offset` on. If it gives
+/// one, the file keeps it.
+pub(crate) fn lacks_block(fd: std::os::fd::RawFd, offset: u64, length: usize) -> bool {
+    let (Ok(start), Ok(length)) = (Offset::try_from(offset), Offset::try_from(length)) else {
+        return false;
+    };
+    // SAFETY: the call has no pointers, and a bad descriptor is an error return.
+    let status = unsafe { fallocate64(fd, libc::FALLOC_FL_KEEP_SIZE, start, length) };
+    matches!(Errno::result(status), Err(Errno::ENOSPC | Errno::EDQUOT))
 }
 
 /// Makes `file` as durable as `fsync` does.

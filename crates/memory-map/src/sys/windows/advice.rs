@@ -35,8 +35,7 @@ pub(crate) unsafe fn advise(start: usize, length: usize, advice: Advice) -> Resu
         return Err(ERROR_NOT_SUPPORTED as i32);
     }
     // SAFETY: the caller vouches for the range.
-    unsafe { crate::sys::populate(start, length, false) };
-    Ok(())
+    unsafe { crate::sys::populate(start, length, false) }
 }
 
 /// Whether pages can be locked when they are touched.

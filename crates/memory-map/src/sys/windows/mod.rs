@@ -50,6 +50,8 @@ pub(crate) const EACCES: i32 = ERROR_ACCESS_DENIED as i32;
 pub(crate) const EBADF: i32 = ERROR_INVALID_HANDLE as i32;
 pub(crate) const EINVAL: i32 = ERROR_INVALID_PARAMETER as i32;
 const ENOTSUP: i32 = ERROR_NOT_SUPPORTED as i32;
+pub(crate) const ENOENT: i32 = ERROR_FILE_NOT_FOUND as i32;
+pub(crate) const ENOSPC: i32 = ERROR_DISK_FULL as i32;
 pub(crate) const ENOMEM: i32 = ERROR_NOT_ENOUGH_MEMORY as i32;
 
 /// How the system names an open file, or memory that has a name: a `HANDLE`, as a number that any
@@ -742,6 +744,14 @@ pub(crate) fn is_full(_fd: RawFile) -> bool {
     false
 }
 
+/// As `is_full`.
+pub(crate) fn lacks_block(_fd: RawFile, _offset: u64, _length: usize) -> bool {
+    false
+}
+
+/// Whether a file can become shorter while it is mapped: SetEndOfFile refuses that.
+pub(crate) const MAPPED_FILES_SHRINK: bool = false;
+
 /// Writes the pages of a shared mapping to the system's cache of its file.
 pub(crate) fn sync(start: usize, length: usize, _invalidate: bool) -> Result<(), i32> {
     // NTFS says now and then that a part of the file is locked while it writes it itself.
@@ -836,15 +846,16 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
     copied
 }
 
-/// Asks for the pages of a range soon.
+/// Asks for the pages of a range soon; nothing says which cannot be had.
 ///
 /// # Safety
 /// The range must be mapped.
-pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) {
+pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> Result<(), i32> {
     let range =
         WIN32_MEMORY_RANGE_ENTRY { VirtualAddress: start as *mut c_void, NumberOfBytes: length };
     // SAFETY: prefetching changes no contents; what cannot be had is an error return.
     unsafe { PrefetchVirtualMemory(GetCurrentProcess(), 1, &raw const range, 0) };
+    Ok(())
 }
 
 /// Gives memory back to the system that was freed in many small pieces: the heap does it itself.

@@ -1,0 +1,64 @@
+//! Pages that cannot be had, and bytes that a page has but its file has not.
+
+use std::ops::Range;
+
+use super::record::{Backing, Inner};
+use crate::fault::{Fault, FaultKind};
+use crate::sys;
+
+impl Inner {
+    /// Whether the region is mapped from something without an end.
+    pub fn is_device(&self) -> bool {
+        matches!(self.backing, Backing::File { sized: false, .. })
+    }
+
+    /// Why `page`, one of the region's, cannot be had.
+    pub fn why_missing(&self, page: usize) -> FaultKind {
+        match self.file() {
+            Some(file) if self.sized() && page >= self.address_of_end(file.size) => {
+                FaultKind::BeyondEnd
+            }
+            _ if self.has_no_room(page) => FaultKind::NoSpace,
+            _ => FaultKind::Io,
+        }
+    }
+
+    /// Whether there was no block for `page`, or no memory.
+    pub(super) fn has_no_room(&self, page: usize) -> bool {
+        match self.backing {
+            // A file system that keeps a reserve, or a quota, refuses while statvfs(2) has room. Only a
+            // mapping that could store may have the file take a block for the question.
+            Backing::File { fd, offset, shared, sized, .. } => {
+                let asks = shared && sized && self.written;
+                let at = offset + (page - self.start) as u64;
+                sys::is_full(fd) || (asks && sys::lacks_block(fd, at, self.page_size))
+            }
+            // Memory runs out where the pool of huge pages does.
+            Backing::Memory => self.page_size > sys::page_size(),
+        }
+    }
+
+    /// The fault of an access to `range`, which are addresses, where the file has become too short for
+    /// it; it is to be told. Only whole pages behind the end fault by themselves: the last page stays,
+    /// loads read zeros behind the end, and stores there are lost.
+    pub fn note_shortened(&mut self, range: &Range<usize>) -> Option<Fault> {
+        let Backing::File { offset, sized: true, .. } = self.backing else { return None };
+        let size = self.file()?.size;
+        let length = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let end = self.start.saturating_add(length);
+        if range.end <= end {
+            return None;
+        }
+        let page = sys::floor(range.start.max(end), self.page_size);
+        let first = page.max(end).max(self.user.start);
+        let fault = Fault {
+            id: Fault::next_id(),
+            kind: FaultKind::BeyondEnd,
+            offset: first - self.user.start,
+            length: self.user.end.saturating_sub(first),
+            contained: true,
+        };
+        self.reports.push(fault.clone());
+        Some(fault)
+    }
+}

@@ -1,0 +1,213 @@
+//! Making a mapping: of a file, or of memory without one.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Attached, FILE_READS, Mapping, Pages, State, to_usize};
+use crate::error::{Error, Result};
+use crate::file::{Blocks, Made, Opened, Source};
+use crate::options::{FileOptions, HugePages, Kind, Options};
+use crate::region::{Region, place};
+use crate::sys;
+
+impl Mapping {
+    /// Maps a file so that stores reach it (`MAP_SHARED`).
+    ///
+    /// # Errors
+    /// The OS's for opening, extending and mapping the file; [`Error::BeyondEnd`].
+    pub fn shared(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
+        Self::of_file(Kind::Shared, source, file, options)
+    }
+
+    /// Maps a file copy-on-write (`MAP_PRIVATE`).
+    ///
+    /// # Errors
+    /// As for [`Mapping::shared`].
+    pub fn private(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
+        Self::of_file(Kind::Private, source, file, options)
+    }
+
+    /// Maps zeroed memory without a file (`MAP_ANONYMOUS`); with `shareable` it stands in an
+    /// anonymous file whose descriptor another process can be given.
+    ///
+    /// # Errors
+    /// The OS's for making and mapping the memory.
+    pub fn anonymous(length: u64, shareable: bool, options: &Options) -> Result<Self> {
+        Self::without_file(length, shareable, false, options)
+    }
+
+    /// As [`Mapping::anonymous`], shareable, with memory reserved for all of it.
+    ///
+    /// # Errors
+    /// As [`Mapping::anonymous`].
+    pub fn anonymous_allocated(length: u64, options: &Options) -> Result<Self> {
+        Self::without_file(length, true, true, options)
+    }
+
+    fn without_file(
+        length: u64,
+        shareable: bool,
+        allocate: bool,
+        options: &Options,
+    ) -> Result<Self> {
+        let explicit = match options.huge {
+            HugePages::Explicit(size) => Some(sys::check_huge_pages(size)?),
+            _ => None,
+        };
+        let mapped = to_usize(length)?;
+        let mut opened = shareable.then(|| Opened::anonymous(length, explicit)).transpose()?;
+        let mapping = Self::map(Kind::Anonymous, opened.as_ref(), 0, mapped, allocate, options)?;
+        if let Some(opened) = opened.as_mut().filter(|_| allocate) {
+            opened.grow(0, opened.size().unwrap_or(length), mapping.blocks)?;
+        }
+        mapping.populate()?;
+        Ok(mapping)
+    }
+
+    fn of_file(
+        kind: Kind,
+        source: Source<'_>,
+        file: &FileOptions,
+        options: &Options,
+    ) -> Result<Self> {
+        let writable = kind == Kind::Shared && options.protection.writable();
+        // Without a length nothing is made: what is new has none.
+        let create = file.create.filter(|_| file.length.is_some());
+        let mut opened = Opened::new(source, writable, create).map_err(|error| match error {
+            Error::Os { errno: sys::ENOENT, .. } if file.create != create => NEEDS_LENGTH,
+            error => error,
+        })?;
+        Self::of_opened(kind, &mut opened, file, options).map_err(|error| {
+            opened.made.iter().for_each(Made::remove);
+            match (source, create, file.length) {
+                // Of a descriptor that was given the position is the caller's, too.
+                (Source::Path(_), Some(_), Some(length)) => {
+                    opened.explain_end(error, file.offset.saturating_add(length))
+                }
+                _ => error,
+            }
+        })
+    }
+
+    /// The file changes only when it is mapped, so that a refusal leaves it as it was.
+    fn of_opened(
+        kind: Kind,
+        opened: &mut Opened,
+        file: &FileOptions,
+        options: &Options,
+    ) -> Result<Self> {
+        let length = length_in(opened, file, kind == Kind::Shared)?;
+        let (mapped, end) = (to_usize(length)?, file.offset + length);
+        let grows = file.create.is_some() || file.allocate;
+        if grows && !place::REACHES_BEYOND_FILE {
+            opened.grow(file.offset, end, blocks(kind, file.allocate, options))?;
+        }
+        let mut mapping =
+            Self::map(kind, Some(opened), file.offset, mapped, file.allocate, options)?;
+        if grows && place::REACHES_BEYOND_FILE {
+            opened.grow(file.offset, end, mapping.blocks)?;
+        }
+        mapping.populate()?;
+        mapping.made = opened.made.take();
+        Ok(mapping)
+    }
+
+    /// Closes a mapping that is not to be used after all, and takes away the name of what was made for it.
+    pub fn discard(&self) {
+        self.close();
+        self.made.iter().for_each(Made::remove);
+    }
+
+    fn map(
+        kind: Kind,
+        file: Option<&Opened>,
+        offset: u64,
+        length: usize,
+        allocate: bool,
+        options: &Options,
+    ) -> Result<Self> {
+        let pages = Pages::Empty(file.map(|opened| Arc::clone(&opened.file)));
+        let state = State {
+            protection: options.protection,
+            pages,
+            faults: 0,
+            reports: Vec::new(),
+            former: Vec::new(),
+            snapshots: Vec::new(),
+        };
+        let reads_are_loads =
+            file.is_some_and(|opened| sys::reads_are_loads(opened.identity().device));
+        let reads_file = reads_are_loads && !options.populate;
+        let mut mapping = Self {
+            kind,
+            token: next_token(),
+            offset,
+            length: AtomicUsize::new(length),
+            options: options.clone(),
+            blocks: blocks(kind, allocate, options),
+            made: None,
+            state: Mutex::new(state),
+            attached: Attached::default(),
+            file_reads: AtomicUsize::new(if reads_file { 0 } else { FILE_READS }),
+        };
+        if length > 0 {
+            let region = Region::new(&mapping.contents(file, length, options.protection)?)?;
+            let state = mapping.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            state.pages = Pages::Mapped(region);
+        }
+        Ok(mapping)
+    }
+}
+
+fn next_token() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+const NEEDS_LENGTH: Error =
+    Error::Missing { name: "length", reason: "the file is new, or has no bytes to map yet" };
+
+/// When a file gets its blocks. Where its pages are brought in to be stored to, before it is longer: what
+/// cannot be had then leaves no trace.
+fn blocks(kind: Kind, allocate: bool, options: &Options) -> Blocks {
+    match allocate {
+        true => Blocks::Now,
+        false if options.populate && options.protection.writable() && kind != Kind::Private => {
+            Blocks::NowIfPossible
+        }
+        false => Blocks::WhenStoredTo,
+    }
+}
+
+/// How many bytes of the file are to be mapped.
+fn length_in(opened: &Opened, options: &FileOptions, shared: bool) -> Result<u64> {
+    let size = opened.size();
+    if size == Some(0) {
+        opened.probe(shared)?; // files of /proc say that they are empty, and are not
+    }
+    let is_made = options.create.is_some();
+    let length = match (options.length, size) {
+        (Some(length), _) => length,
+        (None, Some(size)) if size <= options.offset && is_made => return Err(NEEDS_LENGTH),
+        (None, Some(size)) if size >= options.offset => size - options.offset,
+        (None, Some(size)) => return Err(Error::BeyondEnd { end: options.offset, size }),
+        (None, None) => {
+            opened.probe(shared)?;
+            return Err(Error::Missing {
+                name: "length",
+                reason: "this device does not say where it ends",
+            });
+        }
+    };
+    let end =
+        options.offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok()).ok_or(
+            Error::OutOfRange { name: "length", requirement: "within what a file can have" },
+        )?;
+    match size {
+        // Of all that can be mapped, only a file can become longer.
+        Some(size) if end > size && !(is_made && opened.is_regular()) => {
+            Err(Error::BeyondEnd { end, size })
+        }
+        _ => Ok(length),
+    }
+}
