@@ -14,7 +14,6 @@ use memory_map::{Mapping, RegionKey};
 use napi::bindgen_prelude::*;
 use napi::sys;
 
-use crate::environment::Environment;
 use crate::error::to_js;
 
 /// An ArrayBuffer as the runtime made it.
@@ -136,6 +135,7 @@ impl Export {
     /// `lasting` one is not to be detached.
     pub fn new(
         env: &Env,
+        remote: &Arc<Remote>,
         mapping: &Mapping,
         start: usize,
         length: usize,
@@ -146,7 +146,6 @@ impl Export {
             key.make_lasting();
         }
         let raw = env.raw();
-        let environment = Environment::of(raw);
         let export = Arc::new(Self {
             length,
             token: mapping.token(),
@@ -156,7 +155,7 @@ impl Export {
             settled: AtomicBool::new(false),
             freed: AtomicBool::new(false),
             ending: AtomicBool::new(false),
-            remote: Arc::clone(&environment.remote),
+            remote: Arc::clone(remote),
         });
         let hint = Arc::into_raw(Arc::clone(&export)).cast_mut();
         let mut value = ptr::null_mut();
@@ -189,7 +188,6 @@ impl Export {
             return Err(refused(env, status));
         }
         export.object.store(object, Ordering::Relaxed);
-        environment.add(&export);
         Ok((RawValue(value), export))
     }
 
@@ -215,7 +213,7 @@ impl Export {
     }
 
     /// Takes the memory away from the ArrayBuffer: it and its views have length 0 afterwards.
-    pub fn detach(self: &Arc<Self>, env: sys::napi_env) {
+    pub fn detach(&self, env: sys::napi_env) {
         if let Some(object) = self.object(env)
             && !is_detached(env, object)
         {
@@ -224,9 +222,6 @@ impl Export {
             // SAFETY: `object` is an external ArrayBuffer, which is detachable.
             let status = unsafe { sys::napi_detach_arraybuffer(env, object) };
             self.detached.store(status == sys::Status::napi_ok, Ordering::Release);
-        }
-        if let Some(environment) = Environment::existing(env) {
-            environment.note_closed(self);
         }
     }
 
@@ -238,9 +233,6 @@ impl Export {
         let gone = self.detached.load(Ordering::Acquire) && self.object(env).is_none();
         if gone {
             self.forget_object(env);
-            if let Some(environment) = Environment::existing(env) {
-                environment.remove(self);
-            }
             self.give_up_key();
         }
         gone
@@ -285,10 +277,15 @@ impl Export {
         }
     }
 
-    /// The store is gone: waits for the object's end, or finishes if that has come.
-    pub fn after_store(self: &Arc<Self>, env: sys::napi_env) {
+    /// The store is gone: has `object_gone` called when the object is too; `false` where it is. Its
+    /// argument is what `Arc::into_raw` gives.
+    pub fn after_store(
+        self: &Arc<Self>,
+        env: sys::napi_env,
+        object_gone: unsafe extern "C" fn(sys::napi_env, *mut c_void, *mut c_void),
+    ) -> bool {
         self.freed.store(true, Ordering::Release);
-        let Some(object) = self.object(env) else { return self.finish(env) };
+        let Some(object) = self.object(env) else { return false };
         let data = Arc::into_raw(Arc::clone(self)).cast_mut();
         let none = ptr::null_mut();
         // SAFETY: `object` is alive, and `object_gone` takes what `Arc::into_raw` gave.
@@ -302,14 +299,12 @@ impl Export {
                 key.keep_for_good();
             }
         }
+        true
     }
 
     /// Both keys are gone.
-    fn finish(&self, env: sys::napi_env) {
+    pub fn finish(&self, env: sys::napi_env) {
         self.forget_object(env);
-        if let Some(environment) = Environment::existing(env) {
-            environment.remove(self);
-        }
         self.replace_key(None);
     }
 }
@@ -325,13 +320,6 @@ unsafe extern "C" fn store_gone(_env: sys::napi_env, _data: *mut c_void, hint: *
     } else {
         Arc::clone(&export.remote).note_freed(export);
     }
-}
-
-/// The ArrayBuffer has been collected, after its store was freed.
-unsafe extern "C" fn object_gone(env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: `data` came from `Arc::into_raw` in `after_store`; the runtime calls this once.
-    let export = unsafe { Arc::from_raw(data.cast::<Export>()) };
-    export.finish(env);
 }
 
 fn is_detached(env: sys::napi_env, object: sys::napi_value) -> bool {

@@ -15,13 +15,17 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
 use crate::array_buffer::{Export, RawValue, Reference, Remote};
-use crate::mapping::Held;
-use crate::tied::End;
+use crate::held::Held;
 
 /// Waiting regions after which the binding looks which of them nobody can reach.
 const MANY: usize = 1 << 16;
 /// The same in bytes of address space; the smallest address space has 2^47, on 32 bits 2^31.
 const LARGE: usize = 1 << if usize::BITS == 64 { 43 } else { 27 };
+
+/// Something that ends with its environment.
+pub trait End {
+    fn end(&self);
+}
 
 pub struct Environment {
     pub remote: Arc<Remote>,
@@ -203,9 +207,26 @@ impl Environment {
     }
 
     /// Notes that the mapping of `export` was closed.
-    pub fn note_closed(&self, export: &Arc<Export>) {
+    fn note_closed(&self, export: Arc<Export>) {
         self.closed_bytes.set(self.closed_bytes.get() + export.length);
-        self.closed.borrow_mut().push(Arc::clone(export));
+        self.closed.borrow_mut().push(export);
+    }
+
+    /// Whether nobody can use the memory of an ArrayBuffer any more, which is let go then.
+    pub fn is_unreachable(&self, export: &Export) -> bool {
+        let is_unreachable = export.is_unreachable(self.env);
+        if is_unreachable {
+            self.remove(export);
+        }
+        is_unreachable
+    }
+
+    /// Gives the addresses of an ArrayBuffer back whose store is gone, when its object is too.
+    fn after_store(&self, export: &Arc<Export>) {
+        if !export.after_store(self.env, object_gone) {
+            self.remove(export);
+            export.finish(self.env);
+        }
     }
 
     /// Gives the addresses of closed mappings back that nobody can reach any more, although the
@@ -217,11 +238,31 @@ impl Environment {
             return;
         }
         let mut closed = self.closed.take();
-        memory_map::unmap_together(|| closed.retain(|export| !export.is_unreachable(self.env)));
+        memory_map::unmap_together(|| closed.retain(|export| !self.is_unreachable(export)));
         let bytes = closed.iter().map(|export| export.length).sum::<usize>();
         self.closed_bytes.set(bytes);
         self.threshold.set(((2 * closed.len()).max(MANY), (2 * bytes).max(LARGE)));
         self.closed.replace(closed);
+    }
+}
+
+/// The ArrayBuffer has been collected, after its store was freed.
+unsafe extern "C" fn object_gone(env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: `data` came from `Arc::into_raw` in `after_store`; the runtime calls this once.
+    let export = unsafe { Arc::from_raw(data.cast::<Export>()) };
+    if let Some(environment) = Environment::existing(env) {
+        environment.remove(&export);
+    }
+    export.finish(env);
+}
+
+/// Takes the memory away from the ArrayBuffers of a mapping.
+pub fn detach_all(env: &Env, held: &Held) {
+    for export in held.take_exports() {
+        export.detach(env.raw());
+        if let Some(environment) = Environment::existing(env.raw()) {
+            environment.note_closed(export);
+        }
     }
 }
 
@@ -297,7 +338,7 @@ pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
     let freed = environment.remote.take_freed();
     let is_much = freed.len() > 1024;
     memory_map::unmap_together(|| {
-        freed.into_iter().for_each(|export| export.after_store(env.raw()));
+        freed.into_iter().for_each(|export| environment.after_store(&export));
     });
     if is_much {
         memory_map::trim_heap();

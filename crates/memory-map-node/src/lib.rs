@@ -7,6 +7,7 @@ mod advice;
 mod array_buffer;
 mod environment;
 mod error;
+mod held;
 mod mapping;
 mod platform;
 mod search;

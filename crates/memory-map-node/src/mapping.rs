@@ -11,8 +11,9 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::array_buffer::{Export, RawValue};
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::error::{NativeFault, to_js};
+use crate::held::Held;
 use crate::platform;
 use crate::task::NativeStop;
 use crate::task::SyncTask;
@@ -34,44 +35,6 @@ const PROTECTIONS: [Protection; 5] = [
 
 fn to_protection(index: u32) -> Protection {
     PROTECTIONS.get(index as usize).copied().unwrap_or(Protection::None)
-}
-
-/// Pages that were mapped, and the ArrayBuffers over them.
-pub struct Held {
-    pub mapping: Arc<Mapping>,
-    exports: RefCell<Vec<Arc<Export>>>,
-}
-
-impl Held {
-    /// A range that is counted from the start of the first page, if it lies in the mapping.
-    pub(crate) fn check_range(&self, env: &Env, start: f64, length: f64) -> Result<(usize, usize)> {
-        let (start, length) = (start as usize, length as usize);
-        let total = self.mapping.page_offset() + self.mapping.len();
-        if start.checked_add(length).is_none_or(|end| end > total) {
-            let name = "range";
-            let error = Error::OutOfRange { name, requirement: "inside the mapping" };
-            return Err(to_js(env, &error));
-        }
-        Ok((start, length))
-    }
-
-    fn prepare_sync(
-        &self,
-        env: &Env,
-        start: f64,
-        end: f64,
-        invalidate: bool,
-    ) -> Result<memory_map::Sync> {
-        self.mapping
-            .sync(start as usize..end as usize, invalidate)
-            .map_err(|error| to_js(env, &error))
-    }
-
-    fn detach_all(&self, env: &Env) {
-        for export in self.exports.take() {
-            export.detach(env.raw());
-        }
-    }
 }
 
 /// A mapping, which JavaScript has by its token.
@@ -272,11 +235,14 @@ pub fn array_buffer(
     lasting: bool,
 ) -> Result<RawValue> {
     let (start, length) = map.check_range(&env, start, length)?;
-    let (value, export) = Export::new(&env, &map.mapping, start, length, lasting)?;
+    let environment = Environment::of(env.raw());
+    let (value, export) =
+        Export::new(&env, &environment.remote, &map.mapping, start, length, lasting)?;
+    environment.add(&export);
     if !lasting {
         let mut exports = map.exports.borrow_mut();
         if exports.len().is_power_of_two() {
-            exports.retain(|export| !export.is_unreachable(env.raw())); // transferred, and gone
+            exports.retain(|export| !environment.is_unreachable(export)); // transferred, and gone
         }
         exports.push(export);
     }
@@ -344,7 +310,7 @@ pub fn protect(env: Env, map: Token, index: u32, start: f64, end: f64) -> Result
 #[napi(namespace = "mapping")]
 pub fn resize(env: Env, map: Token, length: f64) -> Result<()> {
     map.mapping.resize(length as u64).map_err(|error| to_js(&env, &error))?;
-    map.detach_all(&env);
+    environment::detach_all(&env, &map);
     Ok(())
 }
 
@@ -352,7 +318,7 @@ pub fn resize(env: Env, map: Token, length: f64) -> Result<()> {
 /// there never will be anything to say the name ends, and the answer is null.
 #[napi(namespace = "mapping")]
 pub fn close(env: Env, map: Token) -> Option<Vec<NativeFault>> {
-    map.detach_all(&env);
+    environment::detach_all(&env, &map);
     let faults = map.mapping.close();
     if map.mapping.has_nothing_to_tell() {
         Environment::of(env.raw()).forget(map.mapping.token());
@@ -364,7 +330,7 @@ pub fn close(env: Env, map: Token) -> Option<Vec<NativeFault>> {
 /// Closes a mapping that was made in vain, and takes away the name of what was made for it.
 #[napi(namespace = "mapping")]
 pub fn discard(env: Env, map: Token) {
-    map.detach_all(&env);
+    environment::detach_all(&env, &map);
     map.mapping.discard();
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use memory_map::Error;
 use napi::bindgen_prelude::*;
 
-use crate::environment::Environment;
+use crate::environment::{End, Environment};
 use crate::error::to_js;
 
 /// A value that is dropped when its environment ends, if it is not before: not every runtime runs
@@ -31,11 +31,6 @@ impl<T> Clone for Tied<T> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
     }
-}
-
-/// Something that ends with its environment.
-pub trait End {
-    fn end(&self);
 }
 
 impl<T> End for RefCell<Option<T>> {

@@ -1,0 +1,47 @@
+//! What is behind a `MemoryMap` of JavaScript's.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use memory_map::{Error, Mapping};
+use napi::bindgen_prelude::*;
+
+use crate::array_buffer::Export;
+use crate::error::to_js;
+
+/// Pages that were mapped, and the ArrayBuffers over them.
+pub struct Held {
+    pub mapping: Arc<Mapping>,
+    pub exports: RefCell<Vec<Arc<Export>>>,
+}
+
+impl Held {
+    /// A range that is counted from the start of the first page, if it lies in the mapping.
+    pub fn check_range(&self, env: &Env, start: f64, length: f64) -> Result<(usize, usize)> {
+        let (start, length) = (start as usize, length as usize);
+        let total = self.mapping.page_offset() + self.mapping.len();
+        if start.checked_add(length).is_none_or(|end| end > total) {
+            let name = "range";
+            let error = Error::OutOfRange { name, requirement: "inside the mapping" };
+            return Err(to_js(env, &error));
+        }
+        Ok((start, length))
+    }
+
+    pub fn prepare_sync(
+        &self,
+        env: &Env,
+        start: f64,
+        end: f64,
+        invalidate: bool,
+    ) -> Result<memory_map::Sync> {
+        self.mapping
+            .sync(start as usize..end as usize, invalidate)
+            .map_err(|error| to_js(env, &error))
+    }
+
+    /// Takes the ArrayBuffers that are to be detached.
+    pub fn take_exports(&self) -> Vec<Arc<Export>> {
+        self.exports.take()
+    }
+}
