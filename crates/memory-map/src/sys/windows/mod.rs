@@ -14,37 +14,38 @@
 //! handle of its file until the addresses are given back, while `close` must free the file before.
 
 mod advice;
+mod calls;
+mod file;
 #[path = "../futex_poll.rs"]
 mod futex;
 mod liveness;
 #[path = "../no_vma.rs"]
 mod no_vma;
+mod section;
 mod wakeup;
 
 pub(crate) use advice::*;
+pub(crate) use file::*;
 pub(crate) use futex::*;
 pub(crate) use liveness::*;
 pub(crate) use no_vma::*;
 pub(crate) use wakeup::*;
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::fs::File;
 use std::os::windows::io::AsRawHandle;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use windows_sys::Win32::Foundation::*;
-use windows_sys::Win32::Storage::FileSystem::*;
 use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
-use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Memory::*;
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, SwitchToThread};
-use windows_sys::core::BOOL;
 
+use self::calls::{calls, placeholders};
+use self::section::{Section, view_in_placeholder};
 use crate::protection::Protection;
-use crate::sys::Identity;
 
 pub(crate) const EACCES: i32 = ERROR_ACCESS_DENIED as i32;
 pub(crate) const EBADF: i32 = ERROR_INVALID_HANDLE as i32;
@@ -131,112 +132,6 @@ fn page_protection(protection: Protection, copies: bool) -> u32 {
     }
 }
 
-type VirtualAlloc2 = unsafe extern "system" fn(
-    HANDLE,
-    *const c_void,
-    usize,
-    u32,
-    u32,
-    *mut MEM_EXTENDED_PARAMETER,
-    u32,
-) -> *mut c_void;
-type MapViewOfFile3 = unsafe extern "system" fn(
-    HANDLE,
-    HANDLE,
-    *const c_void,
-    u64,
-    usize,
-    u32,
-    u32,
-    *mut MEM_EXTENDED_PARAMETER,
-    u32,
-) -> MEMORY_MAPPED_VIEW_ADDRESS;
-type UnmapViewOfFile2 = unsafe extern "system" fn(HANDLE, MEMORY_MAPPED_VIEW_ADDRESS, u32) -> BOOL;
-
-type NtWriteVirtualMemory =
-    unsafe extern "system" fn(HANDLE, *const c_void, *const c_void, usize, *mut usize) -> NTSTATUS;
-
-type NtQuerySection =
-    unsafe extern "system" fn(HANDLE, i32, *mut c_void, usize, *mut usize) -> NTSTATUS;
-
-/// Calls that are looked up: those that know placeholders, which not every system has, and two
-/// that the libraries to link with leave out.
-struct Calls {
-    placeholders: Option<Placeholders>,
-    write: Option<NtWriteVirtualMemory>,
-    query_section: Option<NtQuerySection>,
-}
-
-/// The calls that know placeholders.
-struct Placeholders {
-    alloc: VirtualAlloc2,
-    map: MapViewOfFile3,
-    unmap: UnmapViewOfFile2,
-}
-
-impl Calls {
-    fn find() -> Self {
-        // SAFETY: the name ends in 0.
-        let find = |name| unsafe { lookup(windows_sys::w!("ntdll.dll"), name) };
-        Self {
-            placeholders: Placeholders::find(),
-            write: find(c"NtWriteVirtualMemory").map(|function| {
-                // SAFETY: the type has been this one in every version of the system.
-                unsafe { std::mem::transmute::<Function, NtWriteVirtualMemory>(function) }
-            }),
-            query_section: find(c"NtQuerySection").map(|function| {
-                // SAFETY: as above.
-                unsafe { std::mem::transmute::<Function, NtQuerySection>(function) }
-            }),
-        }
-    }
-}
-
-impl Placeholders {
-    fn find() -> Option<Self> {
-        // SAFETY: the name ends in 0.
-        let find = |name| unsafe { lookup(windows_sys::w!("kernelbase.dll"), name) };
-        let alloc = find(c"VirtualAlloc2")?;
-        let map = find(c"MapViewOfFile3")?;
-        let unmap = find(c"UnmapViewOfFile2")?;
-        Some(Self {
-            // SAFETY: the type is that of the documentation.
-            alloc: unsafe { std::mem::transmute::<Function, VirtualAlloc2>(alloc) },
-            // SAFETY: as above.
-            map: unsafe { std::mem::transmute::<Function, MapViewOfFile3>(map) },
-            // SAFETY: as above.
-            unmap: unsafe { std::mem::transmute::<Function, UnmapViewOfFile2>(unmap) },
-        })
-    }
-}
-
-/// The calls that are looked up. The first use, which does that, is never the handler's: it comes
-/// with the first mapping.
-fn calls() -> &'static Calls {
-    static CALLS: OnceLock<Calls> = OnceLock::new();
-    CALLS.get_or_init(Calls::find)
-}
-
-fn placeholders() -> Option<&'static Placeholders> {
-    calls().placeholders.as_ref()
-}
-
-type Function = unsafe extern "system" fn() -> isize;
-
-/// A function of a library that is loaded, or of the program itself where `library` is null.
-///
-/// # Safety
-/// `library` must be null or a string that ends in 0.
-unsafe fn lookup(library: *const u16, name: &std::ffi::CStr) -> Option<Function> {
-    // SAFETY: the caller vouches for the string.
-    let module = unsafe { GetModuleHandleW(library) };
-    if module.is_null() {
-        return None;
-    }
-    // SAFETY: the module is loaded, and `name` ends in 0.
-    unsafe { GetProcAddress(module, name.as_ptr().cast()) }
-}
-
 /// What the system says about a page. *handler*
 fn query(address: usize) -> Option<MEMORY_BASIC_INFORMATION> {
     let mut info = MEMORY_BASIC_INFORMATION::default();
@@ -254,147 +149,6 @@ pub(crate) fn is_reserved(start: usize) -> bool {
 /// Whether the page at `start` has memory. *handler*
 fn is_committed(start: usize) -> bool {
     query(start).is_some_and(|info| info.State == MEM_COMMIT)
-}
-
-/// A section of a file, to make views of.
-struct Section {
-    handle: HANDLE,
-    offset: u64,
-    /// Bytes from `offset` to the end of the file; 0 where they are not known.
-    bytes: u64,
-    protection: u32,
-}
-
-impl Section {
-    /// A section of a file for a view of `length` bytes that has `protection` or less. *handler*
-    fn new(
-        fd: RawFile,
-        offset: u64,
-        length: usize,
-        shared: bool,
-        protection: Protection,
-    ) -> Result<Self, i32> {
-        // A view grants later only what it was made with, so one without access is made readable.
-        let protection = match protection {
-            Protection::None | Protection::Read if shared => PAGE_READONLY,
-            Protection::None | Protection::Read => PAGE_WRITECOPY,
-            Protection::ReadExecute if !shared => PAGE_EXECUTE_WRITECOPY,
-            other => page_protection(other, !shared),
-        };
-        let file = fd as HANDLE;
-        if identify(fd).is_some_and(|identity| identity.is_section()) {
-            return Ok(Self { handle: duplicate(file)?, offset, bytes: 0, protection });
-        }
-        let mut size = 0;
-        // SAFETY: `size` is valid for what is written; a bad handle is an error return.
-        check(unsafe { GetFileSizeEx(file, &raw mut size) })?;
-        let bytes = u64::try_from(size).unwrap_or(0).saturating_sub(offset);
-        // A view ends with the last page of its file.
-        if bytes.next_multiple_of(page_size() as u64) < length as u64 {
-            return Err(ERROR_FILE_INVALID as i32);
-        }
-        // SAFETY: without attributes and a name only numbers are passed.
-        let handle = unsafe { CreateFileMappingW(file, null(), protection, 0, 0, null()) };
-        if handle.is_null() {
-            return Err(errno());
-        }
-        Ok(Self { handle, offset, bytes, protection })
-    }
-
-    /// `FILE_MAP_*` of the section's protection.
-    fn access(&self) -> u32 {
-        match self.protection {
-            PAGE_READONLY => FILE_MAP_READ,
-            PAGE_READWRITE => FILE_MAP_READ | FILE_MAP_WRITE,
-            PAGE_WRITECOPY => FILE_MAP_COPY,
-            PAGE_EXECUTE_WRITECOPY => FILE_MAP_COPY | FILE_MAP_EXECUTE,
-            PAGE_EXECUTE_READ => FILE_MAP_READ | FILE_MAP_EXECUTE,
-            _ => FILE_MAP_READ | FILE_MAP_WRITE | FILE_MAP_EXECUTE,
-        }
-    }
-
-    /// Makes a view of `length` bytes in the placeholder at `start`, which is as long. *handler*
-    ///
-    /// # Safety
-    /// The placeholder must be the caller's.
-    unsafe fn replace(&self, start: usize, length: usize) -> Result<(), i32> {
-        let calls = placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
-        self.view_by(length, |size| {
-            // SAFETY: the placeholder is the caller's, and only a placeholder is replaced.
-            unsafe {
-                (calls.map)(
-                    self.handle,
-                    GetCurrentProcess(),
-                    start as *const c_void,
-                    self.offset,
-                    size,
-                    MEM_REPLACE_PLACEHOLDER,
-                    self.protection,
-                    null_mut(),
-                    0,
-                )
-            }
-        })
-        .map(drop)
-    }
-
-    /// Makes a view of `length` bytes where the system likes, at `hint` if that is not 0.
-    fn view(&self, hint: usize, length: usize) -> Result<*mut u8, i32> {
-        self.view_by(length, |size| {
-            // SAFETY: the system picks addresses that nothing uses, or refuses the hint.
-            unsafe {
-                MapViewOfFileEx(
-                    self.handle,
-                    self.access(),
-                    (self.offset >> 32) as u32,
-                    self.offset as u32,
-                    size,
-                    hint as *const c_void,
-                )
-            }
-        })
-    }
-
-    /// Makes a view of `length` bytes by a call that takes its size. *handler*
-    ///
-    /// The documentation wants whole pages, but a view may not be longer than its section, which
-    /// need not end at a page: whichever the system takes. 0 is "to the end of the section".
-    fn view_by(
-        &self,
-        length: usize,
-        call: impl Fn(usize) -> MEMORY_MAPPED_VIEW_ADDRESS,
-    ) -> Result<*mut u8, i32> {
-        let rest = usize::try_from(self.bytes).unwrap_or(usize::MAX);
-        let sizes = if rest < length { &[length, rest, 0][..] } else { &[length] };
-        let mut failure = EINVAL;
-        for &size in sizes {
-            let view = call(size);
-            if !view.Value.is_null() {
-                return Ok(view.Value.cast());
-            }
-            failure = errno();
-        }
-        Err(failure)
-    }
-}
-
-/// A second handle of what `handle` stands for. *handler*
-fn duplicate(handle: HANDLE) -> Result<HANDLE, i32> {
-    let mut second = null_mut();
-    // SAFETY: takes no argument.
-    let process = unsafe { GetCurrentProcess() };
-    // SAFETY: `second` is valid for what is written; a bad handle is an error return.
-    check(unsafe {
-        DuplicateHandle(process, handle, process, &raw mut second, 0, 0, DUPLICATE_SAME_ACCESS)
-    })?;
-    Ok(second)
-}
-
-impl Drop for Section {
-    fn drop(&mut self) {
-        // SAFETY: the handle is ours. A view keeps its section alive without it.
-        unsafe { CloseHandle(self.handle) };
-    }
 }
 
 /// Maps `pages` where the OS likes, at `hint` if that is not 0 and free. *handler*, without a file
@@ -443,20 +197,6 @@ fn map_at(
                 return Err(errno);
             }
             Ok(pointer)
-        }
-    }
-}
-
-fn view_in_placeholder(section: &Section, hint: usize, length: usize) -> Result<*mut u8, i32> {
-    placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
-    let pointer = reserve(hint, length)?;
-    // SAFETY: the placeholder was reserved above, and nobody else knows of it.
-    match unsafe { section.replace(pointer as usize, length) } {
-        Ok(()) => Ok(pointer),
-        Err(errno) => {
-            // SAFETY: as above.
-            unsafe { unmap(pointer as usize, length) };
-            Err(errno)
         }
     }
 }
@@ -617,11 +357,6 @@ pub(crate) unsafe fn map_over(
     }
 }
 
-/// Not asked: `reads_are_loads` is false.
-pub(crate) fn read_all(_file: &File, _bytes: &mut [u8], _offset: u64) -> bool {
-    false
-}
-
 /// Whether one call can unmap what was mapped with several.
 pub(crate) const UNMAPS_NEIGHBOURS: bool = false;
 
@@ -689,123 +424,11 @@ pub(crate) unsafe fn open_zeros(start: usize, length: usize) -> Result<(), i32> 
     if pointer.is_null() { Err(errno()) } else { Ok(()) }
 }
 
-/// What a section that has a name is known by: no view of it outlives it, so it has no end.
-const SECTION: Identity = Identity { device: u64::MAX, inode: 0, size: u64::MAX };
-
-impl Identity {
-    /// Whether it is memory that has a name, and no file.
-    pub fn is_section(&self) -> bool {
-        self.device == SECTION.device
-    }
-}
-
-/// Bytes from `start` on of which the system says the same.
-pub(crate) fn bytes_alike(start: usize) -> usize {
-    query(start).map_or(0, |info| info.RegionSize)
-}
-
-/// Whether a handle is a section's: a file's is of another type. *handler*
-fn is_section(fd: RawFile) -> bool {
-    const BASIC: i32 = 0;
-    let mut info = [0usize; 3];
-    let Some(query) = calls().query_section else { return false };
-    // SAFETY: `info` is as long as said and as what is asked for; a bad handle is an error return.
-    let status = unsafe {
-        query(fd as HANDLE, BASIC, info.as_mut_ptr().cast(), size_of_val(&info), null_mut())
-    };
-    matches!(status, STATUS_SUCCESS | STATUS_ACCESS_DENIED)
-}
-
-/// Asks what `fd` is now. *handler*
-pub(crate) fn identify(fd: RawFile) -> Option<Identity> {
-    let mut info = BY_HANDLE_FILE_INFORMATION::default();
-    if is_section(fd) {
-        return Some(SECTION);
-    }
-    // SAFETY: `info` is valid for what is written; a bad handle is an error return.
-    check(unsafe { GetFileInformationByHandle(fd as HANDLE, &raw mut info) }).ok()?;
-    let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-    Some(Identity {
-        device: info.dwVolumeSerialNumber.into(),
-        inode: pair(info.nFileIndexHigh, info.nFileIndexLow),
-        size: pair(info.nFileSizeHigh, info.nFileSizeLow),
-    })
-}
-
 /// Lets another thread run. *handler*
 pub(crate) fn yield_now() {
     // SAFETY: takes no argument and touches no memory of ours.
     unsafe { SwitchToThread() };
 }
-
-/// Whether the file system has no room: not asked, since a file here has its room before it is
-/// mapped, unless it is sparse.
-pub(crate) fn is_full(_fd: RawFile) -> bool {
-    false
-}
-
-/// As `is_full`.
-pub(crate) fn lacks_block(_fd: RawFile, _offset: u64, _length: usize) -> bool {
-    false
-}
-
-/// Whether a file can become shorter while it is mapped: SetEndOfFile refuses that.
-pub(crate) const MAPPED_FILES_SHRINK: bool = false;
-
-/// Writes the pages of a shared mapping to the system's cache of its file.
-pub(crate) fn sync(start: usize, length: usize, _invalidate: bool) -> Result<(), i32> {
-    // NTFS says now and then that a part of the file is locked while it writes it itself.
-    const TRIES: u64 = 20;
-    // SAFETY: flushing changes no byte that a reader could see; a bad range is an error return.
-    let flush = || check(unsafe { FlushViewOfFile(start as *const c_void, length) });
-    let mut flushed = flush();
-    for tries in 1..TRIES {
-        if flushed != Err(ERROR_LOCK_VIOLATION as i32) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(tries));
-        flushed = flush();
-    }
-    match flushed {
-        // Nothing is mapped there any more, after `close`.
-        Err(_) if is_private(start) => Ok(()),
-        other => other,
-    }
-}
-
-/// Makes a file at least `size` bytes long, in one step: a section that is larger than its file
-/// extends it. Setting the length would cut off what another process has added since it was asked.
-pub(crate) fn extend(file: &File, size: u64) -> Result<(), i32> {
-    let (high, low) = ((size >> 32) as u32, size as u32);
-    // SAFETY: without attributes and a name only numbers are passed, and the file is open.
-    let section = unsafe {
-        CreateFileMappingW(file.as_raw_handle(), null(), PAGE_READWRITE, high, low, null())
-    };
-    if section.is_null() {
-        return Err(errno());
-    }
-    // SAFETY: the handle was made above.
-    unsafe { CloseHandle(section) };
-    Ok(())
-}
-
-fn is_private(start: usize) -> bool {
-    query(start).is_some_and(|info| info.Type == MEM_PRIVATE)
-}
-
-/// Makes `file` as durable as `FlushFileBuffers` does.
-pub(crate) fn make_durable(file: &File) -> std::io::Result<()> {
-    match file.sync_all() {
-        // A handle without write access: nothing can have been stored through it.
-        Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => Ok(()),
-        // A section is of no file.
-        Err(error) if error.raw_os_error() == Some(EBADF) => Ok(()),
-        other => other,
-    }
-}
-
-/// FlushViewOfFile does not wait for the disk.
-pub(crate) const MSYNC_IS_DURABLE: bool = false;
 
 /// An access violation is never for a page that the file does not deliver.
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = true;
@@ -860,18 +483,3 @@ pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> R
 
 /// Gives memory back to the system that was freed in many small pieces: the heap does it itself.
 pub fn trim_heap() {}
-
-/// The handle behind a file descriptor of the program's C runtime, which is not this library's.
-///
-/// Programs built on libuv export the call that tells; `None` where this one does not.
-pub(crate) fn handle_of_descriptor(fd: c_int) -> Option<HANDLE> {
-    let name = c"uv_get_osfhandle";
-    // SAFETY: null stands for the program itself, and the other name ends in 0.
-    let function =
-        unsafe { lookup(null(), name).or_else(|| lookup(windows_sys::w!("libnode.dll"), name)) }?;
-    type GetHandle = unsafe extern "C" fn(c_int) -> HANDLE;
-    // SAFETY: the type is that of libuv's documentation.
-    let function = unsafe { std::mem::transmute::<Function, GetHandle>(function) };
-    // SAFETY: a descriptor that is not open is an error return.
-    Some(unsafe { function(fd) })
-}
