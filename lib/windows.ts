@@ -11,13 +11,33 @@ import { native } from './native.js'
 const { mapping } = native
 
 /**
- * Where windows begin where the runtime cannot have the mapping in one piece. Each is twice as long, so that a view
- * of up to this length lies in one of them wherever it begins.
+ * Windows begin at the multiples of a step, from the start of the first page on, and each is two steps long, so that a
+ * view of up to a step lies in one of them wherever it begins. An engine bills the whole length of an ArrayBuffer to its
+ * collector, whatever is looked at, and making one takes microseconds: so a mapping begins with small windows, and has
+ * larger ones, at last one over everything, once it proves to be used widely.
  */
-const WINDOW_STEP = constants.MAX_LENGTH < 2 ** 31 ? 2 ** 28 : 2 ** 30
+const FIRST_STEP = 2 ** 16
+
+/** How many windows of the first step there are before they become larger: V8 begins a collection at 64 MiB. */
+const MOST_SMALL = 128
+
+/** How many windows of a larger step there are before they become larger again: each can be a collection. */
+const MOST_LARGE = 4
+
+/** The largest step where the runtime cannot have the mapping in one piece. */
+const LAST_STEP = constants.MAX_LENGTH < 2 ** 31 ? 2 ** 28 : 2 ** 30
 
 /** More than any mapping has: there is one window, with everything. */
 const NO_STEP = 2 ** 53
+
+/** The last place for windows that were used last: each mapping has that many, if it has views at all. */
+const LAST_SLOT = 255
+
+/** The same with the largest step, of which no more are made: the last that does not make the array a dictionary. */
+const LAST_SLOT_OF_MANY = 1023
+
+/** A mapping of up to this many bytes has one window from the start. */
+const MAX_SMALL = 2 ** 20
 
 /** What an ArrayBuffer over the mapping begins at a multiple of, in bytes, so that elements in it can be aligned. */
 const ALIGNMENT = 64
@@ -47,9 +67,20 @@ export class Windows {
   #length = 0
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #lead = 0
-  /** One for each `#step` bytes, from the start of the first page on. */
-  #made: (Window | undefined)[] = []
+  /** By the step, and where they begin. */
+  #made = new Map<number, Window>()
+  /** Those that were used last, where most are found in a few nanoseconds. */
+  #recent: (Window | undefined)[] = []
+  #lastSlot = LAST_SLOT
   #step = NO_STEP
+  #longestStep = NO_STEP
+  /** How many windows may still be made before they become larger. */
+  #left = MOST_SMALL
+  /** Bytes of all windows that were made. */
+  #billed = 0
+  /** From where to where views were, where windows had to be made for them. */
+  #low = Infinity
+  #high = 0
 
   constructor(token: Token, shares: boolean, cut: Cut, owner: Owner) {
     this.#token = token
@@ -65,15 +96,21 @@ export class Windows {
 
   /** How many bytes a window can have at most. */
   get longest(): number {
-    return 2 * this.#step
+    return 2 * this.#longestStep
   }
 
   /** Notes where the mapping is, and forgets the windows over where it was. */
   measure(lead: number, length: number): void {
+    const size = lead + length
     this.#lead = lead
     this.#length = length
-    this.#step = lead + length > constants.MAX_LENGTH ? WINDOW_STEP : NO_STEP
-    this.forget()
+    this.#longestStep = size > constants.MAX_LENGTH ? LAST_STEP : NO_STEP
+    this.#left = MOST_SMALL
+    this.#billed = 0
+    this.#low = Infinity
+    this.#high = 0
+    // SharedArrayBuffers are not billed.
+    this.#setStep(this.#shares || size <= MAX_SMALL ? this.#longestStep : FIRST_STEP)
   }
 
   /** Notes that the mapping may have been stored to. */
@@ -82,24 +119,23 @@ export class Windows {
   }
 
   forget(): void {
-    this.#made = []
+    this.#made = new Map()
+    this.#recent = []
   }
 
   /** The window that has a range of the mapping. */
   over(start: number, end: number): Window {
-    const first = this.#windowStart(start)
-    const last = Math.min(first + 2 * this.#step, this.#length)
-    if (end > last) throw viewTooLarge()
-    const index = (this.#lead + first) / this.#step
-    const made = this.#made[index]
-    if (made !== undefined && this.#isAttached(made.memory, last - first)) return made
-    return (this.#made[index] = { memory: this.#make(this.#lead + first, last - first), start: first, end: last })
+    const slot = ((this.#lead + start) / this.#step) & this.#lastSlot
+    const recent = this.#recent[slot]
+    if (recent !== undefined && start >= recent.start && end <= recent.end && this.#isAttached(recent)) return recent
+    return (this.#recent[slot] = this.#find(start, end))
   }
 
   /** The memory from the start of the mapping's first page to its end, in one piece. */
   whole(): ArrayBuffer | SharedArrayBuffer {
-    if (this.#step === WINDOW_STEP) throw wholeTooLarge(this.#lead + this.#length)
-    return this.over(-this.#lead, 0).memory
+    if (this.#longestStep === LAST_STEP) throw wholeTooLarge(this.#lead + this.#length)
+    if (this.#step !== NO_STEP) this.#setStep(NO_STEP)
+    return this.#find(-this.#lead, 0).memory
   }
 
   /** A Buffer over a range of the mapping. */
@@ -115,14 +151,53 @@ export class Windows {
     return this.cut(this.#make(this.#lead + start - skipped, skipped + end - start, true), skipped, end - start)
   }
 
-  /** Where the window of the byte at `start` begins: before the mapping where that is in the middle of a page. */
-  #windowStart(start: number): number {
-    return Math.floor((this.#lead + start) / this.#step) * this.#step - this.#lead
+  #find(start: number, end: number): Window {
+    let step = this.#step
+    while (step < end - start && step < this.#longestStep) step *= 2
+    const first = Math.floor((this.#lead + start) / step) * step
+    const key = first + Math.clz32(step / FIRST_STEP)
+    const made = this.#made.get(key)
+    if (made !== undefined && this.#isAttached(made)) return made
+    const windowStart = first - this.#lead
+    const windowEnd = Math.min(windowStart + 2 * step, this.#length)
+    const size = windowEnd - windowStart
+    if (end > windowEnd) throw viewTooLarge()
+    if (made === undefined && step < this.#longestStep && this.#widen(start, end, size)) return this.#find(start, end)
+    const window = { memory: this.#make(first, size), start: windowStart, end: windowEnd }
+    this.#made.set(key, window)
+    return window
   }
 
-  /** Whether memory of `size` bytes is still there: what is not shared may have been transferred away. */
-  #isAttached(memory: ArrayBuffer | SharedArrayBuffer, size: number): boolean {
-    return this.#shares || (memory.byteLength === size && (size > 0 || !isDetached(memory)))
+  /** Notes that a window is to be made for a range; says whether it must be a larger one, as all from now on. */
+  #widen(start: number, end: number, size: number): boolean {
+    this.#low = Math.min(this.#low, start)
+    this.#high = Math.max(this.#high, end)
+    if (2 * (this.#billed + size) >= this.#length) {
+      this.#setStep(this.#longestStep)
+      return true
+    }
+    if (this.#left-- === 0) {
+      const span = this.#high - this.#low
+      let step = this.#step
+      do step *= 2
+      while (step < span && step < this.#longestStep)
+      this.#setStep(step)
+      this.#left = MOST_LARGE
+      return true
+    }
+    this.#billed += size
+    return false
+  }
+
+  #setStep(step: number): void {
+    this.#step = step
+    this.#lastSlot = step === LAST_STEP ? LAST_SLOT_OF_MANY : LAST_SLOT
+    this.forget()
+  }
+
+  /** Whether a window still has its memory: what is not shared may have been transferred away. */
+  #isAttached({ memory, start, end }: Window): boolean {
+    return this.#shares || (memory.byteLength === end - start && (end > start || !isDetached(memory)))
   }
 
   #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {
@@ -144,14 +219,11 @@ export class Windows {
 export const LIMIT = `a Buffer of this runtime has at most ${constants.MAX_LENGTH} bytes`
 
 function wholeTooLarge(size: number): RangeError {
-  return tooLarge(
-    `The mapping needs ${size} bytes, and ${LIMIT}`,
-    `\`view\` has up to ${WINDOW_STEP} of them, anywhere`,
-  )
+  return tooLarge(`The mapping needs ${size} bytes, and ${LIMIT}`, `\`view\` has up to ${LAST_STEP} of them, anywhere`)
 }
 
 function viewTooLarge(): RangeError {
-  return tooLarge(`The view is too large, for ${LIMIT}`, `views of a larger mapping can have ${WINDOW_STEP}, anywhere`)
+  return tooLarge(`The view is too large, for ${LIMIT}`, `views of a larger mapping can have ${LAST_STEP}, anywhere`)
 }
 
 /** Whether the runtime makes them of memory that it does not own; else mappings are put over its own. */

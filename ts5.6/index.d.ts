@@ -329,10 +329,12 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   get buffer(): Buffer
   /**
-   * A part of the mapping, without a copy, without a system call, and without an ArrayBuffer of its own.
-   * Works anywhere in a mapping of any size, on every runtime.
+   * A part of the mapping, without a copy and without a system call. Works anywhere in a mapping of any size, on every
+   * runtime.
    *
-   * `structuredClone` and `postMessage` copy the whole of a view's `buffer`, as of any view: hand them a {@link read}.
+   * Views share a few ArrayBuffers, each over a part of the mapping, or over all of it once they are all over it. So
+   * `view.buffer` is not always {@link arrayBuffer}, and `structuredClone` and `postMessage` copy the whole of it, as of
+   * any view: hand them a {@link read}.
    * What else is better handed a copy while others change the memory is in docs/changing-memory.md.
    *
    * @throws `ERR_MMAP_TOO_LARGE` for more than the runtime's largest Buffer; in a mapping that is larger than that

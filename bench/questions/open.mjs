@@ -55,6 +55,7 @@ export const open = (guard) => ours(byRead, 'node', { guard })
 
 const byRead = (map) => map.read(0, 8)[7]
 const byBuffer = (map) => map.buffer[7]
+const byView = (map) => map.view(map.length / 2, 64)[7]
 
 const theirs = ({ module, program, keeps }) => ({
   program,
@@ -80,6 +81,7 @@ const eight = Buffer.alloc(8)
 const SHOWN = [
   'C, mmap(2)',
   'memory-map, read',
+  'memory-map, view',
   'memory-map, buffer',
   'memory-map, buffer, shared backing',
   'fs.openSync, readSync, closeSync',
@@ -120,6 +122,7 @@ export const question = {
     'Rust, memmap2': program('rust'),
     'memory-map, read': ours(byRead),
     'memory-map, buffer': ours(byBuffer),
+    'memory-map, view': ours(byView),
     'memory-map, buffer, shared backing': ours(byBuffer, 'node24', { backing: 'shared-array-buffer' }),
     'fs.openSync, readSync, closeSync': {
       run: (context) =>
@@ -158,9 +161,12 @@ export const question = {
     'Python, mmap': program('python'),
     'memory-map on Bun, read': ours(byRead, 'bun'),
     'memory-map on Bun, buffer': ours(byBuffer, 'bun'),
+    'memory-map on Bun, view': ours(byView, 'bun'),
     'memory-map on Deno, read': ours(byRead, 'deno'),
     'memory-map on Deno, buffer': ours(byBuffer, 'deno'),
+    'memory-map on Deno, view': ours(byView, 'deno'),
     'memory-map on Node 26, buffer': ours(byBuffer, 'node26'),
+    'memory-map on Node 26, view': ours(byView, 'node26'),
   },
   plot: { kind: 'lines', table: 'time', cases: Object.keys(sizes), ways: SHOWN },
   targets: (value) => {
@@ -185,6 +191,14 @@ export const question = {
         value: value(shared, many) / value(shared, few),
         atMost: 3,
       },
+      ...['memory-map', 'memory-map on Node 26', 'memory-map on Bun', 'memory-map on Deno'].flatMap((who) => [
+        { what: `${who}: a view of 4 GiB against one of 4 KiB`, value: flatness(value, `${who}, view`), atMost: 1.5 },
+        {
+          what: `${who}: a view of 1 GiB against one of 4 KiB, with 2 million objects`,
+          value: value(`${who}, view`, many) / value(`${who}, view`, few),
+          atMost: 1.5,
+        },
+      ]),
       { what: '`read` against C, at its worst size', value: against(read, ['C, mmap(2)']), atMost: 2 },
       {
         what: '`read` of 4 GiB against 4 KiB, as for C',
