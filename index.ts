@@ -11,8 +11,10 @@ import {
   parseAnonymous,
   parsePrivate,
   parseShared,
+  PROTECTIONS,
   type SharedMapOptions,
 } from './lib/options.js'
+import { checkPermission } from './lib/permission.js'
 
 export type { Advice } from './lib/advice.js'
 export type { Bytes, FileSource, Range } from './lib/arguments.js'
@@ -131,6 +133,7 @@ interface OnSharedArrayBuffer {
 function mapFile(shared: boolean, file: FileSource, options: ParsedFile): MemoryMap<any> {
   const [source, path] = toSource(file)
   const { offset, length, protection, flags, mode, address } = options
+  if (path !== undefined) checkPermission(path, shared && PROTECTIONS[protection]!.startsWith('read-write'))
   return create(shared ? 'shared' : 'private', path, options, () =>
     native.mapFile(shared, source, offset, length, protection, flags, mode, address),
   )
