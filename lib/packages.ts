@@ -5,9 +5,9 @@ import type { Native } from './native.js'
 
 /** Requires the package for a platform of `prebuilt`, as from this file; calls `otherwise` where that fails. */
 export function requirePackage(platform: string, otherwise: (error: unknown) => Native): Native {
-  const module = process.getBuiltinModule('node:module')
-  const require = module.createRequire(import.meta.url)
   try {
+    const module = process.getBuiltinModule('node:module')
+    const require = module.createRequire(import.meta.url)
     switch (platform) {
       case 'darwin-arm64':
         return require('memory-map-darwin-arm64')
