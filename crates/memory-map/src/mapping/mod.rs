@@ -3,13 +3,17 @@
 mod advice;
 mod attached;
 mod make;
+mod needle;
+mod protect;
 mod resize;
 mod search;
+mod snapshot;
 mod sync;
 
 pub use advice::{Prefetch, Residency};
 pub(crate) use attached::{Attached, Attachment, Whereabouts};
-pub use search::{Count, Needle};
+pub use needle::Needle;
+pub use search::Count;
 pub use sync::Sync;
 
 use std::ops::Range;
@@ -395,51 +399,6 @@ impl Mapping {
         unsafe { access::copy_in(&region, range.start, bytes) }
     }
 
-    /// Changes what may be done with the pages of a range, which must begin at a page's start or
-    /// the mapping's, and end at a page's end or the mapping's.
-    ///
-    /// # Errors
-    /// The OS's, `EACCES` for a file that is not open for writing among them;
-    /// [`Error::OutOfRange`]; [`Error::Closed`].
-    pub fn protect(&self, range: Range<usize>, protection: Protection) -> Result<()> {
-        self.check(range.start, range.end.saturating_sub(range.start))?;
-        let mut state = self.state();
-        let region = match &state.pages {
-            Pages::Mapped(region) => Arc::clone(region),
-            Pages::Empty(_) => {
-                state.protection = protection;
-                return Ok(());
-            }
-            Pages::Closed => return Err(Error::Closed),
-        };
-        let pages = self.whole_pages(&region, &range)?;
-        if !pages.is_empty() {
-            change_protection(&region, pages, protection)?;
-        }
-        if range.start == 0 && range.end == self.len() {
-            state.protection = protection;
-        }
-        Ok(())
-    }
-
-    /// The pages of a range that begins at a page's start or the mapping's, and ends at a page's
-    /// end or the mapping's.
-    pub(crate) fn whole_pages(
-        &self,
-        region: &Region,
-        range: &Range<usize>,
-    ) -> Result<Range<usize>> {
-        let (all, page_size) = (region.pages(), region.page_size());
-        let first = region.range().start + self.page_offset();
-        let start = if range.start == 0 { all.start } else { first + range.start };
-        let end = if range.end == self.len() { all.end } else { first + range.end };
-        if sys::floor(start, page_size) != start || sys::floor(end, page_size) != end {
-            let requirement = "aligned to pages in memory";
-            return Err(Error::OutOfRange { name: "range", requirement });
-        }
-        Ok(start..end)
-    }
-
     /// Unmaps. The file, its blocks and the memory are free when this returns; addresses for
     /// which there are keys read zeros until the keys are gone. Does nothing the second time.
     ///
@@ -453,34 +412,6 @@ impl Mapping {
         let snapshots = self.take_snapshots(&mut state);
         state.replace(Pages::Closed, &snapshots);
         std::mem::take(&mut state.reports)
-    }
-
-    /// Has the next `close`, or `resize` that moves the mapping, leave snapshots of these ranges at
-    /// the addresses that it leaves, if somebody else holds those; instead of the ranges that were
-    /// named before.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`].
-    pub fn leave_snapshots(&self, ranges: Vec<Range<usize>>) -> Result<()> {
-        for range in &ranges {
-            self.check(range.start, range.end.saturating_sub(range.start))?;
-        }
-        self.state().snapshots = ranges;
-        Ok(())
-    }
-
-    /// Snapshots of what was asked for, if anybody else has a use for them.
-    pub(crate) fn take_snapshots(&self, state: &mut State) -> Vec<Snapshot> {
-        let page_offset = self.page_offset();
-        let ranges = std::mem::take(&mut state.snapshots);
-        match &state.pages {
-            Pages::Mapped(region) if !region.is_ours_alone() => {
-                let shift =
-                    |range: Range<usize>| page_offset + range.start..page_offset + range.end;
-                Snapshot::all(region, ranges.into_iter().map(shift).collect())
-            }
-            _ => Vec::new(),
-        }
     }
 
     pub(crate) fn check(&self, offset: usize, length: usize) -> Result<Range<usize>> {
@@ -546,37 +477,6 @@ impl Drop for Mapping {
         self.attached.end();
         self.leave();
     }
-}
-
-pub(crate) fn change_protection(
-    region: &Region,
-    range: Range<usize>,
-    protection: Protection,
-) -> Result<()> {
-    let mut inner = region.lock();
-    inner.heal();
-    if !protection.writable() && !inner.is_replaceable() {
-        // Linux can join VMAs again after a fault split them only if they had a page in common
-        // before (mm/vma.c, is_mergeable_anon_vma).
-        for (part, _) in inner.runs_in(range.clone()).filter(|(_, old)| old.writable()) {
-            // SAFETY: the part is mapped, and populating changes no contents.
-            let _ = unsafe { sys::populate(part.start, sys::page_size(), true) };
-        }
-    }
-    // SAFETY: the range lies in this region, whose lock is held.
-    let changed = unsafe { sys::protect(range.start, range.len(), protection) }
-        .or_else(|errno| inner.map_stronger(&range, protection, errno));
-    if let Err(errno) = changed {
-        // mprotect may have changed the first of several VMAs.
-        for (part, old) in inner.runs_in(range) {
-            // SAFETY: as above; going back to what the pages had needs no new permission.
-            let _ = unsafe { sys::protect(part.start, part.len(), old) };
-        }
-        return Err(Error::os(errno, "mprotect"));
-    }
-    inner.set_protection(range, protection);
-    inner.written |= protection.writable();
-    Ok(())
 }
 
 pub(crate) fn out_of_memory() -> Error {
