@@ -50,6 +50,7 @@ const uses: Record<string, ((map: MemoryMap) => unknown)[]> = {
   resize: [(map) => map.resize(0), (map) => map.resize(map.length)],
   sync: [(map) => map.sync(), (map) => map.sync({ length: 0 }), (map) => map.sync({ signal: AbortSignal.abort() })],
   syncSync: [(map) => map.syncSync(), (map) => map.syncSync({ length: 0 })],
+  toString: [(map: MemoryMap) => map.toString(), (map: MemoryMap) => map.toString('latin1', 0, 0)],
   typedArray: [(map) => map.typedArray(Uint8Array), (map) => map.typedArray(Float64Array, 0, 0)],
   unlock: [(map) => map.unlock(), (map) => map.unlock({ length: 0 })],
   view: [(map) => map.view(), (map) => map.view(0, 0)],
@@ -60,6 +61,7 @@ const uses: Record<string, ((map: MemoryMap) => unknown)[]> = {
 const harmless = [
   'address',
   'close',
+  'closeAsync',
   'closed',
   'constructor',
   'faults',

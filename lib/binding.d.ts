@@ -161,6 +161,12 @@ export declare function pageSize(): number
 /** Puts the guard's signal handlers back where something has replaced them. */
 export declare function reclaimSignals(): void
 
+/**
+ * How many operations this thread has begun that are not done: of files, sockets, zlib, crypto and
+ * of this library. Only for Node: other runtimes have another loop.
+ */
+export declare function requests(): number
+
 /** Whether this system has an advice. */
 export declare function supports(index: number): boolean
 
@@ -183,11 +189,12 @@ export declare namespace mapping {
    */
   export function arrayBuffer(map: Token, start: number, length: number, lasting: boolean): ArrayBuffer
   /**
-   * Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. Where
-   * there never will be anything to say the name ends, and the answer is null.
+   * Unmaps, and detaches every ArrayBuffer where they are not to last; says what had happened since
+   * the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
+   * ArrayBuffer.
    */
-  export function close(map: Token): Array<NativeFault> | null
-  /** Heals what has faulted, and says what has happened since the last call. */
+  export function close(map: Token, viewsLast: boolean): Array<NativeFault> | null
+  /** Heals what has faulted, and says what has happened since the last call, if the name has not ended. */
   export function collect(map: Token): Array<NativeFault>
   /** How many times `needle` is in a range. */
   export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
@@ -195,7 +202,8 @@ export declare namespace mapping {
   export function countAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
   /** Closes a mapping that was made in vain, and takes away the name of what was made for it. */
   export function discard(map: Token): void
-  export function faults(map: Token): number
+  /** How many faults there were; null where the name has ended. */
+  export function faults(map: Token): number | null
   export function fd(map: Token): number | null
   /** Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`. */
   export function find(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
@@ -234,8 +242,11 @@ export declare namespace mapping {
   export function read(map: Token, target: Buffer, offset: number): void
   /** Which pages of a range are in memory. */
   export function residency(map: Token, start: number, end: number): NativeResidency
-  /** Changes the length and detaches every ArrayBuffer; does neither where it fails. */
-  export function resize(map: Token, length: number): void
+  /**
+   * Changes the length, and detaches every ArrayBuffer where they are not to last; does neither where
+   * it fails.
+   */
+  export function resize(map: Token, length: number, viewsLast: boolean): void
   /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
   export function sharedArrayBuffer(map: Token, start: number, length: number): SharedArrayBuffer
   /** Makes a range durable, off this thread, unless `stop` comes before that has begun. */

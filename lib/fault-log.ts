@@ -14,8 +14,8 @@ export class FaultLog {
   readonly #map: MemoryFault['map']
   readonly #token: Token
   readonly #onFault: ((fault: MemoryFault) => void) | undefined
-  /** Whether the native library knows nothing of the mapping any more: it was closed, and nothing had happened. */
-  #forgotten = false
+  /** How many faults there were when that was last asked. */
+  #count = 0
   /** Faults that no call has thrown yet, by what the native library calls them, the oldest first. */
   readonly #sticking = new Map<number, MemoryFault>()
   /** Faults that have not been published yet. */
@@ -30,12 +30,12 @@ export class FaultLog {
 
   /** How many faults there were. */
   get count(): number {
-    return this.#forgotten ? 0 : mapping.faults(this.#token)
+    return (this.#count = mapping.faults(this.#token) ?? this.#count)
   }
 
   /** Fetches what has happened. */
   collect(): void {
-    if (!this.#forgotten) this.#note(mapping.collect(this.#token))
+    this.#note(mapping.collect(this.#token))
   }
 
   /** Throws the oldest fault that no call has thrown yet, if there is one. */
@@ -49,13 +49,13 @@ export class FaultLog {
   /** Publishes what has happened. */
   tell(): void {
     this.collect()
+    void this.count // the native library forgets it when nobody can use the memory any more
     for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
   }
 
-  /** Notes what the closing of the mapping gave: its last faults, or null where nothing is known of it any more. */
-  end(reports: readonly NativeFault[] | null): void {
-    this.#forgotten = reports === null
-    this.#note(reports ?? [])
+  /** Notes what had happened before the mapping was closed. */
+  end(reports: readonly NativeFault[]): void {
+    this.#note(reports)
   }
 
   /** The error that the user sees for one of the native library's about the mapping. */

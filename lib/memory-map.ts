@@ -32,6 +32,7 @@ import {
 import { FaultLog } from './fault-log.js'
 import { numbered } from './faults.js'
 import { Handle } from './handle.js'
+import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
 import { Lines, type Piece, type Text } from './lines.js'
 import { native } from './native.js'
@@ -164,6 +165,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #protection: Protection
   readonly #windows: Windows
   #buffer: Buffer<B> | undefined
+  #inFlight: InFlight | undefined
   #streams: ReadStreams | undefined
   readonly #log: FaultLog
 
@@ -362,16 +364,20 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * destination that is still writing it writes the right bytes (Linux and macOS); chunks from before read zeros, and
    * using them is told as a fault of kind `'closed'`.
    *
+   * Each chunk is a Buffer of its own: a stream of bytes that the web has, or `structuredClone`, can transfer it, and
+   * nothing else is emptied. With the shared backing, which nothing can transfer, chunks are copies.
+   *
    * @throws `ERR_OUT_OF_RANGE` where `start` lies behind `end`; both may lie behind the mapping's end
    */
   createReadStream(options?: Readonly<ReadStreamOptions>): Readable {
     this.#open()
     this.#streams ??= new ReadStreams({
       length: () => this.#length,
-      view: (start, end) => this.#windows.lastingView(start, end),
-      prefetch: (start, end, stop) => mapping.prefetch(this.#open(), start, end, stop),
+      chunk: (start, end) => this.#windows.chunk(start, end),
+      prefetch: (start, end, stop) => this.#track(mapping.prefetch(this.#open(), start, end, stop)),
       touch: (start, end) => mapping.touch(this.#open(), start, end),
       explain: (error) => this.#log.explain(error),
+      close: () => this.close(),
     })
     return this.#streams.create(options)
   }
@@ -580,7 +586,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     try {
       await abortable(toSignal(signal), (stop) => {
         this.check()
-        return mapping.sync(token, start, end, toInvalidate(invalidate), stop)
+        return this.#track(mapping.sync(token, start, end, toInvalidate(invalidate), stop))
       })
     } catch (error) {
       throw this.#log.explain(error)
@@ -644,7 +650,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const { offset, length, signal } = check<PrefetchOptions>(options, ['offset', 'length', 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
     try {
-      await abortable(toSignal(signal), (stop) => mapping.prefetch(token, start, end, stop))
+      await abortable(toSignal(signal), (stop) => this.#track(mapping.prefetch(token, start, end, stop)))
     } catch (error) {
       throw this.#log.explain(error)
     }
@@ -686,7 +692,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /**
    * Changes the length. Contents up to the smaller length are kept; a shared mapping that is for stores extends
    * its file where it grows beyond the end. Views that were made before have length 0 afterwards, also where
-   * they would still fit; a `Mutex`, a `Semaphore` or a `Channel` stays what it was. The file never becomes shorter. If
+   * they would still fit, or become as those of {@link close}: await what was begun with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was. The file never becomes shorter. If
    * it fails the mapping and its views are as they were.
    *
    * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
@@ -703,8 +709,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const bytes = toBytes(length, 'length')
     this.#log.collect()
     if (bytes === this.#length) return
-    if (this.#streams !== undefined) mapping.keep(token, this.#streams.tails())
-    this.#call(() => mapping.resize(token, bytes))
+    this.#keepTails()
+    this.#call(() => mapping.resize(token, bytes, isRuntimeBusy()))
     this.#streams?.fail(resizedError())
     this.#windows.touch()
     this.#measure()
@@ -718,28 +724,56 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Unmaps. The file, its blocks and the memory are free when this returns; every view has length 0. Does
-   * nothing the second time.
+   * Unmaps. The file, its blocks and the memory are free when this returns. Does nothing the second time.
+   *
+   * Await what was begun with a view first: what still uses its memory then fails with `EFAULT` where it is a system
+   * call (`fs.writeFile`, a socket), and reads zeros where it is not (zlib, crypto), which is told as a fault of kind
+   * `'closed'`. {@link closeAsync} awaits what this library knows of.
+   *
+   * Every view has length 0 afterwards, unless it may be in use: a view of a `'shared-array-buffer'` stays, and so does
+   * any other while an operation of Node's is under way on this thread, because some of them abort where they find it
+   * emptied.
    */
   close(): void {
     if (this.#closed) return
     const token = this.#token
-    if (this.#streams !== undefined) mapping.keep(token, this.#streams.tails())
-    const reports = mapping.close(token)
+    this.#keepTails()
+    const reports = mapping.close(token, isRuntimeBusy())
     this.#closed = true
     if (reports === null) {
       collected.unregister(this)
       numbered.delete(token)
     }
-    this.#log.end(reports)
+    this.#log.end(reports ?? [])
     this.#streams?.fail(closedError())
     this.#buffer = undefined
     this.#windows.forget()
   }
 
+  /**
+   * Closes when nothing is under way that this library knows of: syncs, prefetches, searches on other threads, and
+   * streams, which must have ended or be destroyed.
+   *
+   * ```js
+   * map.createReadStream().pipe(response)
+   * await map.closeAsync()
+   * ```
+   */
+  async closeAsync(): Promise<void> {
+    while (this.#inFlight?.isEmpty === false || this.#streams?.areClosed === false) {
+      await Promise.all([this.#inFlight?.settled(), this.#streams?.closed()])
+    }
+    this.close()
+  }
+
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** As {@link closeAsync}: for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.closeAsync()
   }
 
   toJSON(): object {
@@ -752,6 +786,15 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return this.#token
   }
 
+  #track<T>(work: Promise<T>): Promise<T> {
+    return (this.#inFlight ??= new InFlight()).add(work)
+  }
+
+  /** Has what the streams handed out last stay where it is when the pages go. */
+  #keepTails(): void {
+    if (this.#streams !== undefined && !this.#windows.shares) mapping.keep(this.#token, this.#streams.tails())
+  }
+
   #range(range: unknown): [start: number, end: number] {
     const { offset, length } = check<Range>(range, ['offset', 'length'], 'range')
     return toRange(offset, length, this.#length)
@@ -761,7 +804,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#open()
     const [query, signal] = toSearch(value, options, this.#length)
     try {
-      return await abortable(toSignal(signal), (stop) => run(token, query, stop))
+      return await abortable(toSignal(signal), (stop) => this.#track(run(token, query, stop)))
     } catch (error) {
       throw this.#log.explain(error)
     } finally {

@@ -283,7 +283,7 @@ function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory &
   }
 }
 
-function toBoolean(value: unknown, name: string, fallback: boolean): boolean {
+export function toBoolean(value: unknown, name: string, fallback: boolean): boolean {
   if (value === undefined) return fallback
   if (typeof value === 'boolean') return value
   throw invalidType(name, 'of type boolean', value)

@@ -8,6 +8,7 @@ import type { NativeStop } from './binding.js'
 import { check } from './choices.js'
 import { invalidValue, outOfRange } from './errors.js'
 import { native } from './native.js'
+import { toBoolean } from './options.js'
 
 /** Which bytes to stream, and how. */
 export interface ReadStreamOptions {
@@ -21,22 +22,25 @@ export interface ReadStreamOptions {
   readonly encoding?: BufferEncoding | undefined
   /** Destroys the stream with an `AbortError`. */
   readonly signal?: AbortSignal | undefined
+  /** Close the mapping when the stream has ended or failed, or is destroyed. Default: false. */
+  readonly autoClose?: boolean | undefined
 }
 
 /** What a stream needs of a mapping; ranges are from `start` to before `end`, in bytes. */
 export interface Source {
   length(): number
-  /** A view that keeps its memory when the mapping is closed. */
-  view(start: number, end: number): Buffer
+  /** A Buffer that keeps its memory when the mapping is closed, and has it for itself. */
+  chunk(start: number, end: number): Buffer
   /** Brings a range in, on another thread, until it is stopped. */
   prefetch(start: number, end: number, stop: NativeStop): Promise<void>
   /** Throws if a page of a range cannot be read. */
   touch(start: number, end: number): void
   /** The error that the user sees for one of these, if he is told it. */
   explain(error: unknown): unknown
+  close(): void
 }
 
-const OPTIONS = ['start', 'end', 'highWaterMark', 'encoding', 'signal']
+const OPTIONS = ['start', 'end', 'highWaterMark', 'encoding', 'signal', 'autoClose']
 
 /**
  * Bytes that are brought in together, off the thread of JavaScript, while those before them are consumed. The event
@@ -76,7 +80,19 @@ export class ReadStreams {
   create(options: unknown): Readable {
     const reader = new Reader(this.#source, options, (handed) => this.#noteStep(handed))
     this.#open.add(reader)
-    return reader.stream.once('close', () => this.#open.delete(reader))
+    return reader.stream.once('close', () => {
+      this.#open.delete(reader)
+      if (reader.closesMapping) this.#source.close()
+    })
+  }
+
+  get areClosed(): boolean {
+    return this.#open.size === 0
+  }
+
+  /** Resolves when all that are open now have closed. */
+  async closed(): Promise<void> {
+    await Promise.all([...this.#open].map(({ stream }) => new Promise((resolve) => stream.once('close', resolve))))
   }
 
   #noteStep(handed: Handed): void {
@@ -105,6 +121,7 @@ export class ReadStreams {
 /** What is behind a stream. */
 class Reader {
   readonly stream: Readable
+  readonly closesMapping: boolean
   readonly #source: Source
   readonly #noteStep: (handed: Handed) => void
   readonly #end: number
@@ -112,8 +129,8 @@ class Reader {
   readonly #stepLength: number
   /** The next chunk begins at the end of it. */
   readonly #handed: Handed
-  /** What is left of the step that is under way. */
-  #rest: Buffer = Buffer.alloc(0)
+  /** Where the step that is under way ends. */
+  #stepEnd: number
   /** The next step on its way in. */
   #ahead: Promise<void> | undefined
   readonly #stop = new native.NativeStop()
@@ -130,6 +147,7 @@ class Reader {
     }
     const encoding = given.encoding && toEncoding(given.encoding)
     const signal = toSignal(given.signal)
+    this.closesMapping = toBoolean(given.autoClose, 'options.autoClose', false)
     // Looked for when it is needed: loading it takes longer than loading the native library.
     const { addAbortSignal, Readable } = process.getBuiltinModule('node:stream')
     this.stream = new Readable({
@@ -148,6 +166,7 @@ class Reader {
     this.#end = Math.min(end + 1, source.length())
     this.#chunk = Math.min(highWaterMark, MAX_CHUNK)
     this.#stepLength = Math.max(1, Math.floor(STEP / this.#chunk)) * this.#chunk
+    this.#stepEnd = start
     this.#handed = { start, end: start, tail: Math.max(MIN_TAIL, 2 * this.#chunk) }
     if (signal) addAbortSignal(signal, this.stream)
   }
@@ -189,23 +208,24 @@ class Reader {
   /** The next chunk, if its pages are there: those that go later are told as any fault. */
   async #next(): Promise<Buffer | null> {
     if (this.#failure !== undefined) throw this.#failure
-    if (this.#rest.length === 0) await this.#step(this.#handed.end)
-    const chunk = this.#rest.subarray(0, this.#chunk)
-    if (chunk.length === 0) return null
-    this.#source.touch(this.#handed.end, this.#handed.end + chunk.length)
-    this.#handed.end += chunk.length
-    this.#rest = this.#rest.subarray(chunk.length)
+    const start = this.#handed.end
+    if (start === this.#stepEnd) await this.#step(start)
+    const end = Math.min(start + this.#chunk, this.#stepEnd)
+    if (start >= end || this.stream.destroyed) return null
+    this.#source.touch(start, end)
+    const chunk = this.#source.chunk(start, end)
+    this.#handed.end = end
     return chunk
   }
 
   /** Begins the step that is at `start`, and has the next one brought in meanwhile. */
   async #step(start: number): Promise<void> {
-    const end = this.#stepEnd(start)
+    const end = this.#endOfStep(start)
     if (start >= end) return
     await (this.#ahead ??= this.#prefetch(start))
     this.#ahead = undefined
     if (this.stream.destroyed) return
-    this.#rest = this.#source.view(start, end)
+    this.#stepEnd = end
     this.#noteStep(this.#handed)
     if (end === this.#end) return
     this.#ahead = this.#prefetch(end)
@@ -213,10 +233,10 @@ class Reader {
   }
 
   #prefetch(start: number): Promise<void> {
-    return this.#source.prefetch(start, this.#stepEnd(start), this.#stop)
+    return this.#source.prefetch(start, this.#endOfStep(start), this.#stop)
   }
 
-  #stepEnd(start: number): number {
+  #endOfStep(start: number): number {
     return Math.min(start + this.#stepLength, this.#end)
   }
 }

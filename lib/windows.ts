@@ -58,7 +58,8 @@ export interface Window {
 /** The windows of one mapping. */
 export class Windows {
   readonly #token: Token
-  readonly #shares: boolean
+  /** Whether the memory is that of SharedArrayBuffers. */
+  readonly shares: boolean
   readonly #owner: Owner
   /** Makes a Buffer over a part of a window's memory. */
   readonly cut: Cut
@@ -84,7 +85,7 @@ export class Windows {
 
   constructor(token: Token, shares: boolean, cut: Cut, owner: Owner) {
     this.#token = token
-    this.#shares = shares
+    this.shares = shares
     this.#owner = owner
     this.cut = cut
   }
@@ -110,7 +111,7 @@ export class Windows {
     this.#low = Infinity
     this.#high = 0
     // SharedArrayBuffers are not billed.
-    this.#setStep(this.#shares || size <= MAX_SMALL ? this.#longestStep : FIRST_STEP)
+    this.#setStep(this.shares || size <= MAX_SMALL ? this.#longestStep : FIRST_STEP)
   }
 
   /** Notes that the mapping may have been stored to. */
@@ -144,11 +145,19 @@ export class Windows {
     return this.cut(window.memory, start - window.start, end - start)
   }
 
-  /** A view that the closing of the mapping does not take away. */
-  lastingView(start: number, end: number): Buffer {
-    if (this.#shares) return this.view(start, end)
+  /**
+   * A Buffer of its own over a part of the mapping, which can be transferred, and which the closing of the mapping does
+   * not empty. Of shared memory, which cannot be transferred, it is a copy.
+   */
+  chunk(start: number, end: number): Buffer {
+    if (this.shares) {
+      const copy = Buffer.allocUnsafeSlow(end - start)
+      mapping.read(this.#token, copy, start)
+      return copy
+    }
     const skipped = (this.#lead + start) % ALIGNMENT
-    return this.cut(this.#make(this.#lead + start - skipped, skipped + end - start, true), skipped, end - start)
+    const memory = this.#make(this.#lead + start - skipped, skipped + end - start, true)
+    return this.cut(memory, skipped, end - start)
   }
 
   #find(start: number, end: number): Window {
@@ -197,18 +206,18 @@ export class Windows {
 
   /** Whether a window still has its memory: what is not shared may have been transferred away. */
   #isAttached({ memory, start, end }: Window): boolean {
-    return this.#shares || (memory.byteLength === end - start && (end > start || !isDetached(memory)))
+    return this.shares || (memory.byteLength === end - start && (end > start || !isDetached(memory)))
   }
 
   #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {
-    if (size === 0) return this.#shares ? new SharedArrayBuffer(0) : new ArrayBuffer(0)
+    if (size === 0) return this.shares ? new SharedArrayBuffer(0) : new ArrayBuffer(0)
     listen()
     const token = this.#token
     try {
-      const buffer = this.#shares
+      const buffer = this.shares
         ? share(token, start, size, this.#fresh)
         : mapping.arrayBuffer(token, start, size, lasting)
-      if (this.#shares && !numbered.has(token)) numbered.set(token, new WeakRef(this.#owner))
+      if (this.shares && !numbered.has(token)) numbered.set(token, new WeakRef(this.#owner))
       return adopt(buffer, this.#owner)
     } catch (error) {
       throw this.#owner.explain(error)

@@ -17,7 +17,7 @@ const layers = {
     ['options', 'advice', 'fault', 'protection', 'error'],
   ],
   'memory-map-node': [
-    ['advice', 'mapping', 'search', 'shared_array_buffer', 'sync'],
+    ['advice', 'libuv', 'mapping', 'search', 'shared_array_buffer', 'sync'],
     ['tied'],
     ['environment'],
     ['held'],

@@ -132,7 +132,7 @@ pub struct Export {
 
 impl Export {
     /// Makes an ArrayBuffer of `length` bytes from `start` bytes after the mapping's first page; a
-    /// `lasting` one is not to be detached.
+    /// `lasting` one is not to be detached by `close`, and JavaScript may transfer it.
     pub fn new(
         env: &Env,
         remote: &Arc<Remote>,
@@ -181,6 +181,9 @@ impl Export {
             return Err(refused(env, status));
         }
         export.replace_key(Some(key));
+        if lasting {
+            value = transferred(raw, value);
+        }
         let mut object = ptr::null_mut();
         // SAFETY: `value` is the object made above; the reference is weak, for its count is 0.
         let status = unsafe { sys::napi_create_reference(raw, value, 0, &raw mut object) };
@@ -193,6 +196,13 @@ impl Export {
 
     fn replace_key(&self, key: Option<RegionKey>) -> Option<RegionKey> {
         std::mem::replace(&mut *self.key.lock().unwrap_or_else(PoisonError::into_inner), key)
+    }
+
+    /// Leaves the memory to the ArrayBuffer: after `close` its first use is a fault.
+    pub fn make_lasting(&self) {
+        if let Some(key) = &*self.key.lock().unwrap_or_else(PoisonError::into_inner) {
+            key.make_lasting();
+        }
     }
 
     /// Lets the addresses go: nobody is left to wait for.
@@ -320,6 +330,28 @@ unsafe extern "C" fn store_gone(_env: sys::napi_env, _data: *mut c_void, hint: *
     } else {
         Arc::clone(&export.remote).note_freed(export);
     }
+}
+
+/// The memory of an ArrayBuffer in a new one, where the runtime has `ArrayBuffer.prototype.transfer`: it
+/// refuses to transfer in `postMessage` and `structuredClone` what Node-API made.
+fn transferred(env: sys::napi_env, object: sys::napi_value) -> sys::napi_value {
+    let mut transfer = ptr::null_mut();
+    // SAFETY: `object` is an ArrayBuffer that is alive.
+    let found = unsafe {
+        sys::napi_get_named_property(env, object, c"transfer".as_ptr(), &raw mut transfer)
+    };
+    let mut kind = sys::ValueType::napi_undefined;
+    // SAFETY: `transfer` is a value where the call above succeeded.
+    let known = found == sys::Status::napi_ok
+        && unsafe { sys::napi_typeof(env, transfer, &raw mut kind) } == sys::Status::napi_ok;
+    if !known || kind != sys::ValueType::napi_function {
+        return object;
+    }
+    let mut moved = ptr::null_mut();
+    // SAFETY: `transfer` is a function, which takes no arguments.
+    let status =
+        unsafe { sys::napi_call_function(env, object, transfer, 0, ptr::null(), &raw mut moved) };
+    if status == sys::Status::napi_ok { moved } else { object }
 }
 
 fn is_detached(env: sys::napi_env, object: sys::napi_value) -> bool {

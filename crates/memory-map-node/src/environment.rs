@@ -196,12 +196,22 @@ impl Environment {
         self.mappings.take();
     }
 
+    /// Whether a mapping has an ArrayBuffer whose memory somebody may still reach.
+    pub fn has_exports(&self, token: u64) -> bool {
+        self.exports.borrow().contains_key(&token)
+    }
+
     pub fn remove(&self, export: &Export) {
         let mut exports = self.exports.borrow_mut();
         if let Some(siblings) = exports.get_mut(&export.token) {
             siblings.retain(|sibling| !std::ptr::eq(&raw const **sibling, export));
             if siblings.is_empty() {
                 exports.remove(&export.token);
+                drop(exports);
+                // Nobody is left who could use what `close` took.
+                if self.mapping(export.token).is_some_and(|held| held.mapping.is_closed()) {
+                    self.forget(export.token);
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ mod array_buffer;
 mod environment;
 mod error;
 mod held;
+mod libuv;
 mod mapping;
 mod platform;
 mod search;

@@ -213,15 +213,18 @@ pub fn address(map: Token) -> BigInt {
     BigInt::from(map.mapping.address().unwrap_or(0) as u64)
 }
 
-#[napi(namespace = "mapping")]
-pub fn faults(map: Token) -> f64 {
-    map.mapping.faults() as f64
+/// How many faults there were; null where the name has ended.
+#[napi(namespace = "mapping", ts_args_type = "map: Token")]
+pub fn faults(env: Env, token: f64) -> Option<f64> {
+    let held = Environment::of(env.raw()).mapping(token as u64)?;
+    Some(held.mapping.faults() as f64)
 }
 
-/// Heals what has faulted, and says what has happened since the last call.
-#[napi(namespace = "mapping")]
-pub fn collect(map: Token) -> Vec<NativeFault> {
-    map.mapping.collect().iter().map(NativeFault::from).collect()
+/// Heals what has faulted, and says what has happened since the last call, if the name has not ended.
+#[napi(namespace = "mapping", ts_args_type = "map: Token")]
+pub fn collect(env: Env, token: f64) -> Vec<NativeFault> {
+    let Some(held) = Environment::of(env.raw()).mapping(token as u64) else { return Vec::new() };
+    held.mapping.collect().iter().map(NativeFault::from).collect()
 }
 
 /// An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
@@ -306,22 +309,37 @@ pub fn protect(env: Env, map: Token, index: u32, start: f64, end: f64) -> Result
         .map_err(|error| to_js(&env, &error))
 }
 
-/// Changes the length and detaches every ArrayBuffer; does neither where it fails.
+/// Changes the length, and detaches every ArrayBuffer where they are not to last; does neither where
+/// it fails.
 #[napi(namespace = "mapping")]
-pub fn resize(env: Env, map: Token, length: f64) -> Result<()> {
+pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Result<()> {
+    if views_last {
+        map.let_views_last();
+    }
     map.mapping.resize(length as u64).map_err(|error| to_js(&env, &error))?;
-    environment::detach_all(&env, &map);
+    if !views_last {
+        environment::detach_all(&env, &map);
+    }
     Ok(())
 }
 
-/// Detaches every ArrayBuffer and unmaps; says what had happened since the last `collect`. Where
-/// there never will be anything to say the name ends, and the answer is null.
+/// Unmaps, and detaches every ArrayBuffer where they are not to last; says what had happened since
+/// the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
+/// ArrayBuffer.
 #[napi(namespace = "mapping")]
-pub fn close(env: Env, map: Token) -> Option<Vec<NativeFault>> {
-    environment::detach_all(&env, &map);
+pub fn close(env: Env, map: Token, views_last: bool) -> Option<Vec<NativeFault>> {
+    if views_last {
+        map.let_views_last();
+    } else {
+        environment::detach_all(&env, &map);
+    }
     let faults = map.mapping.close();
+    let (environment, token) = (Environment::of(env.raw()), map.mapping.token());
     if map.mapping.has_nothing_to_tell() {
-        Environment::of(env.raw()).forget(map.mapping.token());
+        environment.forget(token);
+        return None;
+    }
+    if faults.is_empty() && environment.has_exports(token) {
         return None;
     }
     Some(faults.iter().map(NativeFault::from).collect())

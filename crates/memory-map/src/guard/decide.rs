@@ -42,6 +42,9 @@ const MAX_DOUBTS: u32 = 16;
 /// Pages of private memory that are overlaid together rather than singly once there are many overlays.
 const SMALL_RUN: usize = 16;
 
+/// Pages of a closed mapping that are opened together.
+const OPENED_TOGETHER: usize = 64;
+
 /// Bytes that the copies of private pages may take in one region before a heal.
 const MAX_SAVED: usize = 1 << 30;
 
@@ -86,18 +89,17 @@ impl Inner {
             let overlaid = self.overlays.over(page).is_some() && self.stalls < MAX_LEFT_STALLS;
             return if overlaid { Outcome::Retry } else { Outcome::Foreign };
         }
-        // A search of ours may still be on its way out.
-        if self.state == State::Reserved && self.copies == 0 && std::mem::take(&mut self.trap) {
-            self.used = Some(page);
-            let zeros = self.start..self.limit;
-            return if self.open_reserved(&zeros, page) {
-                Outcome::Overlaid
-            } else {
-                Outcome::Foreign
-            };
-        }
         if self.state == State::Reserved || page >= self.end {
-            return self.open_zeros(page);
+            // A search of ours may still be on its way out, which is not to be told.
+            let is_news = self.copies == 0 && std::mem::take(&mut self.trap);
+            if is_news {
+                self.used = Some(page);
+            }
+            return match self.open_zeros(page) {
+                false => Outcome::Foreign,
+                true if is_news => Outcome::Overlaid,
+                true => Outcome::Retry,
+            };
         }
         if !self.guarded && self.copies == 0 {
             return Outcome::Foreign;
@@ -302,11 +304,22 @@ impl Inner {
         Some(copy as usize)
     }
 
-    /// Zeros may take memory page by page: those of a closed region do where the OS did not grant
-    /// it for all of them.
-    fn open_zeros(&self, page: usize) -> Outcome {
-        // SAFETY: the page lies in this region, whose lock is held.
-        let opened = with_vma_reserve(|| unsafe { sys::open_zeros(page, self.page_size) });
-        if opened.is_ok() { Outcome::Retry } else { Outcome::Foreign }
+    /// Makes zeros of `page`, behind which there is nothing, and of some around it: what is left
+    /// alone stays an error for system calls.
+    fn open_zeros(&self, page: usize) -> bool {
+        let first = if self.state == State::Reserved { self.start } else { self.end };
+        let part = if vma_reserve::are_few() {
+            first..self.limit // and no VMA more
+        } else {
+            let extent = OPENED_TOGETHER * sys::page_size();
+            let start = sys::floor(page, extent);
+            start.max(first)..start.saturating_add(extent).min(self.limit)
+        };
+        let open = |part: &Range<usize>| {
+            // SAFETY: both parts lie in this region, whose lock is held.
+            with_vma_reserve(|| unsafe { sys::open_zeros(part.start, part.len()) }).is_ok()
+        };
+        // Under strict overcommit memory may be granted page by page.
+        open(&part) || open(&(page..page + self.page_size))
     }
 }

@@ -158,15 +158,6 @@ impl Inner {
         opened.then_some((whole, How::PrivateFile))
     }
 
-    /// Makes zeros that nobody could use yet accessible, `page` at least. *handler*
-    pub(super) fn open_reserved(&self, zeros: &Range<usize>, page: usize) -> bool {
-        // Under strict overcommit this fails, and the pages are opened one by one.
-        // SAFETY: the range is this region's, whose lock is held.
-        let open =
-            |start, length| with_vma_reserve(|| unsafe { sys::open_zeros(start, length) }).is_ok();
-        open(zeros.start, zeros.len()) || open(page, sys::page_size())
-    }
-
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
     pub(super) fn conceal(&self, part: &Range<usize>) -> bool {
         // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a

@@ -90,12 +90,6 @@ impl Inner {
         true
     }
 
-    /// Makes zeros that nobody could use yet accessible: the page that is used. *handler*
-    pub(super) fn open_reserved(&self, _zeros: &Range<usize>, page: usize) -> bool {
-        // SAFETY: the page lies in this region, whose lock is held.
-        unsafe { sys::open_zeros(page, sys::page_size()) }.is_ok()
-    }
-
     /// Puts all that can be mapped again back at once: a view comes back only whole.
     pub(super) fn map_all_again(&self) -> Option<bool> {
         matches!(self.backing, Backing::File { .. }).then(|| self.map_file())

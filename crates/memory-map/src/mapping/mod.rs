@@ -435,7 +435,7 @@ impl State {
     /// Makes `pages` what the mapping has, and gives up what it had.
     pub fn replace(&mut self, pages: Pages, snapshots: &[Snapshot]) {
         let Pages::Mapped(old) = std::mem::replace(&mut self.pages, pages) else { return };
-        if old.is_lasting() && !old.is_ours_alone() {
+        if !old.is_ours_alone() {
             self.reports.append(&mut old.retire(snapshots));
             old.vacate();
             foreign::note_retired(&old);

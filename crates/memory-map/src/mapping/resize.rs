@@ -231,12 +231,13 @@ impl Region {
             inner.set_protection(before..end, contents.protection);
             inner.written |= contents.protection.writable();
         } else if end < before {
-            // SAFETY: the range is the region's, whose lock is held; whoever still reads it was
-            // promised zeros.
-            if unsafe { place::leave_zeros(&(end..before)) } != Left::Zeros {
+            // SAFETY: the range is the region's, whose lock is held; the guard contains whoever
+            // still uses it.
+            if matches!(unsafe { place::leave(&(end..before)) }, Left::AsItWas | Left::Lost) {
                 return Err(out_of_memory());
             }
             inner.end = end;
+            inner.trap = true;
             inner.runs.retain(|run| run.start < end);
         }
         inner.user.end = inner.start + contents.length;

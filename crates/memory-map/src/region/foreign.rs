@@ -16,9 +16,8 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::guard::{self, Backing, Inner, State};
 use crate::protection::Protection;
-use crate::region::place;
 use crate::region::{Contents, Keeper, Region};
-use crate::sys::{self, Shown};
+use crate::sys::{self, Pages, Shown};
 
 /// Retired regions that stay under the guard, so that their next use is told.
 const MANY: usize = 1024;
@@ -99,8 +98,11 @@ impl Region {
             // SAFETY: the range is this region's, whose lock is held.
             let opened = unsafe { sys::protect(range.start, range.len(), Protection::ReadWrite) };
             if opened.is_err() {
+                // Memory that cannot be written needs no commitment.
                 // SAFETY: as above; whoever still reads it was promised nothing more.
-                unsafe { place::leave_zeros(&range) };
+                let _ = unsafe {
+                    sys::map_over(range.start, range.len(), Protection::Read, Pages::Zeros)
+                };
             }
         }
     }

@@ -261,8 +261,9 @@ impl Region {
         }
     }
 
-    /// Takes the pages out and leaves zeros, which nothing stands behind, except for the snapshots:
-    /// the file, its blocks and the memory are free from now on, and the addresses are not.
+    /// Takes the pages out and leaves addresses that nothing stands behind, except for the snapshots:
+    /// the file, its blocks and the memory are free from now on. The first use of the addresses is a
+    /// fault; a system call that is given them fails with `EFAULT`.
     ///
     /// Returns what had happened that was not collected.
     pub fn retire(&self, snapshots: &[Snapshot]) -> Vec<Fault> {
@@ -274,11 +275,12 @@ impl Region {
             }
             // SAFETY: the copies are of this region, whose lock is held.
             let gaps = unsafe { Snapshot::put_all(snapshots, &self.range) };
-            // SAFETY: the gaps lie in this region, whose lock is held; whoever still reads them was
-            // promised zeros.
-            let leave = |gap: &Range<usize>| unsafe { place::leave_zeros(gap) };
-            match gaps.iter().map(leave).find(|left| *left != Left::Zeros) {
-                None | Some(Left::Zeros) => {}
+            // SAFETY: the gaps lie in this region, whose lock is held; the guard contains whoever
+            // still uses them.
+            let leave = |gap: &Range<usize>| unsafe { place::leave(gap) };
+            let left = gaps.iter().map(leave).find(|left| *left != Left::Inaccessible);
+            match left {
+                None | Some(Left::Inaccessible | Left::Zeros) => {}
                 Some(Left::AsItWas) => return Vec::new(),
                 Some(Left::Lost) => {
                     self.lose(&mut inner);
@@ -287,13 +289,7 @@ impl Region {
             }
             inner.report_and_drop_overlays();
             reports = std::mem::take(&mut inner.reports);
-            let close = |gap: &Range<usize>| {
-                // SAFETY: as above.
-                guard::with_vma_reserve(|| unsafe {
-                    sys::map_over(gap.start, gap.len(), Protection::None, Pages::Zeros)
-                })
-            };
-            inner.trap = self.is_lasting() && gaps.iter().all(|gap| close(gap).is_ok());
+            inner.trap = left.is_none();
             inner.state = State::Reserved;
             inner.backing = Backing::Memory;
             inner.runs = Vec::new();
@@ -398,7 +394,7 @@ impl RegionKey {
 
 impl Drop for RegionKey {
     fn drop(&mut self) {
-        if self.0.keys.fetch_sub(1, Ordering::AcqRel) == 1 && self.0.is_lasting() {
+        if self.0.keys.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.vacate();
         }
     }
@@ -408,6 +404,7 @@ impl Drop for RegionKey {
 mod tests {
     use super::*;
     use crate::options::HugePages;
+    use crate::protection::Protection;
 
     fn is_mapped(page: usize) -> bool {
         sys::residency(page, &mut [0]).is_ok() // mincore(2) fails where nothing is mapped

@@ -1,15 +1,18 @@
-//! Making a mapping where nothing was, and leaving zeros behind; one file per family of systems.
+//! Making a mapping where nothing was, and leaving nothing behind; one file per family of systems.
 
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod family;
 
-pub(crate) use family::{REACHES_BEYOND_FILE, REPLACES_PARTS, leave_zeros};
+pub(crate) use family::{REACHES_BEYOND_FILE, REPLACES_PARTS, leave};
 
-/// What a range holds after `leave_zeros`.
+/// What a range holds after `leave`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
-    /// Zeros, which nothing stands behind; the guard may have to open their pages one by one.
+    /// Nothing: an access fails, and the guard opens zeros for it.
+    Inaccessible,
+    /// Zeros, which nothing stands behind.
+    #[cfg_attr(unix, allow(dead_code))]
     Zeros,
     /// What it held before: the system granted nothing. That is wasteful, and safe.
     AsItWas,

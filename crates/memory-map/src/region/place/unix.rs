@@ -14,23 +14,16 @@ use crate::region::Contents;
 use crate::region::place::Left;
 use crate::sys::{self, Pages};
 
-/// Takes the pages of a region out.
+/// Takes pages out.
 ///
 /// # Safety
-/// The range must be a whole region, whose lock the caller holds.
-pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
-    let zeros = |protection| {
-        // SAFETY: the caller vouches for the range.
-        guard::with_vma_reserve(|| unsafe {
-            sys::map_over(range.start, range.len(), protection, Pages::Zeros)
-        })
-    };
-    // Under strict overcommit (vm.overcommit_memory = 2) writable memory counts even without a
-    // reservation; read-only memory does not, and the guard opens its pages one by one.
-    match zeros(Protection::ReadWrite).or_else(|_| zeros(Protection::Read)) {
-        Ok(()) => Left::Zeros,
-        Err(_) => Left::AsItWas,
-    }
+/// The range must be a region's, whose lock the caller holds.
+pub(crate) unsafe fn leave(range: &Range<usize>) -> Left {
+    // SAFETY: the caller vouches for the range.
+    let closed = guard::with_vma_reserve(|| unsafe {
+        sys::map_over(range.start, range.len(), Protection::None, Pages::Zeros)
+    });
+    closed.map_or(Left::AsItWas, |()| Left::Inaccessible)
 }
 
 /// Whether parts of regions can be replaced, so that addresses can be reserved behind any mapping.

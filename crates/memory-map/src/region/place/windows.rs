@@ -8,23 +8,22 @@ use crate::region::Contents;
 use crate::region::place::Left;
 use crate::sys::{self, Pages};
 
-/// Takes the pages of a region out.
+/// Takes pages out.
 ///
 /// # Safety
-/// The range must be a whole region, whose lock the caller holds.
-pub(crate) unsafe fn leave_zeros(range: &Range<usize>) -> Left {
+/// The range must be a region's, whose lock the caller holds, and whole where it is of a file.
+pub(crate) unsafe fn leave(range: &Range<usize>) -> Left {
     let (start, length) = (range.start, range.len());
     // SAFETY: the caller vouches for the range.
-    if unsafe { sys::map_over(start, length, Protection::ReadWrite, Pages::Zeros) }.is_ok()
-        || sys::is_reserved(start)
-    {
-        return Left::Zeros;
+    let over = |protection| unsafe { sys::map_over(start, length, protection, Pages::Zeros) };
+    if over(Protection::ReadWrite).is_ok() || sys::is_reserved(start) {
+        return if over(Protection::None).is_ok() { Left::Inaccessible } else { Left::Zeros };
     }
     // A view outside a placeholder. The file must be free after `close`, so the risk is taken that
     // another thread is given just these addresses in just this moment.
     // SAFETY: as above.
     match unsafe { sys::give_up_and_reserve(start, length) } {
-        Ok(true) => Left::Zeros,
+        Ok(true) => Left::Inaccessible,
         Ok(false) => Left::Lost,
         Err(_) => Left::AsItWas,
     }

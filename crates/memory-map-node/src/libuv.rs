@@ -1,0 +1,31 @@
+//! What libuv, Node's event loop, says of itself.
+
+use std::ffi::{c_uint, c_void};
+use std::ptr;
+
+use napi::bindgen_prelude::*;
+use napi::sys;
+use napi_derive::napi;
+
+/// The start of `uv_loop_t`, which is public and the same in all of libuv 1 (uv.h).
+#[repr(C)]
+struct LoopStart {
+    data: *mut c_void,
+    active_handles: c_uint,
+    handle_queue: [*mut c_void; 2],
+    active_requests: c_uint,
+}
+
+/// How many operations this thread has begun that are not done: of files, sockets, zlib, crypto and
+/// of this library. Only for Node: other runtimes have another loop.
+#[napi]
+pub fn requests(env: Env) -> u32 {
+    let mut start: *mut LoopStart = ptr::null_mut();
+    // SAFETY: `env` is alive, and this is its thread.
+    let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), (&raw mut start).cast()) };
+    if status != sys::Status::napi_ok || start.is_null() {
+        return 0;
+    }
+    // SAFETY: the loop lives as long as `env`, and only its own thread changes it.
+    unsafe { (*start).active_requests }
+}

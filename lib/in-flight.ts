@@ -1,0 +1,56 @@
+// What is under way: work of this library on other threads, and what the runtime is about.
+
+import { native } from './native.js'
+
+/** How much work of this library the threads of the runtime have, for all mappings of this thread. */
+let own = 0
+
+/** The work of one mapping. */
+export class InFlight {
+  readonly #work = new Set<Promise<unknown>>()
+
+  /** Notes `work` until it has settled, and returns it. */
+  add<T>(work: Promise<T>): Promise<T> {
+    own++
+    this.#work.add(work)
+    const end = () => {
+      own--
+      this.#work.delete(work)
+    }
+    work.then(end, end)
+    return work
+  }
+
+  get isEmpty(): boolean {
+    return this.#work.size === 0
+  }
+
+  /** Resolves when all work that is known now has settled. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#work)
+  }
+}
+
+/**
+ * Whether an operation of the runtime is under way that may have a view of a mapping. If the view is emptied, some
+ * never recover: zlib goes on where it was and aborts Node 20, and throws past its callback on others.
+ */
+export const isRuntimeBusy: () => boolean =
+  'deno' in process.versions
+    ? hasTicks()
+    : 'bun' in process.versions
+      ? () => false // it keeps the memory itself, of which the guard tells
+      : () => native.requests() > own || isInCallback()
+
+/** Whether what runs now was called by a zlib stream that has its input still. */
+function isInCallback(): boolean {
+  const { buffer } = process.getBuiltinModule('node:async_hooks').executionAsyncResource() as { buffer?: unknown }
+  return ArrayBuffer.isView(buffer)
+}
+
+/** Deno does in `process.nextTick` what Node does on other threads; it says so only to itself. */
+function hasTicks(): () => boolean {
+  type Internals = Record<symbol, { core?: { hasTickScheduled?: () => boolean } } | undefined> & { internal: symbol }
+  const { Deno } = globalThis as unknown as { Deno: Internals }
+  return Deno[Deno.internal]?.core?.hasTickScheduled ?? (() => false)
+}
