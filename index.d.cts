@@ -201,6 +201,8 @@ interface ReadStreamOptions {
   readonly encoding?: BufferEncoding | undefined
   /** Destroys the stream with an `AbortError`. */
   readonly signal?: AbortSignal | undefined
+  /** Close the mapping when the stream has ended or failed, or is destroyed. Default: false. */
+  readonly autoClose?: boolean | undefined
 }
 /** What can be looked for: text, bytes, or the value of one byte. */
 type Needle = string | Uint8Array | number
@@ -246,6 +248,11 @@ interface Residency {
   readonly resident: number
   /** A bit for each: page `i` is bit `i % 8` of byte `Math.floor(i / 8)`. */
   readonly bitmap: Uint8Array
+}
+/** A part of a mapping to ask about, and how much. */
+interface ResidencyOptions extends Range {
+  /** Whether to say which pages are in memory, besides how many: 32 MiB for each TiB. Default: true. */
+  readonly bitmap?: boolean | undefined
 }
 /** A constructor of typed arrays, such as `Float64Array`. */
 interface TypedArrayConstructor<T> {
@@ -379,6 +386,9 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * `resize()` end it with `ERR_MMAP_CLOSED`. What it has handed out last, up to a MiB, stays as it was then, so that a
    * destination that is still writing it writes the right bytes (Linux and macOS); chunks from before read zeros, and
    * using them is told as a fault of kind `'closed'`.
+   *
+   * Each chunk is a Buffer of its own: a stream of bytes that the web has, or `structuredClone`, can transfer it, and
+   * nothing else is emptied. With the shared backing, which nothing can transfer, chunks are copies.
    *
    * @throws `ERR_OUT_OF_RANGE` where `start` lies behind `end`; both may lie behind the mapping's end
    */
@@ -551,12 +561,19 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   /**
    * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux tells it only
    * of files that the process may write, and calls all pages of others resident.
+   *
+   * @throws `ENOMEM` where there is no memory for the bitmap
    */
-  residency(range?: Readonly<Range>): Residency
+  residency(
+    options: Readonly<ResidencyOptions> & {
+      readonly bitmap: false
+    },
+  ): Omit<Residency, 'bitmap'>
+  residency(options?: Readonly<ResidencyOptions>): Residency
   /**
    * Changes the length. Contents up to the smaller length are kept; a shared mapping that is for stores extends
    * its file where it grows beyond the end. Views that were made before have length 0 afterwards, also where
-   * they would still fit; a `Mutex`, a `Semaphore` or a `Channel` stays what it was. The file never becomes shorter. If
+   * they would still fit, or become as those of {@link close}: await what was begun with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was. The file never becomes shorter. If
    * it fails the mapping and its views are as they were.
    *
    * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
@@ -572,12 +589,31 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
   check(): void
   /**
-   * Unmaps. The file, its blocks and the memory are free when this returns; every view has length 0. Does
-   * nothing the second time.
+   * Unmaps. The file, its blocks and the memory are free when this returns. Does nothing the second time.
+   *
+   * Await what was begun with a view first: what still uses its memory then fails with `EFAULT` where it is a system
+   * call (`fs.writeFile`, a socket), and reads zeros where it is not (zlib, crypto), which is told as a fault of kind
+   * `'closed'`. {@link closeAsync} awaits what this library knows of.
+   *
+   * Every view has length 0 afterwards, unless it may be in use: a view of a `'shared-array-buffer'` stays, and so does
+   * any other while an operation of Node's is under way on this thread, because some of them abort where they find it
+   * emptied.
    */
   close(): void
+  /**
+   * Closes when nothing is under way that this library knows of: syncs, prefetches, searches on other threads, and
+   * streams, which must have ended or be destroyed.
+   *
+   * ```js
+   * map.createReadStream().pipe(response)
+   * await map.closeAsync()
+   * ```
+   */
+  closeAsync(): Promise<void>
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void
+  /** As {@link closeAsync}: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
   toJSON(): object
 }
 /**
@@ -703,6 +739,7 @@ export {
   type Range,
   type ReadStreamOptions,
   type Residency,
+  type ResidencyOptions,
   type SearchOptions,
   type SharedMapOptions,
   type SharedMemoryOptions,

@@ -28,6 +28,7 @@ export {
   type LineOptions,
   type PrefetchOptions,
   type Residency,
+  type ResidencyOptions,
   type SyncOptions,
   type TypedArrayConstructor,
 } from './lib/memory-map.js'

@@ -9,7 +9,7 @@ import { type Advice, mapAnonymous, mapPrivate, mapShared, MemoryFaultError, Mem
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { turns } from './helpers/faults.ts'
 import { isLinux, isWindows, truncating, where } from './helpers/platform.ts'
-import { pattern, scratchFile } from './helpers/scratch.ts'
+import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 
 const linux = isLinux ? test : test.skip
 const notMac = where(isLinux || isWindows, 'a page may come to memory by itself elsewhere')
@@ -60,6 +60,9 @@ notMac('residency tells the pages of anonymous memory that were touched, and no 
   }
   const part = map.residency({ offset: 7 * pageSize - 1, length: 2 })
   t.deepEqual([part.pages, part.resident, part.bitmap], [2, 1, Uint8Array.of(0b10)])
+  const counted: object = map.residency({ offset: 7 * pageSize - 1, length: 2, bitmap: false })
+  t.deepEqual({ ...counted }, { pages: 2, resident: part.resident })
+  t.throws(() => map.residency({ bitmap: 1 } as never), { code: 'ERR_INVALID_ARG_TYPE' })
   const none = map.residency({ length: 0 })
   t.deepEqual([none.pages, none.resident, none.bitmap], [0, 0, new Uint8Array()])
 })
@@ -379,4 +382,17 @@ test('sizes of huge pages that cannot be are refused', (t) => {
   const size = t.throws<NodeJS.ErrnoException>(() => mapAnonymous(1, { hugePages: 2 ** 24 }))
   t.regex(size!.message, /huge pages/)
   t.true(['EINVAL', 'ENODEV', 'ERR_MMAP_UNSUPPORTED'].includes(size!.code!), size!.code)
+})
+
+linux('residency of a large file tells of the few pages that are in memory', (t) => {
+  const path = sparseFile(t, 2 ** 38)
+  using map = mapShared(path, { protection: 'read-write' })
+  const far = [0, 2 ** 37 + pageSize, 2 ** 38 - pageSize]
+  for (const at of far) map.write(Buffer.of(1), at)
+  t.is(map.residency({ bitmap: false }).pages, 2 ** 38 / pageSize)
+  const { resident, bitmap } = map.residency()
+  t.is(resident, map.residency({ bitmap: false }).resident)
+  const page = (at: number) => Math.floor(at / pageSize)
+  for (const at of far) t.is((bitmap[page(at) >> 3]! >> (page(at) % 8)) & 1, 1)
+  t.true(resident >= far.length && resident < 2 ** 38 / pageSize / 2)
 })

@@ -138,7 +138,7 @@ export interface NativeFault {
 export interface NativeResidency {
   pages: number
   resident: number
-  bitmap: Uint8Array
+  bitmap?: Uint8Array
 }
 
 /** What became of a wait. */
@@ -240,8 +240,8 @@ export declare namespace mapping {
   export function putOver(map: Token, bytes: Uint8Array, fresh: boolean): void
   /** Copies bytes out, into all of `target`. */
   export function read(map: Token, target: Buffer, offset: number): void
-  /** Which pages of a range are in memory. */
-  export function residency(map: Token, start: number, end: number): NativeResidency
+  /** How many pages of a range are in memory and, with `bitmap`, which. */
+  export function residency(map: Token, start: number, end: number, bitmap: boolean): NativeResidency
   /**
    * Changes the length, and detaches every ArrayBuffer where they are not to last; does neither where
    * it fails.

@@ -34,3 +34,19 @@ export function allocate(length: number): Buffer<ArrayBuffer> {
     throw outOfMemory(length)
   }
 }
+
+/** A copy of `bytes`, with the error of the system where there is no memory. */
+export function copyOf(bytes: Uint8Array): Buffer<ArrayBuffer> {
+  const copy = allocate(bytes.length)
+  copy.set(bytes)
+  return copy
+}
+
+/** The bytes of a text, with the error of the system where there is no memory. */
+export function encode(text: string, encoding: BufferEncoding): Buffer<ArrayBuffer> {
+  try {
+    return Buffer.from(text, encoding)
+  } catch {
+    throw outOfMemory(Buffer.byteLength(text, encoding))
+  }
+}

@@ -95,6 +95,12 @@ export interface Residency {
   readonly bitmap: Uint8Array
 }
 
+/** A part of a mapping to ask about, and how much. */
+export interface ResidencyOptions extends Range {
+  /** Whether to say which pages are in memory, besides how many: 32 MiB for each TiB. Default: true. */
+  readonly bitmap?: boolean | undefined
+}
+
 /** A constructor of typed arrays, such as `Float64Array`. */
 export interface TypedArrayConstructor<T> {
   readonly BYTES_PER_ELEMENT: number
@@ -680,13 +686,17 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /**
    * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux tells it only
    * of files that the process may write, and calls all pages of others resident.
+   *
+   * @throws `ENOMEM` where there is no memory for the bitmap
    */
-  residency(range?: Readonly<Range>): Residency {
+  residency(options: Readonly<ResidencyOptions> & { readonly bitmap: false }): Omit<Residency, 'bitmap'>
+  residency(options?: Readonly<ResidencyOptions>): Residency
+  residency(options?: Readonly<ResidencyOptions>): Residency {
     const token = this.#open()
-    const [start, end] = this.#range(range)
-    let found: Residency | undefined
-    this.#call(() => (found = mapping.residency(token, start, end)))
-    return found!
+    const { offset, length, bitmap = true } = check<ResidencyOptions>(options, ['offset', 'length', 'bitmap'])
+    if (typeof bitmap !== 'boolean') throw invalidType('options.bitmap', 'of type boolean', bitmap)
+    const [start, end] = toRange(offset, length, this.#length)
+    return this.#call(() => mapping.residency(token, start, end, bitmap) as Residency)
   }
 
   /**

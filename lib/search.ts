@@ -4,6 +4,7 @@ import { isUint8Array } from 'node:util/types'
 
 import { isUtf16, type Range, toEncoding, toRange } from './arguments.js'
 import type { NativeStop, Token } from './binding.js'
+import { copyOf, encode } from './buffers.js'
 import { check } from './choices.js'
 import { invalidType, invalidValue } from './errors.js'
 import { native } from './native.js'
@@ -81,7 +82,7 @@ export function toSearch(value: unknown, options: unknown, total: number): [quer
   const given = check<SearchOptions>(options, ['offset', 'length', 'encoding', 'signal'])
   const [needle, ...rest] = inRange(value, given.encoding, toRange(given.offset, given.length, total))
   // The caller may change it while the search goes on.
-  return [[new Uint8Array(needle), ...rest], given.signal]
+  return [[copyOf(needle), ...rest], given.signal]
 }
 
 function inRange(value: unknown, encoding: unknown, [start, end]: [number, number]): Query {
@@ -103,7 +104,7 @@ function toNeedle(value: unknown, encoding: unknown): [needle: Uint8Array, wide:
   if (typeof value !== 'string')
     throw invalidType('value', 'of type string or number, or a Buffer or Uint8Array', value)
   const name = toEncoding(encoding)
-  return [Buffer.from(value, name), isUtf16(name)]
+  return [encode(value, name), isUtf16(name)]
 }
 
 /**

@@ -12,7 +12,7 @@ const layers = {
     ['mapping'],
     ['region'],
     ['guard'],
-    ['file'],
+    ['file', 'allocate'],
     ['sys'],
     ['options', 'advice', 'fault', 'protection', 'error'],
   ],

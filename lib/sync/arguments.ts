@@ -2,6 +2,7 @@
 
 import { toBytes, toUint8Array } from '../arguments.js'
 import type { Token } from '../binding.js'
+import { encode } from '../buffers.js'
 import { check } from '../choices.js'
 import { aborted, invalidType, outOfRange } from '../errors.js'
 import { toSignal } from '../signal.js'
@@ -62,7 +63,7 @@ export function toCount(value: unknown, name: string, least: number): number {
 
 /** The bytes of a message. */
 export function toMessage(data: unknown): Uint8Array {
-  const bytes = typeof data === 'string' ? Buffer.from(data) : toUint8Array(data)
+  const bytes = typeof data === 'string' ? encode(data, 'utf8') : toUint8Array(data)
   if (bytes === undefined)
     throw invalidType('data', 'a string, a Buffer, a Uint8Array or another view of an ArrayBuffer', data)
   return bytes

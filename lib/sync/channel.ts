@@ -2,7 +2,7 @@
 
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
-import { cut } from '../buffers.js'
+import { allocate, copyOf, cut } from '../buffers.js'
 import { Handle } from '../handle.js'
 import { check } from '../choices.js'
 import { aborted, illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
@@ -164,7 +164,7 @@ export class Channel extends Handle {
     const limit = toLimit(options)
     if (this.trySend(data)) return true
     // The caller may change his bytes meanwhile.
-    const bytes = Uint8Array.from(this.#message(data))
+    const bytes = copyOf(this.#message(data))
     return await this.#sends.run(limit, false, async (left) => {
       this.#open()
       return (await this.#wait(left, (...rest) => this.#native.sendAsync(bytes, ...rest))) === 0
@@ -333,7 +333,7 @@ export class Channel extends Handle {
         return cut(this.#pool.buffer, start, length)
       }
       for (;;) {
-        const buffer = Buffer.allocUnsafeSlow(-2 - length)
+        const buffer = allocate(-2 - length)
         length = native.channelReceive(this.#handle, buffer, 0, timeout)
         if (length >= 0) return buffer.subarray(0, length)
         if (length === -1) return undefined

@@ -51,7 +51,7 @@ pub fn supports(index: u32) -> bool {
 pub struct NativeResidency {
     pub pages: f64,
     pub resident: f64,
-    pub bitmap: Uint8Array,
+    pub bitmap: Option<Uint8Array>,
 }
 
 /// A range that is brought in on the runtime's thread pool.
@@ -90,15 +90,21 @@ pub fn unlock(env: Env, map: Token, start: f64, end: f64) -> Result<()> {
     map.mapping.unlock(start as usize..end as usize).map_err(|error| to_js(&env, &error))
 }
 
-/// Which pages of a range are in memory.
+/// How many pages of a range are in memory and, with `bitmap`, which.
 #[napi(namespace = "mapping")]
-pub fn residency(env: Env, map: Token, start: f64, end: f64) -> Result<NativeResidency> {
-    let found =
-        map.mapping.residency(start as usize..end as usize).map_err(|error| to_js(&env, &error))?;
+pub fn residency(
+    env: Env,
+    map: Token,
+    start: f64,
+    end: f64,
+    bitmap: bool,
+) -> Result<NativeResidency> {
+    let found = map.mapping.residency(start as usize..end as usize, bitmap);
+    let found = found.map_err(|error| to_js(&env, &error))?;
     Ok(NativeResidency {
         pages: found.pages as f64,
         resident: found.resident as f64,
-        bitmap: found.bitmap.into(),
+        bitmap: bitmap.then(|| found.bitmap.into()),
     })
 }
 

@@ -5,6 +5,7 @@
 //! back to the OS while something outside can still use them. Nothing here knows of JavaScript.
 
 mod advice;
+mod allocate;
 mod error;
 mod fault;
 mod file;
@@ -17,6 +18,7 @@ mod region;
 mod sys;
 
 pub use advice::Advice;
+pub use allocate::copy_of;
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
 pub use file::{Source, unlink_memory};

@@ -7,11 +7,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use memory_map::Mapping;
 use memory_map::ipc::{
     Channel, Locked, Message, Mutex, Patience, Received, Reservation, Semaphore, WaitResult,
     notify, wait,
 };
+use memory_map::{Mapping, copy_of};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -263,7 +263,7 @@ impl NativeChannel {
         waits: &NativeWaits,
         id: u32,
     ) -> Result<()> {
-        let data = data.to_vec();
+        let data = copy_of(data).map_err(|error| to_js(&env, &error))?;
         self.start(&env, waits, id, timeout, move |channel, patience| {
             channel.send(&data, Some(patience)).map(code)
         })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::advice::Advice;
+use crate::allocate::with_room;
 use crate::error::{Error, Result};
 use crate::fault::FaultKind;
 use crate::mapping::Mapping;
@@ -168,28 +169,48 @@ impl Mapping {
             .map_err(|errno| Error::os(errno, "munlock"))
     }
 
-    /// Which pages of a range are in memory (mincore(2)).
+    /// How many pages of a range are in memory (mincore(2)) and, where `with_bitmap`, which.
     ///
     /// # Errors
-    /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
-    pub fn residency(&self, range: Range<usize>) -> Result<Residency> {
+    /// The OS's, `ENOMEM` for the bitmap among them; [`Error::Unsupported`];
+    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    pub fn residency(&self, range: Range<usize>, with_bitmap: bool) -> Result<Residency> {
         const AT_ONCE: usize = 1 << 16;
         let mut residency = Residency { pages: 0, resident: 0, bitmap: Vec::new() };
-        let Some((_region, pages)) = self.pages(&range, false)? else { return Ok(residency) };
+        let Some((region, pages)) = self.pages(&range, false)? else { return Ok(residency) };
         let size = sys::page_size();
         residency.pages = pages.len() / size;
-        residency.bitmap.resize(residency.pages.div_ceil(8), 0);
+        if with_bitmap {
+            let bytes = residency.pages.div_ceil(8);
+            residency.bitmap = with_room(bytes)?;
+            residency.bitmap.resize(bytes, 0);
+        }
         let mut states = [0u8; AT_ONCE];
         for first in (0..residency.pages).step_by(AT_ONCE) {
             let part = &mut states[..AT_ONCE.min(residency.pages - first)];
-            sys::residency(pages.start + first * size, part)
-                .map_err(|errno| Error::os(errno, "mincore"))?;
+            let start = pages.start + first * size;
+            // mincore looks for each page of a hole by itself, which takes minutes for many TiB.
+            if residency.pages > AT_ONCE && self.is_uncached(&region, start, part.len() * size) {
+                continue;
+            }
+            sys::residency(start, part).map_err(|errno| Error::os(errno, "mincore"))?;
             for (i, _) in part.iter().enumerate().filter(|(_, state)| **state & 1 != 0) {
                 residency.resident += 1;
-                residency.bitmap[(first + i) / 8] |= 1 << ((first + i) % 8);
+                if let Some(byte) = residency.bitmap.get_mut((first + i) / 8) {
+                    *byte |= 1 << ((first + i) % 8);
+                }
             }
         }
         Ok(residency)
+    }
+
+    /// Whether the system knows that the file has no page in memory that is shown in a part.
+    fn is_uncached(&self, region: &Region, start: usize, length: usize) -> bool {
+        self.kind() == Kind::Shared
+            && region.file().is_some_and(|file| {
+                let offset = self.offset() - self.page_offset() as u64;
+                sys::is_uncached(&file, offset + (start - region.range().start) as u64, length)
+            })
     }
 
     /// Prepares to bring a range into memory; [`Prefetch::run`] does it, on any thread.

@@ -5,8 +5,8 @@ use std::ops::Range;
 use memchr::arch::all::packedpair::Pair;
 use memchr::{memchr, memmem};
 
+use crate::allocate::with_room;
 use crate::error::{Error, Result};
-use crate::sys;
 
 /// What is looked for.
 ///
@@ -102,14 +102,6 @@ impl Needle {
     pub(super) fn overlaps_itself(&self) -> Result<bool> {
         Ok(shifts(self.finder.needle())?.next().is_some())
     }
-}
-
-/// An empty vector that takes `length` elements, if there is memory for them: a needle may be as
-/// long as a mapping.
-fn with_room<T>(length: usize) -> Result<Vec<T>> {
-    let mut room = Vec::new();
-    room.try_reserve_exact(length).map_err(|_| Error::os(sys::ENOMEM, "malloc"))?;
-    Ok(room)
 }
 
 /// By how much `needle` can be moved and agree with itself where it still overlaps itself, the

@@ -1,6 +1,8 @@
 //! Linux: what the system is told and asked about pages.
 
 use std::ffi::{c_int, c_void};
+use std::fs::File;
+use std::os::fd::AsRawFd;
 
 use crate::advice::Advice;
 use crate::error::Error;
@@ -92,4 +94,18 @@ pub(crate) fn residency(start: usize, states: &mut [u8]) -> Result<(), i32> {
     // SAFETY: `states` has a byte for each page; a range that is not mapped is an error return.
     let status = unsafe { libc::mincore(start as *mut c_void, length, states.as_mut_ptr()) };
     if status == 0 { Ok(()) } else { Err(crate::sys::errno()) }
+}
+
+/// Whether no page of a part of a file is in memory; `false` where the system does not tell: before
+/// Linux 6.5, and of files that the process may not write.
+pub(crate) fn is_uncached(file: &File, offset: u64, length: usize) -> bool {
+    /// The same on every architecture.
+    const SYS_CACHESTAT: libc::c_long = 451;
+    let range = [offset, length as u64];
+    let mut counts = [u64::MAX; 5];
+    let (range, filled) = (range.as_ptr(), counts.as_mut_ptr());
+    // SAFETY: the kernel reads the two numbers of `range`, and fills the five of `counts`.
+    let status = unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), range, filled, 0) };
+    let [cached, _, _, evicted, _] = counts;
+    status == 0 && cached == 0 && evicted == 0 // what is in no cache, as of DAX, counts as evicted
 }

@@ -109,3 +109,8 @@ pub(crate) fn residency(start: usize, states: &mut [u8]) -> Result<(), i32> {
     }
     Ok(())
 }
+
+/// Whether no page of a part of a file is in memory, which this system does not tell.
+pub(crate) fn is_uncached(_file: &std::fs::File, _offset: u64, _length: usize) -> bool {
+    false
+}

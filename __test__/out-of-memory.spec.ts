@@ -1,0 +1,82 @@
+// Where the system has no memory for a large result, a call throws, and the process goes on.
+
+import { onLinux as test } from './helpers/platform.ts'
+import { survives } from './helpers/faults.ts'
+import { runtimes } from './helpers/runtimes.ts'
+
+const prelude = `
+  import { execFileSync } from 'node:child_process'
+  const { Channel } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+  /** Bytes that the runtime does not get from the system again. Bun takes a GiB at a time. */
+  const MUCH = globalThis.Bun ? 2 ** 31 : 2 ** 29
+  const refused = { name: 'Error', code: 'ENOMEM', errno: -12, syscall: 'malloc' }
+  const fill = () => mapShared(makeFile(3 * MUCH), { protection: 'read-write' })
+  /** Grants this process 200 MiB from now on, beside what it has. */
+  const limit = () => {
+    const kilobytes = /^VmData:\\s+(\\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]
+    const bytes = Number(kilobytes) * 1024 + 200 * 2 ** 20
+    execFileSync('prlimit', ['--pid', String(process.pid), '--data=' + bytes + ':' + bytes])
+  }`
+
+/** Results that would take long to make as large as Bun would have to ask the system for. */
+const notOnBun = /send|receive|searches|text/
+
+const calls: Record<string, [before: string, call: string]> = {
+  read: ['', 'assert.throws(() => map.read(0, MUCH), refused)'],
+  'read of the shared backing': [
+    `const other = mapShared(makeFile(MUCH), { backing: 'shared-array-buffer' })`,
+    'assert.throws(() => other.read(), refused)',
+  ],
+  residency: [
+    `const large = mapShared(makeFile(2 ** 43))`,
+    `assert.throws(() => large.residency(), refused)
+    assert.deepEqual({ ...large.residency({ bitmap: false }) }, { pages: 2 ** 43 / pageSize, resident: 0 })`,
+  ],
+  sendAsync: [
+    'const channel = Channel.create(map), message = map.view(0, MUCH / 2); while (channel.trySend(message));',
+    'await assert.rejects(channel.sendAsync(message, 1000), refused)',
+  ],
+  receive: [
+    'const channel = Channel.create(map); channel.send(map.view(0, MUCH / 2))',
+    `assert.throws(() => channel.receive(0), refused)
+    await assert.rejects(channel.receiveAsync(0), refused)
+    assert.strictEqual(channel.borrow().length, MUCH / 2)`,
+  ],
+  text: [
+    '',
+    `assert.throws(() => map.toString('latin1', 0, MUCH / 2), refused)
+    assert.throws(() => map.view(0, MUCH / 2).toString('latin1'), refused)`,
+  ],
+  searches: [
+    'const needle = Buffer.alloc(MUCH / 2, 1)',
+    `for (const method of ['indexOf', 'lastIndexOf', 'includes', 'count'])
+      assert.throws(() => map[method](needle), refused)
+    for (const method of ['find', 'countAsync']) await assert.rejects(map[method](needle), refused)`,
+  ],
+  'searches for text': [
+    `const needle = Buffer.alloc(MUCH / 2, 'é').toString()`,
+    `for (const method of ['indexOf', 'includes', 'count']) assert.throws(() => map[method](needle), refused)
+    await assert.rejects(map.find(needle), refused)`,
+  ],
+}
+
+// Deno panics where there is none for a thread that it starts.
+for (const runtime of runtimes().filter(({ name }) => name !== 'deno')) {
+  for (const [name, [before, call]] of Object.entries(calls)) {
+    if (runtime.name === 'bun' && notOnBun.test(name)) continue
+    test(`${runtime.name} ${runtime.version}: without memory for it: ${name}`, async (t) => {
+      await survives(
+        t,
+        runtime,
+        `${prelude}
+        const map = fill()
+        ${before}
+        limit()
+        ${call}
+        map.write(Buffer.from('after'), 3 * MUCH - 5)
+        assert.strictEqual(map.read(3 * MUCH - 5, 5).toString(), 'after')
+        console.log('end')`,
+      )
+    })
+  }
+}
