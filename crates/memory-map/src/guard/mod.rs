@@ -10,6 +10,7 @@ mod decide;
 #[cfg_attr(windows, path = "handler_windows.rs")]
 mod handler;
 mod heal;
+mod life;
 mod missing;
 mod notify;
 mod overlay;
@@ -26,8 +27,9 @@ mod vma_reserve;
 
 pub(crate) use handler::install;
 pub use handler::reclaim_soon as reclaim_signals;
+pub(crate) use life::Beginning;
 pub use notify::{forget_owner, register_owner, take_faulted, wake_owner};
-pub(crate) use record::{Backing, FaultRecord, Inner, Locked, Run, State};
+pub(crate) use record::{Backing, FaultRecord, Inner, Locked, State};
 pub(crate) use vma_reserve::with_vma_reserve;
 
 /// Lets the handler find `record` by every address from `start` to before `end`.

@@ -55,34 +55,34 @@ pub(crate) struct Run {
 
 /// The part of a record that its lock protects.
 pub(crate) struct Inner {
-    pub start: usize,
+    pub(super) start: usize,
     /// Where the pages end. The addresses from here to `limit` are ours too, and hold nothing.
-    pub end: usize,
-    pub limit: usize,
-    pub state: State,
+    pub(super) end: usize,
+    pub(super) limit: usize,
+    pub(super) state: State,
     /// Whether the contents are another region's by now, and this one is about to be given up.
-    pub moved: bool,
+    pub(super) moved: bool,
     /// Whether faults of anybody are contained, or only those of our own copies.
-    pub guarded: bool,
+    pub(super) guarded: bool,
     /// Whether the next use of a reserved page is a fault, and which page was used then.
-    pub trap: bool,
-    pub used: Option<usize>,
+    pub(super) trap: bool,
+    pub(super) used: Option<usize>,
     /// The file whose pages were left under the guard, in memory that may be somebody else's by now.
-    pub left: Option<Shown>,
+    pub(super) left: Option<Shown>,
     /// Copies and searches of ours that are under way.
-    pub copies: u32,
+    pub(super) copies: u32,
     /// What was healed while they were, and the addresses of which they saw something else.
-    pub healed: Vec<(Range<usize>, Fault)>,
-    pub backing: Backing,
+    pub(super) healed: Vec<(Range<usize>, Fault)>,
+    pub(super) backing: Backing,
     /// Whether swap is reserved for the pages.
-    pub reserve: bool,
+    pub(super) reserve: bool,
     /// Size of the pages: they can be overlaid only whole.
-    pub page_size: usize,
+    pub(super) page_size: usize,
     /// Which of the addresses are the user's.
-    pub user: Range<usize>,
-    pub runs: Vec<Run>,
+    pub(super) user: Range<usize>,
+    pub(super) runs: Vec<Run>,
     /// Whether a page was ever writable, so that it may hold what is nowhere else.
-    pub written: bool,
+    pub(super) written: bool,
     pub(super) overlays: Overlays,
     pub(super) scratch_windows: ScratchWindows,
     /// Faults in a row, of one page, that needed no new overlay; and that page.
@@ -91,7 +91,7 @@ pub(crate) struct Inner {
     /// Faults of accessible pages since pages were overlaid, healed or protected.
     pub(super) doubts: u32,
     /// Faults that are healed and not yet collected.
-    pub reports: Vec<Fault>,
+    pub(super) reports: Vec<Fault>,
 }
 
 /// The guard's record of one region.
@@ -99,10 +99,10 @@ pub(crate) struct FaultRecord {
     locked: AtomicBool,
     inner: UnsafeCell<Inner>,
     /// Faults since the record was acquired.
-    pub faults: AtomicU64,
+    pub(super) faults: AtomicU64,
     /// Whom to wake after a fault, and what for.
-    pub owner: AtomicU64,
-    pub token: AtomicU64,
+    pub(super) owner: AtomicU64,
+    pub(super) token: AtomicU64,
     /// Whether the record waits on the reporter's stack, and what lies below it there.
     pub(super) pending: AtomicBool,
     pub(super) below: AtomicPtr<FaultRecord>,
@@ -245,6 +245,7 @@ impl Inner {
         let new = std::iter::once(Run { start: range.start, protection }).chain(tail);
         self.runs.splice(from..to, new);
         self.doubts = 0;
+        self.written |= protection.writable();
         self.runs.dedup_by_key(|run| run.protection);
     }
 

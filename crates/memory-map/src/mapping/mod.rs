@@ -259,7 +259,7 @@ impl Mapping {
         for region in state.regions() {
             let mut inner = region.lock();
             inner.heal();
-            reports.append(&mut inner.reports);
+            reports.append(&mut inner.take_reports());
         }
         reports
     }
@@ -453,7 +453,7 @@ impl State {
     fn drop_lost(&mut self) {
         for region in self.former.extract_if(.., |region| region.is_lost()) {
             self.faults += region.faults();
-            self.reports.append(&mut region.lock().reports);
+            self.reports.append(&mut region.lock().take_reports());
         }
     }
 

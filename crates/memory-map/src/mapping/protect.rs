@@ -83,6 +83,5 @@ pub(crate) fn change_protection(
         return Err(Error::os(errno, "mprotect"));
     }
     inner.set_protection(range, protection);
-    inner.written |= protection.writable();
     Ok(())
 }

@@ -187,7 +187,7 @@ fn clear_rest(region: &Region, at: usize) {
 impl Inner {
     /// Whether the descriptor, which the user can see, still stands for the file.
     fn check_file(&self) -> Result<()> {
-        match self.backing {
+        match self.backing() {
             Backing::File { .. } if self.file().is_none() => {
                 let why = "the mapping's own descriptor was closed or is another file's";
                 Err(Error::os_because(sys::EBADF, "fstat", why))
@@ -212,12 +212,12 @@ impl Region {
             return Ok(false); // the old views must not show what becomes of the mapping
         }
         let end = sys::ceil(contents.length, sys::page_size())
-            .and_then(|length| inner.start.checked_add(length))
-            .filter(|end| *end <= inner.limit);
+            .and_then(|length| inner.pages().start.checked_add(length))
+            .filter(|end| *end <= inner.limit());
         // Beyond the last address there may be none, and elsewhere enough.
         let Some(end) = end else { return Ok(false) };
-        let before = inner.end;
-        let replaces_parts = place::REPLACES_PARTS || matches!(inner.backing, Backing::Memory);
+        let before = inner.pages().end;
+        let replaces_parts = place::REPLACES_PARTS || matches!(inner.backing(), Backing::Memory);
         if end != before && !replaces_parts {
             return Ok(false);
         }
@@ -227,20 +227,16 @@ impl Region {
             // SAFETY: these addresses are the region's, whose lock is held, and hold nothing.
             unsafe { sys::map_over(before, end - before, contents.protection, pages) }
                 .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
-            inner.end = end;
-            inner.set_protection(before..end, contents.protection);
-            inner.written |= contents.protection.writable();
+            inner.stretch(end, contents.protection);
         } else if end < before {
             // SAFETY: the range is the region's, whose lock is held; the guard contains whoever
             // still uses it.
             if matches!(unsafe { place::leave(&(end..before)) }, Left::AsItWas | Left::Lost) {
                 return Err(out_of_memory());
             }
-            inner.end = end;
-            inner.trap = true;
-            inner.runs.retain(|run| run.start < end);
+            inner.shrink(end);
         }
-        inner.user.end = inner.start + contents.length;
+        inner.set_user_end(contents.length);
         Ok(true)
     }
 
@@ -251,14 +247,14 @@ impl Region {
         let (carried, is_elsewhere) = {
             let mut inner = old.lock();
             inner.heal_all()?;
-            let is_elsewhere = matches!(inner.backing, Backing::File { shared: true, .. });
-            let is_device = matches!(inner.backing, Backing::File { sized: false, .. });
+            let is_elsewhere = matches!(inner.backing(), Backing::File { shared: true, .. });
+            let is_device = matches!(inner.backing(), Backing::File { sized: false, .. });
             let vmas = (!is_device && !self.is_foreign() && sys::can_carry(old.file().is_some()))
                 .then(|| sys::vmas_in(&part))
                 .flatten();
             if let Some(vmas) = &vmas {
                 carry_all(vmas, start, self)?;
-                inner.moved = true;
+                inner.move_away();
             }
             (vmas.is_some(), is_elsewhere)
         };
@@ -267,13 +263,13 @@ impl Region {
         }
         let (runs, written) = {
             let inner = old.lock();
-            (inner.runs_in(part).collect::<Vec<_>>(), inner.written)
+            (inner.runs_in(part).collect::<Vec<_>>(), inner.is_written())
         };
         let shift = |range: Range<usize>| {
             let first = self.range().start;
             first + (range.start - start)..first + (range.end - start)
         };
-        self.lock().written |= written;
+        self.lock().inherit(written);
         for (range, protection) in runs {
             if carried {
                 self.lock().set_protection(shift(range), protection);

@@ -32,8 +32,7 @@ impl<'a> Access<'a> {
         if let Some(fault) = inner.unhealed_in(&range) {
             return Err(Error::Fault(fault));
         }
-        inner.copies += 1;
-        let healed = inner.healed.len();
+        let healed = inner.begin_access();
         Ok(Self { region, range, faults: region.faults(), healed })
     }
 
@@ -54,11 +53,7 @@ impl<'a> Access<'a> {
 
     /// Ends the access without asking how it went.
     pub fn leave(&self) {
-        let mut inner = self.region.lock();
-        inner.copies -= 1;
-        if inner.copies == 0 {
-            inner.healed = Vec::new();
-        }
+        self.region.lock().end_access();
     }
 
     /// Says how the access went so far, for one that goes on.
@@ -82,10 +77,7 @@ impl<'a> Access<'a> {
             inner.heal();
         }
         let fault = inner.healed_in(self.healed, touched);
-        inner.copies -= 1;
-        if inner.copies == 0 {
-            inner.healed = Vec::new();
-        }
+        inner.end_access();
         match fault {
             _ if self.is_gone(&inner) => Err(Error::Closed),
             Some(fault) => Err(Error::Fault(fault)),

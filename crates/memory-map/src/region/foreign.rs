@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::guard::{self, Backing, Inner, State};
+use crate::guard::{self, Inner};
 use crate::protection::Protection;
 use crate::region::{Contents, Keeper, Region};
 use crate::sys::{self, Pages, Shown};
@@ -62,14 +62,15 @@ impl Region {
             // Where all of it was overlaid no file was shown: there it is back now, and nobody can
             // overlay it again before this is decided.
             let look = || shown_in(&all_shown(), &self.range()).next().copied();
-            inner.left = inner.can_fail().then(|| shown.or_else(look)).flatten();
+            let left = inner.can_fail().then(|| shown.or_else(look)).flatten();
+            inner.leave(left);
             inner.open_overlays();
-            if inner.left.is_none() {
+            if left.is_none() {
                 self.disarm(&inner);
                 guard::expect_late_faults();
                 self.lose(&mut inner);
             }
-            inner.left.is_some()
+            left.is_some()
         };
         *keeper = None;
         drop(keeper);
@@ -82,8 +83,8 @@ impl Region {
     fn end_accesses(&self) {
         for _ in 0..PATIENCE {
             let mut inner = self.lock();
-            inner.moved = true;
-            if inner.copies == 0 {
+            inner.move_away();
+            if !inner.has_accesses() {
                 return;
             }
             drop(inner);
@@ -94,7 +95,7 @@ impl Region {
     /// Makes memory of no file, or zeros, such that any access succeeds.
     fn disarm(&self, inner: &Inner) {
         let range = self.range();
-        if inner.state == State::Reserved || (inner.guarded && !inner.is_of_file()) {
+        if inner.can_be_closed() {
             // SAFETY: the range is this region's, whose lock is held.
             let opened = unsafe { sys::protect(range.start, range.len(), Protection::ReadWrite) };
             if opened.is_err() {
@@ -158,17 +159,6 @@ fn note_foreign(region: &Arc<Region>) {
         regions.retain(|region| region.strong_count() > 0);
     }
     regions.push(Arc::downgrade(region));
-}
-
-impl Inner {
-    fn is_of_file(&self) -> bool {
-        matches!(self.backing, Backing::File { .. })
-    }
-
-    /// Whether an access can fail that the guard contains.
-    fn can_fail(&self) -> bool {
-        self.state == State::Live && self.guarded && self.is_of_file()
-    }
 }
 
 /// Regions that were left, and stay under the guard.
@@ -235,7 +225,7 @@ pub fn sweep_left() {
     }
     regions.retain(|region| {
         let mut inner = region.lock();
-        let stays = shown_in(&shown, &region.range()).any(|shown| Some(*shown) == inner.left);
+        let stays = shown_in(&shown, &region.range()).any(|shown| Some(*shown) == inner.left());
         if !stays {
             guard::expect_late_faults(); // zeros of ours may be there still
             region.lose(&mut inner);
@@ -316,7 +306,7 @@ mod tests {
         let access = Access::begin(&region, start..start + page).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| region.leave());
-            while !region.lock().moved {
+            while !region.lock().has_moved() {
                 sys::yield_now();
             }
             let (sender, second) = mpsc::channel();

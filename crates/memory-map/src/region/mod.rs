@@ -25,7 +25,7 @@ use self::unmap::unmap;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::file::Opened;
-use crate::guard::{self, Backing, FaultRecord, Inner, Locked, Run, State};
+use crate::guard::{self, Backing, Beginning, FaultRecord, Inner, Locked, State};
 use crate::protection::Protection;
 use crate::sys::{self, Pages, Shown};
 
@@ -77,7 +77,18 @@ impl Region {
             keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
             shown: OnceLock::new(),
         };
-        region.describe(contents, length, &mut region.record.lock());
+        region.record.begin(Beginning {
+            range: start..end,
+            length,
+            user: start + contents.page_offset..start + contents.length,
+            protection: contents.protection,
+            guarded: contents.guard,
+            backing: contents.backing(),
+            reserve: contents.reserve,
+            page_size: contents.page_size(),
+            owner: contents.owner,
+            token: contents.token,
+        });
         guard::register(start, end, region.record);
         Arc::new(region)
     }
@@ -106,8 +117,7 @@ impl Region {
     pub(crate) fn lose(&self, inner: &mut Inner) {
         self.lost.store(true, Ordering::Release);
         guard::unregister(self.range.start, self.range.end, self.record);
-        inner.drop_overlays();
-        inner.state = State::Free;
+        inner.free();
     }
 
     /// Whether `lose` was called.
@@ -119,7 +129,7 @@ impl Region {
     /// mapping may still ask it what had happened.
     pub fn vacate(&self) {
         let mut inner = self.lock();
-        let is_unused = inner.state == State::Reserved && inner.copies == 0;
+        let is_unused = inner.is_retired() && !inner.has_accesses();
         if is_unused && !self.is_foreign() && self.keys.load(Ordering::Acquire) == 0 {
             inner.heal();
             self.lose(&mut inner);
@@ -129,42 +139,18 @@ impl Region {
         }
     }
 
-    fn describe(&self, contents: &Contents<'_>, length: usize, inner: &mut Locked) {
-        let Range { start, end } = self.range;
-        inner.start = start;
-        inner.end = start + length;
-        inner.limit = end;
-        inner.state = State::Live;
-        inner.moved = false;
-        inner.guarded = contents.guard;
-        inner.backing = contents.backing();
-        inner.reserve = contents.reserve;
-        inner.page_size = contents.page_size();
-        inner.user = start + contents.page_offset..start + contents.length;
-        inner.runs = vec![Run { start, protection: contents.protection }];
-        inner.written = contents.protection.writable();
-        inner.reports = Vec::new();
-        inner.trap = false;
-        inner.used = None;
-        inner.left = None;
-        self.record.faults.store(0, Ordering::Relaxed);
-        self.record.owner.store(contents.owner, Ordering::Release);
-        self.record.token.store(contents.token, Ordering::Release);
-    }
-
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
     /// Bytes of one page.
     pub fn page_size(&self) -> usize {
-        self.lock().page_size
+        self.lock().page_size()
     }
 
     /// The addresses that have pages.
     pub fn pages(&self) -> Range<usize> {
-        let inner = self.lock();
-        inner.start..inner.end
+        self.lock().pages()
     }
 
     pub fn lock(&self) -> Locked {
@@ -173,7 +159,7 @@ impl Region {
 
     /// Faults so far.
     pub fn faults(&self) -> u64 {
-        self.record.faults.load(Ordering::Relaxed)
+        self.record.faults()
     }
 
     /// The mapped file, while the mapping is open.
@@ -200,7 +186,7 @@ impl Region {
         }
         match inner.note_shortened(range) {
             Some(fault) => {
-                self.record.faults.fetch_add(1, Ordering::Relaxed);
+                self.record.count_fault();
                 Err(Error::Fault(fault))
             }
             None => Ok(()),
@@ -208,8 +194,8 @@ impl Region {
     }
 
     /// Copies bytes out of the file, from `at` bytes after the start on, if they are what loads from
-    /// the pages would give, which are not touched. Otherwise
-    /// `bytes` can have anything afterwards.
+    /// the pages would give, which are not touched. Otherwise `bytes` can have anything
+    /// afterwards.
     pub fn read_file(&self, at: usize, bytes: &mut [u8]) -> bool {
         // If the region is that mapping's after this, so is the file.
         let Some(file) = self.file() else { return false };
@@ -219,10 +205,10 @@ impl Region {
             let inner = self.lock();
             // What was stored here is perhaps nowhere else, and what has failed has its reason.
             let is_as_in_file = inner.has(&range)
-                && !inner.written
+                && !inner.is_written()
                 && self.faults() == 0
                 && inner.runs_in(range).all(|(_, protection)| protection.readable());
-            match inner.backing {
+            match inner.backing() {
                 Backing::File { offset, sized: true, .. }
                     if is_as_in_file && inner.file().is_some() =>
                 {
@@ -255,7 +241,7 @@ impl Region {
             Ok(unshared) => {
                 let mut inner = unshared.lock();
                 inner.heal();
-                std::mem::take(&mut inner.reports)
+                inner.take_reports()
             }
             Err(shared) => shared.retire(snapshots),
         }
@@ -270,7 +256,7 @@ impl Region {
         let reports;
         {
             let mut inner = self.record.lock();
-            if inner.state == State::Free {
+            if inner.state() == State::Free {
                 return Vec::new(); // the addresses may be somebody else's
             }
             // SAFETY: the copies are of this region, whose lock is held.
@@ -288,11 +274,8 @@ impl Region {
                 }
             }
             inner.report_and_drop_overlays();
-            reports = std::mem::take(&mut inner.reports);
-            inner.trap = left.is_none();
-            inner.state = State::Reserved;
-            inner.backing = Backing::Memory;
-            inner.runs = Vec::new();
+            reports = inner.take_reports();
+            inner.retire(left.is_none());
         }
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
         reports
@@ -341,8 +324,7 @@ impl Drop for Region {
         {
             let mut inner = self.record.lock();
             self.lose(&mut inner);
-            inner.runs = Vec::new();
-            inner.reports = Vec::new();
+            inner.forget();
         }
         if is_ours {
             // SAFETY: the last holder is going, so nothing can reach the range any more, and the record,

@@ -1,0 +1,202 @@
+//! What happens to a region, as its record is told: the fields of the record are the guard's own.
+
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+use super::record::{Backing, FaultRecord, Inner, Run, State};
+use crate::fault::Fault;
+use crate::protection::Protection;
+use crate::sys::Shown;
+
+/// What a region is at first.
+pub(crate) struct Beginning {
+    /// Its addresses, of which the first `length` bytes have pages.
+    pub range: Range<usize>,
+    pub length: usize,
+    /// Which of the addresses are the user's.
+    pub user: Range<usize>,
+    pub protection: Protection,
+    /// Whether faults of anybody are contained, or only those of our own accesses.
+    pub guarded: bool,
+    pub backing: Backing,
+    /// Whether swap is reserved for the pages.
+    pub reserve: bool,
+    pub page_size: usize,
+    /// Whom to wake after a fault, and what for.
+    pub owner: u64,
+    pub token: u64,
+}
+
+impl FaultRecord {
+    /// The record is a new region's.
+    pub fn begin(&'static self, beginning: Beginning) {
+        let Range { start, end } = beginning.range;
+        let mut inner = self.lock();
+        inner.start = start;
+        inner.end = start + beginning.length;
+        inner.limit = end;
+        inner.state = State::Live;
+        inner.moved = false;
+        inner.guarded = beginning.guarded;
+        inner.backing = beginning.backing;
+        inner.reserve = beginning.reserve;
+        inner.page_size = beginning.page_size;
+        inner.user = beginning.user;
+        inner.runs = vec![Run { start, protection: beginning.protection }];
+        inner.written = beginning.protection.writable();
+        inner.reports = Vec::new();
+        inner.trap = false;
+        inner.used = None;
+        inner.left = None;
+        self.faults.store(0, Ordering::Relaxed);
+        self.owner.store(beginning.owner, Ordering::Release);
+        self.token.store(beginning.token, Ordering::Release);
+    }
+
+    /// A fault was noticed that no access has met.
+    pub fn count_fault(&self) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Faults so far.
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
+    }
+}
+
+impl Inner {
+    /// The addresses that have pages.
+    pub fn pages(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// Where the region's addresses end, of which the last ones may hold nothing.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    pub fn backing(&self) -> Backing {
+        self.backing
+    }
+
+    /// Whether a page was ever writable, so that it may hold what is nowhere else.
+    pub fn is_written(&self) -> bool {
+        self.written
+    }
+
+    /// The region has the pages of one of which some were perhaps `written`.
+    pub fn inherit(&mut self, written: bool) {
+        self.written |= written;
+    }
+
+    /// Pages were mapped behind the last one, up to `end`.
+    pub fn stretch(&mut self, end: usize, protection: Protection) {
+        let before = std::mem::replace(&mut self.end, end);
+        self.set_protection(before..end, protection);
+    }
+
+    /// The pages from `end` on were taken out.
+    pub fn shrink(&mut self, end: usize) {
+        self.end = end;
+        self.trap = true;
+        self.runs.retain(|run| run.start < end);
+    }
+
+    /// The user's bytes end `length` bytes after the region's start.
+    pub fn set_user_end(&mut self, length: usize) {
+        self.user.end = self.start + length;
+    }
+
+    /// An access of ours begins; says how much was healed by then.
+    pub fn begin_access(&mut self) -> usize {
+        self.copies += 1;
+        self.healed.len()
+    }
+
+    /// An access of ours ends.
+    pub fn end_access(&mut self) {
+        self.copies -= 1;
+        if self.copies == 0 {
+            self.healed = Vec::new();
+        }
+    }
+
+    /// Whether accesses of ours are under way.
+    pub fn has_accesses(&self) -> bool {
+        self.copies > 0
+    }
+
+    /// The contents are another region's now, or nobody's: accesses of ours end.
+    pub fn move_away(&mut self) {
+        self.moved = true;
+    }
+
+    /// Whether `move_away` was called.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub fn has_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// The pages were taken out; with `trap` the next use of the addresses is a fault.
+    pub fn retire(&mut self, trap: bool) {
+        self.trap = trap;
+        self.state = State::Reserved;
+        self.backing = Backing::Memory;
+        self.runs = Vec::new();
+    }
+
+    /// Whether the pages were taken out.
+    pub fn is_retired(&self) -> bool {
+        self.state == State::Reserved
+    }
+
+    /// The addresses are somebody else's, or nobody's.
+    pub fn free(&mut self) {
+        self.drop_overlays();
+        self.state = State::Free;
+    }
+
+    /// The region is gone.
+    pub fn forget(&mut self) {
+        self.runs = Vec::new();
+        self.reports = Vec::new();
+    }
+
+    /// What is healed and was not collected yet.
+    pub fn take_reports(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.reports)
+    }
+
+    /// Whether the pages are of a file that can be mapped again.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self.backing, Backing::File { .. })
+    }
+
+    /// Whether an access can fail that the guard contains.
+    pub fn can_fail(&self) -> bool {
+        self.state == State::Live && self.guarded && self.is_of_file()
+    }
+
+    /// Whether memory of no file may be inaccessible, or was taken out.
+    pub fn can_be_closed(&self) -> bool {
+        self.is_retired() || (self.guarded && !self.is_of_file())
+    }
+
+    /// The region was left to somebody else; under the guard where it shows a file.
+    pub fn leave(&mut self, shown: Option<Shown>) {
+        self.left = shown;
+    }
+
+    /// The file whose pages were left under the guard, in memory that may be somebody else's by now.
+    pub fn left(&self) -> Option<Shown> {
+        self.left
+    }
+}
