@@ -14,7 +14,7 @@ const layers = {
     ['guard'],
     ['file', 'allocate'],
     ['sys'],
-    ['options', 'advice', 'fault', 'protection', 'error'],
+    ['options', 'advice', 'fault', 'protection', 'error', 'lock_anyway'],
   ],
   'memory-map-node': [
     ['advice', 'libuv', 'mapping', 'search', 'shared_array_buffer', 'sync'],

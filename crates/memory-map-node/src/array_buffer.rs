@@ -8,9 +8,9 @@
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use memory_map::{Mapping, RegionKey};
+use memory_map::{LockAnyway, Mapping, RegionKey};
 use napi::bindgen_prelude::*;
 use napi::sys;
 
@@ -50,7 +50,7 @@ impl Remote {
 
     /// Has the environment look, soon and on its own thread, whether `export` is done with.
     pub fn note_freed(&self, export: Arc<Export>) {
-        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut freed = self.freed.lock_anyway();
         let first = match &mut *freed {
             Some(freed) => {
                 freed.push(export);
@@ -66,7 +66,7 @@ impl Remote {
 
     /// Has the environment drop a reference, soon and on its own thread.
     pub fn release(&self, reference: Reference) {
-        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut released = self.released.lock_anyway();
         released.push(reference);
         let first = released.len() == 1;
         drop(released);
@@ -83,11 +83,11 @@ impl Remote {
     }
 
     pub fn take_released(&self) -> Vec<Reference> {
-        std::mem::take(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.released.lock_anyway())
     }
 
     pub fn take_freed(&self) -> Vec<Arc<Export>> {
-        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut freed = self.freed.lock_anyway();
         freed.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -97,7 +97,7 @@ impl Remote {
     }
 
     pub fn end(&self) {
-        let last = self.freed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let last = self.freed.lock_anyway().take();
         drop(last);
     }
 }
@@ -195,12 +195,12 @@ impl Export {
     }
 
     fn replace_key(&self, key: Option<RegionKey>) -> Option<RegionKey> {
-        std::mem::replace(&mut *self.key.lock().unwrap_or_else(PoisonError::into_inner), key)
+        std::mem::replace(&mut *self.key.lock_anyway(), key)
     }
 
     /// Leaves the memory to the ArrayBuffer: after `close` its first use is a fault.
     pub fn make_lasting(&self) {
-        if let Some(key) = &*self.key.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(key) = &*self.key.lock_anyway() {
             key.make_lasting();
         }
     }
@@ -237,7 +237,7 @@ impl Export {
 
     /// Whether nobody can use the memory any more; lets it go then, before the runtime has told.
     pub fn is_unreachable(&self, env: sys::napi_env) -> bool {
-        if self.key.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+        if self.key.lock_anyway().is_none() {
             return true;
         }
         let gone = self.detached.load(Ordering::Acquire) && self.object(env).is_none();
@@ -274,7 +274,7 @@ impl Export {
         self.ending.store(true, Ordering::Release);
         if self.freed.load(Ordering::Acquire) {
             // Deno does not tell the end of an object that is there to the end, and Bun not always.
-            if let Some(key) = &*self.key.lock().unwrap_or_else(PoisonError::into_inner) {
+            if let Some(key) = &*self.key.lock_anyway() {
                 key.retire();
             }
             return;

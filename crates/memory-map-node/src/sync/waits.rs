@@ -1,11 +1,11 @@
 //! Waits of the JavaScript thread, and such that leave it free.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memory_map::Mapping;
 use memory_map::ipc::{Patience, Pending, Wait};
+use memory_map::{LockAnyway, Mapping};
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
@@ -72,7 +72,7 @@ struct Waits {
 
 impl Waits {
     fn settle(&self, id: u32) {
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = self.settled.lock_anyway();
         let Some(list) = &mut *settled else { return };
         list.push(id);
         // Under the lock: after the environment has ended nobody may be woken.
@@ -82,18 +82,17 @@ impl Waits {
     }
 
     fn take(&self) -> Vec<u32> {
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = self.settled.lock_anyway();
         settled.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn of(&self, id: u32) -> Option<Arc<Pending<Job>>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.pending.lock_anyway().get(&id).cloned()
     }
 
     fn end(&self) {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let pending =
-            std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        self.settled.lock_anyway().take();
+        let pending = std::mem::take(&mut *self.pending.lock_anyway());
         pending.values().for_each(|wait| wait.end_now());
     }
 }
@@ -142,8 +141,7 @@ impl NativeWaits {
     #[napi]
     pub fn take(&self, env: Env) -> Vec<NativeSettled> {
         let tell = |id: u32| {
-            let wait =
-                self.waits.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&id)?;
+            let wait = self.waits.pending.lock_anyway().remove(&id)?;
             Some(match wait.result() {
                 Ok(value) => NativeSettled { id, value, error: None },
                 Err(error) => NativeSettled { id, value: 0, error: Some(to_js(&env, &error)) },
@@ -176,7 +174,7 @@ impl NativeWaits {
         let deadline = patience(timeout).deadline;
         let wait = Pending::start(mapping, deadline, job, move || waits.settle(id))
             .map_err(|error| to_js(env, &error))?;
-        self.waits.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(id, wait);
+        self.waits.pending.lock_anyway().insert(id, wait);
         Ok(())
     }
 }

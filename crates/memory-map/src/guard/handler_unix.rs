@@ -47,8 +47,8 @@
 //! arguments: see `signal_chain`.
 
 use std::ffi::{c_int, c_void};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::decide::Outcome;
@@ -56,6 +56,7 @@ use super::overlay::{AccessKind, Cause};
 use super::signal_chain::{Chain, Handler, LEVELS};
 use super::{notify, registry, vma_reserve};
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 use crate::sys;
 
 /// What others do with the two signals of faults.
@@ -78,7 +79,7 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn install() -> Result<()> {
     static FIRST: Mutex<()> = Mutex::new(());
     if !INSTALLED.load(Ordering::Acquire) {
-        let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+        let _first = FIRST.lock_anyway();
         if !INSTALLED.load(Ordering::Acquire) {
             start_notifier()?;
             INSTALLED.store(true, Ordering::Release);

@@ -18,7 +18,7 @@
 //!
 //! *Faults that are not ours* go on to the other handlers, as if this one were not there.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::System::Diagnostics::Debug::*;
@@ -27,12 +27,13 @@ use super::decide::Outcome;
 use super::overlay::{AccessKind, Cause};
 use super::{notify, registry, vma_reserve};
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 use crate::sys;
 
 /// Installs the handler and starts the reporter, once for the process.
 pub(crate) fn install() -> Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut installed = INSTALLED.lock_anyway();
     if !*installed {
         try_install()?;
         *installed = true;

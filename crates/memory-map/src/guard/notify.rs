@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::record::FaultRecord;
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 
 static STACK: AtomicPtr<FaultRecord> = AtomicPtr::new(ptr::null_mut());
 
@@ -38,7 +39,7 @@ struct Owner {
 static OWNERS: Mutex<Option<HashMap<u64, Owner>>> = Mutex::new(None);
 
 fn with_owners<R>(f: impl FnOnce(&mut HashMap<u64, Owner>) -> R) -> R {
-    f(OWNERS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+    f(OWNERS.lock_anyway().get_or_insert_default())
 }
 
 /// Makes `wake` be called, on any thread, whenever a mapping of `owner` has faulted.

@@ -5,12 +5,13 @@
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut, Range};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::overlay::Overlays;
 use super::scratch_windows::ScratchWindows;
 use crate::fault::Fault;
+use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
 use crate::sys::{self, Identity, Pages, Shown};
 
@@ -153,13 +154,13 @@ impl FaultRecord {
 
     /// A record that nobody uses.
     pub fn acquire() -> &'static Self {
-        let unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let unused = UNUSED.lock_anyway().pop();
         unused.unwrap_or_else(Self::leak)
     }
 
     /// Gives a record back for the next region.
     pub fn release(&'static self) {
-        UNUSED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+        UNUSED.lock_anyway().push(self);
     }
 
     /// Waits for the record.

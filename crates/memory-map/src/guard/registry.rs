@@ -5,8 +5,9 @@
 //! stale one; a node serves 2 MiB of addresses and is used again whenever those are mapped again.
 //! An insertion or removal touches the two edges of the range at each level, whatever its length.
 
+use crate::lock_anyway::LockAnyway;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::record::FaultRecord;
 
@@ -72,7 +73,7 @@ impl Node {
 }
 
 fn write(start: usize, end: usize, value: usize, old: Option<usize>) {
-    let _one_writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one_writer = WRITER.lock_anyway();
     ROOT.fill(TOP, start as u64, end as u64, value, old);
 }
 

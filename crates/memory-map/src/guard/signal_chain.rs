@@ -17,10 +17,11 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 use crate::sys;
 
 /// What sigaction(2) takes with SA_SIGINFO.
@@ -83,7 +84,7 @@ impl Chain {
         if self.is_in_place(&self.exchange(None)?) {
             return Ok(());
         }
-        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = ONE_AT_A_TIME.lock_anyway();
         let mut found = self.exchange(None)?;
         while !self.is_in_place(&found) {
             let level = self.level_of(&found).inspect(|level| self.levels[*level].plain.set(None));
@@ -244,7 +245,7 @@ fn is_same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
 /// has few, which come and go.
 fn remember(action: libc::sigaction) -> &'static libc::sigaction {
     static KNOWN: Mutex<Vec<&libc::sigaction>> = Mutex::new(Vec::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock_anyway();
     known.iter().copied().find(|known| is_same(known, &action)).unwrap_or_else(|| {
         let action: &libc::sigaction = Box::leak(Box::new(action));
         known.push(action);

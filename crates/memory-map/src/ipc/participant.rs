@@ -6,9 +6,10 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping};
 use crate::sys;
 
@@ -48,7 +49,7 @@ struct Members {
 
 impl Registry {
     fn lock(&self) -> MutexGuard<'_, Option<Members>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock_anyway()
     }
 }
 
@@ -65,7 +66,7 @@ impl Participant {
     /// The participant that locks the mutexes of `mapping`.
     pub fn of(mapping: &Mapping) -> Result<Arc<Self>> {
         let participants = Participants::of(mapping)?;
-        let mut owner = participants.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owner = participants.owner.lock_anyway();
         if let Some(owner) = &*owner {
             return Ok(Arc::clone(owner));
         }

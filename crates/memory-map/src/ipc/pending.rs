@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::park::{Cancel, Patience};
 use super::threads;
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping, Whereabouts};
 
 /// What is waited for.
@@ -80,7 +81,7 @@ impl<W: Wait> Pending<W> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<W::Output>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock_anyway()
     }
 
     fn run(&self, deadline: Option<Instant>) {

@@ -3,12 +3,13 @@
 use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::atomic::AtomicU64;
 use super::participant::Participant;
 use super::{lock::World, ring::Memory};
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping, Whereabouts};
 use crate::options::Kind;
 use crate::region::RegionKey;
@@ -69,7 +70,7 @@ impl Attachment for Location {
 
 impl Location {
     fn later(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
-        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+        self.later.lock_anyway()
     }
 
     fn place(&self) -> Here<'_> {

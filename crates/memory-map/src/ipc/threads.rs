@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 
 /// Waits of one process that may be pending.
 const MAX: usize = 4096;
@@ -28,7 +29,7 @@ static THREADS: Mutex<Threads> = Mutex::new(Threads { jobs: VecDeque::new(), idl
 static WORK: Condvar = Condvar::new();
 
 fn threads() -> MutexGuard<'static, Threads> {
-    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+    THREADS.lock_anyway()
 }
 
 /// Runs `job` on a thread of its own.

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::error::Result;
+use crate::lock_anyway::LockAnyway;
 use crate::region::Region;
 
 /// What is told of changes of its mapping.
@@ -46,7 +47,7 @@ struct State {
 
 impl Attached {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock_anyway()
     }
 
     /// Whether the mapping was closed.

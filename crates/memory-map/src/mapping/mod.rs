@@ -18,11 +18,12 @@ pub use sync::Sync;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::file::{Blocks, Made, Opened};
+use crate::lock_anyway::LockAnyway;
 use crate::options::{HugePages, Kind, Options};
 use crate::protection::Protection;
 use crate::region::{Contents, Keeper, Region, RegionKey, Snapshot, access, foreign, place};
@@ -123,7 +124,7 @@ impl Mapping {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock_anyway()
     }
 
     /// The region behind the mapping; `None` where the mapping is empty.

@@ -10,11 +10,12 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::guard::{self, Inner};
+use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
 use crate::region::{Contents, Keeper, Region};
 use crate::sys::{self, Pages, Shown};
@@ -150,7 +151,7 @@ fn shown_in<'a>(
 static FOREIGN: Mutex<Vec<Weak<Region>>> = Mutex::new(Vec::new());
 
 fn foreign_regions() -> MutexGuard<'static, Vec<Weak<Region>>> {
-    FOREIGN.lock().unwrap_or_else(PoisonError::into_inner)
+    FOREIGN.lock_anyway()
 }
 
 fn note_foreign(region: &Arc<Region>) {
@@ -165,7 +166,7 @@ fn note_foreign(region: &Arc<Region>) {
 static LEFT: Mutex<Vec<Arc<Region>>> = Mutex::new(Vec::new());
 
 fn left() -> MutexGuard<'static, Vec<Arc<Region>>> {
-    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+    LEFT.lock_anyway()
 }
 
 fn note_left(region: &Arc<Region>) {
@@ -250,7 +251,7 @@ pub(crate) fn note_retired(region: &Arc<Region>) {
     }
     let mut surplus = Vec::new();
     {
-        let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retired = RETIRED.lock_anyway();
         let length = region.range().len();
         retired.regions.push_back((Arc::downgrade(region), length));
         retired.bytes += length;

@@ -18,7 +18,7 @@ pub use unmap::unmap_together;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use self::place::Left;
 use self::unmap::unmap;
@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::file::Opened;
 use crate::guard::{self, Backing, Beginning, FaultRecord, Inner, Locked, State};
+use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
 use crate::sys::{self, Pages, Shown};
 
@@ -110,7 +111,7 @@ impl Region {
 
     /// Where addresses are somebody else's: what keeps them, if they have not been left yet.
     pub(crate) fn keeper(&self) -> Option<MutexGuard<'_, Option<Keeper>>> {
-        Some(self.keeper.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.keeper.as_ref()?.lock_anyway())
     }
 
     /// Forgets the addresses: they are somebody else's, or nobody's.
@@ -164,7 +165,7 @@ impl Region {
 
     /// The mapped file, while the mapping is open.
     pub fn file(&self) -> Option<Arc<File>> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.file.lock_anyway().clone()
     }
 
     /// The addresses of a range that is counted from the region's start.
@@ -277,7 +278,7 @@ impl Region {
             reports = inner.take_reports();
             inner.retire(left.is_none());
         }
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.file.lock_anyway() = None;
         reports
     }
 }

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use crate::lock_anyway::LockAnyway;
 use crate::sys;
 
 thread_local! {
@@ -62,7 +63,7 @@ unsafe fn give_back(ranges: Vec<Range<usize>>) {
         !unsafe { sys::unmap(range.start, range.len()) }
     };
     let mut now: Vec<_> = merged(ranges).extract_if(.., is_refused).collect();
-    let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut refused = REFUSED.lock_anyway();
     if now.is_empty() {
         while refused.pop_if(|range| !is_refused(range)).is_some() {}
     }

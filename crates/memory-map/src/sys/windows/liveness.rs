@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::windows::io::{FromRawHandle, OwnedHandle};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, ERROR_FILE_NOT_FOUND, GetLastError};
 use windows_sys::Win32::System::Threading::{CreateEventW, EVENT_MODIFY_STATE, OpenEventW};
 
 use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
 
 /// The events of this process, by number.
 pub(crate) struct Liveness(Mutex<HashMap<u64, OwnedHandle>>);
@@ -34,13 +35,13 @@ impl Liveness {
         if error == ERROR_ALREADY_EXISTS {
             return Ok(false);
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, event);
+        self.0.lock_anyway().insert(number, event);
         Ok(true)
     }
 
     /// Gives a number back.
     pub fn disclaim(&self, number: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        self.0.lock_anyway().remove(&number);
     }
 
     /// Whether somebody has the number. Where that cannot be asked he has.
