@@ -40,34 +40,12 @@ export type Advice =
   | 'populate-read'
   | 'populate-write'
 
-/** In the order that the native library knows them in. */
-const ADVICE: readonly Advice[] = [
-  'normal',
-  'random',
-  'sequential',
-  'willneed',
-  'dontneed',
-  'free',
-  'cold',
-  'pageout',
-  'mergeable',
-  'unmergeable',
-  'hugepage',
-  'nohugepage',
-  'dontdump',
-  'dodump',
-  'dontfork',
-  'dofork',
-  'remove',
-  'wipeonfork',
-  'keeponfork',
-  'populate-read',
-  'populate-write',
-]
+/** By number, as the native library has them. */
+let names: readonly string[] | undefined
 
 /** The number of an advice. */
 export function toAdvice(value: unknown, name = 'advice'): number {
-  return toChoice(value, name, ADVICE)
+  return toChoice(value, name, (names ??= native.adviceNames()))
 }
 
 /** Whether this system has an advice. */

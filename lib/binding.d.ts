@@ -64,6 +64,9 @@ export declare class NativeWaits {
   cancel(id: number): void
 }
 
+/** What each advice is called, by its number. */
+export declare function adviceNames(): Array<string>
+
 /** What the start of a mapping is a multiple of, in bytes. */
 export declare function allocationGranularity(): number
 
@@ -109,6 +112,17 @@ export declare function mapAnonymous(length: number, shareable: boolean, protect
  * `lib/options.ts`.
  */
 export declare function mapFile(shared: boolean, source: string | Uint8Array | number, offset: number, length: number, protection: number, flags: number, mode: number, address?: bigint | undefined | null): number
+
+export declare function mapFlags(): MapFlags
+
+/** The bits of the `flags` that the functions here take. */
+export interface MapFlags {
+  populate: number
+  noReserve: number
+  create: number
+  allocate: number
+  guard: number
+}
 
 /**
  * Maps memory that has a name. A negative `length` is all of it; `flags` are those of
@@ -157,6 +171,9 @@ export declare function onWake(callback: () => void, hooksSeeObjects: boolean): 
 
 /** Bytes of one page of memory. */
 export declare function pageSize(): number
+
+/** What each protection is called, by its number. */
+export declare function protectionNames(): Array<string>
 
 /** Puts the guard's signal handlers back where something has replaced them. */
 export declare function reclaimSignals(): void

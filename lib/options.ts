@@ -5,12 +5,13 @@ import { type Bytes, toBytes } from './arguments.js'
 import { check, toChoice } from './choices.js'
 import { invalidType, invalidValue, outOfRange } from './errors.js'
 import type { MemoryFault } from './faults.js'
+import { native } from './native.js'
 
 /** What may be done with pages, as `PROT_*` of mmap(2). */
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
 
-/** In the order that the native library knows them in. */
-export const PROTECTIONS: readonly Protection[] = ['none', 'read', 'read-write', 'read-execute', 'read-write-execute']
+/** By number, as the native library has them. */
+export const PROTECTIONS = native.protectionNames() as readonly Protection[]
 
 /** What lies under the views of a mapping. */
 export type Backing = 'array-buffer' | 'shared-array-buffer'
@@ -118,12 +119,8 @@ const SHARED = [...PRIVATE, 'create', 'mode', 'allocate']
 const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'mode', 'allocate']
 const ANONYMOUS = [...COMMON, 'shared', 'allocate', 'hugePages']
 
-/** The bits that the native library knows. */
-const POPULATE = 1
-const NO_RESERVE = 2
-const CREATE = 4
-const ALLOCATE = 8
-const GUARD = 16
+/** The bits of what the native library is told besides. */
+const FLAGS = native.mapFlags()
 
 /** Options as the native library takes them. */
 export interface Parsed {
@@ -167,8 +164,8 @@ function toChanges(given: Pick<SharedMapOptions, 'create' | 'allocate'>, { prote
   const writable = PROTECTIONS[protection]!.startsWith('read-write')
   let flags = 0
   for (const [name, flag] of [
-    ['create', CREATE],
-    ['allocate', ALLOCATE],
+    ['create', FLAGS.create],
+    ['allocate', FLAGS.allocate],
   ] as const) {
     if (!toBoolean(given[name], `options.${name}`, false)) continue
     if (!writable) {
@@ -227,7 +224,7 @@ export function parseAnonymous(options: unknown): ParsedAnonymous {
     if (!parsed.shared) {
       throw invalidValue('options.allocate', true, 'needs `shared`; memory without a file is brought in by `populate`')
     }
-    parsed.flags |= ALLOCATE
+    parsed.flags |= FLAGS.allocate
   }
   parsed.hugePages = toHugePages(given.hugePages)
   return parsed
@@ -267,9 +264,9 @@ function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory &
   return {
     protection: toProtection(protection, 'options.protection'),
     flags:
-      (toBoolean(given.populate, 'options.populate', false) ? POPULATE : 0) |
-      (toBoolean(given.reserve, 'options.reserve', true) ? 0 : NO_RESERVE) |
-      (toBoolean(given.guard, 'options.guard', true) ? GUARD : 0),
+      (toBoolean(given.populate, 'options.populate', false) ? FLAGS.populate : 0) |
+      (toBoolean(given.reserve, 'options.reserve', true) ? 0 : FLAGS.noReserve) |
+      (toBoolean(given.guard, 'options.guard', true) ? FLAGS.guard : 0),
     address: address ?? null,
     shares: toChoice(backing, 'options.backing', BACKINGS) === 1,
     advice,

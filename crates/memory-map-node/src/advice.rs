@@ -11,33 +11,39 @@ use crate::error::to_js;
 use crate::mapping::Token;
 use crate::task::NativeStop;
 
-/// By their position in `lib/advice.ts`.
-const ADVICE: [Advice; 21] = [
-    Advice::Normal,
-    Advice::Random,
-    Advice::Sequential,
-    Advice::WillNeed,
-    Advice::DontNeed,
-    Advice::Free,
-    Advice::Cold,
-    Advice::PageOut,
-    Advice::Mergeable,
-    Advice::Unmergeable,
-    Advice::HugePage,
-    Advice::NoHugePage,
-    Advice::DontDump,
-    Advice::DoDump,
-    Advice::DontFork,
-    Advice::DoFork,
-    Advice::Remove,
-    Advice::WipeOnFork,
-    Advice::KeepOnFork,
-    Advice::PopulateRead,
-    Advice::PopulateWrite,
+/// What JavaScript calls each, by its position here.
+const ADVICE: [(&str, Advice); 21] = [
+    ("normal", Advice::Normal),
+    ("random", Advice::Random),
+    ("sequential", Advice::Sequential),
+    ("willneed", Advice::WillNeed),
+    ("dontneed", Advice::DontNeed),
+    ("free", Advice::Free),
+    ("cold", Advice::Cold),
+    ("pageout", Advice::PageOut),
+    ("mergeable", Advice::Mergeable),
+    ("unmergeable", Advice::Unmergeable),
+    ("hugepage", Advice::HugePage),
+    ("nohugepage", Advice::NoHugePage),
+    ("dontdump", Advice::DontDump),
+    ("dodump", Advice::DoDump),
+    ("dontfork", Advice::DontFork),
+    ("dofork", Advice::DoFork),
+    ("remove", Advice::Remove),
+    ("wipeonfork", Advice::WipeOnFork),
+    ("keeponfork", Advice::KeepOnFork),
+    ("populate-read", Advice::PopulateRead),
+    ("populate-write", Advice::PopulateWrite),
 ];
 
 fn advice(index: u32) -> Advice {
-    ADVICE.get(index as usize).copied().unwrap_or(Advice::Normal)
+    ADVICE.get(index as usize).map_or(Advice::Normal, |&(_, advice)| advice)
+}
+
+/// What each advice is called, by its number.
+#[napi]
+pub fn advice_names() -> Vec<&'static str> {
+    ADVICE.map(|(name, _)| name).to_vec()
 }
 
 /// Whether this system has an advice.

@@ -24,17 +24,44 @@ const CREATE: u32 = 4;
 const ALLOCATE: u32 = 8;
 const GUARD: u32 = 16;
 
-/// By their position in `lib/options.ts`.
-const PROTECTIONS: [Protection; 5] = [
-    Protection::None,
-    Protection::Read,
-    Protection::ReadWrite,
-    Protection::ReadExecute,
-    Protection::ReadWriteExecute,
+/// What JavaScript calls each, by its position here.
+const PROTECTIONS: [(&str, Protection); 5] = [
+    ("none", Protection::None),
+    ("read", Protection::Read),
+    ("read-write", Protection::ReadWrite),
+    ("read-execute", Protection::ReadExecute),
+    ("read-write-execute", Protection::ReadWriteExecute),
 ];
 
 fn to_protection(index: u32) -> Protection {
-    PROTECTIONS.get(index as usize).copied().unwrap_or(Protection::None)
+    PROTECTIONS.get(index as usize).map_or(Protection::None, |&(_, protection)| protection)
+}
+
+/// What each protection is called, by its number.
+#[napi]
+pub fn protection_names() -> Vec<&'static str> {
+    PROTECTIONS.map(|(name, _)| name).to_vec()
+}
+
+/// The bits of the `flags` that the functions here take.
+#[napi(object, object_from_js = false)]
+pub struct MapFlags {
+    pub populate: u32,
+    pub no_reserve: u32,
+    pub create: u32,
+    pub allocate: u32,
+    pub guard: u32,
+}
+
+#[napi]
+pub fn map_flags() -> MapFlags {
+    MapFlags {
+        populate: POPULATE,
+        no_reserve: NO_RESERVE,
+        create: CREATE,
+        allocate: ALLOCATE,
+        guard: GUARD,
+    }
 }
 
 /// A mapping, which JavaScript has by its token.
@@ -200,7 +227,7 @@ pub fn lead(map: Token) -> u32 {
 #[napi(namespace = "mapping")]
 pub fn protection(map: Token) -> u32 {
     let now = map.mapping.protection();
-    PROTECTIONS.iter().position(|protection| *protection == now).unwrap_or(0) as u32
+    PROTECTIONS.iter().position(|(_, protection)| *protection == now).unwrap_or(0) as u32
 }
 
 #[napi(namespace = "mapping")]
