@@ -13,12 +13,19 @@ const MAX = Number.MAX_SAFE_INTEGER
 
 /** `value` as a number, if it is a whole number of bytes. */
 export function toBytes(value: unknown, name: string): number {
-  // What is above `MAX` as a bigint is so as a number.
-  const bytes = typeof value === 'bigint' ? Number(value) : value
-  if (typeof bytes !== 'number') throw invalidType(name, 'of type number or bigint', value)
-  if (Number.isSafeInteger(bytes) && bytes >= 0) return bytes
+  const bytes = toNumber(value, name)
+  if (isUpTo(bytes, MAX)) return bytes
   throw outOfRange(name, `a whole number from 0 to ${MAX}`, value)
 }
+
+function toNumber(value: unknown, name: string): number {
+  // What is above `MAX` as a bigint is so as a number.
+  const number = typeof value === 'bigint' ? Number(value) : value
+  if (typeof number !== 'number') throw invalidType(name, 'of type number or bigint', value)
+  return number
+}
+
+const isUpTo = (bytes: number, most: number) => Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= most
 
 /** A part of a mapping. */
 export interface Range {
@@ -36,16 +43,21 @@ export function toRange(offset: unknown, length: unknown, total: number): [start
 
 /** Where something begins in a mapping of `total` bytes; 0 where nothing is said. */
 export function toOffset(value: unknown, total: number, name: string): number {
-  const offset = value === undefined ? 0 : toBytes(value, name)
-  if (offset > total) throw outOfRange(name, `at most ${total}, the length of the mapping`, value)
-  return offset
+  const offset = value === undefined ? 0 : toNumber(value, name)
+  if (isUpTo(offset, total)) return offset
+  throw outOfRange(name, `a whole number from 0 to ${total}, the length of the mapping`, value)
 }
 
 /** How many bytes something has that begins at `start`; all that are left where nothing is said. */
 export function toLength(value: unknown, start: number, total: number, name: string): number {
-  const length = value === undefined ? total - start : toBytes(value, name)
-  if (length > total - start) throw outOfRange(name, `at most ${total - start}, which is left from ${start} on`, value)
-  return length
+  const most = total - start
+  const length = value === undefined ? most : toNumber(value, name)
+  if (isUpTo(length, most)) return length
+  throw outOfRange(
+    name,
+    `a whole number from 0 to ${most}, what the mapping of ${total} bytes has from ${start} on`,
+    value,
+  )
 }
 
 /** The file to map: a path, or a descriptor or FileHandle, which stays the caller's. */

@@ -15,9 +15,37 @@ export function list(words: readonly string[]): string {
   return words.map((word) => `'${word}'`).join(', ')
 }
 
+/** What other libraries and languages call the same: what is written there, and what it is here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  writable: "protection: 'read-write'",
+  write: "protection: 'read-write'",
+  executable: "protection: 'read-execute'",
+  access: 'protection',
+  prot: 'protection',
+  permissions: 'protection',
+  size: 'length',
+  bytes: 'length',
+  count: 'length',
+  position: 'offset',
+  start: 'offset',
+  begin: 'offset',
+  prefault: 'populate',
+  hugetlb: 'hugePages',
+  r: 'read',
+  ro: 'read',
+  w: 'read-write',
+  rw: 'read-write',
+  wr: 'read-write',
+  rx: 'read-execute',
+  rwx: 'read-write-execute',
+}
+
 /** Names the word of `known` that `word` was probably meant to be. */
 export function didYouMean(word: unknown, known: readonly string[]): string {
   const meant = plain(String(word))
+  const here = Object.hasOwn(ELSEWHERE, meant) ? ELSEWHERE[meant]! : ''
+  if (known.includes(here)) return `; did you mean '${here}'?`
+  if (known.includes(here.split(':', 1)[0]!)) return `; did you mean \`${here}\`?`
   let nearest = ''
   let least = meant.length > 3 ? Math.max(2, Math.floor(meant.length / 3)) + 1 : 2
   for (const candidate of known) {

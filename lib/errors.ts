@@ -98,20 +98,27 @@ interface NativeError extends Error {
 /** What the system is called to complain about: the path where there is one. */
 export type Subject = string | undefined
 
-/** Makes the error that the user sees. Errors that are not the native library's stay as they are. */
-export function translate(error: unknown, path?: Subject): unknown {
+/**
+ * Makes the error that the user sees. Errors that are not the native library's stay as they are. `remedy` says what to
+ * do about a code, where more is known than the native library knows.
+ */
+export function translate(
+  error: unknown,
+  path?: Subject,
+  remedy: (code: string, syscall: string) => string = () => '',
+): unknown {
   const { kind, message, detail = '', argument = '', size, end } = error as NativeError
   switch (kind) {
     case 'os':
-      return systemError(error as NativeError, path)
+      return systemError(error as NativeError, path, remedy)
     case 'closed':
       return closedError()
     case 'beyond-end':
       return withCode(
         new RangeError(
           `The mapping would reach to byte ${end} of a file of ${size} bytes` +
-            `${path === undefined ? '' : `, '${path}'`}. Map less, or have a shared mapping with the protection ` +
-            "'read-write' extend it: with `create`, or by `resize`",
+            `${path === undefined ? '' : `, '${path}'`}. ${remedy('ERR_MMAP_BEYOND_END', 'mmap')}Map less, or have a ` +
+            "shared mapping with `protection: 'read-write'` extend it: with `create`, or by `resize`",
         ),
         'ERR_MMAP_BEYOND_END',
       )
@@ -160,10 +167,12 @@ const NOT_OPEN_FOR_IT =
 function systemError(
   { errno = 0, name: code, syscall, detail = '' }: Omit<NativeError, 'message'>,
   path: Subject,
+  remedy?: (code: string, syscall: string) => string,
 ): Error {
   const known = [...getSystemErrorMap()].find(([, [name]]) => name === code)
   const text = known?.[1][1] ?? 'the system refused'
-  const reason = detail || (syscall === 'mprotect' && code === 'EACCES' ? NOT_OPEN_FOR_IT : '')
+  const isNotOpen = syscall === 'mprotect' && code === 'EACCES'
+  const reason = detail || (isNotOpen ? NOT_OPEN_FOR_IT : (remedy?.(code ?? '', syscall ?? '') ?? ''))
   const error = new Error(
     `${code}: ${text}, ${syscall}${path === undefined ? '' : ` '${path}'`}${reason && `: ${reason}`}`,
   )

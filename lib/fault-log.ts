@@ -4,6 +4,7 @@ import type { NativeFault, Token } from './binding.js'
 import { resizedError, translate } from './errors.js'
 import { describeFault, type MemoryFault, MemoryFaultError, publish } from './faults.js'
 import { native } from './native.js'
+import { remedyOf } from './remedies.js'
 
 const { mapping } = native
 
@@ -62,7 +63,7 @@ export class FaultLog {
   explain(error: unknown): unknown {
     const { kind, fault } = error as { kind?: unknown; fault: NativeFault }
     if (kind === 'closed' && !this.#map.closed) return resizedError()
-    if (kind !== 'fault') return translate(error, this.#map.path)
+    if (kind !== 'fault') return translate(error, this.#map.path, (code) => remedyOf(this.#map.protection, code))
     return new MemoryFaultError(this.#claim(fault))
   }
 

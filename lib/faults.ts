@@ -52,12 +52,18 @@ export function describeFault({ kind, offset, length, contained, map }: MemoryFa
   const where = `${length} bytes at offset ${offset} of ${map.path ?? 'the mapping'}`
   const why = {
     'beyond-end': `the file ends before the ${where}; loads read zeros and stores were thrown away`,
-    protection: `the protection forbids the access to the ${where}; what was stored was thrown away`,
+    protection: `the protection forbids the access to the ${where}; what was stored was thrown away: ${allow(map)}`,
     io: `the device could not read or write the ${where}; loads read zeros and stores were thrown away`,
     'no-space': `the file system has no space for the ${where}; what was stored was thrown away`,
     closed: `the mapping was closed: the ${where} read zeros`,
   }[kind]
   return contained ? why : `${why}; not every store could be rolled back`
+}
+
+/** How the accesses of a mapping become allowed. */
+function allow({ protection }: MemoryMap<any>): string {
+  if (protection === 'none') return "the mapping's protection is 'none', see `protect`"
+  return protection.includes('write') ? 'see `protect`' : "map with `protection: 'read-write'` to store"
 }
 
 /** A class whose `new` gives the object that it was given. */

@@ -28,6 +28,7 @@ import {
   resizedError,
   tooLarge,
   translate,
+  withCode,
 } from './errors.js'
 import { FaultLog } from './fault-log.js'
 import { numbered } from './faults.js'
@@ -47,6 +48,7 @@ import {
   toRangeQuery,
   toSearch,
 } from './search.js'
+import { remedyFor } from './remedies.js'
 import { watchListeners } from './signals.js'
 import { makeVolatile } from './typed-arrays.js'
 import { cutVolatile } from './volatile-buffer.js'
@@ -327,9 +329,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     }
     if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which is left from ${start} on`, length)
     if ((this.#lead + start) % size !== 0) {
-      const place =
-        this.#kind === 'anonymous' ? 'which it is not' : `as byte ${this.#offset + start} of the file is not`
-      const requirement = `at a multiple of ${size} bytes in memory, ${place}; copy such elements out of a \`view\``
+      const place = this.#kind === 'anonymous' ? '' : `, as byte ${this.#offset + start} of the file is not`
+      const next = start + size - ((this.#lead + start) % size)
+      const requirement = `at a multiple of ${size} bytes in memory${place}; the next is ${next}. Copy others out of a \`view\``
       throw outOfRange('byteOffset', requirement, byteOffset)
     }
     const window = this.#windows.over(start, start + count * size)
@@ -621,6 +623,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#open()
     const index = toProtection(protection, 'protection')
     const [start, end] = this.#range(range)
+    this.#checkPages(start, end)
     this.#call(() => mapping.protect(token, index, start, end))
     this.#protection = PROTECTIONS[mapping.protection(token)]!
   }
@@ -822,6 +825,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     }
   }
 
+  /** Refuses a range that does not begin and end at pages in memory, or at the ends of the mapping. */
+  #checkPages(start: number, end: number): void {
+    const pageSize = native.pageSize()
+    const isPage = (at: number) => at === 0 || at === this.#length || (this.#lead + at) % pageSize === 0
+    const wrong = [start, end].find((at) => !isPage(at))
+    if (wrong === undefined) return
+    const requirement = `aligned to pages in memory, which have ${pageSize} bytes`
+    throw withCode(new RangeError(`The range must be ${requirement}; byte ${wrong} is not`), 'ERR_OUT_OF_RANGE')
+  }
+
   /** Runs a call of the native library, with its errors made the user's. */
   #call<T>(run: () => T): T {
     try {
@@ -882,7 +895,7 @@ export function create(
     token = make()
     map = construct(token, kind, path, options)
   } catch (error) {
-    throw translate(error, subject)
+    throw translate(error, subject, (code, syscall) => remedyFor(kind, options, code, syscall))
   }
   const { advice, shares } = options
   watchListeners()

@@ -120,7 +120,7 @@ const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'mode', 'allocate']
 const ANONYMOUS = [...COMMON, 'shared', 'allocate', 'hugePages']
 
 /** The bits of what the native library is told besides. */
-const FLAGS = native.mapFlags()
+export const FLAGS = native.mapFlags()
 
 /** Options as the native library takes them. */
 export interface Parsed {
@@ -234,7 +234,9 @@ function toHugePages(value: unknown): number {
   const name = 'options.hugePages'
   if (value === undefined) return 0
   if (value === 'transparent') return 1
-  if (typeof value === 'string') throw invalidValue(name, value, "must be 'transparent' or a size in bytes")
+  const expected = "'transparent' or the size of a huge page in bytes (2 ** 21, 2 ** 30)"
+  if (typeof value === 'string') throw invalidValue(name, value, `must be ${expected}`)
+  if (typeof value !== 'number' && typeof value !== 'bigint') throw invalidType(name, expected, value)
   const size = toBytes(value, name)
   if (size < 2 || !Number.isInteger(Math.log2(size))) throw outOfRange(name, 'a power of two', value)
   return size

@@ -37,6 +37,7 @@ export function toQuery(
 ): Query | number {
   if (typeof end === 'string') [end, encoding] = [undefined, end]
   if (typeof byteOffset === 'string') [byteOffset, encoding] = [undefined, byteOffset]
+  if (isRange(byteOffset)) throw invalidType('byteOffset', A_NUMBER, byteOffset)
   if (end !== undefined && typeof end !== 'number' && typeof end !== 'bigint') {
     throw invalidType('end', 'of type number or bigint, or an encoding', end)
   }
@@ -53,6 +54,14 @@ export function toQuery(
   const first = typeof value === 'string' ? from + (from - even(from)) : even(from)
   return Math.max(from, first) + bytes.length > limit ? -1 : [needle, wide, first, limit]
 }
+
+/** Whether an offset was meant as one of `find` or `count`; other objects count as none, as with a Buffer. */
+function isRange(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return Object.hasOwn(value, 'offset') || Object.hasOwn(value, 'length')
+}
+
+const A_NUMBER = 'of type number or bigint, or an encoding; `find` and `count` take a range'
 
 /** Where a search that is to begin at `offset` begins; -1 where nothing can be found. (Node's `IndexOfOffset`) */
 function toStart(forward: boolean, total: number, length: number, offset: number): number {

@@ -40,8 +40,8 @@ export function pattern(length: number): Buffer {
 }
 
 /** A file system of 64 MiB in memory that nobody else writes to; undefined where this user may not mount one. */
-export function smallFileSystem(t: ExecutionContext): string | undefined {
-  return mounted(t, 'tmpfs', 'size=64m', join(scratchFolder(t), 'mounted'))
+export function smallFileSystem(t: ExecutionContext, options = 'size=64m'): string | undefined {
+  return mounted(t, 'tmpfs', options, join(scratchFolder(t), 'mounted'))
 }
 
 /** Two folders of files: the second shows those of the first, as of an image of a container, and copies what is stored to. */

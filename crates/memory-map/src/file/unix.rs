@@ -196,7 +196,8 @@ impl Opened {
             kind if kind.is_block_device() => "this block device cannot be mapped",
             _ => {
                 "this file cannot be mapped, its file system does not support it: read it with \
-                 `fs.readFileSync` or as a stream"
+                 `fs.readFileSync` or as a stream; where only sharing is refused, as by FUSE with \
+                 direct_io, `mapPrivate` may do"
             }
         };
         match error {

@@ -1,0 +1,153 @@
+// The commonest mistakes are told with what to do instead.
+
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+
+import test from 'ava'
+import * as library from 'memory-map'
+import { mapAnonymous, mapShared, openSharedMemory, pageSize } from 'memory-map'
+
+import { onLinux, onPosix } from './helpers/platform.ts'
+import { run as runProcess, scriptEnv } from './helpers/processes.ts'
+import { pattern, scratchFile, scratchFolder, smallFileSystem } from './helpers/scratch.ts'
+
+/** The functions as JavaScript sees them: with arguments of any type. */
+const any = library as unknown as Record<'mapShared' | 'mapAnonymous', (...args: unknown[]) => AnyMap>
+type AnyMap = Record<'view' | 'indexOf' | 'lastIndexOf' | 'includes', (...args: unknown[]) => unknown>
+
+for (const [given, meant] of [
+  [{ writable: true }, "`protection: 'read-write'`"],
+  [{ prot: 3 }, "'protection'"],
+  [{ size: 10 }, "'length'"],
+  [{ start: 10 }, "'offset'"],
+  [{ protection: 'rw' }, "'read-write'"],
+  [{ protection: 'r' }, "'read'"],
+  [{ protection: 'rwx' }, "'read-write-execute'"],
+] as const) {
+  test(`${JSON.stringify(given)} is answered with ${meant}`, (t) => {
+    const path = scratchFile(t, 'x')
+    const { message } = t.throws(() => any.mapShared(path, given), { code: 'ERR_INVALID_ARG_VALUE' })
+    t.true(message.includes(`did you mean ${meant}?`), message)
+  })
+}
+
+test('hugePages: true names the values that there are', (t) => {
+  const says = { code: 'ERR_INVALID_ARG_TYPE', message: /'transparent' or the size .*2 \*\* 21.*boolean true/ }
+  t.throws(() => any.mapAnonymous(4096, { hugePages: true }), says)
+})
+
+test('an offset outside of the mapping is told with the length of the mapping', (t) => {
+  using map = mapAnonymous(1234)
+  for (const [method, args] of [
+    ['view', [-100]],
+    ['view', [1235]],
+    ['read', [-1]],
+    ['dataView', [-8]],
+    ['write', [Buffer.of(1), -1]],
+    ['view', [1000, -1]],
+    ['view', [1000, 235]],
+  ] as const) {
+    const call = () => (map as unknown as Record<string, (...args: unknown[]) => unknown>)[method]!(...args)
+    t.regex(t.throws(call, { code: 'ERR_OUT_OF_RANGE' }).message, /1234/, method)
+  }
+})
+
+test('a range for indexOf, which takes an offset, is answered with the methods that take one', (t) => {
+  using map = mapAnonymous(100)
+  const says = { code: 'ERR_INVALID_ARG_TYPE', message: /`find` and `count` take a range/ }
+  for (const method of ['indexOf', 'lastIndexOf', 'includes'] as const) {
+    t.throws(() => (map as unknown as AnyMap)[method]('A', { offset: 5 }), says)
+  }
+})
+
+test('a typed array that is not aligned is told with the byte, the size and the next byte that would do', (t) => {
+  const path = scratchFile(t, pattern(pageSize))
+  using file = mapShared(path, { offset: 3 })
+  const inFile = t.throws(() => file.typedArray(Float64Array, 6, 1), { code: 'ERR_OUT_OF_RANGE' }).message
+  t.regex(inFile, /8 bytes.*byte 9 of the file.*13.*Received number 6/)
+  t.is(file.typedArray(Float64Array, 13, 1).length, 1)
+
+  using memory = mapAnonymous(100)
+  const inMemory = t.throws(() => memory.typedArray(Int32Array, 6, 1), { code: 'ERR_OUT_OF_RANGE' }).message
+  t.regex(inMemory, /4 bytes.* 8.*Received number 6/)
+})
+
+test('a range of protect that is no pages is told with itself, the value and the page size', (t) => {
+  using map = mapAnonymous(4 * pageSize)
+  for (const [range, offender] of [
+    [{ offset: 5 }, 5],
+    [{ offset: pageSize, length: 10 }, pageSize + 10],
+  ] as const) {
+    const { message } = t.throws(() => map.protect('read', range), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
+    t.true(message.includes(String(pageSize)) && message.includes(`byte ${offender}`), message)
+  }
+})
+
+test('a resize that would extend the file of a read-only mapping names its protection', (t) => {
+  using map = mapShared(scratchFile(t, pattern(10)))
+  const { message } = t.throws(() => map.resize(20), { code: 'ERR_MMAP_BEYOND_END' })
+  t.regex(message, /protection 'read'.*protection: 'read-write'/)
+})
+
+test('a store to a read-only mapping is warned of with the protection that allows it', async (t) => {
+  const map = mapShared(scratchFile(t, 'abc'))
+  const warned = once(process, 'warning')
+  map.buffer[0] = 1
+  const [{ name, message }] = (await warned) as [Error]
+  t.is(name, 'MemoryFaultWarning')
+  t.true(message.includes("`protection: 'read-write'`"), message)
+  map.close()
+})
+
+test('an access to a page of no protection is told with protect', (t) => {
+  const map = mapAnonymous(pageSize, { protection: 'none', onFault() {} })
+  t.is(map.buffer[0], 0)
+  t.regex(t.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' }).message, /protection is 'none'.*`protect`/)
+  map.close()
+})
+
+onPosix('a name that no memory has is answered with create', (t) => {
+  const name = `remedies-${process.pid}`
+  t.regex(t.throws(() => openSharedMemory(name), { code: 'ENOENT' }).message, /`create: true`.*`length`/)
+})
+
+onLinux('more memory than the system could deliver is answered with reserve', (t) => {
+  const { message } = t.throws(() => mapAnonymous(2 ** 46), { code: 'ENOMEM' })
+  t.regex(message, /`reserve: false`/)
+  t.notRegex(
+    t.throws(() => mapAnonymous(2 ** 46 * 4, { reserve: false }), { code: 'ENOMEM' }).message,
+    /`reserve: false`/,
+  )
+})
+
+onPosix('a process that has no descriptor left is told that mappings hold one each', async (t) => {
+  const folder = scratchFolder(t)
+  const file = join(folder, 'program.mjs')
+  writeFileSync(join(folder, 'data'), 'x')
+  writeFileSync(
+    file,
+    `const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+    const maps = []
+    try {
+      for (;;) maps.push(mapShared('data'))
+    } catch ({ code, message }) {
+      console.log(code, message)
+    }`,
+  )
+  const line = `ulimit -n 64; exec "${process.execPath}" program.mjs`
+  const { code, stdout } = await runProcess('sh', ['-c', line], { cwd: folder, env: scriptEnv() })
+  t.is(code, 0)
+  t.regex(stdout, /^EMFILE .*each mapping of a file holds a descriptor.*`close\(\)`/)
+})
+
+onLinux('pages to execute of a file system that forbids it are refused with the reason', (t) => {
+  const folder = smallFileSystem(t, 'noexec')
+  if (folder === undefined) {
+    t.log('this user may not mount a file system')
+    return t.pass()
+  }
+  writeFileSync(join(folder, 'code'), pattern(pageSize))
+  const map = () => mapShared(join(folder, 'code'), { protection: 'read-execute' })
+  t.regex(t.throws(map, { code: 'EPERM' }).message, /noexec/)
+})
