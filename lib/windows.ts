@@ -18,10 +18,10 @@ const { mapping } = native
  */
 const FIRST_STEP = 2 ** 16
 
-/** How many windows of the first step there are before they become larger: V8 begins a collection at 64 MiB. */
+/** How many small windows are made before larger ones: 16 MiB in all, well below the 64 at which V8 collects. */
 const MOST_SMALL = 128
 
-/** How many windows of a larger step there are before they become larger again: each can be a collection. */
+/** How many windows of each larger step are made: each of them can cost a collection. */
 const MOST_LARGE = 4
 
 /** The largest step where the runtime cannot have the mapping in one piece. */
@@ -30,13 +30,13 @@ const LAST_STEP = constants.MAX_LENGTH < 2 ** 31 ? 2 ** 28 : 2 ** 30
 /** More than any mapping has: there is one window, with everything. */
 const NO_STEP = 2 ** 53
 
-/** The last place for windows that were used last: each mapping has that many, if it has views at all. */
+/** The last index of the cache of windows. It is small, because every mapping with views has one. */
 const LAST_SLOT = 255
 
-/** The same with the largest step, of which no more are made: the last that does not make the array a dictionary. */
+/** The same where windows cannot grow any more. V8 makes a dictionary of an empty array that gets a larger index. */
 const LAST_SLOT_OF_MANY = 1023
 
-/** A mapping of up to this many bytes has one window from the start. */
+/** A mapping of at most this many bytes has one window, with everything. */
 const MAX_SMALL = 2 ** 20
 
 /** What an ArrayBuffer over the mapping begins at a multiple of, in bytes, so that elements in it can be aligned. */
@@ -68,9 +68,9 @@ export class Windows {
   #length = 0
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #lead = 0
-  /** By the step, and where they begin. */
+  /** Every window of the current step, by where it begins and its step. */
   #made = new Map<number, Window>()
-  /** Those that were used last, where most are found in a few nanoseconds. */
+  /** A cache of windows, by where views begin: most are found here, in a few nanoseconds. */
   #recent: (Window | undefined)[] = []
   #lastSlot = LAST_SLOT
   #step = NO_STEP
@@ -79,7 +79,7 @@ export class Windows {
   #left = MOST_SMALL
   /** Bytes of all windows that were made. */
   #billed = 0
-  /** From where to where views were, where windows had to be made for them. */
+  /** The range of the mapping that windows were made for. */
   #low = Infinity
   #high = 0
 
