@@ -9,7 +9,7 @@ import { build } from 'esbuild'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
 
-const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:[\w/]+)'/gm
+const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:(?!module)[\w/]+)'/gm
 
 /** Has the sources taken, never what was compiled from them before, and the modules of Node as they are. */
 const sources = {
@@ -32,8 +32,9 @@ const sources = {
 /** A class that names itself is given another name, which stack traces and `constructor.name` would show. */
 const renamed = /^var (?<name>\w+) = class (?<other>_\k<name>)\b/gm
 
-/** What lib/packages.ts makes: CommonJS has a `require` of its own, for whose calls packers look. */
-const makingRequire = /^ *const module = .*\n *const (?<name>require\w*) = module\.createRequire\(.*\n/m
+/** What lib/packages.ts needs: it is imported as tracers know it. CommonJS has a `require` of its own. */
+const importOfRequire = /^import \{ createRequire \} from "node:module";\n/m
+const makingRequire = /^ *const (?<name>require\w*) = createRequire\(.*\n/m
 
 const names = (list) =>
   list
@@ -59,15 +60,18 @@ async function bundle(name, format) {
   for (const { groups } of code.matchAll(renamed)) {
     code = code.replaceAll(new RegExp(`\\b${groups.other}\\b`, 'g'), groups.name)
   }
-  if (format === 'cjs') {
-    const { name: made } = code.match(makingRequire)?.groups ?? {}
-    if (made) code = code.replace(makingRequire, '').replaceAll(`${made}(`, 'require(')
+  const requires = importOfRequire.test(code)
+  code = code.replace(importOfRequire, '')
+  if (format === 'cjs' && requires) {
+    const { name: made } = code.match(makingRequire).groups
+    code = code.replace(makingRequire, '').replaceAll(`${made}(`, 'require(')
   }
   const missed = /^import .* from "node:.*/m.exec(code)
   if (missed) throw new Error(`${name}: ${missed[0]}`)
   const exported = /^export \{(?<list>[^}]*)\};\n/m
   const imported = /^import \{(?<list>[^}]*)\} from "\.\/index\.js";\n/m
   return {
+    requires,
     exports: names(code.match(exported)?.groups.list),
     imports: names(code.match(imported)?.groups.list),
     code: code.replace(exported, '').replace(imported, ''),
@@ -97,10 +101,11 @@ return { ${exports.join(', ')} }
 
 for (const name of ['index', 'sync']) {
   const esm = await bundle(name, 'esm')
-  const importing = esm.imports.length > 0 ? `import { ${esm.imports.join(', ')} } from './index.js'\n` : ''
+  const importing = esm.requires ? `import { createRequire } from 'node:module'\n` : ''
+  const importingMain = esm.imports.length > 0 ? `import { ${esm.imports.join(', ')} } from './index.js'\n` : ''
   await writeFile(
     `${name}.js`,
-    `${importing}const url = import.meta.url\n${once(name, esm)}\nexport const { ${esm.exports.join(', ')} } = found\n`,
+    `${importing}${importingMain}const url = import.meta.url\n${once(name, esm)}\nexport const { ${esm.exports.join(', ')} } = found\n`,
   )
   const cjs = await bundle(name, 'cjs')
   const requiring = cjs.imports.length > 0 ? `const { ${cjs.imports.join(', ')} } = require('./index.cjs')\n` : ''

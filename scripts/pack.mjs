@@ -70,18 +70,18 @@ export function packLibrary(target) {
   const library = basename(libraryOf(target))
   const entry = {
     type: 'commonjs',
-    main: 'index.cjs',
+    main: 'index.js',
     // What Bun compiles into an executable are libraries that are required themselves.
-    exports: { '.': { bun: `./${library}`, default: './index.cjs' }, './package.json': './package.json' },
-    files: ['index.cjs', library],
+    exports: { '.': { bun: `./${library}`, default: './index.js' }, './package.json': './package.json' },
+    files: ['index.js', library],
     preferUnplugged: true,
   }
   writeJson(path, { ...readJson(path), ...entry, libc, repository })
-  writeFileSync(join(folder, 'index.cjs'), opener(library))
+  writeFileSync(join(folder, 'index.js'), opener(library))
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   writeFileSync(join(folder, 'README.md'), readme(target))
   const packed = npmPack(folder)
-  const wanted = ['LICENSE', 'README.md', 'index.cjs', library, 'package.json']
+  const wanted = ['LICENSE', 'README.md', 'index.js', library, 'package.json']
   const odd = `${packed.files}` === `${wanted}` ? [] : [`it has ${packed.files.join(', ')}`]
   return { ...packed, complaints: [...check(target), ...tooLarge(packed, maxSizes.library), ...odd] }
 }
