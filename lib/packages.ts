@@ -1,14 +1,14 @@
 // The packages with the native library, each required by its own name: what packs or traces a program looks for such
 // calls, and takes those in a `try` for what may be missing. The CommonJS build has its own `require` here.
 
-import { createRequire } from 'node:module'
+import module from 'node:module'
 
 import type { Native } from './native.js'
 
 /** Requires the package for a platform of `prebuilt`, as from this file; calls `otherwise` where that fails. */
 export function requirePackage(platform: string, otherwise: (error: unknown) => Native): Native {
   try {
-    const require = createRequire(import.meta.url)
+    const require = module.createRequire(import.meta.url)
     switch (platform) {
       case 'darwin-arm64':
         return require('memory-map-darwin-arm64')

@@ -33,8 +33,8 @@ const sources = {
 const renamed = /^var (?<name>\w+) = class (?<other>_\k<name>)\b/gm
 
 /** What lib/packages.ts needs: it is imported as tracers know it. CommonJS has a `require` of its own. */
-const importOfRequire = /^import \{ createRequire \} from "node:module";\n/m
-const makingRequire = /^ *const (?<name>require\w*) = createRequire\(.*\n/m
+const importOfRequire = /^import module from "node:module";\n/m
+const makingRequire = /^ *const (?<name>require\w*) = module\.createRequire\(.*\n/m
 
 const names = (list) =>
   list
@@ -101,7 +101,7 @@ return { ${exports.join(', ')} }
 
 for (const name of ['index', 'sync']) {
   const esm = await bundle(name, 'esm')
-  const importing = esm.requires ? `import { createRequire } from 'node:module'\n` : ''
+  const importing = esm.requires ? `import module from 'node:module'\n` : ''
   const importingMain = esm.imports.length > 0 ? `import { ${esm.imports.join(', ')} } from './index.js'\n` : ''
   await writeFile(
     `${name}.js`,
