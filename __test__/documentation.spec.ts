@@ -1,6 +1,7 @@
 // What the documentation says that can be checked: its examples compile and run, its links and names lead somewhere.
 
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -25,7 +26,9 @@ const stage = fileURLToPath(new URL('documentation/stage.mjs', import.meta.url))
 const require = createRequire(import.meta.url)
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 
-const pages = ['README.md', ...list('docs', '.md')]
+const pages = ['README', 'ARCHITECTURE', 'CONTRIBUTING', 'SECURITY', 'CHANGELOG']
+  .map((name) => `${name}.md`)
+  .concat(list('docs', '.md'))
 const sources = ['index.ts', ...list('lib', '.ts'), ...list('lib/sync', '.ts')].filter(
   (file) => !file.endsWith('.d.ts'),
 )
@@ -75,8 +78,15 @@ function globals(names: string[]): string {
 
 onLinux.serial('the examples compile', async (t) => {
   t.true(examples.length > 20)
-  mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true })
-  symlinkSync(root, join(folder, 'node_modules', 'memory-map'))
+  const installed = join(folder, 'node_modules', 'memory-map')
+  mkdirSync(installed, { recursive: true })
+  mkdirSync(join(folder, 'node_modules', '@types'))
+  // Copies, as of a published package: beside index.ts the compiler takes `./index.js` of sync.d.ts for the source.
+  for (const name of readdirSync(root)) {
+    if (/^(package\.json|(index|sync)\.(c?js|d\.c?ts)|.+\.node)$/.test(name)) {
+      copyFileSync(join(root, name), join(installed, name))
+    }
+  }
   symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
   writeFileSync(join(folder, 'stage.mjs'), readFileSync(stage))
   for (const example of examples) {
@@ -112,12 +122,23 @@ for (const example of examples) {
   })
 }
 
+onLinux.serial('the first example of the README is right when four processes run it', async (t) => {
+  const [first] = examplesOf('README.md')
+  const often = first!.code.replace(/^(Atomics\.add\(.*?\)).*$/m, 'for (let i = 0; i < 100_000; i++) $1')
+  t.not(often, first!.code)
+  writeFileSync(join(folder, 'often.mjs'), `${often}\n`)
+  rmSync(join(folder, 'counters.bin'), { force: true })
+  const runs = await Promise.all(Array.from({ length: 4 }, () => run(process.execPath, ['often.mjs'], { cwd: folder })))
+  for (const { code, stderr } of runs) t.is(code, 0, stderr)
+  t.is(readFileSync(join(folder, 'counters.bin')).readBigInt64LE(0), 400_000n)
+})
+
 test('every link of the documentation leads to a file, and every heading that is meant is there', (t) => {
   for (const page of pages) {
     for (const [, link] of read(page).matchAll(/(?:\]\(|(?:src|srcset)=")([^)"\s]+)/g)) {
       if (/^https?:/.test(link!)) continue
       const [path = '', anchor] = link!.split('#')
-      const target = join(root, dirname(page), path)
+      const target = path === '' ? join(root, page) : join(root, dirname(page), path)
       t.true(existsSync(target), `${page}: ${link}`)
       if (anchor !== undefined) t.true(headings(relative(root, target)).includes(anchor), `${page}: ${link}`)
     }

@@ -289,10 +289,11 @@ type Over<T, B extends ArrayBufferLike> = T extends {
  * bigints. No load or store through a view can end the process: see {@link MemoryFault}.
  *
  * ```js
- * using map = mapShared('counters.bin', { protection: 'read-write', create: true, length: 4096 })
+ * const map = mapShared('counters.bin', { protection: 'read-write', create: true, length: 4096 })
  * const counters = map.typedArray(BigUint64Array)
- * counters[0] += 1n
+ * Atomics.add(counters, 0, 1n) // `counters[0] += 1n` would lose updates of other processes
  * await map.sync()
+ * map.close()
  * ```
  */
 declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> extends Handle {

@@ -70,12 +70,17 @@ if (isOther) {
   setInterval(() => {
     if (process.ppid !== parent) process.exit()
     attempt(() => sync.Channel.open(library.mapShared('inbox', { protection: 'read-write' })).trySend('hello'))
-    attempt(() => {
-      const map = library.openSharedMemory(`work-${parent}`)
-      sync.Channel.open(map, { offset: 4096 }).trySend('hello')
-      Atomics.store(map.typedArray(Int32Array), 2, 1)
-      sync.notify(map, 8)
-    })
+    for (const open of [
+      () => library.openSharedMemory(`work-${parent}`),
+      () => library.mapShared('work.bin', { protection: 'read-write' }),
+    ]) {
+      attempt(() => {
+        const map = open()
+        sync.Channel.open(map, { offset: 4096 }).trySend('hello')
+        Atomics.store(map.typedArray(Int32Array), 2, 1)
+        sync.notify(map, 8)
+      })
+    }
   }, 50)
 } else {
   const other = start(process.execPath, [import.meta.filename, 'other', String(process.pid)], { stdio: 'ignore' })
