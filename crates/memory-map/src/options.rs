@@ -26,6 +26,13 @@ pub enum HugePages {
 }
 
 /// What all kinds of mapping have in common.
+///
+/// ```
+/// use memory_map::{Options, Protection};
+///
+/// let options = Options { protection: Protection::Read, populate: true, ..Options::default() };
+/// assert!(options.guard);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Options {
     /// What may be done with the pages.
@@ -44,8 +51,35 @@ pub struct Options {
     pub owner: u64,
 }
 
+impl Default for Options {
+    /// Pages to read and to store to, whose faults are contained and told to nobody.
+    fn default() -> Self {
+        Self {
+            protection: Protection::ReadWrite,
+            populate: false,
+            reserve: true,
+            address: None,
+            huge: HugePages::None,
+            guard: true,
+            owner: 0,
+        }
+    }
+}
+
 /// What a mapping of a file has besides.
-#[derive(Debug, Clone)]
+///
+/// ```
+/// use memory_map::{FileOptions, Mapping, Options, Source};
+///
+/// # let path = std::env::temp_dir().join(format!("memory-map-options-{}", std::process::id()));
+/// let new = FileOptions { length: Some(4096), create: Some(0o600), ..FileOptions::default() };
+/// let map = Mapping::shared(Source::Path(&path), &new, &Options::default())?;
+/// assert_eq!(map.len(), 4096);
+/// # drop(map);
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
 pub struct FileOptions {
     /// Where in the file the mapping starts, in bytes.
     pub offset: u64,

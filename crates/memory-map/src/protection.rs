@@ -1,6 +1,12 @@
 //! What may be done with a page.
 
 /// Protection of a run of pages, as `PROT_*` of mmap(2).
+///
+/// ```
+/// use memory_map::Protection;
+///
+/// assert!(Protection::ReadExecute.readable() && !Protection::ReadExecute.writable());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
     /// No access at all.

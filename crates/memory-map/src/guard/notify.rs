@@ -64,6 +64,20 @@ pub fn forget_owner(owner: u64) {
 }
 
 /// The tokens of the mappings of `owner` that have faulted since the last call.
+///
+/// ```
+/// use memory_map::{Mapping, Options, Protection, register_owner, take_faulted};
+///
+/// let (sender, woken) = std::sync::mpsc::channel();
+/// register_owner(1, move || sender.send(()).unwrap_or(()));
+/// let options = Options { protection: Protection::Read, owner: 1, ..Options::default() };
+/// let map = Mapping::anonymous(100, false, &options)?;
+/// // SAFETY: the page is mapped, and the fault of a store to it is contained.
+/// unsafe { (map.address().unwrap() as *mut u8).write_volatile(1) };
+/// woken.recv().unwrap();
+/// assert_eq!(take_faulted(1), [map.token()]);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 pub fn take_faulted(owner: u64) -> Vec<u64> {
     with_owners(|owners| {
         sort_out(owners);

@@ -18,6 +18,22 @@ const SMALLEST: usize = 128;
 /// One end of a channel, or both: whoever receives first is the receiver.
 ///
 /// Every method may be called from any thread; one message at a time is received.
+///
+/// ```
+/// use memory_map::ipc::{Channel};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let sender = Channel::create(&map, 0, 4096)?;
+/// let receiver = Channel::open(&map, 0)?;
+/// sender.send(b"hello", None)?;
+/// let message = receiver.receive(None)?.unwrap();
+/// let mut bytes = vec![0; message.length()];
+/// receiver.read(&message, &mut bytes)?;
+/// receiver.release(message)?;
+/// assert_eq!(bytes, b"hello");
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 pub struct Channel {
     range: SharedRange,
     offset: usize,

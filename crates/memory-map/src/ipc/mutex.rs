@@ -15,6 +15,17 @@ use crate::mapping::Mapping;
 /// Its owner is a mapping: all that one `Mapping` value is used for counts as one. When the owner's
 /// process dies, or the mapping is closed or dropped, the next one to lock gets
 /// [`Locked::Recovered`].
+///
+/// ```
+/// use memory_map::ipc::{Locked, Mutex, Patience};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let mutex = Mutex::new(&map, 0)?;
+/// assert_eq!(mutex.lock(&Patience::FOREVER)?, Some(Locked::Acquired));
+/// mutex.unlock()?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 pub struct Mutex {
     range: SharedRange,
     participant: Arc<Participant>,

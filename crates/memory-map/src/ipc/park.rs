@@ -40,6 +40,16 @@ impl Cancel {
 }
 
 /// How long to wait.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use memory_map::ipc::{Cancel, Patience};
+///
+/// let cancel = Cancel::default();
+/// let patience = Patience::of(Duration::from_secs(1)).or_until(&cancel);
+/// assert!(patience.deadline.is_some());
+/// ```
 #[derive(Clone, Copy, Default)]
 pub struct Patience<'a> {
     /// Until then; for ever where there is none.

@@ -13,6 +13,18 @@ use crate::mapping::Mapping;
 /// A count of permits in 16 bytes of shared memory, which are zero before it is used first.
 ///
 /// It does not know who took a permit: those of a process that dies are lost.
+///
+/// ```
+/// use memory_map::ipc::{Semaphore};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let semaphore = Semaphore::new(&map, 0, Some(1))?;
+/// assert!(semaphore.try_acquire()?);
+/// assert!(!semaphore.try_acquire()?);
+/// semaphore.release(1)?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 pub struct Semaphore {
     range: SharedRange,
     spin: Spin,

@@ -17,6 +17,16 @@ static SPINS: [Spin; 64] = [const { Spin::new() }; 64];
 /// The word is looked at for a moment before the sleep, which counts as being called later: where
 /// it changes meanwhile the result is [`WaitResult::NotEqual`].
 ///
+/// ```
+/// use memory_map::ipc::{Patience, WaitResult, notify, wait};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// assert_eq!(wait(&map, 0, 1, &Patience::FOREVER)?, WaitResult::NotEqual);
+/// assert_eq!(notify(&map, 0, 1)?, 0);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::NotShared`]; [`Error::OutOfRange`] for a word that is not inside or not aligned;
 /// [`Error::Fault`] where the page cannot be read; [`Error::Closed`], [`Error::Cancelled`].

@@ -60,6 +60,14 @@ impl Mapping {
     /// range begins at a page's start, or the mapping's, and ends at a page's end, or the
     /// mapping's.
     ///
+    /// ```
+    /// use memory_map::{Advice, Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(1 << 20, false, &Options::default())?;
+    /// map.advise(Advice::WillNeed, 0..map.len())?;
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn advise(&self, advice: Advice, range: Range<usize>) -> Result<()> {
@@ -214,6 +222,15 @@ impl Mapping {
     }
 
     /// Prepares to bring a range into memory; [`Prefetch::run`] does it, on any thread.
+    ///
+    /// ```
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(1 << 20, false, &Options::default())?;
+    /// let prefetch = map.prefetch(0..map.len())?;
+    /// std::thread::scope(|scope| scope.spawn(|| prefetch.run(&false.into())).join().unwrap())?;
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfRange`]; [`Error::Closed`].

@@ -13,6 +13,20 @@ use crate::sys;
 impl Mapping {
     /// Maps a file so that stores reach it (`MAP_SHARED`).
     ///
+    /// ```
+    /// use memory_map::{FileOptions, Mapping, Options, Source};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("memory-map-shared-{}", std::process::id()));
+    /// std::fs::write(&path, "hello").unwrap();
+    /// let map = Mapping::shared(Source::Path(&path), &FileOptions::default(), &Options::default())?;
+    /// map.write(b"J", 0)?;
+    /// map.sync(0..map.len(), false)?.run()?;
+    /// assert_eq!(std::fs::read(&path).unwrap(), b"Jello");
+    /// # drop(map);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The OS's for opening, extending and mapping the file; [`Error::BeyondEnd`].
     pub fn shared(source: Source<'_>, file: &FileOptions, options: &Options) -> Result<Self> {
@@ -20,6 +34,19 @@ impl Mapping {
     }
 
     /// Maps a file copy-on-write (`MAP_PRIVATE`).
+    ///
+    /// ```
+    /// use memory_map::{FileOptions, Mapping, Options, Source};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("memory-map-private-{}", std::process::id()));
+    /// std::fs::write(&path, "hello").unwrap();
+    /// let map = Mapping::private(Source::Path(&path), &FileOptions::default(), &Options::default())?;
+    /// map.write(b"J", 0)?;
+    /// assert_eq!(std::fs::read(&path).unwrap(), b"hello");
+    /// # drop(map);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As for [`Mapping::shared`].

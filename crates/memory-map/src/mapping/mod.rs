@@ -34,18 +34,9 @@ use crate::sys;
 /// Every method may be called from any thread.
 ///
 /// ```
-/// use memory_map::{Mapping, Options, Protection};
+/// use memory_map::{Mapping, Options};
 ///
-/// let options = Options {
-///     protection: Protection::ReadWrite,
-///     populate: false,
-///     reserve: true,
-///     address: None,
-///     huge: Default::default(),
-///     guard: true,
-///     owner: 0,
-/// };
-/// let map = Mapping::anonymous(100, false, &options)?;
+/// let map = Mapping::anonymous(100, false, &Options::default())?;
 /// map.write(b"hello", 10)?;
 /// let mut bytes = [0; 5];
 /// map.read(10, &mut bytes)?;
@@ -253,6 +244,18 @@ impl Mapping {
     }
 
     /// Heals what has faulted and hands over what there is to tell.
+    ///
+    /// ```
+    /// use memory_map::{FaultKind, Mapping, Options, Protection};
+    ///
+    /// let options = Options { protection: Protection::Read, ..Options::default() };
+    /// let map = Mapping::anonymous(100, false, &options)?;
+    /// let first = map.address().unwrap() as *mut u8;
+    /// // SAFETY: the page is mapped, and the fault of a store to it is contained.
+    /// unsafe { first.write_volatile(1) };
+    /// assert_eq!(map.collect()[0].kind, FaultKind::Protection);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     pub fn collect(&self) -> Vec<Fault> {
         let mut state = self.state();
         state.drop_lost();
@@ -267,6 +270,17 @@ impl Mapping {
 
     /// Keeps the mapping's addresses from being unmapped, also after `close`; for a pointer that
     /// leaves this crate.
+    ///
+    /// ```
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(100, false, &Options::default())?;
+    /// let key = map.key()?;
+    /// map.close();
+    /// // The addresses are nobody else's as long as there is the key.
+    /// assert_ne!(key.start(), 0);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closed`]; [`Error::OutOfRange`] for an empty mapping, which has no addresses.

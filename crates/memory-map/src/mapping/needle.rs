@@ -11,18 +11,9 @@ use crate::error::{Error, Result};
 /// What is looked for.
 ///
 /// ```
-/// use memory_map::{Mapping, Needle, Options, Protection};
+/// use memory_map::{Mapping, Needle, Options};
 ///
-/// # let options = Options {
-/// #     protection: Protection::ReadWrite,
-/// #     populate: false,
-/// #     reserve: true,
-/// #     address: None,
-/// #     huge: Default::default(),
-/// #     guard: true,
-/// #     owner: 0,
-/// # };
-/// let map = Mapping::anonymous(100, false, &options)?;
+/// let map = Mapping::anonymous(100, false, &Options::default())?;
 /// map.write(b"one two two", 0)?;
 /// let two = Needle::new(b"two", false)?;
 /// assert_eq!(map.find(&two, 0..map.len())?, Some(4));

@@ -13,6 +13,15 @@ impl Mapping {
     /// Changes what may be done with the pages of a range, which must begin at a page's start or
     /// the mapping's, and end at a page's end or the mapping's.
     ///
+    /// ```
+    /// use memory_map::{Error, Mapping, Options, Protection};
+    ///
+    /// let map = Mapping::anonymous(100, false, &Options::default())?;
+    /// map.protect(0..map.len(), Protection::Read)?;
+    /// assert_eq!(map.write(b"no", 0), Err(Error::NotWritable));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The OS's, `EACCES` for a file that is not open for writing among them;
     /// [`Error::OutOfRange`]; [`Error::Closed`].

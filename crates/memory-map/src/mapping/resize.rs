@@ -32,6 +32,18 @@ impl Mapping {
     /// The mapping may have other addresses afterwards. Those it had read zeros, or what the
     /// mapping has there, for as long as there are keys.
     ///
+    /// ```
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(100, false, &Options::default())?;
+    /// map.write(b"kept", 0)?;
+    /// map.resize(1 << 20)?;
+    /// let mut bytes = [0; 4];
+    /// map.read(0, &mut bytes)?;
+    /// assert_eq!(&bytes, b"kept");
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The OS's; [`Error::BeyondEnd`]; [`Error::Fault`] where pages are overlaid that cannot be
     /// put back; [`Error::Closed`]. The mapping is as it was then.

@@ -137,6 +137,20 @@ impl Mapping {
     ///
     /// Returns where the next line begins.
     ///
+    /// ```
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(8, false, &Options::default())?;
+    /// map.write(b"one\ntwo\n", 0)?;
+    /// let mut lines = Vec::new();
+    /// let next = map.lines(0..map.len(), |line| {
+    ///     lines.push(line);
+    ///     true
+    /// })?;
+    /// assert_eq!((lines, next), (vec![0..3, 4..7], 8));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Fault`] where bytes cannot be read, after calls of `line` that mean nothing then;
     /// [`Error::OutOfRange`]; [`Error::Closed`].

@@ -177,16 +177,7 @@ mod tests {
     use crate::protection::Protection;
 
     fn memory(pages: usize) -> Option<Mapping> {
-        let options = Options {
-            protection: Protection::ReadWrite,
-            populate: false,
-            reserve: true,
-            address: None,
-            huge: Default::default(),
-            guard: true,
-            owner: 0,
-        };
-        Mapping::anonymous((pages * sys::page_size()) as u64, false, &options).ok()
+        Mapping::anonymous((pages * sys::page_size()) as u64, false, &Options::default()).ok()
     }
 
     #[test]

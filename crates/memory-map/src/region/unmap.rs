@@ -14,6 +14,15 @@ thread_local! {
 
 /// Runs `f`. The addresses of which it drops the last key or mapping go back to the OS afterwards,
 /// neighbouring ones with one call: where there are many that takes much less time.
+///
+/// ```
+/// use memory_map::{Mapping, Options};
+///
+///
+/// let maps: Vec<_> =
+///     (0..10).map(|_| Mapping::anonymous(100, false, &Options::default())).collect();
+/// memory_map::unmap_together(|| drop(maps));
+/// ```
 pub fn unmap_together<R>(f: impl FnOnce() -> R) -> R {
     let is_outermost = RANGES.with_borrow_mut(|ranges| {
         let is_outermost = ranges.is_none();

@@ -53,15 +53,7 @@ impl Drop for TempFile {
 }
 
 pub fn options(protection: Protection) -> Options {
-    Options {
-        protection,
-        populate: false,
-        reserve: true,
-        address: None,
-        huge: memory_map::HugePages::None,
-        guard: true,
-        owner: 0,
-    }
+    Options { protection, ..Options::default() }
 }
 
 pub const WHOLE: FileOptions =
