@@ -30,7 +30,7 @@ interface ChannelRange extends ChannelOptions {
 }
 /**
  * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
- * can send; whoever receives first is the receiver until its `close()`, its mapping's, or its death.
+ * can send; the first to receive is the receiver, until it is closed, its mapping is closed, or it dies.
  *
  * A sender that is killed loses the message that it was making, no other one. A receiver that is killed can be
  * replaced: the next one begins with the message that was not released yet.
@@ -48,13 +48,13 @@ declare class Channel extends Handle {
   /**
    * Makes a channel in a mapping that is shared and writable, whatever was there.
    *
-   * @throws `ERR_OUT_OF_RANGE` where it does not fit; as for a {@link Mutex}
+   * @throws `ERR_OUT_OF_RANGE` if it does not fit; as for a {@link Mutex}
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel
   /**
    * Opens a channel that is there.
    *
-   * @throws `ERR_MMAP_INVALID` where there is none, not all of one, or one of another version
+   * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel
   /** Bytes that messages share, with 16 more for each. */
@@ -68,7 +68,7 @@ declare class Channel extends Handle {
    *
    * @param data a string is sent as UTF-8
    * @param timeout in milliseconds; for ever where there is none
-   * @throws `ERR_OUT_OF_RANGE` where it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
+   * @throws `ERR_OUT_OF_RANGE` if it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
    *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean
@@ -85,7 +85,7 @@ declare class Channel extends Handle {
    * Receives a message, and blocks the thread until there is one; undefined where the time was up.
    *
    * @param timeout in milliseconds; for ever where there is none
-   * @throws `ERR_MMAP_BUSY` where another one is the receiver, a `receiveAsync` is pending, or a borrowed message
+   * @throws `ERR_MMAP_BUSY` if another one is the receiver, a `receiveAsync` is pending, or a borrowed message
    *   is not released; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   receive(timeout?: number): Buffer | undefined
@@ -133,7 +133,7 @@ declare class Channel extends Handle {
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void
 }
-/** How a lock came to its new owner: from one who gave it back, or from one who died. */
+/** How a lock was acquired: after its last owner released it, or after that owner died. */
 type Locked = 'acquired' | 'recovered'
 /**
  * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which are zero before it is used first.
@@ -159,7 +159,7 @@ declare class Mutex extends Handle {
   /**
    * @param map a mapping that is shared and writable
    * @param byteOffset in bytes; aligned to 8 in memory
-   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error where the file
+   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error if the file
    *   cannot witness who is alive (docs/memory-model.md)
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint)
@@ -167,7 +167,7 @@ declare class Mutex extends Handle {
    * Takes the lock, and blocks the thread until it has it.
    *
    * @param timeout in milliseconds; for ever where there is none
-   * @throws `ERR_MMAP_DEADLOCK` where this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   * @throws `ERR_MMAP_DEADLOCK` if this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   lock(): Locked
   lock(timeout: number | undefined): Locked | 'timed-out'
@@ -179,12 +179,12 @@ declare class Mutex extends Handle {
    */
   lockAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<Locked>
   lockAsync(options: number | Readonly<WaitOptions> | undefined): Promise<Locked | 'timed-out'>
-  /** Takes the lock if nobody who is alive holds it; says how, or `false`. */
+  /** Takes the lock if no living owner holds it. Returns how, or `false`. */
   tryLock(): Locked | false
   /**
    * Gives the lock back.
    *
-   * @throws `ERR_MMAP_NOT_OWNER` where this mapping does not hold it
+   * @throws `ERR_MMAP_NOT_OWNER` if this mapping does not hold it
    */
   unlock(): void
   toJSON(): object
@@ -205,7 +205,7 @@ declare class Semaphore extends Handle {
   /**
    * @param map a mapping that is shared and writable
    * @param byteOffset in bytes; aligned to 8 in memory
-   * @param initial how many permits it has if nobody has given it any yet; 0 where nobody ever does
+   * @param initial how many permits it starts with, unless it was given some before; 0 if nothing ever sets it
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint, initial?: number)
   /**
@@ -225,7 +225,7 @@ declare class Semaphore extends Handle {
   /**
    * Gives permits back, or new ones.
    *
-   * @throws `ERR_OUT_OF_RANGE` where there would be more than 2,147,483,647
+   * @throws `ERR_OUT_OF_RANGE` if there would be more than 2,147,483,647
    */
   release(count?: number): void
   toJSON(): object

@@ -50,7 +50,7 @@ export class FaultLog {
   /** Publishes what has happened. */
   tell(): void {
     this.collect()
-    void this.count // the native library forgets it when nobody can use the memory any more
+    void this.count // the native library forgets it once the memory cannot be reached any more
     for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
   }
 

@@ -17,7 +17,7 @@ export interface Text<T> {
    * What it throws is the native library's.
    */
   fill(start: number, end: number, bounds: Float64Array): number
-  /** The error that the user sees for one that he is thrown. */
+  /** The error that the user sees in place of a native one. */
   explain(error: unknown): unknown
   /** A piece that has the bytes from `start` to before `end`, and can have more, before `limit`. */
   piece(start: number, end: number, limit: number): Piece

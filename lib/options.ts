@@ -24,7 +24,7 @@ export interface MapOptions<B extends Backing = 'array-buffer'> {
   /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
   readonly protection?: Protection | undefined
   /**
-   * Bring the pages in before the call returns (`MAP_POPULATE`). Throws `ENOSPC` where there is no room for what is
+   * Bring the pages in before the call returns (`MAP_POPULATE`). Throws `ENOSPC` if there is no room for what is
    * mapped (Linux). Default: false.
    */
   readonly populate?: boolean | undefined
@@ -35,10 +35,10 @@ export interface MapOptions<B extends Backing = 'array-buffer'> {
   /**
    * What lies under the views. Default: `'array-buffer'`.
    *
-   * - `'array-buffer'`: detached by `close()`, and accepted by every API; but the engine counts all of its bytes
-   *   as its own memory, and collects garbage for them.
-   * - `'shared-array-buffer'`: counted as nothing, and shared with worker threads by `postMessage` without a
-   *   copy. It cannot be detached: after `close()` its views read zeros, and their first use is a fault.
+   * - `'array-buffer'`: detached by `close()`, and accepted by every API; but the engine counts all its bytes as
+   *   memory in use, and collects garbage because of them.
+   * - `'shared-array-buffer'`: not counted, and shared with worker threads by `postMessage` without a copy. It
+   *   cannot be detached: after `close()` its views read zeros, and their first use is a fault.
    */
   readonly backing?: B | undefined
   /** Applied at once, as `advise` does. Default: `'normal'`. */
@@ -68,9 +68,9 @@ export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends Fi
   /** Permissions of a file that `create` makes, less the umask: a number, or octal text as '0644'. Default: 0o666. */
   readonly mode?: number | string | undefined
   /**
-   * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
-   * a fault later. Needs a protection that can write. File systems that copy on write (btrfs, ZFS, XFS with reflinks)
-   * may want a block for every store all the same. Default: false.
+   * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of a fault
+   * later. Needs a writable protection. File systems that copy on write (btrfs, ZFS, XFS with reflinks) may need a
+   * new block for each store all the same. Default: false.
    */
   readonly allocate?: boolean | undefined
 }

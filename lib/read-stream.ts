@@ -35,7 +35,7 @@ export interface Source {
   prefetch(start: number, end: number, stop: NativeStop): Promise<void>
   /** Throws if a page of a range cannot be read. */
   touch(start: number, end: number): void
-  /** The error that the user sees for one of these, if he is told it. */
+  /** The error that the user sees in place of a native one. */
   explain(error: unknown): unknown
   close(): void
 }
@@ -172,8 +172,8 @@ class Reader {
   }
 
   /**
-   * Ends the stream with an error, unless it has come to its end: at once where somebody listens for errors, else when
-   * somebody reads on. One that was left alone must not end the process.
+   * Ends the stream with an error, unless it has come to its end: at once if it has a listener for errors, else on
+   * the next read. An abandoned stream must not end the process.
    */
   fail(error: Error): void {
     if (this.stream.readableEnded) return
@@ -197,7 +197,7 @@ class Reader {
     this.stream.push(chunk !== null && this.stream.readableEncoding !== null ? Buffer.from(chunk) : chunk)
   }
 
-  /** Ends when no other thread is at work for the stream any more: a fault after that is somebody else's. */
+  /** Ends when no other thread is at work for the stream any more: a fault after that has another cause. */
   #destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#stop.stop()
     const end = () => done(error)
@@ -245,7 +245,7 @@ class Reader {
 function copyWaiting(stream: Readable): void {
   if (stream.readableLength === 0 || stream.readableFlowing === true || stream.readableEncoding !== null) return
   const { emit } = stream
-  stream.emit = () => false // nobody has read this yet
+  stream.emit = () => false // this was not read yet
   try {
     stream.unshift(Buffer.from(stream.read(stream.readableLength) as Buffer))
   } finally {

@@ -7,7 +7,7 @@ import { type Backing, parseMemory, type SharedMemoryOptions } from './options.j
 
 /**
  * Maps memory that has a name (shm_open(3)): every process of this machine that opens the name maps the same
- * memory. It stays until `unlinkSharedMemory`, also when nobody maps it, or until the machine restarts.
+ * memory. It stays until `unlinkSharedMemory`, even when nothing maps it, or until the machine restarts.
  *
  * On Windows it is a section named `Local\` and the name: of the processes of one session, as long as it was made, in
  * whole pages, and gone with the last mapping of it. `mode` changes nothing there: it is this user's.

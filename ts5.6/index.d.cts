@@ -105,7 +105,7 @@ interface MapOptions<B extends Backing = 'array-buffer'> {
   /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
   readonly protection?: Protection | undefined
   /**
-   * Bring the pages in before the call returns (`MAP_POPULATE`). Throws `ENOSPC` where there is no room for what is
+   * Bring the pages in before the call returns (`MAP_POPULATE`). Throws `ENOSPC` if there is no room for what is
    * mapped (Linux). Default: false.
    */
   readonly populate?: boolean | undefined
@@ -116,10 +116,10 @@ interface MapOptions<B extends Backing = 'array-buffer'> {
   /**
    * What lies under the views. Default: `'array-buffer'`.
    *
-   * - `'array-buffer'`: detached by `close()`, and accepted by every API; but the engine counts all of its bytes
-   *   as its own memory, and collects garbage for them.
-   * - `'shared-array-buffer'`: counted as nothing, and shared with worker threads by `postMessage` without a
-   *   copy. It cannot be detached: after `close()` its views read zeros, and their first use is a fault.
+   * - `'array-buffer'`: detached by `close()`, and accepted by every API; but the engine counts all its bytes as
+   *   memory in use, and collects garbage because of them.
+   * - `'shared-array-buffer'`: not counted, and shared with worker threads by `postMessage` without a copy. It
+   *   cannot be detached: after `close()` its views read zeros, and their first use is a fault.
    */
   readonly backing?: B | undefined
   /** Applied at once, as `advise` does. Default: `'normal'`. */
@@ -147,9 +147,9 @@ interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOp
   /** Permissions of a file that `create` makes, less the umask: a number, or octal text as '0644'. Default: 0o666. */
   readonly mode?: number | string | undefined
   /**
-   * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of
-   * a fault later. Needs a protection that can write. File systems that copy on write (btrfs, ZFS, XFS with reflinks)
-   * may want a block for every store all the same. Default: false.
+   * Reserve disk blocks for the range first, so that a full disk is an `ENOSPC` error here instead of a fault
+   * later. Needs a writable protection. File systems that copy on write (btrfs, ZFS, XFS with reflinks) may need a
+   * new block for each store all the same. Default: false.
    */
   readonly allocate?: boolean | undefined
 }
@@ -222,17 +222,17 @@ interface SyncOptions extends Range {
 }
 /** As {@link SyncOptions}, for the asynchronous form. */
 interface AsyncSyncOptions extends SyncOptions {
-  /** Gives the sync up if it has not begun. */
+  /** Cancels the sync if it has not begun. */
   readonly signal?: AbortSignal | undefined
 }
-/** A part of a mapping to have the lines of, and as what. */
+/** Which part of a mapping to split into lines, and what the lines are. */
 interface LineOptions extends Range {
-  /** Gives strings, which are decoded from copies. Default: Buffers, which are views. */
+  /** Makes the lines strings, decoded from copies. Default: Buffers, which are views. */
   readonly encoding?: BufferEncoding | undefined
 }
 /** A part of a mapping to bring in. */
 interface PrefetchOptions extends Range {
-  /** Gives it up: the promise rejects at once, and the work ends soon. */
+  /** Cancels it: the promise rejects at once, and the work ends soon. */
   readonly signal?: AbortSignal | undefined
 }
 /** A part of a mapping to keep in memory, and from when. */
@@ -251,7 +251,7 @@ interface Residency {
 }
 /** A part of a mapping to ask about, and how much. */
 interface ResidencyOptions extends Range {
-  /** Whether to say which pages are in memory, besides how many: 32 MiB for each TiB. Default: true. */
+  /** Also say which pages are in memory, not only how many: takes 32 MiB for each TiB. Default: true. */
   readonly bitmap?: boolean | undefined
 }
 /** A constructor of typed arrays, such as `Float64Array`. */
@@ -307,7 +307,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   get offset(): number
   /** The file's path, if that is how it was given. */
   get path(): string | undefined
-  /** What may be done with the pages: what the mapping as a whole was given last. */
+  /** What may be done with the pages: the protection that the whole mapping was given last. */
   get protection(): Protection
   /** The mapping's own file descriptor; undefined without a file and after `close()`. */
   get fd(): number | undefined
@@ -321,32 +321,32 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * What `buffer` is a view of. It may begin up to a page before the mapping, which `buffer.byteOffset`
    * says.
    *
-   * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
+   * @throws `ERR_MMAP_TOO_LARGE` if it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
   get arrayBuffer(): B
   /**
-   * The whole mapping, without a copy; the same object each time, until its memory is transferred (`transfer()`, the
-   * streams of bytes that the web has).
+   * The whole mapping, without a copy; the same object each time, until its memory is transferred (`transfer()`, a
+   * web stream of bytes).
    *
-   * Where others can change the memory, this and every view decodes copies (`toString`), for runtimes overwrite memory
-   * when text changes while they decode it. In all else it is the Buffer that it seems; `assert.deepStrictEqual` of
-   * Node 20 alone finds it different from an ordinary one. Functions that decode it by themselves, as TextDecoder does,
-   * can crash: docs/changing-memory.md says which, and to hand them a {@link read} or a string of {@link toString}.
+   * If others can change the memory, `toString` of this Buffer and of every view decodes a copy, because runtimes
+   * overwrite memory when text changes while they decode it. Otherwise it is like any Buffer; only Node 20's
+   * `assert.deepStrictEqual` finds it different. Functions that decode bytes themselves, such as TextDecoder, can
+   * crash: docs/changing-memory.md says which. Pass them a {@link read} or a string from {@link toString}.
    *
-   * @throws `ERR_MMAP_TOO_LARGE` where it exceeds the runtime's largest Buffer (4 GiB on Node 20)
+   * @throws `ERR_MMAP_TOO_LARGE` if it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
   get buffer(): Buffer
   /**
    * A part of the mapping, without a copy and without a system call. Works anywhere in a mapping of any size, on every
    * runtime.
    *
-   * Views share a few ArrayBuffers, each over a part of the mapping, or over all of it once they are all over it. So
-   * `view.buffer` is not always {@link arrayBuffer}, and `structuredClone` and `postMessage` copy the whole of it, as of
-   * any view: hand them a {@link read}.
-   * What else is better handed a copy while others change the memory is in docs/changing-memory.md.
+   * Views share a few ArrayBuffers, each over a part of the mapping, or over all of it once views are spread over
+   * all of it. So `view.buffer` is not always {@link arrayBuffer}. `structuredClone` and `postMessage` copy all of
+   * `view.buffer`, as for any view: pass them a {@link read}. docs/changing-memory.md says what else needs a copy
+   * while others change the memory.
    *
-   * @throws `ERR_MMAP_TOO_LARGE` for more than the runtime's largest Buffer; in a mapping that is larger than that
-   *   itself, for more than 1 GiB
+   * @throws `ERR_MMAP_TOO_LARGE` for more than the runtime's largest Buffer; for more than 1 GiB if the mapping
+   *   itself is larger than that
    */
   view(offset?: Bytes, length?: Bytes): Buffer
   /**
@@ -356,14 +356,14 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * ```js
    * const prices = map.typedArray(Float64Array, 64, 1000)
    *
-   * const copied = new Float32Array(1000) // of elements at any byte
+   * const copied = new Float32Array(1000) // for elements at any byte
    * new Uint8Array(copied.buffer).set(map.view(3, copied.byteLength))
    * ```
    *
-   * Where others can change the memory its `sort` sorts a copy and stores that: engines that sort in place leave the
-   * array when elements change meanwhile. What others store before it is done is lost.
+   * If others can change the memory, `sort` sorts a copy and stores that, because engines that sort in place leave
+   * the array's memory when elements change meanwhile. What others store in it during the sort is lost.
    *
-   * @throws `ERR_OUT_OF_RANGE` where the elements are not aligned in memory, which begins at a page: in a file where
+   * @throws `ERR_OUT_OF_RANGE` if the elements are not aligned in memory, which begins at a page: in a file where
    *   {@link offset} plus `byteOffset` is no multiple of their size
    * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
    */
@@ -384,25 +384,25 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    *
    * The next bytes are brought in on another thread, so that a slow disk does not hold up the event loop. A page that
    * cannot be read ends the stream with a {@link MemoryFaultError} before the chunk that has it. `close()` and
-   * `resize()` end it with `ERR_MMAP_CLOSED`. What it has handed out last, up to a MiB, stays as it was then, so that a
-   * destination that is still writing it writes the right bytes (Linux and macOS); chunks from before read zeros, and
-   * using them is told as a fault of kind `'closed'`.
+   * `resize()` end it with `ERR_MMAP_CLOSED`. The last chunks, up to 1 MiB, keep their bytes, so that a destination
+   * that is still writing them writes the right ones (Linux and macOS). Earlier chunks read zeros, which is
+   * reported as a fault of kind `'closed'`.
    *
-   * Each chunk is a Buffer of its own: a stream of bytes that the web has, or `structuredClone`, can transfer it, and
-   * nothing else is emptied. With the shared backing, which nothing can transfer, chunks are copies.
+   * Each chunk has an ArrayBuffer of its own, so a web stream of bytes or `structuredClone` can transfer it without
+   * emptying anything else. With the shared backing, which cannot be transferred, chunks are copies.
    *
-   * @throws `ERR_OUT_OF_RANGE` where `start` lies behind `end`; both may lie behind the mapping's end
+   * @throws `ERR_OUT_OF_RANGE` if `start` lies beyond `end`; both may lie beyond the mapping's end
    */
   createReadStream(options?: Readonly<ReadStreamOptions>): Readable
   /**
-   * Copies bytes out. What is short can share its `buffer` with others, as of `Buffer.allocUnsafe`.
+   * Copies bytes out. A short copy can share its `buffer` with others, as with `Buffer.allocUnsafe`.
    *
-   * @throws {MemoryFaultError} where they cannot be read: the file was truncated, the disk failed
+   * @throws {MemoryFaultError} if they cannot be read: the file was truncated, the disk failed
    */
   read(offset?: Bytes, length?: Bytes): Buffer
   /**
-   * Text of the mapping, as `buffer.toString` gives it, in a mapping of any size. It is decoded from a copy, and so is
-   * right whatever others store meanwhile.
+   * Text of the mapping, as `buffer.toString` gives it, in a mapping of any size. It is decoded from a copy, so it
+   * is safe while others change the memory.
    *
    * ```js
    * const header = map.toString('latin1', 0, 80)
@@ -410,8 +410,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    *
    * @param start where it begins, in bytes
    * @param end where it ends: before this byte
-   * @throws `ERR_STRING_TOO_LONG` for more characters than a string can have; `ENOMEM` where there is no memory
-   * @throws {MemoryFaultError} where the bytes cannot be read
+   * @throws `ERR_STRING_TOO_LONG` for more characters than a string can have; `ENOMEM` if there is no memory
+   * @throws {MemoryFaultError} if the bytes cannot be read
    */
   toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string
   /**
@@ -422,8 +422,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * map.write(Buffer.from('text'), 16)
    * ```
    *
-   * @throws `ERR_MMAP_NOT_WRITABLE` where the protection forbids it
-   * @throws {MemoryFaultError} where they cannot be written: the file was truncated, the disk is full
+   * @throws `ERR_MMAP_NOT_WRITABLE` if the protection forbids it
+   * @throws {MemoryFaultError} if they cannot be written: the file was truncated, the disk is full
    */
   write(data: NodeJS.ArrayBufferView, offset?: Bytes): number
   /**
@@ -435,7 +435,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * const end = map.indexOf('\n')
    * ```
    *
-   * @throws {MemoryFaultError} where bytes before the answer cannot be read
+   * @throws {MemoryFaultError} if bytes before the answer cannot be read
    */
   indexOf(
     value: Needle,
@@ -447,7 +447,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * Where a value last occurs, at `byteOffset` or before, or -1: as `buffer.lastIndexOf`, and otherwise as
    * {@link indexOf}.
    *
-   * @throws {MemoryFaultError} where bytes after the answer cannot be read
+   * @throws {MemoryFaultError} if bytes after the answer cannot be read
    */
   lastIndexOf(
     value: Needle,
@@ -470,36 +470,36 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * ```
    *
    * @throws `ERR_INVALID_ARG_VALUE` for a value without bytes
-   * @throws {MemoryFaultError} where the bytes cannot be read
+   * @throws {MemoryFaultError} if the bytes cannot be read
    */
   count(value: Needle, range?: Readonly<Range>, encoding?: BufferEncoding): number
   /**
-   * Where a value first occurs in a range, or -1, searched on other threads: on several, where there is much to
+   * Where a value first occurs in a range, or -1, searched on other threads: on several, if there is much to
    * search.
    *
    * ```js
    * const found = await map.find('needle', { signal: AbortSignal.timeout(1000) })
    * ```
    *
-   * Rejects as {@link indexOf} throws, and with `ERR_MMAP_CLOSED` where the mapping is closed meanwhile.
+   * Rejects as {@link indexOf} throws, and with `ERR_MMAP_CLOSED` if the mapping is closed meanwhile.
    */
   find(value: Needle, options?: Readonly<SearchOptions>): Promise<number>
-  /** As {@link count}, on other threads: on several, where there is much to search. */
+  /** As {@link count}, on other threads: on several, if there is much to search. */
   countAsync(value: Needle, options?: Readonly<SearchOptions>): Promise<number>
   /**
-   * The lines of a range, without a copy and without their `\n` or `\r\n`. What comes after the last `\n` is
-   * a line too, unless it is nothing.
+   * The lines of a range, without a copy and without their `\n` or `\r\n`. What follows the last `\n` is a line
+   * too, unless it is empty.
    *
    * ```js
    * for (const line of map.lines()) if (line.length > 1000) console.log(line.toString())
    * for (const line of map.lines({ encoding: 'utf8' })) console.log(line) // strings, decoded from copies
    * ```
    *
-   * To find the few lines that have something, {@link indexOf} is many times faster than a look at each.
+   * To find a few lines that contain something, {@link indexOf} is many times faster than checking each line.
    *
-   * @throws {MemoryFaultError} from the iteration, where bytes cannot be read
+   * @throws {MemoryFaultError} from the iteration, if bytes cannot be read
    * @throws `ERR_MMAP_TOO_LARGE` from the iteration, for a line that is longer than a view can be
-   * @throws `ERR_MMAP_CLOSED` from the iteration, where the mapping was closed meanwhile
+   * @throws `ERR_MMAP_CLOSED` from the iteration, if the mapping was closed meanwhile
    */
   lines(
     range?: Readonly<
@@ -517,10 +517,10 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   ): IterableIterator<string>
   lines(options?: Readonly<LineOptions>): IterableIterator<Buffer | string>
   /**
-   * Makes stores durable: resolves when the bytes of the range are as safe as fsync(2) makes them. The wait
-   * is on another thread. A `close()` meanwhile does no harm.
+   * Makes stores durable: resolves when the bytes of the range are as safe as after fsync(2). It waits on another
+   * thread. A `close()` meanwhile does no harm.
    *
-   * Rejects with a {@link MemoryFaultError} where a store was lost since the last call that threw one.
+   * Rejects with a {@link MemoryFaultError} if a store was lost since the last call that threw one.
    */
   sync(options?: Readonly<AsyncSyncOptions>): Promise<void>
   /** As {@link sync}, on this thread. */
@@ -529,7 +529,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * Changes what may be done with the pages of a range (mprotect(2)). The range begins at the start of a
    * page in memory (or of the mapping) and ends at the end of one (or of the mapping).
    *
-   * @throws RangeError where it does not; `EACCES` where the file is not open for what is asked
+   * @throws RangeError if it does not; `EACCES` if the file is not open for what is asked
    */
   protect(protection: Protection, range?: Readonly<Range>): void
   /**
@@ -537,7 +537,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * (`dontneed`, `free`, `remove`, `wipeonfork`) takes whole pages only, as {@link protect} does; other advice
    * goes to every page that the range touches.
    *
-   * @throws `ERR_MMAP_UNSUPPORTED` where this system lacks it; the OS's errors (`EINVAL`...)
+   * @throws `ERR_MMAP_UNSUPPORTED` if this system lacks it; the OS's errors (`EINVAL`...)
    */
   advise(advice: Advice, range?: Readonly<Range>): void
   /** Whether this system has an advice. */
@@ -546,24 +546,24 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * Brings a range into memory, on another thread: loads from it do not wait for the disk afterwards, for as
    * long as the system can keep it.
    *
-   * Rejects with a {@link MemoryFaultError} where a page cannot be had, with `ERR_MMAP_CLOSED` where the
-   * mapping is closed meanwhile.
+   * Rejects with a {@link MemoryFaultError} if a page cannot be read, and with `ERR_MMAP_CLOSED` if the mapping is
+   * closed meanwhile.
    */
   prefetch(options?: Readonly<PrefetchOptions>): Promise<void>
   /**
    * Keeps the pages of a range in memory (mlock(2)), all of them from now on, or with `onFault` each from when
    * it is first touched. Ended by {@link unlock} and by `close()`.
    *
-   * @throws `ENOMEM`, `EPERM` or `EAGAIN` where RLIMIT_MEMLOCK allows less
+   * @throws `ENOMEM`, `EPERM` or `EAGAIN` if RLIMIT_MEMLOCK allows less
    */
   lock(options?: Readonly<LockOptions>): void
   /** Lets the pages of a range go out of memory again (munlock(2)). Locks do not add up. */
   unlock(range?: Readonly<Range>): void
   /**
-   * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux tells it only
-   * of files that the process may write, and calls all pages of others resident.
+   * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux says so only for
+   * files that the process may write; for others it calls every page resident.
    *
-   * @throws `ENOMEM` where there is no memory for the bitmap
+   * @throws `ENOMEM` if there is no memory for the bitmap
    */
   residency(
     options: Readonly<ResidencyOptions> & {
@@ -572,12 +572,12 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   ): Omit<Residency, 'bitmap'>
   residency(options?: Readonly<ResidencyOptions>): Residency
   /**
-   * Changes the length. Contents up to the smaller length are kept; a shared mapping that is for stores extends
-   * its file where it grows beyond the end. Views that were made before have length 0 afterwards, also where
-   * they would still fit, or become as those of {@link close}: await what was begun with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was. The file never becomes shorter. If
-   * it fails the mapping and its views are as they were.
+   * Changes the length. Contents up to the smaller length are kept; a writable shared mapping extends its file if it
+   * grows beyond the end. Earlier views have length 0 afterwards, even if they would still fit, or become as after
+   * {@link close}: first await what you started with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was.
+   * The file never becomes shorter. If it fails, the mapping and its views are as they were.
    *
-   * Repeated growth is cheap: the mapping moves only each time that its length has doubled.
+   * Repeated growth is cheap: the mapping moves only when its length has doubled.
    *
    * ```js
    * map.resize(statSync('log.bin').size - map.offset) // what others have appended
@@ -592,13 +592,13 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   /**
    * Unmaps. The file, its blocks and the memory are free when this returns. Does nothing the second time.
    *
-   * Await what was begun with a view first: what still uses its memory then fails with `EFAULT` where it is a system
-   * call (`fs.writeFile`, a socket), and reads zeros where it is not (zlib, crypto), which is told as a fault of kind
-   * `'closed'`. {@link closeAsync} awaits what this library knows of.
+   * First await what you started with a view. A system call that still uses its memory (`fs.writeFile`, a socket)
+   * fails with `EFAULT`; anything else that does (zlib, crypto) reads zeros, which is reported as a fault of kind
+   * `'closed'`. {@link closeAsync} waits for what this library knows of.
    *
-   * Every view has length 0 afterwards, unless it may be in use: a view of a `'shared-array-buffer'` stays, and so does
-   * any other while an operation of Node's is under way on this thread, because some of them abort where they find it
-   * emptied.
+   * Every view has length 0 afterwards, unless it may be in use: views of a `'shared-array-buffer'` keep their
+   * length, and so do all views while an operation of Node's is under way on this thread, because some of those
+   * abort if their view is emptied.
    */
   close(): void
   /**
@@ -619,7 +619,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
 }
 /**
  * Maps memory that has a name (shm_open(3)): every process of this machine that opens the name maps the same
- * memory. It stays until `unlinkSharedMemory`, also when nobody maps it, or until the machine restarts.
+ * memory. It stays until `unlinkSharedMemory`, even when nothing maps it, or until the machine restarts.
  *
  * On Windows it is a section named `Local\` and the name: of the processes of one session, as long as it was made, in
  * whole pages, and gone with the last mapping of it. `mode` changes nothing there: it is this user's.

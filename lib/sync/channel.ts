@@ -37,7 +37,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /**
  * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
- * can send; whoever receives first is the receiver until its `close()`, its mapping's, or its death.
+ * can send; the first to receive is the receiver, until it is closed, its mapping is closed, or it dies.
  *
  * A sender that is killed loses the message that it was making, no other one. A receiver that is killed can be
  * replaced: the next one begins with the message that was not released yet.
@@ -81,7 +81,7 @@ export class Channel extends Handle {
   /**
    * Makes a channel in a mapping that is shared and writable, whatever was there.
    *
-   * @throws `ERR_OUT_OF_RANGE` where it does not fit; as for a {@link Mutex}
+   * @throws `ERR_OUT_OF_RANGE` if it does not fit; as for a {@link Mutex}
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel {
     const token = toToken(map)
@@ -97,7 +97,7 @@ export class Channel extends Handle {
   /**
    * Opens a channel that is there.
    *
-   * @throws `ERR_MMAP_INVALID` where there is none, not all of one, or one of another version
+   * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel {
     const token = toToken(map)
@@ -129,7 +129,7 @@ export class Channel extends Handle {
    *
    * @param data a string is sent as UTF-8
    * @param timeout in milliseconds; for ever where there is none
-   * @throws `ERR_OUT_OF_RANGE` where it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
+   * @throws `ERR_OUT_OF_RANGE` if it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
    *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean {
@@ -163,7 +163,7 @@ export class Channel extends Handle {
   async sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean> {
     const limit = toLimit(options)
     if (this.trySend(data)) return true
-    // The caller may change his bytes meanwhile.
+    // The caller may change its bytes meanwhile.
     const bytes = copyOf(this.#message(data))
     return await this.#sends.run(limit, false, async (left) => {
       this.#open()
@@ -175,7 +175,7 @@ export class Channel extends Handle {
    * Receives a message, and blocks the thread until there is one; undefined where the time was up.
    *
    * @param timeout in milliseconds; for ever where there is none
-   * @throws `ERR_MMAP_BUSY` where another one is the receiver, a `receiveAsync` is pending, or a borrowed message
+   * @throws `ERR_MMAP_BUSY` if another one is the receiver, a `receiveAsync` is pending, or a borrowed message
    *   is not released; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   receive(timeout?: number): Buffer | undefined {

@@ -6,7 +6,7 @@ import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './argume
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
 
-/** How a lock came to its new owner: from one who gave it back, or from one who died. */
+/** How a lock was acquired: after its last owner released it, or after that owner died. */
 export type Locked = 'acquired' | 'recovered'
 
 const RESULTS = ['acquired', 'recovered', 'timed-out'] as const
@@ -40,7 +40,7 @@ export class Mutex extends Handle {
   /**
    * @param map a mapping that is shared and writable
    * @param byteOffset in bytes; aligned to 8 in memory
-   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error where the file
+   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error if the file
    *   cannot witness who is alive (docs/memory-model.md)
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint) {
@@ -57,7 +57,7 @@ export class Mutex extends Handle {
    * Takes the lock, and blocks the thread until it has it.
    *
    * @param timeout in milliseconds; for ever where there is none
-   * @throws `ERR_MMAP_DEADLOCK` where this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   * @throws `ERR_MMAP_DEADLOCK` if this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   lock(): Locked
   lock(timeout: number | undefined): Locked | 'timed-out'
@@ -81,7 +81,7 @@ export class Mutex extends Handle {
     return RESULTS[await waitFor(this.#map, limit, (...rest) => this.#native.lockAsync(...rest))]!
   }
 
-  /** Takes the lock if nobody who is alive holds it; says how, or `false`. */
+  /** Takes the lock if no living owner holds it. Returns how, or `false`. */
   tryLock(): Locked | false {
     const code = call(this.#map, () => native.mutexTryLock(this.#handle))
     return code === 2 ? false : (RESULTS[code] as Locked)
@@ -90,7 +90,7 @@ export class Mutex extends Handle {
   /**
    * Gives the lock back.
    *
-   * @throws `ERR_MMAP_NOT_OWNER` where this mapping does not hold it
+   * @throws `ERR_MMAP_NOT_OWNER` if this mapping does not hold it
    */
   unlock(): void {
     call(this.#map, () => native.mutexUnlock(this.#handle))

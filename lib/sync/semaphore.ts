@@ -26,7 +26,7 @@ export class Semaphore extends Handle {
   /**
    * @param map a mapping that is shared and writable
    * @param byteOffset in bytes; aligned to 8 in memory
-   * @param initial how many permits it has if nobody has given it any yet; 0 where nobody ever does
+   * @param initial how many permits it starts with, unless it was given some before; 0 if nothing ever sets it
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint, initial?: number) {
     const token = toToken(map)
@@ -67,7 +67,7 @@ export class Semaphore extends Handle {
   /**
    * Gives permits back, or new ones.
    *
-   * @throws `ERR_OUT_OF_RANGE` where there would be more than 2,147,483,647
+   * @throws `ERR_OUT_OF_RANGE` if there would be more than 2,147,483,647
    */
   release(count = 1): void {
     const permits = toCount(count, 'count', 1)
