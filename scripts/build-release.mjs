@@ -8,6 +8,8 @@
 // they mean there.
 
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -24,6 +26,9 @@ export function glibcFloor(target) {
   return target.startsWith('riscv64') ? '2.27' : '2.17'
 }
 
+/** Where the sources of crates lie. */
+const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
+
 /** The oldest macOS: the first one for Apple silicon. */
 const MACOS_FLOOR = '11.0'
 
@@ -37,7 +42,10 @@ export function libraryOf(target) {
 export function check(target) {
   const parsed = parseTriple(target)
   const floor = parsed.platform === 'darwin' ? MACOS_FLOOR : glibcFloor(target)
-  return complaints(describe(libraryOf(target)), parsed, floor)
+  const library = readFileSync(libraryOf(target))
+  const isPrivate = [root, cargoHome].some((path) => library.includes(path))
+  const wrong = isPrivate ? ['it has paths of the machine that built it'] : []
+  return [...complaints(describe(libraryOf(target)), parsed, floor), ...wrong]
 }
 
 export function build(target) {
@@ -56,6 +64,10 @@ export function build(target) {
   }
   // Windows has Microsoft's C library only where something else has brought it.
   if (abi === 'msvc') env[variable('RUSTFLAGS')] ??= '-C target-feature=+crt-static'
+  // What panics and debuggers say is the same wherever it was built.
+  const flags = env.RUSTFLAGS ?? env[variable('RUSTFLAGS')] ?? ''
+  const remap = [`${root}=/memory-map/`, `${cargoHome}=/cargo`].map((pair) => `--remap-path-prefix=${pair}`)
+  env.RUSTFLAGS = [flags, ...remap].join(' ').trim()
   const args = ['build', '--platform', '--release', '--no-js', '--no-dts-header', ...linkedFor]
   args.push('--manifest-path', 'crates/memory-map-node/Cargo.toml')
   args.push('--output-dir', join('npm', platformArchABI), '--dts', join('..', '..', 'target', 'binding.d.ts'))

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { parseTriple } from '@napi-rs/cli'
 
 import { check, libraryOf } from './build-release.mjs'
+import { bill, linkedCrates, notices } from './linked.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const release = join(root, 'release')
@@ -28,6 +29,12 @@ const maxSizes = { package: 150 * KB, library: 1000 * KB }
 
 /** npm's provenance needs the repository; in a workflow it is known. */
 export const repository = manifest.repository ?? inWorkflow(process.env)
+
+/** Where people turn to: package.json is the one place, for all packages. */
+export const { homepage, bugs, author } = manifest
+
+const NOTICES = 'THIRD-PARTY-NOTICES.txt'
+const BILL = 'sbom.cdx.json'
 
 function inWorkflow({ GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: path }) {
   return path && { type: 'git', url: `git+${server}/${path}.git` }
@@ -54,6 +61,8 @@ export function packPackage() {
   const names = targets.map((target) => packageName(target)).toSorted()
   const optionalDependencies = Object.fromEntries(names.map((dependency) => [dependency, version]))
   writeJson(join(folder, 'package.json'), { ...Object.fromEntries(entries), optionalDependencies })
+  const parts = names.map((dependency) => ({ kind: 'npm', name: dependency, version, license: manifest.license }))
+  writeJson(join(folder, BILL), bill(manifest, parts))
   const packed = npmPack(folder)
   return { ...packed, complaints: [...tooLarge(packed, maxSizes.package), ...notOurs(packed.files)] }
 }
@@ -68,20 +77,24 @@ export function packLibrary(target) {
   const path = join(folder, 'package.json')
   const libc = platform === 'linux' && abi.startsWith('gnu') ? ['glibc'] : readJson(path).libc
   const library = basename(libraryOf(target))
+  const crates = linkedCrates(target)
   const entry = {
     type: 'commonjs',
     main: 'index.js',
     // What Bun compiles into an executable are libraries that are required themselves.
     exports: { '.': { bun: `./${library}`, default: './index.js' }, './package.json': './package.json' },
-    files: ['index.js', library],
+    files: ['index.js', library, NOTICES, BILL],
     preferUnplugged: true,
   }
-  writeJson(path, { ...readJson(path), ...entry, libc, repository })
+  writeJson(path, { ...readJson(path), ...entry, libc, repository, homepage, bugs, author })
+  const parts = crates.map(({ name: crate, ...one }) => ({ kind: 'cargo', name: crate, ...one }))
+  writeJson(join(folder, BILL), bill({ ...manifest, name: packageName(target) }, parts))
+  writeFileSync(join(folder, NOTICES), notices(crates))
   writeFileSync(join(folder, 'index.js'), opener(library))
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   writeFileSync(join(folder, 'README.md'), readme(target))
   const packed = npmPack(folder)
-  const wanted = ['LICENSE', 'README.md', 'index.js', library, 'package.json']
+  const wanted = ['LICENSE', 'README.md', NOTICES, 'index.js', library, 'package.json', BILL]
   const odd = `${packed.files}` === `${wanted}` ? [] : [`it has ${packed.files.join(', ')}`]
   return { ...packed, complaints: [...check(target), ...tooLarge(packed, maxSizes.library), ...odd] }
 }
@@ -129,7 +142,7 @@ function tooLarge({ size }, most) {
 /** Files that are none of the package's code, types and documentation. */
 function notOurs(files) {
   const ours =
-    /^(package\.json|LICENSE|(README|CHANGELOG|docs\/[\w-]+)\.md|(ts5\.6\/)?(index|sync)\.d\.c?ts|(index|sync)\.c?js)$/
+    /^(package\.json|sbom\.cdx\.json|LICENSE|(README|CHANGELOG|docs\/[\w-]+)\.md|(ts5\.6\/)?(index|sync)\.d\.c?ts|(index|sync)\.c?js)$/
   const code = ['index', 'sync'].flatMap((entry) => ['js', 'cjs', 'd.ts', 'd.cts'].map((end) => `${entry}.${end}`))
   const missing = [...code, 'LICENSE', 'README.md']
   return [

@@ -10,7 +10,18 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 import { build, hostTarget, libraryOf } from './build-release.mjs'
-import { name, packageName, packLibrary, packPackage, repository, targets, version } from './pack.mjs'
+import {
+  author,
+  bugs,
+  homepage,
+  name,
+  packageName,
+  packLibrary,
+  packPackage,
+  repository,
+  targets,
+  version,
+} from './pack.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const { values: options } = parseArgs({ options: { 'dry-run': { type: 'boolean' }, artifacts: { type: 'string' } } })
@@ -58,6 +69,9 @@ function notYet() {
     ...(run('git', ['status', '--porcelain']) === '' ? [] : ['there are changes that are not committed']),
     ...(tag === `v${version}` ? [] : [`the tag is ${tag}, not v${version}`]),
     ...(repository ? [] : ["package.json has no repository, which npm's provenance needs"]),
+    ...Object.entries({ homepage, bugs, author }).flatMap(([key, value]) =>
+      value ? [] : [`package.json has no ${key}`],
+    ),
     ...targets.filter((target) => !existsSync(libraryOf(target))).map((target) => `no library for ${target}`),
   ]
 }

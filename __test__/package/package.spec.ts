@@ -100,6 +100,24 @@ test('what is packed is small, and asks for every library by its exact version',
   t.is(devDependencies, undefined)
 })
 
+test('what is linked in is listed, with its notices, and nothing tells of the machine that built it', (t) => {
+  const folder = join(release, `memory-map-${host}`)
+  const notices = readFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), 'utf8')
+  const { components } = JSON.parse(readFileSync(join(folder, 'sbom.cdx.json'), 'utf8'))
+  for (const crate of ['napi', 'memmap2', 'libloading', 'memchr']) {
+    t.regex(notices, new RegExp(`^${crate} [\\d.]+ `, 'm'))
+    t.true(
+      components.some(({ purl }: { purl: string }) => purl.startsWith(`pkg:cargo/${crate}@`)),
+      crate,
+    )
+  }
+  const parts = JSON.parse(readFileSync(join(release, 'memory-map', 'sbom.cdx.json'), 'utf8')).components
+  t.is(parts.length, require('./package.json').napi.targets.length)
+  const library = readFileSync(join(folder, `memory-map.${host}.node`), 'latin1')
+  t.false(library.includes(root))
+  t.notRegex(library, /\.cargo\/registry/)
+})
+
 test('publint has nothing to say', async (t) => {
   const publint = join(tools, 'publint', 'src', 'cli.js')
   for (const tarball of tarballs) {
