@@ -135,6 +135,23 @@ interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<
   readonly offset?: Bytes | undefined
   /** How many bytes to map. Default: to the end of the file. */
   readonly length?: Bytes | undefined
+  /**
+   * Keep a descriptor of the file for as long as the mapping is open; a process may have few (`ulimit -n`). With
+   * `false` the file is closed as soon as it is mapped, `fd` is undefined, and this is lost:
+   *
+   * - A page of a shared mapping that has failed, or was stored to without permission, cannot be mapped again: it
+   *   reads zeros until `close()`, `contained` is false, and `sync()` rejects from then on. Its kind after the end of
+   *   the file is `'io'`. Pages of a private mapping are still restored after a store without permission.
+   * - No call notices that the file has become shorter inside its last page.
+   * - `resize()`, `Mutex` and `Channel`, and `sync()` on macOS and FreeBSD, throw `ERR_MMAP_UNSUPPORTED`.
+   *
+   * No access ends the process all the same. Needs the backing `'array-buffer'`. Without effect on Windows, where a
+   * mapping has no descriptor. Default: true.
+   *
+   * @example
+   * const maps = paths.map((path) => mapShared(path, { keepOpen: false })) // also thousands
+   */
+  readonly keepOpen?: boolean | undefined
 }
 /** What a shared mapping of a file can be given besides. */
 interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
@@ -309,7 +326,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   get path(): string | undefined
   /** What may be done with the pages: the protection that the whole mapping was given last. */
   get protection(): Protection
-  /** The mapping's own file descriptor; undefined without a file and after `close()`. */
+  /** The mapping's own file descriptor; undefined without a file, with `keepOpen: false`, and after `close()`. */
   get fd(): number | undefined
   /** Where in memory the first byte is; 0n for an empty mapping and after `close()`. */
   get address(): bigint

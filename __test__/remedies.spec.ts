@@ -138,7 +138,7 @@ onPosix('a process that has no descriptor left is told that mappings hold one ea
   const line = `ulimit -n 64; exec "${process.execPath}" program.mjs`
   const { code, stdout } = await runProcess('sh', ['-c', line], { cwd: folder, env: scriptEnv() })
   t.is(code, 0)
-  t.regex(stdout, /^EMFILE .*each mapping of a file holds a descriptor.*`close\(\)`/)
+  t.regex(stdout, /^EMFILE .*each mapping of a file holds a descriptor.*`close\(\)`.*`keepOpen: false`/)
 })
 
 onLinux('pages to execute of a file system that forbids it are refused with the reason', (t) => {

@@ -122,6 +122,7 @@ export interface MapFlags {
   create: number
   allocate: number
   guard: number
+  closeFile: number
 }
 
 /**

@@ -232,7 +232,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return this.#protection
   }
 
-  /** The mapping's own file descriptor; undefined without a file and after `close()`. */
+  /** The mapping's own file descriptor; undefined without a file, with `keepOpen: false`, and after `close()`. */
   get fd(): number | undefined {
     return this.#closed ? undefined : (mapping.fd(this.#token) ?? undefined)
   }

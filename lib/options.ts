@@ -55,6 +55,23 @@ export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapO
   readonly offset?: Bytes | undefined
   /** How many bytes to map. Default: to the end of the file. */
   readonly length?: Bytes | undefined
+  /**
+   * Keep a descriptor of the file for as long as the mapping is open; a process may have few (`ulimit -n`). With
+   * `false` the file is closed as soon as it is mapped, `fd` is undefined, and this is lost:
+   *
+   * - A page of a shared mapping that has failed, or was stored to without permission, cannot be mapped again: it
+   *   reads zeros until `close()`, `contained` is false, and `sync()` rejects from then on. Its kind after the end of
+   *   the file is `'io'`. Pages of a private mapping are still restored after a store without permission.
+   * - No call notices that the file has become shorter inside its last page.
+   * - `resize()`, `Mutex` and `Channel`, and `sync()` on macOS and FreeBSD, throw `ERR_MMAP_UNSUPPORTED`.
+   *
+   * No access ends the process all the same. Needs the backing `'array-buffer'`. Without effect on Windows, where a
+   * mapping has no descriptor. Default: true.
+   *
+   * @example
+   * const maps = paths.map((path) => mapShared(path, { keepOpen: false })) // also thousands
+   */
+  readonly keepOpen?: boolean | undefined
 }
 
 /** What a shared mapping of a file can be given besides. */
@@ -114,7 +131,7 @@ export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends
 }
 
 const COMMON = ['protection', 'populate', 'reserve', 'address', 'advice', 'backing', 'guard', 'onFault']
-const PRIVATE = [...COMMON, 'offset', 'length']
+const PRIVATE = [...COMMON, 'offset', 'length', 'keepOpen']
 const SHARED = [...PRIVATE, 'create', 'mode', 'allocate']
 const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'mode', 'allocate']
 const ANONYMOUS = [...COMMON, 'shared', 'allocate', 'hugePages']
@@ -153,7 +170,7 @@ const usual: { shared?: ParsedFile; private?: ParsedFile; anonymous?: ParsedAnon
 export function parseShared(options: unknown): ParsedFile {
   if (options === undefined) return (usual.shared ??= parseShared({}))
   const given = check<SharedMapOptions<Backing>>(options, SHARED)
-  const parsed = parseFile(given, 'read')
+  const parsed = parseMapped(given, 'read')
   parsed.flags |= toChanges(given, parsed, 'file')
   parsed.mode = toMode(given.mode, 0o666)
   return parsed
@@ -207,7 +224,7 @@ export function parseMemory(options: unknown): ParsedMemory {
 
 export function parsePrivate(options: unknown): ParsedFile {
   if (options === undefined) return (usual.private ??= parsePrivate({}))
-  return parseFile(check<FileMapOptions<Backing>>(options, PRIVATE), 'read-write')
+  return parseMapped(check<FileMapOptions<Backing>>(options, PRIVATE), 'read-write')
 }
 
 export interface ParsedAnonymous extends Parsed {
@@ -240,6 +257,15 @@ function toHugePages(value: unknown): number {
   const size = toBytes(value, name)
   if (size < 2 || !Number.isInteger(Math.log2(size))) throw outOfRange(name, 'a power of two', value)
   return size
+}
+
+function parseMapped(given: FileMapOptions<Backing>, protection: Protection): ParsedFile {
+  const parsed = parseFile(given, protection)
+  if (!toBoolean(given.keepOpen, 'options.keepOpen', true)) {
+    if (parsed.shares) throw invalidValue('options.keepOpen', false, "needs the backing 'array-buffer'")
+    parsed.flags |= FLAGS.closeFile
+  }
+  return parsed
 }
 
 function parseFile(given: FileMapOptions<Backing>, protection: Protection): ParsedFile & ParsedMemory {

@@ -7,7 +7,7 @@ import { FLAGS, type Parsed, type Protection, PROTECTIONS } from './options.js'
 export function remedyFor(kind: Kind, options: Parsed, code: string, syscall: string): string {
   switch (code) {
     case 'EMFILE':
-      return 'each mapping of a file holds a descriptor until `close()`: close some, or raise the limit (`ulimit -n`)'
+      return 'each mapping of a file holds a descriptor until `close()`, or none with `keepOpen: false`; or raise the limit (`ulimit -n`)'
     case 'ENOENT':
       return syscall === 'shm_open' ? 'there is no memory of this name; `create: true`, with a `length`, makes it' : ''
     case 'ENOMEM':

@@ -23,6 +23,7 @@ const NO_RESERVE: u32 = 2;
 const CREATE: u32 = 4;
 const ALLOCATE: u32 = 8;
 const GUARD: u32 = 16;
+const CLOSE_FILE: u32 = 32;
 
 /// What JavaScript calls each, by its position here.
 const PROTECTIONS: [(&str, Protection); 5] = [
@@ -51,6 +52,7 @@ pub struct MapFlags {
     pub create: u32,
     pub allocate: u32,
     pub guard: u32,
+    pub close_file: u32,
 }
 
 #[napi]
@@ -61,6 +63,7 @@ pub fn map_flags() -> MapFlags {
         create: CREATE,
         allocate: ALLOCATE,
         guard: GUARD,
+        close_file: CLOSE_FILE,
     }
 }
 
@@ -151,6 +154,7 @@ pub fn map_file(
         length: (length >= 0.0).then_some(length as u64),
         create: (flags & CREATE != 0).then_some(mode),
         allocate: flags & ALLOCATE != 0,
+        close_file: flags & CLOSE_FILE != 0,
     };
     let options = options(&env, protection, flags, address);
     let make = if shared { Mapping::shared } else { Mapping::private };
@@ -176,6 +180,7 @@ pub fn map_shared_memory(
         length: (length >= 0.0).then_some(length as u64),
         create: (flags & CREATE != 0).then_some(mode),
         allocate: flags & ALLOCATE != 0,
+        close_file: flags & CLOSE_FILE != 0,
     };
     let options = options(&env, protection, flags, address);
     let source = Source::Memory { name: &name, exclusive, length: file.length.unwrap_or(0) };

@@ -53,7 +53,7 @@ pub enum Error {
     NotWritable,
     /// An operation that only a shared mapping has.
     NotShared,
-    /// This OS cannot do that.
+    /// This OS, or this mapping, cannot do that.
     Unsupported(&'static str),
     /// What waits for itself: the lock is held through the same mapping already.
     Deadlock,

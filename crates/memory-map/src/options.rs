@@ -89,4 +89,7 @@ pub struct FileOptions {
     pub create: Option<u32>,
     /// Reserve blocks on disk for the range.
     pub allocate: bool,
+    /// On a Unix, close the file as soon as it is mapped: nothing can be mapped from it again, so a
+    /// page that has failed stays as it is, and `resize` fails.
+    pub close_file: bool,
 }

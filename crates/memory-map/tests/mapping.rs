@@ -66,8 +66,13 @@ fn empty_files_map_and_longer_ones_do_not() {
 fn create_extends_and_never_shrinks() {
     let file = TempFile::new(&[1; 100]);
     for (offset, length, size) in [(0, 10, 100), (50, 100, 150), (5000, 1, 5001)] {
-        let part =
-            FileOptions { offset, length: Some(length), create: Some(0o600), allocate: true };
+        let part = FileOptions {
+            offset,
+            length: Some(length),
+            create: Some(0o600),
+            allocate: true,
+            close_file: false,
+        };
         let map =
             Mapping::shared(Source::Path(&file.0), &part, &options(Protection::ReadWrite)).unwrap();
         assert_eq!((file.contents().len(), map.len() as u64), (size, length));

@@ -30,15 +30,19 @@ pub(crate) struct Opened {
 /// A file, or memory, that was made with a name.
 pub(crate) enum Made {
     File { path: PathBuf, device: u64, inode: u64 },
-    Memory(String),
+    Memory { name: String, device: u64, inode: u64 },
 }
 
 impl Made {
     /// Takes the name away, if it still leads to what was made.
     pub fn remove(&self) {
         let _ = match self {
-            Self::Memory(name) => unlink_memory(name).ok(),
-            Self::File { path, device, inode } => std::fs::metadata(path)
+            Self::Memory { name, device, inode } => open_memory(name, false, None, false)
+                .and_then(|(there, _)| metadata_of(&there))
+                .is_ok_and(|there| (there.dev(), there.ino()) == (*device, *inode))
+                .then(|| unlink_memory(name).ok())
+                .flatten(),
+            Self::File { path, device, inode } => std::fs::symlink_metadata(path)
                 .is_ok_and(|there| (there.dev(), there.ino()) == (*device, *inode))
                 .then(|| std::fs::remove_file(path).ok())
                 .flatten(),
@@ -84,7 +88,9 @@ impl Opened {
         let (device, inode) = (metadata.dev(), metadata.ino());
         let made = match source {
             Source::Path(path) => Some(Made::File { path: path.to_owned(), device, inode }),
-            Source::Memory { name, .. } => Some(Made::Memory(name.to_owned())),
+            Source::Memory { name, .. } => {
+                Some(Made::Memory { name: name.to_owned(), device, inode })
+            }
             Source::Fd(_) => None,
         };
         let made = made.filter(|_| is_new);
@@ -350,4 +356,44 @@ fn refuse_unmappable(metadata: &Metadata, fd: Option<BorrowedFd<'_>>) -> Result<
         _ => return Ok(()),
     };
     Err(Error::os_because(libc::ENODEV, "mmap", detail))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn made(source: Source<'_>) -> Made {
+        Opened::new(source, true, Some(0o600)).unwrap().made.unwrap()
+    }
+
+    #[test]
+    fn a_link_to_what_was_made_is_not_removed() {
+        let folder = std::env::temp_dir().join(format!("memory-map-{}-made", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let (path, moved) = (folder.join("made"), folder.join("moved"));
+        let made = made(Source::Path(&path));
+        std::fs::rename(&path, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &path).unwrap();
+        made.remove();
+        assert!(std::fs::symlink_metadata(&path).is_ok_and(|link| link.is_symlink()));
+        assert!(moved.exists());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn memory_that_took_the_name_since_is_not_removed() {
+        let name = format!("/memory-map-{}-made", std::process::id());
+        let source = || Source::Memory { name: &name, exclusive: true, length: 0 };
+        let first = made(source());
+        // So that its inode is not used again.
+        let held = open_memory(&name, false, None, false).unwrap();
+        unlink_memory(&name).unwrap();
+        let second = made(source());
+        first.remove();
+        drop(held);
+        assert!(open_memory(&name, false, None, false).is_ok());
+        second.remove();
+        assert_eq!(unlink_memory(&name).unwrap_err(), Error::os(libc::ENOENT, "shm_unlink"));
+    }
 }

@@ -148,6 +148,11 @@ impl Inner {
         run: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
+        if self.has_closed_file() {
+            // The zeros stay, so no more than need be is lost.
+            let part = self.overlays.extent(page, run, self.page_size);
+            return self.overlay_with_zeros(part);
+        }
         let whole = self.overlays.gap(page, run);
         // A driver may refuse a private mapping, and the pages would be gone by then.
         let regular = matches!(self.backing, Backing::File { sized: true, .. });
@@ -167,7 +172,9 @@ impl Inner {
 
     /// Makes pages that `conceal` hid those of the file again, writable.
     pub(super) fn reveal(&self, range: &Range<usize>) -> bool {
+        // Of a file that is closed the copy is all that there is; it goes into the zeros.
         !matches!(self.backing, Backing::File { .. })
+            || self.has_closed_file()
             || self.map_again(range.clone(), Some(Protection::ReadWrite))
     }
 

@@ -33,7 +33,7 @@ pub(crate) enum Backing {
     Memory,
     /// A file that can be mapped again.
     File {
-        /// The mapping's own descriptor.
+        /// The mapping's own descriptor, or `sys::NO_FILE`.
         fd: sys::RawFile,
         /// Which file that is; `size` is not used.
         identity: Identity,
@@ -252,7 +252,22 @@ impl Inner {
 
     /// Whether the pages can be mapped again without losing anything.
     pub fn is_replaceable(&self) -> bool {
-        !self.written || matches!(self.backing, Backing::File { shared: true, .. })
+        match self.backing {
+            Backing::File { shared: true, .. } => true,
+            _ => !self.written && !self.has_closed_file(),
+        }
+    }
+
+    /// Notes that the file is closed, and `none` the name of no file.
+    pub fn forget_file(&mut self, none: sys::RawFile) {
+        if let Backing::File { fd, .. } = &mut self.backing {
+            *fd = none;
+        }
+    }
+
+    /// Whether the region is mapped from a file that was closed.
+    pub(super) fn has_closed_file(&self) -> bool {
+        matches!(self.backing, Backing::File { fd, .. } if Some(fd) == sys::NO_FILE)
     }
 
     /// What `address`, a page of the region, is mapped from.

@@ -23,6 +23,7 @@ struct Participants {
 impl Participants {
     fn of(mapping: &Mapping) -> Result<Arc<Self>> {
         mapping.attached().shared(|| {
+            mapping.needs_file()?;
             let file = mapping.file().ok_or(Error::NotShared)?;
             let members = Members { liveness: sys::Liveness::of(&file)?, numbers: HashSet::new() };
             let registry = Arc::new(Registry(Mutex::new(Some(members))));

@@ -115,7 +115,12 @@ impl SharedRange {
                 requirement: "so that all bytes of it lie inside the mapping",
             });
         }
-        if mapping.kind() == Kind::Private || (mapping.file().is_none() && !mapping.is_closed()) {
+        let is_shared = match mapping.kind() {
+            Kind::Shared => true,
+            Kind::Private => false,
+            Kind::Anonymous => mapping.file().is_some() || mapping.is_closed(),
+        };
+        if !is_shared {
             return Err(Error::NotShared);
         }
         let place = Place::new(&mapping.whereabouts()?, offset, length, mapping.attached().ended());

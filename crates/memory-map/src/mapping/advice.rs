@@ -78,7 +78,7 @@ impl Mapping {
             return Ok(());
         };
         // Linux refuses it by itself; macOS would take the memory from other processes.
-        if advice == Advice::Free && region.file().is_some() {
+        if advice == Advice::Free && (self.kind() != Kind::Anonymous || region.file().is_some()) {
             return Err(advice.explain(sys::EINVAL));
         }
         if advice == Advice::Remove {

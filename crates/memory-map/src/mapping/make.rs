@@ -136,6 +136,9 @@ impl Mapping {
         }
         mapping.populate()?;
         mapping.made = opened.made.take();
+        if file.close_file {
+            mapping.close_file();
+        }
         Ok(mapping)
     }
 

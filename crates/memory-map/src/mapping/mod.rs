@@ -2,6 +2,7 @@
 
 mod advice;
 mod attached;
+mod close_file;
 mod make;
 mod needle;
 mod protect;
@@ -315,6 +316,7 @@ impl Mapping {
     /// # Errors
     /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
     pub unsafe fn put_over(&self, start: usize, fresh: bool, keeper: Keeper) -> Result<()> {
+        self.needs_file()?;
         let mut state = self.state();
         let Pages::Mapped(old) = &state.pages else { return Err(Error::Closed) };
         if matches!(self.options.huge, HugePages::Explicit(_)) {

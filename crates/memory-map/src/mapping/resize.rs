@@ -46,12 +46,13 @@ impl Mapping {
     ///
     /// # Errors
     /// The OS's; [`Error::BeyondEnd`]; [`Error::Fault`] where pages are overlaid that cannot be
-    /// put back; [`Error::Closed`]. The mapping is as it was then.
+    /// put back; [`Error::Unsupported`] where the mapping has closed its file; [`Error::Closed`]. The mapping is as it was then.
     pub fn resize(&self, length: u64) -> Result<()> {
         if matches!(self.options.huge, HugePages::Explicit(_)) {
             return Err(Error::Unsupported("a mapping of huge pages cannot change its length"));
         }
         let length = to_usize(length)?;
+        self.needs_file()?;
         let _paused = self.attached().pause();
         let mut state = self.state();
         let file = match &state.pages {

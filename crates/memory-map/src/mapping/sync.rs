@@ -18,10 +18,17 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Error::Fault`] where pages are overlaid that cannot be put back; [`Error::NotShared`];
-    /// [`Error::OutOfRange`]; [`Error::Closed`].
+    /// [`Error::OutOfRange`]; [`Error::Closed`]; [`Error::Unsupported`] where that takes the file, which
+    /// the mapping has closed.
     pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<Sync> {
         let located = self.locate(&range)?;
-        let file = self.file().filter(|_| self.kind != Kind::Private).ok_or(Error::NotShared)?;
+        let file = self.file();
+        if self.kind == Kind::Private || (self.kind == Kind::Anonymous && file.is_none()) {
+            return Err(Error::NotShared);
+        }
+        if !sys::MSYNC_IS_DURABLE {
+            self.needs_file()?;
+        }
         let Some((region, range)) = located else { return Ok(Sync(None)) };
         {
             let mut inner = region.lock();
@@ -42,7 +49,7 @@ pub struct Sync(Option<SyncJob>);
 
 struct SyncJob {
     region: Arc<Region>,
-    file: Arc<std::fs::File>,
+    file: Option<Arc<std::fs::File>>,
     range: Range<usize>,
     invalidate: bool,
 }
@@ -63,6 +70,7 @@ impl Sync {
             synced.map_err(|errno| Error::os(errno, "msync"))?;
         }
         if !sys::MSYNC_IS_DURABLE || !is_there {
+            let file = file.as_ref().ok_or(Error::Closed)?;
             sys::make_durable(file).map_err(|error| Error::io(&error, "fsync"))?;
         }
         region.check_end(range)

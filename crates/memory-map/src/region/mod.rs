@@ -168,6 +168,12 @@ impl Region {
         self.file.lock_anyway().clone()
     }
 
+    /// Closes the file, and has `none` in its place: what is there stays mapped.
+    pub fn close_file(&self, none: sys::RawFile) {
+        self.lock().forget_file(none);
+        *self.file.lock_anyway() = None;
+    }
+
     /// The addresses of a range that is counted from the region's start.
     pub fn addresses(&self, range: &Range<usize>) -> Range<usize> {
         self.range.start + range.start..self.range.start + range.end

@@ -57,7 +57,7 @@ pub fn options(protection: Protection) -> Options {
 }
 
 pub const WHOLE: FileOptions =
-    FileOptions { offset: 0, length: None, create: None, allocate: false };
+    FileOptions { offset: 0, length: None, create: None, allocate: false, close_file: false };
 
 pub fn shared(file: &TempFile, protection: Protection) -> Mapping {
     try_shared(file, protection).unwrap()

@@ -18,6 +18,9 @@ pub(crate) const ENOMEM: i32 = libc::ENOMEM;
 /// How the system names an open file.
 pub(crate) type RawFile = RawFd;
 
+/// What stands in place of a file that is closed: a process may have few open ones.
+pub(crate) const NO_FILE: Option<RawFile> = Some(-1);
+
 /// What names `file` in the calls of this module.
 pub(crate) fn raw(file: &File) -> RawFile {
     file.as_raw_fd()

@@ -59,6 +59,9 @@ pub(crate) const ENOMEM: i32 = ERROR_NOT_ENOUGH_MEMORY as i32;
 /// thread may hold.
 pub(crate) type RawFile = isize;
 
+/// Files stay open: a process can have millions of handles.
+pub(crate) const NO_FILE: Option<RawFile> = None;
+
 /// What names `file` in the calls of this module.
 pub(crate) fn raw(file: &File) -> RawFile {
     file.as_raw_handle() as RawFile
