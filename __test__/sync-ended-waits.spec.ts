@@ -250,7 +250,7 @@ for (const runtime of runtimes()) {
       }
       await sleep(300)
       process.exit(7)`
-    const { code, signal, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })
+    const { code, signal, stderr } = await runScript(runtime, source)
     t.deepEqual({ code, signal }, { code: 7, signal: null }, stderr)
   })
 

@@ -87,10 +87,22 @@ export declare function canShareExternal(): boolean
 export declare function channelReceive(channel: object, target: Buffer, offset: number, timeout: number): number
 
 /**
+ * Receives up to `most` messages into `target`, from `offset` on, each at a multiple of eight from
+ * there, and says how many; the others as for `channelReceive`.
+ */
+export declare function channelReceiveMany(channel: object, target: Buffer, offset: number, ends: Uint32Array, most: number, timeout: number): number
+
+/**
  * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
  * 0.
  */
 export declare function channelSend(channel: object, data: Uint8Array, timeout: number): boolean
+
+/**
+ * Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
+ * there was room for in time. Does not wait where `timeout` is 0.
+ */
+export declare function channelSendMany(channel: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
 
 /** Wakes up to `count` waiters of the word, and says how many. */
 export declare function ipcNotify(map: Token, offset: number, count: number): number

@@ -39,6 +39,11 @@ const jobs = {
     const data = Buffer.alloc(Number(size), 1)
     for (let i = 0; i < count; i++) there.send(data)
   },
+  async 'channel send many'(file, size, count, batch) {
+    const [there] = await channels(file)
+    const messages = Array.from({ length: Number(batch) }, () => Buffer.alloc(Number(size), 1))
+    for (let i = 0; i < count; i += messages.length) there.sendMany(messages)
+  },
   async 'channel send async'(file, size, count) {
     const [there] = await channels(file)
     const data = Buffer.alloc(Number(size), 1)

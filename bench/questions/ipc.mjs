@@ -252,6 +252,27 @@ export const question = {
         return flowSync(count, () => there.release(there.borrow()))
       },
     }),
+    'memory-map, Channel, batches': way({
+      flow: async (context) => {
+        const { file, there } = await makeChannels()
+        const batch = Math.max(1, Math.min(512, Math.floor(RING / 4 / context.size)))
+        const count = batch * Math.ceil(messagesOf(context, 4 * MANY) / batch)
+        start('channel send many', [file, context.size, count, batch])
+        let left = count - there.receiveMany(1).length
+        const begin = performance.now()
+        while (left > 0) left -= there.receiveMany(1024).length
+        return { flow: [((performance.now() - begin) * 1000) / (count - 1)] }
+      },
+    }),
+    'memory-map, Channel, for await': way({
+      flow: async (context) => {
+        const { file, there } = await makeChannels()
+        const count = messagesOf(context, MANY)
+        start('channel send', [file, context.size, count])
+        const messages = there[Symbol.asyncIterator]()
+        return flow(count, () => messages.next())
+      },
+    }),
     'memory-map, Channel, async': way({
       trip: async (context) => {
         const { file, there, back } = await makeChannels()
@@ -334,6 +355,26 @@ export const question = {
       what: 'there and back, 8 B: against a futex after a spin in C',
       value: value('memory-map, Channel', '8 B', 'trip') / value('C, a futex after a spin', '8 B', 'trip'),
       atMost: 3,
+    },
+    {
+      what: 'there and back, 8 B, async, µs',
+      value: value('memory-map, Channel, async', '8 B', 'trip'),
+      atMost: 10,
+    },
+    {
+      what: 'there and back, 8 B, async: against process.send',
+      value: value('memory-map, Channel, async', '8 B', 'trip') / value('process.send', '8 B', 'trip'),
+      atMost: 0.2,
+    },
+    {
+      what: 'one way, 64 B, in batches, µs: 6 million a second',
+      value: value('memory-map, Channel, batches', '64 B', 'flow'),
+      atMost: 1 / 6,
+    },
+    {
+      what: 'one way, 64 B, for await, µs: 1.5 million a second',
+      value: value('memory-map, Channel, for await', '64 B', 'flow'),
+      atMost: 1 / 1.5,
     },
     {
       what: 'one way, 64 B: against process.send',

@@ -6,9 +6,10 @@ import { allocate, copyOf, cut } from '../buffers.js'
 import { Handle } from '../handle.js'
 import { check } from '../choices.js'
 import { aborted, illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
-import { type Limit, toLimit, toMessage, toToken, toTimeout, type WaitOptions } from './arguments.js'
+import { type Limit, toCount, toLimit, toMessage, toToken, toTimeout, type WaitOptions } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
+import { Poll } from './poll.js'
 import { Turns } from './turns.js'
 
 /** Where a channel is. */
@@ -27,13 +28,10 @@ export interface ChannelRange extends ChannelOptions {
 const SMALL = 4096
 const POOL = 64 * 1024
 
-/** How long to look for a message on turns of the event loop before a thread waits for it, in milliseconds. */
-const LOOK = 0.1
-/** Waits without a look after one in vain, at least and at most; docs/memory-model.md, "Spinning". */
-const FEWEST = 4
+/** How many messages go in one call at most. */
 const MOST = 1024
-
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+/** Where the messages end that were received in one call. */
+const ENDS = new Uint32Array(MOST)
 
 /**
  * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
@@ -65,8 +63,9 @@ export class Channel extends Handle {
   readonly #receives = new Turns()
   /** What ends the waits that are pending. */
   readonly #ends = new Set<() => void>()
-  #skip = 0
-  #penalty = 0
+  readonly #poll = new Poll()
+  /** Where messages are put together to be sent in one call. */
+  #batch: { readonly bytes: Buffer; readonly ends: Uint32Array } | undefined
   #closed = false
 
   private constructor(map: MemoryMap<any>, behind: NativeChannel) {
@@ -136,22 +135,36 @@ export class Channel extends Handle {
     const bytes = this.#message(data)
     const limit = toTimeout(timeout)
     if (this.#sends.busy) throw busy('A sendAsync is pending, which this would overtake')
-    try {
-      return native.channelSend(this.#handle, bytes, limit)
-    } catch (error) {
-      throw explain(this.#map, error)
-    }
+    return this.#send(bytes, limit)
   }
 
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean {
     const bytes = this.#message(data)
-    if (this.#sends.busy) return false
-    try {
-      return native.channelSend(this.#handle, bytes, 0)
-    } catch (error) {
-      throw explain(this.#map, error)
+    return !this.#sends.busy && this.#send(bytes, 0)
+  }
+
+  /**
+   * Sends messages in their order, and blocks the thread until there is room for them; says how many were sent before
+   * the time was up. Many short messages go several times as fast as one by one.
+   *
+   * @param messages strings are sent as UTF-8; where one is too long none is sent
+   * @param timeout in milliseconds, for all; for ever where there is none
+   * @throws as {@link send}
+   */
+  sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
+    const limit = toTimeout(timeout)
+    this.#open()
+    const all = Array.from(messages, (message) => this.#message(message))
+    if (this.#sends.busy) throw busy('A sendAsync is pending, which this would overtake')
+    const end = limit > 0 ? performance.now() + limit : 0
+    const left = (): number => (limit > 0 ? Math.max(0, end - performance.now()) : limit)
+    let sent = 0
+    for (let next = 0; sent === next && next < all.length;) {
+      next = this.#pack(all, sent)
+      sent += next > sent ? this.#sendBatch(next - sent, left()) : Number(this.#send(all[next++]!, left()))
     }
+    return sent
   }
 
   /**
@@ -200,6 +213,22 @@ export class Channel extends Handle {
   async receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
     const limit = toLimit(options)
     return this.tryReceive() ?? (await this.#receives.run(limit, undefined, (left) => this.#next(left)))
+  }
+
+  /**
+   * Receives up to `most` messages that are there, or waits for one as {@link receive} does; none where the time was up.
+   * Many short messages come several times as fast as one by one. Some of them share their `buffer`.
+   *
+   * @param timeout in milliseconds; for ever where there is none
+   */
+  receiveMany(most: number, timeout?: number): Buffer[] {
+    const count = toCount(most, 'most', 1)
+    const limit = toTimeout(timeout)
+    this.#open()
+    if (this.#receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
+    const messages: Buffer[] = []
+    while (this.#takeMany(messages, count, messages.length === 0 ? limit : 0) && messages.length < count) continue
+    return messages
   }
 
   /** The messages, until the channel is closed. */
@@ -318,19 +347,33 @@ export class Channel extends Handle {
     return length
   }
 
-  #take(timeout: number): Buffer | undefined {
-    this.#open()
+  /** Memory for messages, with place for a small one from `#used` on. */
+  #room(): Buffer {
     if (this.#pool === undefined || POOL - this.#used < SMALL) {
       this.#pool = Buffer.allocUnsafeSlow(POOL)
       this.#used = 0
     }
+    return this.#pool
+  }
+
+  #send(bytes: Uint8Array, timeout: number): boolean {
     try {
-      let length = native.channelReceive(this.#handle, this.#pool, this.#used, timeout)
+      return native.channelSend(this.#handle, bytes, timeout)
+    } catch (error) {
+      throw explain(this.#map, error)
+    }
+  }
+
+  #take(timeout: number): Buffer | undefined {
+    this.#open()
+    const pool = this.#room()
+    try {
+      let length = native.channelReceive(this.#handle, pool, this.#used, timeout)
       if (length === -1) return undefined
       if (length >= 0) {
         const start = this.#used
         this.#used = (start + length + 7) & ~7
-        return cut(this.#pool.buffer, start, length)
+        return cut(pool.buffer, start, length)
       }
       for (;;) {
         const buffer = allocate(-2 - length)
@@ -343,35 +386,66 @@ export class Channel extends Handle {
     }
   }
 
-  /** Waits for a message: first on turns of the event loop, where that paid the last times, then on a thread. */
-  async #next({ timeout, signal }: Limit): Promise<Buffer | undefined> {
-    const end = timeout < 0 ? Infinity : performance.now() + timeout
-    for (;;) {
-      const message = this.#take(0) ?? (await this.#look(signal))
-      if (message !== undefined) return message
-      if (signal?.aborted) throw aborted(signal)
-      const left = end === Infinity ? -1 : Math.max(0, end - performance.now())
-      const code = await this.#wait({ timeout: left, signal }, (...rest) => this.#native.readyAsync(...rest))
-      if (code !== 0) return undefined
+  /** Puts messages together from `start` on, and says which is the first that has no place any more. */
+  #pack(messages: readonly Uint8Array[], start: number): number {
+    const { bytes, ends } = (this.#batch ??= { bytes: Buffer.allocUnsafeSlow(POOL), ends: new Uint32Array(MOST) })
+    let index = start
+    for (let used = 0; index < messages.length && index - start < MOST; index++) {
+      const message = messages[index]!
+      if (message.length > SMALL || used + message.length > POOL) break
+      bytes.set(message, used)
+      ends[index - start] = used += message.length
     }
+    return index
   }
 
-  async #look(signal: AbortSignal | undefined): Promise<Buffer | undefined> {
-    if (this.#skip > 0) {
-      this.#skip--
-      return undefined
+  #sendBatch(count: number, timeout: number): number {
+    const { bytes, ends } = this.#batch!
+    return call(this.#map, () => native.channelSendMany(this.#handle, bytes, ends, count, timeout))
+  }
+
+  /** Adds messages that are there to `messages`, up to `most` in all; whether there were some. */
+  #takeMany(messages: Buffer[], most: number, timeout: number): boolean {
+    const pool = this.#room()
+    const count = call(this.#map, () => {
+      return native.channelReceiveMany(this.#handle, pool, this.#used, ENDS, most - messages.length, timeout)
+    })
+    if (count < -1) {
+      const message = this.#take(timeout)
+      if (message !== undefined) messages.push(message)
+      return message !== undefined
     }
-    for (const end = performance.now() + LOOK; performance.now() < end;) {
-      await turn()
-      if (signal?.aborted) return undefined
-      const message = this.#take(0)
+    const first = this.#used
+    for (let i = 0; i < count; i++) {
+      const end = first + ENDS[i]!
+      messages.push(cut(pool.buffer, this.#used, end - this.#used))
+      this.#used = (end + 7) & ~7
+    }
+    return count > 0
+  }
+
+  /** Waits for a message: first on turns of the event loop, then on a thread. */
+  async #next({ timeout, signal }: Limit): Promise<Buffer | undefined> {
+    const start = performance.now()
+    const end = timeout < 0 ? Infinity : start + timeout
+    for (;;) {
+      const left = Math.max(0, end - performance.now())
+      const message = await this.#poll.until(
+        () => this.#take(0),
+        left,
+        () => !signal?.aborted,
+      )
       if (message !== undefined) {
-        this.#penalty >>= 1
+        this.#poll.learn(performance.now() - start)
         return message
       }
+      if (signal?.aborted) throw aborted(signal)
+      const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
+      if ((await this.#wait(limit, (...rest) => this.#native.readyAsync(...rest))) !== 0) return undefined
+      const late = this.#take(0)
+      this.#poll.learn(performance.now() - start)
+      if (late !== undefined) return late
     }
-    this.#skip = this.#penalty = Math.min(Math.max(FEWEST, 2 * this.#penalty), MOST)
-    return undefined
   }
 
   async #wait(limit: Limit, start: Parameters<typeof waitFor>[2]): Promise<number> {

@@ -44,13 +44,14 @@ export class Turns {
       }
       const timer = timeout < 0 || timeout > LONGEST ? undefined : setTimeout(giveUp, timeout)
       signal?.addEventListener('abort', abort)
-      const turn = before.then(async () => {
-        if (!waiting) return
+      const turn = before.then(() => {
+        if (!waiting) return late
         leave()
         const left = timeout < 0 ? -1 : Math.max(0, timeout - (performance.now() - start))
-        await operation({ timeout: left, signal }).then(resolve, reject)
+        return operation({ timeout: left, signal })
       })
-      void this.#keep(turn)
+      // The turn is over before the caller hears of it.
+      this.#keep(turn).then(resolve, reject)
     })
   }
 

@@ -325,6 +325,23 @@ fn messages_come_in_order_while_the_ring_fills_and_empties() {
 }
 
 #[test]
+fn messages_that_are_sent_at_once_come_in_order_while_the_ring_fills_and_empties() {
+    check(Some(3), || {
+        let place = Place::new();
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || {
+            let fill = |index: usize, part| sender.fill(part, index as u64 + 1);
+            let patience = Patience::default();
+            let sent = sender.ring(2).send_all([8; 4].into_iter(), Some(&patience), fill);
+            assert_eq!(sent, Ok(4));
+        });
+        let received: Vec<_> = (1..=4).map(|_| place.receive()).collect();
+        assert_eq!(received, [1, 2, 3, 4]);
+        sending.join().unwrap();
+    });
+}
+
+#[test]
 fn the_messages_of_two_senders_all_come() {
     check(Some(3), || {
         let place = Place::new();

@@ -379,9 +379,54 @@ pub fn channel_receive(
 ) -> Result<f64> {
     let channel = channel.get(&env)?;
     let target = target.get_mut(offset as usize..).unwrap_or_default();
-    match attempt(&env, timeout, |patience| channel.object.receive_into(target, patience))? {
-        Received::Nothing => Ok(-1.0),
-        Received::Copied(length) => Ok(length as f64),
-        Received::TooLong(length) => Ok(-2.0 - length as f64),
+    attempt(&env, timeout, |patience| channel.object.receive_into(target, patience))
+        .map(received_code)
+}
+
+/// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
+/// there was room for in time. Does not wait where `timeout` is 0.
+#[napi]
+pub fn channel_send_many(
+    env: Env,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<Object<Channel>>>,
+    data: &[u8],
+    ends: &[u32],
+    count: u32,
+    timeout: f64,
+) -> Result<u32> {
+    let channel = channel.get(&env)?;
+    let ends = ends.get(..count as usize).unwrap_or(ends);
+    attempt(&env, timeout, |patience| channel.object.send_many(data, ends, patience))
+        .map(|sent| sent as u32)
+}
+
+/// Receives up to `most` messages into `target`, from `offset` on, each at a multiple of eight from
+/// there, and says how many; the others as for `channelReceive`.
+#[napi]
+pub fn channel_receive_many(
+    env: Env,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<Object<Channel>>>,
+    mut target: BufferSlice,
+    offset: u32,
+    mut ends: Uint32ArraySlice,
+    most: u32,
+    timeout: f64,
+) -> Result<f64> {
+    let channel = channel.get(&env)?;
+    let target = target.get_mut(offset as usize..).unwrap_or_default();
+    // SAFETY: only this thread has the array, and it is not in JavaScript.
+    let ends = unsafe { ends.as_mut() };
+    let most = ends.len().min(most as usize);
+    let receive = |patience: Option<&Patience<'_>>| {
+        channel.object.receive_many_into(target, &mut ends[..most], patience)
+    };
+    attempt(&env, timeout, receive).map(received_code)
+}
+
+fn received_code(received: Received) -> f64 {
+    match received {
+        Received::Nothing => -1.0,
+        Received::Copied(count) => count as f64,
+        Received::TooLong(length) => -2.0 - length as f64,
     }
 }

@@ -234,14 +234,32 @@ impl Channel {
         self.check_length(bytes.len())?;
         self.run(|ring| {
             let Some(part) = ring.reserve(bytes.len(), patience)? else { return Ok(false) };
-            if let Some(to) = ring.memory.words.address(part.offset, part.length) {
-                // SAFETY: `to` has as many bytes, inside the range, whose faults are contained;
-                // `copy` allows an overlap. Nobody reads them before the commit, or else what he
-                // reads is a mixture of bytes.
-                unsafe { std::ptr::copy(bytes.as_ptr(), to as *mut u8, bytes.len()) };
-            }
+            copy_in(ring, part, bytes);
             ring.commit(part, part.length)?;
             Ok(true)
+        })
+    }
+
+    /// Sends messages, with none of others between them: they lie in `bytes` one behind the other,
+    /// each up to its end in `ends`. How many there was room for in time.
+    ///
+    /// # Errors
+    /// As for [`Channel::reserve`].
+    pub fn send_many(
+        &self,
+        bytes: &[u8],
+        ends: &[u32],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<usize> {
+        let message = |index: usize| {
+            let start = index.checked_sub(1).map_or(0, |before| ends[before] as usize);
+            bytes.get(start..ends[index] as usize).unwrap_or_default()
+        };
+        let messages = (0..ends.len()).map(message);
+        messages.clone().try_for_each(|message| self.check_length(message.len()))?;
+        self.run(|ring| {
+            let lengths = messages.map(<[u8]>::len);
+            ring.send_all(lengths, patience, |index, part| copy_in(ring, part, message(index)))
         })
     }
 
@@ -279,6 +297,47 @@ impl Channel {
             copy_out(ring, part, bytes)?;
             ring.release(end);
             Ok(Received::Copied(part.length))
+        });
+        self.receiving.store(false, Ordering::Release);
+        received
+    }
+
+    /// Receives messages by copying them to `bytes`, each at the next multiple of eight, and their
+    /// ends to `ends`: those that are there, or the first that comes.
+    ///
+    /// [`Received::Copied`] says how many, and [`Received::TooLong`] how long the first is.
+    ///
+    /// # Errors
+    /// As for [`Channel::receive`].
+    pub fn receive_many_into(
+        &self,
+        bytes: &mut [u8],
+        ends: &mut [u32],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Received> {
+        self.begin()?;
+        let received = self.run(|ring| {
+            self.become_receiver(ring)?;
+            let (mut count, mut start) = (0, 0);
+            for end in ends {
+                let next = match ring.next(patience.filter(|_| count == 0)) {
+                    Err(_) if count > 0 => break, // the next call says so
+                    next => next?,
+                };
+                let Some((part, after)) = next else { break };
+                let Some(target) = bytes.get_mut(start..start + part.length) else {
+                    if count == 0 {
+                        return Ok(Received::TooLong(part.length));
+                    }
+                    break;
+                };
+                copy_out(ring, part, target)?;
+                ring.release(after);
+                *end = (start + part.length) as u32;
+                start = (start + part.length).next_multiple_of(8);
+                count += 1;
+            }
+            Ok(if count == 0 { Received::Nothing } else { Received::Copied(count) })
         });
         self.receiving.store(false, Ordering::Release);
         received
@@ -393,6 +452,16 @@ impl Channel {
         // A fault explains whatever else went wrong.
         session.words.check()?;
         result
+    }
+}
+
+/// Fills a message in that is not committed.
+fn copy_in(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
+    if let Some(to) = ring.memory.words.address(part.offset, part.length.min(bytes.len())) {
+        // SAFETY: `to` has as many bytes, inside the range, whose faults are contained; `copy`
+        // allows an overlap. Nobody reads them before the commit, or else what he reads is a
+        // mixture of bytes.
+        unsafe { std::ptr::copy(bytes.as_ptr(), to as *mut u8, part.length.min(bytes.len())) };
     }
 }
 

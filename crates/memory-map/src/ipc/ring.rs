@@ -252,21 +252,72 @@ impl<M: Memory> Ring<'_, M> {
         if length < part.length {
             self.word(header + 8).store(lengths(part.length, length), Ordering::Relaxed);
         }
-        self.settle(header, COMMITTED)
+        self.settle(header, COMMITTED)?;
+        event::signal(self.word(at::FILLED));
+        Ok(())
+    }
+
+    /// Sends messages of such lengths, filled in by `fill`, with none of others between them; how
+    /// many there was room for in time, or now if `patience` has none.
+    pub fn send_all(
+        &self,
+        lengths: impl Iterator<Item = usize>,
+        patience: Option<&Patience<'_>>,
+        fill: impl FnMut(usize, Part),
+    ) -> Result<usize> {
+        let senders = self.word(at::SENDERS);
+        let locked = match patience {
+            Some(patience) => {
+                lock::lock(senders, self.me, &self.learned.lock, patience, self.memory)?
+            }
+            None => lock::try_lock(senders, self.me, self.memory),
+        };
+        if locked.is_none() {
+            return Ok(0);
+        }
+        let sent = self.send_locked(lengths, patience, fill);
+        event::signal(self.word(at::FILLED));
+        match lock::unlock(senders, self.me) {
+            Ok(()) => sent,
+            Err(_) => sent.and(Err(damaged())),
+        }
+    }
+
+    fn send_locked(
+        &self,
+        lengths: impl Iterator<Item = usize>,
+        patience: Option<&Patience<'_>>,
+        mut fill: impl FnMut(usize, Part),
+    ) -> Result<usize> {
+        let mut sent = 0;
+        for length in lengths {
+            let mut place = self.fits(length)?;
+            if let (None, Some(patience)) = (place, patience) {
+                event::signal(self.word(at::FILLED)); // or the receiver makes no room
+                place = self.wait_for_room(length, patience)?;
+            }
+            let Some(place) = place else { break };
+            let part = self.claim(length, place);
+            fill(sent, part);
+            self.settle(part.offset - HEADER, COMMITTED)?;
+            sent += 1;
+        }
+        Ok(sent)
     }
 
     /// Gives the room of a message up.
     pub fn abandon(&self, part: Part) -> Result<()> {
-        self.settle(part.offset - HEADER, SKIPPED)
+        self.settle(part.offset - HEADER, SKIPPED)?;
+        event::signal(self.word(at::FILLED));
+        Ok(())
     }
 
     fn settle(&self, header: usize, state: u64) -> Result<()> {
         let (from, to) = (self.me << 2 | RESERVED, self.me << 2 | state);
         self.word(header)
             .compare_exchange(from, to, Ordering::Release, Ordering::Relaxed)
-            .map_err(|_| damaged())?;
-        event::signal(self.word(at::FILLED));
-        Ok(())
+            .map(drop)
+            .map_err(|_| damaged())
     }
 
     /// The oldest message that is there; `None` where there is none in time, or now if `patience`
