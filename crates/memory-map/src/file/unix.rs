@@ -53,7 +53,7 @@ impl Made {
 /// How often a file is looked for that others make and remove in the meantime.
 const TRIES: usize = 8;
 
-/// How long memory without a length is waited for: whoever makes it gives it one right afterwards.
+/// How long to wait for shared memory without a length: its maker sets one right afterwards.
 const MAKING: Duration = Duration::from_millis(100);
 const BEING_MADE: &str = "it has no bytes yet: whoever made it is about to give it a length, or has \
                           ended before; open it again, or with `create` and `length`";
@@ -190,7 +190,7 @@ impl Opened {
         let pages = sys::Pages::File { fd, offset: 0, shared, reserve: true };
         let page = sys::map(0, sys::page_size(), Protection::Read, pages)
             .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
-        // SAFETY: the page was mapped above, and nobody else knows of it.
+        // SAFETY: the page was mapped above, and no one else knows of it.
         unsafe { sys::unmap(page as usize, sys::page_size()) };
         Ok(())
     }
@@ -315,7 +315,8 @@ fn open_memory(
     .map_err(|error| memory_failed(error, "shm_open", name))
 }
 
-/// Takes the name of shared memory away: it goes when nobody has it mapped or open any more.
+/// Takes the name of shared memory away: the memory is freed once no one
+/// has it mapped or open.
 ///
 /// # Errors
 /// The OS's.
@@ -331,7 +332,7 @@ fn duplicate(fd: RawFd) -> Result<File> {
     // not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     let own = fcntl(borrowed, FcntlArg::F_DUPFD_CLOEXEC(0)).map_err(|e| failed(e, "fcntl"))?;
-    // SAFETY: the kernel has just given us this descriptor, so nobody else owns it.
+    // SAFETY: the kernel has just given us this descriptor, so no one else owns it.
     Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(own) })
 }
 

@@ -47,7 +47,7 @@ pub(super) fn size(section: &File) -> Result<u64> {
         return Err(Error::os(sys::errno(), "mmap"));
     }
     let size = sys::bytes_alike(view.Value as usize);
-    // SAFETY: the view was made above, and nobody else knows of it.
+    // SAFETY: the view was made above, and no one else knows of it.
     unsafe { UnmapViewOfFile(view) };
     Ok(size as u64)
 }
@@ -55,7 +55,7 @@ pub(super) fn size(section: &File) -> Result<u64> {
 /// What the handle of a section is kept in: all that is done with it is what any handle allows.
 fn own(handle: HANDLE) -> Result<File> {
     if !handle.is_null() {
-        // SAFETY: the handle was given to us just now, and is nobody else's.
+        // SAFETY: the handle was given to us just now, and is no one else's.
         return Ok(unsafe { OwnedHandle::from_raw_handle(handle) }.into());
     }
     Err(match sys::errno() as u32 {

@@ -244,7 +244,7 @@ impl Inner {
         };
         if !overlaid {
             if let Some(copy) = copy {
-                // SAFETY: the copy was mapped by `save`, and nobody else knows of it.
+                // SAFETY: the copy was mapped by `save`, and no one else knows of it.
                 unsafe { sys::unmap(copy, part.len()) };
             }
             return None;
@@ -294,7 +294,7 @@ impl Inner {
                 // A page that cannot be read has nothing to be kept: its copy cannot be read either.
                 let page = copy as usize + at;
                 with_vma_reserve(|| {
-                    // SAFETY: the page lies in the copy, which nobody else knows of.
+                    // SAFETY: the page lies in the copy, which no one else knows of.
                     unsafe { sys::protect(page, self.page_size, Protection::None) }
                 })
                 .ok()?;

@@ -3,7 +3,7 @@
 //! # Why this is safe
 //!
 //! *Which calls it makes.* `fstat`, `mmap`, `munmap`, `mprotect`, `process_vm_readv`,
-//! `sched_yield`, for memory that is somebody else's `open`, `pread` and `close`, and `sem_post` (on
+//! `sched_yield`, for foreign memory `open`, `pread` and `close`, and `sem_post` (on
 //! macOS and the BSDs `write` on a pipe): calls that neither lock nor allocate in libc. POSIX lists
 //! `fstat`, `open`, `close`, `sem_post` and `write` as async-signal-safe; the others are not listed
 //! only because they are not in that standard or because it does not say so, and on every system
@@ -36,7 +36,7 @@
 //!
 //! *The registry grows.* A new node is hung into the tree, complete, by one atomic store.
 //!
-//! *Memory of somebody else's is left.* It is accessible from then on and in no region, so a fault
+//! *Foreign memory is left.* It is accessible from then on and in no region, so a fault
 //! that was raised before is simply retried: `LATE` says that there may be some.
 //!
 //! *What it lays over pages.* Only pages of a live region, under its lock: no other memory of the
@@ -89,7 +89,7 @@ pub(crate) fn install() -> Result<()> {
     reclaim()
 }
 
-/// Puts the handler back where somebody has replaced it or, as runtimes tell of theirs before they
+/// Puts the handler back if it was replaced or, as runtimes tell of theirs before they
 /// install it, does so soon.
 pub fn reclaim_soon() -> Result<()> {
     reclaim()?;
@@ -99,7 +99,7 @@ pub fn reclaim_soon() -> Result<()> {
     Ok(())
 }
 
-/// Puts the handler back where somebody has replaced it.
+/// Puts the handler back if it was replaced.
 fn reclaim() -> Result<()> {
     if INSTALLED.load(Ordering::Acquire) {
         CHAINS.iter().try_for_each(Chain::reclaim)

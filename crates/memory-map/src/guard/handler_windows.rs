@@ -42,7 +42,7 @@ pub(crate) fn install() -> Result<()> {
     Ok(())
 }
 
-/// Handlers are a list here, from which nobody takes ours.
+/// Handlers are a list here, and no one takes ours from it.
 pub fn reclaim_soon() -> Result<()> {
     Ok(())
 }

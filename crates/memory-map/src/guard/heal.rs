@@ -207,7 +207,7 @@ impl Inner {
         false
     }
 
-    /// Whether the pages equal their copy; makes them so where `mend` is set. `None` where the
+    /// Whether the pages equal their copy; makes them so where `mend` is set. `None` if the
     /// pages cannot be compared or mended.
     fn compare(&self, range: &Range<usize>, copy: usize, mend: bool) -> Option<bool> {
         let mut now = vec![0u8; self.page_size];

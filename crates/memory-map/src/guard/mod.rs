@@ -40,7 +40,7 @@ pub(crate) fn register(start: usize, end: usize, record: &'static FaultRecord) {
 #[cfg(unix)]
 pub(crate) use handler::{block_signals, expect_late_faults};
 
-/// On Windows nothing is mapped over memory that is somebody else's.
+/// On Windows nothing is mapped over foreign memory.
 #[cfg(windows)]
 pub(crate) fn expect_late_faults() {}
 
@@ -48,7 +48,7 @@ pub(crate) fn expect_late_faults() {}
 #[cfg(windows)]
 pub(crate) fn block_signals() {}
 
-/// Ends what `register` began, where nobody else has begun it anew.
+/// Ends what `register` began, unless another record was registered there since.
 pub(crate) fn unregister(start: usize, end: usize, record: &'static FaultRecord) {
     registry::remove(start, end, record);
 }

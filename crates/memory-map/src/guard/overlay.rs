@@ -160,7 +160,7 @@ impl Overlays {
         TOTAL.load(Ordering::Relaxed) >= MANY || vma_reserve::are_few()
     }
 
-    /// Notes an overlay; `false` where there is no room for it.
+    /// Notes an overlay; `false` if there is no room for it.
     pub fn push(&mut self, overlay: Overlay) -> bool {
         if !self.has_room() {
             return self.absorb(overlay);

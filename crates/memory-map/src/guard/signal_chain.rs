@@ -1,7 +1,7 @@
 //! Signal chaining: the guard's handler among those of others.
 //!
-//! A process has one action for a signal. Whoever sets another one later takes it from the guard:
-//! `process.on('SIGBUS')` does, and so may any native library. `Chain::reclaim` puts the guard's
+//! A process has one action for a signal. Setting another one takes it from the guard:
+//! `process.on('SIGBUS')` does so, and any native library may. `Chain::reclaim` puts the guard's
 //! handler back, and what it replaces becomes the action that gets the signals that are not ours.
 //!
 //! *Entries.* Who replaced our handler may have kept it, to pass signals on to. Were the same
@@ -51,7 +51,7 @@ struct Level {
     plain: Action,
 }
 
-/// An action of somebody else's, or none.
+/// Another library's action, or none.
 struct Action(AtomicPtr<libc::sigaction>);
 
 impl Action {
@@ -93,7 +93,7 @@ impl Chain {
             if is_same(&replaced, &found) {
                 break;
             }
-            found = replaced; // somebody came between
+            found = replaced; // another thread came between
         }
         Ok(())
     }

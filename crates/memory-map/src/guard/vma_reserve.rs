@@ -51,7 +51,7 @@ pub(super) fn refill() {
         let length = (2 * u32::BITS as usize + 1) * sys::page_size();
         let Ok(start) = sys::map(0, length, Protection::None, Pages::Zeros) else { return };
         if START.compare_exchange(0, start as usize, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // SAFETY: the range was mapped above, and nobody else knows of it.
+            // SAFETY: the range was mapped above, and no one else knows of it.
             unsafe { sys::unmap(start as usize, length) };
         }
     }
@@ -73,7 +73,7 @@ fn hold() {
     }
 }
 
-/// Gives two areas back to the process; `false` where there are none. *handler*
+/// Gives two areas back to the process; `false` if there are none. *handler*
 fn release() -> bool {
     let without_last = |held: u32| Some(held & held.checked_sub(1)?);
     let held = HELD.fetch_update(Ordering::AcqRel, Ordering::Acquire, without_last);

@@ -15,9 +15,9 @@ const VERSION: u64 = 1;
 /// Bytes of the smallest ring.
 const SMALLEST: usize = 128;
 
-/// One end of a channel, or both: whoever receives first is the receiver.
+/// One end of a channel, or both: the first to receive is the receiver.
 ///
-/// Every method may be called from any thread; one message at a time is received.
+/// Every method may be called from any thread; only one message at a time is received.
 ///
 /// ```
 /// use memory_map::ipc::{Channel};
@@ -48,7 +48,7 @@ pub struct Channel {
 #[derive(Debug)]
 pub struct Reservation(Part, usize);
 
-/// A message that has been received and lies still in the ring.
+/// A message that was received and is still in the ring.
 #[derive(Debug)]
 pub struct Message {
     part: Part,
@@ -63,7 +63,7 @@ pub enum Received {
     Nothing,
     /// A message of so many bytes, which were copied.
     Copied(usize),
-    /// A message of so many bytes, for which there was no room: it stays.
+    /// A message of so many bytes, which did not fit: it stays.
     TooLong(usize),
 }
 
@@ -92,10 +92,10 @@ impl Message {
 }
 
 impl Channel {
-    /// Makes a channel of the `length` bytes at `offset`, whatever they were.
+    /// Makes a channel of the `length` bytes at `offset`, whatever they hold.
     ///
     /// # Errors
-    /// As for [`crate::ipc::Mutex::new`]; [`Error::OutOfRange`] where that is too little.
+    /// As for [`crate::ipc::Mutex::new`]; [`Error::OutOfRange`] if that is too little.
     pub fn create(mapping: &Mapping, offset: usize, length: usize) -> Result<Self> {
         little_endian()?;
         let Some(ring) = length.checked_sub(at::DATA).map(|ring| ring & !63) else {
@@ -108,8 +108,8 @@ impl Channel {
         {
             let place = range.place();
             let words = place.enter()?;
-            // Whoever opens it now finds no channel; who has the one that was here, and knows how
-            // far that had come, is to see that this is another.
+            // Opening it now finds no channel. Users of the channel that was here before must see
+            // that this is another one.
             words.word(at::MAGIC).store(0, Ordering::SeqCst);
             let before = words.word(at::HEAD).load(Ordering::Relaxed) % (1 << 62);
             let start = (before & !7) + 2 * ring as u64;
@@ -130,7 +130,7 @@ impl Channel {
     /// Opens the channel at `offset`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is none, or not all of it, or of another version; otherwise
+    /// [`Error::Invalid`] if there is none, or not all of it, or of another version; otherwise
     /// as for [`Channel::create`].
     pub fn open(mapping: &Mapping, offset: usize) -> Result<Self> {
         little_endian()?;
@@ -185,13 +185,13 @@ impl Channel {
         (self.capacity() / 2).min(u32::MAX as usize)
     }
 
-    /// Takes room for a message of `length` bytes, to be filled in place. Without `patience` it
-    /// does not wait; `None` where there is no room in time.
+    /// Reserves room for a message of `length` bytes, to be filled in place. Without `patience` it
+    /// does not wait; `None` if there is no room in time.
     ///
     /// Until it is committed or abandoned, messages of other senders that come after it wait too.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a length over [`Channel::max_length`]; [`Error::Invalid`] where
+    /// [`Error::OutOfRange`] for a length over [`Channel::max_length`]; [`Error::Invalid`] if
     /// the memory does not hold a channel any more; [`Error::Fault`], [`Error::Closed`],
     /// [`Error::Cancelled`].
     pub fn reserve(
@@ -226,7 +226,7 @@ impl Channel {
         self.run(|ring| ring.abandon(reservation.0))
     }
 
-    /// Sends a message; `false` where there is no room for it in time.
+    /// Sends a message; `false` if there is no room for it in time.
     ///
     /// # Errors
     /// As for [`Channel::reserve`].
@@ -264,11 +264,11 @@ impl Channel {
     }
 
     /// Receives a message and leaves it where it is, until [`Channel::release`]. Without
-    /// `patience` it does not wait; `None` where none comes in time.
+    /// `patience` it does not wait; `None` if none comes in time.
     ///
     /// # Errors
-    /// [`Error::Busy`] where somebody else who is alive receives, or a message is not released
-    /// yet; otherwise as for [`Channel::reserve`].
+    /// [`Error::Busy`] if another living participant receives, or a message is not released yet;
+    /// otherwise as for [`Channel::reserve`].
     pub fn receive(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
         self.begin()?;
         let message = self.next(patience);
@@ -343,7 +343,7 @@ impl Channel {
         received
     }
 
-    /// Waits until there is a message to receive; `false` where the time was up.
+    /// Waits until there is a message to receive; `false` if the time is up first.
     ///
     /// # Errors
     /// As for [`Channel::receive`].
@@ -379,7 +379,7 @@ impl Channel {
     /// Copies a part of a message out: as many bytes as `bytes` has.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] where the message has fewer; [`Error::Fault`], [`Error::Closed`].
+    /// [`Error::OutOfRange`] if the message has fewer; [`Error::Fault`], [`Error::Closed`].
     pub fn read(&self, message: &Message, bytes: &mut [u8]) -> Result<()> {
         if bytes.len() > message.part.length {
             return Err(Error::OutOfRange {
@@ -459,7 +459,7 @@ impl Channel {
 fn copy_in(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
     if let Some(to) = ring.memory.words.address(part.offset, part.length.min(bytes.len())) {
         // SAFETY: `to` has as many bytes, inside the range, whose faults are contained; `copy`
-        // allows an overlap. Nobody reads them before the commit, or else what he reads is a
+        // allows an overlap. No one should read them before the commit; a reader that does gets a
         // mixture of bytes.
         unsafe { std::ptr::copy(bytes.as_ptr(), to as *mut u8, part.length.min(bytes.len())) };
     }

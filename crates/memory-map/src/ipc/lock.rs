@@ -1,10 +1,9 @@
-//! A lock of one word that survives the death of whoever holds it, at any instruction.
+//! A lock of one word that survives the death of its owner, at any instruction.
 //!
-//! The word is 0, or the owner's number times four, plus `CONTENDED` where somebody may sleep. So
-//! there is no moment at which it is taken and nobody knows by whom: it is taken, handed to the
-//! finder of a dead owner, and given back by one atomic operation each. What a death can lose
-//! is a wake (between giving back and waking): nobody sleeps longer than `SLICES` say before he
-//! looks himself.
+//! The word is 0, or the owner's number times four, plus `CONTENDED` if a thread may be asleep. A
+//! held lock always says who holds it, because taking it, recovering it from a dead owner and
+//! giving it back are one atomic operation each. A death can only lose a wake-up (between giving
+//! back and waking), so no thread sleeps longer than `SLICES` say before it checks by itself.
 
 use std::time::Duration;
 
@@ -16,13 +15,13 @@ use crate::error::{Error, Result};
 const CONTENDED: u64 = 1;
 const SHIFT: u32 = 2;
 
-/// How long to sleep before the next look whether the owner is alive: short at first, for his
-/// death may be why it takes long.
+/// How long to sleep before checking again that the owner is alive: short at first, because its
+/// death may be why this takes long.
 const SLICES: [u64; 5] = [20, 40, 80, 160, 320];
 
 /// What the algorithms ask of the world around the words.
 pub(crate) trait World {
-    /// Whether the participant of that number exists still.
+    /// Whether the participant of that number still exists.
     fn is_alive(&self, participant: u64) -> bool;
     /// Whether the words are still what they were.
     fn check(&self) -> Result<()>;
@@ -42,7 +41,7 @@ pub(crate) fn slice(round: usize) -> Duration {
     Duration::from_millis(SLICES.get(round).copied().unwrap_or(320))
 }
 
-/// Takes the lock if it is free or its owner dead.
+/// Takes the lock if it is free or its owner is dead.
 pub(crate) fn try_lock(word: &AtomicU64, me: u64, world: &impl World) -> Option<Locked> {
     let seen = match take(word, 0, me, 0) {
         Ok(()) => return Some(Locked::Acquired),
@@ -51,7 +50,7 @@ pub(crate) fn try_lock(word: &AtomicU64, me: u64, world: &impl World) -> Option<
     inherit(word, seen, me, world)
 }
 
-/// Takes the lock, and waits for that; `None` where the time was up.
+/// Waits for the lock and takes it; `None` if the time is up first.
 ///
 /// # Errors
 /// What `world.check` says; [`Error::Cancelled`]; the OS's.
@@ -73,7 +72,7 @@ pub(crate) fn lock(
     }
     let mut round = 0;
     let locked = loop {
-        // Others may sleep: whoever has slept takes the lock as contended.
+        // Others may be asleep: a thread that has slept takes the lock as contended.
         let seen = match take(word, 0, me, CONTENDED) {
             Ok(()) => break Locked::Acquired,
             Err(seen) => seen,
@@ -123,7 +122,7 @@ fn give(word: &AtomicU64, me: u64, left: u64) -> Result<()> {
     Ok(())
 }
 
-/// Who holds the lock; 0 where nobody does.
+/// Who holds the lock; 0 if no one does.
 pub(crate) fn owner(word: &AtomicU64) -> u64 {
     word.load(Ordering::Relaxed) >> SHIFT
 }
@@ -132,7 +131,7 @@ fn take(word: &AtomicU64, from: u64, me: u64, flag: u64) -> std::result::Result<
     word.compare_exchange(from, me << SHIFT | flag, Ordering::Acquire, Ordering::Relaxed).map(drop)
 }
 
-/// Takes over from an owner who is dead. He cannot come back: his number is never used again.
+/// Takes over from a dead owner. It cannot come back: its number is never used again.
 fn inherit(word: &AtomicU64, seen: u64, me: u64, world: &impl World) -> Option<Locked> {
     let owner = seen >> SHIFT;
     if seen == 0 || owner == me || (owner != 0 && world.is_alive(owner)) {

@@ -40,17 +40,17 @@ impl Mutex {
     ///
     /// # Errors
     /// [`Error::NotShared`], [`Error::NotWritable`], [`Error::OutOfRange`], [`Error::Closed`];
-    /// [`Error::Os`] or [`Error::Unsupported`] where the file cannot tell who is alive.
+    /// [`Error::Os`] or [`Error::Unsupported`] if the file cannot tell who is alive.
     pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
         let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
         let participant = Participant::of(mapping)?;
         Ok(Self { range, participant, spin: Spin::new() })
     }
 
-    /// Takes the lock, and waits for that; `None` where the time was up.
+    /// Waits for the lock and takes it; `None` if the time is up first.
     ///
     /// # Errors
-    /// [`Error::Deadlock`] where this mapping holds it already; [`Error::Fault`],
+    /// [`Error::Deadlock`] if this mapping holds it already; [`Error::Fault`],
     /// [`Error::Closed`], [`Error::Cancelled`].
     pub fn lock(&self, patience: &Patience<'_>) -> Result<Option<Locked>> {
         self.run(|session| {
@@ -79,7 +79,7 @@ impl Mutex {
         })
     }
 
-    /// Takes the lock if nobody who is alive holds it.
+    /// Takes the lock if no living owner holds it.
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
@@ -92,14 +92,14 @@ impl Mutex {
     /// Gives the lock back.
     ///
     /// # Errors
-    /// [`Error::NotOwner`] where this mapping does not hold it; [`Error::Fault`],
+    /// [`Error::NotOwner`] if this mapping does not hold it; [`Error::Fault`],
     /// [`Error::Closed`].
     pub fn unlock(&self) -> Result<()> {
         self.run(|session| lock::unlock(session.words.word(0), self.participant.number))
     }
 
-    /// Gives the lock back to be had as it was had: whoever recovered it and did nothing leaves that to
-    /// the next one.
+    /// Gives the lock back as it was acquired: if it was recovered and nothing was done, the next
+    /// owner recovers it again.
     ///
     /// # Errors
     /// As for [`Mutex::unlock`].

@@ -1,4 +1,4 @@
-//! Sleeping on a word until somebody wakes it.
+//! Sleeping on a word until another thread wakes the sleeper.
 
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ pub struct Patience<'a> {
     pub tick: Option<&'a dyn Fn() -> bool>,
 }
 
-/// How long a thread sleeps that has to ask now and then whether it is still to wait.
+/// How long a thread sleeps at a time if it has to ask whether to go on waiting.
 const TICK: Duration = Duration::from_millis(100);
 
 impl<'a> Patience<'a> {
@@ -82,7 +82,7 @@ impl<'a> Patience<'a> {
         Self { tick: Some(tick), ..self }
     }
 
-    /// How long from now on; `None` where that has no end.
+    /// How long from now on; `None` if that has no end.
     pub(crate) fn left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }

@@ -33,7 +33,7 @@ impl Participants {
 }
 
 impl Attachment for Participants {
-    /// Gives up what is locked, as if the process had died.
+    /// Abandons what is locked, as if the process had died.
     fn end(&self) {
         self.registry.lock().take();
     }
@@ -54,7 +54,7 @@ impl Registry {
     }
 }
 
-/// Somebody who can hold a lock or a message, until this is dropped or its mapping closed.
+/// A participant, which can hold a lock or a message until this is dropped or its mapping closed.
 pub(crate) struct Participant {
     registry: Arc<Registry>,
     pub number: u64,
@@ -97,7 +97,7 @@ impl Participant {
         Err(Error::Busy("another program has locked the whole file, so that nobody can join"))
     }
 
-    /// Whether the participant of that number exists still, in any process; yes where that is not known.
+    /// Whether the participant of that number still exists, in any process; yes if that is unknown.
     pub fn is_alive(&self, number: u64) -> bool {
         self.registry.lock().as_ref().is_none_or(|Members { liveness, numbers }| {
             numbers.contains(&number) || (number >> BITS == 0 && liveness.is_claimed(number))

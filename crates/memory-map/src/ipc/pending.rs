@@ -1,9 +1,9 @@
-//! A wait on another thread that can be ended, and that has nothing once it was.
+//! A wait on another thread that can be ended, and holds nothing afterwards.
 //!
 //! Pages must not move or go while a thread is about to take a lock in them: it would take it in
-//! pages that nobody else sees, or take it and be told that it failed. So a mapping that is about to
-//! move has the threads leave its memory first, and they go on afterwards; one that is about to be
-//! closed ends them. What a thread has taken by then but nobody was told of is given back.
+//! pages that no one else sees, or take it and be told that it failed. So a mapping that is about
+//! to move has the threads leave its memory first, and they go on afterwards; one that is about to
+//! be closed ends them. What a thread has taken by then, but not reported, is given back.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -22,7 +22,7 @@ pub trait Wait: Send + Sync + 'static {
     /// Waits; called again where it was interrupted.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] where the patience says so, and then nothing was taken.
+    /// [`Error::Cancelled`] if the patience says so, and then nothing was taken.
     fn wait(&self, patience: &Patience<'_>) -> Result<Self::Output>;
 
     /// Gives back what was taken, if it can be.
@@ -34,7 +34,7 @@ pub trait Wait: Send + Sync + 'static {
     }
 }
 
-/// A wait that is pending, or over and nobody was told.
+/// A wait that is pending, or over and not yet reported.
 pub struct Pending<W: Wait> {
     wait: W,
     cancel: Cancel,
@@ -57,7 +57,7 @@ impl<W: Wait> Pending<W> {
     /// Begins to wait on another thread, which calls `settled` when the wait is over.
     ///
     /// # Errors
-    /// [`Error::Busy`] where there is no thread for it.
+    /// [`Error::Busy`] if there is no thread for it.
     pub fn start(
         mapping: &Mapping,
         deadline: Option<Instant>,
@@ -148,7 +148,7 @@ impl<W: Wait> Pending<W> {
     /// What the wait came to, once it is over.
     ///
     /// # Errors
-    /// Those of the wait; [`Error::Cancelled`] where it was ended.
+    /// Those of the wait; [`Error::Cancelled`] if it was ended.
     pub fn result(&self) -> Result<W::Output> {
         self.state().result.take().unwrap_or(Err(Error::Cancelled))
     }

@@ -1,9 +1,9 @@
 //! Messages in a ring of bytes: many senders, one receiver. `docs/channel.md` has the layout.
 //!
-//! A sender takes the lock, writes a header that says who he is, moves the head, and gives the lock
-//! back; then he fills the message in without the lock and commits it by one store. If he dies
-//! before the head has moved, nothing has happened; after that the receiver finds his number in
-//! the header and skips the message once he is known to be dead.
+//! A sender takes the lock, writes a header with its number, moves the head, and gives the lock
+//! back. Then it fills the message in without the lock and commits it by one store. If it dies
+//! before the head has moved, nothing has happened; after that the receiver finds its number in the
+//! header, and skips the message once the sender is known to be dead.
 
 use std::sync::atomic as local;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) mod at {
 
 /// Bytes of a message's header: its state and owner, then its lengths.
 pub(crate) const HEADER: usize = 16;
-/// What the ring has beyond its capacity, so that two messages of half of that always fit.
+/// Bytes of the ring beyond its capacity, so that two messages of half of that always fit.
 pub(crate) const SLACK: usize = 64;
 
 /// The states of a message, in the lowest bits of its first word; above them is its owner.
@@ -42,7 +42,7 @@ const STATE: u64 = 3;
 /// In place of a message: nothing from here to the end of the ring.
 const PADDING: u64 = 4;
 
-/// Wakes are lost only where somebody dies just then; so long may it take to see what he did.
+/// A wake-up is lost only if its sender dies just before it; then it takes this long to be noticed.
 const IDLE_SLICE: Duration = Duration::from_millis(500);
 
 /// Memory that holds a channel.
@@ -52,15 +52,14 @@ pub(crate) trait Memory: World {
 }
 
 /// What one user of a ring has learned: about waits, and how far the other side had come when it was
-/// last asked. To ask each time would pass a cache line to and fro between two cores for each
-/// message.
+/// last asked. Asking each time would bounce a cache line between two cores for each message.
 pub(crate) struct Learned {
     lock: Spin,
     filled: Spin,
     emptied: Spin,
-    /// A head of before; the receiver's.
+    /// The head that the receiver saw last.
     head: local::AtomicU64,
-    /// A tail of before; that of whoever has the senders' lock.
+    /// The tail that the holder of the senders' lock saw last.
     tail: local::AtomicU64,
 }
 
@@ -163,7 +162,7 @@ impl<M: Memory> Ring<'_, M> {
         (padding + need <= self.size - filled).then_some((head, padding))
     }
 
-    /// Takes room for a message; `None` where there is none in time, or at once if `patience` has
+    /// Takes room for a message; `None` if there is none in time, or at once if `patience` has
     /// none. `length` must be at most half the capacity.
     pub fn reserve(&self, length: usize, patience: Option<&Patience<'_>>) -> Result<Option<Part>> {
         let senders = self.word(at::SENDERS);
@@ -176,7 +175,7 @@ impl<M: Memory> Ring<'_, M> {
         if locked.is_none() {
             return Ok(None);
         }
-        // Who waits for room keeps the lock: a long message gets its turn like any other.
+        // A sender that waits for room keeps the lock, so that a long message gets its turn.
         let place = match patience {
             Some(patience) => self.wait_for_room(length, patience),
             None => self.fits(length),
@@ -238,7 +237,7 @@ impl<M: Memory> Ring<'_, M> {
                 break;
             }
             park::sleep(self.word(event), value, slice, patience)?;
-            // Usually it is there now, and nobody needs to be told to wake us.
+            // Usually it is there now, and no one needs to be told to wake us.
             if let Ok(found) = look(None)? {
                 return Ok(Some(found));
             }
@@ -320,7 +319,7 @@ impl<M: Memory> Ring<'_, M> {
             .map_err(|_| damaged())
     }
 
-    /// The oldest message that is there; `None` where there is none in time, or now if `patience`
+    /// The oldest message that is there; `None` if there is none in time, or now if `patience`
     /// has none. It stays there until `release`. Only the receiver may ask.
     pub fn next(&self, patience: Option<&Patience<'_>>) -> Result<Option<(Part, u64)>> {
         let Some(patience) = patience else {
@@ -351,7 +350,7 @@ impl<M: Memory> Ring<'_, M> {
                     if !ask || self.memory.is_alive(header >> 2) {
                         return Ok(Err(true));
                     }
-                    // He may have committed it before he died.
+                    // The sender may have committed it before it died.
                     let skipped = header & !STATE | SKIPPED;
                     let word = self.word(offset);
                     let order = (Ordering::Acquire, Ordering::Relaxed);
@@ -413,8 +412,8 @@ impl<M: Memory> Ring<'_, M> {
         Err(damaged())
     }
 
-    /// Gives the room of everything before a position back to the senders. Who waits for room is
-    /// woken when it is worth it: for an eighth of the ring, or all that there is.
+    /// Gives the room of everything before a position back to the senders. Senders that wait for
+    /// room are woken when it is worth it: for an eighth of the ring, or when the ring is empty.
     pub fn release(&self, end: u64) {
         let before = self.word(at::TAIL).load(Ordering::Relaxed);
         self.word(at::TAIL).store(end, Ordering::Release);

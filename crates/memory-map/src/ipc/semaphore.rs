@@ -34,7 +34,7 @@ pub struct Semaphore {
 const PERMITS: usize = 0;
 const RELEASED: usize = 8;
 
-/// A lost wake, of somebody who died just then, is made good for after so long.
+/// How long, at most, a wake-up that was lost by a death goes unnoticed.
 const SLICE: Duration = Duration::from_millis(500);
 
 impl Semaphore {
@@ -43,8 +43,8 @@ impl Semaphore {
     /// How many permits there may be.
     pub const MAX: u32 = i32::MAX as u32;
 
-    /// The semaphore at `offset`, which must be a multiple of eight in memory; whoever is first
-    /// gives it its permits.
+    /// The semaphore at `offset`, which must be a multiple of eight in memory; the first to use it
+    /// sets its permits.
     ///
     /// # Errors
     /// [`Error::NotShared`], [`Error::NotWritable`], [`Error::OutOfRange`], [`Error::Closed`].
@@ -63,7 +63,7 @@ impl Semaphore {
         Ok(Self { range, spin: Spin::new() })
     }
 
-    /// Takes a permit, and waits for one; `false` where the time was up.
+    /// Waits for a permit and takes it; `false` if the time is up first.
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`], [`Error::Cancelled`].
@@ -104,7 +104,7 @@ impl Semaphore {
     /// Gives permits back, or new ones.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] where there would be more than [`Semaphore::MAX`]; [`Error::Fault`],
+    /// [`Error::OutOfRange`] if there would be more than [`Semaphore::MAX`]; [`Error::Fault`],
     /// [`Error::Closed`].
     pub fn release(&self, count: u32) -> Result<()> {
         let place = self.range.place();

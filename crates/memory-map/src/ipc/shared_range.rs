@@ -28,7 +28,8 @@ pub(crate) struct Location {
     later: Mutex<Option<Arc<Place>>>,
 }
 
-/// Where the range is in memory, or was before the mapping moved: who has it may go on there.
+/// Where the range is in memory, or was before the mapping moved: users of the old
+/// place may go on there.
 pub(crate) struct Place {
     key: RegionKey,
     start: usize,

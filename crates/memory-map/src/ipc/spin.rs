@@ -1,10 +1,10 @@
-//! Looking again for a while before going to sleep, where that paid the last times.
+//! Spinning for a while before going to sleep, if that paid off recently.
 //!
 //! Waking a sleeping core takes 30 to 80 µs; a word that another core writes is seen within one.
-//! So whoever expects an answer soon looks for it first. Whether that pays is learned for each
-//! object in each process: after a look in vain the next 4 waits go to sleep at once, after another
-//! one the next 8, and so on up to 1024; looks that were not in vain undo that. The cost is bounded:
-//! `LIMIT` of a processor's time for a look in vain, and nothing where there is one processor.
+//! So a wait that may be short spins first. Whether that pays is learned for each object in each
+//! process: after a spin in vain the next 4 waits sleep at once, after another one the next 8, and
+//! so on up to 1024; successful spins undo that. The cost is bounded: `LIMIT` of processor time for
+//! a spin in vain, and nothing with one processor.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};

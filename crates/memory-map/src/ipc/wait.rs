@@ -29,7 +29,7 @@ static SPINS: [Spin; 64] = [const { Spin::new() }; 64];
 ///
 /// # Errors
 /// [`Error::NotShared`]; [`Error::OutOfRange`] for a word that is not inside or not aligned;
-/// [`Error::Fault`] where the page cannot be read; [`Error::Closed`], [`Error::Cancelled`].
+/// [`Error::Fault`] if the page cannot be read; [`Error::Closed`], [`Error::Cancelled`].
 pub fn wait(
     mapping: &Mapping,
     offset: usize,

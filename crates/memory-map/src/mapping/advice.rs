@@ -309,7 +309,7 @@ impl Prefetch {
     /// Does it, unless `stop` is set in the meantime.
     ///
     /// # Errors
-    /// [`Error::Fault`] where a page cannot be had; [`Error::Closed`].
+    /// [`Error::Fault`] if a page cannot be had; [`Error::Closed`].
     pub fn run(&self, stop: &AtomicBool) -> Result<()> {
         let Some((region, pages)) = &self.0 else { return Ok(()) };
         for start in pages.clone().step_by(AT_ONCE) {

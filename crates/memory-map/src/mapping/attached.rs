@@ -16,7 +16,7 @@ pub(crate) trait Attachment: Any + Send + Sync {
     /// What was paused may go on.
     fn resume(&self) {}
 
-    /// The mapping has moved; `None` where it is empty or closed.
+    /// The mapping has moved; `None` if it is empty or closed.
     fn follow(&self, _to: Option<&Whereabouts>) {}
 
     /// The mapping is about to be closed.

@@ -69,7 +69,7 @@ const FILE_READS: usize = 8;
 pub(crate) struct State {
     pub protection: Protection,
     pub pages: Pages,
-    /// Regions that the mapping has left, of which views cannot be taken away.
+    /// Regions that the mapping has left, whose views cannot be taken away.
     pub former: Vec<Arc<Region>>,
     /// Faults of others that it has left.
     pub faults: u64,
@@ -119,7 +119,7 @@ impl Mapping {
         self.state.lock_anyway()
     }
 
-    /// The region behind the mapping; `None` where the mapping is empty.
+    /// The region behind the mapping; `None` if the mapping is empty.
     pub(crate) fn region(&self) -> Result<Option<Arc<Region>>> {
         match &self.state().pages {
             Pages::Mapped(region) => Ok(Some(Arc::clone(region))),
@@ -128,7 +128,7 @@ impl Mapping {
         }
     }
 
-    /// The region that has the bytes of a range, and where they are, from its start; `None` where
+    /// The region that has the bytes of a range, and where they are, from its start; `None` if
     /// there are none.
     pub(crate) fn locate(
         &self,
@@ -219,12 +219,12 @@ impl Mapping {
         matches!(state.pages, Pages::Closed) && is_silent
     }
 
-    /// Address of the mapping's first byte; `None` where it is closed or empty.
+    /// Address of the mapping's first byte; `None` if it is closed or empty.
     pub fn address(&self) -> Option<usize> {
         self.region().ok().flatten().map(|region| region.range().start + self.page_offset())
     }
 
-    /// The mapping's own handle of its file; `None` where there is none, or it is closed.
+    /// The mapping's own handle of its file; `None` if there is none, or it is closed.
     pub fn file(&self) -> Option<Arc<std::fs::File>> {
         match &self.state().pages {
             Pages::Mapped(region) => region.file(),
@@ -306,12 +306,12 @@ impl Mapping {
         }
     }
 
-    /// Puts the mapping over memory of somebody else's, from `start` on, that has whole pages for
+    /// Puts the mapping over foreign memory, from `start` on, that has whole pages for
     /// all of it and stays where it is for as long as `keeper` lives. What was stored to a mapping
     /// that is not `fresh` is copied.
     ///
     /// # Safety
-    /// Nobody else may use that memory in another way than he would use the mapping.
+    /// That memory may be used only as the mapping itself may be.
     ///
     /// # Errors
     /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
@@ -343,7 +343,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Lets go of memory that is somebody else's, who may still use it. A mapping that is there is
+    /// Lets go of foreign memory, which its owner may still use. A mapping that is there is
     /// closed afterwards.
     pub fn leave(&self) {
         let foreign = self.state().take_foreign();
@@ -367,7 +367,7 @@ impl Mapping {
     /// they come from the file (Linux, file systems on block devices), and no page is touched.
     ///
     /// # Errors
-    /// [`Error::Fault`] where they cannot be read; [`Error::OutOfRange`]; [`Error::Closed`].
+    /// [`Error::Fault`] if they cannot be read; [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
         let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
@@ -385,7 +385,7 @@ impl Mapping {
     /// Copies bytes in, from `offset` on.
     ///
     /// # Errors
-    /// [`Error::NotWritable`] where the pages' protection forbids it; otherwise as
+    /// [`Error::NotWritable`] if the pages' protection forbids it; otherwise as
     /// [`Mapping::read`].
     pub fn write(&self, bytes: &[u8], offset: usize) -> Result<()> {
         // SAFETY: a slice is readable, and nobody stores to it meanwhile.
@@ -440,7 +440,7 @@ impl Mapping {
 }
 
 impl State {
-    /// All regions of which faults are told.
+    /// All regions whose faults are reported.
     fn regions(&self) -> impl Iterator<Item = &Arc<Region>> {
         let mapped = match &self.pages {
             Pages::Mapped(region) => Some(region),
@@ -466,7 +466,7 @@ impl State {
         }
     }
 
-    /// Forgets regions that nobody can use any more.
+    /// Forgets regions that can no longer be used.
     fn drop_lost(&mut self) {
         for region in self.former.extract_if(.., |region| region.is_lost()) {
             self.faults += region.faults();
@@ -474,7 +474,7 @@ impl State {
         }
     }
 
-    /// Takes out all regions over memory that is somebody else's.
+    /// Takes out all regions over foreign memory.
     fn take_foreign(&mut self) -> Vec<Arc<Region>> {
         let mut foreign: Vec<_> =
             self.former.extract_if(.., |region| region.is_foreign()).collect();

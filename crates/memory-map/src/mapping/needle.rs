@@ -37,7 +37,7 @@ impl Needle {
     /// is searched.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] where there are no bytes; [`Error::Os`] where there is no memory for
+    /// [`Error::OutOfRange`] if there are no bytes; [`Error::Os`] if there is no memory for
     /// the copy.
     pub fn new(bytes: &[u8], wide: bool) -> Result<Self> {
         if bytes.is_empty() {

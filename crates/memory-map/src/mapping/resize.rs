@@ -45,8 +45,8 @@ impl Mapping {
     /// ```
     ///
     /// # Errors
-    /// The OS's; [`Error::BeyondEnd`]; [`Error::Fault`] where pages are overlaid that cannot be
-    /// put back; [`Error::Unsupported`] where the mapping has closed its file; [`Error::Closed`]. The mapping is as it was then.
+    /// The OS's; [`Error::BeyondEnd`]; [`Error::Fault`] if pages are overlaid that cannot be
+    /// put back; [`Error::Unsupported`] if the mapping has closed its file; [`Error::Closed`]. The mapping is as it was then.
     pub fn resize(&self, length: u64) -> Result<()> {
         if matches!(self.options.huge, HugePages::Explicit(_)) {
             return Err(Error::Unsupported("a mapping of huge pages cannot change its length"));

@@ -53,7 +53,7 @@ impl Mapping {
     /// Where `needle` first occurs in a range.
     ///
     /// # Errors
-    /// [`Error::Fault`] where bytes before that cannot be read; [`Error::OutOfRange`];
+    /// [`Error::Fault`] if bytes before that cannot be read; [`Error::OutOfRange`];
     /// [`Error::Closed`].
     pub fn find(&self, needle: &Needle, range: Range<usize>) -> Result<Option<usize>> {
         self.find_until(needle, &range, &NEVER)
@@ -62,7 +62,7 @@ impl Mapping {
     /// Where `needle` last occurs in a range.
     ///
     /// # Errors
-    /// [`Error::Fault`] where bytes after that cannot be read; otherwise as [`Mapping::find`].
+    /// [`Error::Fault`] if bytes after that cannot be read; otherwise as [`Mapping::find`].
     pub fn find_last(&self, needle: &Needle, range: Range<usize>) -> Result<Option<usize>> {
         let found = self.scan(needle, &range, &NEVER, |scan| {
             let found = scan.last(&scan.places);
@@ -74,7 +74,7 @@ impl Mapping {
     /// How many times `needle` occurs in a range, counted from its start and without overlaps.
     ///
     /// # Errors
-    /// [`Error::Fault`] where bytes cannot be read; otherwise as [`Mapping::find`].
+    /// [`Error::Fault`] if bytes cannot be read; otherwise as [`Mapping::find`].
     pub fn count(&self, needle: &Needle, range: Range<usize>) -> Result<usize> {
         Ok(self.count_until(needle, &range, &NEVER)?.count)
     }
@@ -152,7 +152,7 @@ impl Mapping {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Fault`] where bytes cannot be read, after calls of `line` that mean nothing then;
+    /// [`Error::Fault`] if bytes cannot be read, after calls of `line` that mean nothing then;
     /// [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn lines(
         &self,

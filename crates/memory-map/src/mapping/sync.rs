@@ -17,8 +17,8 @@ impl Mapping {
     /// of msync(2)).
     ///
     /// # Errors
-    /// [`Error::Fault`] where pages are overlaid that cannot be put back; [`Error::NotShared`];
-    /// [`Error::OutOfRange`]; [`Error::Closed`]; [`Error::Unsupported`] where that takes the file, which
+    /// [`Error::Fault`] if pages are overlaid that cannot be put back; [`Error::NotShared`];
+    /// [`Error::OutOfRange`]; [`Error::Closed`]; [`Error::Unsupported`] if that takes the file, which
     /// the mapping has closed.
     pub fn sync(&self, range: Range<usize>, invalidate: bool) -> Result<Sync> {
         let located = self.locate(&range)?;

@@ -93,7 +93,7 @@ impl<'a> Access<'a> {
 /// no error of this access.
 ///
 /// # Errors
-/// [`Error::Fault`]; [`Error::Closed`] where the region has lost the range, by `close` or `resize`,
+/// [`Error::Fault`]; [`Error::Closed`] if the region has lost the range, by `close` or `resize`,
 /// before the access ended, which may have seen zeros then.
 pub(crate) fn with_access<R>(
     region: &Region,

@@ -1,5 +1,5 @@
-//! Regions over memory that is somebody else's: JavaScript's own, where the runtime makes no
-//! SharedArrayBuffer over memory that it does not own.
+//! Regions over foreign memory: JavaScript's own, if the runtime makes no SharedArrayBuffer over
+//! memory that it does not own.
 //!
 //! While its keeper lives the memory is as good as ours. A region whose mapping is gone is *left*:
 //! the keeper goes, other threads may use the memory still, and its owner gives it back to the
@@ -29,10 +29,10 @@ const LARGE: usize = if usize::BITS < 64 { 1 << 28 } else { 1 << 43 };
 const PATIENCE: u32 = 1000;
 
 impl Region {
-    /// Maps `contents` over memory of somebody else's.
+    /// Maps `contents` over foreign memory.
     ///
     /// # Safety
-    /// From `start` on there must be whole pages for all of it, that nobody uses in another way and
+    /// From `start` on there must be whole pages for all of it, which nothing else uses and
     /// that stay where they are for as long as `keeper` lives.
     pub unsafe fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
         guard::install()?;
@@ -47,9 +47,9 @@ impl Region {
         Ok(region)
     }
 
-    /// Lets go of memory that is somebody else's, who may still use it.
+    /// Lets go of foreign memory, which its owner may still use.
     pub fn leave(self: &Arc<Self>) {
-        // Held to the end: whoever else would leave it gives the memory back next.
+        // Held to the end: another caller that leaves it gives the memory back next.
         let Some(mut keeper) = self.keeper() else { return };
         if keeper.is_none() {
             return;
@@ -101,7 +101,7 @@ impl Region {
             let opened = unsafe { sys::protect(range.start, range.len(), Protection::ReadWrite) };
             if opened.is_err() {
                 // Memory that cannot be written needs no commitment.
-                // SAFETY: as above; whoever still reads it was promised nothing more.
+                // SAFETY: as above; code that still reads it was promised nothing more.
                 let _ = unsafe {
                     sys::map_over(range.start, range.len(), Protection::Read, Pages::Zeros)
                 };
@@ -147,7 +147,7 @@ fn shown_in<'a>(
     all[first..].iter().take_while(move |(vma, _)| vma.start < end).map(|(_, shown)| shown)
 }
 
-/// Regions over memory of somebody else's.
+/// Regions over foreign memory.
 static FOREIGN: Mutex<Vec<Weak<Region>>> = Mutex::new(Vec::new());
 
 fn foreign_regions() -> MutexGuard<'static, Vec<Weak<Region>>> {
@@ -185,7 +185,7 @@ fn note_left(region: &Arc<Region>) {
 static SWEEPING: AtomicBool = AtomicBool::new(false);
 
 /// Has a thread call [`sweep_left`] for as long as there is something left: when the memory goes with
-/// the thread that it belonged to, nobody tells.
+/// the thread that it belonged to, nothing says so.
 fn sweep_now_and_then() {
     if SWEEPING.swap(true, Ordering::AcqRel) {
         return;
@@ -207,7 +207,7 @@ fn sweep_now_and_then() {
         }
     });
     if begun.is_err() {
-        // The files stay open until somebody else looks, or there is a thread for it.
+        // The files stay open until another thread looks, or there is a thread for it.
         SWEEPING.store(false, Ordering::Release);
     }
 }
@@ -217,7 +217,7 @@ pub fn has_left() -> bool {
     !left().is_empty()
 }
 
-/// Forgets memory of somebody else's that was left under the guard and that he has given back.
+/// Forgets foreign memory that was left under the guard and has been freed by its owner.
 pub fn sweep_left() {
     let mut regions = left();
     let shown = all_shown();
@@ -243,8 +243,8 @@ struct Retired {
 
 static RETIRED: Mutex<Retired> = Mutex::new(Retired { regions: VecDeque::new(), bytes: 0 });
 
-/// Notes that a mapping has left a region by `retire`. Of those over memory of somebody else's the
-/// oldest are let go where many wait: nobody says when such memory is not used any more.
+/// Notes that a mapping has left a region by `retire`. Of those over foreign memory the oldest are
+/// let go if many wait, because nothing says when such memory is not used any more.
 pub(crate) fn note_retired(region: &Arc<Region>) {
     if !region.is_foreign() {
         return;
@@ -320,7 +320,7 @@ mod tests {
             access.leave();
             assert_eq!(early.or_else(|_| second.recv()), Ok(false));
         });
-        // SAFETY: nobody uses the page any more.
+        // SAFETY: nothing uses the page any more.
         unsafe { sys::unmap(start, page) };
     }
 
@@ -346,7 +346,7 @@ mod tests {
         }
         for (map, start) in maps {
             drop(map);
-            // SAFETY: nobody uses the page any more.
+            // SAFETY: nothing uses the page any more.
             unsafe { sys::unmap(start, page) };
         }
     }
@@ -368,7 +368,7 @@ mod tests {
             map.leave();
             assert!(!region.is_lost());
         }
-        // SAFETY: nobody uses the pages any more.
+        // SAFETY: nothing uses the pages any more.
         unsafe { sys::unmap(start, 4 * page) };
     }
 

@@ -30,7 +30,7 @@ use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
 use crate::sys::{self, Pages, Shown};
 
-/// Keeps addresses that belong to somebody else for as long as it lives.
+/// Keeps foreign addresses for as long as it lives.
 pub type Keeper = Box<dyn Send + Sync>;
 
 /// A range of addresses that is ours.
@@ -40,7 +40,7 @@ pub(crate) struct Region {
     file: Mutex<Option<Arc<File>>>,
     /// How many keys there are.
     keys: AtomicUsize,
-    /// Whether the addresses are somebody else's by now.
+    /// Whether the addresses have another owner by now.
     lost: AtomicBool,
     /// Whether views of the region cannot be taken away from who holds them.
     lasting: AtomicBool,
@@ -51,7 +51,7 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// Maps `contents` at addresses that nobody uses.
+    /// Maps `contents` at unused addresses.
     pub fn new(contents: &Contents<'_>) -> Result<Arc<Self>> {
         guard::install()?;
         let length = sys::ceil(contents.length, contents.page_size())
@@ -60,7 +60,7 @@ impl Region {
         Ok(Self::of(contents, range, length, None))
     }
 
-    /// The region of `range`, of which the first `length` bytes hold `contents`.
+    /// The region of `range`, whose first `length` bytes hold `contents`.
     pub(crate) fn of(
         contents: &Contents<'_>,
         range: Range<usize>,
@@ -99,22 +99,22 @@ impl Region {
         self.lasting.load(Ordering::Acquire)
     }
 
-    /// Whether the addresses are somebody else's.
+    /// Whether the addresses are foreign.
     pub fn is_foreign(&self) -> bool {
         self.keeper.is_some()
     }
 
-    /// Whether no key is out, and nobody else has a use for the addresses.
+    /// Whether no key is out, and nothing else uses the addresses.
     pub fn is_ours_alone(self: &Arc<Self>) -> bool {
         !self.is_foreign() && Arc::strong_count(self) == 1
     }
 
-    /// Where addresses are somebody else's: what keeps them, if they have not been left yet.
+    /// For foreign addresses: what keeps them, if they have not been left yet.
     pub(crate) fn keeper(&self) -> Option<MutexGuard<'_, Option<Keeper>>> {
         Some(self.keeper.as_ref()?.lock_anyway())
     }
 
-    /// Forgets the addresses: they are somebody else's, or nobody's.
+    /// Forgets the addresses: they have another owner, or none.
     pub(crate) fn lose(&self, inner: &mut Inner) {
         self.lost.store(true, Ordering::Release);
         guard::unregister(self.range.start, self.range.end, self.record);
@@ -126,8 +126,8 @@ impl Region {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Gives the addresses of a retired region back, of which every pointer is gone, although the
-    /// mapping may still ask it what had happened.
+    /// Gives the addresses of a retired region back when every pointer to them is gone, although
+    /// the mapping may still ask it what happened.
     pub fn vacate(&self) {
         let mut inner = self.lock();
         let is_unused = inner.is_retired() && !inner.has_accesses();
@@ -182,7 +182,7 @@ impl Region {
     /// Whether the file still has all bytes at `range`, which are addresses: one fstat(2).
     ///
     /// # Errors
-    /// [`Error::Fault`] where it has not.
+    /// [`Error::Fault`] if it has not.
     pub fn check_end(&self, range: &Range<usize>) -> Result<()> {
         if !sys::MAPPED_FILES_SHRINK {
             return Ok(());
@@ -233,13 +233,13 @@ impl Region {
         self.lose(&mut self.lock());
         for rest in [self.range.start..part.start, part.end..self.range.end] {
             if !rest.is_empty() {
-                // SAFETY: these addresses are the region's, and nobody was given them.
+                // SAFETY: these addresses are the region's, and were given to no one.
                 unsafe { sys::unmap(rest.start, rest.len()) };
             }
         }
     }
 
-    /// Takes the pages out, and gives the addresses back where nobody else holds them, who gets
+    /// Takes the pages out, and gives the addresses back if no one else holds them, who gets
     /// the snapshots.
     ///
     /// Returns what had happened that was not collected.
@@ -264,12 +264,12 @@ impl Region {
         {
             let mut inner = self.record.lock();
             if inner.state() == State::Free {
-                return Vec::new(); // the addresses may be somebody else's
+                return Vec::new(); // the addresses may have another owner
             }
             // SAFETY: the copies are of this region, whose lock is held.
             let gaps = unsafe { Snapshot::put_all(snapshots, &self.range) };
-            // SAFETY: the gaps lie in this region, whose lock is held; the guard contains whoever
-            // still uses them.
+            // SAFETY: the gaps lie in this region, whose lock is held; the guard contains code
+            // that still uses them.
             let leave = |gap: &Range<usize>| unsafe { place::leave(gap) };
             let left = gaps.iter().map(leave).find(|left| *left != Left::Inaccessible);
             match left {
@@ -373,8 +373,8 @@ impl RegionKey {
         self.0.retire(&[]);
     }
 
-    /// Takes the mapping's pages out at once and never gives the addresses back: somebody holds
-    /// them who will not say when he is done.
+    /// Takes the mapping's pages out at once and never gives the addresses back: something holds
+    /// them that will not say when it is done.
     pub fn keep_for_good(self) {
         self.retire();
         std::mem::forget(self);
@@ -422,7 +422,7 @@ mod tests {
             let part = start + page..start + 2 * page;
             region.inspect(|region| region.abandon(&part));
             assert!(is_mapped(part.start), "with {reserved} bytes reserved");
-            // SAFETY: the page was left by the region, which is gone, and nobody else knows of it.
+            // SAFETY: the page was left by the region, which is gone, and no one else knows of it.
             unsafe { sys::unmap(part.start, page) };
         }
     }

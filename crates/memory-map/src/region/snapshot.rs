@@ -1,4 +1,4 @@
-//! Snapshots of pages that stay where a mapping was, for somebody who is still reading them.
+//! Snapshots of pages that stay where a mapping was, for code that is still reading them.
 
 use std::ops::Range;
 
@@ -32,7 +32,7 @@ impl Snapshot {
         let copy = Opened::anonymous(length as u64, None).ok()?;
         let snapshot = Self { pages, copy };
         let target = sys::map(0, length, Protection::ReadWrite, snapshot.contents()).ok()?;
-        // SAFETY: the target was mapped above with that length, and nobody else knows of it or
+        // SAFETY: the target was mapped above with that length, and no one else knows of it or
         // has its file.
         let bytes = unsafe { std::slice::from_raw_parts_mut(target, length) };
         let copied = access::copy_out(region, snapshot.pages.start - region.range().start, bytes);

@@ -40,7 +40,7 @@ pub(crate) const fn floor(address: usize, alignment: usize) -> usize {
     address & !(alignment - 1)
 }
 
-/// `address` rounded up to a multiple of `alignment`, a power of two; `None` where that overflows.
+/// `address` rounded up to a multiple of `alignment`, a power of two; `None` if that overflows.
 pub(crate) const fn ceil(address: usize, alignment: usize) -> Option<usize> {
     match address.checked_add(alignment - 1) {
         Some(sum) => Some(floor(sum, alignment)),

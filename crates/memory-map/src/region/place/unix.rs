@@ -48,7 +48,7 @@ impl Contents<'_> {
         // The region unmaps it, perhaps together with others.
         let start = ManuallyDrop::new(mapped).as_mut_ptr() as usize;
         if self.protection != self.protection_of_memmap2() {
-            // SAFETY: the range was mapped above, and nobody else knows of it.
+            // SAFETY: the range was mapped above, and no one else knows of it.
             if let Err(errno) = unsafe { sys::protect(start, length, self.protection) } {
                 // SAFETY: as above.
                 unsafe { sys::unmap(start, length) };
@@ -73,7 +73,7 @@ impl Contents<'_> {
         let (start, reserved) = reserve(reserved)
             .or_else(|_| reserve(length))
             .map_err(|errno| Error::os(errno, "mmap"))?;
-        // SAFETY: the range was reserved above, and nobody else knows of it.
+        // SAFETY: the range was reserved above, and no one else knows of it.
         if let Err(errno) = unsafe { sys::map_over(start, length, self.protection, self.pages()) } {
             // SAFETY: as above.
             unsafe { sys::unmap(start, reserved) };

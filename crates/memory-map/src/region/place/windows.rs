@@ -59,7 +59,7 @@ fn map_reserving(
 ) -> std::result::Result<Range<usize>, i32> {
     let reserved = sys::ceil(reserved, sys::page_size()).ok_or(sys::ENOMEM)?;
     let start = sys::map(0, reserved, Protection::ReadWrite, Pages::Zeros)? as usize;
-    // SAFETY: the range was reserved above, and nobody else knows of it.
+    // SAFETY: the range was reserved above, and no one else knows of it.
     if let Err(errno) = unsafe { sys::map_over(start, length, protection, pages) } {
         // SAFETY: as above.
         unsafe { sys::unmap(start, reserved) };

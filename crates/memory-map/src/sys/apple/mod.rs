@@ -42,7 +42,7 @@ unsafe extern "C" {
 }
 
 /// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
-/// or `None` where that cannot be done. *handler*
+/// or `None` if that cannot be done. *handler*
 ///
 /// # Safety
 /// `to` must be writable for `length` bytes.

@@ -1,10 +1,10 @@
-//! Systems of which we know no lock that goes with a process and has 2^61 names.
+//! Systems without a lock (that we know of) that ends with its process and has 2^61 names.
 
 use std::fs::File;
 
 use crate::error::{Error, Result};
 
-/// Of nobody it is known whether he lives.
+/// It is never known whether a participant is alive.
 pub(crate) struct Liveness(std::convert::Infallible);
 
 impl Liveness {

@@ -95,7 +95,7 @@ pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File>
     // SAFETY: SHM_ANON stands where a name would (shm_open(2)), which sets FD_CLOEXEC by itself.
     let fd = unsafe { libc::shm_open(libc::SHM_ANON, libc::O_RDWR, 0o600) };
     nix::errno::Errno::result(fd)?;
-    // SAFETY: the system has just given us this descriptor, so nobody else owns it.
+    // SAFETY: the system has just given us this descriptor, so no one else owns it.
     Ok(unsafe { std::fs::File::from_raw_fd(fd) })
 }
 

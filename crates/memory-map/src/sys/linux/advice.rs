@@ -96,7 +96,7 @@ pub(crate) fn residency(start: usize, states: &mut [u8]) -> Result<(), i32> {
     if status == 0 { Ok(()) } else { Err(crate::sys::errno()) }
 }
 
-/// Whether no page of a part of a file is in memory; `false` where the system does not tell: before
+/// Whether no page of a part of a file is in memory; `false` if the system does not tell: before
 /// Linux 6.5, and of files that the process may not write.
 pub(crate) fn is_uncached(file: &File, offset: u64, length: usize) -> bool {
     /// The same on every architecture.

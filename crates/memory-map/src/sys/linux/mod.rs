@@ -28,7 +28,7 @@ use libc::fallocate as fallocate64;
 use libc::fallocate64;
 
 /// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
-/// or `None` where the system forbids the call altogether (an old container's seccomp filter).
+/// or `None` if the system forbids the call altogether (an old container's seccomp filter).
 /// *handler*
 ///
 /// # Safety

@@ -49,7 +49,7 @@ pub(crate) fn shown_at(address: usize) -> Option<Shown> {
 /// VMAs that are left for the rest of the process.
 const SPARE_VMAS: usize = 1024;
 
-/// The memory areas that make up a range, each cut to it; `None` where they cannot be told or do
+/// The memory areas that make up a range, each cut to it; `None` if they cannot be told or do
 /// not cover it, or where the process may not have as many more: `carry` fails in the middle then,
 /// also on the way back.
 pub(crate) fn vmas_in(range: &Range<usize>) -> Option<Vec<Range<usize>>> {
@@ -94,7 +94,7 @@ pub(crate) fn can_carry(file: bool) -> bool {
         let page = super::page_size();
         let map = || super::map(0, page, crate::protection::Protection::Read, pages);
         let (Ok(from), Ok(to)) = (map(), map()) else { return false };
-        // SAFETY: both pages were mapped above, and nobody else knows of them. Where this fails
+        // SAFETY: both pages were mapped above, and no one else knows of them. Where this fails
         // the second may be somebody else's by now, so it is left alone.
         let moved = unsafe { carry(from as usize, page, to as usize) }.is_ok();
         if moved {
@@ -143,7 +143,7 @@ fn open_vmas() -> RawFd {
 
 /// *handler* (close is async-signal-safe by POSIX)
 fn close(fd: RawFd) {
-    // SAFETY: the descriptor was opened here, and nobody else knows of it.
+    // SAFETY: the descriptor was opened here, and no one else knows of it.
     unsafe { libc::close(fd) };
 }
 

@@ -18,7 +18,7 @@ const LOCKED: i16 = libc::F_WRLCK as i16;
 #[allow(clippy::unnecessary_cast)] // as above
 const UNLOCKED: i16 = libc::F_UNLCK as i16;
 
-/// A description of a file of which nobody else has a descriptor.
+/// An open file description that no one else has a descriptor of.
 pub(crate) struct Liveness(File);
 
 impl Liveness {
@@ -33,7 +33,7 @@ impl Liveness {
         })
     }
 
-    /// Takes a number; `false` where another process has it.
+    /// Takes a number; `false` if another process has it.
     pub fn claim(&self, number: u64) -> Result<bool> {
         match self.control(libc::F_OFD_SETLK, LOCKED, number) {
             Ok(_) => Ok(true),
@@ -52,8 +52,8 @@ impl Liveness {
         let _ = self.control(libc::F_OFD_SETLK, UNLOCKED, number);
     }
 
-    /// Whether somebody with another description has the number. Where that cannot be asked he
-    /// has: better to wait for a dead owner than to have two.
+    /// Whether another description has the number. If that cannot be asked it counts as taken:
+    /// better to wait for a dead owner than to have two.
     pub fn is_claimed(&self, number: u64) -> bool {
         let kind = self.control(libc::F_OFD_GETLK, LOCKED, number);
         kind != Ok(UNLOCKED)

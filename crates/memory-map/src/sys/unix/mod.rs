@@ -187,7 +187,7 @@ fn close_hole(start: usize, length: usize) {
     let _ = (start, length);
 }
 
-/// Reads bytes from a place in a file; `false` where they are not all there.
+/// Reads bytes from a place in a file; `false` if they are not all there.
 pub(crate) fn read_all(file: &File, bytes: &mut [u8], offset: u64) -> bool {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset).is_ok()
 }
@@ -376,7 +376,7 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0");
         let fd = socket.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let refused = Pages::File { fd, offset: 0, shared: true, reserve: true };
-        // SAFETY: the range was mapped above, and nobody else knows of it.
+        // SAFETY: the range was mapped above, and no one else knows of it.
         assert!(unsafe { map_over(start, length, Protection::ReadWrite, refused) }.is_err());
         for page in (start..start + length).step_by(page_size()) {
             assert!(is_mapped(page));

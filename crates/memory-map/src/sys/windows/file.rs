@@ -134,7 +134,7 @@ pub(crate) const MSYNC_IS_DURABLE: bool = false;
 
 /// The handle behind a file descriptor of the program's C runtime, which is not this library's.
 ///
-/// Programs built on libuv export the call that tells; `None` where this one does not.
+/// Programs built on libuv export the call that tells; `None` if this one does not.
 pub(crate) fn handle_of_descriptor(fd: c_int) -> Option<HANDLE> {
     let name = c"uv_get_osfhandle";
     // SAFETY: null stands for the program itself, and the other name ends in 0.

@@ -20,7 +20,7 @@ impl Liveness {
         Ok(Self(Mutex::new(HashMap::new())))
     }
 
-    /// Takes a number; `false` where another process has it.
+    /// Takes a number; `false` if another process has it.
     pub fn claim(&self, number: u64) -> Result<bool> {
         let name = name(number);
         // SAFETY: the name ends with a zero, and no security attributes are the default ones.
@@ -30,7 +30,7 @@ impl Liveness {
         if handle.is_null() {
             return Err(Error::os(error as i32, "CreateEventW"));
         }
-        // SAFETY: the handle was made above and is nobody else's.
+        // SAFETY: the handle was made above and is no one else's.
         let event = unsafe { OwnedHandle::from_raw_handle(handle) };
         if error == ERROR_ALREADY_EXISTS {
             return Ok(false);
@@ -44,7 +44,7 @@ impl Liveness {
         self.0.lock_anyway().remove(&number);
     }
 
-    /// Whether somebody has the number. Where that cannot be asked he has.
+    /// Whether the number is in use; yes if that cannot be asked.
     pub fn is_claimed(&self, number: u64) -> bool {
         let name = name(number);
         // SAFETY: the name ends with a zero.
@@ -53,7 +53,7 @@ impl Liveness {
             // SAFETY: takes nothing.
             return unsafe { GetLastError() } != ERROR_FILE_NOT_FOUND;
         }
-        // SAFETY: the handle was opened above and is nobody else's.
+        // SAFETY: the handle was opened above and is no one else's.
         drop(unsafe { OwnedHandle::from_raw_handle(handle) });
         true
     }

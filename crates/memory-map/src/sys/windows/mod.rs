@@ -181,7 +181,7 @@ fn map_at(
     match pages {
         Pages::Zeros | Pages::Anonymous { .. } => {
             let pointer = reserve(hint, length)?;
-            // SAFETY: the placeholder was reserved above, and nobody else knows of it.
+            // SAFETY: the placeholder was reserved above, and no one else knows of it.
             if let Err(errno) = unsafe { fill(pointer as usize, length, protection, pages) } {
                 // SAFETY: as above.
                 unsafe { unmap(pointer as usize, length) };
@@ -193,7 +193,7 @@ fn map_at(
             let section = Section::new(fd, offset, length, shared, protection)?;
             let pointer = view_in_placeholder(&section, hint, length)
                 .or_else(|_| section.view(hint, length))?;
-            // SAFETY: the view was made above, and nobody else knows of it.
+            // SAFETY: the view was made above, and no one else knows of it.
             if let Err(errno) = unsafe { protect(pointer as usize, length, protection) } {
                 // SAFETY: as above.
                 unsafe { unmap(pointer as usize, length) };
@@ -437,7 +437,7 @@ pub(crate) fn yield_now() {
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = true;
 
 /// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
-/// or `None` where that cannot be done. *handler*
+/// or `None` if that cannot be done. *handler*
 ///
 /// # Safety
 /// `to` must be writable for `length` bytes.

@@ -160,7 +160,7 @@ pub(super) fn view_in_placeholder(
 ) -> Result<*mut u8, i32> {
     placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
     let pointer = reserve(hint, length)?;
-    // SAFETY: the placeholder was reserved above, and nobody else knows of it.
+    // SAFETY: the placeholder was reserved above, and no one else knows of it.
     match unsafe { section.replace(pointer as usize, length) } {
         Ok(()) => Ok(pointer),
         Err(errno) => {
