@@ -32,8 +32,8 @@ interface ChannelRange extends ChannelOptions {
  * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
  * can send; the first to receive is the receiver, until it is closed, its mapping is closed, or it dies.
  *
- * A sender that is killed loses the message that it was making, no other one. A receiver that is killed can be
- * replaced: the next one begins with the message that was not released yet.
+ * If a sender is killed, only the message that it was writing is lost. If a receiver is killed it can be replaced: the
+ * next one begins with the message that was not released yet.
  *
  * ```js
  * const inbox = Channel.create(mapShared('inbox', { create: true, length: 2 ** 20, protection: 'read-write' }))
@@ -46,28 +46,28 @@ declare class Channel extends Handle {
   #private
   private constructor()
   /**
-   * Makes a channel in a mapping that is shared and writable, whatever was there.
+   * Makes a channel in a shared and writable mapping, over whatever was there.
    *
    * @throws `ERR_OUT_OF_RANGE` if it does not fit; as for a {@link Mutex}
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel
   /**
-   * Opens a channel that is there.
+   * Opens an existing channel.
    *
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel
-  /** Bytes that messages share, with 16 more for each. */
+  /** How many bytes messages may take in all, with 16 more for each. */
   get capacity(): number
   /** Bytes of the longest message: half the capacity. */
   get maxLength(): number
   /** Whether `close()` was called, here or on the mapping. */
   get closed(): boolean
   /**
-   * Sends a message, and blocks the thread until there is room for it; `false` where the time was up.
+   * Sends a message, and blocks the thread until there is room for it; `false` if the time is up first.
    *
    * @param data a string is sent as UTF-8
-   * @param timeout in milliseconds; for ever where there is none
+   * @param timeout in milliseconds; for ever if there is none
    * @throws `ERR_OUT_OF_RANGE` if it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
    *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
@@ -79,7 +79,7 @@ declare class Channel extends Handle {
    * the time was up. Many short messages go several times as fast as one by one.
    *
    * @param messages strings are sent as UTF-8; where one is too long none is sent
-   * @param timeout in milliseconds, for all; for ever where there is none
+   * @param timeout in milliseconds, for all; for ever if there is none
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number
@@ -91,9 +91,9 @@ declare class Channel extends Handle {
    */
   sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean>
   /**
-   * Receives a message, and blocks the thread until there is one; undefined where the time was up.
+   * Receives a message, and blocks the thread until there is one; undefined if the time is up first.
    *
-   * @param timeout in milliseconds; for ever where there is none
+   * @param timeout in milliseconds; for ever if there is none
    * @throws `ERR_MMAP_BUSY` if another one is the receiver, a `receiveAsync` is pending, or a borrowed message
    *   is not released; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
@@ -108,17 +108,17 @@ declare class Channel extends Handle {
    */
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
   /**
-   * Receives up to `most` messages that are there, or waits for one as {@link receive} does; none where the time was up.
+   * Receives up to `most` messages that are there, or waits for one as {@link receive} does; none if the time is up first.
    * Many short messages come several times as fast as one by one. Some of them share their `buffer`.
    *
-   * @param timeout in milliseconds; for ever where there is none
+   * @param timeout in milliseconds; for ever if there is none
    */
   receiveMany(most: number, timeout?: number): Buffer[]
   /** The messages, until the channel is closed. */
   [Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined>
   /**
    * Takes room for a message of `length` bytes, to be filled in without a copy and then sent by {@link commit};
-   * blocks the thread until there is room, undefined where the time was up. Messages that are sent later, by anybody,
+   * blocks the thread until there is room, undefined if the time is up first. Messages that are sent later, by any process,
    * arrive after it.
    */
   reserve(length: number | bigint, timeout?: number): Buffer | undefined
@@ -182,7 +182,7 @@ declare class Mutex extends Handle {
   /**
    * Takes the lock, and blocks the thread until it has it.
    *
-   * @param timeout in milliseconds; for ever where there is none
+   * @param timeout in milliseconds; for ever if there is none
    * @throws `ERR_MMAP_DEADLOCK` if this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   lock(): Locked
@@ -225,9 +225,9 @@ declare class Semaphore extends Handle {
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint, initial?: number)
   /**
-   * Takes a permit, and blocks the thread until it has one; `false` where the time was up.
+   * Takes a permit, and blocks the thread until it has one; `false` if the time is up first.
    *
-   * @param timeout in milliseconds; for ever where there is none
+   * @param timeout in milliseconds; for ever if there is none
    */
   acquire(timeout?: number): boolean
   /**
@@ -259,7 +259,7 @@ type WaitResult = 'ok' | 'not-equal' | 'timed-out'
  *
  * @param map a mapping that is shared
  * @param byteOffset in bytes; aligned to 4 in memory
- * @param timeout in milliseconds; for ever where there is none
+ * @param timeout in milliseconds; for ever if there is none
  * @throws `ERR_MMAP_NOT_SHARED`, `ERR_OUT_OF_RANGE`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
  */
 declare function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult
@@ -278,7 +278,7 @@ declare function waitAsync(
 /**
  * Wakes those who {@link wait} on the word at `byteOffset`, in whatever process, and says how many.
  *
- * @param count how many at most; all where there is none
+ * @param count how many at most; all if there is none
  */
 declare function notify(map: MemoryMap<any>, byteOffset: number | bigint, count?: number): number
 export {

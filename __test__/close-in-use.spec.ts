@@ -312,7 +312,7 @@ for (const runtime of runtimes()) {
     })
   }
 
-  test.serial(`who still reads or writes a closed mapping never meets another one, ${where}`, async (t) => {
+  test.serial(`code that still reads or writes a closed mapping never reaches another one, ${where}`, async (t) => {
     await endsWell(t, runtime, stragglers)
   })
 

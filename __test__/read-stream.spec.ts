@@ -301,7 +301,7 @@ const ends: [what: string, end: (map: MemoryMap) => void][] = [
   ['resize()', (map) => map.resize(map.length * 3)],
 ]
 
-test('a stream that nobody reads or listens to does not end the process', async (t) => {
+test('a stream without a reader or a listener does not end the process', async (t) => {
   for (const [, end] of ends) {
     const map = mapAnonymous(contents.length)
     const stream = map.createReadStream()
@@ -330,7 +330,7 @@ for (const [what, end] of ends) {
     map.close()
   })
 
-  onLinux(`${what} lets go of the file while chunks are held, of which the last stay as they were`, async (t) => {
+  onLinux(`${what} lets go of the file while chunks are held, and the last chunks keep their bytes`, async (t) => {
     const path = scratchFile(t, contents)
     const told: string[] = []
     const map = mapShared(path, { protection: 'read-write', onFault: ({ kind }) => told.push(kind) })

@@ -73,7 +73,7 @@ for (const [what, make] of makers) {
     t.notThrows(() => map.close())
   })
 
-  test(`views of ${what} mapping that nobody uses after close are no fault`, async (t) => {
+  test(`views of ${what} mapping that are not used after close are no fault`, async (t) => {
     const map = make(scratchFile(t, contents), () => t.fail())
     const { buffer } = map
     map.close()

@@ -90,7 +90,7 @@ for (const [name, end] of Object.entries(ends)) {
     t.is(mutex.lock(), 'acquired')
   })
 
-  test(`who has recovered a lock, and was not told when ${name} ended the wait, leaves that to the next`, async (t) => {
+  test(`a lock recovered by a wait that ${name} ended is recovered again by the next owner`, async (t) => {
     const { map, other, owner } = open(t)
     const third = mapShared(map.path!, { protection: 'read-write' })
     const controller = new AbortController()

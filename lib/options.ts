@@ -105,7 +105,7 @@ export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends
    */
   readonly allocate?: boolean | undefined
   /**
-   * Large pages: `'transparent'` where the system can make some by itself, or their size in bytes (2 ** 21,
+   * Large pages: `'transparent'` if the system can make some by itself, or their size in bytes (2 ** 21,
    * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
    * then takes whole pages of that size, and cannot be resized. Default: none.
    */

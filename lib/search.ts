@@ -16,7 +16,7 @@ export type Needle = string | Uint8Array | number
 export interface SearchOptions extends Range {
   /** Of a string that is looked for. Default: `'utf8'`. */
   readonly encoding?: BufferEncoding | undefined
-  /** Gives it up: the promise rejects at once, and the search ends soon. */
+  /** Cancels it: the promise rejects at once, and the search ends soon. */
   readonly signal?: AbortSignal | undefined
 }
 

@@ -183,7 +183,7 @@ interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOpt
    */
   readonly allocate?: boolean | undefined
   /**
-   * Large pages: `'transparent'` where the system can make some by itself, or their size in bytes (2 ** 21,
+   * Large pages: `'transparent'` if the system can make some by itself, or their size in bytes (2 ** 21,
    * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
    * then takes whole pages of that size, and cannot be resized. Default: none.
    */
@@ -227,7 +227,7 @@ type Needle = string | Uint8Array | number
 interface SearchOptions extends Range {
   /** Of a string that is looked for. Default: `'utf8'`. */
   readonly encoding?: BufferEncoding | undefined
-  /** Gives it up: the promise rejects at once, and the search ends soon. */
+  /** Cancels it: the promise rejects at once, and the search ends soon. */
   readonly signal?: AbortSignal | undefined
 }
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */

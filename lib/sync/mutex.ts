@@ -56,7 +56,7 @@ export class Mutex extends Handle {
   /**
    * Takes the lock, and blocks the thread until it has it.
    *
-   * @param timeout in milliseconds; for ever where there is none
+   * @param timeout in milliseconds; for ever if there is none
    * @throws `ERR_MMAP_DEADLOCK` if this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   lock(): Locked

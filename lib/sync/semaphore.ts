@@ -39,9 +39,9 @@ export class Semaphore extends Handle {
   }
 
   /**
-   * Takes a permit, and blocks the thread until it has one; `false` where the time was up.
+   * Takes a permit, and blocks the thread until it has one; `false` if the time is up first.
    *
-   * @param timeout in milliseconds; for ever where there is none
+   * @param timeout in milliseconds; for ever if there is none
    */
   acquire(timeout?: number): boolean {
     const limit = toTimeout(timeout)

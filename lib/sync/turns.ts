@@ -21,7 +21,7 @@ export class Turns {
     return this.#last ?? Promise.resolve()
   }
 
-  /** Runs an operation in its turn, with what is left of its time; `late` where that is up before it can begin. */
+  /** Runs an operation in its turn, with what is left of its time; `late` if that is up before it can begin. */
   run<T>(limit: Limit, late: T, operation: (limit: Limit) => Promise<T>): Promise<T> {
     const before = this.#last
     if (before === undefined) return this.#keep(operation(limit))

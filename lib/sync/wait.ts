@@ -21,7 +21,7 @@ const RESULTS = ['ok', 'not-equal', 'timed-out'] as const
  *
  * @param map a mapping that is shared
  * @param byteOffset in bytes; aligned to 4 in memory
- * @param timeout in milliseconds; for ever where there is none
+ * @param timeout in milliseconds; for ever if there is none
  * @throws `ERR_MMAP_NOT_SHARED`, `ERR_OUT_OF_RANGE`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
  */
 export function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult {
@@ -50,7 +50,7 @@ export async function waitAsync(
 /**
  * Wakes those who {@link wait} on the word at `byteOffset`, in whatever process, and says how many.
  *
- * @param count how many at most; all where there is none
+ * @param count how many at most; all if there is none
  */
 export function notify(map: MemoryMap<any>, byteOffset: number | bigint, count?: number): number {
   const token = toToken(map)
