@@ -1,4 +1,4 @@
-// The public API: what makes mappings, and the types of what they are.
+// The public API: the functions that make mappings, and their types.
 
 import { type Bytes, type FileSource, toBytes, toSource } from './lib/arguments.js'
 import { create, type MemoryMap } from './lib/memory-map.js'
@@ -45,10 +45,10 @@ export type {
 } from './lib/options.js'
 export type { Needle, SearchOptions } from './lib/search.js'
 
-/** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
+/** Bytes of one page of memory. The ranges of `protect` are multiples of it. */
 export const pageSize: number = native.pageSize()
 
-/** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */
+/** The alignment of a mapping's start in memory, in bytes: 65,536 on Windows, otherwise a page. */
 export const allocationGranularity: number = native.allocationGranularity()
 
 /**

@@ -11,7 +11,7 @@ declare abstract class Handle {
   abstract toJSON(): object
   [inspect.custom](): string
 }
-/** How long an asynchronous wait may take, and what ends it before. */
+/** How long an asynchronous wait may take, and what ends it earlier. */
 interface WaitOptions {
   /** In milliseconds. Default: for ever. */
   readonly timeout?: number | undefined
@@ -122,14 +122,14 @@ declare class Channel extends Handle {
    * arrive after it.
    */
   reserve(length: number | bigint, timeout?: number): Buffer | undefined
-  /** Takes room for a message if there is some. */
+  /** Reserves room for a message if there is some now. */
   tryReserve(length: number | bigint): Buffer | undefined
   /**
-   * Sends what {@link reserve} gave and was filled in, or the first `length` bytes of it. The Buffer is not to be
-   * used any more.
+   * Sends what {@link reserve} returned and you filled in, or its first `length` bytes. Do not use the Buffer any
+   * more.
    */
   commit(reserved: Buffer, length?: number | bigint): void
-  /** Gives back what {@link reserve} gave: nothing is sent. */
+  /** Gives back what {@link reserve} returned: nothing is sent. */
   abandon(reserved: Buffer): void
   /**
    * Receives a message without a copy: a view of the shared memory, until {@link release}. Blocks the thread as
@@ -138,10 +138,10 @@ declare class Channel extends Handle {
   borrow(timeout?: number): Buffer | undefined
   /** Borrows a message if there is one now, and no `receiveAsync` is pending. */
   tryBorrow(): Buffer | undefined
-  /** Gives back what {@link borrow} gave, which is not to be used any more: its room is the senders'. */
+  /** Gives back what {@link borrow} returned. Do not use it any more: senders reuse its room. */
   release(borrowed: Buffer): void
   /**
-   * Ends what is pending and lets another one be the receiver. The channel stays, and so does the mapping; a message
+   * Ends what is pending and lets another receiver take over. The channel stays, and so does the mapping; a message
    * that was borrowed and not released is received again.
    */
   close(): void
@@ -276,7 +276,7 @@ declare function waitAsync(
   options?: number | Readonly<WaitOptions>,
 ): Promise<WaitResult>
 /**
- * Wakes those who {@link wait} on the word at `byteOffset`, in whatever process, and says how many.
+ * Wakes threads of any process that {@link wait} on the word at `byteOffset`. Returns how many.
  *
  * @param count how many at most; all if there is none
  */

@@ -1,4 +1,4 @@
-// What the system can be told of pages.
+// What the system can be told about pages.
 
 import { toChoice } from './choices.js'
 import { native } from './native.js'

@@ -1,4 +1,4 @@
-// What arguments may be.
+// Checks of arguments.
 
 import { constants } from 'node:buffer'
 import { fileURLToPath } from 'node:url'
@@ -41,14 +41,14 @@ export function toRange(offset: unknown, length: unknown, total: number): [start
   return [start, start + toLength(length, start, total, 'length')]
 }
 
-/** Where something begins in a mapping of `total` bytes; 0 where nothing is said. */
+/** Where something begins in a mapping of `total` bytes; 0 by default. */
 export function toOffset(value: unknown, total: number, name: string): number {
   const offset = value === undefined ? 0 : toNumber(value, name)
   if (isUpTo(offset, total)) return offset
   throw outOfRange(name, `a whole number from 0 to ${total}, the length of the mapping`, value)
 }
 
-/** How many bytes something has that begins at `start`; all that are left where nothing is said. */
+/** How many bytes something has that begins at `start`; by default all that are left. */
 export function toLength(value: unknown, start: number, total: number, name: string): number {
   const most = total - start
   const length = value === undefined ? most : toNumber(value, name)
@@ -60,10 +60,10 @@ export function toLength(value: unknown, start: number, total: number, name: str
   )
 }
 
-/** The file to map: a path, or a descriptor or FileHandle, which stays the caller's. */
+/** The file to map: a path, or a descriptor or FileHandle, which the caller still owns. */
 export type FileSource = string | Buffer | URL | number | { readonly fd: number }
 
-/** A file as the native library takes it, and its path where there is one. */
+/** A file as the native library takes it, and its path if it has one. */
 export function toSource(file: unknown): [source: string | Uint8Array | number, path: string | undefined] {
   if (typeof file === 'number') {
     if (Number.isInteger(file) && file >= 0 && file < 2 ** 31) return [file, undefined]
@@ -92,7 +92,7 @@ export function toUint8Array(data: unknown): Uint8Array | undefined {
   return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : undefined
 }
 
-/** The name of an encoding; UTF-8 where nothing is said. */
+/** The name of an encoding; UTF-8 by default. */
 export function toEncoding(value: unknown): BufferEncoding {
   const name = value === undefined ? 'utf8' : String(value)
   if (!Buffer.isEncoding(name)) throw withCode(new TypeError(`Unknown encoding: ${name}`), 'ERR_UNKNOWN_ENCODING')

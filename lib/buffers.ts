@@ -1,8 +1,8 @@
-// Buffers over memory that is there.
+// Buffers over existing memory.
 
 import { outOfMemory } from './errors.js'
 
-/** Whether memory of no bytes was transferred away, which only who uses it can tell. */
+/** Whether empty memory was transferred away, which only using it can tell. */
 export function isDetached(memory: ArrayBufferLike): boolean {
   try {
     void new Uint8Array(memory)
@@ -17,7 +17,7 @@ export type Cut = (memory: ArrayBufferLike, byteOffset: number, length: number) 
 
 type Constructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => Buffer<any>
 
-/** What `Buffer.from` makes of memory in the end, and `subarray` makes too: in half the time. */
+/** The class that `Buffer.from` and `subarray` make in the end: using it takes half the time. */
 const FastBuffer = (Buffer as unknown as { [Symbol.species]?: Constructor })[Symbol.species]
 
 /** A Buffer over memory that only this thread changes while it is used. */
@@ -26,7 +26,7 @@ export const cut: Cut =
     ? Buffer.from
     : (memory, byteOffset, length) => new FastBuffer(memory, byteOffset, length)
 
-/** As `Buffer.allocUnsafe`, with the error of the system where there is no memory. */
+/** As `Buffer.allocUnsafe`, but throws the system's error if there is no memory. */
 export function allocate(length: number): Buffer<ArrayBuffer> {
   try {
     return Buffer.allocUnsafe(length)
@@ -35,14 +35,14 @@ export function allocate(length: number): Buffer<ArrayBuffer> {
   }
 }
 
-/** A copy of `bytes`, with the error of the system where there is no memory. */
+/** A copy of `bytes`; throws the system's error if there is no memory. */
 export function copyOf(bytes: Uint8Array): Buffer<ArrayBuffer> {
   const copy = allocate(bytes.length)
   copy.set(bytes)
   return copy
 }
 
-/** The bytes of a text, with the error of the system where there is no memory. */
+/** The bytes of a text; throws the system's error if there is no memory. */
 export function encode(text: string, encoding: BufferEncoding): Buffer<ArrayBuffer> {
   try {
     return Buffer.from(text, encoding)

@@ -1,4 +1,4 @@
-// Words that stand for something, and what was meant by one that does not.
+// Words with a meaning, and suggestions for words without one.
 
 import { invalidType, invalidValue, withCode } from './errors.js'
 
@@ -15,7 +15,7 @@ export function list(words: readonly string[]): string {
   return words.map((word) => `'${word}'`).join(', ')
 }
 
-/** What other libraries and languages call the same: what is written there, and what it is here. */
+/** What other libraries and languages call the same things, and our name for each. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   writable: "protection: 'read-write'",
   write: "protection: 'read-write'",
@@ -57,7 +57,7 @@ export function didYouMean(word: unknown, known: readonly string[]): string {
   return nearest && `; did you mean '${nearest}'?`
 }
 
-/** A word without what people get wrong first. */
+/** A word without the parts that people most often get wrong. */
 function plain(word: string): string {
   return word.toLowerCase().replaceAll(/[^a-z]/g, '')
 }

@@ -1,4 +1,4 @@
-// What there is once in an environment of JavaScript (the main thread, or a worker), however many copies of this
+// State that exists once in each JavaScript environment (the main thread, or a worker), however many copies of this
 // package's JavaScript are loaded there: as an ES module and as CommonJS, bundled and not, once for each test file.
 
 import node from 'node:process'
@@ -8,7 +8,7 @@ import type { Native } from './native.js'
 /** Copies of another version have an environment, and a native library, of their own. */
 export const version = '0.1.0'
 
-/** Is told what the native library knows to have faulted: ArrayBuffers and tokens, some of them perhaps of other copies. */
+/** Is told what has faulted: ArrayBuffers and tokens, some of them perhaps of other copies. */
 export type Listener = (faulted: readonly (ArrayBuffer | number)[]) => void
 
 export interface Environment {

@@ -1,4 +1,4 @@
-// Errors as Node has them, with a `code`, and the translation of what the native library throws.
+// Errors like Node's, with a `code`, and the translation of what the native library throws.
 
 import { constants } from 'node:buffer'
 import { getSystemErrorMap, inspect } from 'node:util'
@@ -84,7 +84,7 @@ function show(value: unknown): string {
   }
 }
 
-/** What the native library throws: `kind` says which error it is, the rest are its facts. */
+/** What the native library throws: `kind` says which error it is, the rest are details. */
 interface NativeError extends Error {
   kind?: string
   errno?: number
@@ -95,12 +95,12 @@ interface NativeError extends Error {
   size?: number
 }
 
-/** What the system is called to complain about: the path where there is one. */
+/** What an error is about: the path, if there is one. */
 export type Subject = string | undefined
 
 /**
- * Makes the error that the user sees. Errors that are not the native library's stay as they are. `remedy` says what to
- * do about a code, where more is known than the native library knows.
+ * Makes the error that the user sees. Other errors stay as they are. `remedy` says what to do about a code, if we
+ * know more than the native library.
  */
 export function translate(
   error: unknown,

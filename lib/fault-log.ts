@@ -1,4 +1,4 @@
-// The faults of a mapping: those that have not been told yet, and those that no call has thrown yet.
+// The faults of a mapping: those not reported yet, and those that no call has thrown yet.
 
 import type { NativeFault, Token } from './binding.js'
 import { resizedError, translate } from './errors.js'
@@ -8,16 +8,16 @@ import { remedyOf } from './remedies.js'
 
 const { mapping } = native
 
-/** How many faults stick at most, where a program that is told them never asks for the errors. */
+/** How many faults stick at most, in case a program never asks for the errors. */
 const MOST_STICKING = 1000
 
 export class FaultLog {
   readonly #map: MemoryFault['map']
   readonly #token: Token
   readonly #onFault: ((fault: MemoryFault) => void) | undefined
-  /** How many faults there were when that was last asked. */
+  /** How many faults there were at the last check. */
   #count = 0
-  /** Faults that no call has thrown yet, by what the native library calls them, the oldest first. */
+  /** Faults that no call has thrown yet, by their native id, the oldest first. */
   readonly #sticking = new Map<number, MemoryFault>()
   /** Faults that have not been published yet. */
   #news: MemoryFault[] = []

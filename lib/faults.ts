@@ -1,4 +1,4 @@
-// Telling faults: from the native guard to the mapping's user.
+// Reporting faults: from the native guard to the mapping's user.
 
 import type { Token } from './binding.js'
 import { environment, type Listener, thisProcess } from './environment.js'
@@ -21,8 +21,8 @@ export interface MemoryFault {
   /** Start of the page whose access failed first, in bytes from the start of the mapping. */
   readonly offset: number
   /**
-   * Bytes from there that the fault is known to concern. Until the fault is told, stores to other
-   * pages that fail for the same reason can be contained by the same cover, without a fault of their own.
+   * How many bytes from there the fault is known to affect. Until it is reported, stores to other pages that fail
+   * for the same reason can be contained by the same overlay, without a fault of their own.
    */
   readonly length: number
   /** Whether every lost store was rolled back, in memory and in the file. */
@@ -93,7 +93,7 @@ class Owned extends Given {
   }
 }
 
-/** Those of mappings of which the native library does not know the buffers, by what it calls the mappings. */
+/** The tellers of mappings whose buffers the native library does not know, by token. */
 export const numbered = new Map<Token, WeakRef<Teller>>()
 
 /** Tells the faults of this copy's mappings: the others know only their own buffers. */
@@ -116,13 +116,13 @@ export function listen(): void {
   environment.listens = true
   // In Deno a cleanup hook has no handle scope, and looking at an object there aborts.
   native.onWake(tellAll, !('deno' in process.versions))
-  // The listener does not keep the process alive: what happened last would never be told.
+  // The listener does not keep the process alive, so the last faults would never be reported.
   thisProcess.on('beforeExit', tellAll)
   // Where a buffer's memory is cannot be seen any more when a worker's cleanup hooks run.
   if (!process.getBuiltinModule('node:worker_threads').isMainThread) thisProcess.on('exit', native.beforeExit)
 }
 
-/** `buffer`, of which it is noted who tells the faults of the memory under it. */
+/** Notes that `teller` reports the faults of the memory under `buffer`, and returns `buffer`. */
 export function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, teller: Teller): B {
   return new Owned(buffer, teller) as object as B
 }

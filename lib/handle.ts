@@ -1,4 +1,4 @@
-// What stands for something of the system's, such as a mapping or a lock: it is no array, and has no copy.
+// An object that stands for something of the system's, such as a mapping or a lock: not an array, and not clonable.
 
 import { inspect } from 'node:util'
 

@@ -1,4 +1,4 @@
-// What is under way: work of this library on other threads, and what the runtime is about.
+// What is under way: work of this library on other threads, and the runtime's own operations.
 
 import { native } from './native.js'
 
@@ -42,13 +42,13 @@ export const isRuntimeBusy: () => boolean =
       ? () => false // it keeps the memory itself, of which the guard tells
       : () => native.requests() > own || isInCallback()
 
-/** Whether what runs now was called by a zlib stream that has its input still. */
+/** Whether a zlib stream that still has input called what runs now. */
 function isInCallback(): boolean {
   const { buffer } = process.getBuiltinModule('node:async_hooks').executionAsyncResource() as { buffer?: unknown }
   return ArrayBuffer.isView(buffer)
 }
 
-/** Deno does in `process.nextTick` what Node does on other threads; it says so only to itself. */
+/** Deno does in `process.nextTick` what Node does on other threads, and does not expose that. */
 function hasTicks(): () => boolean {
   type Internals = Record<symbol, { core?: { hasTickScheduled?: () => boolean } } | undefined> & { internal: symbol }
   const { Deno } = globalThis as unknown as { Deno: Internals }

@@ -1,4 +1,4 @@
-// What `memory-map/sync` has of the main module that no user has: not a name that it exports.
+// What `memory-map/sync` needs of the main module and users do not: it is not exported by a name.
 
 import type { Token } from './binding.js'
 import type { MemoryMap } from './memory-map.js'

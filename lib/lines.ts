@@ -9,7 +9,7 @@ const BATCH = 2048
 /** Memory that has the bytes of a text from `start` to before `end`. */
 export type Piece = Window | { readonly memory: Buffer; readonly start: number; readonly end: number }
 
-/** What has lines. */
+/** Something that has lines. */
 export interface Text<T> {
   /**
    * Puts where the lines of a range begin and end into `bounds`, by turns, and where the one after them begins
@@ -33,10 +33,10 @@ type Next<T> = IteratorResult<T, undefined>
 
 const NOTHING: Piece = { memory: new ArrayBuffer(0), start: 0, end: -1 }
 
-/** What every iterator inherits from, with `map`, `take` and the like where the runtime has them. */
+/** The prototype of all iterators, with `map`, `take` and so on if the runtime has them. */
 const IteratorPrototype: object = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()))
 
-/** The lines of a range; what comes after the last `\n` is one too, unless it is nothing. Faster than a generator. */
+/** The lines of a range, including what follows the last `\n` unless it is empty. Faster than a generator. */
 export class Lines<T> implements IterableIterator<T, undefined, unknown> {
   readonly #text: Text<T>
   readonly #batches: Iterator<number, unknown> & { return(): unknown }

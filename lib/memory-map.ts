@@ -253,7 +253,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * What `buffer` is a view of. It may begin up to a page before the mapping, which `buffer.byteOffset`
+   * The memory under `buffer`. It may begin up to a page before the mapping, which `buffer.byteOffset`
    * says.
    *
    * @throws `ERR_MMAP_TOO_LARGE` if it exceeds the runtime's largest Buffer (4 GiB on Node 20)
@@ -630,7 +630,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Tells the system what the pages of a range are for (madvise(2)). Advice that can lose contents
+   * Tells the system how the pages of a range are used (madvise(2)). Advice that can lose contents
    * (`dontneed`, `free`, `remove`, `wipeonfork`) takes whole pages only, as {@link protect} does; other advice
    * goes to every page that the range touches.
    *
@@ -643,7 +643,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#call(() => mapping.advise(token, index, start, end))
   }
 
-  /** Whether this system has an advice. */
+  /** Whether this system supports an advice. */
   static supports(advice: Advice): boolean {
     return supports(advice)
   }
@@ -680,7 +680,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#call(() => mapping.lock(token, start, end, onFault))
   }
 
-  /** Lets the pages of a range go out of memory again (munlock(2)). Locks do not add up. */
+  /** Allows the pages of a range to leave memory again (munlock(2)). Locks do not nest. */
   unlock(range?: Readonly<Range>): void {
     const token = this.#open()
     const [start, end] = this.#range(range)
@@ -804,7 +804,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return (this.#inFlight ??= new InFlight()).add(work)
   }
 
-  /** Has what the streams handed out last stay where it is when the pages go. */
+  /** Keeps the bytes of the last chunks of streams when the pages go. */
   #keepTails(): void {
     if (this.#streams !== undefined && !this.#windows.shares) mapping.keep(this.#token, this.#streams.tails())
   }
@@ -845,7 +845,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     }
   }
 
-  /** Notes how long the mapping is, and forgets what was cut from it when it had another length. */
+  /** Reads the mapping's length, and forgets the views of its previous length. */
   #measure(): void {
     this.#length = mapping.length(this.#token)
     this.#lead = this.#offset === 0 ? 0 : mapping.lead(this.#token)
@@ -859,12 +859,12 @@ function isVolatile(kind: Kind, { shares, shared }: Parsed): boolean {
   return kind !== 'anonymous' || shares || shared
 }
 
-/** What is a constructor of typed arrays is seen by what it constructs: it may be another realm's. */
+/** Typed array constructors are recognised by what they construct, because they may be of another realm. */
 function notTypedArrays(constructor: unknown): TypeError {
   return invalidType('constructor', 'a constructor of typed arrays', constructor)
 }
 
-/** An index as `buffer.toString` takes it: what lies outside is brought to the next end. */
+/** An index as `buffer.toString` takes it: clamped to the mapping. */
 function toIndex(value: Bytes | undefined, fallback: number, length: number): number {
   const index = value === undefined ? fallback : Math.trunc(Number(value)) || 0
   return Math.max(0, Math.min(index, length))

@@ -41,7 +41,7 @@ function load(): Native {
   throw notLoaded(names, attempts, others)
 }
 
-/** Where a checkout is built, and where a bundle's files are copied together. */
+/** Where a checkout is built, and where the files of a bundle are copied to. */
 function openBeside(file: string): Native {
   const path = join(folder, file)
   if (existsSync(path)) return open(path)

@@ -1,4 +1,4 @@
-// What options there are, and what they may be.
+// The options, and their allowed values.
 
 import { type Advice, toAdvice } from './advice.js'
 import { type Bytes, toBytes } from './arguments.js'
@@ -10,7 +10,7 @@ import { native } from './native.js'
 /** What may be done with pages, as `PROT_*` of mmap(2). */
 export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
 
-/** By number, as the native library has them. */
+/** In the native library's order. */
 export const PROTECTIONS = native.protectionNames() as readonly Protection[]
 
 /** What lies under the views of a mapping. */
@@ -19,7 +19,7 @@ export type Backing = 'array-buffer' | 'shared-array-buffer'
 /** In the order of {@link Parsed.shares}. */
 const BACKINGS: readonly Backing[] = ['array-buffer', 'shared-array-buffer']
 
-/** What every mapping can be given. */
+/** The options of every mapping. */
 export interface MapOptions<B extends Backing = 'array-buffer'> {
   /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
   readonly protection?: Protection | undefined
@@ -49,7 +49,7 @@ export interface MapOptions<B extends Backing = 'array-buffer'> {
   readonly onFault?: ((fault: MemoryFault) => void) | undefined
 }
 
-/** What a mapping of a file can be given besides. */
+/** The options of a mapping of a file. */
 export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
   /** Where in the file to start, in bytes; any byte will do. Default: 0. */
   readonly offset?: Bytes | undefined
@@ -65,7 +65,7 @@ export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapO
    * - No call notices that the file has become shorter inside its last page.
    * - `resize()`, `Mutex` and `Channel`, and `sync()` on macOS and FreeBSD, throw `ERR_MMAP_UNSUPPORTED`.
    *
-   * No access ends the process all the same. Needs the backing `'array-buffer'`. Without effect on Windows, where a
+   * Even so no access ends the process. Needs the backing `'array-buffer'`. Without effect on Windows, where a
    * mapping has no descriptor. Default: true.
    *
    * @example
@@ -74,7 +74,7 @@ export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapO
   readonly keepOpen?: boolean | undefined
 }
 
-/** What a shared mapping of a file can be given besides. */
+/** The options of a shared mapping of a file. */
 export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
   /**
    * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Without `length` a file
@@ -92,7 +92,7 @@ export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends Fi
   readonly allocate?: boolean | undefined
 }
 
-/** What a mapping without a file can be given besides. */
+/** The options of a mapping without a file. */
 export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
   /**
    * Put the memory in an anonymous file (memfd_create(2)), whose `fd` can be handed to a child process
@@ -100,7 +100,7 @@ export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends
    */
   readonly shared?: boolean | undefined
   /**
-   * With `shared`: reserve the memory for all of it first, so that what cannot be had is an error here (`ENOSPC`)
+   * With `shared`: reserve the memory for all of it first, so that a lack of memory is an error here (`ENOSPC`)
    * instead of a fault later. Default: false.
    */
   readonly allocate?: boolean | undefined
@@ -112,9 +112,9 @@ export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends
   readonly hugePages?: 'transparent' | Bytes | undefined
 }
 
-/** What shared memory that has a name can be given. */
+/** The options of named shared memory. */
 export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
-  /** How many bytes to map. Default: all of it. Needed where `create` may make it. */
+  /** How many bytes to map. Default: all of it. Required with `create`. */
   readonly length?: Bytes | undefined
   /** Make it if it is missing, and extend it (never shrink it) to `length`. Default: false. */
   readonly create?: boolean | undefined
@@ -276,7 +276,7 @@ function parseFile(given: FileMapOptions<Backing>, protection: Protection): Pars
   return parsed
 }
 
-/** All fields are there from the start: adding some later, or copying them, would cost more than all the checks. */
+/** All fields exist from the start: adding or copying some later would cost more than all the checks. */
 function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory & ParsedAnonymous {
   const { address, advice, protection = fallback, backing = 'array-buffer', onFault } = given
   if (address !== undefined) {

@@ -1,4 +1,4 @@
-// Node's permission model, which knows nothing of the files that addons open.
+// Node's permission model, which does not check the files that addons open.
 
 import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -7,7 +7,7 @@ interface Permission {
   has(scope: 'fs.read' | 'fs.write', path: string): boolean
 }
 
-/** Throws `fs`'s own error where the process may not open a file so (`--allow-fs-read`, `--allow-fs-write`). */
+/** Throws the error of `fs` if the process may not open a file this way (`--allow-fs-read`, `--allow-fs-write`). */
 export function checkPermission(file: string, stores: boolean): void {
   const { permission } = process as { permission?: Permission }
   if (permission === undefined) return

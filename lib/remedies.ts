@@ -1,9 +1,9 @@
-// What to do about errors of the system, where its own words do not say.
+// What to do about system errors whose message does not say it.
 
 import type { Kind } from './memory-map.js'
 import { FLAGS, type Parsed, type Protection, PROTECTIONS } from './options.js'
 
-/** What to do about the code of a call that makes a mapping; nothing where the code says all. */
+/** What to do about the error code of a call that makes a mapping; empty if the code says it all. */
 export function remedyFor(kind: Kind, options: Parsed, code: string, syscall: string): string {
   switch (code) {
     case 'EMFILE':
@@ -23,7 +23,7 @@ export function remedyFor(kind: Kind, options: Parsed, code: string, syscall: st
   }
 }
 
-/** What to do about the code of a call to a mapping that is there. */
+/** What to do about the error code of a call to an existing mapping. */
 export function remedyOf(protection: Protection, code: string): string {
   const isReadOnly = code === 'ERR_MMAP_BEYOND_END' && !protection.includes('write')
   return isReadOnly ? `The mapping has the protection '${protection}', which extends no file. ` : ''

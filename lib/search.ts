@@ -1,4 +1,4 @@
-// What searches look for, and where: the arguments that Buffer's methods take, with its answers in odd cases.
+// What to search for, and where: arguments as Buffer's methods take them, with the same answers in odd cases.
 
 import { isUint8Array } from 'node:util/types'
 
@@ -9,12 +9,12 @@ import { check } from './choices.js'
 import { invalidType, invalidValue } from './errors.js'
 import { native } from './native.js'
 
-/** What can be looked for: text, bytes, or the value of one byte. */
+/** What to search for: text, bytes, or the value of one byte. */
 export type Needle = string | Uint8Array | number
 
 /** A part of a mapping to search on other threads. */
 export interface SearchOptions extends Range {
-  /** Of a string that is looked for. Default: `'utf8'`. */
+  /** Of the string to search for. Default: `'utf8'`. */
   readonly encoding?: BufferEncoding | undefined
   /** Cancels it: the promise rejects at once, and the search ends soon. */
   readonly signal?: AbortSignal | undefined

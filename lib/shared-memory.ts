@@ -1,4 +1,4 @@
-// Memory that processes share by its name.
+// Memory that processes share by name.
 
 import { invalidType, invalidValue, translate } from './errors.js'
 import { create, type MemoryMap } from './memory-map.js'
@@ -6,7 +6,7 @@ import { native } from './native.js'
 import { type Backing, parseMemory, type SharedMemoryOptions } from './options.js'
 
 /**
- * Maps memory that has a name (shm_open(3)): every process of this machine that opens the name maps the same
+ * Maps named memory (shm_open(3)): every process of this machine that opens the name maps the same
  * memory. It stays until `unlinkSharedMemory`, even when nothing maps it, or until the machine restarts.
  *
  * On Windows it is a section named `Local\` and the name: of the processes of one session, as long as it was made, in

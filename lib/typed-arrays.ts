@@ -3,7 +3,7 @@
 type Constructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => any
 type Compare = ((a: any, b: any) => number) | undefined
 
-/** What makes arrays over such memory, by what makes ordinary ones. */
+/** The classes of arrays over such memory, by the ordinary class. */
 const classes = new WeakMap<Function, Constructor>()
 
 /** The methods of all typed arrays. */

@@ -12,9 +12,9 @@ const { mapping } = native
 
 /**
  * Windows begin at the multiples of a step, from the start of the first page on, and each is two steps long, so that a
- * view of up to a step lies in one of them wherever it begins. An engine bills the whole length of an ArrayBuffer to its
- * collector, whatever is looked at, and making one takes microseconds: so a mapping begins with small windows, and has
- * larger ones, at last one over everything, once it proves to be used widely.
+ * view of up to a step lies in one of them wherever it begins. An engine counts the whole length of an ArrayBuffer
+ * as memory in use, and making one takes microseconds. So a mapping begins with small windows, and gets larger
+ * ones, in the end one over everything, as more of it is used.
  */
 const FIRST_STEP = 2 ** 16
 
@@ -24,7 +24,7 @@ const MOST_SMALL = 128
 /** How many windows of each larger step are made: each of them can cost a collection. */
 const MOST_LARGE = 4
 
-/** The largest step where the runtime cannot have the mapping in one piece. */
+/** The largest step if the runtime cannot have the mapping in one piece. */
 const LAST_STEP = constants.MAX_LENGTH < 2 ** 31 ? 2 ** 28 : 2 ** 30
 
 /** More than any mapping has: there is one window, with everything. */
@@ -33,16 +33,16 @@ const NO_STEP = 2 ** 53
 /** The last index of the cache of windows. It is small, because every mapping with views has one. */
 const LAST_SLOT = 255
 
-/** The same where windows cannot grow any more. V8 makes a dictionary of an empty array that gets a larger index. */
+/** The same when windows cannot grow any more. V8 makes a dictionary of an empty array that gets a larger index. */
 const LAST_SLOT_OF_MANY = 1023
 
 /** A mapping of at most this many bytes has one window, with everything. */
 const MAX_SMALL = 2 ** 20
 
-/** What an ArrayBuffer over the mapping begins at a multiple of, in bytes, so that elements in it can be aligned. */
+/** The alignment of ArrayBuffers over the mapping, in bytes, so that elements in them can be aligned. */
 const ALIGNMENT = 64
 
-/** What memory is given out over, and what explains why it could not be. */
+/** The mapping behind the windows, which explains why one could not be made. */
 interface Owner extends Teller {
   /** The error that the user sees for one of the native library's. */
   explain(error: unknown): unknown

@@ -10,7 +10,7 @@ interface Range {
   /** How many bytes it has. Default: to the end of the mapping. */
   readonly length?: Bytes | undefined
 }
-/** The file to map: a path, or a descriptor or FileHandle, which stays the caller's. */
+/** The file to map: a path, or a descriptor or FileHandle, which the caller still owns. */
 type FileSource =
   | string
   | Buffer
@@ -80,8 +80,8 @@ interface MemoryFault {
   /** Start of the page whose access failed first, in bytes from the start of the mapping. */
   readonly offset: number
   /**
-   * Bytes from there that the fault is known to concern. Until the fault is told, stores to other
-   * pages that fail for the same reason can be contained by the same cover, without a fault of their own.
+   * How many bytes from there the fault is known to affect. Until it is reported, stores to other pages that fail
+   * for the same reason can be contained by the same overlay, without a fault of their own.
    */
   readonly length: number
   /** Whether every lost store was rolled back, in memory and in the file. */
@@ -100,7 +100,7 @@ declare class MemoryFaultError extends Error {
 type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
 /** What lies under the views of a mapping. */
 type Backing = 'array-buffer' | 'shared-array-buffer'
-/** What every mapping can be given. */
+/** The options of every mapping. */
 interface MapOptions<B extends Backing = 'array-buffer'> {
   /** What may be done with the pages. Default: `'read'` for a shared mapping of a file, `'read-write'` for the others. */
   readonly protection?: Protection | undefined
@@ -129,7 +129,7 @@ interface MapOptions<B extends Backing = 'array-buffer'> {
   /** Called with every fault, on the next turn of the event loop. Default: a process warning, once. */
   readonly onFault?: ((fault: MemoryFault) => void) | undefined
 }
-/** What a mapping of a file can be given besides. */
+/** The options of a mapping of a file. */
 interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
   /** Where in the file to start, in bytes; any byte will do. Default: 0. */
   readonly offset?: Bytes | undefined
@@ -145,7 +145,7 @@ interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<
    * - No call notices that the file has become shorter inside its last page.
    * - `resize()`, `Mutex` and `Channel`, and `sync()` on macOS and FreeBSD, throw `ERR_MMAP_UNSUPPORTED`.
    *
-   * No access ends the process all the same. Needs the backing `'array-buffer'`. Without effect on Windows, where a
+   * Even so no access ends the process. Needs the backing `'array-buffer'`. Without effect on Windows, where a
    * mapping has no descriptor. Default: true.
    *
    * @example
@@ -153,7 +153,7 @@ interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<
    */
   readonly keepOpen?: boolean | undefined
 }
-/** What a shared mapping of a file can be given besides. */
+/** The options of a shared mapping of a file. */
 interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
   /**
    * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Without `length` a file
@@ -170,7 +170,7 @@ interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOp
    */
   readonly allocate?: boolean | undefined
 }
-/** What a mapping without a file can be given besides. */
+/** The options of a mapping without a file. */
 interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
   /**
    * Put the memory in an anonymous file (memfd_create(2)), whose `fd` can be handed to a child process
@@ -178,7 +178,7 @@ interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOpt
    */
   readonly shared?: boolean | undefined
   /**
-   * With `shared`: reserve the memory for all of it first, so that what cannot be had is an error here (`ENOSPC`)
+   * With `shared`: reserve the memory for all of it first, so that a lack of memory is an error here (`ENOSPC`)
    * instead of a fault later. Default: false.
    */
   readonly allocate?: boolean | undefined
@@ -189,9 +189,9 @@ interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOpt
    */
   readonly hugePages?: 'transparent' | Bytes | undefined
 }
-/** What shared memory that has a name can be given. */
+/** The options of named shared memory. */
 interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOptions<B> {
-  /** How many bytes to map. Default: all of it. Needed where `create` may make it. */
+  /** How many bytes to map. Default: all of it. Required with `create`. */
   readonly length?: Bytes | undefined
   /** Make it if it is missing, and extend it (never shrink it) to `length`. Default: false. */
   readonly create?: boolean | undefined
@@ -221,11 +221,11 @@ interface ReadStreamOptions {
   /** Close the mapping when the stream has ended or failed, or is destroyed. Default: false. */
   readonly autoClose?: boolean | undefined
 }
-/** What can be looked for: text, bytes, or the value of one byte. */
+/** What to search for: text, bytes, or the value of one byte. */
 type Needle = string | Uint8Array | number
 /** A part of a mapping to search on other threads. */
 interface SearchOptions extends Range {
-  /** Of a string that is looked for. Default: `'utf8'`. */
+  /** Of the string to search for. Default: `'utf8'`. */
   readonly encoding?: BufferEncoding | undefined
   /** Cancels it: the promise rejects at once, and the search ends soon. */
   readonly signal?: AbortSignal | undefined
@@ -335,7 +335,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   /** How many faults were contained; grows at once, before a fault is told. */
   get faults(): number
   /**
-   * What `buffer` is a view of. It may begin up to a page before the mapping, which `buffer.byteOffset`
+   * The memory under `buffer`. It may begin up to a page before the mapping, which `buffer.byteOffset`
    * says.
    *
    * @throws `ERR_MMAP_TOO_LARGE` if it exceeds the runtime's largest Buffer (4 GiB on Node 20)
@@ -550,14 +550,14 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   protect(protection: Protection, range?: Readonly<Range>): void
   /**
-   * Tells the system what the pages of a range are for (madvise(2)). Advice that can lose contents
+   * Tells the system how the pages of a range are used (madvise(2)). Advice that can lose contents
    * (`dontneed`, `free`, `remove`, `wipeonfork`) takes whole pages only, as {@link protect} does; other advice
    * goes to every page that the range touches.
    *
    * @throws `ERR_MMAP_UNSUPPORTED` if this system lacks it; the OS's errors (`EINVAL`...)
    */
   advise(advice: Advice, range?: Readonly<Range>): void
-  /** Whether this system has an advice. */
+  /** Whether this system supports an advice. */
   static supports(advice: Advice): boolean
   /**
    * Brings a range into memory, on another thread: loads from it do not wait for the disk afterwards, for as
@@ -574,7 +574,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * @throws `ENOMEM`, `EPERM` or `EAGAIN` if RLIMIT_MEMLOCK allows less
    */
   lock(options?: Readonly<LockOptions>): void
-  /** Lets the pages of a range go out of memory again (munlock(2)). Locks do not add up. */
+  /** Allows the pages of a range to leave memory again (munlock(2)). Locks do not nest. */
   unlock(range?: Readonly<Range>): void
   /**
    * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux says so only for
@@ -635,7 +635,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   toJSON(): object
 }
 /**
- * Maps memory that has a name (shm_open(3)): every process of this machine that opens the name maps the same
+ * Maps named memory (shm_open(3)): every process of this machine that opens the name maps the same
  * memory. It stays until `unlinkSharedMemory`, even when nothing maps it, or until the machine restarts.
  *
  * On Windows it is a section named `Local\` and the name: of the processes of one session, as long as it was made, in
@@ -669,9 +669,9 @@ declare function openSharedMemory(
  * @throws `ENOENT` and the OS's other errors
  */
 declare function unlinkSharedMemory(name: string): void
-/** Bytes of one page of memory: what the ranges of `protect` are multiples of. */
+/** Bytes of one page of memory. The ranges of `protect` are multiples of it. */
 declare const pageSize: number
-/** What the start of a mapping in memory is a multiple of, in bytes: 65,536 on Windows, else a page. */
+/** The alignment of a mapping's start in memory, in bytes: 65,536 on Windows, otherwise a page. */
 declare const allocationGranularity: number
 /**
  * Maps a file so that stores reach it, and every other process that maps it (`MAP_SHARED`).

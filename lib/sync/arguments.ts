@@ -1,4 +1,4 @@
-// What the arguments of `memory-map/sync` may be.
+// Checks of the arguments of `memory-map/sync`.
 
 import { toBytes, toUint8Array } from '../arguments.js'
 import type { Token } from '../binding.js'
@@ -22,7 +22,7 @@ export function toPlace(byteOffset: unknown): number {
   return toBytes(byteOffset, 'byteOffset')
 }
 
-/** How long an asynchronous wait may take, and what ends it before. */
+/** How long an asynchronous wait may take, and what ends it earlier. */
 export interface WaitOptions {
   /** In milliseconds. Default: for ever. */
   readonly timeout?: number | undefined

@@ -257,14 +257,14 @@ export class Channel extends Handle {
     return buffer
   }
 
-  /** Takes room for a message if there is some. */
+  /** Reserves room for a message if there is some now. */
   tryReserve(length: number | bigint): Buffer | undefined {
     return this.#sends.busy ? undefined : this.reserve(length, 0)
   }
 
   /**
-   * Sends what {@link reserve} gave and was filled in, or the first `length` bytes of it. The Buffer is not to be
-   * used any more.
+   * Sends what {@link reserve} returned and you filled in, or its first `length` bytes. Do not use the Buffer any
+   * more.
    */
   commit(reserved: Buffer, length?: number | bigint): void {
     const { size } = this.#find(reserved)
@@ -273,7 +273,7 @@ export class Channel extends Handle {
     this.#settle(reserved, bytes)
   }
 
-  /** Gives back what {@link reserve} gave: nothing is sent. */
+  /** Gives back what {@link reserve} returned: nothing is sent. */
   abandon(reserved: Buffer): void {
     this.#settle(reserved, -1)
   }
@@ -296,7 +296,7 @@ export class Channel extends Handle {
     return this.#receives.busy ? undefined : this.borrow(0)
   }
 
-  /** Gives back what {@link borrow} gave, which is not to be used any more: its room is the senders'. */
+  /** Gives back what {@link borrow} returned. Do not use it any more: senders reuse its room. */
   release(borrowed: Buffer): void {
     if (borrowed === undefined || borrowed !== this.#borrowed) {
       throw invalidValue('borrowed', borrowed, 'must be what `borrow` gave last')
@@ -306,7 +306,7 @@ export class Channel extends Handle {
   }
 
   /**
-   * Ends what is pending and lets another one be the receiver. The channel stays, and so does the mapping; a message
+   * Ends what is pending and lets another receiver take over. The channel stays, and so does the mapping; a message
    * that was borrowed and not released is received again.
    */
   close(): void {
@@ -316,7 +316,7 @@ export class Channel extends Handle {
     this.#borrowed = undefined
     if (this.#map.closed) return
     const stop = () => this.#native.stopReceiving()
-    // The thread that receives has to see first that it is to end.
+    // The receiving thread has to see first that it is to end.
     if (!this.#receives.busy) call(this.#map, stop)
     else void this.#receives.ended.then(() => this.#map.closed || call(this.#map, stop))
   }
@@ -386,7 +386,7 @@ export class Channel extends Handle {
     }
   }
 
-  /** Puts messages together from `start` on, and says which is the first that has no place any more. */
+  /** Collects messages from `start` on, and returns the index of the first that does not fit. */
   #pack(messages: readonly Uint8Array[], start: number): number {
     const { bytes, ends } = (this.#batch ??= { bytes: Buffer.allocUnsafeSlow(POOL), ends: new Uint32Array(MOST) })
     let index = start
@@ -404,7 +404,7 @@ export class Channel extends Handle {
     return call(this.#map, () => native.channelSendMany(this.#handle, bytes, ends, count, timeout))
   }
 
-  /** Adds messages that are there to `messages`, up to `most` in all; whether there were some. */
+  /** Adds available messages to `messages`, up to `most` in all. Returns whether there were any. */
   #takeMany(messages: Buffer[], most: number, timeout: number): boolean {
     const pool = this.#room()
     const count = call(this.#map, () => {

@@ -48,7 +48,7 @@ export async function waitAsync(
 }
 
 /**
- * Wakes those who {@link wait} on the word at `byteOffset`, in whatever process, and says how many.
+ * Wakes threads of any process that {@link wait} on the word at `byteOffset`. Returns how many.
  *
  * @param count how many at most; all if there is none
  */
