@@ -70,7 +70,7 @@ for (const [name, end] of Object.entries(ends)) {
     for (let message = messages.tryReceive(); message; message = messages.tryReceive()) t.is(`${message}`, 'full')
   })
 
-  test(`what a wait has taken that ${name} ends before anybody was told is given back`, async (t) => {
+  test(`a wait that ${name} ends before it was reported gives back what it took`, async (t) => {
     const { map, other, owner, permits } = open(t)
     const controller = new AbortController()
     const { signal } = controller

@@ -29,7 +29,7 @@ async function shared(t: ExecutionContext, runtime = runtimes()[0]!) {
   return { file, map, peer }
 }
 
-/** Notifies until somebody was woken. */
+/** Notifies until a waiter was woken. */
 async function wake(map: Parameters<typeof notify>[0], byteOffset: number, count: number): Promise<number> {
   for (let woken = 0; ; await sleep(1)) {
     woken += notify(map, byteOffset, count - woken)

@@ -65,7 +65,7 @@ function byteOf(path: string, offset: number): number {
 
 /**
  * Occupies threads of the pool of libuv, all of them if no number is given, until the function that it returns is
- * called: each waits for somebody to open the other end of a FIFO.
+ * called: each waits for the other end of a FIFO to be opened.
  */
 function occupyPool(t: ExecutionContext, threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)): () => Promise<void> {
   const fifo = join(scratchFolder(t), 'fifo')

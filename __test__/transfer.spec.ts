@@ -1,5 +1,5 @@
 // Memory of a mapping that was transferred into another ArrayBuffer, which the library never hears of: it stays valid
-// for as long as anybody has it, in whatever thread, and the mapping's end leaves it with its old bytes or zeros.
+// for as long as any thread has it, and the mapping's end leaves it with its old bytes or zeros.
 
 import { endsWell } from './helpers/lifetimes.ts'
 import { onLinux as test } from './helpers/platform.ts'
@@ -83,7 +83,7 @@ async function closeAfter(way) {
 }
 for (const way in ways) {
   let kept = await closeAfter(way)
-  // Many more, and their collection: the memory must not become anybody else's.
+  // Many more, and their collection: the memory must not get another owner.
   if (kept.moved?.byteLength === length) {
     for (let i = 0; i < 30; i++) {
       const other = map()

@@ -1,5 +1,5 @@
 // What has no pages cannot be mapped: pipes, FIFOs, sockets, terminals, directories. The error says what it is and
-// what to use instead, and whoever is at the other end notices nothing.
+// what to use instead, and the other end notices nothing.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import {

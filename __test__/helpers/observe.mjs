@@ -85,7 +85,7 @@ export function memory(name) {
   return Number(kilobytes) * 1024
 }
 
-/** A named pipe, open at both ends: what is written to `fd` waits until `drain` or somebody else reads it. */
+/** A named pipe, open at both ends: what is written to `fd` waits until `drain` or another reader reads it. */
 export function pipe(path) {
   execFileSync('mkfifo', [path])
   return openSync(path, 'r+')

@@ -2,7 +2,7 @@
 
 /**
  * How long to look, in milliseconds. To wake a thread and then an event loop takes about 0.1 ms, twice that for both sides;
- * whoever looks for less than that time stops just before the answer comes.
+ * looking for less than that time would stop just before the answer comes.
  */
 const LIMIT = 0.5
 /** How often to look on each turn: for some microseconds, which other callbacks do not notice. */

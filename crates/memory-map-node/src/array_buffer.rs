@@ -269,7 +269,7 @@ impl Export {
     }
 
     /// The environment ends. Unless it is known where the memory is, it may be in another
-    /// ArrayBuffer, which lives on in another thread without anybody telling us.
+    /// ArrayBuffer, which lives on in another thread without us being told.
     pub fn before_teardown(&self, env: sys::napi_env, objects_are_visible: bool) {
         self.ending.store(true, Ordering::Release);
         if self.freed.load(Ordering::Acquire) {

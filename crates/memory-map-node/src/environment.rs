@@ -34,7 +34,7 @@ pub struct Environment {
     armed: Cell<bool>,
     /// Whether a cleanup hook can ask for the state of an object.
     hooks_see_objects: Cell<bool>,
-    /// ArrayBuffers whose memory somebody may still reach, by the token of their mapping.
+    /// ArrayBuffers whose memory may still be reached, by the token of their mapping.
     exports: RefCell<ByToken<Vec<Arc<Export>>>>,
     /// Those of them that belong to closed mappings, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
@@ -196,7 +196,7 @@ impl Environment {
         self.mappings.take();
     }
 
-    /// Whether a mapping has an ArrayBuffer whose memory somebody may still reach.
+    /// Whether a mapping has an ArrayBuffer whose memory may still be reached.
     pub fn has_exports(&self, token: u64) -> bool {
         self.exports.borrow().contains_key(&token)
     }

@@ -1,4 +1,4 @@
-//! Mappings over memory of somebody else's, and those whose views cannot be taken away.
+//! Mappings over foreign memory, and mappings whose views cannot be taken away.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use memory_map::{FaultKind, Mapping, Protection};
 
 const LENGTH: usize = 16 * PAGE;
 
-/// Memory that somebody else owns.
+/// Memory with another owner.
 struct Owner {
     start: usize,
     /// Whether the memory must stay.
@@ -307,7 +307,7 @@ fn faults_from_before_the_mapping_was_put_over_count() {
 }
 
 /// Runs `round`, in a process of its own, so often that each fault in it meets every step of the
-/// other thread once; the process ends where the guard has taken a fault for somebody else's.
+/// other thread once; the process ends if the guard takes a fault for a foreign one.
 fn survives_rounds(name: &str, round: fn()) {
     alone(name, || (0..1000).for_each(|_| round()));
 }

@@ -2,7 +2,7 @@
 //!
 //! A child does something once under ptrace(2), and is killed before and after each instruction
 //! that changes the shared memory. Others run freely and are killed at some moment, a thousand of
-//! them. What they leave behind must be usable within a second, before anybody has waited for them.
+//! them. What they leave behind must be usable within a second, before any process has waited for them.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
@@ -245,7 +245,7 @@ fn whoever_is_killed_while_he_unlocks_leaves_nobody_asleep() {
                 let mutex = Mutex::new(&place.map, 0).unwrap();
                 (mutex.lock(&soon()).unwrap(), Instant::now())
             });
-            // The word says when somebody is about to sleep.
+            // The word says when a thread is about to sleep.
             while word(&place.map, 0).load(Ordering::Acquire) & 1 == 0 {
                 std::thread::yield_now();
             }
@@ -413,7 +413,7 @@ fn receivers_that_are_killed_anywhere_lose_nothing() {
                 let mut bytes = [0; 8];
                 channel.read(&message, &mut bytes).unwrap();
                 let expected = word(map, RECEIVED).load(Ordering::Acquire);
-                // The one before may have died when he had counted and not released.
+                // The previous owner may have died after it counted and before it released.
                 let number = u64::from_le_bytes(bytes);
                 assert!(number == expected || number + 1 == expected);
                 word(map, RECEIVED).store(number + 1, Ordering::Release);

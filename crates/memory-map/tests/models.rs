@@ -2,7 +2,7 @@
 //! and what they see of each other can come (up to a number of preemptions, where said).
 //!
 //! The sources are the crate's own; atomics, sleep and spin under them are the models'. A sleep
-//! ends by a wake only, or where the model says that all slices end, once somebody has died: any other
+//! ends by a wake only, or where the model says that all slices end, once a thread has died: any other
 //! wake that is lost is a deadlock, which loom reports.
 #![cfg(target_pointer_width = "64")] // what loom is for
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
@@ -55,7 +55,7 @@ mod ipc {
         #[derive(Default)]
         struct Beds {
             of: HashMap<usize, Arc<Condvar>>,
-            /// Whether somebody has died: who sleeps wakes up by himself from now on.
+            /// Whether a thread has died: from now on sleepers wake up by themselves.
             uneasy: bool,
         }
 
@@ -232,7 +232,7 @@ fn an_owner_who_dies_while_others_wait_leaves_the_lock_to_them() {
             shared.count(me)
         });
         let recovered = locked[..2].iter().filter(|how| **how == Locked::Recovered).count();
-        // He may also have been the last to take it.
+        // It may also have been the last to take it.
         assert!(recovered == 1 || locking.word.load(Relaxed) >> 2 == 3);
         assert_eq!(locking.total(), 2);
     });

@@ -27,7 +27,7 @@ pub(super) enum Outcome {
 }
 
 /// Faults in a row of one page that change nothing, after which something is wrong that we do not
-/// understand (an instruction fetch, say), and the fault goes to whoever was there before us.
+/// understand (an instruction fetch, say), and the fault goes to the handler that was there before ours.
 const MAX_STALLS: u32 = 100_000;
 
 /// The same where each of them asks the system what is there.
@@ -85,7 +85,7 @@ impl Inner {
     fn contain(&mut self, address: usize, signalled: Cause, access: AccessKind) -> Outcome {
         let page = sys::floor(address, self.page_size);
         if self.left.is_some() && self.left != sys::shown_at(page) {
-            // Where it was overlaid another thread was first, or it is somebody else's by now.
+            // If it was overlaid another thread was first, or it has another owner by now.
             let overlaid = self.overlays.over(page).is_some() && self.stalls < MAX_LEFT_STALLS;
             return if overlaid { Outcome::Retry } else { Outcome::Foreign };
         }
@@ -161,7 +161,7 @@ impl Inner {
             told: false,
         });
         // Without a note the page is never healed, but the process lives. What was left is not
-        // healed either, and the zeros over it could not be told from somebody else's memory.
+        // healed either, and the zeros over it could not be told from foreign memory.
         if !noted || self.left.is_some() {
             self.open_all(&part, how);
         }
@@ -261,7 +261,7 @@ impl Inner {
         .is_ok()
     }
 
-    /// Copies private pages away, before anybody can store to them.
+    /// Copies private pages away, before anything can store to them.
     fn save(&self, part: &Range<usize>, protection: Protection) -> Option<usize> {
         let saved: usize = self
             .overlays

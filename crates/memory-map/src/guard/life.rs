@@ -10,13 +10,13 @@ use crate::sys::Shown;
 
 /// What a region is at first.
 pub(crate) struct Beginning {
-    /// Its addresses, of which the first `length` bytes have pages.
+    /// Its addresses; the first `length` bytes have pages.
     pub range: Range<usize>,
     pub length: usize,
     /// Which of the addresses are the user's.
     pub user: Range<usize>,
     pub protection: Protection,
-    /// Whether faults of anybody are contained, or only those of our own accesses.
+    /// Whether all faults are contained, or only those of our own accesses.
     pub guarded: bool,
     pub backing: Backing,
     /// Whether swap is reserved for the pages.
@@ -158,7 +158,7 @@ impl Inner {
         self.state == State::Reserved
     }
 
-    /// The addresses are somebody else's, or nobody's.
+    /// The addresses have another owner, or none.
     pub fn free(&mut self) {
         self.drop_overlays();
         self.state = State::Free;
@@ -190,12 +190,12 @@ impl Inner {
         self.is_retired() || (self.guarded && !self.is_of_file())
     }
 
-    /// The region was left to somebody else; under the guard where it shows a file.
+    /// The region was left to its other owner; under the guard if it shows a file.
     pub fn leave(&mut self, shown: Option<Shown>) {
         self.left = shown;
     }
 
-    /// The file whose pages were left under the guard, in memory that may be somebody else's by now.
+    /// The file whose pages were left under the guard, in memory that may have another owner by now.
     pub fn left(&self) -> Option<Shown> {
         self.left
     }

@@ -63,12 +63,12 @@ pub(crate) struct Inner {
     pub(super) state: State,
     /// Whether the contents are another region's by now, and this one is about to be given up.
     pub(super) moved: bool,
-    /// Whether faults of anybody are contained, or only those of our own copies.
+    /// Whether all faults are contained, or only those of our own copies.
     pub(super) guarded: bool,
     /// Whether the next use of a reserved page is a fault, and which page was used then.
     pub(super) trap: bool,
     pub(super) used: Option<usize>,
-    /// The file whose pages were left under the guard, in memory that may be somebody else's by now.
+    /// The file whose pages were left under the guard, in memory that may have another owner by now.
     pub(super) left: Option<Shown>,
     /// Copies and searches of ours that are under way.
     pub(super) copies: u32,
@@ -165,7 +165,7 @@ impl FaultRecord {
 
     /// Waits for the record.
     ///
-    /// Whoever holds the guard must not touch the region's pages: the fault's handler, on the
+    /// The holder of the guard must not touch the region's pages: the fault's handler, on the
     /// same thread, would wait for the lock for ever. Copies of them go through `sys::peek` and
     /// `sys::poke`, which do not fault.
     pub fn lock(&'static self) -> Locked {

@@ -8,7 +8,7 @@ use crate::region::Snapshot;
 
 impl Mapping {
     /// Has the next `close`, or `resize` that moves the mapping, leave snapshots of these ranges at
-    /// the addresses that it leaves, if somebody else holds those; instead of the ranges that were
+    /// the addresses that it leaves, if something else holds those; instead of the ranges that were
     /// named before.
     ///
     /// # Errors
@@ -21,7 +21,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Snapshots of what was asked for, if anybody else has a use for them.
+    /// Snapshots of what was asked for, if anything else may read them.
     pub(crate) fn take_snapshots(&self, state: &mut State) -> Vec<Snapshot> {
         let page_offset = self.page_offset();
         let ranges = std::mem::take(&mut state.snapshots);

@@ -95,7 +95,7 @@ pub(crate) fn can_carry(file: bool) -> bool {
         let map = || super::map(0, page, crate::protection::Protection::Read, pages);
         let (Ok(from), Ok(to)) = (map(), map()) else { return false };
         // SAFETY: both pages were mapped above, and no one else knows of them. Where this fails
-        // the second may be somebody else's by now, so it is left alone.
+        // the second may have another owner by now, so it is left alone.
         let moved = unsafe { carry(from as usize, page, to as usize) }.is_ok();
         if moved {
             // SAFETY: as above, and both are ours.

@@ -6,7 +6,7 @@
 //! What lies at an address cannot be replaced in one step here, as `MAP_FIXED` does elsewhere, nor
 //! a part of a file's view by itself. A range is therefore reserved as a *placeholder* (Windows 10
 //! 1803 and later; `VirtualAlloc2`), which views and memory replace and leave behind again, so that
-//! the addresses are never anybody else's in between. An access in between faults, and its handler
+//! no one else can get the addresses in between. An access in between faults, and its handler
 //! waits for the lock of the region. A view that stands in none (of an older system) is not
 //! replaced while it is open, and `close` has to give its addresses up and take them again.
 //!
