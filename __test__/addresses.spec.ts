@@ -15,7 +15,7 @@ const far = 5 * GiB + 123
 
 const narrow = where(is32Bit, 'is about systems of 32 bits')
 
-test('a part of a file is mapped where its offset has more than 32 bits', (t) => {
+test('a part of a file is mapped at an offset of more than 32 bits', (t) => {
   const path = sparseFile(t, 6 * GiB)
   const fd = openSync(path, 'r+')
   t.teardown(() => closeSync(fd))

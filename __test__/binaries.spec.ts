@@ -72,7 +72,7 @@ onGlibc('a library without the function that Node calls is no addon', (t) => {
   t.deepEqual(wrong, ['it does not export napi_register_module_v1'])
 })
 
-test('libraries of Windows are told by their headers', (t) => {
+test('Windows libraries are recognised by their headers', (t) => {
   const pe = Buffer.alloc(0x90)
   pe.write('MZ')
   pe.writeUInt32LE(0x80, 0x3c)

@@ -65,7 +65,7 @@ for (const [kind, map] of fileMakers) {
     }
   })
 
-  test(`an error has the path however it was given, and says where it comes from, for a ${kind} mapping`, (t) => {
+  test(`an error has the path, however it was given, and the call that failed, for a ${kind} mapping`, (t) => {
     const path = join(scratchFolder(t), 'missing ä')
     for (const given of [path, Buffer.from(path), pathToFileURL(path)]) {
       const error = throwsSystemError(t, () => map(given), { code: 'ENOENT', syscall: 'open', path })
@@ -507,7 +507,7 @@ test('an option onFault that is no function is refused', (t) => {
   }
 })
 
-test('an option backing that there is none of is refused', (t) => {
+test('an unknown backing is refused', (t) => {
   for (const kind of every) {
     for (const value of [null, 5, {}, true]) {
       throwsCodedError(t, () => byKind[kind]({ backing: value }), { ...invalidType, says: ['"options.backing"'] })
@@ -532,7 +532,7 @@ test('create and allocate without a protection that can write are refused', (t) 
 
 // Spelling
 
-test('an option that there is none of is named, with those that there are', (t) => {
+test('an unknown option is named, with the known ones', (t) => {
   for (const kind of every) {
     for (const name of ['readOnly', 'banana', 'toString', '__proto', '0', 'x'.repeat(100)]) {
       throwsCodedError(t, () => byKind[kind]({ [name]: undefined }), {
@@ -759,7 +759,7 @@ test('a method of something else than a mapping is a TypeError', (t) => {
   t.false(map.closed)
 })
 
-test('what a mapping cannot do is told with what can', (t) => {
+test('an operation that a mapping does not have is refused with what to use instead', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path)
   using writable = mapShared(path, { protection: 'read-write' })

@@ -84,7 +84,7 @@ test('faults are counted at once and told on the next turn, not before', async (
   t.deepEqual(channel, reports.faults)
 })
 
-truncating('what is told: kind, place, length, whether it was contained, and the mapping', async (t) => {
+truncating('a fault has its kind, offset, length, whether it was contained, and the mapping', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { offset: 10, ...reports.options })
@@ -102,7 +102,7 @@ truncating('what is told: kind, place, length, whether it was contained, and the
   }
 })
 
-test('each fault is told once as news, however often the event loop turns', async (t) => {
+test('each fault is news once, however often the event loop turns', async (t) => {
   const reports = new Reports()
   using map = striped(reports.options)
   const channel = published(t, map)
@@ -210,7 +210,7 @@ test('close() inside onFault', async (t) => {
   t.is(map.faults, PAGES)
 })
 
-test('what happened before close() is told after it', async (t) => {
+test('faults from before close() are reported after it', async (t) => {
   const reports = new Reports()
   const map = mapShared(makeFile(t, content), reports.options)
   map.buffer[0] = 0
@@ -235,7 +235,7 @@ test('check() throws the oldest fault and clears it, one at a time', (t) => {
   map.check()
 })
 
-test('where nothing ever throws them, faults stick until there are 1,000', async (t) => {
+test('faults that are never thrown stick until there are 1,000', async (t) => {
   const reports = new Reports()
   using map = mapAnonymous(pageSize, { protection: 'read', ...reports.options })
   for (let count = 0; count < 1010; count++) {
@@ -333,7 +333,7 @@ truncating('a fault before close() during sync() still makes it reject', async (
 
 // Calls that throw for their own faults
 
-truncating('read() throws at once where the bytes cannot be read, and for nothing else', async (t) => {
+truncating('read() throws at once if the bytes cannot be read, and for nothing else', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { offset: 100, ...reports.options })
@@ -360,7 +360,7 @@ truncating('read() throws at once where the bytes cannot be read, and for nothin
   t.deepEqual(map.read(pageSize, pageSize), content.subarray(pageSize + 100, 2 * pageSize + 100))
 })
 
-truncating('write() throws at once where the bytes cannot be written, and for nothing else', async (t) => {
+truncating('write() throws at once if the bytes cannot be written, and for nothing else', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })

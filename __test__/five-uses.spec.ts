@@ -255,7 +255,7 @@ function hugePagesByDefault(): boolean {
 
 // Memory without a file.
 
-test('anonymous memory is zeroed, also where other memory has just been', (t) => {
+test('anonymous memory is zeroed, even at addresses that were just in use', (t) => {
   for (let time = 0; time < 20; time++) {
     const map = mapAnonymous(MiB + 5)
     t.true(map.buffer.equals(Buffer.alloc(MiB + 5)))

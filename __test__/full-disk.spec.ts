@@ -372,7 +372,7 @@ async function runsOutOfSpace(t: ExecutionContext, path: string, length: number)
   t.deepEqual([...new Set(reports.faults.map(({ kind }) => kind))], ['no-space'])
 }
 
-test.serial('a full XFS, which keeps more for itself than it says, is a want of space', async (t) => {
+test.serial('a full XFS, which keeps more for itself than it says, is a lack of space', async (t) => {
   const folder = largeDisk(t, 'xfs', 320)
   if (folder === undefined) return
   const { bavail, bsize } = statfsSync(folder)

@@ -279,7 +279,7 @@ for (const runtime of runtimes()) {
   }
 
   for (const how of ['plain', 'informed']) {
-    test(`${title}: where the new handler does not end the process, a fault does not spin for ever: ${how}`, async (t) => {
+    test(`${title}: if the new handler does not end the process, a fault does not spin for ever: ${how}`, async (t) => {
       await survives(
         t,
         runtime,

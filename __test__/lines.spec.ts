@@ -158,7 +158,7 @@ test('a line that no view can have is an error that says what can be had', (t) =
   t.deepEqual(texts(map.lines({ offset: map.length - 100 })).slice(1), ['last'])
 })
 
-test('a line of more than 1 GiB is one where views can have it', (t) => {
+test('a line of more than 1 GiB is one line if views can have it', (t) => {
   using map = mapAnonymous(5 * GIB, { reserve: false })
   map.write(Buffer.from('\n'), GIB + 7)
   const [line] = map.lines({ length: GIB + 10 })

@@ -93,7 +93,7 @@ for (const runtime of runtimes()) {
     t.true((await load(folder, '', runtime)).pageSize! >= 4096)
   })
 
-  test(`a library that cannot be loaded is told in the system's words: ${on}`, async (t) => {
+  test(`the error of a library that cannot be loaded has the system's words: ${on}`, async (t) => {
     const folder = install(t)
     installLibrary(folder, host!, foreignLibrary())
     const { code, lines } = await load(folder, '', runtime)
@@ -146,7 +146,7 @@ function installAgain(folder: string): string {
   return target
 }
 
-test('what is imported, required, and of another copy, is the same', async (t) => {
+test('imported, required and from another copy, the classes are the same', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
   installAgain(folder)
@@ -171,7 +171,7 @@ test('what is imported, required, and of another copy, is the same', async (t) =
   }
 })
 
-test('a mapping of another version of the package is told to be that', async (t) => {
+test('a mapping of another version of the package is refused as such', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
   const main = join(installAgain(folder), 'index.js')
@@ -196,7 +196,7 @@ test('a mapping of another version of the package is told to be that', async (t)
   )
 })
 
-test('a new evaluation for each of many realms adds no listener, and each is told its own faults', async (t) => {
+test('a new evaluation in each of many realms adds no listener, and each hears of its own faults', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
   const file = join(folder, 'realms.cjs')
@@ -234,7 +234,7 @@ test('a new evaluation for each of many realms adds no listener, and each is tol
   t.is(stdout, `0 ${Array(12).fill('true').join()}\n`, stderr)
 })
 
-test('what was installed for another machine is told from what was not installed', async (t) => {
+test('the error tells a library for another machine from a missing one', async (t) => {
   const folder = install(t)
   const other = prebuilt.find((name) => name !== host)!
   installLibrary(folder, other, Buffer.alloc(0))
@@ -269,7 +269,7 @@ test("the C library is the one of the executable's loader", async (t) => {
   }
 })
 
-test('where the executable cannot be read, a report tells the C library', async (t) => {
+test('if the executable cannot be read, a report tells the C library', async (t) => {
   for (const [header, name] of [
     [{ glibcVersionRuntime: '2.36' }, 'linux-x64-gnu'],
     [{}, 'linux-x64-musl'],

@@ -245,7 +245,7 @@ test('create never shrinks a file', (t) => {
   }
 })
 
-test('create without a length maps what there is, and asks for a length where there is nothing', (t) => {
+test('create without a length maps what is there, and asks for a length if nothing is', (t) => {
   const path = scratchFile(t, contents)
   const create = { create: true, protection: 'read-write' } as const
   using all = mapShared(path, create)
@@ -661,7 +661,7 @@ test('a mapping says what it is', (t) => {
   if (isLinux) t.is(areaAt(memory.address)!.permissions, 'rw-p')
 })
 
-test('what a mapping says of itself cannot be changed', (t) => {
+test('the properties of a mapping cannot be changed', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path, { offset: 10 })
   const names = ['kind', 'length', 'offset', 'protection', 'path', 'fd', 'address', 'closed', 'faults', 'buffer']

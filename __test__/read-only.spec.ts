@@ -481,7 +481,7 @@ test('thousands of read-only ranges that are stored to between two turns of the 
   )
 })
 
-onLinux('faults are contained also where the system grants hardly any more memory areas', async (t) => {
+onLinux('faults are contained even if the system grants hardly any more memory areas', async (t) => {
   await survives(
     t,
     host,

@@ -66,7 +66,7 @@ test('read copies many megabytes', (t) => {
   t.true(map.read(7, (3 << 20) + 1).equals(large.subarray(7, 7 + (3 << 20) + 1)))
 })
 
-test('read has what the mapping has, also where the file system has another copy of the file by then', (t) => {
+test('read returns what the mapping has, even if the file system has another copy of the file by then', (t) => {
   const folders = layeredFileSystem(t)
   if (folders === undefined) {
     t.log('this user may not mount a file system')

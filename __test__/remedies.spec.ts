@@ -37,7 +37,7 @@ test('hugePages: true names the values that there are', (t) => {
   t.throws(() => any.mapAnonymous(4096, { hugePages: true }), says)
 })
 
-test('an offset outside of the mapping is told with the length of the mapping', (t) => {
+test("the error for an offset outside of the mapping has the mapping's length", (t) => {
   using map = mapAnonymous(1234)
   for (const [method, args] of [
     ['view', [-100]],
@@ -61,7 +61,7 @@ test('a range for indexOf, which takes an offset, is answered with the methods t
   }
 })
 
-test('a typed array that is not aligned is told with the byte, the size and the next byte that would do', (t) => {
+test('the error for a misaligned typed array has the byte, the size and the next byte that would do', (t) => {
   const path = scratchFile(t, pattern(pageSize))
   using file = mapShared(path, { offset: 3 })
   const inFile = t.throws(() => file.typedArray(Float64Array, 6, 1), { code: 'ERR_OUT_OF_RANGE' }).message
@@ -73,7 +73,7 @@ test('a typed array that is not aligned is told with the byte, the size and the 
   t.regex(inMemory, /4 bytes.* 8.*Received number 6/)
 })
 
-test('a range of protect that is no pages is told with itself, the value and the page size', (t) => {
+test('the error for a range of protect that is not whole pages has the value and the page size', (t) => {
   using map = mapAnonymous(4 * pageSize)
   for (const [range, offender] of [
     [{ offset: 5 }, 5],
@@ -100,7 +100,7 @@ test('a store to a read-only mapping is warned of with the protection that allow
   map.close()
 })
 
-test('an access to a page of no protection is told with protect', (t) => {
+test("the error for an access to a 'none' page names protect", (t) => {
   const map = mapAnonymous(pageSize, { protection: 'none', onFault() {} })
   t.is(map.buffer[0], 0)
   t.regex(t.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' }).message, /protection is 'none'.*`protect`/)
@@ -121,7 +121,7 @@ onLinux('more memory than the system could deliver is answered with reserve', (t
   )
 })
 
-onPosix('a process that has no descriptor left is told that mappings hold one each', async (t) => {
+onPosix('the error of a process without descriptors says that each mapping holds one', async (t) => {
   const folder = scratchFolder(t)
   const file = join(folder, 'program.mjs')
   writeFileSync(join(folder, 'data'), 'x')

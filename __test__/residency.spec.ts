@@ -89,7 +89,7 @@ truncating('prefetch of what cannot be had rejects with the fault', async (t) =>
   await t.notThrowsAsync(map.prefetch({ length: pageSize }))
 })
 
-test('prefetch of what is forbidden rejects with the fault', async (t) => {
+test('prefetch of forbidden pages rejects with the fault', async (t) => {
   using hidden = mapAnonymous(pageSize, { protection: 'none', onFault() {} })
   const forbidden = await t.throwsAsync<NodeJS.ErrnoException & { fault: { kind: string } }>(hidden.prefetch())
   t.deepEqual([forbidden?.code, forbidden?.fault.kind], ['ERR_MMAP_FAULT', 'protection'])

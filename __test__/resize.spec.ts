@@ -160,7 +160,7 @@ test('a private mapping keeps its own stores and shows the file where it grows',
   t.is(Buffer.compare(readFileSync(path), contents), 0)
 })
 
-test('what anonymous memory grows by is zero, also where it was cut off before', (t) => {
+test('anonymous memory grows by zeros, even where it was cut off before', (t) => {
   using map = mapAnonymous(4 * pageSize)
   map.buffer.fill(255)
   map.resize(pageSize + 7)

@@ -82,7 +82,7 @@ test('several threads find what one does', async (t) => {
   t.is(await map.countAsync('absent'), 0)
 })
 
-test('what overlaps itself is counted as one thread counts it', async (t) => {
+test('needles that overlap themselves are counted as by one thread', async (t) => {
   using map = mapAnonymous(2 * BLOCK + 7)
   map.buffer.fill('a')
   for (const length of [1, 2, 3, 1000]) {
@@ -202,7 +202,7 @@ for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
   })
 }
 
-test('a search goes on in what a resize keeps, and ends where the range was cut', async (t) => {
+test('a search goes on in the part that a resize keeps, and ends if its range was cut', async (t) => {
   using map = mapAnonymous(4 * BLOCK)
   map.write(Buffer.from('needle'), 4 * BLOCK - 6)
   const found = map.find('needle')
@@ -220,7 +220,7 @@ test('a search goes on in what a resize keeps, and ends where the range was cut'
   await t.throwsAsync(cut, { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
 })
 
-truncating('a search of a truncated file rejects, and every fault is told once each way', async (t) => {
+truncating('a search of a truncated file rejects, and every fault is reported once each way', async (t) => {
   const content = Buffer.alloc(3 * BLOCK, '.')
   const path = scratchFile(t, content)
   const cut = BLOCK + pageSize
@@ -249,7 +249,7 @@ truncating('a search of a truncated file rejects, and every fault is told once e
   }
 })
 
-test('a fault elsewhere is none of the search', async (t) => {
+test('a fault elsewhere does not concern the search', async (t) => {
   using map = mapAnonymous(4 * BLOCK, { onFault: () => {} })
   const end = 4 * BLOCK - pageSize
   map.write(Buffer.from('needle'), end - 6)

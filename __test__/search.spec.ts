@@ -528,7 +528,7 @@ test('pages that may not be read are not searched', (t) => {
   t.is(map.indexOf('secret'), 5 * pageSize)
 })
 
-test('this runtime limits Buffers where the tests say so', (t) => {
+test('this runtime limits Buffers as the tests say', (t) => {
   t.is(constants.MAX_LENGTH > 8 * GIB, Number(process.versions.node.split('.')[0]) >= 22)
 })
 

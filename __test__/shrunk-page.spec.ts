@@ -132,7 +132,7 @@ truncating('a mapping without a guard notices it in the same way', async (t) => 
   await meetsEnd(t, map, 10, () => map.sync())
 })
 
-onLinux('memory that others have a descriptor of, or know by its name, can become shorter as well', async (t) => {
+onLinux('memory with a shared descriptor or a name can become shorter as well', async (t) => {
   const name = `mm-shrunk-${process.pid}`
   using memory = openSharedMemory(name, { create: true, length: 100, ...new Reports().options })
   t.teardown(() => unlinkSharedMemory(name))

@@ -98,7 +98,7 @@ test('a comparison can close the mapping', (t) => {
   t.is(numbers.length, 0)
 })
 
-test('sorting what is read-only ends, is told as a fault, and leaves the file as it was', (t) => {
+test('sorting a read-only mapping ends, is a fault, and leaves the file as it was', (t) => {
   const hash = (path: string) => createHash('sha1').update(readFileSync(path)).digest('hex')
   const path = sparseFile(t, 80 * 2 ** 20)
   using stored = mapShared(path, { protection: 'read-write' })

@@ -257,7 +257,7 @@ test('room is reserved, filled in place and committed, or given up', (t) => {
   t.throws(() => channel.commit(channel.reserve(4)!, 5), { code: 'ERR_OUT_OF_RANGE' })
 })
 
-test('close ends what is pending, and another one may receive', async (t) => {
+test('close ends pending operations, and another one may receive', async (t) => {
   const { file, channel } = make(t)
   const other = reopen(t, file)
   const iterating = (async () => {
@@ -301,7 +301,7 @@ test('a mapping that moves as it grows takes its channels along', async (t) => {
   t.is(other.receive()!.toString(), 'second')
 })
 
-test('closing the mapping ends what is pending', async (t) => {
+test('closing the mapping ends pending operations', async (t) => {
   const { map, channel } = make(t)
   const receiving = channel.receiveAsync()
   await sleep(30)

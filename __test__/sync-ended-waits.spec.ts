@@ -126,7 +126,7 @@ test('what a wait has taken stays taken when the mapping moves', async (t) => {
   t.is(mutex.lock(), 'acquired')
 })
 
-test('waits go on where a mapping grows in its place', async (t) => {
+test('waits go on when a mapping grows in place', async (t) => {
   const { map, other } = open(t)
   // The first growth may move it, to where there is room.
   map.resize(2 ** 20)
