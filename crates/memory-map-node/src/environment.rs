@@ -17,8 +17,10 @@ use napi_derive::napi;
 use crate::array_buffer::{Export, RawValue, Reference, Remote};
 use crate::held::Held;
 
-/// Waiting regions after which the binding looks which of them nobody can reach.
-const MANY: usize = 1 << 16;
+/// Waiting regions after which the binding looks which of them nobody can reach. Each can be a VMA of
+/// its own, for Linux begins files from 2 MiB on at a huge page, with a gap behind each; a process has
+/// 65,530, and several threads that map.
+const MANY: usize = 1 << 13;
 /// The same in bytes of address space; the smallest address space has 2^47, on 32 bits 2^31.
 const LARGE: usize = 1 << if usize::BITS == 64 { 43 } else { 27 };
 
@@ -251,7 +253,8 @@ impl Environment {
         memory_map::unmap_together(|| closed.retain(|export| !self.is_unreachable(export)));
         let bytes = closed.iter().map(|export| export.length).sum::<usize>();
         self.closed_bytes.set(bytes);
-        self.threshold.set(((2 * closed.len()).max(MANY), (2 * bytes).max(LARGE)));
+        let count = closed.len() + MANY.max(closed.len() / 8);
+        self.threshold.set((count, (2 * bytes).max(LARGE)));
         self.closed.replace(closed);
     }
 }
