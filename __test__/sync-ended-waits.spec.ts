@@ -255,6 +255,8 @@ for (const runtime of runtimes()) {
   })
 
   test(`${name}: a worker that ends leaves its locks, and no descriptor`, async (t) => {
+    const search = 'terminate; for (let i = 0; i < 8; i++) map.find("x")'
+    const ends = ['', '', 'process.exit(0)', 'throw new Error("x")', 'terminate', search]
     const source = `${WORKERS}
       // The runtime may keep some of its own.
       const descriptors = '/proc/self/fd/'
@@ -271,13 +273,15 @@ for (const runtime of runtimes()) {
       const stay = 'setInterval(() => {}, 1000);'
       const told = 'require("node:worker_threads").parentPort.postMessage("locked");'
       const { Channel } = await import(root + 'sync.js')
-      for (const end of ['', '', 'process.exit(0)', 'throw new Error("x")', 'terminate']) {
-        const worker = await start(lock + told + (end === 'terminate' ? stay : end), 'held')
+      fs.writeFileSync('held', '')
+      fs.truncateSync('held', 2 ** 28)
+      for (const end of ${JSON.stringify(ends)}) {
+        const worker = await start(lock + told + (end.startsWith('terminate') ? stay + end.slice(9) : end), 'held')
         const locked = new Promise((resolve) => worker.once('message', resolve))
         const map = mapShared('held', { protection: 'read-write' })
         await locked
         // With a wait pending the script does not end by itself.
-        if (end === 'terminate' || end === '') await worker.terminate()
+        if (end.startsWith('terminate') || end === '') await worker.terminate()
         await worker.ended
         console.log(end, new Mutex(map, 64).lock(60_000))
         const channel = Channel.open(map, { offset: 4096 })
@@ -296,7 +300,7 @@ for (const runtime of runtimes()) {
       }
       process.exit()`
     const { stdout, code, stderr } = await runScript(runtime, source)
-    const expected = ['', '', 'process.exit(0)', 'throw new Error("x")', 'terminate'].map((end) => `${end} recovered\n`)
+    const expected = ends.map((end) => `${end} recovered\n`)
     t.deepEqual({ stdout, code }, { stdout: expected.join(''), code: 0 }, stderr)
   })
 }

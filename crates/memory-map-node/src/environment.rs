@@ -195,7 +195,10 @@ impl Environment {
         for object in self.tied.take().iter().filter_map(rc::Weak::upgrade) {
             object.end();
         }
-        self.mappings.take();
+        // Deno never finishes the work on other threads of a worker that ends, and so keeps what it uses.
+        for held in self.mappings.take().into_values() {
+            held.mapping.let_go();
+        }
     }
 
     /// Whether a mapping has an ArrayBuffer whose memory may still be reached.

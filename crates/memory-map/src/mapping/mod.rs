@@ -353,6 +353,18 @@ impl Mapping {
         foreign.iter().for_each(|region| region.leave());
     }
 
+    /// Lets go of everything, as dropping does, where work on other threads may keep the mapping for good.
+    /// The pages stay while there is a key, or an access.
+    pub fn let_go(&self) {
+        self.attached.end();
+        self.leave();
+        let mut state = self.state();
+        let pages = std::mem::replace(&mut state.pages, Pages::Closed);
+        let former = std::mem::take(&mut state.former);
+        drop(state);
+        drop((pages, former)); // of which the last holder unmaps
+    }
+
     /// Loads from every page of a range.
     ///
     /// # Errors
@@ -491,8 +503,7 @@ impl State {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        self.attached.end();
-        self.leave();
+        self.let_go();
     }
 }
 
