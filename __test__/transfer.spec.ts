@@ -360,3 +360,26 @@ for (const runtime of runtimes()) {
     })
   }
 }
+
+const ofChunk = `
+const file = join(folder(), 'file')
+fs.writeFileSync(file, Buffer.alloc(length, 'A'))
+let told = 0
+const open = mapShared(file, { onFault: () => told++ })
+const take = async () => {
+  for await (const { buffer } of open.createReadStream()) return movable(buffer)
+}
+const moved = new Uint8Array(await take())
+for (let i = 0; i < 5; i++) {
+  collect()
+  await turn()
+}
+fs.truncateSync(file, 0)
+check(moved[9000] === (isCopied ? 65 : 0), 'the chunk has what its mapping has')
+check(isCopied || (await until(() => told === 1)), 'the fault is told')
+`
+
+for (const runtime of runtimes()) {
+  test(`a fault in a chunk that was transferred is told when only the new ArrayBuffer is left, ${runtime.name}`, (t) =>
+    endsWell(t, runtime, common + ofChunk))
+}

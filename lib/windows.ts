@@ -217,7 +217,7 @@ export class Windows {
       const buffer = this.shares
         ? share(token, start, size, this.#fresh)
         : mapping.arrayBuffer(token, start, size, lasting)
-      if (this.shares && !numbered.has(token)) numbered.set(token, new WeakRef(this.#owner))
+      if ((this.shares || lasting) && !numbered.has(token)) numbered.set(token, new WeakRef(this.#owner))
       return adopt(buffer, this.#owner)
     } catch (error) {
       throw this.#owner.explain(error)

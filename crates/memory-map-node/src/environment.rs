@@ -362,11 +362,12 @@ pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
     let exports = environment.exports.borrow();
     let mut faulted = Vec::new();
     for token in memory_map::take_faulted(environment.remote.owner) {
-        match exports.get(&token) {
-            Some(exports) => faulted.extend(
-                exports.iter().filter_map(|e| e.object(env.raw()).map(|o| Either::A(RawValue(o)))),
-            ),
-            None => faulted.push(Either::B(token as f64)),
+        let known = faulted.len();
+        faulted.extend(exports.get(&token).into_iter().flatten().filter_map(|export| {
+            export.object(env.raw()).map(|object| Either::A(RawValue(object)))
+        }));
+        if faulted.len() == known {
+            faulted.push(Either::B(token as f64)); // the memory may be in an ArrayBuffer that is not known
         }
     }
     faulted
