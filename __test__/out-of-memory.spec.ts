@@ -47,6 +47,13 @@ const calls: Record<string, [before: string, call: string]> = {
     `assert.throws(() => map.toString('latin1', 0, MUCH / 2), refused)
     assert.throws(() => map.view(0, MUCH / 2).toString('latin1'), refused)`,
   ],
+  'text of which there is memory for a copy': [
+    '',
+    `for (const encoding of ['utf8', 'latin1', 'hex', 'utf16le']) {
+      assert.throws(() => map.toString(encoding, 0, MUCH / 4), refused)
+      assert.throws(() => map.view(0, MUCH / 4).toString(encoding), refused)
+    }`,
+  ],
   searches: [
     'const needle = Buffer.alloc(MUCH / 2, 1)',
     `for (const method of ['indexOf', 'lastIndexOf', 'includes', 'count'])

@@ -104,6 +104,9 @@ export declare function channelSend(channel: object, data: Uint8Array, timeout: 
  */
 export declare function channelSendMany(channel: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
 
+/** Whether the system would grant so many bytes of memory now. */
+export declare function hasMemory(length: number): boolean
+
 /** Wakes up to `count` waiters of the word, and says how many. */
 export declare function ipcNotify(map: Token, offset: number, count: number): number
 

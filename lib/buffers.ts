@@ -1,6 +1,7 @@
 // Buffers over existing memory.
 
 import { outOfMemory } from './errors.js'
+import { native } from './native.js'
 
 /** Whether empty memory was transferred away, which only using it can tell. */
 export function isDetached(memory: ArrayBufferLike): boolean {
@@ -33,6 +34,17 @@ export function allocate(length: number): Buffer<ArrayBuffer> {
   } catch {
     throw outOfMemory(length)
   }
+}
+
+/** Text of fewer bytes fits into what V8 has in reserve. */
+const LONG = 2 ** 20
+
+/** As {@link allocate}, for bytes to decode: V8 ends the process if there is no memory for the string. */
+export function allocateForText(length: number): Buffer<ArrayBuffer> {
+  const bytes = allocate(length)
+  // At most two bytes for each of these.
+  if (length >= LONG && !native.hasMemory(2 * length)) throw outOfMemory(length)
+  return bytes
 }
 
 /** A copy of `bytes`; throws the system's error if there is no memory. */

@@ -18,7 +18,7 @@ import {
   toUint8Array,
 } from './arguments.js'
 import type { Token } from './binding.js'
-import { allocate, cut, isDetached } from './buffers.js'
+import { allocate, allocateForText, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
 import {
   closedError,
@@ -419,13 +419,15 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws {MemoryFaultError} if the bytes cannot be read
    */
   override toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string {
-    this.#open()
+    const token = this.#open()
     const first = toIndex(start, 0, this.#length)
     const last = toIndex(end, this.#length, this.#length)
     if (first >= last) return ''
     const name = toEncoding(encoding)
     checkText(last - first, name)
-    return this.read(first, last - first).toString(name)
+    const bytes = allocateForText(last - first)
+    this.#call(() => mapping.read(token, bytes, first))
+    return bytes.toString(name)
   }
 
   /**

@@ -1,7 +1,7 @@
 // Buffers over memory that others can change at any time.
 
 import { checkText, isUtf16 } from './arguments.js'
-import { allocate, type Cut } from './buffers.js'
+import { allocate, allocateForText, type Cut } from './buffers.js'
 import { setVolatile, sortCopy } from './typed-arrays.js'
 
 /** A Buffer over memory that others can change at any time; see {@link VolatileBuffer}. */
@@ -18,7 +18,7 @@ let scratch: Buffer | undefined
 /** A Buffer that begins with a copy of the bytes of `view` from `start` to before `end`. */
 function copy(view: Uint8Array, start: number, end: number): Buffer {
   const length = end - start
-  const copied = length <= SCRATCH ? (scratch ??= Buffer.allocUnsafeSlow(SCRATCH)) : allocate(length)
+  const copied = length <= SCRATCH ? (scratch ??= Buffer.allocUnsafeSlow(SCRATCH)) : allocateForText(length)
   copied.set(length === view.length ? view : new Uint8Array(view.buffer, view.byteOffset + start, length))
   return copied
 }

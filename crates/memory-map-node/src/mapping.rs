@@ -193,6 +193,12 @@ pub fn unlink_shared_memory(env: Env, name: String) -> Result<()> {
     memory_map::unlink_memory(&name).map_err(|error| to_js(&env, &error))
 }
 
+/// Whether the system would grant so many bytes of memory now.
+#[napi]
+pub fn has_memory(length: f64) -> bool {
+    Mapping::anonymous(length as u64, false, &Options::default()).is_ok()
+}
+
 /// Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
 /// those that the system makes by itself.
 #[napi]
