@@ -81,7 +81,7 @@ const makers = [
   () => mapAnonymous(16 * MiB, { reserve: false, onFault }),
   () => mapAnonymous(16 * MiB, { shared: true, reserve: false, onFault }),
   () => mapAnonymous(16 * MiB, { hugePages: 'transparent', reserve: false, onFault }),
-  () => mapShared(join(here, 'empty'), { ...rw, create: true }),
+  () => mapShared(join(here, 'empty'), { ...rw, create: true, length: 0 }),
   () => mapShared(join(here, 'new'), { ...rw, create: true, allocate: true, length: 5000 }),
 ]
 const uses = [

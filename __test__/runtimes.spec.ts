@@ -68,7 +68,7 @@ if (!globalThis.Deno && !isWindows) {
 const fresh = mapShared('made', { ...rw, create: true, length: 5000, mode: 0o600 })
 assert.deepStrictEqual([fresh.length, fs.statSync('made').size], [5000, 5000])
 assert.strictEqual(fs.statSync('made').mode & 0o777, isWindows ? 0o666 : 0o600)
-assert.strictEqual(mapShared('empty', { ...rw, create: true }).length, 0)
+assert.strictEqual(mapShared('empty', { ...rw, create: true, length: 0 }).length, 0)
 const length = isWindows || is32Bit ? 2 ** 26 : 2 ** 33 // files are not sparse there
 const far = mapShared('sparse', { ...rw, create: true, length })
 far.view(length - 1, 1)[0] = 7
