@@ -332,6 +332,17 @@ truncating('a fault before close() during sync() still makes it reject', async (
   await reports.told(1)
 })
 
+test('a use of the memory after close() during sync() is told, and does not make it reject', async (t) => {
+  const reports = new Reports()
+  const map = mapShared(makeFile(t, content), { backing: 'shared-array-buffer', ...reports.options })
+  const { buffer } = map
+  const promise = map.sync()
+  map.close()
+  t.is(buffer[0], 0)
+  await t.notThrowsAsync(promise)
+  t.like(await reports.told(1), [{ kind: 'closed' }])
+})
+
 // Calls that throw for their own faults
 
 truncating('read() throws at once if the bytes cannot be read, and for nothing else', async (t) => {

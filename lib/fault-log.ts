@@ -22,6 +22,7 @@ export class FaultLog {
   /** Faults that have not been published yet. */
   #news: MemoryFault[] = []
   #warned = false
+  #ended = false
 
   constructor(map: MemoryFault['map'], token: Token, onFault: ((fault: MemoryFault) => void) | undefined) {
     this.#map = map
@@ -57,6 +58,7 @@ export class FaultLog {
   /** Notes what had happened before the mapping was closed. */
   end(reports: readonly NativeFault[]): void {
     this.#note(reports)
+    this.#ended = true
   }
 
   /** The error that the user sees for one of the native library's about the mapping. */
@@ -82,7 +84,9 @@ export class FaultLog {
   #note(reports: readonly NativeFault[]): void {
     for (const report of reports) {
       const fault = this.#describe(report)
-      if (this.#sticking.size < MOST_STICKING) this.#sticking.set(report.id, fault)
+      // A use of a closed mapping loses nothing that a sync under way has to keep.
+      const sticks = !(this.#ended && report.kind === 'closed')
+      if (sticks && this.#sticking.size < MOST_STICKING) this.#sticking.set(report.id, fault)
       // What is noted outside the guard's own turn is told on the next.
       if (this.#news.push(fault) === 1) setImmediate(() => this.tell())
     }
