@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
 import test, { type ExecutionContext } from 'ava'
-import { mapAnonymous, mapShared, openSharedMemory, unlinkSharedMemory } from 'memory-map'
+import { mapAnonymous, mapShared, openSharedMemory, pageSize, unlinkSharedMemory } from 'memory-map'
 import { Mutex, Semaphore } from 'memory-map/sync'
 
 import { isWindows } from './helpers/platform.ts'
@@ -230,4 +230,12 @@ test('what is no place for a mutex is refused', (t) => {
   t.false(semaphore.tryAcquire())
   semaphore.release(2 ** 31 - 1)
   t.throws(() => semaphore.release(), { code: 'ERR_OUT_OF_RANGE' })
+})
+
+test('a mutex over bytes that were never one is free', (t) => {
+  const map = mapAnonymous(pageSize, { shared: true })
+  map.buffer.fill(1)
+  t.is(new Mutex(map, 0).tryLock(), 'acquired')
+  t.is(new Mutex(map, 64).lock(), 'acquired')
+  map.close()
 })

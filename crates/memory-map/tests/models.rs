@@ -120,6 +120,8 @@ fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
 }
 
 const DEAD: u64 = 9;
+/// What a lock leaves in a word that is held.
+const TAKEN: u64 = 2;
 
 /// A world in which the participant `DEAD` has died, and another one dies when it is said so.
 struct Life {
@@ -208,7 +210,7 @@ fn three_exclude_each_other_and_none_is_left_asleep() {
 fn one_of_two_recovers_the_lock_of_a_dead_owner() {
     for contended in 0..2 {
         check(None, move || {
-            let locking = Locking::new(DEAD << 2 | contended);
+            let locking = Locking::new(DEAD << 2 | TAKEN | contended);
             let shared = Arc::clone(&locking);
             let locked = threads(2, move |me| shared.count(me));
             assert_eq!(locked.iter().filter(|how| **how == Locked::Recovered).count(), 1);

@@ -1,6 +1,6 @@
 //! A lock of one word that survives the death of its owner, at any instruction.
 //!
-//! The word is 0, or the owner's number times four, plus `CONTENDED` if a thread may be asleep. A
+//! The word is 0, or the owner's number times four, plus `TAKEN`, plus `CONTENDED` if a thread may be asleep. A
 //! held lock always says who holds it, because taking it, recovering it from a dead owner and
 //! giving it back are one atomic operation each. A death can only lose a wake-up (between giving
 //! back and waking), so no thread sleeps longer than `SLICES` say before it checks by itself.
@@ -13,6 +13,8 @@ use super::spin::Spin;
 use crate::error::{Error, Result};
 
 const CONTENDED: u64 = 1;
+/// In every word that a lock has written, except 0: other words are no lock's.
+const TAKEN: u64 = 2;
 const SHIFT: u32 = 2;
 
 /// How long to sleep before checking again that the owner is alive: short at first, because its
@@ -109,7 +111,7 @@ pub(crate) fn unlock(word: &AtomicU64, me: u64) -> Result<()> {
 /// # Errors
 /// [`Error::NotOwner`].
 pub(crate) fn abandon(word: &AtomicU64, me: u64) -> Result<()> {
-    give(word, me, CONTENDED)
+    give(word, me, TAKEN | CONTENDED)
 }
 
 fn give(word: &AtomicU64, me: u64, left: u64) -> Result<()> {
@@ -128,14 +130,17 @@ pub(crate) fn owner(word: &AtomicU64) -> u64 {
 }
 
 fn take(word: &AtomicU64, from: u64, me: u64, flag: u64) -> std::result::Result<(), u64> {
-    word.compare_exchange(from, me << SHIFT | flag, Ordering::Acquire, Ordering::Relaxed).map(drop)
+    let taken = me << SHIFT | TAKEN | flag;
+    word.compare_exchange(from, taken, Ordering::Acquire, Ordering::Relaxed).map(drop)
 }
 
-/// Takes over from a dead owner. It cannot come back: its number is never used again.
+/// Takes over from a dead owner. It cannot come back: its number is never used again. A word that no
+/// lock has written, in memory that held something else, counts as free.
 fn inherit(word: &AtomicU64, seen: u64, me: u64, world: &impl World) -> Option<Locked> {
     let owner = seen >> SHIFT;
     if seen == 0 || owner == me || (owner != 0 && world.is_alive(owner)) {
         return None;
     }
-    take(word, seen, me, CONTENDED).is_ok().then_some(Locked::Recovered)
+    let locked = if seen & TAKEN == 0 { Locked::Acquired } else { Locked::Recovered };
+    take(word, seen, me, CONTENDED).is_ok().then_some(locked)
 }
