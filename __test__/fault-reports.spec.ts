@@ -317,6 +317,7 @@ test('close() while sync() is under way does no harm', async (t) => {
     const promise = map.sync()
     map.close()
     await t.notThrowsAsync(promise)
+    t.is(map.faults, 0)
   }
 })
 
