@@ -71,6 +71,7 @@ const harmless = [
   'offset',
   'path',
   'protection',
+  'toJSON',
 ]
 
 test('the tests here know every member', (t) => {

@@ -40,7 +40,9 @@ export const isRuntimeBusy: () => boolean =
     ? hasTicks()
     : 'bun' in process.versions
       ? () => false // it keeps the memory itself, of which the guard tells
-      : () => native.requests() > own || isInCallback()
+      : process.platform === 'win32'
+        ? isInCallback // reads that wait for a pipe or a socket count as requests there
+        : () => native.requests() > own || isInCallback()
 
 /** Whether a zlib stream that still has input called what runs now. */
 function isInCallback(): boolean {

@@ -97,7 +97,8 @@ impl Mapping {
         file: &FileOptions,
         options: &Options,
     ) -> Result<Self> {
-        let writable = kind == Kind::Shared && options.protection.writable();
+        let writable =
+            kind == Kind::Shared && (options.protection.writable() || file.create.is_some());
         // Without a length nothing is made: what is new has none.
         let create = file.create.filter(|_| file.length.is_some());
         let mut opened = Opened::new(source, writable, create).map_err(|error| match error {
