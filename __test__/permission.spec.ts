@@ -4,7 +4,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import test from 'ava'
+import { onPosix as test } from './helpers/platform.ts'
 
 import { run } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
