@@ -17,7 +17,9 @@ fs.writeFileSync(path, bytes)
 async function endDuring(how, backing, operation) {
   const told = []
   const map = mapShared(path, { protection: 'read-write', backing, onFault: ({ kind }) => told.push(kind) })
-  const result = operation(map.buffer).catch((error) => error)
+  // A fault is told for as long as a view of the mapping is there.
+  const view = (globalThis.kept = map.buffer)
+  const result = operation(view).catch((error) => error)
   if (how === 'close') map.close()
   else map.resize(map.length / 2)
   const got = await result
