@@ -233,7 +233,7 @@ test('what is no place for a mutex is refused', (t) => {
 })
 
 test('a mutex over bytes that were never one is free', (t) => {
-  const map = mapAnonymous(pageSize, { shared: true })
+  const map = mapShared(sparseFile(t, pageSize), { protection: 'read-write' })
   map.buffer.fill(1)
   t.is(new Mutex(map, 0).tryLock(), 'acquired')
   t.is(new Mutex(map, 64).lock(), 'acquired')

@@ -9,6 +9,7 @@ import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared } from 'memory-map'
 
 import { throwsCodedError } from './helpers/errors.ts'
+import { onPosix } from './helpers/platform.ts'
 import { Peer } from './helpers/processes.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
@@ -53,7 +54,7 @@ async function startWriter(t: ExecutionContext, length: number): Promise<string>
 
 for (const runtime of runtimes()) {
   for (const backing of ['array-buffer', 'shared-array-buffer']) {
-    test.serial(
+    onPosix.serial(
       `text is decoded while another process changes it (${runtime.name} ${runtime.version}, ${backing})`,
       async (t) => {
         const path = await startWriter(t, 2 ** 20)
@@ -123,7 +124,7 @@ test('a Buffer over memory that others can change is a Buffer', (t) => {
   t.is(Object.getPrototypeOf(structuredClone(map.view(0, 3))), Uint8Array.prototype)
 })
 
-test('memory of this process alone has ordinary Buffers and typed arrays', (t) => {
+onPosix('memory of this process alone has ordinary Buffers and typed arrays', (t) => {
   using alone = mapAnonymous(4096)
   t.is(Object.getPrototypeOf(alone.buffer), Buffer.prototype)
   t.is(Object.getPrototypeOf(alone.view(3)), Buffer.prototype)

@@ -140,7 +140,7 @@ impl Inner {
     }
 
     /// Whether `move_away` was called.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg(all(test, target_os = "linux"))]
     pub fn has_moved(&self) -> bool {
         self.moved
     }
