@@ -270,7 +270,7 @@ export declare namespace mapping {
    * Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
    * of it, of an object of its own, which is held for as long as the mapping is there.
    */
-  export function putOver(map: Token, bytes: Uint8Array, fresh: boolean): void
+  export function putOver(map: Token, bytes: Uint8Array): void
   /** Copies bytes out, into all of `target`. */
   export function read(map: Token, target: Buffer, offset: number): void
   /** How many pages of a range are in memory and, with `bitmap`, which. */

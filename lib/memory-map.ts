@@ -728,7 +728,6 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#keepTails()
     this.#call(() => mapping.resize(token, bytes, isRuntimeBusy()))
     this.#streams?.fail(resizedError())
-    this.#windows.touch()
     this.#measure()
   }
 

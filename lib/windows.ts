@@ -63,8 +63,6 @@ export class Windows {
   readonly #owner: Owner
   /** Makes a Buffer over a part of a window's memory. */
   readonly cut: Cut
-  /** Whether nothing can have been stored yet. */
-  #fresh = true
   #length = 0
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #lead = 0
@@ -112,11 +110,6 @@ export class Windows {
     this.#high = 0
     // SharedArrayBuffers are not billed.
     this.#setStep(this.shares || size <= MAX_SMALL ? this.#longestStep : FIRST_STEP)
-  }
-
-  /** Notes that the mapping may have been stored to. */
-  touch(): void {
-    this.#fresh = false
   }
 
   forget(): void {
@@ -214,9 +207,7 @@ export class Windows {
     listen()
     const token = this.#token
     try {
-      const buffer = this.shares
-        ? share(token, start, size, this.#fresh)
-        : mapping.arrayBuffer(token, start, size, lasting)
+      const buffer = this.shares ? share(token, start, size) : mapping.arrayBuffer(token, start, size, lasting)
       if ((this.shares || lasting) && !numbered.has(token)) numbered.set(token, new WeakRef(this.#owner))
       return adopt(buffer, this.#owner)
     } catch (error) {
@@ -241,11 +232,8 @@ export const external: boolean = native.canShareExternal()
 /** A second object of the same memory. */
 const clone = structuredClone
 
-/**
- * Makes one over the bytes from `start` on that begin with the mapping's first page. `fresh` says that nothing was
- * stored yet.
- */
-function share(token: Token, start: number, size: number, fresh: boolean): SharedArrayBuffer {
+/** Makes one over the bytes from `start` on that begin with the mapping's first page. */
+function share(token: Token, start: number, size: number): SharedArrayBuffer {
   if (external) return native.mapping.sharedArrayBuffer(token, start, size)
   if ('deno' in process.versions && 'DedicatedWorkerGlobalScope' in globalThis) {
     // Deno ends a worker without telling, and frees its memory: the guard would not know.
@@ -253,7 +241,7 @@ function share(token: Token, start: number, size: number, fresh: boolean): Share
   }
   const buffer = growable(size)
   // Views of all that it may become would be slow. What the runtime takes for a growable one are whole pages.
-  native.mapping.putOver(token, new Uint8Array(clone(buffer), 0, size), fresh)
+  native.mapping.putOver(token, new Uint8Array(clone(buffer), 0, size))
   return buffer
 }
 

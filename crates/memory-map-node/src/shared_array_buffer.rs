@@ -159,7 +159,6 @@ pub fn put_over(
     env: Env,
     map: Token,
     #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown,
-    fresh: bool,
 ) -> Result<()> {
     let raw = env.raw();
     let view = View::of(&env, &bytes)?;
@@ -190,7 +189,7 @@ pub fn put_over(
     // SAFETY: the memory is that of a growable SharedArrayBuffer, which the caller made for
     // this and has given to nobody: whole pages, of the view's length at least, and no
     // allocator has a part in them. `held` keeps it there.
-    unsafe { map.mapping.put_over(view.start, fresh, Box::new(held)) }
+    unsafe { map.mapping.put_over(view.start, Box::new(held)) }
         .map_err(|error| to_js(&env, &error))?;
     environment.add_foreign(&map.mapping);
     Ok(())

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use common::{PAGE, TempFile, View, alone, case_in_child, is_mapped, options, private, shared};
-use memory_map::{FaultKind, Mapping, Protection};
+use memory_map::{Error, FaultKind, Mapping, Protection};
 
 const LENGTH: usize = 16 * PAGE;
 
@@ -47,7 +47,7 @@ impl Owner {
         self.asked_to_keep.store(true, Ordering::SeqCst);
         let keeper = Box::new(Keeper(Arc::clone(&self.asked_to_keep)));
         // SAFETY: the memory is this test's, which uses it as it would the mapping.
-        unsafe { map.put_over(self.start, true, keeper) }.unwrap();
+        unsafe { map.put_over(self.start, keeper) }.unwrap();
         assert_eq!(map.address(), Some(self.start));
     }
 
@@ -304,6 +304,31 @@ fn faults_from_before_the_mapping_was_put_over_count() {
     let owner = Owner::new();
     owner.take(&map);
     assert_eq!((map.faults(), map.collect().len()), (1, 1));
+}
+
+#[test]
+fn what_was_stored_and_protected_is_there_when_the_mapping_is_put_over_other_memory() {
+    let by_pointer = |map: &Mapping| View::of(map).store(PAGE, 7);
+    let by_copy = |map: &Mapping| map.write(&[7], PAGE).unwrap();
+    for store in [by_pointer as fn(&Mapping), by_copy] {
+        let map =
+            Mapping::anonymous(LENGTH as u64, false, &options(Protection::ReadWrite)).unwrap();
+        store(&map);
+        map.protect(2 * PAGE..3 * PAGE, Protection::Read).unwrap();
+        let owner = Owner::new();
+        owner.take(&map);
+        assert_eq!([0, 1, 2].map(|page| owner.view().load(page * PAGE)), [0, 7, 0]);
+        assert_eq!(map.write(&[1], 2 * PAGE), Err(Error::NotWritable));
+        assert_eq!(map.write(&[1], 3 * PAGE), Ok(()));
+    }
+}
+
+#[test]
+fn pages_that_nothing_was_stored_to_are_not_copied_to_other_memory() {
+    let map = Mapping::anonymous(LENGTH as u64, false, &options(Protection::ReadWrite)).unwrap();
+    let owner = Owner::new();
+    owner.take(&map);
+    assert_eq!(map.residency(0..LENGTH, false).unwrap().resident, 0);
 }
 
 /// Runs `round`, in a process of its own, so often that each fault in it meets every step of the

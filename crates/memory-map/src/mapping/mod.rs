@@ -221,7 +221,9 @@ impl Mapping {
 
     /// Address of the mapping's first byte; `None` if it is closed or empty.
     pub fn address(&self) -> Option<usize> {
-        self.region().ok().flatten().map(|region| region.range().start + self.page_offset())
+        let region = self.region().ok().flatten()?;
+        region.note_store();
+        Some(region.range().start + self.page_offset())
     }
 
     /// The mapping's own handle of its file; `None` if there is none, or it is closed.
@@ -307,15 +309,14 @@ impl Mapping {
     }
 
     /// Puts the mapping over foreign memory, from `start` on, that has whole pages for
-    /// all of it and stays where it is for as long as `keeper` lives. What was stored to a mapping
-    /// that is not `fresh` is copied.
+    /// all of it and stays where it is for as long as `keeper` lives. What was stored is copied.
     ///
     /// # Safety
     /// That memory may be used only as the mapping itself may be.
     ///
     /// # Errors
     /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
-    pub unsafe fn put_over(&self, start: usize, fresh: bool, keeper: Keeper) -> Result<()> {
+    pub unsafe fn put_over(&self, start: usize, keeper: Keeper) -> Result<()> {
         self.needs_file()?;
         let mut state = self.state();
         let Pages::Mapped(old) = &state.pages else { return Err(Error::Closed) };
@@ -334,9 +335,7 @@ impl Mapping {
         let contents = self.contents(opened.as_ref(), self.len(), state.protection)?;
         // SAFETY: the caller vouches for the memory.
         let new = unsafe { Region::over(&contents, start, keeper) }?;
-        if !fresh {
-            new.take_over(old)?;
-        }
+        new.take_over(old)?;
         state.replace(Pages::Mapped(new), &[]);
         drop(state);
         let _ = self.populate(); // all that it needs is there by now

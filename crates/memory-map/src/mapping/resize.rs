@@ -253,7 +253,7 @@ impl Region {
         Ok(true)
     }
 
-    /// Gives this region, fresh and from the same file, the contents and protections of `old`.
+    /// Gives this region, new and from the same file, the contents and protections of `old`.
     pub(crate) fn take_over(&self, old: &Region) -> Result<()> {
         let start = old.range().start;
         let part = start..start + old.pages().len().min(self.pages().len());
@@ -271,7 +271,7 @@ impl Region {
             }
             (vmas.is_some(), is_elsewhere)
         };
-        if !carried && !is_elsewhere {
+        if !carried && !is_elsewhere && old.is_stored_to() {
             copy_pages(old, self, part.len())?;
         }
         let (runs, written) = {
@@ -282,8 +282,14 @@ impl Region {
             let first = self.range().start;
             first + (range.start - start)..first + (range.end - start)
         };
+        if old.is_stored_to() {
+            self.note_store();
+        }
         self.lock().inherit(written);
         for (range, protection) in runs {
+            if self.lock().runs_in(shift(range.clone())).all(|(_, now)| now == protection) {
+                continue;
+            }
             if carried {
                 self.lock().set_protection(shift(range), protection);
             } else {

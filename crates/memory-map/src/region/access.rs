@@ -124,6 +124,7 @@ pub(crate) fn copy_out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<(
 /// `bytes` must be readable; they may lie in the region.
 pub(crate) unsafe fn copy_in(region: &Region, at: usize, bytes: *const [u8]) -> Result<()> {
     let from = bytes.cast::<u8>();
+    region.note_store();
     let backwards = (from as usize) < region.range().start + at;
     chunkwise(region, at, bytes.len(), backwards, |to, done, length| {
         // SAFETY: as in `copy_out`, and whether the pages are writable was checked; should another

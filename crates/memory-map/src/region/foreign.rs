@@ -302,7 +302,7 @@ mod tests {
         let start = sys::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
         let kept = Arc::new(AtomicBool::new(true));
         // SAFETY: the page was mapped above, and stays.
-        unsafe { map.put_over(start, true, Box::new(Keeping(Arc::clone(&kept)))) }.unwrap();
+        unsafe { map.put_over(start, Box::new(Keeping(Arc::clone(&kept)))) }.unwrap();
         let region = map.region().unwrap().unwrap();
         let access = Access::begin(&region, start..start + page).unwrap();
         std::thread::scope(|scope| {
@@ -333,7 +333,7 @@ mod tests {
                 let pages = Pages::Anonymous { reserve: true };
                 let start = sys::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
                 // SAFETY: the page was mapped above, and stays.
-                unsafe { map.put_over(start, true, Box::new(())) }.unwrap();
+                unsafe { map.put_over(start, Box::new(())) }.unwrap();
                 (map, start)
             })
             .collect();
@@ -358,7 +358,7 @@ mod tests {
         let pages = Pages::Anonymous { reserve: true };
         let start = sys::map(0, 4 * page, Protection::ReadWrite, pages).unwrap() as usize;
         // SAFETY: the pages were mapped above, and stay.
-        unsafe { map.put_over(start, true, Box::new(())) }.unwrap();
+        unsafe { map.put_over(start, Box::new(())) }.unwrap();
         map.file().unwrap().set_len(0).unwrap();
         let region = map.region().unwrap().unwrap();
         for round in 1..3 {

@@ -44,6 +44,8 @@ pub(crate) struct Region {
     lost: AtomicBool,
     /// Whether views of the region cannot be taken away from who holds them.
     lasting: AtomicBool,
+    /// Whether a copy of ours stored to the region, or a pointer into it was given out.
+    stored: AtomicBool,
     /// What keeps the addresses, where they are not ours, until they are left.
     keeper: Option<Mutex<Option<Keeper>>>,
     /// Which file the system shows there, where they are not ours, once that was looked for.
@@ -75,6 +77,7 @@ impl Region {
             keys: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
             lasting: AtomicBool::new(keeper.is_some()),
+            stored: AtomicBool::new(keeper.is_some()),
             keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
             shown: OnceLock::new(),
         };
@@ -102,6 +105,16 @@ impl Region {
     /// Whether the addresses are foreign.
     pub fn is_foreign(&self) -> bool {
         self.keeper.is_some()
+    }
+
+    /// Whether anything may have been stored to the region, so that it is not as it was made.
+    pub fn is_stored_to(&self) -> bool {
+        self.stored.load(Ordering::Acquire)
+    }
+
+    /// Something is about to be stored to the region, or may be from now on.
+    pub fn note_store(&self) {
+        self.stored.store(true, Ordering::Release);
     }
 
     /// Whether no key is out, and nothing else uses the addresses.
@@ -356,6 +369,7 @@ impl RegionKey {
 
     pub(crate) fn new(region: Arc<Region>) -> Self {
         region.keys.fetch_add(1, Ordering::Relaxed);
+        region.note_store();
         Self(region)
     }
 
