@@ -222,8 +222,8 @@ export declare namespace mapping {
    */
   export function arrayBuffer(map: Token, start: number, length: number, lasting: boolean): ArrayBuffer
   /**
-   * Unmaps, and detaches every ArrayBuffer where they are not to last; says what had happened since
-   * the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
+   * Unmaps, and detaches every ArrayBuffer where they are not to last, or very many do; says what had
+   * happened since the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
    * ArrayBuffer.
    */
   export function close(map: Token, viewsLast: boolean): Array<NativeFault> | null
@@ -276,8 +276,8 @@ export declare namespace mapping {
   /** How many pages of a range are in memory and, with `bitmap`, which. */
   export function residency(map: Token, start: number, end: number, bitmap: boolean): NativeResidency
   /**
-   * Changes the length, and detaches every ArrayBuffer where they are not to last; does neither where
-   * it fails.
+   * Changes the length, and detaches every ArrayBuffer where they are not to last, or very many do; does
+   * neither where it fails.
    */
   export function resize(map: Token, length: number, viewsLast: boolean): void
   /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */

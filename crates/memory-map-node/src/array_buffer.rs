@@ -112,7 +112,8 @@ unsafe impl std::marker::Sync for Reference {}
 
 /// An ArrayBuffer that was given out.
 pub struct Export {
-    pub length: usize,
+    /// Bytes of the addresses that it keeps; 0 where another one of the mapping counts for them.
+    pub addresses: usize,
     /// Of the mapping.
     pub token: u64,
     key: Mutex<Option<RegionKey>>,
@@ -121,6 +122,8 @@ pub struct Export {
     /// Whether `close` found the object with its memory and detached it, so that nothing else can
     /// have taken the memory.
     detached: AtomicBool,
+    /// Whether its mapping was closed and it was not detached.
+    pub left_attached: AtomicBool,
     /// Whether the store was seen to be where it belongs when the environment was about to end.
     settled: AtomicBool,
     /// Whether the store was freed, and only the object is waited for.
@@ -132,7 +135,8 @@ pub struct Export {
 
 impl Export {
     /// Makes an ArrayBuffer of `length` bytes from `start` bytes after the mapping's first page; a
-    /// `lasting` one is not to be detached by `close`, and JavaScript may transfer it.
+    /// `lasting` one is not to be detached by `close`, and JavaScript may transfer it. `counts` says
+    /// whether it counts for the mapping's addresses.
     pub fn new(
         env: &Env,
         remote: &Arc<Remote>,
@@ -140,6 +144,7 @@ impl Export {
         start: usize,
         length: usize,
         lasting: bool,
+        counts: bool,
     ) -> Result<(RawValue, Arc<Self>)> {
         let key = mapping.key().map_err(|error| to_js(env, &error))?;
         if lasting {
@@ -147,11 +152,12 @@ impl Export {
         }
         let raw = env.raw();
         let export = Arc::new(Self {
-            length,
+            addresses: if counts { key.length() } else { 0 },
             token: mapping.token(),
             key: Mutex::default(),
             object: AtomicPtr::new(ptr::null_mut()),
             detached: AtomicBool::new(false),
+            left_attached: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             freed: AtomicBool::new(false),
             ending: AtomicBool::new(false),

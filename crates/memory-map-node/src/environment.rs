@@ -23,6 +23,9 @@ use crate::held::Held;
 const MANY: usize = 1 << 13;
 /// The same in bytes of address space; the smallest address space has 2^47, on 32 bits 2^31.
 const LARGE: usize = 1 << if usize::BITS == 64 { 43 } else { 27 };
+/// Closed mappings of which the ArrayBuffers are left attached at most, because the runtime may be using
+/// them: while they are, nothing tells which of them can be reached.
+const MOST_ATTACHED: usize = 1 << 14;
 
 /// Something that ends with its environment.
 pub trait End {
@@ -38,9 +41,12 @@ pub struct Environment {
     hooks_see_objects: Cell<bool>,
     /// ArrayBuffers whose memory may still be reached, by the token of their mapping.
     exports: RefCell<ByToken<Vec<Arc<Export>>>>,
-    /// Those of them that belong to closed mappings, the oldest first.
+    /// Those of them that were detached when their mapping was closed, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
+    /// Bytes of the addresses that they keep.
     closed_bytes: Cell<usize>,
+    /// Closed mappings of which the ArrayBuffers were left attached, and bytes of their addresses.
+    attached: Cell<(usize, usize)>,
     /// The mappings that JavaScript has, by their tokens.
     mappings: RefCell<ByToken<Rc<Held>>>,
     /// What stands behind other objects of JavaScript's.
@@ -94,6 +100,7 @@ impl Environment {
                 exports: RefCell::default(),
                 closed: RefCell::default(),
                 closed_bytes: Cell::new(0),
+                attached: Cell::new((0, 0)),
                 mappings: RefCell::default(),
                 tied: RefCell::default(),
                 foreign: RefCell::default(),
@@ -167,18 +174,22 @@ impl Environment {
     }
 
     /// Notes that a SharedArrayBuffer is made. The runtime counts its bytes as nothing, and so would
-    /// never hurry to give the addresses of closed ones back: each time that many were used it is
-    /// told of much memory, for a moment.
+    /// never hurry to give the addresses of closed ones back.
     pub fn note_shared(&self, length: usize) {
-        const MUCH: i64 = 1 << 33;
         let bytes = self.shared_bytes.get() + length;
         self.shared_bytes.set(if bytes < LARGE { bytes } else { 0 });
         if bytes >= LARGE {
-            let mut total = 0;
-            for change in [MUCH, -MUCH] {
-                // SAFETY: `env` is alive, and only its own thread comes here.
-                unsafe { sys::napi_adjust_external_memory(self.env, change, &raw mut total) };
-            }
+            self.have_collected();
+        }
+    }
+
+    /// Has the runtime collect: it is told of much memory, for a moment.
+    fn have_collected(&self) {
+        const MUCH: i64 = 1 << 33;
+        let mut total = 0;
+        for change in [MUCH, -MUCH] {
+            // SAFETY: `env` is alive, and only its own thread comes here.
+            unsafe { sys::napi_adjust_external_memory(self.env, change, &raw mut total) };
         }
     }
 
@@ -207,6 +218,7 @@ impl Environment {
     }
 
     pub fn remove(&self, export: &Export) {
+        self.note_not_attached(export);
         let mut exports = self.exports.borrow_mut();
         if let Some(siblings) = exports.get_mut(&export.token) {
             siblings.retain(|sibling| !std::ptr::eq(&raw const **sibling, export));
@@ -221,10 +233,26 @@ impl Environment {
         }
     }
 
-    /// Notes that the mapping of `export` was closed.
+    /// Notes that `export` was detached because its mapping was closed.
     fn note_closed(&self, export: Arc<Export>) {
-        self.closed_bytes.set(self.closed_bytes.get() + export.length);
+        self.note_not_attached(&export);
+        self.closed_bytes.set(self.closed_bytes.get() + export.addresses);
         self.closed.borrow_mut().push(export);
+    }
+
+    /// Notes that `export` stays attached although its mapping is closed.
+    fn note_attached(&self, export: &Export) {
+        if export.addresses > 0 && !export.left_attached.swap(true, Ordering::Relaxed) {
+            let (count, bytes) = self.attached.get();
+            self.attached.set((count + 1, bytes + export.addresses));
+        }
+    }
+
+    fn note_not_attached(&self, export: &Export) {
+        if export.left_attached.swap(false, Ordering::Relaxed) {
+            let (count, bytes) = self.attached.get();
+            self.attached.set((count - 1, bytes - export.addresses));
+        }
     }
 
     /// Whether nobody can use the memory of an ArrayBuffer any more, which is let go then.
@@ -252,9 +280,13 @@ impl Environment {
         if self.closed.borrow().len() < count && self.closed_bytes.get() < bytes {
             return;
         }
+        if self.closed_bytes.get() >= bytes {
+            // Small ArrayBuffers can keep the addresses of large mappings: the runtime does not hurry.
+            self.have_collected();
+        }
         let mut closed = self.closed.take();
         memory_map::unmap_together(|| closed.retain(|export| !self.is_unreachable(export)));
-        let bytes = closed.iter().map(|export| export.length).sum::<usize>();
+        let bytes = closed.iter().map(|export| export.addresses).sum::<usize>();
         self.closed_bytes.set(bytes);
         let count = closed.len() + MANY.max(closed.len() / 8);
         self.threshold.set((count, (2 * bytes).max(LARGE)));
@@ -270,6 +302,21 @@ unsafe extern "C" fn object_gone(env: sys::napi_env, data: *mut c_void, _hint: *
         environment.remove(&export);
     }
     export.finish(env);
+}
+
+/// Leaves the memory to the ArrayBuffers of a mapping, whose first use is a fault then; says whether it
+/// did: not where very many are left already.
+pub fn leave_attached(env: &Env, held: &Held) -> bool {
+    let environment = Environment::of(env.raw());
+    let (count, bytes) = environment.attached.get();
+    let leaves = count < MOST_ATTACHED && bytes < LARGE;
+    if leaves {
+        for export in held.exports.borrow().iter() {
+            export.make_lasting();
+            environment.note_attached(export);
+        }
+    }
+    leaves
 }
 
 /// Takes the memory away from the ArrayBuffers of a mapping.

@@ -40,11 +40,6 @@ impl Held {
             .map_err(|error| to_js(env, &error))
     }
 
-    /// Leaves the ArrayBuffers as they are: their first use after the pages have gone is a fault.
-    pub fn let_views_last(&self) {
-        self.exports.borrow().iter().for_each(|export| export.make_lasting());
-    }
-
     /// Takes the ArrayBuffers that are to be detached.
     pub fn take_exports(&self) -> Vec<Arc<Export>> {
         self.exports.take()

@@ -277,8 +277,9 @@ pub fn array_buffer(
 ) -> Result<RawValue> {
     let (start, length) = map.check_range(&env, start, length)?;
     let environment = Environment::of(env.raw());
+    let counts = !lasting && map.exports.borrow().is_empty();
     let (value, export) =
-        Export::new(&env, &environment.remote, &map.mapping, start, length, lasting)?;
+        Export::new(&env, &environment.remote, &map.mapping, start, length, lasting, counts)?;
     environment.add(&export);
     if !lasting {
         let mut exports = map.exports.borrow_mut();
@@ -347,28 +348,24 @@ pub fn protect(env: Env, map: Token, index: u32, start: f64, end: f64) -> Result
         .map_err(|error| to_js(&env, &error))
 }
 
-/// Changes the length, and detaches every ArrayBuffer where they are not to last; does neither where
-/// it fails.
+/// Changes the length, and detaches every ArrayBuffer where they are not to last, or very many do; does
+/// neither where it fails.
 #[napi(namespace = "mapping")]
 pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Result<()> {
-    if views_last {
-        map.let_views_last();
-    }
+    let are_left = views_last && environment::leave_attached(&env, &map);
     map.mapping.resize(length as u64).map_err(|error| to_js(&env, &error))?;
-    if !views_last {
+    if !are_left {
         environment::detach_all(&env, &map);
     }
     Ok(())
 }
 
-/// Unmaps, and detaches every ArrayBuffer where they are not to last; says what had happened since
-/// the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
+/// Unmaps, and detaches every ArrayBuffer where they are not to last, or very many do; says what had
+/// happened since the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
 /// ArrayBuffer.
 #[napi(namespace = "mapping")]
 pub fn close(env: Env, map: Token, views_last: bool) -> Option<Vec<NativeFault>> {
-    if views_last {
-        map.let_views_last();
-    } else {
+    if !(views_last && environment::leave_attached(&env, &map)) {
         environment::detach_all(&env, &map);
     }
     let faults = map.mapping.close();

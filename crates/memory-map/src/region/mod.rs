@@ -382,6 +382,11 @@ impl RegionKey {
         self.0.range.start
     }
 
+    /// Bytes of the region's addresses.
+    pub fn length(&self) -> usize {
+        self.0.range.len()
+    }
+
     /// Takes the mapping's pages out at once: only the addresses are kept.
     pub fn retire(&self) {
         self.0.retire(&[]);
