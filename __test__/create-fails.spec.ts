@@ -8,7 +8,7 @@ import test from 'ava'
 import { mapShared } from 'memory-map'
 
 import { where } from './helpers/platform.ts'
-import { temporaryFolder } from './helpers/processes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
 
 const posix = where(process.platform !== 'win32', 'Windows has none of these')
 
@@ -40,7 +40,7 @@ for (const [kind, make] of Object.entries(kinds)) {
   const isRoot = process.getuid?.() === 0
   const on = kind === 'a device' ? where(isRoot && process.platform === 'linux', 'only root makes devices') : posix
   on(`${kind} is there after a create that has failed`, (t) => {
-    const folder = temporaryFolder(t)
+    const folder = scratchFolder(t)
     const [path, other] = [join(folder, 'path'), join(folder, 'other')]
     make(path, other)
     const before = lstatSync(path)
@@ -55,7 +55,7 @@ for (const [kind, make] of Object.entries(kinds)) {
 }
 
 test('a file that a create has made is gone after it has failed', (t) => {
-  const path = join(temporaryFolder(t), 'path')
+  const path = join(scratchFolder(t), 'path')
   t.throws(() => mapShared(path, { protection: 'read-write', create: true, length }))
   t.false(existsSync(path))
 })

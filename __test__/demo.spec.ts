@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 
 import { isWindows } from './helpers/platform.ts'
-import { run, scriptEnv, temporaryFolder } from './helpers/processes.ts'
+import { run, scriptEnv } from './helpers/processes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
 
 const examples = fileURLToPath(new URL('../examples/', import.meta.url))
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 test.serial('the demo shows what it promises, and cleans up', async (t) => {
-  const temporary = temporaryFolder(t)
+  const temporary = scratchFolder(t)
   const before = sha256(readFileSync(process.execPath))
 
   const env = { ...scriptEnv(), TMPDIR: temporary, TEMP: temporary }
@@ -70,7 +71,7 @@ test.serial('the demo shows what it promises, and cleans up', async (t) => {
 
 test.serial('the demo fails if what it claims is not so', async (t) => {
   // The same demo, with a package that maps privately what should be shared.
-  const folder = temporaryFolder(t)
+  const folder = scratchFolder(t)
   cpSync(examples, join(folder, 'examples'), { recursive: true })
   const fake = join(folder, 'node_modules', 'memory-map')
   mkdirSync(fake, { recursive: true })

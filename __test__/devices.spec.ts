@@ -8,8 +8,9 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { mapPrivate, mapShared, type MemoryFault, pageSize } from 'memory-map'
 
-import { run, shellLine, temporaryFolder } from './helpers/processes.ts'
+import { run, shellLine } from './helpers/processes.ts'
 import { openDescriptors } from './helpers/procfs.ts'
+import { scratchFolder } from './helpers/scratch.ts'
 
 // One by one: some count this process's descriptors.
 const linux = process.platform === 'linux' ? test.serial : test.serial.skip
@@ -113,7 +114,7 @@ function isRefused(t: ExecutionContext, map: () => unknown, path?: string): void
 }
 
 linux('/dev/tty is refused as a terminal', async (t) => {
-  const script = join(temporaryFolder(t), 'tty.mjs')
+  const script = join(scratchFolder(t), 'tty.mjs')
   writeFileSync(
     script,
     `const lib = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
@@ -142,7 +143,7 @@ function loopDevice(
   size: number,
   sector = 512,
 ): { device: string; disk: string; bytes: Buffer } | undefined {
-  const disk = join(temporaryFolder(t), 'disk')
+  const disk = join(scratchFolder(t), 'disk')
   const bytes = randomBytes(size)
   writeFileSync(disk, bytes)
   let device: string

@@ -8,9 +8,10 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, pageSize } from 'memory-map'
 
-import { Peer, run, temporaryFolder } from './helpers/processes.ts'
+import { Peer, run } from './helpers/processes.ts'
 import { smaps } from './helpers/procfs.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
 
 const posix = process.platform === 'win32' ? test.skip : test
 const linux = process.platform === 'linux' ? test : test.skip
@@ -24,7 +25,7 @@ const pythonTest = python ? test : test.skip
 
 /** A file of `size` bytes that is in no other test, and what is in it. */
 function file(t: ExecutionContext, size: number): { path: string; bytes: Buffer } {
-  const path = join(temporaryFolder(t), 'file')
+  const path = join(scratchFolder(t), 'file')
   const bytes = randomBytes(size)
   writeFileSync(path, bytes)
   return { path, bytes }
@@ -178,7 +179,7 @@ linux('two processes that have read a file through mappings share its pages in m
 
 /** A file of 1 TiB without a block on disk, where the file system can have one. */
 function sparseFile(t: ExecutionContext): string | undefined {
-  const path = join(temporaryFolder(t), 'sparse')
+  const path = join(scratchFolder(t), 'sparse')
   const fd = openSync(path, 'w')
   try {
     ftruncateSync(fd, 2 ** 40)

@@ -23,8 +23,9 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { mapPrivate, mapShared, MemoryFaultError, type MemoryMap, pageSize } from 'memory-map'
 
-import { Reports, survives, temporaryFolder } from './helpers/faults.ts'
+import { Reports, survives } from './helpers/faults.ts'
 import { runtimes } from './helpers/runtimes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
 
 const MiB = 2 ** 20
 
@@ -32,7 +33,7 @@ const MiB = 2 ** 20
 const folders: string[] = []
 
 function ownFolder(t: ExecutionContext): string {
-  const folder = temporaryFolder(t)
+  const folder = scratchFolder(t)
   folders.push(folder)
   return folder
 }

@@ -64,7 +64,7 @@ async function ending(t: ExecutionContext, runtime: Runtime, source: string) {
 /** More than once: Deno answers the first by going back to the default action, and ends with the second. */
 const sent = (signal: string) => `
   import { spawnSync } from 'node:child_process'
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 50; i++) {
     spawnSync('kill', ['-${signal}', String(process.pid)])
     await sleep(200)
   }`

@@ -471,7 +471,8 @@ const map = mapShared('file', { ...JSON.parse(process.argv[2]), onFault: (fault)
 const { buffer } = map
 fs.truncateSync('file', 0)
 console.log('reads', buffer[50_000], 'faults', map.faults)
-setTimeout(() => console.log('told', ...told), 50)
+while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+console.log('told', ...told)
 `
 
 truncating('a fault ends the process only if guard is false, and otherwise is told to onFault', async (t) => {

@@ -19,16 +19,7 @@ import { inflateSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'memory-map'
 
-import {
-  areasOf,
-  makeFile,
-  pattern,
-  Reports,
-  runFaultScript,
-  survives,
-  temporaryFolder,
-  until,
-} from './helpers/faults.ts'
+import { areasOf, makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
 import {
   coveringParts,
   type Declare,
@@ -40,6 +31,8 @@ import {
   withHoles,
 } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
+import { until } from './helpers/until.ts'
 
 const PAGES = 8
 const content = pattern(PAGES)
@@ -300,7 +293,7 @@ onPosix('fs writes from a page that cannot be read: EFAULT, and nothing is writt
   using hidden = mapShared(path, { protection: 'none', ...new Reports().options })
   using short = mapShared(path, new Reports().options)
   truncateSync(path, 2 * pageSize)
-  const target = `${temporaryFolder(t)}/target`
+  const target = `${scratchFolder(t)}/target`
   const fd = openSync(target, 'w+')
   t.teardown(() => closeSync(fd))
 

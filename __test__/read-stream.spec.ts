@@ -19,13 +19,13 @@ import {
 } from 'memory-map'
 
 import { throwsCodedError } from './helpers/errors.ts'
-import { turns, until } from './helpers/faults.ts'
 import { endsWell } from './helpers/lifetimes.ts'
 import { areasOf } from './helpers/memory.ts'
 import { byScript, keeping, onLinux, truncating } from './helpers/platform.ts'
 import { random } from './helpers/random.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile } from './helpers/scratch.ts'
+import { turns, until } from './helpers/until.ts'
 
 const KiB = 2 ** 10
 const MiB = 2 ** 20

@@ -2,7 +2,6 @@
 
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import test from 'ava'
 import {
@@ -18,6 +17,7 @@ import {
 import { throwsCodedError } from './helpers/errors.ts'
 import { truncating } from './helpers/platform.ts'
 import { layeredFileSystem, pattern, scratchFile } from './helpers/scratch.ts'
+import { until } from './helpers/until.ts'
 
 const contents = pattern(3 * pageSize + 100)
 const outOfRange = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
@@ -248,7 +248,7 @@ truncating('read and write past the end of a file that has shrunk throw at once'
 
     // What the call has thrown does not stick, and is told as news all the same.
     map.check()
-    for (let tries = 0; tries < 200 && told.length < 4; tries++) await sleep(5)
+    await until(() => told.length >= 4)
     t.deepEqual(
       told.map(({ kind }) => kind),
       Array.from({ length: 4 }, () => 'beyond-end'),

@@ -1,13 +1,31 @@
-// Runtimes that let no memory of ours be under an ArrayBuffer, as Electron and others whose V8 has its sandbox. Here a
-// switch makes any runtime one of them.
+// Runtimes that let no memory of ours be under an ArrayBuffer, as Electron and others whose V8 has its sandbox. Any
+// runtime is one of them for a library that calls what ./addon/refuse.c has, instead of the functions of Node-API.
 
-import test from 'ava'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
-import { isWindows, where } from './helpers/platform.ts'
+import type { ExecutionContext } from 'ava'
+
+import { platforms } from '../lib/platform.ts'
+import { refusalPath } from './helpers/addon.ts'
+import { onLinux as test } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
 
-const mappingOver = where(!isWindows, 'nothing is mapped over memory of the runtime on Windows')
-const env = { MEMORY_MAP_TEST_REFUSE_EXTERNAL: '1' }
+const root = fileURLToPath(new URL('../', import.meta.url))
+
+/** The environment of a script for which external memory is refused. */
+function refusing(t: ExecutionContext): Record<string, string> {
+  const folder = scratchFolder(t)
+  const library = `memory-map.${platforms()[0]}.node`
+  const calls = readFileSync(join(root, library), 'latin1')
+    .replaceAll('napi_create_external_arraybuffer', 'test_refuse_external_arraybuffer')
+    .replaceAll('node_api_create_external_sharedarraybuffer', 'test_api_refuse_external_sharedarraybuffer')
+  writeFileSync(join(folder, library), calls, 'latin1')
+  for (const name of ['index.js', 'package.json']) copyFileSync(join(root, name), join(folder, name))
+  return { LD_PRELOAD: refusalPath(), MEMORY_MAP_ROOT: pathToFileURL(`${folder}/`).href }
+}
 
 const prelude = `
   import assert from 'node:assert'
@@ -39,12 +57,12 @@ for (const runtime of runtimes()) {
       assert.equal(fs.readFileSync('file').indexOf('needle'), 5_000)
       map.resize(20_000)
       map.close()`,
-      { env },
+      { env: refusing(t) },
     )
     t.is(code, 0, stderr)
   })
 
-  mappingOver(`the shared backing is the mapping itself, under the runtime's own buffer: ${on}`, async (t) => {
+  test(`the shared backing is the mapping itself, under the runtime's own buffer: ${on}`, async (t) => {
     const { code, stderr } = await runScript(
       runtime,
       `${prelude}
@@ -63,17 +81,17 @@ for (const runtime of runtimes()) {
       memory.buffer.fill(1)
       assert.equal(memory.read(99, 1)[0], 1)
       for (const one of [map, copy, memory]) one.close()`,
-      { env },
+      { env: refusing(t) },
     )
     t.is(code, 0, stderr)
   })
 }
 
-test('the switch is what makes them so', async (t) => {
+test('the functions are what makes them so', async (t) => {
   const [host] = runtimes()
   const source = `${prelude}
     const map = mapShared('file')
     assert.equal(map.buffer[0], 97)`
   t.is((await runScript(host!, source)).code, 0)
-  t.is((await runScript(host!, source, { env })).code, 1)
+  t.is((await runScript(host!, source, { env: refusing(t) })).code, 1)
 })

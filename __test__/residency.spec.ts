@@ -7,9 +7,9 @@ import test, { type ExecutionContext } from 'ava'
 import { type Advice, mapAnonymous, mapPrivate, mapShared, MemoryFaultError, MemoryMap, pageSize } from 'memory-map'
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
-import { turns } from './helpers/faults.ts'
 import { isLinux, isWindows, truncating, where } from './helpers/platform.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
+import { turns } from './helpers/until.ts'
 
 const linux = isLinux ? test : test.skip
 const notMac = where(isLinux || isWindows, 'a page may come to memory by itself elsewhere')

@@ -11,6 +11,7 @@ import { endsWell } from './helpers/lifetimes.ts'
 import { kindsHere, truncating, withAddon } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, smallFileSystem, sparseFile } from './helpers/scratch.ts'
+import { until } from './helpers/until.ts'
 
 const contents = pattern(40 * pageSize)
 const length = 3 * pageSize + 100
@@ -278,13 +279,10 @@ truncating('faults are contained and told after a mapping has moved', async (t) 
   t.is(map.faults, 1)
   map.buffer[2 * pageSize] = 1
   t.is(map.faults, 2)
-  const toldThat = async (count: number) => {
-    for (let i = 0; i < 500 && told.length < count; i++) await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  await toldThat(2)
+  await until(() => told.length >= 2)
   ftruncateSync(fd, pageSize)
   t.is(map.buffer[15 * pageSize], 0)
-  await toldThat(3)
+  await until(() => told.length >= 3)
   t.deepEqual(told, ['protection 0', `protection ${2 * pageSize}`, `beyond-end ${15 * pageSize}`])
   for (let i = 0; i < 3; i++) t.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' })
   t.notThrows(() => map.check())

@@ -10,15 +10,15 @@ import { endsWell } from './helpers/lifetimes.ts'
 import { byScript } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
+import { turns, until } from './helpers/until.ts'
 
 const backing = 'shared-array-buffer'
 const contents = pattern(3 * pageSize + 100)
-const turn = () => new Promise((resolve) => setTimeout(resolve, 30))
 
-/** Lets the loop turn until `done`, and once more. */
+/** Lets the loop turn until `done`, and some times more. */
 async function eventually(done: () => boolean): Promise<void> {
-  for (let i = 0; i < 300 && !done(); i++) await turn()
-  await turn()
+  await until(done)
+  await turns()
 }
 
 type Shared = MemoryMap<SharedArrayBuffer>
@@ -56,7 +56,7 @@ for (const [what, make] of makers) {
     const { buffer } = map
     const view = map.view(pageSize + 10, 10)
     map.close()
-    await turn()
+    await turns()
     t.is(map.faults, 0, 'nobody has used them yet')
     t.is(view[3], 0)
     t.is(map.faults, 1)
@@ -77,7 +77,7 @@ for (const [what, make] of makers) {
     const map = make(scratchFile(t, contents), () => t.fail())
     const { buffer } = map
     map.close()
-    await turn()
+    await turns()
     t.is(map.faults, 0)
     t.is(buffer.length, contents.length - map.offset)
   })

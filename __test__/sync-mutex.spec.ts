@@ -85,7 +85,7 @@ test('an owner that is killed is found before its parent has waited for it', asy
     await peer.run('mutex.lock()')
     process.kill(peer.pid, 'SIGKILL')
     // This thread is blocked: the child stays a zombie until it goes on.
-    t.is(mutex.lock(10_000), 'recovered')
+    t.is(mutex.lock(120_000), 'recovered')
     mutex.unlock()
   }
 })
@@ -149,7 +149,7 @@ test('a worker that is terminated leaves its lock, and so does a mapping that is
   t.is(await new Promise((resolve) => worker.once('message', resolve)), 'acquired')
   t.false(mutex.tryLock())
   await worker.terminate()
-  t.is(mutex.lock(10_000), 'recovered')
+  t.is(mutex.lock(120_000), 'recovered')
   mutex.unlock()
 
   const other = open(t, file).map

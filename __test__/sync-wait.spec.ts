@@ -13,6 +13,7 @@ import { isWindows, notifying, truncating } from './helpers/platform.ts'
 import { Peer } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
+import { turns, until } from './helpers/until.ts'
 
 const LENGTH = 4096
 
@@ -102,8 +103,8 @@ notifying('notify wakes no more than it was told', async (t) => {
   const results: string[] = []
   const waits = Array.from({ length: 3 }, async () => results.push(await waitAsync(map, 0, 0)))
   t.is(await wake(map, 0, 2), 2)
-  await Promise.any(waits)
-  await sleep(20)
+  await until(() => results.length >= 2)
+  await turns()
   t.is(results.length, 2)
   await wake(map, 0, 1)
   await Promise.all(waits)
@@ -133,7 +134,7 @@ notifying('a worker that ends with pending waits takes nothing with it', async (
   await new Promise((resolve) => worker.once('message', resolve))
   await worker.terminate()
   // Nobody waits any more, soon.
-  for (const end = Date.now() + 10_000; notify(map, 0) > 0; await sleep(1)) t.true(Date.now() < end)
+  await until(() => notify(map, 0) === 0)
   const own = waitAsync(map, 0, 0)
   await wake(map, 0, 1)
   t.is(await own, 'ok')

@@ -26,18 +26,10 @@ import test, { type ExecutionContext } from 'ava'
 import { type FileSource, mapPrivate, mapShared, type MemoryMap } from 'memory-map'
 
 import { isLinux, isWindows, isWine } from './helpers/platform.ts'
-import {
-  ending,
-  isAsleep,
-  run,
-  scriptEnv,
-  shellLine,
-  start,
-  temporaryFolder,
-  untilAsleep,
-} from './helpers/processes.ts'
+import { ending, isAsleep, run, scriptEnv, shellLine, start, untilAsleep } from './helpers/processes.ts'
 import { openDescriptors } from './helpers/procfs.ts'
 import { runtimes } from './helpers/runtimes.ts'
+import { scratchFolder } from './helpers/scratch.ts'
 
 const posix = isWindows ? test.skip : test
 const linux = isLinux ? test : test.skip
@@ -122,7 +114,7 @@ for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
   const command = (t: ExecutionContext, ...files: (string | number)[]): [string, ...string[]] => {
-    const script = join(temporaryFolder(t), 'attempt.mjs')
+    const script = join(scratchFolder(t), 'attempt.mjs')
     writeFileSync(script, ATTEMPT)
     return [runtime.command, ...runtime.args, script, ...files.map(String)]
   }
@@ -168,7 +160,7 @@ for (const runtime of runtimes()) {
   })
 
   linux(`${name}: a FIFO is refused by path at once, and a writer that waits in open goes on waiting`, async (t) => {
-    const fifo = join(temporaryFolder(t), 'fifo')
+    const fifo = join(scratchFolder(t), 'fifo')
     execFileSync('mkfifo', [fifo])
     const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"; echo "written, $?"', fifo])
     const written = ending(writer)
@@ -188,7 +180,7 @@ for (const runtime of runtimes()) {
 }
 
 linux('opening a FIFO, as a mapping must not, does let a waiting writer go', async (t) => {
-  const fifo = join(temporaryFolder(t), 'fifo')
+  const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"', fifo])
   const written = ending(writer)
@@ -201,7 +193,7 @@ linux('opening a FIFO, as a mapping must not, does let a waiting writer go', asy
 })
 
 linuxSerial('a reader that waits in open goes on waiting when a mapping to store is refused', async (t) => {
-  const fifo = join(temporaryFolder(t), 'fifo')
+  const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const reader = start('cat', [fifo])
   const read = ending(reader)
@@ -216,7 +208,7 @@ linuxSerial('a reader that waits in open goes on waiting when a mapping to store
 })
 
 posixSerial('a FIFO is refused through a symbolic link, a URL and a Buffer too', (t) => {
-  const folder = temporaryFolder(t)
+  const folder = scratchFolder(t)
   const fifo = join(folder, 'fifo')
   const link = join(folder, 'link')
   execFileSync('mkfifo', [fifo])
@@ -228,7 +220,7 @@ posixSerial('a FIFO is refused through a symbolic link, a URL and a Buffer too',
 })
 
 posixSerial('a FIFO is refused by descriptor, which keeps its bytes and stays the caller’s', (t) => {
-  const fifo = join(temporaryFolder(t), 'fifo')
+  const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK)
   try {
@@ -244,7 +236,7 @@ posixSerial('a FIFO is refused by descriptor, which keeps its bytes and stays th
 })
 
 posixSerial('a FIFO is refused as a FileHandle', async (t) => {
-  const fifo = join(temporaryFolder(t), 'fifo')
+  const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const handle = await promises.open(fifo, constants.O_RDWR | constants.O_NONBLOCK)
   try {
@@ -256,7 +248,7 @@ posixSerial('a FIFO is refused as a FileHandle', async (t) => {
 })
 
 posixSerial('a unix socket is refused by path, and its server sees no one come', async (t) => {
-  const path = join(temporaryFolder(t), 'socket')
+  const path = join(scratchFolder(t), 'socket')
   const visitors: Socket[] = []
   const server = createServer((socket) => visitors.push(socket.end()))
   await new Promise<void>((resolve) => server.listen(path, resolve))
@@ -276,7 +268,7 @@ posixSerial('a unix socket is refused by path, and its server sees no one come',
 posix('a TCP connection that a child was given is refused by descriptor, and goes on', async (t) => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const script = join(temporaryFolder(t), 'attempt.mjs')
+  const script = join(scratchFolder(t), 'attempt.mjs')
   writeFileSync(script, `${ATTEMPT}\nwriteSync(3, 'still connected')\n`)
   try {
     const { port } = server.address() as { port: number }
@@ -309,7 +301,7 @@ linux('mapping a terminal does not make it the controlling terminal of the proce
     t.pass()
     return
   }
-  const script = join(temporaryFolder(t), 'attempt.mjs')
+  const script = join(scratchFolder(t), 'attempt.mjs')
   const openTerminal = `try { openSync('/dev/tty'); console.log('has one') } catch (e) { console.log('none:', e.code) }`
   writeFileSync(script, `import { openSync } from 'node:fs'\n${ATTEMPT}\n${openTerminal}\n`)
   const python = [
@@ -371,14 +363,14 @@ linuxSerial('what is no file on a disk is not stored to, to make it longer', (t)
 
 /** Files of a control group, where this user may mount a hierarchy of them. */
 function controlGroup(t: ExecutionContext): string[] {
-  const folder = temporaryFolder(t)
+  const folder = scratchFolder(t)
   if (spawnSync('mount', ['-t', 'cgroup2', 'none', folder]).status !== 0) return []
   t.teardown(() => spawnSync('umount', ['-l', folder]))
   return [join(folder, 'cgroup.procs'), join(folder, 'cgroup.controllers')]
 }
 
 test('a file that is empty maps, in every way', (t) => {
-  const file = join(temporaryFolder(t), 'empty')
+  const file = join(scratchFolder(t), 'empty')
   writeFileSync(file, '')
   for (const map of [mapShared, mapPrivate]) {
     using mapping = map(file)
@@ -387,7 +379,7 @@ test('a file that is empty maps, in every way', (t) => {
 })
 
 test.serial('a directory is refused, however it is named', async (t) => {
-  const folder = join(temporaryFolder(t), 'folder')
+  const folder = join(scratchFolder(t), 'folder')
   const link = `${folder}-link`
   mkdirSync(folder)
   if (!isWine) symlinkSync(folder, link, 'junction')
@@ -414,7 +406,7 @@ test.serial('a directory is refused, however it is named', async (t) => {
 })
 
 test('what can be mapped is mapped, in all the ways that are refused here', (t) => {
-  const file = join(temporaryFolder(t), 'file')
+  const file = join(scratchFolder(t), 'file')
   writeFileSync(file, 'pages')
   for (const [way, map] of Object.entries(ways)) {
     const mapping = map(file)

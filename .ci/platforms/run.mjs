@@ -105,15 +105,9 @@ async function outcomeOf(part, secondsLeft) {
   if (commit) return { outcome: 'skipped', why: `passed before with the same inputs, at ${commit}` }
   if (secondsLeft < LEAST_SECONDS) return { outcome: 'not run', why: 'time' }
 
-  const begun = Date.now()
-  const first = await attempt(part, secondsLeft)
-  const left = secondsLeft - secondsSince(begun)
-  // An emulator on a busy machine is slow, and tests wait for other processes: what passes then is named as flaky.
-  const again = first.outcome === 'failed' && !first.timedOut && process.exitCode === undefined && left > LEAST_SECONDS
-  if (again) console.log(`-- once more: ${part.name} (${first.why})`)
-  const last = again ? await attempt(part, left) : first
-  if (last.outcome === 'passed') stampPassed(part.name, hash)
-  return again && last.outcome === 'passed' ? { ...last, why: 'FLAKY: at the second try, see above' } : first
+  const result = await attempt(part, secondsLeft)
+  if (result.outcome === 'passed') stampPassed(part.name, hash)
+  return result
 }
 
 async function attempt(part, secondsLeft) {

@@ -57,6 +57,11 @@ export function tripwirePath(): string {
   return compiled('tripwire')
 }
 
+/** The library of ../addon/refuse.c, to be preloaded. */
+export function refusalPath(): string {
+  return compiled('refuse')
+}
+
 /** The addon, loaded into this process. */
 export function loadFixture(): Fixture {
   return require(fixturePath()) as Fixture

@@ -1,27 +1,18 @@
-// What the tests of faults share: files to map, waiting for reports, and counting the process's memory areas.
+// What the tests of faults share: files to map, waiting for reports, counting the process's memory areas.
 
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { ExecutionContext } from 'ava'
 import { type MemoryFault, type MemoryMap, pageSize } from 'memory-map'
 
 import { type Runtime, runScript, type ScriptOptions } from './runtimes.ts'
-
-/** Waiting longer than this means that what is waited for never comes, on the slowest machine and under an emulator. */
-const HANG_MS = 120_000
-
-/** A folder on disk that goes when the test ends. */
-export function temporaryFolder(t: ExecutionContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'memory-map-faults-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
+import { scratchFolder } from './scratch.ts'
+import { HANG_MS, turns, until } from './until.ts'
 
 /** A file with these bytes, or so many bytes of which none is on disk. */
 export function makeFile(t: ExecutionContext, content: Uint8Array | number): string {
-  const path = join(temporaryFolder(t), 'mapped')
+  const path = join(scratchFolder(t), 'mapped')
   writeFileSync(path, typeof content === 'number' ? '' : content)
   if (typeof content === 'number') truncateSync(path, content)
   return path
@@ -46,20 +37,6 @@ export class Reports {
     await turns()
     return this.faults
   }
-}
-
-/** Lets the event loop turn until something is so. */
-export async function until(isSo: () => boolean): Promise<void> {
-  const end = Date.now() + HANG_MS
-  while (!isSo()) {
-    if (Date.now() > end) throw new Error(`nothing has happened in ${HANG_MS} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-}
-
-/** Lets the event loop turn a few times. */
-export async function turns(): Promise<void> {
-  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
 /** How many memory areas lie in a mapping: one, or as many as it has ranges of different protection. */

@@ -63,21 +63,21 @@ export function descriptorsOf(path) {
 export const descriptors = () => readdirSync('/proc/self/fd')
 
 /**
- * Bytes of the range that some area has. A range that was given back may serve for something else again, in part:
- * watch long ones, and ask for `isReserved`.
+ * Whether the addresses of a closed mapping are kept: private memory without a file or swap for all of it (`nr` in
+ * /proc/self/smaps). What malloc puts there once they went back has swap; one piece of another kind is enough to tell.
  */
-export function reservedBytes(address, length) {
+export function isReserved(address, length) {
   const end = address + BigInt(length)
-  let sum = 0n
-  for (const area of areas()) {
-    const [from, to] = [area.start > address ? area.start : address, area.end < end ? area.end : end]
-    if (from < to) sum += to - from
+  let kept = 0n
+  for (const section of readFileSync('/proc/self/smaps', 'latin1').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)) {
+    const [, start, stop, access, name] = /^(\w+)-(\w+) (\S+) \w+ \S+ \d+ *(.*)$/m.exec(section)
+    const [from, to] = [BigInt(`0x${start}`), BigInt(`0x${stop}`)]
+    if (to <= address || end <= from) continue
+    const isOfKept = access.endsWith('p') && name === '' && /^VmFlags:.* nr\b/m.test(section)
+    if (isOfKept) kept += (to < end ? to : end) - (from > address ? from : address)
   }
-  return Number(sum)
+  return kept === BigInt(length)
 }
-
-/** Whether every byte of the range has memory behind it. */
-export const isReserved = (address, length) => reservedBytes(address, length) === length
 
 /** A line of `/proc/self/status` in bytes, such as `VmRSS` or `VmSize`. */
 export function memory(name) {

@@ -70,7 +70,6 @@ export function kindsHere<K extends readonly [what: string, ...rest: unknown[]]>
 
 /** Declares a test by a script, which may use what ./observe.mjs takes from /proc, or truncate a mapped file. */
 export function byScript(script: string): Declare {
-  const needs =
-    /\b(areas|areasOf|descriptors|descriptorsOf|reservedBytes|isReserved|memory|pipe|fixture|truncateSync)\(/
+  const needs = /\b(areas|areasOf|descriptors|descriptorsOf|isReserved|memory|pipe|fixture|truncateSync)\(/
   return needs.test(script) ? onLinux : test
 }

@@ -1,15 +1,15 @@
 // Other processes: ones that are talked with while they run, and ones that run to their end.
 
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { ExecutionContext } from 'ava'
 
 import type { Runtime } from './runtimes.ts'
+import { scratchFolder } from './scratch.ts'
+import { until } from './until.ts'
 
 export type Ending = {
   code: number | null
@@ -19,14 +19,10 @@ export type Ending = {
   timedOut: boolean
 }
 
-const packageRoot = new URL('../../', import.meta.url).href
+/** A second process lives no longer than this, whatever the test does. */
+const HANG_MS = 500_000
 
-/** A folder on disk that goes with everything in it when the test ends. */
-export function temporaryFolder(t: ExecutionContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'memory-map-test-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
+const packageRoot = new URL('../../', import.meta.url).href
 
 /** Runs a command until it ends by itself, or for `timeoutMs` at most. */
 export async function run(command: string, args: string[], options: SpawnOptions = {}, timeoutMs = 180_000) {
@@ -67,13 +63,9 @@ export function shellLine(words: string[]): string {
   return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
 }
 
-/** Waits until a process sleeps in a system call; a fault of the test's if it does not. */
+/** Waits until a process sleeps in a system call. */
 export async function untilAsleep(pid: number): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (isAsleep(pid)) return
-    await sleep(10)
-  }
-  throw new Error(`process ${pid} does not fall asleep`)
+  await until(() => isAsleep(pid))
 }
 
 /** Whether a process sleeps: neither runs nor has ended. (proc(5), /proc/pid/stat) */
@@ -135,7 +127,7 @@ export class Peer {
       if (error === undefined) asked.resolve(value)
       else asked.reject(new Error(`in the second process: ${error}`))
     })
-    this.#ending = ending(child, 60_000)
+    this.#ending = ending(child, HANG_MS)
     this.#ending.then(
       (end) => this.#giveUp(new Error(`the second process has ended: ${JSON.stringify(end)}`)),
       (error: Error) => this.#giveUp(error),
@@ -144,7 +136,7 @@ export class Peer {
 
   /** Starts one on a JavaScript runtime; `descriptors` are its 3, 4 and so on. */
   static async start(t: ExecutionContext, runtime: Runtime, descriptors: number[] = []): Promise<Peer> {
-    const file = join(temporaryFolder(t), 'peer.mjs')
+    const file = join(scratchFolder(t), 'peer.mjs')
     writeFileSync(file, LISTENER)
     return await Peer.#start(t, runtime.command, [...runtime.args, file], descriptors)
   }

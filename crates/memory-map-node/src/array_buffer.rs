@@ -8,7 +8,7 @@
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use memory_map::{LockAnyway, Mapping, RegionKey};
 use napi::bindgen_prelude::*;
@@ -165,21 +165,17 @@ impl Export {
         });
         let hint = Arc::into_raw(Arc::clone(&export)).cast_mut();
         let mut value = ptr::null_mut();
-        let status = if is_refused() {
-            sys::Status::napi_no_external_buffers_allowed
-        } else {
-            // SAFETY: the range lies in the mapping (the caller has checked it), and stays mapped
-            // until `store_gone` has run, by the key. The address is not null and `length` not 0.
-            unsafe {
-                sys::napi_create_external_arraybuffer(
-                    raw,
-                    (key.start() + start) as *mut c_void,
-                    length,
-                    Some(store_gone),
-                    hint.cast(),
-                    &raw mut value,
-                )
-            }
+        // SAFETY: the range lies in the mapping (the caller has checked it), and stays mapped
+        // until `store_gone` has run, by the key. The address is not null and `length` not 0.
+        let status = unsafe {
+            sys::napi_create_external_arraybuffer(
+                raw,
+                (key.start() + start) as *mut c_void,
+                length,
+                Some(store_gone),
+                hint.cast(),
+                &raw mut value,
+            )
         };
         if status != sys::Status::napi_ok {
             // Some runtimes call the finalizer all the same, some do not: without a key the leaked
@@ -380,13 +376,8 @@ pub fn in_scope<R>(env: sys::napi_env, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Whether no memory of ours may be under an ArrayBuffer, as where V8 has its sandbox (Electron).
-/// The environment variable is for tests alone, and nothing that users are told of.
-pub fn is_refused() -> bool {
-    static REFUSED: OnceLock<bool> = OnceLock::new();
-    *REFUSED.get_or_init(|| std::env::var_os("MEMORY_MAP_TEST_REFUSE_EXTERNAL").is_some())
-}
-
+/// What the runtime says where no memory of ours may be under an ArrayBuffer, as where V8 has its
+/// sandbox (Electron).
 pub fn refused(env: &Env, status: sys::napi_status) -> napi::Error {
     if status == sys::Status::napi_no_external_buffers_allowed {
         let why = "this runtime has no ArrayBuffer over memory that it does not own: \

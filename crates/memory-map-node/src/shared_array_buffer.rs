@@ -16,7 +16,7 @@ use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
-use crate::array_buffer::{RawValue, Reference, Remote, is_refused, refused};
+use crate::array_buffer::{RawValue, Reference, Remote, refused};
 use crate::environment::Environment;
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -36,25 +36,10 @@ type CreateExternal = unsafe extern "C" fn(
 fn create_external() -> Option<CreateExternal> {
     static FUNCTION: OnceLock<Option<CreateExternal>> = OnceLock::new();
     *FUNCTION.get_or_init(|| {
-        if is_refused() {
-            return Some(refuse);
-        }
         let address = platform::symbol(c"node_api_create_external_sharedarraybuffer")?;
         // SAFETY: the type is that of Node's js_native_api.h.
         Some(unsafe { std::mem::transmute::<*mut c_void, CreateExternal>(address) })
     })
-}
-
-/// What the function does where V8 has its sandbox.
-unsafe extern "C" fn refuse(
-    _env: sys::napi_env,
-    _data: *mut c_void,
-    _length: usize,
-    _finalize: Option<unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void)>,
-    _hint: *mut c_void,
-    _result: *mut sys::napi_value,
-) -> sys::napi_status {
-    sys::Status::napi_no_external_buffers_allowed
 }
 
 /// Whether this runtime makes a SharedArrayBuffer of memory that it does not own: some have the

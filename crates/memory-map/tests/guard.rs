@@ -274,12 +274,12 @@ fn the_owner_is_woken_once_and_told_which_mapping() {
     let map =
         Mapping::shared(memory_map::Source::Path(&file.0), &common::WHOLE, &with_owner).unwrap();
     View::of(&map).store(0, 1);
-    receiver.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+    receiver.recv_timeout(std::time::Duration::from_secs(120)).unwrap();
     assert_eq!(memory_map::take_faulted(77), [map.token()]);
     assert!(memory_map::take_faulted(77).is_empty());
     assert_eq!(map.collect().len(), 1);
     View::of(&map).store(0, 1);
-    receiver.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+    receiver.recv_timeout(std::time::Duration::from_secs(120)).unwrap();
     assert_eq!(memory_map::take_faulted(77), [map.token()]);
     memory_map::forget_owner(77);
 }
