@@ -7,11 +7,11 @@ import {
   type AnonymousMapOptions,
   type Backing,
   type FileMapOptions,
+  isWritable,
   type ParsedFile,
   parseAnonymous,
   parsePrivate,
   parseShared,
-  PROTECTIONS,
   type SharedMapOptions,
 } from './lib/options.js'
 import { checkPermission } from './lib/permission.js'
@@ -134,7 +134,7 @@ interface OnSharedArrayBuffer {
 function mapFile(shared: boolean, file: FileSource, options: ParsedFile): MemoryMap<any> {
   const [source, path] = toSource(file)
   const { offset, length, protection, flags, mode, address } = options
-  if (path !== undefined) checkPermission(path, shared && PROTECTIONS[protection]!.startsWith('read-write'))
+  if (path !== undefined) checkPermission(path, shared && isWritable(protection) ? 'r+' : 'r')
   return create(shared ? 'shared' : 'private', path, options, () =>
     native.mapFile(shared, source, offset, length, protection, flags, mode, address),
   )

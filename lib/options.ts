@@ -164,6 +164,11 @@ export function toProtection(value: unknown, name: string): number {
   return toChoice(value, name, PROTECTIONS)
 }
 
+/** Whether a protection, by its number, lets stores through. */
+export function isWritable(protection: number): boolean {
+  return PROTECTIONS[protection]!.startsWith('read-write')
+}
+
 /** What calls without options get: looking for each would take a tenth of their time. */
 const usual: { shared?: ParsedFile; private?: ParsedFile; anonymous?: ParsedAnonymous } = {}
 
@@ -178,14 +183,13 @@ export function parseShared(options: unknown): ParsedFile {
 
 /** The flags of what changes the file, or the memory, which needs a protection that can write. */
 function toChanges(given: Pick<SharedMapOptions, 'create' | 'allocate'>, { protection }: Parsed, what: string): number {
-  const writable = PROTECTIONS[protection]!.startsWith('read-write')
   let flags = 0
   for (const [name, flag] of [
     ['create', FLAGS.create],
     ['allocate', FLAGS.allocate],
   ] as const) {
     if (!toBoolean(given[name], `options.${name}`, false)) continue
-    if (!writable) {
+    if (!isWritable(protection)) {
       throw invalidValue(`options.${name}`, true, `needs the protection 'read-write': it changes the ${what}`)
     }
     flags |= flag

@@ -3,7 +3,8 @@
 import { invalidType, invalidValue, translate } from './errors.js'
 import { create, type MemoryMap } from './memory-map.js'
 import { native } from './native.js'
-import { type Backing, parseMemory, type SharedMemoryOptions } from './options.js'
+import { type Backing, isWritable, parseMemory, type SharedMemoryOptions } from './options.js'
+import { checkNamePermission } from './permission.js'
 
 /**
  * Maps named memory (shm_open(3)): every process of this machine that opens the name maps the same
@@ -35,6 +36,7 @@ export function openSharedMemory(name: string, options?: Readonly<SharedMemoryOp
   const full = toName(name)
   const parsed = parseMemory(options)
   const { length, exclusive, protection, flags, mode, address } = parsed
+  checkNamePermission(full, isWritable(protection) ? 'r+' : 'r')
   return create(
     'shared',
     undefined,
@@ -52,6 +54,7 @@ export function openSharedMemory(name: string, options?: Readonly<SharedMemoryOp
  */
 export function unlinkSharedMemory(name: string): void {
   const full = toName(name)
+  checkNamePermission(full, 'a')
   try {
     native.unlinkSharedMemory(full)
   } catch (error) {
