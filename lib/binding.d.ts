@@ -8,9 +8,9 @@ export declare class NativeChannel {
   get maxLength(): number
   /** For the functions below, which are called often. */
   handle(): object
-  sendAsync(data: Uint8Array, timeout: number, waits: NativeWaits, id: number): void
+  sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
   /** Waits until there is a message: 0, or 2 where there is none in time. */
-  readyAsync(timeout: number, waits: NativeWaits, id: number): void
+  readyAsync(timeout: number, pending: NativeWait): Promise<number>
   /** Takes room for a message; its offset in the mapping, or -1 where there is none in time. */
   reserve(length: number, timeout: number): number
   /**
@@ -30,14 +30,14 @@ export declare class NativeMutex {
   constructor(map: Token, offset: number)
   /** For the functions below, which are called often. */
   handle(): object
-  lockAsync(timeout: number, waits: NativeWaits, id: number): void
+  lockAsync(timeout: number, pending: NativeWait): Promise<number>
 }
 
 export declare class NativeSemaphore {
   constructor(map: Token, offset: number, initial?: number | undefined | null)
   /** 0 acquired, 2 timed out. */
   acquire(timeout: number): number
-  acquireAsync(timeout: number, waits: NativeWaits, id: number): void
+  acquireAsync(timeout: number, pending: NativeWait): Promise<number>
   tryAcquire(): boolean
   release(count: number): void
 }
@@ -51,17 +51,11 @@ export declare class NativeStop {
   get stopped(): boolean
 }
 
-/** What JavaScript waits with: made once for each environment. */
-export declare class NativeWaits {
-  /**
-   * Calls `callback`, on this thread, soon after there is something for `take`. It does not keep
-   * the process alive.
-   */
-  constructor(callback: () => void)
-  /** The waits that are over since the last call. */
-  take(): Array<NativeSettled>
-  /** Ends a wait: it settles with an error and has nothing, unless that is too late. */
-  cancel(id: number): void
+/** Ends a wait on another thread. */
+export declare class NativeWait {
+  constructor()
+  /** Rejects the promise, unless that is too late. The wait has nothing then. */
+  end(): void
 }
 
 /** What each advice is called, by its number. */
@@ -114,7 +108,7 @@ export declare function ipcNotify(map: Token, offset: number, count: number): nu
 export declare function ipcWait(map: Token, offset: number, expected: number, timeout: number): number
 
 /** The same on another thread. */
-export declare function ipcWaitAsync(map: Token, offset: number, expected: number, timeout: number, waits: NativeWaits, id: number): void
+export declare function ipcWaitAsync(map: Token, offset: number, expected: number, timeout: number, pending: NativeWait): Promise<number>
 
 /**
  * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
@@ -169,13 +163,6 @@ export interface NativeResidency {
   pages: number
   resident: number
   bitmap?: Uint8Array
-}
-
-/** What became of a wait. */
-export interface NativeSettled {
-  id: number
-  value: number
-  error?: Error | undefined
 }
 
 /**

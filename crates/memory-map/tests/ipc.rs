@@ -128,7 +128,7 @@ impl Wait for Locking {
 fn locking(map: &Mapping) -> (Arc<Pending<Locking>>, mpsc::Receiver<()>) {
     let (settled, over) = mpsc::channel();
     let wait = Locking(Mutex::new(map, 0).unwrap());
-    (Pending::start(map, None, wait, move || settled.send(()).unwrap()).unwrap(), over)
+    (Pending::start(map, None, wait, move |_| settled.send(()).unwrap()).unwrap(), over)
 }
 
 #[test]

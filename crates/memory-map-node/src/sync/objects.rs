@@ -15,7 +15,7 @@ use memory_map::{Mapping, copy_of};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::waits::{Job, NativeWaits, attempt, block};
+use super::waits::{Job, NativeWait, attempt, block};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -58,21 +58,20 @@ pub fn ipc_wait(env: Env, map: Token, offset: f64, expected: u32, timeout: f64) 
 }
 
 /// The same on another thread.
-#[napi]
-pub fn ipc_wait_async(
-    env: Env,
+#[napi(ts_return_type = "Promise<number>")]
+pub fn ipc_wait_async<'env>(
+    env: &'env Env,
     map: Token,
     offset: f64,
     expected: u32,
     timeout: f64,
-    waits: &NativeWaits,
-    id: u32,
-) -> Result<()> {
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
     let mapping = Arc::clone(&map.mapping);
     let wait = move |patience: &Patience<'_>| {
         wait(&mapping, offset as usize, expected, patience).map(wait_code)
     };
-    waits.start(&env, &map.mapping, id, timeout, Job { wait: Box::new(wait), give_back: None })
+    pending.start(env, &map.mapping, timeout, Job { wait: Box::new(wait), give_back: None })
 }
 
 /// Wakes up to `count` waiters of the word, and says how many.
@@ -82,13 +81,13 @@ pub fn ipc_notify(env: Env, map: Token, offset: f64, count: u32) -> Result<u32> 
 }
 
 /// An object of the core's, in its mapping.
-pub struct Object<T> {
+pub struct InMapping<T> {
     mapping: Arc<Mapping>,
     object: Arc<T>,
 }
 
 #[napi]
-pub struct NativeMutex(Tied<Object<Mutex>>);
+pub struct NativeMutex(Tied<InMapping<Mutex>>);
 
 #[napi]
 impl NativeMutex {
@@ -96,20 +95,25 @@ impl NativeMutex {
     pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
         let mapping = Arc::clone(&map.mapping);
         match Mutex::new(&mapping, offset as usize) {
-            Ok(mutex) => Ok(Self(Tied::new(&env, Object { mapping, object: Arc::new(mutex) }))),
+            Ok(mutex) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(mutex) }))),
             Err(error) => Err(to_js(&env, &error)),
         }
     }
 
     /// For the functions below, which are called often.
     #[napi(ts_return_type = "object")]
-    pub fn handle(&self) -> External<Tied<Object<Mutex>>> {
+    pub fn handle(&self) -> External<Tied<InMapping<Mutex>>> {
         External::new(self.0.clone())
     }
 
-    #[napi]
-    pub fn lock_async(&self, env: Env, timeout: f64, waits: &NativeWaits, id: u32) -> Result<()> {
-        let Object { mapping, object } = &*self.0.get(&env)?;
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn lock_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.0.get(env)?;
         let (mutex, taken) = (Arc::clone(object), Arc::clone(object));
         let job = Job {
             wait: Box::new(move |patience| mutex.lock_in_turn(patience).map(lock_code)),
@@ -118,7 +122,7 @@ impl NativeMutex {
                 let _ = locked(code).map(|how| taken.put_back(how));
             })),
         };
-        waits.start(&env, mapping, id, timeout, job)
+        pending.start(env, mapping, timeout, job)
     }
 }
 
@@ -126,7 +130,7 @@ impl NativeMutex {
 #[napi]
 pub fn mutex_lock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Tied<Object<Mutex>>>,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
     timeout: f64,
 ) -> Result<u32> {
     let mutex = mutex.get(&env)?;
@@ -137,7 +141,7 @@ pub fn mutex_lock(
 #[napi]
 pub fn mutex_try_lock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Tied<Object<Mutex>>>,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
 ) -> Result<u32> {
     mutex.get(&env)?.object.try_lock().map(lock_code).map_err(|error| to_js(&env, &error))
 }
@@ -145,13 +149,13 @@ pub fn mutex_try_lock(
 #[napi]
 pub fn mutex_unlock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Tied<Object<Mutex>>>,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
 ) -> Result<()> {
     mutex.get(&env)?.object.unlock().map_err(|error| to_js(&env, &error))
 }
 
 #[napi]
-pub struct NativeSemaphore(Tied<Object<Semaphore>>);
+pub struct NativeSemaphore(Tied<InMapping<Semaphore>>);
 
 #[napi]
 impl NativeSemaphore {
@@ -160,7 +164,7 @@ impl NativeSemaphore {
         let mapping = Arc::clone(&map.mapping);
         match Semaphore::new(&mapping, offset as usize, initial) {
             Ok(semaphore) => {
-                Ok(Self(Tied::new(&env, Object { mapping, object: Arc::new(semaphore) })))
+                Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(semaphore) })))
             }
             Err(error) => Err(to_js(&env, &error)),
         }
@@ -173,15 +177,14 @@ impl NativeSemaphore {
         block(&env, timeout, |patience| semaphore.object.acquire(patience)).map(code)
     }
 
-    #[napi]
-    pub fn acquire_async(
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn acquire_async<'env>(
         &self,
-        env: Env,
+        env: &'env Env,
         timeout: f64,
-        waits: &NativeWaits,
-        id: u32,
-    ) -> Result<()> {
-        let Object { mapping, object } = &*self.0.get(&env)?;
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.0.get(env)?;
         let (semaphore, taken) = (Arc::clone(object), Arc::clone(object));
         let job = Job {
             wait: Box::new(move |patience| semaphore.acquire(patience).map(code)),
@@ -192,7 +195,7 @@ impl NativeSemaphore {
                 }
             })),
         };
-        waits.start(&env, mapping, id, timeout, job)
+        pending.start(env, mapping, timeout, job)
     }
 
     #[napi]
@@ -208,7 +211,7 @@ impl NativeSemaphore {
 
 #[napi]
 pub struct NativeChannel {
-    tied: Tied<Object<Channel>>,
+    tied: Tied<InMapping<Channel>>,
     capacity: f64,
     max_length: f64,
     /// What JavaScript fills in, by its offset in the mapping.
@@ -230,7 +233,7 @@ impl NativeChannel {
         let object = Arc::new(channel.map_err(|error| to_js(&env, &error))?);
         let (capacity, max_length) = (object.capacity() as f64, object.max_length() as f64);
         Ok(Self {
-            tied: Tied::new(&env, Object { mapping, object }),
+            tied: Tied::new(&env, InMapping { mapping, object }),
             capacity,
             max_length,
             reserved: RefCell::default(),
@@ -250,43 +253,46 @@ impl NativeChannel {
 
     /// For the functions below, which are called often.
     #[napi(ts_return_type = "object")]
-    pub fn handle(&self) -> External<Tied<Object<Channel>>> {
+    pub fn handle(&self) -> External<Tied<InMapping<Channel>>> {
         External::new(self.tied.clone())
     }
 
-    #[napi]
-    pub fn send_async(
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn send_async<'env>(
         &self,
-        env: Env,
+        env: &'env Env,
         data: &[u8],
         timeout: f64,
-        waits: &NativeWaits,
-        id: u32,
-    ) -> Result<()> {
-        let data = copy_of(data).map_err(|error| to_js(&env, &error))?;
-        self.start(&env, waits, id, timeout, move |channel, patience| {
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let data = copy_of(data).map_err(|error| to_js(env, &error))?;
+        self.start(env, timeout, pending, move |channel, patience| {
             channel.send(&data, Some(patience)).map(code)
         })
     }
 
-    fn start(
+    fn start<'env>(
         &self,
-        env: &Env,
-        waits: &NativeWaits,
-        id: u32,
+        env: &'env Env,
         timeout: f64,
+        pending: &NativeWait,
         wait: impl Fn(&Channel, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
-    ) -> Result<()> {
-        let Object { mapping, object } = &*self.tied.get(env)?;
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.tied.get(env)?;
         let channel = Arc::clone(object);
         let wait = Box::new(move |patience: &Patience<'_>| wait(&channel, patience));
-        waits.start(env, mapping, id, timeout, Job { wait, give_back: None })
+        pending.start(env, mapping, timeout, Job { wait, give_back: None })
     }
 
     /// Waits until there is a message: 0, or 2 where there is none in time.
-    #[napi]
-    pub fn ready_async(&self, env: Env, timeout: f64, waits: &NativeWaits, id: u32) -> Result<()> {
-        self.start(&env, waits, id, timeout, |channel, patience| {
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn ready_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        self.start(env, timeout, pending, |channel, patience| {
             channel.wait_for_message(patience).map(code)
         })
     }
@@ -358,7 +364,7 @@ impl NativeChannel {
 #[napi]
 pub fn channel_send(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<Object<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
@@ -372,7 +378,7 @@ pub fn channel_send(
 #[napi]
 pub fn channel_receive(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<Object<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
     mut target: BufferSlice,
     offset: u32,
     timeout: f64,
@@ -388,7 +394,7 @@ pub fn channel_receive(
 #[napi]
 pub fn channel_send_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<Object<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
     data: &[u8],
     ends: &[u32],
     count: u32,
@@ -405,7 +411,7 @@ pub fn channel_send_many(
 #[napi]
 pub fn channel_receive_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<Object<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
     mut target: BufferSlice,
     offset: u32,
     mut ends: Uint32ArraySlice,

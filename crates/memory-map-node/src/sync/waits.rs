@@ -1,13 +1,12 @@
 //! Waits of the JavaScript thread, and such that leave it free.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::cell::OnceCell;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use memory_map::Mapping;
 use memory_map::ipc::{Patience, Pending, Wait};
-use memory_map::{LockAnyway, Mapping};
 use napi::bindgen_prelude::*;
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
 use crate::array_buffer::in_scope;
@@ -62,120 +61,49 @@ impl Wait for Job {
     }
 }
 
-/// The pending waits of one JavaScript environment.
-struct Waits {
-    /// What is to be told. None when the environment has ended.
-    settled: Mutex<Option<Vec<u32>>>,
-    pending: Mutex<HashMap<u32, Arc<Pending<Job>>>>,
-    wake: Box<dyn Fn() + Send + Sync>,
-}
-
-impl Waits {
-    fn settle(&self, id: u32) {
-        let mut settled = self.settled.lock_anyway();
-        let Some(list) = &mut *settled else { return };
-        list.push(id);
-        // Under the lock: after the environment has ended nobody may be woken.
-        if list.len() == 1 {
-            (self.wake)();
-        }
-    }
-
-    fn take(&self) -> Vec<u32> {
-        let mut settled = self.settled.lock_anyway();
-        settled.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    fn of(&self, id: u32) -> Option<Arc<Pending<Job>>> {
-        self.pending.lock_anyway().get(&id).cloned()
-    }
-
-    fn end(&self) {
-        self.settled.lock_anyway().take();
-        let pending = std::mem::take(&mut *self.pending.lock_anyway());
-        pending.values().for_each(|wait| wait.end_now());
-    }
-}
-
-/// What JavaScript waits with: made once for each environment.
+/// Ends a wait on another thread.
 #[napi]
-pub struct NativeWaits {
-    waits: Arc<Waits>,
-}
-
-/// What became of a wait.
-#[napi(object, object_from_js = false)]
-pub struct NativeSettled {
-    pub id: u32,
-    pub value: u32,
-    #[napi(ts_type = "Error | undefined")]
-    pub error: Option<napi::Error>,
-}
+#[derive(Default)]
+pub struct NativeWait(OnceCell<Weak<Pending<Job>>>);
 
 #[napi]
-impl NativeWaits {
-    /// Calls `callback`, on this thread, soon after there is something for `take`. It does not keep
-    /// the process alive.
+impl NativeWait {
     #[napi(constructor)]
-    pub fn new(env: Env, callback: Function<(), ()>) -> Result<Self> {
-        // The threads outlive every worker.
-        retain_current_module_for_unload_safety();
-        let wake = callback
-            .build_threadsafe_function::<()>()
-            .weak::<true>()
-            .callee_handled::<false>()
-            .build()?;
-        let waits = Arc::new(Waits {
-            settled: Mutex::new(Some(Vec::new())),
-            pending: Mutex::default(),
-            wake: Box::new(move || {
-                wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
-            }),
-        });
-        let ending = Arc::clone(&waits);
-        env.add_env_cleanup_hook(ending, |waits| waits.end())?;
-        Ok(Self { waits })
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// The waits that are over since the last call.
+    /// Rejects the promise, unless that is too late. The wait has nothing then.
     #[napi]
-    pub fn take(&self, env: Env) -> Vec<NativeSettled> {
-        let tell = |id: u32| {
-            let wait = self.waits.pending.lock_anyway().remove(&id)?;
-            Some(match wait.result() {
-                Ok(value) => NativeSettled { id, value, error: None },
-                Err(error) => NativeSettled { id, value: 0, error: Some(to_js(&env, &error)) },
-            })
-        };
-        self.waits.take().into_iter().filter_map(tell).collect()
-    }
-
-    /// Ends a wait: it settles with an error and has nothing, unless that is too late.
-    #[napi]
-    pub fn cancel(&self, id: u32) {
-        if let Some(wait) = self.waits.of(id) {
-            wait.end();
+    pub fn end(&self) {
+        if let Some(pending) = self.0.get().and_then(Weak::upgrade) {
+            pending.end();
         }
     }
 }
 
-impl NativeWaits {
-    /// Waits on another thread, until the wait is over or the mapping is closed.
-    pub fn start(
+impl NativeWait {
+    /// Waits on another thread, until the wait is over or the mapping is closed. The promise keeps the
+    /// process alive.
+    pub fn start<'env>(
         &self,
-        env: &Env,
+        env: &'env Env,
         mapping: &Mapping,
-        id: u32,
         timeout: f64,
         job: Job,
-    ) -> Result<()> {
-        let waits = Arc::clone(&self.waits);
+    ) -> Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred()?;
+        let refused = deferred.clone();
         // From now on, not from when the thread runs.
         let deadline = patience(timeout).deadline;
-        let wait = Pending::start(mapping, deadline, job, move || waits.settle(id))
-            .map_err(|error| to_js(env, &error))?;
-        self.waits.pending.lock_anyway().insert(id, wait);
-        Ok(())
+        let settle = move |pending: Arc<Pending<Job>>| {
+            deferred.resolve(move |env| pending.result().map_err(|error| to_js(&env, &error)));
+        };
+        match Pending::start(mapping, deadline, job, settle) {
+            Ok(pending) => drop(self.0.set(Arc::downgrade(&pending))),
+            Err(error) => refused.reject(to_js(env, &error)),
+        }
+        Ok(promise)
     }
 }
 

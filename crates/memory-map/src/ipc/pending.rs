@@ -62,7 +62,7 @@ impl<W: Wait> Pending<W> {
         mapping: &Mapping,
         deadline: Option<Instant>,
         wait: W,
-        settled: impl FnOnce() + Send + 'static,
+        settled: impl FnOnce(Arc<Self>) + Send + 'static,
     ) -> Result<Arc<Self>> {
         let pending = Arc::new(Self {
             wait,
@@ -74,8 +74,7 @@ impl<W: Wait> Pending<W> {
         let own = Arc::clone(&pending);
         threads::run(Box::new(move || {
             own.run(deadline);
-            drop(own);
-            settled();
+            settled(own);
         }))?;
         Ok(pending)
     }
