@@ -99,8 +99,10 @@ const uses: Record<string, [contents: Uint8Array, use: Use]> = {
     builder.asUint8Array(),
     (map, t) => {
       const bytes = new flatbuffers.ByteBuffer(map.buffer)
-      const at = bytes.readInt32(bytes.position()) + bytes.position()
-      t.is(bytes.__string(at + bytes.__offset(at, 4)), record.name)
+      const table = bytes.readInt32(0)
+      const field = table + bytes.readInt16(table - bytes.readInt32(table) + 4)
+      const text = field + bytes.readInt32(field)
+      t.is(map.toString('utf8', text + 4, text + 4 + bytes.readInt32(text)), record.name)
       return kindOf(map, bytes.bytes())
     },
   ],
