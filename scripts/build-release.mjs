@@ -2,10 +2,9 @@
 //
 //     node scripts/build-release.mjs [--target aarch64-unknown-linux-gnu]
 //
-// Linux x64 and arm64 are linked for the glibc of 2012 (toolchains.mjs), other Linux targets by zig, which must be on
-// the PATH, and so are macOS and FreeBSD where the host is another system; the rest by what the host has. Every target
-// but the host's needs its standard library: `rustup target add <target>`. The variables that Cargo knows mean here what
-// they mean there.
+// For Linux zig links, with the glibc of 2012 (zig.mjs), and so it does for macOS and FreeBSD where the host is another
+// system; for the rest what the host has. Every target but the host's needs its standard library: `rustup target add
+// <target>`. The variables that Cargo knows mean here what they mean there.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -17,7 +16,7 @@ import { parseArgs } from 'node:util'
 import { parseTriple } from '@napi-rs/cli'
 
 import { complaints, describe } from './binaries.mjs'
-import { hasToolchain, linker } from './toolchains.mjs'
+import { zig } from './zig.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 
@@ -53,8 +52,8 @@ export function build(target) {
   const env = { ...process.env }
   const variable = (name) => `CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_${name}`
   let linkedFor = ['--target', target]
-  if (hasToolchain(target)) env[variable('LINKER')] ??= linker(target)
-  else if (platform === 'linux' || (platform !== process.platform && platform !== 'win32')) {
+  if (platform === 'linux' || (platform !== process.platform && platform !== 'win32')) {
+    env.PATH = `${zig()}:${env.PATH}`
     linkedFor = ['--cross-compile', '--target', abi?.startsWith('gnu') ? `${target}.${glibcFloor(target)}` : target]
   }
   if (platform === 'darwin') {

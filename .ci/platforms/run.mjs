@@ -1,62 +1,45 @@
-// Tests on the platforms that a machine like this one can run, part by part: `npm run test:platforms [part...]`.
+// Tests on the platforms that a machine like this one can run: `npm run test:platforms [part...]`. matrix.mjs has them.
 //
-// A part is a script beside this file. It passes, fails, or ends with 77 after a line "not run: why" where this machine
-// cannot run it, which is no failure. It is skipped where it passed before with the same inputs (stamps.mjs). What is
-// downloaded or built once is kept in $MEMORY_MAP_CACHE, or else in ~/.cache/memory-map. When $PLATFORMS_SECONDS, if
+// A part passes, fails, or is not run where this machine cannot, which is no failure. It is left out where it has passed
+// with the same inputs: $MEMORY_MAP_CACHE, or else ~/.cache/memory-map, has a file for each. When $PLATFORMS_SECONDS, if
 // set, are over, no part goes on or begins.
 
-import { spawn } from 'node:child_process'
-import { mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { constants } from 'node:os'
+import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { constants, homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 
-import { commitThatPassed, inputsHash, stampPassed } from './stamps.mjs'
+import { parts } from './matrix.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const logs = join(root, 'target', 'platforms')
-
-const rust = ['crates', 'Cargo.toml', 'Cargo.lock', '.ci/platforms/tools']
-const javascript = ['index.ts', 'sync.ts', 'lib', 'scripts', 'tsconfig.json', 'package.json', 'package-lock.json']
-const specs = ['__test__', 'examples', '.ci/platforms/runtimes']
-
-/**
- * Each is run by the first of its scripts, which are in this folder. Those on demand, which take long, only where they
- * are named. Those that leave a processor idle run beside the others, which run one after another.
- */
-const parts = [
-  { name: 'x64', scripts: ['x64.sh'], minutes: 10, covers: [...rust, ...javascript, ...specs] },
-  {
-    name: 'windows',
-    scripts: ['windows-in-wine.sh', 'windows.sh'],
-    minutes: 18,
-    beside: true,
-    covers: [...rust, ...javascript, ...specs],
-  },
-  { name: 'arm64', scripts: ['arm64.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
-  { name: 'musl', scripts: ['musl.sh'], minutes: 12, covers: [...rust, ...javascript, ...specs] },
-  { name: 'check', scripts: ['check.sh'], minutes: 20, covers: [...rust, 'scripts', 'package-lock.json'] },
-  { name: 'untold', scripts: ['untold.sh'], minutes: 10, covers: [...rust, ...javascript, ...specs] },
-  { name: 'arm64-musl', scripts: ['arm64-musl.sh'], minutes: 15, covers: [...rust, ...javascript, ...specs] },
-  { name: 'i686', onDemand: true, scripts: ['i686.sh'], minutes: 20, covers: [...rust, ...javascript, ...specs] },
-  { name: 'riscv64', onDemand: true, scripts: ['riscv64.sh'], minutes: 40, covers: [...rust, ...javascript, ...specs] },
-  { name: 'armv7', onDemand: true, scripts: ['armv7.sh'], minutes: 40, covers: [...rust, ...javascript, ...specs] },
-  { name: 'arm64-16k', onDemand: true, scripts: ['arm64-16k.sh'], minutes: 30, covers: rust },
-]
-
+const logs = join(root, 'target', 'platforms', 'logs')
+const passed = join(process.env.MEMORY_MAP_CACHE ?? join(homedir(), '.cache', 'memory-map'), 'passed')
 const NOT_RUN = 77
-/** Less is not worth beginning a part. */
+/** With less time left, no part is begun. */
 const LEAST_SECONDS = 60
 const GRACE_MS = 5000
 
-const here = (script) => join('.ci', 'platforms', script)
+/** A hash of what a part tests, committed or not, and of the Node that runs the tests. */
+function hashOf(inputs) {
+  const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', ...inputs]
+  const files = execFileSync('git', args, { cwd: root, encoding: 'utf8' }).split('\0').filter(Boolean)
+  const hash = createHash('sha256').update(process.version)
+  for (const file of [...new Set(files)].toSorted()) {
+    const path = join(root, file)
+    hash.update(`\0${file}\0`).update(existsSync(path) ? readFileSync(path) : '')
+  }
+  return hash.digest('hex').slice(0, 32)
+}
 
-/** Runs a part's script in a process group of its own, which ends with it, or when the time is over. */
-function run(part, log, seconds) {
+/** Runs a part in a process group of its own, which ends with it, or when the time is over. */
+function start(name, log, seconds) {
   rmSync(log, { force: true })
   const output = openSync(log, 'a')
-  const child = spawn(join(root, here(part.scripts[0])), [], {
+  const program = fileURLToPath(new URL('part.mjs', import.meta.url))
+  const child = spawn(process.execPath, [program, name], {
     cwd: root,
     stdio: ['ignore', output, output],
     detached: true,
@@ -93,47 +76,36 @@ function run(part, log, seconds) {
   })
 }
 
-/** How many tests passed: a line of ava's for each, a line for each program of Rust's, or the last line of windows.sh. */
+/** How many tests passed: a line of AVA's for each, one of Cargo's for each program, or the last line of windows.sh. */
 function countTests(text) {
   const counts = [...text.matchAll(/^(?:test result: \w+\. )?(\d+) passed[;,]/gm)].map(([, count]) => Number(count))
   return counts.reduce((sum, count) => sum + count, 0) + [...text.matchAll(/^ *✔/gm)].length
 }
 
-async function outcomeOf(part, secondsLeft) {
-  const hash = inputsHash([...part.covers, ...part.scripts.map(here)])
-  const commit = commitThatPassed(part.name, hash)
-  if (commit) return { outcome: 'skipped', why: `passed before with the same inputs, at ${commit}` }
+async function outcomeOf(name, secondsLeft) {
+  const { inputs, minutes } = parts[name]
+  const stamp = join(passed, `${name}-${hashOf(inputs)}`)
+  if (existsSync(stamp)) return { outcome: 'skipped', why: 'it has passed with the same inputs' }
   if (secondsLeft < LEAST_SECONDS) return { outcome: 'not run', why: 'time' }
 
-  const result = await attempt(part, secondsLeft)
-  if (result.outcome === 'passed') stampPassed(part.name, hash)
-  return result
-}
-
-async function attempt(part, secondsLeft) {
-  const log = join(logs, `${part.name}.log`)
-  const seconds = part.minutes * 60
-  const { code, timedOut } = await run(part, log, Math.min(seconds, secondsLeft))
+  const log = join(logs, `${name}.log`)
+  const { code, timedOut } = await start(name, log, Math.min(minutes * 60, secondsLeft))
   const text = stripVTControlCharacters(readFileSync(log, 'utf8'))
   const tests = countTests(text)
-  if (timedOut && secondsLeft < seconds) return { outcome: 'not run', why: 'time', tests }
-  if (code === NOT_RUN) return { outcome: 'not run', why: /^not run: (.*)$/m.exec(text)?.[1] ?? 'it does not say why' }
-  if (code !== 0) {
-    console.log(text.split('\n').slice(-80).join('\n'))
-    return {
-      outcome: 'failed',
-      why: timedOut ? `not done after ${part.minutes} minutes` : `exit code ${code}`,
-      tests,
-      timedOut,
-    }
+  if (code === 0) {
+    mkdirSync(passed, { recursive: true })
+    writeFileSync(stamp, '')
+    return { outcome: 'passed', tests }
   }
-  return { outcome: 'passed', tests }
+  if (timedOut && secondsLeft < minutes * 60) return { outcome: 'not run', why: 'time', tests }
+  if (code === NOT_RUN) return { outcome: 'not run', why: /^not run: (.*)$/m.exec(text)?.[1] ?? 'it does not say why' }
+  console.log(text.trimEnd().split('\n').slice(-80).join('\n').replaceAll(/^/gm, '  | '))
+  return { outcome: 'failed', why: timedOut ? `not done after ${minutes} minutes` : `exit code ${code}`, tests }
 }
 
 const names = process.argv.slice(2)
-for (const name of names) {
-  if (!parts.some((part) => part.name === name)) throw new Error(`there is no part ${name}`)
-}
+const unknown = names.find((name) => !Object.hasOwn(parts, name))
+if (unknown) throw new Error(`there is no part ${unknown}: there are ${Object.keys(parts).join(', ')}`)
 mkdirSync(logs, { recursive: true })
 
 const secondsSince = (time) => Math.round((Date.now() - time) / 1000)
@@ -141,20 +113,20 @@ const started = Date.now()
 const budget = Number(process.env.PLATFORMS_SECONDS ?? Infinity)
 const results = []
 async function runInTurn(chosen) {
-  for (const part of chosen) {
+  for (const name of chosen) {
     if (process.exitCode !== undefined) break // by a signal
-    const { name } = part
     console.log(`== ${name}`)
     const begun = Date.now()
-    const { outcome, why, tests = 0 } = await outcomeOf(part, budget - secondsSince(started))
+    const { outcome, why, tests = 0 } = await outcomeOf(name, budget - secondsSince(started))
     results.push({ name, outcome, tests, seconds: secondsSince(begun) })
     const isGood = outcome === 'passed' || outcome === 'skipped'
     console.log(`-- ${isGood ? outcome : outcome.toUpperCase()}: ${name}${why ? ` (${why})` : ''}`)
   }
 }
 
-const toRun = parts.filter(({ name, onDemand }) => (names.length === 0 ? !onDemand : names.includes(name)))
-await Promise.all([runInTurn(toRun.filter(({ beside }) => !beside)), runInTurn(toRun.filter(({ beside }) => beside))])
+const chosen = Object.keys(parts).filter((name) => (names.length === 0 ? !parts[name].onDemand : names.includes(name)))
+const isBeside = (name) => Boolean(parts[name].beside)
+await Promise.all([runInTurn(chosen.filter((name) => !isBeside(name))), runInTurn(chosen.filter(isBeside))])
 
 console.log()
 for (const { name, outcome, tests, seconds } of results) {
@@ -163,7 +135,5 @@ for (const { name, outcome, tests, seconds } of results) {
   )
 }
 const count = (wanted) => results.filter(({ outcome }) => outcome === wanted).length
-const passed = results.reduce((sum, { tests }) => sum + tests, 0)
-console.log(`${count('not run')} not run`)
-console.log(`${passed} tests passed, ${count('failed')} parts failed`)
+console.log(`${results.reduce((sum, { tests }) => sum + tests, 0)} tests passed, ${count('failed')} parts failed`)
 process.exitCode ??= count('failed') === 0 ? 0 : 1

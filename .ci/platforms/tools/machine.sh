@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# machine.sh FOLDER ARCHITECTURE KERNEL: runs the programs that collect.sh has noted in FOLDER/programs in a machine of
+# machine.sh FOLDER ARCHITECTURE KERNEL: runs the programs that FOLDER/programs lists in a machine of
 # QEMU's, in a Debian 13 for the architecture, named as Debian names it, on a kernel of its own, named as its package is.
 # Fails where one of them does, and ends with 77 where there can be no such machine.
 set -euo pipefail
@@ -48,10 +48,10 @@ chmod +x "$scratch/initrd/init"
 cp --archive --link "$root/." "$scratch/disk"
 {
   printf '#!/bin/bash\nulimit -n 4096\ncode=0\n'
-  while read -r program arguments; do
+  while read -r program; do
     mkdir -p "$scratch/disk${program%/*}" "$scratch/disk${program%/*/*/*}/tmp"
     cp "$program" "$scratch/disk$program"
-    printf 'echo "     Running %s"\n%s || code=1\n' "$program" "$program $arguments"
+    printf 'echo "     Running %s"\n%s || code=1\n' "$program" "$program"
   done <"$folder/programs"
   # shellcheck disable=SC2016
   echo 'exit $code'

@@ -11,11 +11,11 @@ done
 [ "${#missing[@]}" = 0 ] && exit
 
 not_run() {
-  echo "not run: $1"
+  echo "not run: $1" >&2
   exit 77
 }
 [ "$(id --user)" = 0 ] || not_run "root is needed to install ${missing[*]}"
 command -v apt-get >/dev/null || not_run "without apt-get there is no ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-apt-get update --quiet || not_run 'the lists of Debian packages cannot be had'
-apt-get install --quiet --yes --no-install-recommends "${missing[@]}" || not_run "cannot install ${missing[*]}"
+apt-get update --quiet >&2 || not_run 'the lists of Debian packages cannot be had'
+apt-get install --quiet --yes --no-install-recommends "${missing[@]}" >&2 || not_run "cannot install ${missing[*]}"

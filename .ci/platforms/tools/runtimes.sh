@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../runtimes"
 
 if ! cmp --quiet package-lock.json node_modules/.installed; then
   # Without --force npm refuses what is not for this machine.
-  npm ci --force --ignore-scripts --no-audit --no-fund >&2 || { echo 'not run: cannot install the runtimes'; exit 77; }
+  npm ci --force --ignore-scripts --no-audit --no-fund >&2 || { echo 'not run: cannot install the runtimes' >&2; exit 77; }
   cp package-lock.json node_modules/.installed
 fi
 echo "$PWD/node_modules"

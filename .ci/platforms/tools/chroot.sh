@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# i386.sh FOLDER: writes FOLDER/run, which runs a program in a Debian 13 for 32-bit x86 that sees this repository and the
-# processes that it starts, and nothing else of the machine, and FOLDER/node, which runs its Node. Ends with 77 where that
-# cannot be.
+# chroot.sh FOLDER ARCHITECTURE: writes FOLDER/run, which runs a program in a Debian 13 for an architecture that this
+# processor has, too. The program sees this repository and the processes that it starts, and nothing else of the machine.
+# FOLDER/node runs Debian's Node there. Ends with 77 where that cannot be.
 set -euo pipefail
 tools=$(dirname "$0")
-folder=$(realpath "$1") repository=$(realpath "$tools/../../..")
+folder=$(realpath "$1") architecture=$2 repository=$(realpath "$tools/../../..")
 unshare --mount --pid --fork true || { echo 'not run: this machine makes no namespaces' >&2; exit 77; }
-root=$("$tools/debian.sh" i386 nodejs procps)
+root=$("$tools/debian.sh" "$architecture" nodejs procps)
 
 mkdir -p "$folder" "$root$repository"
 cat >"$folder/run" <<SCRIPT

