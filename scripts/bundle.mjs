@@ -9,9 +9,7 @@ import { build } from 'esbuild'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
 
-const importOfNode = /^import (?<names>\w+|\{[^}]*\}) from '(?<name>node:(?!module)[\w/]+)'/gm
-
-/** Has the sources taken, never what was compiled from them before, and the modules of Node as they are. */
+/** Has the sources taken, never what was compiled from them before, and of Node's modules no more than is used. */
 const sources = {
   name: 'sources',
   setup({ onLoad, onResolve }) {
@@ -19,12 +17,15 @@ const sources = {
       if (path.endsWith('/index.js')) return { path: './index.js', external: true }
       return { path: join(resolveDir, path.replace(/js$/, 'ts')) }
     })
-    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-      const source = await readFile(path, 'utf8')
-      const contents = source.replace(importOfNode, (_, names, name) => {
-        return `const ${names.replaceAll(' as ', ': ')} = globalThis.process.getBuiltinModule('${name}')`
-      })
-      return { contents, loader: 'ts' }
+    onResolve({ filter: /^node:/ }, ({ path }) => {
+      return path === 'node:module' ? { path, external: true } : { path: path.slice('node:'.length), namespace: 'node' }
+    })
+    onLoad({ filter: /^/, namespace: 'node' }, ({ path }) => {
+      const names = Object.keys(process.getBuiltinModule(`node:${path}`)).filter((name) => name !== 'default')
+      const exported = names.map((name) => `export const ${name} = /* @__PURE__ */ own('${name}')`)
+      const builtin = `globalThis.process.getBuiltinModule('node:${path}')`
+      const start = [`const builtin = ${builtin}`, 'const own = (name) => builtin[name]', 'export default builtin']
+      return { contents: [...start, ...exported].join('\n') }
     })
   },
 }

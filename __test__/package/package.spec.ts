@@ -89,10 +89,7 @@ test('both are one package: what is imported is what is required', async (t) => 
   t.is(await output(t, process.execPath, ['both.mjs'], folder), 'true\n')
 })
 
-test('what is packed is small, and asks for every library by its exact version', (t) => {
-  const [size, librarySize] = tarballs.map((path) => readFileSync(path).length)
-  t.true(size! < 170_000, `${size}`)
-  t.true(librarySize! < 1_000_000, `${librarySize}`)
+test('the package asks for every library by its exact version', (t) => {
   const { optionalDependencies, scripts, devDependencies } = require(join(release, 'memory-map', 'package.json'))
   t.is(optionalDependencies[`memory-map-${host}`], version)
   t.is(Object.keys(optionalDependencies).length, require('./package.json').napi.targets.length)

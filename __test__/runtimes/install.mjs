@@ -36,6 +36,8 @@ function npmCi() {
 if (!hostCanRunThem()) {
   console.log('The test runtimes are for Linux x64 with glibc: only the host runtime is used here.')
 } else if (installedHash() !== lockHash()) {
+  const { dependencies } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'))
+  console.log(`Downloads ${Object.keys(dependencies).join(', ')} to run the tests on: 930 MB in ${folder}node_modules`)
   npmCi()
   writeFileSync(stampFile, lockHash())
 }
