@@ -21,9 +21,9 @@ import {
 import { throwsCodedError } from './helpers/errors.ts'
 import { endsWell } from './helpers/lifetimes.ts'
 import { areasOf } from './helpers/memory.ts'
-import { byScript, keeping, onLinux, truncating } from './helpers/platform.ts'
+import { byProgram, keeping, onLinux, truncating } from './helpers/platform.ts'
 import { random } from './helpers/random.ts'
-import { runtimes } from './helpers/runtimes.ts'
+import { runtimes, scenario } from './helpers/runtimes.ts'
 import { pattern, scratchFile } from './helpers/scratch.ts'
 import { turns, until } from './helpers/until.ts'
 
@@ -424,206 +424,23 @@ test('a fault ahead of a stream that is given up is thrown by check', async (t) 
 
 // Every runtime
 
-const prelude = `
-import http from 'node:http'
-import net from 'node:net'
-import { once } from 'node:events'
-import { pipeline } from 'node:stream/promises'
-const dir = folder()
-const path = join(dir, 'file')
-const out = join(dir, 'out')
-const contents = Buffer.alloc(5 * 2 ** 20 + 123)
-for (let i = 0; i < contents.length; i += 3) contents[i] = (i * 7 + (i >> 8) * 13 + (i >> 12) * 101) & 255
-fs.writeFileSync(path, contents)
-
-/** Unpacks what a stream is packed to; \`into\` sees the zlib stream. */
-async function gzipped(stream, packed = []) {
-  const gzip = zlib.createGzip({ level: 1 })
-  gzip.on('data', (chunk) => packed.push(chunk))
-  await Promise.all([pipeline(stream, gzip), once(gzip, 'end')])
-  return zlib.gunzipSync(Buffer.concat(packed))
-}
-
-/** Serves one request; the answer is \`respond\`'s. */
-async function serve(respond) {
-  const server = http.createServer(respond).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return server
-}
-/** Calls \`see\` after each chunk that goes through, without making the stream flow. */
-function onChunk(stream, see) {
-  const { push } = stream
-  let count = 0
-  stream.push = (chunk) => {
-    const more = push.call(stream, chunk)
-    see(++count, chunk)
-    return more
-  }
-}
-const isPrefix = (bytes) => bytes.length <= contents.length && bytes.equals(contents.subarray(0, bytes.length))
-`
-
-const scripts: Record<string, string> = {
-  'a file gets every byte': `
-const map = mapShared(path)
-await pipeline(map.createReadStream(), fs.createWriteStream(out))
-check(fs.readFileSync(out).equals(contents), 'all')
-await pipeline(map.createReadStream({ start: 1000, end: 2n ** 21n, highWaterMark: 5000 }), fs.createWriteStream(out))
-check(fs.readFileSync(out).equals(contents.subarray(1000, 2 ** 21 + 1)), 'a part')
-map.close()
-`,
-  'gzip gets every byte': `
-const map = mapShared(path)
-check((await gzipped(map.createReadStream())).equals(contents), 'all')
-check((await gzipped(map.createReadStream({ start: 3 * 2 ** 20 }))).equals(contents.subarray(3 * 2 ** 20)), 'a part')
-map.close()
-`,
-  'an HTTP response to a slow client waits for it': `
-const large = join(dir, 'large')
-for (let i = 0; i < 13; i++) fs.appendFileSync(large, contents)
-const map = mapShared(large)
-let pushed = 0
-let most = 0
-const server = await serve((request, response) => {
-  const stream = map.createReadStream()
-  onChunk(stream, (_count, chunk) => {
-    pushed += chunk?.length ?? 0
-    most = Math.max(most, stream.readableLength)
-  })
-  response.writeHead(200, { 'Content-Length': map.length, Connection: 'close' })
-  pipeline(stream, response)
-})
-const socket = net.connect(server.address().port, '127.0.0.1')
-await once(socket, 'connect')
-socket.pause()
-socket.write('GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n')
-let before = -1
-for (let still = 0; still < 10; still = pushed === before && pushed > 0 ? still + 1 : 0, before = pushed) await turn(30)
-check(pushed < map.length / 2, 'the stream waits: ' + pushed)
-check(most <= 2 ** 17, 'few bytes wait in it: ' + most)
-const parts = []
-socket.on('data', (part) => parts.push(part)).resume()
-await once(socket, 'close')
-const answer = Buffer.concat(parts)
-const body = answer.subarray(answer.indexOf('\\r\\n\\r\\n') + 4)
-check(body.equals(fs.readFileSync(large)), 'it gets every byte in the end')
-server.close()
-map.close()
-`,
-  'close() in the middle is an error, and what was written is right': `
-const codes = new Set()
-for (const at of [1, 2, 3, 15, 16, 17, 18, 40, 80]) {
-  for (const destination of ['file', 'gzip', 'HTTP']) {
-    const map = mapShared(path)
-    const stream = map.createReadStream()
-    onChunk(stream, (count) => count === at && map.close())
-    const failed = (error) => codes.add(error?.code ?? 'none')
-    if (destination === 'file') {
-      await pipeline(stream, fs.createWriteStream(out)).then(failed, failed)
-      check(isPrefix(fs.readFileSync(out)), 'the file has the first bytes')
-    } else if (destination === 'gzip') {
-      const packed = []
-      await gzipped(stream, packed).then(failed, failed)
-      const bytes = zlib.gunzipSync(Buffer.concat(packed), { finishFlush: zlib.constants.Z_SYNC_FLUSH })
-      check(isPrefix(bytes), 'the archive has the first bytes')
-    } else {
-      const server = await serve(async (request, response) => {
-        response.on('error', () => {})
-        await pipeline(stream, response).then(failed, failed)
-      })
-      const parts = []
-      const ended = await new Promise((resolve) => {
-        http
-          .get({ port: server.address().port, host: '127.0.0.1', agent: false }, (response) => {
-            response.on('data', (part) => parts.push(part))
-            response.on('end', () => resolve('end'))
-            response.on('error', () => resolve('error'))
-          })
-          .on('error', () => resolve('error'))
-      })
-      check(ended === 'error', 'the client learns that the answer is not whole')
-      check(isPrefix(Buffer.concat(parts)), 'it has the first bytes')
-      server.close()
-    }
-    check(areasOf(path) === 0 && descriptorsOf(path) === 0, 'the file is free')
-    collect()
-    await turn()
-  }
-}
-check([...codes].join() === 'ERR_MMAP_CLOSED', [...codes].join())
-`,
-  "close() on 'end' leaves the destination the bytes that it still needs": `
-for (let i = 0; i < 25; i++) {
-  for (const highWaterMark of [undefined, 3000, 2 ** 20, 3 * 2 ** 20]) {
-    const map = mapShared(path, { onFault: ({ kind }) => check(false, 'a fault: ' + kind) })
-    const stream = map.createReadStream({ highWaterMark })
-    stream.on('end', () => map.close())
-    if (i % 5 === 4) check((await gzipped(stream)).equals(contents), 'gzip')
-    else {
-      await pipeline(stream, fs.createWriteStream(out))
-      check(fs.readFileSync(out).equals(contents), 'a file')
-    }
-    check(map.closed, 'it was closed')
-  }
-}
-`,
-  'a truncated file is an error': `
-let kinds = []
-const map = mapShared(path, { onFault: ({ kind }) => kinds.push(kind) })
-const stream = map.createReadStream()
-stream.once('data', () => fs.truncateSync(path, 70_000))
-const error = await pipeline(stream, fs.createWriteStream(out)).catch((error) => error)
-check(error?.code === 'ERR_MMAP_FAULT' && error.fault.kind === 'beyond-end', String(error))
-check(fs.statSync(out).size < 3 * 2 ** 16, 'nothing was written from behind the end')
-check(await until(() => kinds.includes('beyond-end')), 'it is told')
-map.close()
-`,
-  'an AbortSignal, destroy(), a loop that is left, and wrong options': `
-const map = mapShared(path)
-const controller = new AbortController()
-const aborted = map.createReadStream({ signal: controller.signal })
-aborted.once('data', () => controller.abort())
-const [error] = await once(aborted, 'error')
-check(error.name === 'AbortError', String(error))
-const destroyed = map.createReadStream()
-destroyed.once('data', () => destroyed.destroy())
-await once(destroyed, 'close')
-let bytes = 0
-for await (const chunk of map.createReadStream()) if ((bytes += chunk.length) > 2 ** 20) break
-check(bytes === 2 ** 20 + 2 ** 16, 'the loop was left')
-for (const options of [{ start: -1 }, { start: 2, end: 1 }, { end: 'x' }, { highWaterMark: 0 }, { wrong: 1 }]) {
-  try {
-    map.createReadStream(options)
-    check(false, 'no error')
-  } catch (error) {
-    check(error.code.startsWith('ERR_'), String(error))
-  }
-}
-map.close()
-check(mapAnonymous(0).createReadStream().read() === null, 'nothing')
-`,
-  'the memory goes back when the chunks are gone': `
-async function use() {
-  const map = mapShared(path)
-  const { address } = map
-  await pipeline(map.createReadStream(), fs.createWriteStream(out))
-  const held = []
-  for await (const chunk of map.createReadStream()) held.push(chunk)
-  map.close()
-  check(isReserved(address, contents.length), 'the addresses are kept for the chunks')
-  check(held.at(-1).equals(contents.subarray(-held.at(-1).length)), 'the last chunk is there')
-  return address
-}
-const address = await use()
-check(await until(() => !isReserved(address, contents.length)), 'and for nobody else')
-`,
-}
+const scenarios: [title: string, name: string][] = [
+  ['a file gets every byte', 'file'],
+  ['gzip gets every byte', 'gzip'],
+  ['an HTTP response to a slow client waits for it', 'slow-client'],
+  ['close() in the middle is an error, and what was written is right', 'close'],
+  ["close() on 'end' leaves the destination the bytes that it still needs", 'close-on-end'],
+  ['a truncated file is an error', 'truncated'],
+  ['an AbortSignal, destroy(), a loop that is left, and wrong options', 'given-up'],
+  ['the memory goes back when the chunks are gone', 'collected'],
+]
 
 for (const runtime of runtimes()) {
-  for (const [name, script] of Object.entries(scripts)) {
-    const declare = name.startsWith("close() on 'end'") ? keeping : byScript(script)
-    declare.serial(`${name}, on ${runtime.name} ${runtime.version}`, async (t) => {
-      await endsWell(t, runtime, prelude + script)
+  for (const [title, name] of scenarios) {
+    const program = scenario(`read-stream-${name}`)
+    const declare = name === 'close-on-end' ? keeping : byProgram(program)
+    declare.serial(`${title}, on ${runtime.name} ${runtime.version}`, async (t) => {
+      await endsWell(t, runtime, program)
     })
   }
 }

@@ -1,14 +1,16 @@
-// What the tests of faults share: files to map, waiting for reports, counting the process's memory areas.
+// What the tests of faults share: files to map, waiting for reports, and programs.
 
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { ExecutionContext } from 'ava'
-import { type MemoryFault, type MemoryMap, pageSize } from 'memory-map'
+import { type MemoryFault, pageSize } from 'memory-map'
 
-import { type Runtime, runScript, type ScriptOptions } from './runtimes.ts'
+import { type Program, type Runtime, runScript, type ScriptOptions } from './runtimes.ts'
 import { scratchFolder } from './scratch.ts'
-import { HANG_MS, turns, until } from './until.ts'
+import { turns, until } from './until.ts'
+
+export { areasOf } from './scenario.mjs'
 
 /** A file with these bytes, or so many bytes of which none is on disk. */
 export function makeFile(t: ExecutionContext, content: Uint8Array | number): string {
@@ -39,15 +41,7 @@ export class Reports {
   }
 }
 
-/** How many memory areas lie in a mapping: one, or as many as it has ranges of different protection. */
-export function areasOf({ address, length }: MemoryMap): number {
-  const ranges = readFileSync('/proc/self/maps', 'utf8').matchAll(/^([0-9a-f]+)-([0-9a-f]+)/gm)
-  return [...ranges].filter(([, start, end]) => {
-    return BigInt(`0x${start}`) < address + BigInt(length) && BigInt(`0x${end}`) > address
-  }).length
-}
-
-/** What the scripts of these tests begin with. Their working directory goes when they end. */
+/** What a program that is given as text begins with. */
 const PRELUDE = `
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'
@@ -57,42 +51,16 @@ import { createRequire } from 'node:module'
 const { MemoryFaultError, mapAnonymous, mapPrivate, mapShared, pageSize } = await import(
   process.env.MEMORY_MAP_ROOT + 'index.js'
 )
-const fixture = () => createRequire(import.meta.url)(process.env.FIXTURE)
-const gc = () => globalThis.Bun ? globalThis.Bun.gc(true) : globalThis.gc()
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
-/** How many memory areas this process has, of which the system allows 65,530. */
-const areas = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\\n').length
-${areasOf.toString().replace('readFileSync', 'fs.readFileSync')}
-
-let made = 0
-/** A file with these bytes, or so many bytes of which none is on disk. */
-function makeFile(content) {
-  const path = 'mapped-' + made++
-  fs.writeFileSync(path, typeof content === 'number' ? '' : content)
-  if (typeof content === 'number') fs.truncateSync(path, content)
-  return path
-}
-
-/** Lets the event loop turn until something is so. */
-async function until(isSo) {
-  for (const end = Date.now() + ${HANG_MS}; !isSo(); await sleep(1)) assert.ok(Date.now() < end, 'nothing has happened')
-}
-
-/** Whole numbers from 0 to below a limit, the same in every run. */
-function chance(seed) {
-  let state = seed >>> 0
-  return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 2 ** 32) * limit)
-  }
-}
+const { areas, areasOf, chance, fixture, gc, makeFile, sleep, until } = await import(
+  process.env.MEMORY_MAP_ROOT + '__test__/helpers/scenario.mjs'
+)
 `
 
-/** Runs a script, with {@link PRELUDE} before it, that must end by itself, well, and say "end". */
+/** Runs a program that must end by itself, well, and say "end". */
 export async function survives(
   t: ExecutionContext,
   runtime: Runtime,
-  source: string,
+  source: Program,
   options?: ScriptOptions,
 ): Promise<string> {
   const { code, signal, stdout, stderr, timedOut } = await runFaultScript(runtime, source, options)
@@ -108,12 +76,12 @@ export async function survives(
 let free = 2
 const waiting: (() => void)[] = []
 
-/** Runs a script with {@link PRELUDE} before it, however it ends. */
-export async function runFaultScript(runtime: Runtime, source: string, options?: ScriptOptions) {
+/** Runs a program, a text with {@link PRELUDE} before it, however it ends. */
+export async function runFaultScript(runtime: Runtime, source: Program, options?: ScriptOptions) {
   if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve))
   else free--
   try {
-    return await runScript(runtime, PRELUDE + source, options)
+    return await runScript(runtime, source instanceof URL ? source : PRELUDE + source, options)
   } finally {
     const next = waiting.shift()
     if (next) next()

@@ -3,7 +3,7 @@
 import type { ExecutionContext } from 'ava'
 
 import { fixturePath } from './addon.ts'
-import { type Runtime, runScript, type ScriptOptions, type ScriptResult } from './runtimes.ts'
+import { type Program, type Runtime, runScript, type ScriptOptions, type ScriptResult } from './runtimes.ts'
 
 /** What every script finds: the modules of the runtime, the package as `mm`, and the names of ./observe.mjs. */
 const prelude = `
@@ -27,24 +27,25 @@ export type LifetimeOptions = ScriptOptions & {
   withoutPackage?: boolean
 }
 
-/** Runs a script after the prelude. */
+/** Runs a program, a text after the prelude. */
 export function runLifetime(
   runtime: Runtime,
-  source: string,
+  source: Program,
   { withoutPackage = false, env = {}, ...options }: LifetimeOptions = {},
 ): Promise<ScriptResult> {
-  const text = prelude + (withoutPackage ? '' : importPackage) + source
-  return runScript(runtime, text, { ...options, env: { FIXTURE: fixturePath(), ...env } })
+  const program = source instanceof URL ? source : prelude + (withoutPackage ? '' : importPackage) + source
+  return runScript(runtime, program, { ...options, env: { FIXTURE: fixturePath(), ...env } })
 }
 
-/** Runs a script after the prelude; passes when it ends by itself, in good order, and says so in its last line. */
+/** Runs a program, a text after the prelude; passes when it ends by itself, well, and says so in its last line. */
 export async function endsWell(
   t: ExecutionContext,
   runtime: Runtime,
-  source: string,
+  source: Program,
   options?: LifetimeOptions,
 ): Promise<string> {
-  const result = await runLifetime(runtime, `${source}\nif (isMainThread) console.log('reached the end')\n`, options)
+  const program = source instanceof URL ? source : `${source}\nif (isMainThread) console.log('reached the end')\n`
+  const result = await runLifetime(runtime, program, options)
   const { code, signal, timedOut, stdout, stderr } = result
   t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, lastLines(stdout + stderr))
   t.true(stdout.endsWith('reached the end\n'), lastLines(stdout + stderr))

@@ -63,8 +63,9 @@ export function descriptorsOf(path) {
 export const descriptors = () => readdirSync('/proc/self/fd')
 
 /**
- * Whether the addresses of a closed mapping are kept: private memory without a file or swap for all of it (`nr` in
- * /proc/self/smaps). What malloc puts there once they went back has swap; one piece of another kind is enough to tell.
+ * Whether the addresses of a closed mapping are kept: all of them, by memory of the library's, or by private memory
+ * without a file or swap (`nr` in /proc/self/smaps). What malloc puts there once they went back has swap, and one piece
+ * of another kind is enough to tell.
  */
 export function isReserved(address, length) {
   const end = address + BigInt(length)
@@ -73,8 +74,9 @@ export function isReserved(address, length) {
     const [, start, stop, access, name] = /^(\w+)-(\w+) (\S+) \w+ \S+ \d+ *(.*)$/m.exec(section)
     const [from, to] = [BigInt(`0x${start}`), BigInt(`0x${stop}`)]
     if (to <= address || end <= from) continue
-    const isOfKept = access.endsWith('p') && name === '' && /^VmFlags:.* nr\b/m.test(section)
-    if (isOfKept) kept += (to < end ? to : end) - (from > address ? from : address)
+    const isPlain = access.endsWith('p') && name === '' && /^VmFlags:.* nr\b/m.test(section)
+    if (isPlain || name.startsWith('/memfd:memory-map'))
+      kept += (to < end ? to : end) - (from > address ? from : address)
   }
   return kept === BigInt(length)
 }

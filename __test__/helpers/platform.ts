@@ -1,8 +1,10 @@
 // Which tests apply to this system: the others are skipped, and their titles say why.
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 
 import test, { type Implementation } from 'ava'
+
+import type { Program } from './runtimes.ts'
 
 export const isLinux = process.platform === 'linux'
 export const isWindows = process.platform === 'win32'
@@ -68,8 +70,9 @@ export function kindsHere<K extends readonly [what: string, ...rest: unknown[]]>
   return kinds.filter(([what]) => !isWindows || !what.startsWith('a shared anonymous'))
 }
 
-/** Declares a test by a script, which may use what ./observe.mjs takes from /proc, or truncate a mapped file. */
-export function byScript(script: string): Declare {
+/** Declares a test by a program, which may use what ./observe.mjs takes from /proc, or truncate a mapped file. */
+export function byProgram(program: Program): Declare {
+  const source = program instanceof URL ? readFileSync(program, 'utf8') : program
   const needs = /\b(areas|areasOf|descriptors|descriptorsOf|isReserved|memory|pipe|fixture|truncateSync)\(/
-  return needs.test(script) ? onLinux : test
+  return needs.test(source) ? onLinux : test
 }

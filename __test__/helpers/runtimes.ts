@@ -69,9 +69,17 @@ export function runtimes(): Runtime[] {
   return [host, ...others.filter(({ args, version }) => args !== nodeArgs || version !== host.version)]
 }
 
+/** The text of an ES module, or where there is one. */
+export type Program = string | URL
+
+/** A program in ../scenarios. */
+export function scenario(name: string): URL {
+  return new URL(`../scenarios/${name}.mjs`, import.meta.url)
+}
+
 /**
- * Runs the text of an ES module in a temporary folder of its own, which is also its working directory and goes when
- * it ends. The script finds the package's folder, as a file URL with a slash at its end, in `MEMORY_MAP_ROOT`:
+ * Runs a program in a temporary folder of its own, which is its working directory and goes when it ends. A text finds
+ * the package's folder, as a file URL with a slash at its end, in `MEMORY_MAP_ROOT`:
  *
  *     const { open } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
  *
@@ -79,13 +87,13 @@ export function runtimes(): Runtime[] {
  */
 export async function runScript(
   runtime: Runtime,
-  source: string,
+  program: Program,
   { args = [], timeoutMs = 300_000, env = {} }: ScriptOptions = {},
 ): Promise<ScriptResult> {
   const folder = mkdtempSync(join(tmpdir(), 'memory-map-script-'))
   try {
-    const file = join(folder, 'script.mjs')
-    writeFileSync(file, source)
+    const file = program instanceof URL ? fileURLToPath(program) : join(folder, 'script.mjs')
+    if (typeof program === 'string') writeFileSync(file, program)
     return await run(runtime.command, [...runtime.args, file, ...args], folder, timeoutMs, env)
   } finally {
     rmSync(folder, { recursive: true, force: true })

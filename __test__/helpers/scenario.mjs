@@ -1,0 +1,49 @@
+// What scenarios share: programs of tests, which run in a process of their own, in a folder that goes when they end.
+
+import assert from 'node:assert'
+import fs from 'node:fs'
+import { createRequire } from 'node:module'
+
+const HANG_MS = 120_000
+
+/** The native test addon. */
+export const fixture = () => createRequire(import.meta.url)(process.env.FIXTURE)
+
+/** Collects garbage. */
+export const gc = () => (globalThis.Bun ? globalThis.Bun.gc(true) : globalThis.gc())
+
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/** How many memory areas this process has, of which the system allows 65,530. */
+export const areas = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\n').length
+
+/** How many memory areas lie in a mapping: one, or as many as it has ranges of different protection. */
+export function areasOf({ address, length }) {
+  const ranges = fs.readFileSync('/proc/self/maps', 'utf8').matchAll(/^([0-9a-f]+)-([0-9a-f]+)/gm)
+  return [...ranges].filter(([, start, end]) => {
+    return BigInt(`0x${start}`) < address + BigInt(length) && BigInt(`0x${end}`) > address
+  }).length
+}
+
+let made = 0
+/** A file with these bytes, or so many bytes of which none is on disk. */
+export function makeFile(content) {
+  const path = `mapped-${made++}`
+  fs.writeFileSync(path, typeof content === 'number' ? '' : content)
+  if (typeof content === 'number') fs.truncateSync(path, content)
+  return path
+}
+
+/** Lets the event loop turn until something is so. */
+export async function until(isSo) {
+  for (const end = Date.now() + HANG_MS; !isSo(); await sleep(1)) assert.ok(Date.now() < end, 'nothing has happened')
+}
+
+/** Whole numbers from 0 to below a limit, the same in every run. */
+export function chance(seed) {
+  let state = seed >>> 0
+  return (limit) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor((state / 2 ** 32) * limit)
+  }
+}
