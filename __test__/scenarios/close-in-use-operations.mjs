@@ -8,6 +8,15 @@ import zlib from 'node:zlib'
 import { check, drain, fixture, isBun, pipe } from '../helpers/observe.mjs'
 import { dir, length, isOldOrZero, closeDuring, call, count, outcome, isOld, isTold } from './close-in-use.mjs'
 
+/** Again, where a busy machine had no time to look at the memory before the operation was done. */
+async function lookedAt(operation) {
+  for (let tries = 0; tries < 60; tries++) {
+    const { looks, value } = await closeDuring(operation)
+    if (looks > 0) return value
+  }
+  check(false, 'it is never looked at')
+}
+
 const operations = {
   'fs.write': async () => {
     const output = join(dir, 'output')
@@ -96,12 +105,12 @@ const operations = {
     )
   },
   "an addon's thread that reads": async () => {
-    const { looks, value } = await closeDuring((buffer) => fixture().startReader(buffer, 1000))
-    check(looks > 0 && value >= 1, 'it read meanwhile')
+    const value = await lookedAt((buffer) => fixture().startReader(buffer, 1000))
+    check(value >= 1, 'it read all of it')
   },
   "an addon's thread that writes": async () => {
-    const { looks, value } = await closeDuring((buffer) => fixture().startWriter(buffer, 1000))
-    check(looks > 0 && value >= 1, 'it wrote meanwhile')
+    const value = await lookedAt((buffer) => fixture().startWriter(buffer, 1000))
+    check(value >= 1, 'it wrote all of it')
   },
 }
 

@@ -3,7 +3,7 @@
 import { check } from '../helpers/observe.mjs'
 import { length } from './transfer.mjs'
 
-const { port1, port2 } = new MessageChannel()
+export const { port1, port2 } = new MessageChannel()
 export const ways = {
   transfer: (buffer) => buffer.transfer(),
   transferToFixedLength: (buffer) => buffer.transferToFixedLength(),
