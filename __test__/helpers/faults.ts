@@ -53,7 +53,7 @@ const { MemoryFaultError, mapAnonymous, mapPrivate, mapShared, pageSize } = awai
 )
 const { areas, areasOf, chance, fixture, gc, makeFile, sleep, until } = await import(
   process.env.MEMORY_MAP_ROOT + '__test__/helpers/scenario.mjs'
-)
+);
 `
 
 /** Runs a program that must end by itself, well, and say "end". */
