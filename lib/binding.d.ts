@@ -1,6 +1,9 @@
 /** What a mapping is called; never used twice. */
 export type Token = number
 
+/** What a function returns that throws the errors of the core. */
+export type Outcome<T> = T
+
 export declare class NativeChannel {
   /** Makes a channel of `length` bytes, or opens one where `length` is negative. */
   constructor(map: Token, offset: number, length: number)
@@ -114,13 +117,13 @@ export declare function ipcWaitAsync(map: Token, offset: number, expected: numbe
  * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
  * those that the system makes by itself.
  */
-export declare function mapAnonymous(length: number, shareable: boolean, protection: number, flags: number, address: bigint | undefined | null, huge: number): number
+export declare function mapAnonymous(length: number, shareable: boolean, protection: number, flags: number, address: bigint | undefined | null, huge: number): Outcome<number>
 
 /**
  * Maps a file. A negative `length` is "to the end of the file"; `flags` are those of
  * `lib/options.ts`.
  */
-export declare function mapFile(shared: boolean, source: string | Uint8Array | number, offset: number, length: number, protection: number, flags: number, mode: number, address?: bigint | undefined | null): number
+export declare function mapFile(shared: boolean, source: string | Uint8Array | number, offset: number, length: number, protection: number, flags: number, mode: number, address?: bigint | undefined | null): Outcome<number>
 
 export declare function mapFlags(): MapFlags
 
@@ -138,7 +141,7 @@ export interface MapFlags {
  * Maps memory that has a name. A negative `length` is all of it; `flags` are those of
  * `lib/options.ts`.
  */
-export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): number
+export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): Outcome<number>
 
 /** 0 acquired, 1 recovered, 2 timed out. */
 export declare function mutexLock(mutex: object, timeout: number): number
@@ -156,6 +159,14 @@ export interface NativeFault {
   offset: number
   length: number
   contained: boolean
+}
+
+/** What has happened to a mapping. */
+export interface NativeNews {
+  /** How many faults there were in all. */
+  count: number
+  /** Those since the last call. */
+  faults: Array<NativeFault>
 }
 
 /** Which pages of a range are in memory. */
@@ -197,12 +208,12 @@ export declare function supports(index: number): boolean
 export declare function takeFaulted(): (ArrayBuffer | number)[]
 
 /** Takes the name of shared memory away. */
-export declare function unlinkSharedMemory(name: string): void
+export declare function unlinkSharedMemory(name: string): Outcome<undefined>
 
 export declare namespace mapping {
   export function address(map: Token): bigint
   /** Tells the system what a range is for. */
-  export function advise(map: Token, index: number, start: number, end: number): void
+  export function advise(map: Token, index: number, start: number, end: number): Outcome<undefined>
   /**
    * An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
    * With `lasting` it is not detached: after `close` its first use is a fault.
@@ -214,10 +225,13 @@ export declare namespace mapping {
    * ArrayBuffer.
    */
   export function close(map: Token, viewsLast: boolean): Array<NativeFault> | null
-  /** Heals what has faulted, and says what has happened since the last call, if the name has not ended. */
-  export function collect(map: Token): Array<NativeFault>
+  /**
+   * Heals what has faulted, and says what has happened since the last call; null where that is nothing,
+   * or the name has ended.
+   */
+  export function collect(map: Token): NativeNews | null
   /** How many times `needle` is in a range. */
-  export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
+  export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /** As `count`, off this thread; says too where the next one may begin. */
   export function countAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
   /** Closes a mapping that was made in vain, and takes away the name of what was made for it. */
@@ -226,18 +240,18 @@ export declare namespace mapping {
   export function faults(map: Token): number | null
   export function fd(map: Token): number | null
   /** Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`. */
-  export function find(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
+  export function find(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /** As `find`, off this thread. */
   export function findAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<number>
   /** Where `needle` last begins in a range, or -1. */
-  export function findLast(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): number
+  export function findLast(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /** Ends the name of a mapping whose object was collected. */
   export function forget(token: number): void
   /**
    * Leaves copies of ranges, given by their ends in turn, at the addresses that the next
    * `close` or `resize` takes from the mapping.
    */
-  export function keep(map: Token, ends: Array<number>): void
+  export function keep(map: Token, ends: Array<number>): Outcome<undefined>
   export function lead(map: Token): number
   export function length(map: Token): number
   /**
@@ -245,13 +259,13 @@ export declare namespace mapping {
    * them begins; says how many lines those are. What comes after the last `
   ` is no line.
    */
-  export function lines(map: Token, start: number, end: number, bounds: Float64Array): number
+  export function lines(map: Token, start: number, end: number, bounds: Float64Array): Outcome<number>
   /** Keeps a range in memory. */
-  export function lock(map: Token, start: number, end: number, onFault: boolean): void
+  export function lock(map: Token, start: number, end: number, onFault: boolean): Outcome<undefined>
   /** Brings a range in, off this thread. */
   export function prefetch(map: Token, start: number, end: number, stop: NativeStop): Promise<void>
   /** Changes the protection of a range. */
-  export function protect(map: Token, index: number, start: number, end: number): void
+  export function protect(map: Token, index: number, start: number, end: number): Outcome<undefined>
   export function protection(map: Token): number
   /**
    * Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
@@ -259,24 +273,24 @@ export declare namespace mapping {
    */
   export function putOver(map: Token, bytes: Uint8Array): void
   /** Copies bytes out, into all of `target`. */
-  export function read(map: Token, target: Buffer, offset: number): void
+  export function read(map: Token, target: Buffer, offset: number): Outcome<undefined>
   /** How many pages of a range are in memory and, with `bitmap`, which. */
-  export function residency(map: Token, start: number, end: number, bitmap: boolean): NativeResidency
+  export function residency(map: Token, start: number, end: number, bitmap: boolean): Outcome<NativeResidency>
   /**
    * Changes the length, and detaches every ArrayBuffer where they are not to last, or very many do; does
    * neither where it fails.
    */
-  export function resize(map: Token, length: number, viewsLast: boolean): void
+  export function resize(map: Token, length: number, viewsLast: boolean): Outcome<undefined>
   /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */
   export function sharedArrayBuffer(map: Token, start: number, length: number): SharedArrayBuffer
   /** Makes a range durable, off this thread, unless `stop` comes before that has begun. */
   export function sync(map: Token, start: number, end: number, invalidate: boolean, stop: NativeStop): Promise<void>
   /** Makes a range durable, and waits for it. */
-  export function syncSync(map: Token, start: number, end: number, invalidate: boolean): void
+  export function syncSync(map: Token, start: number, end: number, invalidate: boolean): Outcome<undefined>
   /** Loads from every page of a range. */
-  export function touch(map: Token, start: number, end: number): void
+  export function touch(map: Token, start: number, end: number): Outcome<undefined>
   /** Lets it go out of memory again. */
-  export function unlock(map: Token, start: number, end: number): void
+  export function unlock(map: Token, start: number, end: number): Outcome<undefined>
   /** Copies bytes in, which may be a view of this mapping. */
-  export function write(map: Token, data: Uint8Array, offset: number): void
+  export function write(map: Token, data: Uint8Array, offset: number): Outcome<undefined>
 }

@@ -53,7 +53,7 @@ export function stringTooLong(): Error {
 
 /** The error of a system that has no memory for a copy of `length` bytes. */
 export function outOfMemory(length: number): Error {
-  return systemError({ name: 'ENOMEM', syscall: 'malloc', detail: `a copy has ${length} bytes` }, undefined)
+  return systemError('ENOMEM', 'malloc', `a copy has ${length} bytes`, undefined)
 }
 
 export function unsupported(what: string): Error {
@@ -84,19 +84,34 @@ function show(value: unknown): string {
   }
 }
 
-/** What the native library throws: `kind` says which error it is, the rest are details. */
+/** What the native library throws. */
 interface NativeError extends Error {
-  kind?: string
-  errno?: number
-  syscall?: string
-  detail?: string
-  argument?: string
-  end?: number
-  size?: number
+  /** The code that the user's error gets. Other errors have none. */
+  readonly nativeCode?: string
+  /** What the system's errors have. */
+  readonly errno?: number
+  readonly syscall?: string
+  readonly detail?: string
 }
 
 /** What an error is about: the path, if there is one. */
 export type Subject = string | undefined
+
+/** The native library's errors that are no plain `Error`. */
+const CLASSES: Readonly<Record<string, new (message: string) => Error>> = {
+  ERR_MMAP_BEYOND_END: RangeError,
+  ERR_MMAP_TOO_LARGE: RangeError,
+  ERR_OUT_OF_RANGE: RangeError,
+  ERR_INVALID_ARG_VALUE: TypeError,
+}
+
+/** What to do about the native library's errors, which it does not know. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ERR_MMAP_BEYOND_END:
+    "Map less, or have a shared mapping with `protection: 'read-write'` extend it: with `create`, or by `resize`",
+  ERR_MMAP_NOT_WRITABLE: ": map with the protection 'read-write', or see `protect`",
+  ERR_MMAP_NOT_SHARED: '. Use `mapShared`, `openSharedMemory`, or `mapAnonymous` with `shared: true`',
+}
 
 /**
  * Makes the error that the user sees. Other errors stay as they are. `remedy` says what to do about a code, if we
@@ -107,72 +122,22 @@ export function translate(
   path?: Subject,
   remedy: (code: string, syscall: string) => string = () => '',
 ): unknown {
-  const { kind, message, detail = '', argument = '', size, end } = error as NativeError
-  switch (kind) {
-    case 'os':
-      return systemError(error as NativeError, path, remedy)
-    case 'closed':
-      return closedError()
-    case 'beyond-end':
-      return withCode(
-        new RangeError(
-          `The mapping would reach to byte ${end} of a file of ${size} bytes` +
-            `${path === undefined ? '' : `, '${path}'`}. ${remedy('ERR_MMAP_BEYOND_END', 'mmap')}Map less, or have a ` +
-            "shared mapping with `protection: 'read-write'` extend it: with `create`, or by `resize`",
-        ),
-        'ERR_MMAP_BEYOND_END',
-      )
-    case 'too-large':
-      return withCode(new RangeError(sentence(message)), 'ERR_MMAP_TOO_LARGE')
-    case 'out-of-range':
-      return withCode(new RangeError(`The ${argument} must be ${detail}`), 'ERR_OUT_OF_RANGE')
-    case 'missing':
-      return withCode(new TypeError(`The option "${argument}" is needed: ${detail}`), 'ERR_INVALID_ARG_VALUE')
-    case 'not-writable':
-      return withCode(
-        new Error("The mapping is not writable there: map with the protection 'read-write', or see `protect`"),
-        'ERR_MMAP_NOT_WRITABLE',
-      )
-    case 'not-shared':
-      return withCode(
-        new Error(
-          'The mapping is not shared: its stores reach no file and no other process. Use `mapShared`, ' +
-            '`openSharedMemory`, or `mapAnonymous` with `shared: true`',
-        ),
-        'ERR_MMAP_NOT_SHARED',
-      )
-    case 'deadlock':
-      return withCode(new Error('The lock is held already, through this mapping'), 'ERR_MMAP_DEADLOCK')
-    case 'not-owner':
-      return withCode(new Error('The lock is not held through this mapping'), 'ERR_MMAP_NOT_OWNER')
-    case 'busy':
-      return withCode(new Error(sentence(message)), 'ERR_MMAP_BUSY')
-    case 'invalid':
-      return withCode(new Error(sentence(message)), 'ERR_MMAP_INVALID')
-    case 'unsupported':
-      return unsupported(message)
-    default:
-      return error
-  }
-}
-
-function sentence(message: string): string {
-  return message.charAt(0).toUpperCase() + message.slice(1)
+  const { nativeCode: code, message, errno, syscall, detail } = error as NativeError
+  if (code === undefined) return error
+  if (syscall !== undefined) return systemError(code, syscall, detail || remedy(code, syscall), path, errno)
+  const about = code === 'ERR_MMAP_BEYOND_END' ? `${path === undefined ? '' : `, '${path}'`}. ${remedy(code, '')}` : ''
+  const text = message.charAt(0).toUpperCase() + message.slice(1) + about + (ADVICE[code] ?? '')
+  return withCode(new (CLASSES[code] ?? Error)(text), code)
 }
 
 const NOT_OPEN_FOR_IT =
   'the file is open for what the first protection needed; map it with this one, and then take less'
 
 /** An error of the OS, as `fs` throws it. */
-function systemError(
-  { errno = 0, name: code, syscall, detail = '' }: Omit<NativeError, 'message'>,
-  path: Subject,
-  remedy?: (code: string, syscall: string) => string,
-): Error {
+function systemError(code: string, syscall: string, detail: string, path: Subject, errno = 0): Error {
   const known = [...getSystemErrorMap()].find(([, [name]]) => name === code)
   const text = known?.[1][1] ?? 'the system refused'
-  const isNotOpen = syscall === 'mprotect' && code === 'EACCES'
-  const reason = detail || (isNotOpen ? NOT_OPEN_FOR_IT : (remedy?.(code ?? '', syscall ?? '') ?? ''))
+  const reason = detail || (syscall === 'mprotect' && code === 'EACCES' ? NOT_OPEN_FOR_IT : '')
   const error = new Error(
     `${code}: ${text}, ${syscall}${path === undefined ? '' : ` '${path}'`}${reason && `: ${reason}`}`,
   )

@@ -37,7 +37,11 @@ export class FaultLog {
 
   /** Fetches what has happened. */
   collect(): void {
-    this.#note(mapping.collect(this.#token))
+    const news = mapping.collect(this.#token)
+    if (news == null) return
+    // The native library forgets it once the memory cannot be reached any more.
+    this.#count = news.count
+    this.#note(news.faults)
   }
 
   /** Throws the oldest fault that no call has thrown yet, if there is one. */
@@ -51,7 +55,6 @@ export class FaultLog {
   /** Publishes what has happened. */
   tell(): void {
     this.collect()
-    void this.count // the native library forgets it once the memory cannot be reached any more
     for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
   }
 
@@ -63,10 +66,10 @@ export class FaultLog {
 
   /** The error that the user sees for one of the native library's about the mapping. */
   explain(error: unknown): unknown {
-    const { kind, fault } = error as { kind?: unknown; fault: NativeFault }
-    if (kind === 'closed' && !this.#map.closed) return resizedError()
-    if (kind !== 'fault') return translate(error, this.#map.path, (code) => remedyOf(this.#map.protection, code))
-    return new MemoryFaultError(this.#claim(fault))
+    const { nativeCode, fault } = error as { nativeCode?: string; fault?: NativeFault }
+    if (fault !== undefined && nativeCode !== undefined) return new MemoryFaultError(this.#claim(fault))
+    if (nativeCode === 'ERR_MMAP_CLOSED' && !this.#map.closed) return resizedError()
+    return translate(error, this.#map.path, (code) => remedyOf(this.#map.protection, code))
   }
 
   /** The fault that a call throws, as it was told already if it was: work on other threads ends later. */

@@ -1,15 +1,12 @@
 //! What the system is told and asked about pages; bringing them in off the JavaScript thread.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use memory_map::{Advice, Error, Prefetch};
+use memory_map::Advice;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use crate::error::to_js;
+use crate::error::Outcome;
 use crate::mapping::Token;
-use crate::task::NativeStop;
+use crate::task::{NativeStop, Work};
 
 /// What JavaScript calls each, by its position here.
 const ADVICE: [(&str, Advice); 21] = [
@@ -60,70 +57,44 @@ pub struct NativeResidency {
     pub bitmap: Option<Uint8Array>,
 }
 
-/// A range that is brought in on the runtime's thread pool.
-pub struct PrefetchTask(Prefetch, Arc<AtomicBool>);
-
-impl Task for PrefetchTask {
-    type Output = std::result::Result<(), Error>;
-    type JsValue = ();
-
-    fn compute(&mut self) -> Result<Self::Output> {
-        Ok(self.0.run(&self.1))
-    }
-
-    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<()> {
-        output.map_err(|error| to_js(&env, &error))
-    }
-}
-
 /// Tells the system what a range is for.
 #[napi(namespace = "mapping")]
-pub fn advise(env: Env, map: Token, index: u32, start: f64, end: f64) -> Result<()> {
-    map.mapping
-        .advise(advice(index), start as usize..end as usize)
-        .map_err(|error| to_js(&env, &error))
+pub fn advise(map: Token, index: u32, start: f64, end: f64) -> Outcome<()> {
+    Outcome(map.mapping.advise(advice(index), start as usize..end as usize))
 }
 
 /// Keeps a range in memory.
 #[napi(namespace = "mapping")]
-pub fn lock(env: Env, map: Token, start: f64, end: f64, on_fault: bool) -> Result<()> {
-    map.mapping.lock(start as usize..end as usize, on_fault).map_err(|error| to_js(&env, &error))
+pub fn lock(map: Token, start: f64, end: f64, on_fault: bool) -> Outcome<()> {
+    Outcome(map.mapping.lock(start as usize..end as usize, on_fault))
 }
 
 /// Lets it go out of memory again.
 #[napi(namespace = "mapping")]
-pub fn unlock(env: Env, map: Token, start: f64, end: f64) -> Result<()> {
-    map.mapping.unlock(start as usize..end as usize).map_err(|error| to_js(&env, &error))
+pub fn unlock(map: Token, start: f64, end: f64) -> Outcome<()> {
+    Outcome(map.mapping.unlock(start as usize..end as usize))
 }
 
 /// How many pages of a range are in memory and, with `bitmap`, which.
 #[napi(namespace = "mapping")]
-pub fn residency(
-    env: Env,
-    map: Token,
-    start: f64,
-    end: f64,
-    bitmap: bool,
-) -> Result<NativeResidency> {
+pub fn residency(map: Token, start: f64, end: f64, bitmap: bool) -> Outcome<NativeResidency> {
     let found = map.mapping.residency(start as usize..end as usize, bitmap);
-    let found = found.map_err(|error| to_js(&env, &error))?;
-    Ok(NativeResidency {
+    Outcome(found.map(|found| NativeResidency {
         pages: found.pages as f64,
         resident: found.resident as f64,
         bitmap: bitmap.then(|| found.bitmap.into()),
-    })
+    }))
 }
 
 /// Brings a range in, off this thread.
 #[napi(namespace = "mapping", ts_return_type = "Promise<void>")]
 pub fn prefetch(
-    env: Env,
     map: Token,
     start: f64,
     end: f64,
     stop: &NativeStop,
-) -> Result<AsyncTask<PrefetchTask>> {
-    let prefetch =
-        map.mapping.prefetch(start as usize..end as usize).map_err(|error| to_js(&env, &error))?;
-    Ok(AsyncTask::new(PrefetchTask(prefetch, stop.flag())))
+) -> Outcome<AsyncTask<Work<()>>> {
+    let stop = stop.flag();
+    let prefetch = map.mapping.prefetch(start as usize..end as usize);
+    Outcome(prefetch.map(|prefetch| Work::task(move || prefetch.run(&stop))))
 }

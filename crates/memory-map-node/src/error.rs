@@ -36,53 +36,39 @@ impl From<&Fault> for NativeFault {
     }
 }
 
-/// Makes the error that `lib/errors.ts` translates: `kind` says which, the rest are its facts.
+/// What a call of the core comes to, for a function of the binding to return: an error is thrown.
+pub struct Outcome<T>(pub memory_map::Result<T>);
+
+impl<T: ToNapiValue> ToNapiValue for Outcome<T> {
+    unsafe fn to_napi_value(env: sys::napi_env, outcome: Self) -> Result<sys::napi_value> {
+        let value = outcome.0.map_err(|error| to_js(&Env::from_raw(env), &error))?;
+        // SAFETY: the caller vouches for `env`.
+        unsafe { T::to_napi_value(env, value) }
+    }
+}
+
+/// Makes the error that `lib/errors.ts` completes: with the code and the words of the core, and what
+/// JavaScript needs beyond them.
 pub fn to_js(env: &Env, error: &Error) -> napi::Error {
     build(env, error).unwrap_or_else(|failure| failure)
 }
 
 fn build(env: &Env, error: &Error) -> Result<napi::Error> {
+    // JavaScript has ended the wait, and knows, or has closed the mapping.
+    let error = if *error == Error::Cancelled { &Error::Closed } else { error };
     let mut object = env.create_error(napi::Error::from_reason(error.to_string()))?;
-    let kind = match error {
+    match error {
         Error::Os { errno, syscall, detail } => {
+            object.set("nativeCode", errno_name(*errno))?;
             object.set("errno", *errno)?;
-            object.set("name", errno_name(*errno))?;
             object.set("syscall", *syscall)?;
             object.set("detail", *detail)?;
-            "os"
         }
-        Error::BeyondEnd { end, size } => {
-            object.set("end", *end as f64)?;
-            object.set("size", *size as f64)?;
-            "beyond-end"
-        }
-        Error::TooLarge { .. } => "too-large",
-        Error::OutOfRange { name, requirement } => {
-            object.set("argument", *name)?;
-            object.set("detail", *requirement)?;
-            "out-of-range"
-        }
-        Error::Missing { name, reason } => {
-            object.set("argument", *name)?;
-            object.set("detail", *reason)?;
-            "missing"
-        }
-        Error::Unsupported(what) => {
-            object.set("detail", *what)?;
-            "unsupported"
-        }
-        Error::Closed | Error::Cancelled => "closed",
-        Error::Deadlock => "deadlock",
-        Error::NotOwner => "not-owner",
-        Error::Busy(_) => "busy",
-        Error::Invalid(_) => "invalid",
-        Error::NotWritable => "not-writable",
-        Error::NotShared => "not-shared",
-        Error::Fault(fault) => {
-            object.set("fault", NativeFault::from(fault))?;
-            "fault"
-        }
-    };
-    object.set("kind", kind)?;
+        Error::Fault(fault) => object.set("fault", NativeFault::from(fault))?,
+        _ => {}
+    }
+    if let Some(code) = error.code() {
+        object.set("nativeCode", code)?;
+    }
     Ok(napi::Error::from(object.into_unknown(env)?))
 }

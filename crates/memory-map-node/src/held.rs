@@ -28,18 +28,6 @@ impl Held {
         Ok((start, length))
     }
 
-    pub fn prepare_sync(
-        &self,
-        env: &Env,
-        start: f64,
-        end: f64,
-        invalidate: bool,
-    ) -> Result<memory_map::Sync> {
-        self.mapping
-            .sync(start as usize..end as usize, invalidate)
-            .map_err(|error| to_js(env, &error))
-    }
-
     /// Takes the ArrayBuffers that are to be detached.
     pub fn take_exports(&self) -> Vec<Arc<Export>> {
         self.exports.take()

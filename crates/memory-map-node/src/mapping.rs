@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use memory_map::{Error, FileOptions, HugePages, Mapping, Options, Protection, Source};
 use napi::bindgen_prelude::*;
@@ -12,11 +13,10 @@ use napi_derive::napi;
 
 use crate::array_buffer::{Export, RawValue};
 use crate::environment::{self, Environment};
-use crate::error::{NativeFault, to_js};
+use crate::error::{NativeFault, Outcome, to_js};
 use crate::held::Held;
 use crate::platform;
-use crate::task::NativeStop;
-use crate::task::SyncTask;
+use crate::task::{NativeStop, Work};
 
 const POPULATE: u32 = 1;
 const NO_RESERVE: u32 = 2;
@@ -115,11 +115,13 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
 }
 
 /// The name of what was mapped; `forget` ends it, or `close`.
-fn hold(env: &Env, result: memory_map::Result<Mapping>) -> Result<f64> {
-    let mapping = Arc::new(result.map_err(|error| to_js(env, &error))?);
-    let token = mapping.token();
-    Environment::of(env.raw()).hold(token, Held { mapping, exports: RefCell::default() });
-    Ok(token as f64)
+fn hold(env: &Env, result: memory_map::Result<Mapping>) -> Outcome<f64> {
+    Outcome(result.map(|mapping| {
+        let token = mapping.token();
+        let held = Held { mapping: Arc::new(mapping), exports: RefCell::default() };
+        Environment::of(env.raw()).hold(token, held);
+        token as f64
+    }))
 }
 
 /// Maps a file. A negative `length` is "to the end of the file"; `flags` are those of
@@ -136,7 +138,7 @@ pub fn map_file(
     flags: u32,
     mode: u32,
     address: Option<BigInt>,
-) -> Result<f64> {
+) -> Outcome<f64> {
     let path;
     let source = match source {
         Either3::A(text) => {
@@ -174,7 +176,7 @@ pub fn map_shared_memory(
     flags: u32,
     mode: u32,
     address: Option<BigInt>,
-) -> Result<f64> {
+) -> Outcome<f64> {
     let file = FileOptions {
         offset: 0,
         length: (length >= 0.0).then_some(length as u64),
@@ -189,8 +191,8 @@ pub fn map_shared_memory(
 
 /// Takes the name of shared memory away.
 #[napi]
-pub fn unlink_shared_memory(env: Env, name: String) -> Result<()> {
-    memory_map::unlink_memory(&name).map_err(|error| to_js(&env, &error))
+pub fn unlink_shared_memory(name: String) -> Outcome<()> {
+    Outcome(memory_map::unlink_memory(&name))
 }
 
 /// Whether the system would grant so many bytes of memory now.
@@ -211,7 +213,7 @@ pub fn map_anonymous(
     flags: u32,
     address: Option<BigInt>,
     huge: f64,
-) -> Result<f64> {
+) -> Outcome<f64> {
     let mut options = options(&env, protection, flags, address);
     options.huge = match huge as usize {
         0 => HugePages::None,
@@ -258,11 +260,22 @@ pub fn faults(env: Env, token: f64) -> Option<f64> {
     Some(held.mapping.faults() as f64)
 }
 
-/// Heals what has faulted, and says what has happened since the last call, if the name has not ended.
+/// What has happened to a mapping.
+#[napi(object, object_from_js = false)]
+pub struct NativeNews {
+    /// How many faults there were in all.
+    pub count: f64,
+    /// Those since the last call.
+    pub faults: Vec<NativeFault>,
+}
+
+/// Heals what has faulted, and says what has happened since the last call; null where that is nothing,
+/// or the name has ended.
 #[napi(namespace = "mapping", ts_args_type = "map: Token")]
-pub fn collect(env: Env, token: f64) -> Vec<NativeFault> {
-    let Some(held) = Environment::of(env.raw()).mapping(token as u64) else { return Vec::new() };
-    held.mapping.collect().iter().map(NativeFault::from).collect()
+pub fn collect(env: Env, token: f64) -> Option<NativeNews> {
+    let mapping = &Environment::of(env.raw()).mapping(token as u64)?.mapping;
+    let faults: Vec<_> = mapping.collect().iter().map(NativeFault::from).collect();
+    (!faults.is_empty()).then(|| NativeNews { count: mapping.faults() as f64, faults })
 }
 
 /// An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
@@ -294,70 +307,72 @@ pub fn array_buffer(
 /// Leaves copies of ranges, given by their ends in turn, at the addresses that the next
 /// `close` or `resize` takes from the mapping.
 #[napi(namespace = "mapping")]
-pub fn keep(env: Env, map: Token, ends: Vec<f64>) -> Result<()> {
+pub fn keep(map: Token, ends: Vec<f64>) -> Outcome<()> {
     let ranges = ends.chunks_exact(2).map(|ends| ends[0] as usize..ends[1] as usize).collect();
-    map.mapping.leave_snapshots(ranges).map_err(|error| to_js(&env, &error))
+    Outcome(map.mapping.leave_snapshots(ranges))
 }
 
 /// Loads from every page of a range.
 #[napi(namespace = "mapping")]
-pub fn touch(env: Env, map: Token, start: f64, end: f64) -> Result<()> {
-    map.mapping.touch(start as usize..end as usize).map_err(|error| to_js(&env, &error))
+pub fn touch(map: Token, start: f64, end: f64) -> Outcome<()> {
+    Outcome(map.mapping.touch(start as usize..end as usize))
 }
 
 /// Copies bytes out, into all of `target`.
 #[napi(namespace = "mapping")]
-pub fn read(env: Env, map: Token, mut target: BufferSlice, offset: f64) -> Result<()> {
-    map.mapping.read(offset as usize, &mut target).map_err(|error| to_js(&env, &error))
+pub fn read(map: Token, mut target: BufferSlice, offset: f64) -> Outcome<()> {
+    Outcome(map.mapping.read(offset as usize, &mut target))
 }
 
 /// Copies bytes in, which may be a view of this mapping.
 #[napi(namespace = "mapping", ts_args_type = "map: Token, data: Uint8Array, offset: number")]
-pub fn write(env: Env, map: Token, data: Uint8ArraySlice, offset: f64) -> Result<()> {
+pub fn write(map: Token, data: Uint8ArraySlice, offset: f64) -> Outcome<()> {
     let bytes = std::ptr::slice_from_raw_parts(data.as_ptr(), data.len());
     // SAFETY: the bytes are those of an ArrayBuffer, which lives as long as this call.
-    unsafe { map.mapping.write_from(bytes, offset as usize) }.map_err(|error| to_js(&env, &error))
+    Outcome(unsafe { map.mapping.write_from(bytes, offset as usize) })
 }
 
 /// Makes a range durable, off this thread, unless `stop` comes before that has begun.
 #[napi(namespace = "mapping", ts_return_type = "Promise<void>")]
 pub fn sync(
-    env: Env,
     map: Token,
     start: f64,
     end: f64,
     invalidate: bool,
     stop: &NativeStop,
-) -> Result<AsyncTask<SyncTask>> {
-    let sync = map.prepare_sync(&env, start, end, invalidate)?;
-    Ok(AsyncTask::new(SyncTask(sync, stop.flag())))
+) -> Outcome<AsyncTask<Work<()>>> {
+    let stop = stop.flag();
+    Outcome(map.mapping.sync(start as usize..end as usize, invalidate).map(|sync| {
+        Work::task(move || match stop.swap(true, Ordering::Relaxed) {
+            false => sync.run(),
+            true => Err(Error::Cancelled),
+        })
+    }))
 }
 
 /// Makes a range durable, and waits for it.
 #[napi(namespace = "mapping")]
-pub fn sync_sync(env: Env, map: Token, start: f64, end: f64, invalidate: bool) -> Result<()> {
-    let sync = map.prepare_sync(&env, start, end, invalidate)?;
-    sync.run().map_err(|error| to_js(&env, &error))
+pub fn sync_sync(map: Token, start: f64, end: f64, invalidate: bool) -> Outcome<()> {
+    let sync = map.mapping.sync(start as usize..end as usize, invalidate);
+    Outcome(sync.and_then(|sync| sync.run()))
 }
 
 /// Changes the protection of a range.
 #[napi(namespace = "mapping")]
-pub fn protect(env: Env, map: Token, index: u32, start: f64, end: f64) -> Result<()> {
-    map.mapping
-        .protect(start as usize..end as usize, to_protection(index))
-        .map_err(|error| to_js(&env, &error))
+pub fn protect(map: Token, index: u32, start: f64, end: f64) -> Outcome<()> {
+    Outcome(map.mapping.protect(start as usize..end as usize, to_protection(index)))
 }
 
 /// Changes the length, and detaches every ArrayBuffer where they are not to last, or very many do; does
 /// neither where it fails.
 #[napi(namespace = "mapping")]
-pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Result<()> {
+pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Outcome<()> {
     let are_left = views_last && environment::leave_attached(&env, &map);
-    map.mapping.resize(length as u64).map_err(|error| to_js(&env, &error))?;
-    if !are_left {
-        environment::detach_all(&env, &map);
-    }
-    Ok(())
+    Outcome(map.mapping.resize(length as u64).map(|()| {
+        if !are_left {
+            environment::detach_all(&env, &map);
+        }
+    }))
 }
 
 /// Unmaps, and detaches every ArrayBuffer where they are not to last, or very many do; says what had

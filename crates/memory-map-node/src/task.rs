@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use memory_map::{Error, Sync};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -39,22 +38,24 @@ impl NativeStop {
     }
 }
 
-/// A sync of a range, for the runtime's thread pool. It does nothing if the flag is set before it
-/// begins, and sets it then.
-pub struct SyncTask(pub Sync, pub Arc<AtomicBool>);
+/// Runs on the runtime's thread pool.
+pub struct Work<T>(Box<dyn Fn() -> memory_map::Result<T> + Send>);
 
-impl Task for SyncTask {
-    type Output = std::result::Result<(), Error>;
-    type JsValue = ();
+impl<T: ToNapiValue + TypeName + Send + 'static> Work<T> {
+    pub fn task(run: impl Fn() -> memory_map::Result<T> + Send + 'static) -> AsyncTask<Self> {
+        AsyncTask::new(Self(Box::new(run)))
+    }
+}
+
+impl<T: ToNapiValue + TypeName + Send + 'static> Task for Work<T> {
+    type Output = memory_map::Result<T>;
+    type JsValue = T;
 
     fn compute(&mut self) -> Result<Self::Output> {
-        match self.1.swap(true, Ordering::Relaxed) {
-            false => Ok(self.0.run()),
-            true => Ok(Err(Error::Cancelled)),
-        }
+        Ok((self.0)())
     }
 
-    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<()> {
+    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<T> {
         output.map_err(|error| to_js(&env, &error))
     }
 }

@@ -70,6 +70,27 @@ pub enum Error {
 }
 
 impl Error {
+    /// What JavaScript calls it; the system's errors have the name of their number instead.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Os { .. } => return None,
+            Self::Closed | Self::Cancelled => "ERR_MMAP_CLOSED",
+            Self::BeyondEnd { .. } => "ERR_MMAP_BEYOND_END",
+            Self::TooLarge { .. } => "ERR_MMAP_TOO_LARGE",
+            Self::OutOfRange { .. } => "ERR_OUT_OF_RANGE",
+            Self::Missing { .. } => "ERR_INVALID_ARG_VALUE",
+            Self::NotWritable => "ERR_MMAP_NOT_WRITABLE",
+            Self::NotShared => "ERR_MMAP_NOT_SHARED",
+            Self::Unsupported(_) => "ERR_MMAP_UNSUPPORTED",
+            Self::Deadlock => "ERR_MMAP_DEADLOCK",
+            Self::NotOwner => "ERR_MMAP_NOT_OWNER",
+            Self::Busy(_) => "ERR_MMAP_BUSY",
+            Self::Invalid(_) => "ERR_MMAP_INVALID",
+            Self::Fault(_) => "ERR_MMAP_FAULT",
+        })
+    }
+
     /// An OS error of `syscall` from a number.
     pub(crate) fn os(errno: i32, syscall: &'static str) -> Self {
         Self::Os { errno, syscall, detail: None }
@@ -97,18 +118,22 @@ impl fmt::Display for Error {
             }
             Self::Closed => f.write_str("the mapping is closed"),
             Self::BeyondEnd { end, size } => {
-                write!(f, "the mapping would end at byte {end} of a file of {size} bytes")
+                write!(f, "the mapping would reach to byte {end} of a file of {size} bytes")
             }
             Self::TooLarge { length, most } => write!(
                 f,
                 "the mapping would have {length} bytes, and the addresses of this system are for at \
                  most {most}: map a part of it, with `offset` and `length`"
             ),
-            Self::OutOfRange { name, requirement } => write!(f, "{name} must be {requirement}"),
-            Self::Missing { name, reason } => write!(f, "{name} is needed: {reason}"),
+            Self::OutOfRange { name, requirement } => write!(f, "the {name} must be {requirement}"),
+            Self::Missing { name, reason } => {
+                write!(f, "the option \"{name}\" is needed: {reason}")
+            }
             Self::NotWritable => f.write_str("the mapping is not writable there"),
-            Self::NotShared => f.write_str("the mapping is not shared: its stores reach no file"),
-            Self::Deadlock => f.write_str("the lock is held already, through the same mapping"),
+            Self::NotShared => f.write_str(
+                "the mapping is not shared: its stores reach no file and no other process",
+            ),
+            Self::Deadlock => f.write_str("the lock is held already, through this mapping"),
             Self::NotOwner => f.write_str("the lock is not held through this mapping"),
             Self::Cancelled => f.write_str("the wait was ended"),
             Self::Unsupported(what) | Self::Busy(what) | Self::Invalid(what) => f.write_str(what),
