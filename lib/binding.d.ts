@@ -8,6 +8,8 @@ export declare class NativeChannel {
   /** Makes a channel of `length` bytes, or opens one where `length` is negative. */
   constructor(map: Token, offset: number, length: number)
   get capacity(): number
+  /** What the receiver's word is while this is the receiver. */
+  receiver(): bigint
   get maxLength(): number
   /** For the functions below, which are called often. */
   handle(): object
@@ -33,6 +35,8 @@ export declare class NativeMutex {
   constructor(map: Token, offset: number)
   /** For the functions below, which are called often. */
   handle(): object
+  /** What the word is while this mapping holds the lock and nobody waits for it. */
+  held(): bigint
   lockAsync(timeout: number, pending: NativeWait): Promise<number>
 }
 
@@ -103,6 +107,18 @@ export declare function channelSendMany(channel: object, data: Uint8Array, ends:
 
 /** Whether the system would grant so many bytes of memory now. */
 export declare function hasMemory(length: number): boolean
+
+/**
+ * Four bytes that hold another number whenever pages of a mapping were replaced; undefined where the
+ * runtime has no memory of ours.
+ */
+export declare function ipcChanges(): ArrayBuffer | undefined
+
+/**
+ * Sees that a range is in place: its address and how many faults its mapping had; null where faults
+ * of JavaScript's are not contained. If it says the same twice, all stores in between have arrived.
+ */
+export declare function ipcMark(map: Token, offset: number, length: number): Array<number> | null
 
 /** Wakes up to `count` waiters of the word, and says how many. */
 export declare function ipcNotify(map: Token, offset: number, count: number): number

@@ -2,15 +2,17 @@
 
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
-import { allocate, copyOf, cut } from '../buffers.js'
+import { allocate, copyOf } from '../buffers.js'
 import { Handle } from '../handle.js'
 import { check } from '../choices.js'
 import { aborted, illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
 import { type Limit, toCount, toLimit, toMessage, toToken, toTimeout, type WaitOptions } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
+import { Batch, MOST, Pool } from './messages.js'
 import { call, waitFor } from './pending.js'
 import { Poll } from './poll.js'
 import { Turns } from './turns.js'
+import { Words } from './words.js'
 
 /** Where a channel is. */
 export interface ChannelOptions {
@@ -24,14 +26,23 @@ export interface ChannelRange extends ChannelOptions {
   readonly length?: number | bigint | undefined
 }
 
-/** Messages up to this length share memory with others, as those of `Buffer.allocUnsafe` do. */
-const SMALL = 4096
-const POOL = 64 * 1024
+/** Bytes of a channel's head (docs/channel.md), and halves of words in it. */
+const HEAD_SIZE = 512
+const HEAD = 32
+const TAIL = 48
+const RECEIVER = 64
 
-/** How many messages go in one call at most. */
-const MOST = 1024
 /** Where the messages end that were received in one call. */
 const ENDS = new Uint32Array(MOST)
+
+/** What is pending. */
+class Pending {
+  readonly sends = new Turns()
+  readonly receives = new Turns()
+  /** What ends the waits. */
+  readonly ends = new Set<() => void>()
+  readonly poll = new Poll()
+}
 
 /**
  * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
@@ -51,30 +62,27 @@ export class Channel extends Handle {
   readonly #map: MemoryMap<any>
   readonly #native: NativeChannel
   readonly #handle: object
-  /** Memory for small messages, and where the next one goes. */
-  #pool: Buffer | undefined
-  #used = 0
   readonly #max: number
+  readonly #words: Words
+  /** The halves of the receiver's word while that is this end. */
+  readonly #receiver: Int32Array
   /** Where in the mapping the Buffers are that `reserve` gave out, and how long they were then. */
   #reserved = new WeakMap<Buffer, { readonly offset: number; readonly size: number }>()
   #borrowed: Buffer | undefined
-  /** The sends, and the receives, that are pending. */
-  readonly #sends = new Turns()
-  readonly #receives = new Turns()
-  /** What ends the waits that are pending. */
-  readonly #ends = new Set<() => void>()
-  readonly #poll = new Poll()
-  /** Where messages are put together to be sent in one call. */
-  #batch: { readonly bytes: Buffer; readonly ends: Uint32Array } | undefined
+  /** V8 looks the fields of an object up in a table when it has more than twelve. */
+  readonly #pending = new Pending()
+  readonly #memory = { pool: new Pool(), batch: new Batch() }
   #closed = false
 
-  private constructor(map: MemoryMap<any>, behind: NativeChannel) {
+  private constructor(map: MemoryMap<any>, behind: NativeChannel, offset: number) {
     super()
     if (!(behind instanceof native.NativeChannel)) throw illegalConstructor('`Channel.create` or `Channel.open`')
     this.#map = map
     this.#native = behind
     this.#handle = behind.handle()
     this.#max = behind.maxLength
+    this.#words = new Words(map, offset, HEAD_SIZE)
+    this.#receiver = new Int32Array(new BigInt64Array([behind.receiver()]).buffer)
   }
 
   /**
@@ -90,6 +98,7 @@ export class Channel extends Handle {
     return new Channel(
       map,
       call(map, () => new native.NativeChannel(token, start, size)),
+      start,
     )
   }
 
@@ -105,6 +114,7 @@ export class Channel extends Handle {
     return new Channel(
       map,
       call(map, () => new native.NativeChannel(token, start, -1)),
+      start,
     )
   }
 
@@ -134,14 +144,14 @@ export class Channel extends Handle {
   send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean {
     const bytes = this.#message(data)
     const limit = toTimeout(timeout)
-    if (this.#sends.busy) throw busy('A sendAsync is pending, which this would overtake')
+    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, which this would overtake')
     return this.#send(bytes, limit)
   }
 
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean {
     const bytes = this.#message(data)
-    return !this.#sends.busy && this.#send(bytes, 0)
+    return !this.#pending.sends.busy && this.#send(bytes, 0)
   }
 
   /**
@@ -156,12 +166,12 @@ export class Channel extends Handle {
     const limit = toTimeout(timeout)
     this.#open()
     const all = Array.from(messages, (message) => this.#message(message))
-    if (this.#sends.busy) throw busy('A sendAsync is pending, which this would overtake')
+    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, which this would overtake')
     const end = limit > 0 ? performance.now() + limit : 0
     const left = (): number => (limit > 0 ? Math.max(0, end - performance.now()) : limit)
     let sent = 0
     for (let next = 0; sent === next && next < all.length;) {
-      next = this.#pack(all, sent)
+      next = this.#memory.batch.pack(all, sent)
       sent += next > sent ? this.#sendBatch(next - sent, left()) : Number(this.#send(all[next++]!, left()))
     }
     return sent
@@ -178,7 +188,7 @@ export class Channel extends Handle {
     if (this.trySend(data)) return true
     // The caller may change its bytes meanwhile.
     const bytes = copyOf(this.#message(data))
-    return await this.#sends.run(limit, false, async (left) => {
+    return await this.#pending.sends.run(limit, false, async (left) => {
       this.#open()
       return (await this.#wait(left, (...rest) => this.#native.sendAsync(bytes, ...rest))) === 0
     })
@@ -193,13 +203,13 @@ export class Channel extends Handle {
    */
   receive(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
-    if (this.#receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
+    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
     return this.#take(limit)
   }
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined {
-    if (!this.#receives.busy) return this.#take(0)
+    if (!this.#pending.receives.busy) return this.#look()
     this.#open()
     return undefined
   }
@@ -212,7 +222,7 @@ export class Channel extends Handle {
    */
   async receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
     const limit = toLimit(options)
-    return this.tryReceive() ?? (await this.#receives.run(limit, undefined, (left) => this.#next(left)))
+    return this.tryReceive() ?? (await this.#pending.receives.run(limit, undefined, (left) => this.#next(left)))
   }
 
   /**
@@ -225,7 +235,7 @@ export class Channel extends Handle {
     const count = toCount(most, 'most', 1)
     const limit = toTimeout(timeout)
     this.#open()
-    if (this.#receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
+    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
     const messages: Buffer[] = []
     while (this.#takeMany(messages, count, messages.length === 0 ? limit : 0) && messages.length < count) continue
     return messages
@@ -249,7 +259,7 @@ export class Channel extends Handle {
     const bytes = this.#length(toBytes(length, 'length'), 'length', length)
     const limit = toTimeout(timeout)
     this.#open()
-    if (this.#sends.busy) throw busy('A sendAsync is pending, which this would overtake')
+    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, which this would overtake')
     const offset = call(this.#map, () => this.#native.reserve(bytes, limit))
     if (offset < 0) return undefined
     const buffer: Buffer = this.#map.view(offset, bytes)
@@ -259,7 +269,7 @@ export class Channel extends Handle {
 
   /** Reserves room for a message if there is some now. */
   tryReserve(length: number | bigint): Buffer | undefined {
-    return this.#sends.busy ? undefined : this.reserve(length, 0)
+    return this.#pending.sends.busy ? undefined : this.reserve(length, 0)
   }
 
   /**
@@ -285,7 +295,7 @@ export class Channel extends Handle {
   borrow(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
     this.#open()
-    if (this.#receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
+    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
     const place = call(this.#map, () => this.#native.borrow(limit))
     if (!place) return undefined
     return (this.#borrowed = this.#map.view(place[0], place[1]))
@@ -293,7 +303,7 @@ export class Channel extends Handle {
 
   /** Borrows a message if there is one now, and no `receiveAsync` is pending. */
   tryBorrow(): Buffer | undefined {
-    return this.#receives.busy ? undefined : this.borrow(0)
+    return this.#pending.receives.busy ? undefined : this.borrow(0)
   }
 
   /** Gives back what {@link borrow} returned. Do not use it any more: senders reuse its room. */
@@ -312,13 +322,13 @@ export class Channel extends Handle {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const end of this.#ends) end()
+    for (const end of this.#pending.ends) end()
     this.#borrowed = undefined
     if (this.#map.closed) return
     const stop = () => this.#native.stopReceiving()
     // The receiving thread has to see first that it is to end.
-    if (!this.#receives.busy) call(this.#map, stop)
-    else void this.#receives.ended.then(() => this.#map.closed || call(this.#map, stop))
+    if (!this.#pending.receives.busy) call(this.#map, stop)
+    else void this.#pending.receives.ended.then(() => this.#map.closed || call(this.#map, stop))
   }
 
   toJSON(): object {
@@ -347,15 +357,6 @@ export class Channel extends Handle {
     return length
   }
 
-  /** Memory for messages, with place for a small one from `#used` on. */
-  #room(): Buffer {
-    if (this.#pool === undefined || POOL - this.#used < SMALL) {
-      this.#pool = Buffer.allocUnsafeSlow(POOL)
-      this.#used = 0
-    }
-    return this.#pool
-  }
-
   #send(bytes: Uint8Array, timeout: number): boolean {
     try {
       return native.channelSend(this.#handle, bytes, timeout)
@@ -364,17 +365,19 @@ export class Channel extends Handle {
     }
   }
 
+  #look(): Buffer | undefined {
+    this.#open()
+    return this.#isEmpty() ? undefined : this.#take(0)
+  }
+
   #take(timeout: number): Buffer | undefined {
     this.#open()
-    const pool = this.#room()
+    const { pool } = this.#memory
     try {
-      let length = native.channelReceive(this.#handle, pool, this.#used, timeout)
+      let length = native.channelReceive(this.#handle, pool.ready(), pool.used, timeout)
+      if (length >= 0) return pool.cut(length)
+      this.#words.prepare()
       if (length === -1) return undefined
-      if (length >= 0) {
-        const start = this.#used
-        this.#used = (start + length + 7) & ~7
-        return cut(pool.buffer, start, length)
-      }
       for (;;) {
         const buffer = allocate(-2 - length)
         length = native.channelReceive(this.#handle, buffer, 0, timeout)
@@ -386,41 +389,38 @@ export class Channel extends Handle {
     }
   }
 
-  /** Collects messages from `start` on, and returns the index of the first that does not fit. */
-  #pack(messages: readonly Uint8Array[], start: number): number {
-    const { bytes, ends } = (this.#batch ??= { bytes: Buffer.allocUnsafeSlow(POOL), ends: new Uint32Array(MOST) })
-    let index = start
-    for (let used = 0; index < messages.length && index - start < MOST; index++) {
-      const message = messages[index]!
-      if (message.length > SMALL || used + message.length > POOL) break
-      bytes.set(message, used)
-      ends[index - start] = used += message.length
-    }
-    return index
+  /** Whether this is the receiver, and there is nothing: where it is not known there may be something. */
+  #isEmpty(): boolean {
+    const { halves } = this.#words
+    // A ring is shorter than a half counts.
+    if (halves.length === 0 || this.#borrowed !== undefined || this.#max >= 2 ** 30) return false
+    return (
+      Atomics.load(halves, HEAD) === halves[TAIL] &&
+      halves[RECEIVER] === this.#receiver[0] &&
+      halves[RECEIVER + 1] === this.#receiver[1] &&
+      this.#words.intact
+    )
   }
 
   #sendBatch(count: number, timeout: number): number {
-    const { bytes, ends } = this.#batch!
+    const { bytes, ends } = this.#memory.batch
     return call(this.#map, () => native.channelSendMany(this.#handle, bytes, ends, count, timeout))
   }
 
   /** Adds available messages to `messages`, up to `most` in all. Returns whether there were any. */
   #takeMany(messages: Buffer[], most: number, timeout: number): boolean {
-    const pool = this.#room()
+    const { pool } = this.#memory
+    const memory = pool.ready()
     const count = call(this.#map, () => {
-      return native.channelReceiveMany(this.#handle, pool, this.#used, ENDS, most - messages.length, timeout)
+      return native.channelReceiveMany(this.#handle, memory, pool.used, ENDS, most - messages.length, timeout)
     })
     if (count < -1) {
       const message = this.#take(timeout)
       if (message !== undefined) messages.push(message)
       return message !== undefined
     }
-    const first = this.#used
-    for (let i = 0; i < count; i++) {
-      const end = first + ENDS[i]!
-      messages.push(cut(pool.buffer, this.#used, end - this.#used))
-      this.#used = (end + 7) & ~7
-    }
+    const first = pool.used
+    for (let i = 0; i < count; i++) messages.push(pool.cut(first + ENDS[i]! - pool.used))
     return count > 0
   }
 
@@ -430,27 +430,27 @@ export class Channel extends Handle {
     const end = timeout < 0 ? Infinity : start + timeout
     for (;;) {
       const left = Math.max(0, end - performance.now())
-      const message = await this.#poll.until(
-        () => this.#take(0),
+      const message = await this.#pending.poll.until(
+        () => this.#look(),
         left,
         () => !signal?.aborted,
       )
       if (message !== undefined) {
-        this.#poll.learn(performance.now() - start)
+        this.#pending.poll.learn(performance.now() - start)
         return message
       }
       if (signal?.aborted) throw aborted(signal)
       const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
       if ((await this.#wait(limit, (...rest) => this.#native.readyAsync(...rest))) !== 0) return undefined
       const late = this.#take(0)
-      this.#poll.learn(performance.now() - start)
+      this.#pending.poll.learn(performance.now() - start)
       if (late !== undefined) return late
     }
   }
 
   async #wait(limit: Limit, start: Parameters<typeof waitFor>[2]): Promise<number> {
     try {
-      return await waitFor(this.#map, limit, start, this.#ends)
+      return await waitFor(this.#map, limit, start, this.#pending.ends)
     } catch (error) {
       this.#open() // what `close` ends is told so
       throw error

@@ -5,11 +5,15 @@ import { Handle } from '../handle.js'
 import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
+import { DONE, NONE, type Step, UNKNOWN, Words } from './words.js'
 
 /** How a lock was acquired: after its last owner released it, or after that owner died. */
 export type Locked = 'acquired' | 'recovered'
 
 const RESULTS = ['acquired', 'recovered', 'timed-out'] as const
+
+/** How many `lockAsync` of a mapping are pending: their threads lock and unlock under the same name. */
+const waiting = new WeakMap<MemoryMap<any>, { count: number }>()
 
 /**
  * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which are zero before it is used first.
@@ -36,6 +40,10 @@ export class Mutex extends Handle {
   readonly #native: NativeMutex
   readonly #handle: object
   readonly #byteOffset: number
+  readonly #words: Words
+  /** What the word is while this mapping has the lock and nobody waits for it. */
+  readonly #held: bigint
+  readonly #waiting: { count: number }
 
   /**
    * @param map a mapping that is shared and writable
@@ -51,6 +59,11 @@ export class Mutex extends Handle {
     this.#byteOffset = place
     this.#native = call(map, () => new native.NativeMutex(token, place))
     this.#handle = this.#native.handle()
+    this.#words = new Words(map, place, Mutex.byteLength)
+    this.#held = this.#native.held()
+    const known = waiting.get(map)
+    this.#waiting = known ?? { count: 0 }
+    if (known === undefined) waiting.set(map, this.#waiting)
   }
 
   /**
@@ -63,7 +76,8 @@ export class Mutex extends Handle {
   lock(timeout: number | undefined): Locked | 'timed-out'
   lock(timeout?: number): Locked | 'timed-out' {
     const limit = toTimeout(timeout)
-    return RESULTS[call(this.#map, () => native.mutexLock(this.#handle, limit))]!
+    const step = this.#swap(0n, this.#held)
+    return step === DONE ? 'acquired' : RESULTS[this.#lock(step, limit)]!
   }
 
   /**
@@ -78,12 +92,19 @@ export class Mutex extends Handle {
     const limit = toLimit(options)
     const now = this.tryLock()
     if (now) return now
-    return RESULTS[await waitFor(this.#map, limit, (...rest) => this.#native.lockAsync(...rest))]!
+    this.#waiting.count++
+    try {
+      return RESULTS[await waitFor(this.#map, limit, (...rest) => this.#native.lockAsync(...rest))]!
+    } finally {
+      this.#waiting.count--
+    }
   }
 
   /** Takes the lock if no living owner holds it. Returns how, or `false`. */
   tryLock(): Locked | false {
-    const code = call(this.#map, () => native.mutexTryLock(this.#handle))
+    const step = this.#swap(0n, this.#held)
+    if (step === DONE) return 'acquired'
+    const code = step === NONE ? this.#words.call(() => native.mutexTryLock(this.#handle)) : this.#lock(step, 0)
     return code === 2 ? false : (RESULTS[code] as Locked)
   }
 
@@ -93,10 +114,34 @@ export class Mutex extends Handle {
    * @throws `ERR_MMAP_NOT_OWNER` if this mapping does not hold it
    */
   unlock(): void {
-    call(this.#map, () => native.mutexUnlock(this.#handle))
+    const step = this.#swap(this.#held, 0n)
+    if (step === DONE) return
+    try {
+      this.#words.call(() => native.mutexUnlock(this.#handle))
+    } catch (error) {
+      if (!(step === UNKNOWN && isOf(error, 'ERR_MMAP_NOT_OWNER'))) throw error // else it was unlocked
+    }
+  }
+
+  #swap(from: bigint, to: bigint): Step {
+    // Else it could not be found out later who had done it.
+    return this.#waiting.count === 0 ? this.#words.swap(from, to) : NONE
+  }
+
+  #lock(step: Step, limit: number): number {
+    try {
+      return this.#words.call(() => native.mutexLock(this.#handle, limit))
+    } catch (error) {
+      if (step === UNKNOWN && isOf(error, 'ERR_MMAP_DEADLOCK')) return 0 // that it is ours was to be found out
+      throw error
+    }
   }
 
   toJSON(): object {
     return { byteOffset: this.#byteOffset }
   }
+}
+
+function isOf(error: unknown, code: string): boolean {
+  return (error as { code?: unknown }).code === code
 }

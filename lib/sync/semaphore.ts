@@ -1,10 +1,18 @@
 // Permits that any process takes and gives back.
 
 import type { NativeSemaphore } from '../binding.js'
+import { withCode } from '../errors.js'
 import { Handle } from '../handle.js'
 import { toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
+import { NONE, UNKNOWN, Words } from './words.js'
+
+/** The word of a semaphore has the permits plus one. */
+const EMPTY = 1
+const FULL = 2 ** 31
+/** Half of the word that says, by its lowest bit, whether a thread waits. */
+const WAITERS = 2
 
 /**
  * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which are zero before it is used
@@ -22,6 +30,7 @@ export class Semaphore extends Handle {
   readonly #map: MemoryMap<any>
   readonly #native: NativeSemaphore
   readonly #byteOffset: number
+  readonly #words: Words
 
   /**
    * @param map a mapping that is shared and writable
@@ -36,6 +45,7 @@ export class Semaphore extends Handle {
     this.#map = map
     this.#byteOffset = place
     this.#native = call(map, () => new native.NativeSemaphore(token, place, permits))
+    this.#words = new Words(map, place, Semaphore.byteLength)
   }
 
   /**
@@ -45,7 +55,7 @@ export class Semaphore extends Handle {
    */
   acquire(timeout?: number): boolean {
     const limit = toTimeout(timeout)
-    return call(this.#map, () => this.#native.acquire(limit)) === 0
+    return this.#take() || this.#words.call(() => this.#native.acquire(limit)) === 0
   }
 
   /**
@@ -61,7 +71,7 @@ export class Semaphore extends Handle {
 
   /** Takes a permit if there is one. */
   tryAcquire(): boolean {
-    return call(this.#map, () => this.#native.tryAcquire())
+    return this.#take() || this.#words.call(() => this.#native.tryAcquire())
   }
 
   /**
@@ -71,7 +81,27 @@ export class Semaphore extends Handle {
    */
   release(count = 1): void {
     const permits = toCount(count, 'count', 1)
-    call(this.#map, () => this.#native.release(permits))
+    if (!this.#add(permits)) this.#words.call(() => this.#native.release(permits))
+    else if (this.#hasWaiters()) this.#words.call(() => this.#native.release(0)) // wakes them
+  }
+
+  #hasWaiters(): boolean {
+    const { halves } = this.#words
+    return (Atomics.load(halves, WAITERS) & 1) === 1 || !this.#words.intact
+  }
+
+  #take(): boolean {
+    return this.#add(-1)
+  }
+
+  #add(count: number): boolean {
+    const step = this.#words.add(count, EMPTY, FULL)
+    if (step === UNKNOWN && !this.#words.arrived) {
+      // A permit that was taken from, or given to, what has failed.
+      this.#map.check()
+      throw withCode(new Error('The memory has failed'), 'ERR_MMAP_FAULT')
+    }
+    return step !== NONE
   }
 
   toJSON(): object {

@@ -227,6 +227,33 @@ fn whoever_is_killed_with_a_lock_leaves_it_to_the_next() {
 
 #[test]
 #[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
+fn whoever_is_killed_with_a_lock_that_was_taken_directly_leaves_it_to_the_next() {
+    after_every_change(
+        |_| {},
+        |place| {
+            let mutex = |map: &Mapping| Mutex::new(map, 0).unwrap();
+            Child::start(place, mutex, |map, mutex| {
+                // As lib/sync/words.ts does it.
+                let step = |from, to| {
+                    let seen =
+                        word(map, 0).compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+                    assert_eq!(seen, Ok(from));
+                };
+                step(0, mutex.held());
+                word(map, BUSY).store(1, Ordering::Release);
+                word(map, BUSY).store(0, Ordering::Release);
+                step(mutex.held(), 0);
+            })
+        },
+        |place, child, when| {
+            child.kill();
+            take(place, when);
+        },
+    );
+}
+
+#[test]
+#[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
 fn whoever_is_killed_while_he_unlocks_leaves_nobody_asleep() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for changes in 0..=1 {

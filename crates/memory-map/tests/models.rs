@@ -164,6 +164,22 @@ impl Locking {
         locked.unwrap().unwrap()
     }
 
+    /// The same by the steps that JavaScript takes where it can.
+    fn count_directly(&self, me: u64) -> Locked {
+        let step = |from, to| self.word.compare_exchange(from, to, SeqCst, SeqCst).is_ok();
+        let locked = if step(0, lock::held(me)) {
+            Locked::Acquired
+        } else {
+            lock::lock(&self.word, me, &Spin, &Patience::default(), &self.life).unwrap().unwrap()
+        };
+        // SAFETY: loom checks that nobody else has the pointer now.
+        self.count.with_mut(|count| unsafe { *count += 1 });
+        if !step(lock::held(me), 0) {
+            lock::unlock(&self.word, me).unwrap();
+        }
+        locked
+    }
+
     fn total(&self) -> u32 {
         // SAFETY: the threads have ended.
         self.count.with(|count| unsafe { *count })
@@ -204,6 +220,53 @@ fn three_exclude_each_other_and_none_is_left_asleep() {
         threads(3, move |me| shared.count(me));
         assert_eq!(locking.total(), 3);
     });
+}
+
+#[test]
+fn direct_steps_exclude_each_other_and_the_calls() {
+    for direct in [2, 1] {
+        check(None, move || {
+            let locking = Locking::new(0);
+            let shared = Arc::clone(&locking);
+            threads(
+                2,
+                move |me| {
+                    if me <= direct { shared.count_directly(me) } else { shared.count(me) }
+                },
+            );
+            assert_eq!(locking.total(), 2);
+        });
+    }
+}
+
+#[test]
+fn of_three_with_direct_steps_none_is_left_asleep() {
+    for direct in 1..=3 {
+        check(Some(3), move || {
+            let locking = Locking::new(0);
+            let shared = Arc::clone(&locking);
+            threads(
+                3,
+                move |me| {
+                    if me <= direct { shared.count_directly(me) } else { shared.count(me) }
+                },
+            );
+            assert_eq!(locking.total(), 3);
+        });
+    }
+}
+
+#[test]
+fn one_of_two_with_direct_steps_recovers_the_lock_of_a_dead_owner() {
+    for contended in 0..2 {
+        check(None, move || {
+            let locking = Locking::new(DEAD << 2 | TAKEN | contended);
+            let shared = Arc::clone(&locking);
+            let locked = threads(2, move |me| shared.count_directly(me));
+            assert_eq!(locked.iter().filter(|how| **how == Locked::Recovered).count(), 1);
+            assert_eq!(locking.total(), 2);
+        });
+    }
 }
 
 #[test]

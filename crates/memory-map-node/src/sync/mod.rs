@@ -1,4 +1,5 @@
 //! Synchronisation objects in shared memory.
 
+mod direct;
 mod objects;
 mod waits;

@@ -106,6 +106,12 @@ impl NativeMutex {
         External::new(self.0.clone())
     }
 
+    /// What the word is while this mapping holds the lock and nobody waits for it.
+    #[napi]
+    pub fn held(&self, env: Env) -> Result<BigInt> {
+        Ok(BigInt::from(self.0.get(&env)?.object.held()))
+    }
+
     #[napi(ts_return_type = "Promise<number>")]
     pub fn lock_async<'env>(
         &self,
@@ -244,6 +250,12 @@ impl NativeChannel {
     #[napi(getter)]
     pub fn capacity(&self) -> f64 {
         self.capacity
+    }
+
+    /// What the receiver's word is while this is the receiver.
+    #[napi]
+    pub fn receiver(&self, env: Env) -> Result<BigInt> {
+        Ok(BigInt::from(self.tied.get(&env)?.object.receiver()))
     }
 
     #[napi(getter)]

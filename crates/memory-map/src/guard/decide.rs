@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
+use super::changes::note_change;
 use super::overlay::{AccessKind, Cause, How, Overlay};
 use super::record::{Backing, FaultRecord, Inner, State};
 use super::vma_reserve::{self, with_vma_reserve};
@@ -60,6 +61,7 @@ impl FaultRecord {
         if inner.state == State::Free || !(inner.start..inner.limit).contains(&address) {
             return Outcome::Stale;
         }
+        note_change();
         let outcome = inner.contain(address, signalled, access);
         match outcome {
             Outcome::Overlaid => {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
+use super::changes::note_change;
 use super::record::{Backing, FaultRecord, Inner, Run, State};
 use crate::fault::Fault;
 use crate::protection::Protection;
@@ -136,6 +137,7 @@ impl Inner {
 
     /// The contents are another region's now, or nobody's: accesses of ours end.
     pub fn move_away(&mut self) {
+        note_change();
         self.moved = true;
     }
 

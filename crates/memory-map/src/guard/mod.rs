@@ -5,6 +5,7 @@
 //! `notify` wakes the owner, and the owner has `heal` put the pages back and say what had happened.
 //! How pages are overlaid and put back is in `overlay_unix` and `overlay_windows`.
 
+mod changes;
 mod decide;
 #[cfg_attr(unix, path = "handler_unix.rs")]
 #[cfg_attr(windows, path = "handler_windows.rs")]
@@ -25,6 +26,8 @@ mod scratch_windows;
 mod signal_chain;
 mod vma_reserve;
 
+pub use changes::changes;
+pub(crate) use changes::note_change;
 pub(crate) use handler::install;
 pub use handler::reclaim_soon as reclaim_signals;
 pub(crate) use life::Beginning;

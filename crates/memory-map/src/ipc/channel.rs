@@ -180,6 +180,11 @@ impl Channel {
         self.ring - SLACK
     }
 
+    /// What the receiver's word is while this is the receiver.
+    pub fn receiver(&self) -> u64 {
+        lock::held(self.participant.number)
+    }
+
     /// Bytes of the longest message: half the capacity.
     pub fn max_length(&self) -> usize {
         (self.capacity() / 2).min(u32::MAX as usize)

@@ -129,8 +129,13 @@ pub(crate) fn owner(word: &AtomicU64) -> u64 {
     word.load(Ordering::Relaxed) >> SHIFT
 }
 
+/// The word of a lock that `me` holds and nobody waits for.
+pub(crate) fn held(me: u64) -> u64 {
+    me << SHIFT | TAKEN
+}
+
 fn take(word: &AtomicU64, from: u64, me: u64, flag: u64) -> std::result::Result<(), u64> {
-    let taken = me << SHIFT | TAKEN | flag;
+    let taken = held(me) | flag;
     word.compare_exchange(from, taken, Ordering::Acquire, Ordering::Relaxed).map(drop)
 }
 

@@ -12,6 +12,7 @@
 
 mod atomic;
 mod channel;
+mod direct;
 mod event;
 mod lock;
 mod mutex;
@@ -29,8 +30,10 @@ pub use lock::Locked;
 pub use park::{Cancel, Patience, WaitResult};
 pub use {
     channel::{Channel, Message, Received, Reservation},
+    direct::mark,
     mutex::Mutex,
     pending::{Pending, Wait},
     semaphore::Semaphore,
+    shared_range::Mark,
     wait::{notify, wait},
 };

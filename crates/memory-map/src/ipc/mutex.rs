@@ -98,6 +98,13 @@ impl Mutex {
         self.run(|session| lock::unlock(session.words.word(0), self.participant.number))
     }
 
+    /// What the word is while this mapping holds the lock and nobody waits for it. Whoever swaps it
+    /// for the 0 of a free lock has locked as [`Mutex::try_lock`] does, and whoever swaps 0 for it has
+    /// unlocked.
+    pub fn held(&self) -> u64 {
+        lock::held(self.participant.number)
+    }
+
     /// Gives the lock back as it was acquired: if it was recovered and nothing was done, the next
     /// owner recovers it again.
     ///

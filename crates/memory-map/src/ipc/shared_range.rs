@@ -98,6 +98,11 @@ impl Place {
         }
         Ok(words)
     }
+
+    /// Whether the guard contains faults of code that is not ours.
+    pub fn is_guarded(&self) -> bool {
+        self.key.region().lock().can_fail()
+    }
 }
 
 impl SharedRange {
@@ -164,6 +169,15 @@ impl SharedRange {
     }
 }
 
+/// Where words are, and how much has happened in their mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The address of the first one.
+    pub address: usize,
+    /// Faults so far.
+    pub faults: u64,
+}
+
 /// The words of a range, in use.
 pub(crate) struct Words<'a> {
     start: usize,
@@ -189,6 +203,11 @@ impl Words<'_> {
         // and faults are contained while there are `Words`. Other processes change it by atomic
         // operations, or break their own promise: then the value is anything, which callers expect.
         unsafe { AtomicU64::from_ptr(address) }
+    }
+
+    /// Where the words are, and how many faults there were when they were entered.
+    pub fn mark(&self) -> Mark {
+        Mark { address: self.start, faults: self.access.faults_before() }
     }
 
     /// Says whether everything since `enter` has reached the memory.

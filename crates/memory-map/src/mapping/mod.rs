@@ -318,6 +318,7 @@ impl Mapping {
     /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
     pub unsafe fn put_over(&self, start: usize, keeper: Keeper) -> Result<()> {
         self.needs_file()?;
+        let _paused = self.attached().pause();
         let mut state = self.state();
         let Pages::Mapped(old) = &state.pages else { return Err(Error::Closed) };
         if matches!(self.options.huge, HugePages::Explicit(_)) {
@@ -338,6 +339,7 @@ impl Mapping {
         new.take_over(old)?;
         state.replace(Pages::Mapped(new), &[]);
         drop(state);
+        self.attached().follow(|| self.whereabouts().ok());
         let _ = self.populate(); // all that it needs is there by now
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::advice::Advice;
 use crate::error::{Error, Result};
 use crate::file::Opened;
-use crate::guard::{Backing, Inner};
+use crate::guard::{self, Backing, Inner};
 use crate::mapping::protect::change_protection;
 use crate::mapping::{Mapping, Pages, State, out_of_memory, to_usize};
 use crate::options::{HugePages, Kind};
@@ -242,6 +242,7 @@ impl Region {
                 .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
             inner.stretch(end, contents.protection);
         } else if end < before {
+            guard::note_change();
             // SAFETY: the range is the region's, whose lock is held; the guard contains whoever
             // still uses it.
             if matches!(unsafe { place::leave(&(end..before)) }, Left::AsItWas | Left::Lost) {
@@ -266,6 +267,7 @@ impl Region {
                 .then(|| sys::vmas_in(&part))
                 .flatten();
             if let Some(vmas) = &vmas {
+                guard::note_change();
                 carry_all(vmas, start, self)?;
                 inner.move_away();
             }

@@ -36,6 +36,11 @@ impl<'a> Access<'a> {
         Ok(Self { region, range, faults: region.faults(), healed })
     }
 
+    /// How many faults had happened in the region when the access began.
+    pub fn faults_before(&self) -> u64 {
+        self.faults
+    }
+
     /// Whether a part of the range is known to have failed, or the region has lost the range.
     pub fn is_over(&self, part: &Range<usize>) -> bool {
         let inner = self.region.lock();

@@ -279,6 +279,7 @@ impl Region {
             if inner.state() == State::Free {
                 return Vec::new(); // the addresses may have another owner
             }
+            guard::note_change();
             // SAFETY: the copies are of this region, whose lock is held.
             let gaps = unsafe { Snapshot::put_all(snapshots, &self.range) };
             // SAFETY: the gaps lie in this region, whose lock is held; the guard contains code

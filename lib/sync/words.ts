@@ -1,0 +1,185 @@
+// Words of shared memory that are changed here, by the runtime's own atomics, if nobody is in the way.
+//
+// A call of the native library costs several times what an atomic operation does. So the simplest steps are taken here:
+// those that are one atomic operation of the same protocol (docs/memory-model.md). All else goes to the native library,
+// which these steps never wait for and never get out of step with: whoever is killed between two of them has been
+// killed between two steps of the protocol.
+//
+// Why a step that says DONE has been taken in the memory that others see:
+//
+// - Engines compile Atomics to the same instructions on an ArrayBuffer as on a SharedArrayBuffer, in their
+//   interpreters too: __test__/sync-words.spec.ts has two processes contend.
+// - Over a page that fails (its file was truncated), the guard lays scratch memory, in which a compare-and-swap
+//   succeeds. The same is true of addresses that a mapping has left and a view still has. The guard counts that in a
+//   number before it happens (crates/memory-map/src/guard/changes.rs). A step is DONE only if the number is after it
+//   what it was before the native library last found the words in place: nothing can have been there but the words.
+// - If the number has changed meanwhile, whatever for, the step is UNKNOWN, and the caller finds out by asking the native
+//   library.
+// - Only this thread makes the views and has them, so no step is under way while `close` or `resize` takes their memory.
+//   Detached ones throw.
+
+import { endianness } from 'node:os'
+
+import { explain, type MemoryMap, native, tokenOf } from './main.js'
+
+/** Nothing was changed: the native library has to say why, or do it. */
+export const NONE = 0
+/** The step was taken. */
+export const DONE = 1
+/** The step was taken, perhaps not in the memory that others see. */
+export const UNKNOWN = 2
+
+export type Step = typeof NONE | typeof DONE | typeof UNKNOWN
+
+/** How often the native library is called before it pays to make views. */
+const WORTH = 16
+
+/** Has another number whenever pages of a mapping were replaced; null where it cannot be had. */
+let changes: Int32Array | null | undefined
+
+function findChanges(): Int32Array | null {
+  // The halves of a word are looked at one by one.
+  const memory = endianness() === 'LE' ? native.ipcChanges() : undefined
+  return memory === undefined ? null : new Int32Array(memory)
+}
+
+/** The same as bigints: engines compute slowly with those. */
+const BIGINTS = Array.from({ length: 64 }, (_, i) => BigInt(i))
+
+function toBigInt(value: number): bigint {
+  return BIGINTS[value] ?? BigInt(value)
+}
+
+/** Some words of a mapping, by their index. */
+export class Words {
+  readonly #map: MemoryMap<any>
+  readonly #offset: number
+  readonly #length: number
+  /** The number that `changes` must have for the views to be of use; none has a fraction. */
+  #clean = 0.5
+  #changes: Int32Array
+  #words: BigInt64Array
+  #halves: Int32Array
+  /** Where the words were, and how many faults their mapping had had, at that number. */
+  #mark: readonly number[] = []
+  /** What the first word was last. */
+  #last = 0
+  /** The number when the native library was called last, and after how many more calls views are made. */
+  #seen = 0
+  #left = WORTH
+
+  constructor(map: MemoryMap<any>, offset: number, length: number) {
+    this.#map = map
+    this.#offset = offset
+    this.#length = length
+    this.#words = new BigInt64Array(0)
+    this.#halves = new Int32Array(0)
+    changes ??= findChanges()
+    this.#changes = changes ?? this.#halves
+    if (changes === null) this.#left = Infinity
+  }
+
+  /** Swaps the first word from one value to another. */
+  swap(from: bigint, to: bigint): Step {
+    const clean = this.#clean
+    if (this.#changes[0] !== clean) return NONE
+    try {
+      if (Atomics.compareExchange(this.#words, 0, from, to) !== from) return NONE
+    } catch {
+      return this.#lose()
+    }
+    return Atomics.load(this.#changes, 0) === clean ? DONE : UNKNOWN
+  }
+
+  /** Adds to the first word, unless that or the sum is less than `least` or more than `most`, which 32 bits hold. */
+  add(count: number, least: number, most: number): Step {
+    const clean = this.#clean
+    if (this.#changes[0] !== clean) return NONE
+    const words = this.#words
+    try {
+      for (let seen = this.#last; ;) {
+        const sum = seen + count
+        const can = seen >= least && sum >= least && sum <= most
+        const before = toBigInt(seen)
+        const was = can ? Atomics.compareExchange(words, 0, before, toBigInt(sum)) : Atomics.load(words, 0)
+        if (was === before) {
+          if (!can) return NONE
+          this.#last = sum
+          return Atomics.load(this.#changes, 0) === clean ? DONE : UNKNOWN
+        }
+        const now = Number(was)
+        if (!(now >= 0 && now < 2 ** 32)) return NONE
+        this.#last = seen = now
+      }
+    } catch {
+      return this.#lose()
+    }
+  }
+
+  /** The halves of the words, the lower ones first: what they are is true if `intact` says so afterwards. */
+  get halves(): Int32Array {
+    return this.#halves
+  }
+
+  /** Whether nothing else than the words can have been in their place up to now. */
+  get intact(): boolean {
+    return Atomics.load(this.#changes, 0) === this.#clean
+  }
+
+  /** Whether all steps since the views were made have reached the memory. */
+  get arrived(): boolean {
+    try {
+      return String(this.#find()) === String(this.#mark)
+    } catch (error) {
+      throw explain(this.#map, error)
+    }
+  }
+
+  /** Runs a call of the native library, with its errors made the user's, and makes views if they would be of use. */
+  call<T>(run: () => T): T {
+    let result: T
+    try {
+      result = run()
+    } catch (error) {
+      throw explain(this.#map, error)
+    }
+    this.prepare()
+    return result
+  }
+
+  /** The native library was called for something that could be done here: makes views if they would be of use. */
+  prepare(): void {
+    if (--this.#left > 0) return
+    const now = Atomics.load(this.#changes, 0)
+    // Somebody else has the lock, or the words are not what they should be.
+    if (now === this.#clean) return
+    // Where mappings fail or are closed all the time, views would be of no use.
+    const isQuiet = now === this.#seen
+    this.#seen = now
+    if (!isQuiet) return
+    try {
+      const mark = this.#find()
+      if (mark === null) {
+        this.#left = Infinity
+        return
+      }
+      const { buffer, byteOffset, byteLength } = this.#map.dataView(this.#offset, this.#length)
+      this.#words = new BigInt64Array(buffer, byteOffset, byteLength / 8)
+      this.#halves = new Int32Array(buffer, byteOffset, byteLength / 4)
+      this.#mark = mark
+      this.#clean = now
+    } catch {
+      this.#left = WORTH
+    }
+  }
+
+  #find(): number[] | null {
+    return native.ipcMark(tokenOf(this.#map), this.#offset, this.#length)
+  }
+
+  /** The views have no memory any more. */
+  #lose(): Step {
+    this.#clean = 0.5
+    return NONE
+  }
+}
