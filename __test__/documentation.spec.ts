@@ -61,7 +61,7 @@ function runnable(code: string): string {
     .replaceAll(/(SharedMemory\()'(\w+)'/g, '$1`$2-${process.pid}`')
     .replaceAll(/^(for await \(.*?\)) (.+)$/gm, '$1 { $2; break }')
     .replaceAll(/^(.+) \/\/ throws ([A-Z]\w+Error).*$/gm, "assert.throws(() => $1, { name: '$2' })")
-    .replaceAll(/^(.+) \/\/ (\d+)\b.*$/gm, 'assert.equal($1, $2)')
+    .replaceAll(/^(.+) \/\/ (\d+\b|'[^'\n]*'$|true$|false$).*$/gm, 'assert.equal($1, $2)')
 }
 
 const examples = [...pages, ...sources].flatMap(examplesOf)
@@ -146,8 +146,32 @@ test('every link of the documentation leads to a file, and every heading that is
 })
 
 function headings(page: string): string[] {
-  return Array.from(read(page).matchAll(/^#+ (.+)$/gm), ([, title]) => title!.toLowerCase().replaceAll(' ', '-'))
+  return Array.from(read(page).matchAll(/^#+ (.+)$/gm), ([, title]) => anchorOf(title!))
 }
+
+/** The anchor that GitHub gives a heading. */
+function anchorOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+}
+
+test('the index has every page', (t) => {
+  for (const page of list('docs', '.md')) {
+    if (page !== 'docs/README.md') t.true(read('docs/README.md').includes(`](${page.slice('docs/'.length)})`), page)
+  }
+})
+
+test('every error code of the sources is explained, and no other', (t) => {
+  const codes = [...sources, 'crates/memory-map/src/error.rs'].flatMap((file) =>
+    Array.from(read(file).matchAll(/^(?! *\*).*?['"](ERR_\w+|ABORT_ERR)['"]/gm), ([, code]) => code!),
+  )
+  // What Node calls an addon that it may not load is a reason, and no code of ours.
+  const ours = new Set(codes.filter((code) => code !== 'ERR_DLOPEN_DISABLED'))
+  const explained = Array.from(read('docs/errors.md').matchAll(/^\| `((?:ERR_\w+|ABORT_ERR))`/gm), ([, code]) => code!)
+  t.deepEqual(explained.filter((code) => code !== 'ERR_ACCESS_DENIED').toSorted(), [...ours].toSorted())
+})
 
 test('every file that the documentation names is there', (t) => {
   for (const file of [...pages, ...sources]) {

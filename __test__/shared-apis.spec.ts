@@ -1,4 +1,4 @@
-// The table of docs/shared-memory.md: which APIs take a Buffer on shared memory.
+// The table of docs/sharing-between-threads.md: which APIs take a Buffer on shared memory.
 
 import { readFileSync } from 'node:fs'
 
@@ -7,7 +7,7 @@ import { runScript, runtimes } from './helpers/runtimes.ts'
 
 const source = `await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/shared-apis.mjs')`
 
-const document = readFileSync(new URL('../docs/shared-memory.md', import.meta.url), 'utf8')
+const document = readFileSync(new URL('../docs/sharing-between-threads.md', import.meta.url), 'utf8')
 const [columns = [], , ...rows] = document
   .slice(document.indexOf('| API '))
   .trim()
@@ -25,9 +25,10 @@ function column(heading: string): Record<string, string> {
   return Object.fromEntries(rows.map((cells) => [cells[0], cells[at]]))
 }
 
-for (const runtime of runtimes().filter(({ name }) => name !== 'bun')) {
+for (const runtime of runtimes()) {
   const [major, minor] = runtime.version.split('.')
-  const heading = runtime.name === 'deno' ? `Deno ${major}.${minor}` : `Node ${major}`
+  const family = { deno: 'Deno', bun: 'Bun' }[runtime.name]
+  const heading = family === undefined ? `Node ${major}` : `${family} ${major}.${minor}`
   test(`the APIs that take shared memory are those of the table (${heading})`, async (t) => {
     t.true(columns.includes(heading), `the table lacks ${heading}`)
     const { code, stdout, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })

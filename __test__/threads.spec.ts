@@ -297,8 +297,6 @@ for (const runtime of runtimes()) {
 }
 
 for (const runtime of runtimes()) {
-  if (runtime.name === 'bun') continue // it has no such backing
-
   test(`${named(runtime)}: threads use shared memory while its mapping is collected, closed or not`, async (t) => {
     await survives(
       t,

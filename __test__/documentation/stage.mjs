@@ -22,6 +22,8 @@ for (const name of ['log.bin', 'model.bin', 'image.bin', 'table.bin', 'map.bin']
   if (!isOther) fs.writeFileSync(name, contents)
 }
 
+if (!isOther) fs.writeFileSync('access.log', Array.from({ length: 100 }, (_, at) => `GET /${at}\r\n`).join(''))
+
 const values = {
   ...library,
   ...sync,
