@@ -18,7 +18,7 @@ import {
 import { fixturePath } from './helpers/addon.ts'
 import { makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
 import { truncating, withAddon, withDescriptors } from './helpers/platform.ts'
-import { runtimes } from './helpers/runtimes.ts'
+import { runtimes, scenario } from './helpers/runtimes.ts'
 import { turns, until } from './helpers/until.ts'
 
 const PAGES = 8
@@ -393,20 +393,7 @@ truncating('write() throws at once if the bytes cannot be written, and for nothi
 })
 
 truncating('read() and write() throw for their own faults without the guard as well', async (t) => {
-  const stdout = await survives(
-    t,
-    host,
-    `
-    const path = makeFile(Buffer.alloc(4 * pageSize, 7))
-    let told = 0
-    const map = mapShared(path, { protection: 'read-write', guard: false, onFault: () => told++ })
-    fs.truncateSync(path, pageSize)
-    assert.throws(() => map.read(), { code: 'ERR_MMAP_FAULT' })
-    assert.throws(() => map.write(Buffer.alloc(10), 2 * pageSize), { code: 'ERR_MMAP_FAULT' })
-    assert.strictEqual(map.read(0, 1)[0], 7)
-    await until(() => told === 2)
-    console.log('end')`,
-  )
+  const stdout = await survives(t, host, scenario('fault-reports-without-guard'))
   t.is(stdout, 'end\n')
 })
 
@@ -444,67 +431,13 @@ for (const runtime of runtimes()) {
   const title = `${runtime.name} ${runtime.version}`
 
   truncating(`${title}: news, warning, channel, check, sync, read and write`, async (t) => {
-    await survives(
-      t,
-      runtime,
-      `
-      import { subscribe } from 'node:diagnostics_channel'
-      const channel = []
-      subscribe('memory-map.fault', (fault) => channel.push(fault))
-      const warnings = []
-      process.on('warning', (warning) => warnings.push(warning))
-
-      const path = makeFile(Buffer.alloc(4 * pageSize, 7))
-      const faults = []
-      const map = mapShared(path, { protection: 'read-write', onFault: (fault) => faults.push(fault) })
-      fs.truncateSync(path, pageSize)
-      map.buffer[3 * pageSize] = 1
-      assert.strictEqual(map.faults, 1)
-      await Promise.resolve()
-      assert.strictEqual(faults.length, 0)
-      await until(() => faults.length === 1)
-      assert.strictEqual(faults[0].map, map)
-      assert.strictEqual(faults[0].offset, 3 * pageSize)
-      assert.deepStrictEqual(channel.slice(), faults.slice())
-
-      await assert.rejects(map.sync(), (error) => error instanceof MemoryFaultError && error.fault === faults[0])
-      await map.sync({ length: pageSize })
-      map.check()
-      assert.throws(() => map.read(), (error) => error.code === 'ERR_MMAP_FAULT' && error.fault.kind === 'beyond-end')
-      assert.throws(() => map.write(Buffer.alloc(8), 2 * pageSize), { code: 'ERR_MMAP_FAULT' })
-      map.syncSync({ length: pageSize })
-      await until(() => faults.length === 3)
-      map.buffer[2 * pageSize] = 1
-      assert.throws(() => map.syncSync(), { code: 'ERR_MMAP_FAULT' })
-      map.syncSync({ length: pageSize })
-      await until(() => faults.length === 4)
-      assert.strictEqual(warnings.length, 0)
-
-      const silent = mapAnonymous(pageSize, { protection: 'read' })
-      silent.buffer[0] = 1
-      await until(() => channel.length === 5)
-      silent.buffer[1] = 1
-      await until(() => channel.length === 6)
-      await sleep(20)
-      assert.deepStrictEqual(warnings.map(({ name }) => name), ['MemoryFaultWarning'])
-      assert.strictEqual(faults.length, 4)
-      assert.strictEqual(map.faults + silent.faults, 6)
-      console.log('end')`,
-    )
+    await survives(t, runtime, scenario('fault-reports-news'))
   })
 
   test(`${title}: the process ends by itself after faults, and they are told before`, async (t) => {
     const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
       runtime,
-      `
-      process.on('exit', () => console.log('exit', told))
-      let told = 0
-      const map = mapShared(makeFile(1), { onFault: () => told++ })
-      const other = mapAnonymous(pageSize, { protection: 'read', onFault: () => told++ })
-      globalThis.kept = [map, other]
-      map.buffer[0] = 1
-      other.buffer[0] = 1
-      console.log('last line')`,
+      scenario('fault-reports-ends-by-itself'),
     )
     t.deepEqual(
       { code, signal, timedOut, stdout },
@@ -549,43 +482,12 @@ for (const runtime of runtimes()) {
   })
 
   test(`${title}: close() inside onFault, and a fault after it in another mapping`, async (t) => {
-    await survives(
-      t,
-      runtime,
-      `
-      const told = []
-      const make = (name) => {
-        const map = mapAnonymous(4 * pageSize, { protection: 'read', onFault() { told.push(name); map.close() } })
-        return map
-      }
-      const maps = ['a', 'b', 'c'].map(make)
-      const views = maps.map(({ buffer }) => buffer)
-      for (const view of views) view[0] = 1
-      await until(() => told.length === 3)
-      assert.deepStrictEqual(told.sort(), ['a', 'b', 'c'])
-      assert.ok(maps.every((map) => map.closed && map.faults === 1))
-      assert.ok(views.every((view) => view.length === 0))
-      const again = make('d')
-      again.buffer[0] = 1
-      await until(() => told.length === 4)
-      console.log('end')`,
-    )
+    await survives(t, runtime, scenario('fault-reports-close-inside'))
   })
 }
 
 test('an error thrown by a subscriber of the channel does not keep a fault from onFault', async (t) => {
-  const { stdout } = await runFaultScript(
-    host,
-    `
-    import { subscribe } from 'node:diagnostics_channel'
-    const told = []
-    subscribe('memory-map.fault', () => { throw new Error('subscriber') })
-    process.on('uncaughtException', (error) => told.push(error.message))
-    const map = globalThis.kept = mapShared(makeFile(1), { onFault: () => told.push('onFault') })
-    map.buffer[0] = 1
-    await until(() => told.length === 2)
-    console.log(told.join('\\n'))`,
-  )
+  const { stdout } = await runFaultScript(host, scenario('fault-reports-subscriber'))
   t.deepEqual(stdout.trim().split('\n').sort(), ['onFault', 'subscriber'])
 })
 
@@ -624,26 +526,5 @@ test('a process may exit inside onFault', async (t) => {
 })
 
 withAddon('a read() of good bytes is whole, whatever other threads do elsewhere in the mapping', async (t) => {
-  await survives(
-    t,
-    host,
-    `
-    const good = 16 * 2 ** 20
-    const path = makeFile(Buffer.alloc(good + pageSize, 7))
-    const map = mapShared(path, { onFault() {} })
-    const bad = map.view(good, pageSize)
-    const expected = Buffer.alloc(good, 7)
-    for (let rounds = 0, tries = 0; map.faults < 2; tries++) {
-      assert.ok(tries < 60, 'the other thread does not fault')
-      let running = true
-      fixture().startWriter(bad, 1000).then(() => (running = false))
-      do {
-        assert.ok(map.read(0, good).equals(expected), 'bytes are missing in round ' + rounds)
-        rounds++
-        if (rounds % 8 === 0) await sleep(0)
-      } while (running)
-    }
-    console.log('end')`,
-    { env: { FIXTURE: fixturePath() } },
-  )
+  await survives(t, host, scenario('fault-reports-good-bytes'), { env: { FIXTURE: fixturePath() } })
 })

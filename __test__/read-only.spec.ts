@@ -30,7 +30,7 @@ import {
   withDescriptors,
   withHoles,
 } from './helpers/platform.ts'
-import { runtimes } from './helpers/runtimes.ts'
+import { runtimes, scenario } from './helpers/runtimes.ts'
 import { scratchFolder } from './helpers/scratch.ts'
 import { until } from './helpers/until.ts'
 
@@ -383,122 +383,21 @@ for (const [i, runtime] of runtimes().entries()) {
   withDescriptors(
     `${runtime.name} ${runtime.version}: lives through stores to read-only pages and loads of forbidden ones`,
     async (t) => {
-      await survives(
-        t,
-        runtime,
-        `
-      import { randomFillSync } from 'node:crypto'
-      const content = Buffer.alloc(4 * pageSize, 7)
-      const path = makeFile(content)
-      let told = 0
-      const onFault = ({ kind, contained }) => { assert.ok(kind === 'protection' && contained); told++ }
-      const maps = [
-        mapShared(path, { onFault }),
-        mapPrivate(path, { protection: 'read', onFault }),
-        mapAnonymous(content.length, { onFault }),
-        mapAnonymous(content.length, { shared: true, onFault }),
-      ]
-      for (const map of maps.slice(2)) {
-        map.buffer.set(content)
-        map.protect('read')
-      }
-      const other = fs.openSync(makeFile(content), 'r+')
-      for (const map of maps) {
-        const { buffer } = map
-        const faultsNow = () => maps.reduce((sum, map) => sum + map.faults, 0)
-        for (const store of [
-          () => (buffer[0] = 1),
-          () => buffer.fill(1),
-          () => content.copy(buffer),
-          () => buffer.set(content),
-          () => randomFillSync(buffer),
-        ]) {
-          const before = map.faults
-          store()
-          assert.ok(map.faults > before)
-          await until(() => told === faultsNow())
-          assert.ok(buffer.equals(content))
-        }
-        assert.throws(() => fs.readSync(other, buffer, 0, 10, 0), { code: 'EFAULT' })
-        map.protect('none')
-        assert.throws(() => fs.writeSync(other, buffer, 0, 10, 0), { code: 'EFAULT' })
-        assert.strictEqual(buffer[5], 0)
-        assert.strictEqual(new TextDecoder().decode(buffer), '\\0'.repeat(content.length))
-        await until(() => told === faultsNow())
-        map.protect('read')
-        assert.ok(buffer.equals(content))
-      }
-      assert.ok(fs.readFileSync(path).equals(content))
-      assert.ok(fs.readFileSync('mapped-1').equals(content))
-      console.log('end')`,
-      )
+      await survives(t, runtime, scenario('read-only-lives'))
     },
   )
 }
 
 withHoles('a store to a read-only mapping that is larger than the memory of the machine is contained', async (t) => {
-  await survives(
-    t,
-    host,
-    `
-    for (const make of [mapShared, mapPrivate]) {
-      let told = 0
-      const map = make(makeFile(2 ** 40), { protection: 'read', onFault: () => told++ })
-      const view = map.view(2 ** 39, 10)
-      view[0] = 1
-      await until(() => told === 1)
-      assert.strictEqual(view[0], 0)
-      map.close()
-    }
-    console.log('end')`,
-  )
+  await survives(t, host, scenario('read-only-larger-than-memory'))
 })
 
 test('thousands of read-only ranges that are stored to between two turns of the event loop are contained', async (t) => {
-  await survives(
-    t,
-    host,
-    `
-    const ranges = 10_000
-    let told = 0
-    const map = mapAnonymous(2 * ranges * pageSize, { onFault: () => told++ })
-    const { buffer } = map
-    for (let i = 0; i < ranges; i++) {
-      buffer[2 * i * pageSize] = 7
-      map.protect('read', { offset: 2 * i * pageSize, length: pageSize })
-    }
-    for (let i = 0; i < ranges; i++) buffer[2 * i * pageSize] = 1
-    await until(() => told > 0)
-    for (let i = 0; i < ranges; i++) assert.strictEqual(buffer[2 * i * pageSize], 7)
-    console.log('end')`,
-  )
+  await survives(t, host, scenario('read-only-many-ranges'))
 })
 
 onLinux('faults are contained even if the system grants hardly any more memory areas', async (t) => {
-  await survives(
-    t,
-    host,
-    `
-    const most = Number(fs.readFileSync('/proc/sys/vm/max_map_count', 'utf8'))
-    if (most < 2 ** 17) {
-      let told = 0
-      const maps = []
-      // Two areas each, and two more where the middle one of the read-only pages is covered alone.
-      while (areas() < most - 6000) {
-        for (let i = 0; i < 1000; i++) {
-          const map = mapAnonymous(4 * pageSize, { onFault: () => told++ })
-          map.buffer.fill(7)
-          map.protect('read', { offset: pageSize })
-          maps.push(map)
-        }
-      }
-      for (const { buffer } of maps) buffer[2 * pageSize] = 1
-      await until(() => told === maps.length)
-      for (const { buffer } of maps) assert.strictEqual(buffer[2 * pageSize], 7)
-    }
-    console.log('end')
-    process.exit()`,
-  )
+  await survives(t, host, scenario('read-only-hardly-any-areas'))
 })
 
 /** Memory areas that stay behind after faults in memory that was made in these ways. */

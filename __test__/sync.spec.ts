@@ -13,7 +13,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'm
 import { isCodedError, throwsCodedError } from './helpers/errors.ts'
 import { figuresAt } from './helpers/memory.ts'
 import { isLinux, onPosix, withDescriptors } from './helpers/platform.ts'
-import { runScript, runtimes } from './helpers/runtimes.ts'
+import { runScript, runtimes, scenario } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
 
 const notShared = { instanceOf: Error, code: 'ERR_MMAP_NOT_SHARED' }
@@ -185,37 +185,9 @@ test('invalidate goes with both forms, and with stores of the mapping itself', a
   t.is(byteOf(path, 0), 0xd3)
 })
 
-// MS_INVALIDATE of pages that are locked is EBUSY (msync(2)): what shows that the flag arrives, and what an error of
-// the system becomes. Only runtimes that can call the C library lock pages without help.
-const LOCKED_SCRIPT = `
-import fs from 'node:fs'
-const { mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
-fs.writeFileSync('file', Buffer.alloc(2 * pageSize))
-const map = mapShared('file', { protection: 'read-write' })
-let mlock
-if (globalThis.Bun) {
-  const { dlopen } = await import('bun:ffi')
-  mlock = dlopen('libc.so.6', { mlock: { args: ['u64', 'u64'], returns: 'int' } }).symbols.mlock
-} else {
-  mlock = Deno.dlopen('libc.so.6', { mlock: { parameters: ['u64', 'u64'], result: 'i32' } }).symbols.mlock
-}
-const facts = ({ name, code, errno, syscall, path }) => ({ name, code, errno, syscall, path })
-console.log('mlock', mlock(map.address, BigInt(pageSize)))
-map.syncSync()
-await map.sync()
-map.syncSync({ invalidate: true, offset: pageSize })
-await map.sync({ invalidate: true, offset: pageSize })
-try {
-  map.syncSync({ invalidate: true })
-} catch (error) {
-  console.log('syncSync', JSON.stringify(facts(error)))
-}
-await map.sync({ invalidate: true }).catch((error) => console.log('sync', JSON.stringify(facts(error))))
-`
-
 for (const runtime of runtimes().filter(({ name }) => name === 'bun' || name === 'deno')) {
   test(`what the system refuses is an error like that of fs, with invalidate of a locked page (${runtime.name})`, async (t) => {
-    const { code, signal, stdout, stderr } = await runScript(runtime, LOCKED_SCRIPT)
+    const { code, signal, stdout, stderr } = await runScript(runtime, scenario('sync-locked'))
     const facts = JSON.stringify({ name: 'Error', code: 'EBUSY', errno: -16, syscall: 'msync', path: 'file' })
     t.is(stdout, `mlock 0\nsyncSync ${facts}\nsync ${facts}\n`, stderr)
     t.deepEqual([code, signal], [0, null])

@@ -10,7 +10,7 @@ import { mapPrivate, mapShared, MemoryFaultError, type MemoryMap, pageSize } fro
 
 import { areasOf, makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
 import { is32Bit, onLinux, truncating as test, withAddresses } from './helpers/platform.ts'
-import { runtimes } from './helpers/runtimes.ts'
+import { runtimes, scenario } from './helpers/runtimes.ts'
 
 const PAGES = 8
 const content = pattern(PAGES)
@@ -322,28 +322,7 @@ test('another process may truncate the file at any moment of a loop', async (t) 
 })
 
 test('thousands of truncations between two turns of the event loop are contained', async (t) => {
-  await survives(
-    t,
-    host,
-    `
-    const pages = 10_000
-    const path = makeFile(pages * pageSize)
-    let told = 0
-    const map = mapShared(path, { protection: 'read-write', onFault: () => told++ })
-    const { buffer } = map
-    const fd = fs.openSync(path, 'r+')
-    for (let page = pages - 1; page >= 0; page--) {
-      fs.ftruncateSync(fd, page * pageSize)
-      buffer[page * pageSize] = 1
-    }
-    assert.ok(areasOf(map) < 100)
-    await until(() => told > 0)
-    fs.ftruncateSync(fd, pages * pageSize)
-    assert.ok(!buffer.includes(1), 'all stores were thrown away')
-    buffer[0] = 1
-    assert.strictEqual(fs.readFileSync(path)[0], 1)
-    console.log('end')`,
-  )
+  await survives(t, host, scenario('truncate-between-turns'))
 })
 
 const WALK = `
@@ -406,47 +385,7 @@ for (const runtime of runtimes()) {
   )
 
   test(`${runtime.name} ${runtime.version}: lives through truncation, and shows the file when it grows`, async (t) => {
-    await survives(
-      t,
-      runtime,
-      `
-      import zlib from 'node:zlib'
-      const size = 64 * pageSize
-      const path = makeFile(Buffer.alloc(size, 7))
-      const faults = []
-      const onFault = (fault) => faults.push(fault)
-      const map = mapShared(path, { protection: 'read-write', offset: 10, onFault })
-      const { buffer } = map
-      fs.truncateSync(path, 2 * pageSize)
-      const expected = Buffer.alloc(size - 10)
-      expected.fill(7, 0, 2 * pageSize - 10)
-
-      let sum = 0
-      for (let i = 0; i < buffer.length; i++) sum += buffer[i]
-      assert.strictEqual(sum, 7 * (2 * pageSize - 10))
-      assert.ok(buffer.equals(expected))
-      assert.strictEqual(buffer.indexOf(8), -1)
-      assert.ok(zlib.gunzipSync(zlib.gzipSync(buffer)).equals(expected))
-      const hash = (bytes) => createHash('sha256').update(bytes).digest('hex')
-      assert.strictEqual(hash(buffer), hash(expected))
-      assert.strictEqual(new TextDecoder().decode(buffer), new TextDecoder().decode(expected))
-      assert.strictEqual(map.faults, 1)
-      buffer.fill(9)
-      buffer.set(Buffer.alloc(100, 9), size - 200)
-      await until(() => faults.length > 0)
-
-      const [{ kind, offset, length, contained }, ...more] = faults
-      assert.deepStrictEqual([kind, offset, length, contained, more.length],
-        ['beyond-end', 2 * pageSize - 10, size - 2 * pageSize, true, 0])
-      fs.truncateSync(path, size)
-      expected.fill(9, 0, 2 * pageSize - 10)
-      assert.ok(buffer.equals(expected))
-      buffer[size - 11] = 1
-      assert.strictEqual(fs.readFileSync(path)[size - 1], 1)
-      assert.throws(() => map.check(), MemoryFaultError)
-      map.check()
-      console.log('end')`,
-    )
+    await survives(t, runtime, scenario('truncate-lives'))
   })
 }
 

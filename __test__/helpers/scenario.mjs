@@ -2,17 +2,13 @@
 
 import assert from 'node:assert'
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
+
+import { turn as sleep } from './observe.mjs'
+
+export { collect as gc, fixture, random as chance } from './observe.mjs'
+export { sleep }
 
 const HANG_MS = 120_000
-
-/** The native test addon. */
-export const fixture = () => createRequire(import.meta.url)(process.env.FIXTURE)
-
-/** Collects garbage. */
-export const gc = () => (globalThis.Bun ? globalThis.Bun.gc(true) : globalThis.gc())
-
-export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 /** How many memory areas this process has, of which the system allows 65,530. */
 export const areas = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\n').length
@@ -37,13 +33,4 @@ export function makeFile(content) {
 /** Lets the event loop turn until something is so. */
 export async function until(isSo) {
   for (const end = Date.now() + HANG_MS; !isSo(); await sleep(1)) assert.ok(Date.now() < end, 'nothing has happened')
-}
-
-/** Whole numbers from 0 to below a limit, the same in every run. */
-export function chance(seed) {
-  let state = seed >>> 0
-  return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 2 ** 32) * limit)
-  }
 }

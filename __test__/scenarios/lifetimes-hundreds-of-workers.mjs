@@ -1,0 +1,46 @@
+// Hundreds of workers end with open mappings, in every way, and leave nothing.
+
+import assert from 'node:assert'
+import fs from 'node:fs'
+import { Worker } from 'node:worker_threads'
+
+import { file, mapped, ours, descriptors, collectTimes, settle } from './lifetimes.mjs'
+
+fs.writeFileSync(file, Buffer.alloc(65536, 7))
+const source = `
+  const { parentPort, workerData } = require('node:worker_threads')
+  import(workerData.root + 'index.js').then(({ mapShared, mapAnonymous }) => {
+    const maps = Array.from({ length: 3 }, () => mapShared(workerData.file, { protection: 'read-write', onFault() {} }))
+    const views = maps.map((map) => map.buffer)
+    const memory = mapAnonymous(65536).buffer
+    maps[1].protect('read')
+    views[1][0] = 1
+    parentPort.postMessage('ready')
+    if (workerData.how === 0) process.exit(0)
+    if (workerData.how === 1) for (let i = 0; ; i++) memory[i % 65536] = views[0][i % 65536]
+    if (workerData.how === 2) setInterval(() => {}, 1000)
+  })`
+const count = Number(process.env.WORKERS)
+// Deno runs neither the finalizers nor the cleanup hooks of a worker: what it leaves open stays mapped.
+const settleWorkers = () => (globalThis.Deno ? collectTimes(200) : settle(() => ours() === 0))
+let baseline
+for (let i = 0; i < count; i++) {
+  const how = i % 4
+  const worker = new Worker(source, { eval: true, workerData: { how, file, root: process.env.MEMORY_MAP_ROOT } })
+  const ended = new Promise((resolve) => worker.once('exit', resolve))
+  await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+  if (how === 1 || how === 2) await worker.terminate()
+  else await ended
+  if (i === 20) {
+    await settleWorkers()
+    baseline = { areas: mapped().length, descriptors: descriptors() }
+  }
+}
+await settleWorkers()
+if (!globalThis.Deno) assert.strictEqual(ours(), 0, 'the file is no longer mapped')
+const slack = globalThis.Bun || globalThis.Deno ? 400 : 250
+assert.ok(mapped().length < baseline.areas + slack, mapped().length + ' areas after ' + baseline.areas)
+const leftOpen = globalThis.Deno ? 3 * count : 0
+assert.ok(descriptors() < baseline.descriptors + 20 + leftOpen, descriptors() + ' after ' + baseline.descriptors)
+assert.ok(fs.readFileSync(file).every((byte) => byte === 7))
+console.log('end')

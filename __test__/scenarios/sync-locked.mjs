@@ -1,0 +1,28 @@
+// MS_INVALIDATE of pages that are locked is EBUSY (msync(2)): what shows that the flag arrives, and what an error of
+// the system becomes. Only runtimes that can call the C library lock pages without help.
+
+import fs from 'node:fs'
+
+import { mapShared, pageSize } from '../../index.js'
+
+fs.writeFileSync('file', Buffer.alloc(2 * pageSize))
+const map = mapShared('file', { protection: 'read-write' })
+let mlock
+if (globalThis.Bun) {
+  const { dlopen } = await import('bun:ffi')
+  mlock = dlopen('libc.so.6', { mlock: { args: ['u64', 'u64'], returns: 'int' } }).symbols.mlock
+} else {
+  mlock = Deno.dlopen('libc.so.6', { mlock: { parameters: ['u64', 'u64'], result: 'i32' } }).symbols.mlock
+}
+const facts = ({ name, code, errno, syscall, path }) => ({ name, code, errno, syscall, path })
+console.log('mlock', mlock(map.address, BigInt(pageSize)))
+map.syncSync()
+await map.sync()
+map.syncSync({ invalidate: true, offset: pageSize })
+await map.sync({ invalidate: true, offset: pageSize })
+try {
+  map.syncSync({ invalidate: true })
+} catch (error) {
+  console.log('syncSync', JSON.stringify(facts(error)))
+}
+await map.sync({ invalidate: true }).catch((error) => console.log('sync', JSON.stringify(facts(error))))
