@@ -27,7 +27,7 @@ type FileSource =
  * - `willneed`: read it in soon; `dontneed`: drop it (private pages lose what was stored); `free`: it may be
  *   dropped when memory is short; `cold`: the first to go; `pageout`: it goes now
  * - `mergeable`, `unmergeable`: whether equal pages may be kept once
- * - `hugepage`, `nohugepage`: whether large pages serve it
+ * - `hugepage`, `nohugepage`: whether large pages serve it; `collapse`: put it into large pages now (Linux 6.1)
  * - `dontdump`, `dodump`: whether it is in a core dump
  * - `dontfork`, `dofork`, `wipeonfork`, `keeponfork`: what a forked child gets
  * - `remove`: punches a hole in the file: the bytes read zeros, and their blocks are free
@@ -55,6 +55,7 @@ type Advice =
   | 'keeponfork'
   | 'populate-read'
   | 'populate-write'
+  | 'collapse'
 /**
  * What would be taken for an array of holes (`Buffer.from`, `new Uint8Array`, `Array.from`), or cloned as an object
  * without properties (`structuredClone`, `postMessage`), throws instead.
@@ -158,7 +159,8 @@ interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOp
   /**
    * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Without `length` a file
    * that is there is mapped to its end; for a new or empty one give a `length`, 0 if it is for `resize`. Needs a
-   * protection that can write. If the call fails the file is as it was, or there is none. Default: false.
+   * protection that can write. If the call fails the file is as it was, or there is none (one that a symbolic link
+   * leads to, and that was missing, is empty). Default: false.
    */
   readonly create?: boolean | undefined
   /** Permissions of a file that `create` makes, less the umask: a number, or octal text as '0644'. Default: 0o666. */
@@ -326,7 +328,10 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   get path(): string | undefined
   /** What may be done with the pages: the protection that the whole mapping was given last. */
   get protection(): Protection
-  /** The mapping's own file descriptor; undefined without a file, with `keepOpen: false`, and after `close()`. */
+  /**
+   * The mapping's own file descriptor, which is the system's: Deno's functions take others. undefined without a file,
+   * with `keepOpen: false`, and after `close()`.
+   */
   get fd(): number | undefined
   /** Where in memory the first byte is; 0n for an empty mapping and after `close()`. */
   get address(): bigint
@@ -378,7 +383,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * ```
    *
    * If others can change the memory, `sort` sorts a copy and stores that, because engines that sort in place leave
-   * the array's memory when elements change meanwhile. What others store in it during the sort is lost.
+   * the array's memory when elements change meanwhile. What others store in it during the sort is lost. If the mapping
+   * is read-only, so is the result: it is a store without permission, told as any other (`'protection'`).
    *
    * @throws `ERR_OUT_OF_RANGE` if the elements are not aligned in memory, which begins at a page: in a file where
    *   {@link offset} plus `byteOffset` is no multiple of their size
@@ -406,7 +412,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * reported as a fault of kind `'closed'`.
    *
    * Each chunk has an ArrayBuffer of its own, so a web stream of bytes or `structuredClone` can transfer it without
-   * emptying anything else. With the shared backing, which cannot be transferred, chunks are copies.
+   * emptying anything else. Chunks are copies in a worker, which can end before the threads that it transfers them to,
+   * and with the shared backing, which cannot be transferred.
    *
    * @throws `ERR_OUT_OF_RANGE` if `start` lies beyond `end`; both may lie beyond the mapping's end
    */
@@ -615,7 +622,9 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    *
    * Every view has length 0 afterwards, unless it may be in use: views of a `'shared-array-buffer'` keep their
    * length, and so do all views while an operation of Node's is under way on this thread, because some of those
-   * abort if their view is emptied.
+   * abort if their view is emptied. What has only queued a view finds it empty, and writes nothing: a PassThrough; on
+   * Bun and Deno also a socket that has not connected, and a write stream that has not opened its file, which on Bun
+   * never ends then.
    */
   close(): void
   /**

@@ -164,6 +164,24 @@ linux('Linux knows the advice that needs no option of the kernel', (t) => {
     t.true(MemoryMap.supports(advice), advice)
 })
 
+linux('collapse puts what it can into large pages, and says where it cannot', (t) => {
+  const large = 2 ** 21
+  if (
+    !MemoryMap.supports('collapse') ||
+    readFileSync('/sys/kernel/mm/transparent_hugepage/hpage_pmd_size', 'latin1').trim() !== String(large)
+  ) {
+    return t.pass('this system has none')
+  }
+  using map = mapAnonymous(3 * large)
+  const offset = Number(-map.address & BigInt(large - 1))
+  map.view(offset, large).fill(7)
+  map.advise('collapse', { offset, length: large })
+  t.true(map.view(offset, large).every((byte) => byte === 7))
+  map.advise('nohugepage')
+  const error = t.throws(() => map.advise('collapse'), { code: 'EINVAL' })
+  t.regex(error?.message ?? '', /no large pages/)
+})
+
 linux('advice reaches the pages of its range', (t) => {
   using map = mapAnonymous(PAGES * pageSize)
   const flags = () => area(map)['VmFlags']!.split(' ')

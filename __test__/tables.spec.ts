@@ -30,6 +30,7 @@ const advice: Record<Advice, true> = {
   keeponfork: true,
   'populate-read': true,
   'populate-write': true,
+  collapse: true,
 }
 
 const protections: Record<Protection, true> = {

@@ -28,3 +28,16 @@ for (const runtime of runtimes()) {
   test(`a fault in a chunk that was transferred is told when only the new ArrayBuffer is left, ${runtime.name}`, (t) =>
     endsWell(t, runtime, scenario('transfer-of-chunk')))
 }
+
+for (const runtime of runtimes()) {
+  test(`a use of a transferred chunk of a closed mapping is told, ${runtime.name}`, (t) =>
+    endsWell(t, runtime, scenario('transfer-of-closed')))
+}
+
+for (const runtime of runtimes()) {
+  const where = `on ${runtime.name} ${runtime.version}`
+  test(`chunks that a worker has transferred keep their bytes when it ends, ${where}`, (t) =>
+    endsWell(t, runtime, scenario('transfer-chunks-from-worker')))
+  test(`a use of memory that a worker has transferred is told when the worker has ended, ${where}`, (t) =>
+    endsWell(t, runtime, scenario('transfer-told-to-others')))
+}

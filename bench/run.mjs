@@ -27,6 +27,7 @@ const names = [
   'guard',
   'touch',
   'view',
+  'buffers',
   'ipc',
   'stream',
   'start',

@@ -11,7 +11,7 @@ import { native } from './native.js'
  * - `willneed`: read it in soon; `dontneed`: drop it (private pages lose what was stored); `free`: it may be
  *   dropped when memory is short; `cold`: the first to go; `pageout`: it goes now
  * - `mergeable`, `unmergeable`: whether equal pages may be kept once
- * - `hugepage`, `nohugepage`: whether large pages serve it
+ * - `hugepage`, `nohugepage`: whether large pages serve it; `collapse`: put it into large pages now (Linux 6.1)
  * - `dontdump`, `dodump`: whether it is in a core dump
  * - `dontfork`, `dofork`, `wipeonfork`, `keeponfork`: what a forked child gets
  * - `remove`: punches a hole in the file: the bytes read zeros, and their blocks are free
@@ -39,6 +39,7 @@ export type Advice =
   | 'keeponfork'
   | 'populate-read'
   | 'populate-write'
+  | 'collapse'
 
 /** By number, as the native library has them. */
 let names: readonly string[] | undefined

@@ -261,7 +261,10 @@ export declare namespace mapping {
   export function findAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<number>
   /** Where `needle` last begins in a range, or -1. */
   export function findLast(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
-  /** Ends the name of a mapping whose object was collected. */
+  /**
+   * Ends the name of a mapping whose object was collected: now, or with the last ArrayBuffer that has
+   * its memory.
+   */
   export function forget(token: number): void
   /**
    * Leaves copies of ranges, given by their ends in turn, at the addresses that the next

@@ -8,8 +8,8 @@ import type { Native } from './native.js'
 /** Copies of another version have an environment, and a native library, of their own. */
 export const version = '0.1.0'
 
-/** Is told what has faulted: ArrayBuffers and tokens, some of them perhaps of other copies. */
-export type Listener = (faulted: readonly (ArrayBuffer | number)[]) => void
+/** Is told what has faulted: ArrayBuffers and tokens. Returns those that it does not know: other copies may. */
+export type Listener = (faulted: readonly (ArrayBuffer | number)[]) => readonly (ArrayBuffer | number)[]
 
 export interface Environment {
   native?: Native
@@ -17,6 +17,8 @@ export interface Environment {
   listens?: boolean
   /** Whether listeners for the guard's signals are watched. */
   watchesSignals?: boolean
+  /** Whether zlib streams look at their input. */
+  watchesZlib?: boolean
   /** The listener of each copy, for as long as the copy is in use. */
   readonly listeners: Set<WeakRef<Listener>>
 }

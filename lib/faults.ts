@@ -96,11 +96,26 @@ class Owned extends Given {
 /** The tellers of mappings whose buffers the native library does not know, by token. */
 export const numbered = new Map<Token, WeakRef<Teller>>()
 
-/** Tells the faults of this copy's mappings: the others know only their own buffers. */
+/** Tells the faults of this copy's mappings. */
 const listener: Listener = (faulted) => {
-  const tellers = faulted.map((one) => (typeof one === 'number' ? numbered.get(one)?.deref() : Owned.teller(one)))
-  for (const teller of new Set(tellers)) teller?.tell()
+  const tellers = new Set<Teller>()
+  const unknown = faulted.filter((one) => {
+    const teller = typeof one === 'number' ? numbered.get(one)?.deref() : Owned.teller(one)
+    if (teller) tellers.add(teller)
+    return !teller
+  })
+  for (const teller of tellers) teller.tell()
+  return unknown
 }
+
+/** Whether this thread is a worker, which can end before the process does. */
+export function isInWorker(): boolean {
+  // What a worker of the web is in Deno is no other thread to it.
+  return !process.getBuiltinModule('node:worker_threads').isMainThread || isInDenoWorker()
+}
+
+/** Whether this thread is a worker of Deno's own. */
+export const isInDenoWorker = (): boolean => 'deno' in process.versions && 'DedicatedWorkerGlobalScope' in globalThis
 
 let listening = false
 
@@ -119,7 +134,7 @@ export function listen(): void {
   // The listener does not keep the process alive, so the last faults would never be reported.
   thisProcess.on('beforeExit', tellAll)
   // Where a buffer's memory is cannot be seen any more when a worker's cleanup hooks run.
-  if (!process.getBuiltinModule('node:worker_threads').isMainThread) thisProcess.on('exit', native.beforeExit)
+  if (isInWorker()) thisProcess.on('exit', native.beforeExit)
 }
 
 /** Notes that `teller` reports the faults of the memory under `buffer`, and returns `buffer`. */
@@ -127,14 +142,34 @@ export function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, tell
   return new Owned(buffer, teller) as object as B
 }
 
+/** What stands for all mappings of threads that have ended. */
+const ORPHANS = 0
+let warned = false
+
+/** Tells of a fault in memory that nobody here knows any more: it was transferred away. */
+function warnOfTransferred(): void {
+  if (warned) return
+  warned = true
+  const why = 'the mapping was closed, its worker has ended, or its file was truncated'
+  const what = `Memory that was transferred out of a mapping could not be reached, because ${why}`
+  const instead = 'transfer a copy instead, such as `map.read()`'
+  process.emitWarning(
+    `${what}: loads read zeros, and stores were thrown away (told once); ${instead}`,
+    'MemoryFaultWarning',
+  )
+}
+
+const isNews = (token: Token) => token === ORPHANS || native.mapping.collect(token) != null
+
 /** The copy that listened first does this for all, for as long as the environment lives. */
 function tellAll(): void {
-  const faulted = native.takeFaulted()
+  let faulted: ReturnType<Listener> = native.takeFaulted()
   for (const reference of environment.listeners) {
-    const told = reference.deref()
-    if (told !== undefined) told(faulted)
-    else environment.listeners.delete(reference)
+    const tell = reference.deref()
+    if (tell === undefined) environment.listeners.delete(reference)
+    else faulted = tell(faulted)
   }
+  if (faulted.some((one) => typeof one === 'number' && isNews(one))) warnOfTransferred()
 }
 
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */

@@ -15,7 +15,8 @@ export abstract class Handle {
   }
 
   static {
-    // Not all that takes arrays iterates: the rest looks at the first element.
+    // Not all that takes arrays iterates: the rest looks at the first element, or as `Buffer.from` at the memory.
+    Object.defineProperty(this.prototype, 'buffer', { get: refuse, configurable: true })
     Object.defineProperty(this.prototype, Symbol.iterator, { value: refuse, configurable: true, writable: true })
     Object.defineProperty(this.prototype, 0, { get: refuse, configurable: true })
   }

@@ -53,6 +53,7 @@ import { watchListeners } from './signals.js'
 import { makeVolatile } from './typed-arrays.js'
 import { cutVolatile } from './volatile-buffer.js'
 import { checkSize, external, LIMIT, Windows } from './windows.js'
+import { watchZlib } from './zlib-input.js'
 
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous'
@@ -232,7 +233,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return this.#protection
   }
 
-  /** The mapping's own file descriptor; undefined without a file, with `keepOpen: false`, and after `close()`. */
+  /**
+   * The mapping's own file descriptor, which is the system's: Deno's functions take others. undefined without a file,
+   * with `keepOpen: false`, and after `close()`.
+   */
   get fd(): number | undefined {
     return this.#closed ? undefined : (mapping.fd(this.#token) ?? undefined)
   }
@@ -311,7 +315,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * ```
    *
    * If others can change the memory, `sort` sorts a copy and stores that, because engines that sort in place leave
-   * the array's memory when elements change meanwhile. What others store in it during the sort is lost.
+   * the array's memory when elements change meanwhile. What others store in it during the sort is lost. If the mapping
+   * is read-only, so is the result: it is a store without permission, told as any other (`'protection'`).
    *
    * @throws `ERR_OUT_OF_RANGE` if the elements are not aligned in memory, which begins at a page: in a file where
    *   {@link offset} plus `byteOffset` is no multiple of their size
@@ -374,7 +379,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * reported as a fault of kind `'closed'`.
    *
    * Each chunk has an ArrayBuffer of its own, so a web stream of bytes or `structuredClone` can transfer it without
-   * emptying anything else. With the shared backing, which cannot be transferred, chunks are copies.
+   * emptying anything else. Chunks are copies in a worker, which can end before the threads that it transfers them to,
+   * and with the shared backing, which cannot be transferred.
    *
    * @throws `ERR_OUT_OF_RANGE` if `start` lies beyond `end`; both may lie beyond the mapping's end
    */
@@ -726,6 +732,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#log.collect()
     if (bytes === this.#length) return
     this.#keepTails()
+    if (this.#windows.areUsed) watchZlib()
     this.#call(() => mapping.resize(token, bytes, isRuntimeBusy()))
     this.#streams?.fail(resizedError())
     this.#measure()
@@ -747,18 +754,19 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    *
    * Every view has length 0 afterwards, unless it may be in use: views of a `'shared-array-buffer'` keep their
    * length, and so do all views while an operation of Node's is under way on this thread, because some of those
-   * abort if their view is emptied.
+   * abort if their view is emptied. What has only queued a view finds it empty, and writes nothing: a PassThrough; on
+   * Bun and Deno also a socket that has not connected, and a write stream that has not opened its file, which on Bun
+   * never ends then.
    */
   close(): void {
     if (this.#closed) return
     const token = this.#token
     this.#keepTails()
+    if (this.#windows.areUsed) watchZlib()
     const reports = mapping.close(token, isRuntimeBusy())
     this.#closed = true
-    if (reports === null) {
-      collected.unregister(this)
-      numbered.delete(token)
-    }
+    // What was transferred away may fault later still.
+    if (reports === null && !numbered.has(token)) collected.unregister(this)
     this.#log.end(reports ?? [])
     this.#streams?.fail(closedError())
     this.#buffer = undefined
@@ -807,7 +815,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** Keeps the bytes of the last chunks of streams when the pages go. */
   #keepTails(): void {
-    if (this.#streams !== undefined && !this.#windows.shares) mapping.keep(this.#token, this.#streams.tails())
+    if (this.#streams !== undefined && !this.#windows.copies) mapping.keep(this.#token, this.#streams.tails())
   }
 
   #range(range: unknown): [start: number, end: number] {

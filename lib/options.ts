@@ -79,7 +79,8 @@ export interface SharedMapOptions<B extends Backing = 'array-buffer'> extends Fi
   /**
    * Make the file if it is missing, and extend it (never shrink it) to `offset + length`. Without `length` a file
    * that is there is mapped to its end; for a new or empty one give a `length`, 0 if it is for `resize`. Needs a
-   * protection that can write. If the call fails the file is as it was, or there is none. Default: false.
+   * protection that can write. If the call fails the file is as it was, or there is none (one that a symbolic link
+   * leads to, and that was missing, is empty). Default: false.
    */
   readonly create?: boolean | undefined
   /** Permissions of a file that `create` makes, less the umask: a number, or octal text as '0644'. Default: 0o666. */

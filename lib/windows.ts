@@ -5,7 +5,7 @@ import { constants } from 'node:buffer'
 import type { Token } from './binding.js'
 import { type Cut, isDetached } from './buffers.js'
 import { tooLarge, unsupported } from './errors.js'
-import { adopt, listen, numbered, type Teller } from './faults.js'
+import { adopt, isInDenoWorker, isInWorker, listen, numbered, type Teller } from './faults.js'
 import { native } from './native.js'
 
 const { mapping } = native
@@ -71,6 +71,7 @@ export class Windows {
   /** A cache of windows, by where views begin: most are found here, in a few nanoseconds. */
   #recent: (Window | undefined)[] = []
   #lastSlot = LAST_SLOT
+  #copies: boolean | undefined
   #step = NO_STEP
   #longestStep = NO_STEP
   /** How many windows may still be made before they become larger. */
@@ -91,6 +92,11 @@ export class Windows {
   /** Something that is another object once the windows of before are of no use any more. */
   get epoch(): unknown {
     return this.#made
+  }
+
+  /** Whether there is a window whose views could be emptied. */
+  get areUsed(): boolean {
+    return this.#made.size > 0
   }
 
   /** How many bytes a window can have at most. */
@@ -138,12 +144,18 @@ export class Windows {
     return this.cut(window.memory, start - window.start, end - start)
   }
 
+  /** Whether chunks are copies. */
+  get copies(): boolean {
+    return (this.#copies ??= this.shares || isInWorker())
+  }
+
   /**
    * A Buffer of its own over a part of the mapping, which can be transferred, and which the closing of the mapping does
-   * not empty. Of shared memory, which cannot be transferred, it is a copy.
+   * not empty. It is a copy of shared memory, which cannot be transferred, and in a worker, which may end before those
+   * that it is transferred to.
    */
   chunk(start: number, end: number): Buffer {
-    if (this.shares) {
+    if (this.copies) {
       const copy = Buffer.allocUnsafeSlow(end - start)
       mapping.read(this.#token, copy, start)
       return copy
@@ -235,7 +247,7 @@ const clone = structuredClone
 /** Makes one over the bytes from `start` on that begin with the mapping's first page. */
 function share(token: Token, start: number, size: number): SharedArrayBuffer {
   if (external) return native.mapping.sharedArrayBuffer(token, start, size)
-  if ('deno' in process.versions && 'DedicatedWorkerGlobalScope' in globalThis) {
+  if (isInDenoWorker()) {
     // Deno ends a worker without telling, and frees its memory: the guard would not know.
     throw unsupported("Deno has no 'shared-array-buffer' backing in a worker: map on the main thread, and post it")
   }

@@ -16,12 +16,12 @@ const asArray = {
   'new Float32Array': (handle) => new Float32Array(handle),
   'Uint8Array.from': (handle) => Uint8Array.from(handle),
   'Array.from': (handle) => Array.from(handle),
+  'Buffer.from': (handle) => Buffer.from(handle),
   'a spread': (handle) => [...handle],
   'new Set': (handle) => new Set(handle),
 }
 /** Of what has a length. */
 const asArrayLike = {
-  'Buffer.from': () => Buffer.from(map),
   'set of a typed array': () => new Uint8Array(map.length).set(map),
   'slice of an array': () => Array.prototype.slice.call(map),
 }

@@ -9,7 +9,7 @@ use crate::mapping::Token;
 use crate::task::{NativeStop, Work};
 
 /// What JavaScript calls each, by its position here.
-const ADVICE: [(&str, Advice); 21] = [
+const ADVICE: [(&str, Advice); 22] = [
     ("normal", Advice::Normal),
     ("random", Advice::Random),
     ("sequential", Advice::Sequential),
@@ -31,6 +31,7 @@ const ADVICE: [(&str, Advice); 21] = [
     ("keeponfork", Advice::KeepOnFork),
     ("populate-read", Advice::PopulateRead),
     ("populate-write", Advice::PopulateWrite),
+    ("collapse", Advice::Collapse),
 ];
 
 fn advice(index: u32) -> Advice {

@@ -225,8 +225,9 @@ impl Environment {
             if siblings.is_empty() {
                 exports.remove(&export.token);
                 drop(exports);
-                // Nobody is left who could use what `close` took.
-                if self.mapping(export.token).is_some_and(|held| held.mapping.is_closed()) {
+                // Nobody is left who could use the memory.
+                let is_over = |held: Rc<Held>| held.mapping.is_closed() || held.is_orphan.get();
+                if self.mapping(export.token).is_some_and(is_over) {
                     self.forget(export.token);
                 }
             }

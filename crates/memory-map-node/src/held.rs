@@ -1,6 +1,6 @@
 //! What is behind a `MemoryMap` of JavaScript's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use memory_map::{Error, Mapping};
@@ -13,6 +13,8 @@ use crate::error::to_js;
 pub struct Held {
     pub mapping: Arc<Mapping>,
     pub exports: RefCell<Vec<Arc<Export>>>,
+    /// Whether the object of JavaScript's is gone: the last ArrayBuffer takes the mapping with it.
+    pub is_orphan: Cell<bool>,
 }
 
 impl Held {

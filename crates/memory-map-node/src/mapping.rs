@@ -1,7 +1,7 @@
 //! What is behind a `MemoryMap`: a number, by which each environment knows its mappings. An object
 //! that the collector tells of would cost more to make than the mapping.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -118,7 +118,11 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
 fn hold(env: &Env, result: memory_map::Result<Mapping>) -> Outcome<f64> {
     Outcome(result.map(|mapping| {
         let token = mapping.token();
-        let held = Held { mapping: Arc::new(mapping), exports: RefCell::default() };
+        let held = Held {
+            mapping: Arc::new(mapping),
+            exports: RefCell::default(),
+            is_orphan: Cell::new(false),
+        };
         Environment::of(env.raw()).hold(token, held);
         token as f64
     }))
@@ -402,8 +406,13 @@ pub fn discard(env: Env, map: Token) {
     map.mapping.discard();
 }
 
-/// Ends the name of a mapping whose object was collected.
+/// Ends the name of a mapping whose object was collected: now, or with the last ArrayBuffer that has
+/// its memory.
 #[napi(namespace = "mapping")]
 pub fn forget(env: Env, token: f64) {
-    Environment::of(env.raw()).forget(token as u64);
+    let (environment, token) = (Environment::of(env.raw()), token as u64);
+    match environment.mapping(token) {
+        Some(held) if environment.has_exports(token) => held.is_orphan.set(true),
+        _ => environment.forget(token),
+    }
 }

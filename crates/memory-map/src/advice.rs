@@ -45,4 +45,6 @@ pub enum Advice {
     PopulateRead,
     /// They are brought in, to be stored to.
     PopulateWrite,
+    /// They are put into large pages now.
+    Collapse,
 }

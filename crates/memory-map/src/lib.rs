@@ -23,7 +23,9 @@ pub use allocate::copy_of;
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
 pub use file::{Source, unlink_memory};
-pub use guard::{changes, forget_owner, reclaim_signals, register_owner, take_faulted, wake_owner};
+pub use guard::{
+    ORPHANS, changes, forget_owner, reclaim_signals, register_owner, take_faulted, wake_owner,
+};
 pub use lock_anyway::LockAnyway;
 pub use mapping::{Count, Mapping, Needle, Prefetch, Residency, Sync};
 pub use options::{FileOptions, HugePages, Kind, Options};

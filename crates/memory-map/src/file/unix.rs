@@ -34,6 +34,9 @@ pub(crate) enum Made {
 }
 
 impl Made {
+    /// Whether it can be removed while it is mapped.
+    pub const CAN_BE_MAPPED: bool = true;
+
     /// Takes the name away, if it still leads to what was made.
     pub fn remove(&self) {
         let _ = match self {

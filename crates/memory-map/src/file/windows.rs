@@ -44,6 +44,9 @@ pub(crate) struct Opened {
 pub(crate) struct Made(PathBuf);
 
 impl Made {
+    /// Whether it can be removed while it is mapped.
+    pub const CAN_BE_MAPPED: bool = false;
+
     /// Removes the file.
     pub fn remove(&self) {
         let _ = std::fs::remove_file(&self.0);

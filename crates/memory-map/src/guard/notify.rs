@@ -30,6 +30,12 @@ pub(super) fn push(record: &'static FaultRecord) -> bool {
     }
 }
 
+/// The owner of mappings whose faults nobody is told of.
+const NONE: u64 = 0;
+
+/// Stands for the mappings of owners that have ended, which any other owner is told of.
+pub const ORPHANS: u64 = 0;
+
 struct Owner {
     wake: Box<dyn Fn() + Send>,
     /// Tokens of the mappings that have something to tell.
@@ -63,7 +69,7 @@ pub fn forget_owner(owner: u64) {
     with_owners(|owners| owners.remove(&owner));
 }
 
-/// The tokens of the mappings of `owner` that have faulted since the last call.
+/// The tokens of the mappings of `owner` that have faulted since the last call, or [`ORPHANS`].
 ///
 /// ```
 /// use memory_map::{Mapping, Options, Protection, register_owner, take_faulted};
@@ -94,7 +100,12 @@ fn sort_out(owners: &mut HashMap<u64, Owner>) {
         // From here on a new fault pushes the record again, so the token must be read after this.
         record.pending.store(false, Ordering::Release);
         let token = record.token.load(Ordering::Acquire);
-        if let Some(owner) = owners.get_mut(&record.owner.load(Ordering::Acquire))
+        let owner = record.owner.load(Ordering::Acquire);
+        let (owner, token) = match owners.keys().min() {
+            Some(&first) if owner != NONE && !owners.contains_key(&owner) => (first, ORPHANS),
+            _ => (owner, token),
+        };
+        if let Some(owner) = owners.get_mut(&owner)
             && !owner.waiting.contains(&token)
         {
             owner.waiting.push(token);

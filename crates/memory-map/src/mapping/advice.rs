@@ -38,6 +38,10 @@ impl Advice {
             Self::PopulateRead | Self::PopulateWrite => {
                 "a page cannot be had: the device failed, or the protection forbids it"
             }
+            Self::Collapse => {
+                "the file system has no large pages, there is none to be had, or `nohugepage` was \
+                 advised"
+            }
             _ => return Error::os(errno, "madvise"),
         };
         Error::os_because(errno, "madvise", detail)

@@ -145,8 +145,14 @@ impl Mapping {
 
     /// Closes a mapping that is not to be used after all, and takes away the name of what was made for it.
     pub fn discard(&self) {
-        self.close();
-        self.made.iter().for_each(Made::remove);
+        let remove = || self.made.iter().for_each(Made::remove);
+        if Made::CAN_BE_MAPPED {
+            remove(); // before anything else can be what it names
+            self.close();
+        } else {
+            self.close();
+            remove();
+        }
     }
 
     fn map(

@@ -55,6 +55,7 @@ fn advice_number(advice: Advice) -> c_int {
         Advice::KeepOnFork => libc::MADV_KEEPONFORK,
         Advice::PopulateRead => libc::MADV_POPULATE_READ,
         Advice::PopulateWrite => libc::MADV_POPULATE_WRITE,
+        Advice::Collapse => 25, // MADV_COLLAPSE, which not every libc has by name
     }
 }
 
