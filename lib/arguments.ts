@@ -25,6 +25,12 @@ function toNumber(value: unknown, name: string): number {
   return number
 }
 
+/** `value` as a number as Buffer's methods make one of everything. */
+export function convert(value: unknown, name: string): number {
+  if (typeof value === 'symbol') throw invalidType(name, 'of type number or bigint', value)
+  return Number(value)
+}
+
 const isUpTo = (bytes: number, most: number) => Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= most
 
 /** A part of a mapping. */
@@ -70,7 +76,10 @@ export function toSource(file: unknown): [source: string | Uint8Array | number, 
     throw outOfRange('file', 'a file descriptor, a whole number from 0 to 2147483647', file)
   }
   if (typeof file === 'string') return [withoutNull(file, file.includes('\0')), file]
-  if (isUint8Array(file)) return [withoutNull(file, file.includes(0)), Buffer.from(file).toString()]
+  if (isUint8Array(file)) {
+    const path = Buffer.from(file).toString()
+    return [withoutNull(file, path.includes('\0')), path]
+  }
   if (file instanceof URL) {
     const path = fileURLToPath(file)
     return [withoutNull(path, path.includes('\0')), path]

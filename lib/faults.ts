@@ -2,11 +2,14 @@
 
 import type { Token } from './binding.js'
 import { environment, type Listener, thisProcess } from './environment.js'
+import { invalidType } from './errors.js'
 import type { MemoryMap } from './memory-map.js'
 import { native } from './native.js'
 
 /** Why an access to mapped memory failed. */
 export type FaultKind = 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'
+
+const KINDS: ReadonlySet<unknown> = new Set<FaultKind>(['beyond-end', 'protection', 'io', 'no-space', 'closed'])
 
 /** A load or store of mapped memory that failed, and did not end the process. */
 export interface MemoryFault {
@@ -38,13 +41,19 @@ export class MemoryFaultError extends Error {
   readonly fault: MemoryFault
 
   constructor(fault: MemoryFault) {
-    super(describeFault(fault))
+    super(describeFault(toFault(fault)))
     this.fault = fault
   }
 
   static {
     this.prototype.name = 'MemoryFaultError'
   }
+}
+
+function toFault(fault: unknown): MemoryFault {
+  const { kind, map } = Object(fault) as Partial<MemoryFault>
+  if (KINDS.has(kind) && typeof map?.protection === 'string') return fault as MemoryFault
+  throw invalidType('fault', 'a MemoryFault', fault)
 }
 
 /** A fault in words. */

@@ -9,6 +9,8 @@ export const INTERNALS: unique symbol = Symbol.for('memory-map.internals')
 
 export interface Internals {
   readonly native: Native
+  /** Whether a value is a mapping of this copy of the package. */
+  readonly isMap: (value: unknown) => value is MemoryMap<any>
   /** What a mapping that is open is called. */
   readonly tokenOf: (map: MemoryMap<any>) => Token
   /** The error that the user sees for one of the native library's about the mapping. */

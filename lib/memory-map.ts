@@ -9,6 +9,7 @@ import { type Advice, supports, toAdvice } from './advice.js'
 import {
   type Bytes,
   checkText,
+  convert,
   type Range,
   toBytes,
   toEncoding,
@@ -200,6 +201,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     }
     const internals: Internals = {
       native,
+      // `instanceof` is also true of what has no token: an object that was made of the prototype, a Proxy.
+      isMap: (value): value is MemoryMap<any> => typeof value === 'object' && value !== null && #token in value,
       tokenOf: (map) => map.#open(),
       explain: (map, error) => map.#log.explain(error),
     }
@@ -426,8 +429,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   override toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string {
     const token = this.#open()
-    const first = toIndex(start, 0, this.#length)
-    const last = toIndex(end, this.#length, this.#length)
+    const first = toIndex(start, 0, this.#length, 'start')
+    const last = toIndex(end, this.#length, this.#length, 'end')
     if (first >= last) return ''
     const name = toEncoding(encoding)
     checkText(last - first, name)
@@ -874,8 +877,8 @@ function notTypedArrays(constructor: unknown): TypeError {
 }
 
 /** An index as `buffer.toString` takes it: clamped to the mapping. */
-function toIndex(value: Bytes | undefined, fallback: number, length: number): number {
-  const index = value === undefined ? fallback : Math.trunc(Number(value)) || 0
+function toIndex(value: Bytes | undefined, fallback: number, length: number, name: string): number {
+  const index = value === undefined ? fallback : Math.trunc(convert(value, name)) || 0
   return Math.max(0, Math.min(index, length))
 }
 

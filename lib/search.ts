@@ -2,7 +2,7 @@
 
 import { isUint8Array } from 'node:util/types'
 
-import { isUtf16, type Range, toEncoding, toRange } from './arguments.js'
+import { convert, isUtf16, type Range, toEncoding, toRange } from './arguments.js'
 import type { NativeStop, Token } from './binding.js'
 import { copyOf, encode } from './buffers.js'
 import { check } from './choices.js'
@@ -44,8 +44,8 @@ export function toQuery(
   const [bytes, wide] = toNeedle(value, encoding)
   const even = (count: number) => (wide ? count - (count % 2) : count)
   const total = typeof value === 'string' ? even(length) : length
-  const limit = even(Math.max(0, Math.min(toInteger(end, length), length)))
-  const from = toStart(forward, total, bytes.length, toInteger(byteOffset, forward ? 0 : length))
+  const limit = even(Math.max(0, Math.min(toInteger(end, length, 'end'), length)))
+  const from = toStart(forward, total, bytes.length, toInteger(byteOffset, forward ? 0 : length, 'byteOffset'))
   if (bytes.length === 0) return Math.min(from, limit)
   const needle = cutTo(even(bytes.length), bytes)
   if (from < 0 || needle.length === 0 || bytes.length > limit) return -1
@@ -75,8 +75,8 @@ function toStart(forward: boolean, total: number, length: number, offset: number
 }
 
 /** An offset as Buffer's methods read it: what is no number counts as not given. */
-function toInteger(value: unknown, fallback: number): number {
-  const number = Number(value)
+function toInteger(value: unknown, fallback: number, name: string): number {
+  const number = convert(value, name)
   return value === undefined || Number.isNaN(number) ? fallback : Math.trunc(number) + 0 // not -0
 }
 

@@ -5,7 +5,7 @@ import type { NativeChannel } from '../binding.js'
 import { allocate, copyOf } from '../buffers.js'
 import { Handle } from '../handle.js'
 import { check } from '../choices.js'
-import { aborted, illegalConstructor, invalidValue, outOfRange, withCode } from '../errors.js'
+import { aborted, illegalConstructor, invalidType, invalidValue, outOfRange, withCode } from '../errors.js'
 import { type Limit, toCount, toLimit, toMessage, toToken, toTimeout, type WaitOptions } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
 import { Batch, MOST, Pool } from './messages.js'
@@ -165,6 +165,7 @@ export class Channel extends Handle {
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
     const limit = toTimeout(timeout)
     this.#open()
+    if (typeof Object(messages)[Symbol.iterator] !== 'function') throw invalidType('messages', 'an Iterable', messages)
     const all = Array.from(messages, (message) => this.#message(message))
     if (this.#pending.sends.busy) throw busy('A sendAsync is pending, which this would overtake')
     const end = limit > 0 ? performance.now() + limit : 0

@@ -10,11 +10,9 @@ export type { MemoryMap }
 export let native: Native
 export let tokenOf: Internals['tokenOf']
 export let explain: Internals['explain']
-/** Whether a value is a mapping of this copy of the package. */
-export let isMap: (value: unknown) => value is MemoryMap<any>
+export let isMap: Internals['isMap']
 
 /** Takes the class that the main module has, before anything is made. */
 export function connect(main: typeof MemoryMap): void {
-  ;({ native, tokenOf, explain } = (main as unknown as { [INTERNALS]: Internals })[INTERNALS])
-  isMap = (value) => value instanceof main
+  ;({ native, isMap, tokenOf, explain } = (main as unknown as { [INTERNALS]: Internals })[INTERNALS])
 }

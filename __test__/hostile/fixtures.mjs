@@ -1,0 +1,143 @@
+// What hostile calls are about: mappings and what is made of them, and arguments that are right.
+
+import fs from 'node:fs'
+import { join } from 'node:path'
+
+const root = new URL('../../', import.meta.url).href
+export const main = await import(`${root}index.js`)
+export const modules = { index: main, sync: await import(`${root}sync.js`) }
+const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize } = main
+const { Channel, Mutex, Semaphore } = modules.sync
+
+/** The name of named memory. */
+export const NAME = `hostile-${process.pid}`
+const path = join(process.cwd(), 'mapped')
+const LENGTH = 4 * pageSize
+
+const rw = { protection: 'read-write', onFault() {} }
+export const KINDS = {
+  shared: () => mapShared(path, rw),
+  private: () => mapPrivate(path, { ...rw, offset: 5 }),
+  anonymous: () => mapAnonymous(LENGTH, rw),
+  'shared memory': () => mapAnonymous(LENGTH, { ...rw, shared: process.platform !== 'win32' }),
+  'named memory': () => openSharedMemory(NAME, { ...rw, create: true, length: LENGTH }),
+  'shared backing': () => mapShared(path, { ...rw, backing: 'shared-array-buffer' }),
+  'read-only': () => mapShared(path),
+  'not kept open': () => mapShared(path, { ...rw, keepOpen: false }),
+  empty: () => mapAnonymous(0, rw),
+  closed() {
+    const map = mapAnonymous(LENGTH, rw)
+    map.close()
+    return map
+  },
+}
+/** Those that locks and channels can be in. */
+export const SHARED = ['shared', 'shared memory', 'named memory', 'shared backing']
+
+export function makeFixture(kind) {
+  if (!fs.existsSync(path) || fs.statSync(path).size !== LENGTH) {
+    fs.writeFileSync(path, Buffer.alloc(LENGTH, 'abc\n'))
+  }
+  const map = KINDS[kind]()
+  const opened = [map]
+  const quietly = (act) => {
+    try {
+      act()
+    } catch {
+      // The mapping cannot be changed any more, which is as good.
+    }
+  }
+  return {
+    map,
+    opened,
+    close: () => quietly(() => map.close()),
+    resize: (length) => quietly(() => map.resize(length)),
+    closed() {
+      const other = KINDS.closed()
+      opened.push(other)
+      return other
+    },
+    /** Objects of the other classes, in the same mapping. */
+    get channel() {
+      const channel = Channel.create(map, { offset: 2048 })
+      channel.sendMany(['one', 'two', 'three'])
+      Object.defineProperty(this, 'channel', { value: channel })
+      return channel
+    },
+    get mutex() {
+      map.write(Buffer.alloc(64), 0)
+      return new Mutex(map, 0)
+    },
+    get semaphore() {
+      map.write(Buffer.alloc(64), 64)
+      return new Semaphore(map, 64, 3)
+    },
+    end() {
+      for (const opened of this.opened) quietly(() => opened.close())
+    },
+  }
+}
+
+/** An object of each class. */
+export const RECEIVER = {
+  MemoryMap: (at) => at.map,
+  Channel: (at) => at.channel,
+  Mutex: (at) => at.mutex,
+  Semaphore: (at) => at.semaphore,
+  MemoryFaultError: (at) => new main.MemoryFaultError(faultOf(at)),
+}
+
+const faultOf = (at) => ({ kind: 'io', offset: 0, length: pageSize, contained: true, map: at.map })
+
+/** Arguments that are right, by the parameter's name, where its type does not say. */
+const ARGUMENT = {
+  file: () => path,
+  name: () => `${NAME}-argument`,
+  expected: () => 123,
+  timeout: () => 1,
+  most: () => 2,
+  reserved: (at) => at.channel.reserve(16, 1),
+  borrowed: (at) => at.channel.borrow(1),
+  fault: faultOf,
+  create: () => true,
+  mode: () => 0o600,
+  messages: () => ['a', Buffer.from('b')],
+  constructor: () => Int32Array,
+  backing: () => 'array-buffer',
+  keepOpen: () => true,
+  guard: () => true,
+}
+
+/** And by its type. */
+const TYPED = {
+  number: () => 8,
+  bigint: () => 8n,
+  string: () => 'abc',
+  boolean: () => false,
+  undefined: () => undefined,
+  any: () => 1,
+  Uint8Array: () => Uint8Array.of(97, 98),
+  Buffer: () => Buffer.from('abc'),
+  BufferEncoding: () => 'utf8',
+  AbortSignal: () => new AbortController().signal,
+  MemoryMap: (at) => at.map,
+  URL: () => new URL(`file://${path}`),
+  TypedArrayConstructor: () => Int32Array,
+  'NodeJS.ArrayBufferView': () => Uint8Array.of(97, 98),
+}
+
+export function right(at, { name, types }) {
+  const make = Object.hasOwn(ARGUMENT, name) ? ARGUMENT[name] : undefined
+  return make ? make(at) : ofType(at, types)
+}
+
+export function ofType(at, type) {
+  if (type.is === 'literal') return type.value
+  if (type.is === 'union') return ofType(at, type.of[0])
+  if (type.is === 'object') return {}
+  if (type.is === 'function') return () => {}
+  if (type.is === 'array') return [ofType(at, type.of)]
+  const make = TYPED[type.name]
+  if (!make) throw new Error(`no argument of the type ${type.name} is known here: add one to TYPED`)
+  return make(at)
+}
