@@ -327,7 +327,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): Over<T, B> {
     const size: unknown = typeof constructor === 'function' ? constructor.BYTES_PER_ELEMENT : undefined
-    if (typeof size !== 'number') throw notTypedArrays(constructor)
+    if (typeof size !== 'number' || !constructor.prototype) throw notTypedArrays(constructor)
     this.#open() // after the caller's own code, which that may be
     const start = toOffset(byteOffset, this.#length, 'byteOffset')
     const room = (this.#length - start) / size
