@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 
-/** A count of bytes or an offset, in bytes. Given back as a number always. */
+/** A count of bytes, or an offset in bytes. Results are always numbers. */
 type Bytes = number | bigint
 /** A part of a mapping. */
 interface Range {
@@ -23,7 +23,7 @@ type FileSource =
  * Advice on pages, as `MADV_*` of madvise(2), which says what each does. `MemoryMap.supports` tells which of
  * them a system has: Linux nearly all, macOS and the BSDs the first six, Windows `'willneed'`.
  *
- * - `normal`, `random`, `sequential`: how far reading ahead pays
+ * - `normal`, `random`, `sequential`: how much to read ahead
  * - `willneed`: read it in soon; `dontneed`: drop it (private pages lose what was stored); `free`: it may be
  *   dropped when memory is short; `cold`: the first to go; `pageout`: it goes now
  * - `mergeable`, `unmergeable`: whether equal pages may be kept once
@@ -57,8 +57,8 @@ type Advice =
   | 'populate-write'
   | 'collapse'
 /**
- * What would be taken for an array of holes (`Buffer.from`, `new Uint8Array`, `Array.from`), or cloned as an object
- * without properties (`structuredClone`, `postMessage`), throws instead.
+ * Makes functions throw that would otherwise take the object for an array of holes (`Buffer.from`, `new Uint8Array`,
+ * `Array.from`), or clone it as an object without properties (`structuredClone`, `postMessage`).
  */
 declare abstract class Handle {
   constructor()
@@ -123,7 +123,7 @@ interface MapOptions<B extends Backing = 'array-buffer'> {
    *   cannot be detached: after `close()` its views read zeros, and their first use is a fault.
    */
   readonly backing?: B | undefined
-  /** Applied at once, as `advise` does. Default: `'normal'`. */
+  /** Applied at once, as by `advise`. Default: `'normal'`. */
   readonly advice?: Advice | undefined
   /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
   readonly guard?: boolean | undefined
@@ -214,7 +214,7 @@ interface ReadStreamOptions {
   readonly start?: Bytes | undefined
   /** The last byte, inclusive as in `fs.createReadStream`; at most what the mapping has. Default: its last. */
   readonly end?: Bytes | undefined
-  /** Bytes of each chunk, and how many of them wait in the stream. Default: 65,536. */
+  /** Bytes of each chunk, and how many bytes the stream buffers. Default: 65,536. */
   readonly highWaterMark?: number | undefined
   /** Gives strings, decoded from copies, as `setEncoding` does. Default: Buffers. */
   readonly encoding?: BufferEncoding | undefined
@@ -236,7 +236,7 @@ interface SearchOptions extends Range {
 type Kind = 'shared' | 'private' | 'anonymous'
 /** A part of a mapping to make durable, and how. */
 interface SyncOptions extends Range {
-  /** Tell other mappings of the file to read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
+  /** Makes other mappings of the file read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
   readonly invalidate?: boolean | undefined
 }
 /** As {@link SyncOptions}, for the asynchronous form. */
@@ -249,14 +249,14 @@ interface LineOptions extends Range {
   /** Makes the lines strings, decoded from copies. Default: Buffers, which are views. */
   readonly encoding?: BufferEncoding | undefined
 }
-/** A part of a mapping to bring in. */
+/** A part of a mapping to bring into memory. */
 interface PrefetchOptions extends Range {
   /** Cancels it: the promise rejects at once, and the work ends soon. */
   readonly signal?: AbortSignal | undefined
 }
-/** A part of a mapping to keep in memory, and from when. */
+/** A part of a mapping to keep in memory, and from when on. */
 interface LockOptions extends Range {
-  /** Each page from when it is first touched (`MLOCK_ONFAULT` of mlock2(2), Linux). Default: false. */
+  /** Lock each page when it is first touched (`MLOCK_ONFAULT` of mlock2(2), Linux). Default: false. */
   readonly onFault?: boolean | undefined
 }
 /** Which pages of a range are in memory. */
@@ -302,7 +302,8 @@ type Over<T, B extends ArrayBufferLike> = T extends {
     : T
   : T
 /**
- * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
+ * A mapping: pages of a file, or memory without a file. Made by `mapShared`, `mapPrivate`, `mapAnonymous` and
+ * `openSharedMemory`.
  *
  * All offsets and lengths are in bytes and count from the start of the mapping; they may be numbers or
  * bigints. No load or store through a view can end the process: see {@link MemoryFault}.
@@ -318,15 +319,15 @@ type Over<T, B extends ArrayBufferLike> = T extends {
 declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> extends Handle {
   #private
   private constructor()
-  /** Where the stores go. */
+  /** Where stores go. */
   get kind(): Kind
-  /** Bytes of the mapping. */
+  /** Its length in bytes. */
   get length(): number
   /** Where in the file it starts, in bytes. */
   get offset(): number
-  /** The file's path, if that is how it was given. */
+  /** The file's path, if it was mapped by path. */
   get path(): string | undefined
-  /** What may be done with the pages: the protection that the whole mapping was given last. */
+  /** What may be done with the pages: the last protection that was set for the whole mapping. */
   get protection(): Protection
   /**
    * The mapping's own file descriptor, which is the system's: Deno's functions take others. undefined without a file,
@@ -337,11 +338,10 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   get address(): bigint
   /** Whether `close()` was called. */
   get closed(): boolean
-  /** How many faults were contained; grows at once, before a fault is told. */
+  /** How many faults were contained. It grows at once, before a fault is reported. */
   get faults(): number
   /**
-   * The memory under `buffer`. It may begin up to a page before the mapping, which `buffer.byteOffset`
-   * says.
+   * The memory under `buffer`. It may begin up to a page before the mapping: `buffer.byteOffset` says how far.
    *
    * @throws `ERR_MMAP_TOO_LARGE` if it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
@@ -419,9 +419,9 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   createReadStream(options?: Readonly<ReadStreamOptions>): Readable
   /**
-   * Copies bytes out. A short copy can share its `buffer` with others, as with `Buffer.allocUnsafe`.
+   * Copies bytes out of the mapping. A short copy can share its `buffer` with others, as with `Buffer.allocUnsafe`.
    *
-   * @throws {MemoryFaultError} if they cannot be read: the file was truncated, the disk failed
+   * @throws {MemoryFaultError} if the bytes cannot be read: the file was truncated, the disk failed
    */
   read(offset?: Bytes, length?: Bytes): Buffer<ArrayBuffer>
   /**
@@ -439,7 +439,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string
   /**
-   * Copies bytes in, and says how many.
+   * Copies bytes into the mapping. Returns how many.
    *
    * ```js
    * map.write(Float32Array.of(1, 2), 8)
@@ -498,8 +498,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   count(value: Needle, range?: Readonly<Range>, encoding?: BufferEncoding): number
   /**
-   * Where a value first occurs in a range, or -1, searched on other threads: on several, if there is much to
-   * search.
+   * Where a value first occurs in a range, or -1. Searches on other threads: on several, if the range is large.
    *
    * ```js
    * const found = await map.find('needle', { signal: AbortSignal.timeout(1000) })
@@ -508,7 +507,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * Rejects as {@link indexOf} throws, and with `ERR_MMAP_CLOSED` if the mapping is closed meanwhile.
    */
   find(value: Needle, options?: Readonly<SearchOptions>): Promise<number>
-  /** As {@link count}, on other threads: on several, if there is much to search. */
+  /** As {@link count}, on other threads: on several, if the range is large. */
   countAsync(value: Needle, options?: Readonly<SearchOptions>): Promise<number>
   /**
    * The lines of a range, without a copy and without their `\n` or `\r\n`. What follows the last `\n` is a line
@@ -542,7 +541,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   lines(options?: Readonly<LineOptions>): IteratorObject<Buffer<B> | string, undefined>
   /**
    * Makes stores durable: resolves when the bytes of the range are as safe as after fsync(2). It waits on another
-   * thread. A `close()` meanwhile does no harm.
+   * thread, and finishes even if the mapping is closed meanwhile.
    *
    * Rejects with a {@link MemoryFaultError} if a store was lost since the last call that threw one.
    */
@@ -550,14 +549,14 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   /** As {@link sync}, on this thread. */
   syncSync(options?: Readonly<SyncOptions>): void
   /**
-   * Changes what may be done with the pages of a range (mprotect(2)). The range begins at the start of a
-   * page in memory (or of the mapping) and ends at the end of one (or of the mapping).
+   * Changes what may be done with the pages of a range (mprotect(2)). The range must begin at the start of a page in
+   * memory, or of the mapping, and end at the end of a page, or of the mapping.
    *
    * @throws RangeError if it does not; `EACCES` if the file is not open for what is asked
    */
   protect(protection: Protection, range?: Readonly<Range>): void
   /**
-   * Tells the system how the pages of a range are used (madvise(2)). Advice that can lose contents
+   * Tells the system how the pages of a range will be used (madvise(2)). Advice that can lose contents
    * (`dontneed`, `free`, `remove`, `wipeonfork`) takes whole pages only, as {@link protect} does; other advice
    * goes to every page that the range touches.
    *
@@ -567,16 +566,16 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   /** Whether this system supports an advice. */
   static supports(advice: Advice): boolean
   /**
-   * Brings a range into memory, on another thread: loads from it do not wait for the disk afterwards, for as
-   * long as the system can keep it.
+   * Brings a range into memory, on another thread. Loads from it then do not wait for the disk, for as long as the
+   * system keeps it.
    *
    * Rejects with a {@link MemoryFaultError} if a page cannot be read, and with `ERR_MMAP_CLOSED` if the mapping is
    * closed meanwhile.
    */
   prefetch(options?: Readonly<PrefetchOptions>): Promise<void>
   /**
-   * Keeps the pages of a range in memory (mlock(2)), all of them from now on, or with `onFault` each from when
-   * it is first touched. Ended by {@link unlock} and by `close()`.
+   * Keeps the pages of a range in memory (mlock(2)): all of them from now on, or with `onFault` each one from when it is
+   * first touched. {@link unlock} and `close()` end that.
    *
    * @throws `ENOMEM`, `EPERM` or `EAGAIN` if RLIMIT_MEMLOCK allows less
    */
@@ -584,8 +583,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   /** Allows the pages of a range to leave memory again (munlock(2)). Locks do not nest. */
   unlock(range?: Readonly<Range>): void
   /**
-   * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux says so only for
-   * files that the process may write; for others it calls every page resident.
+   * Which pages of a range are in memory (mincore(2)); pages of a file, in the system's cache. Linux tells the truth only
+   * for files that the process may write. For others it reports every page as resident.
    *
    * @throws `ENOMEM` if there is no memory for the bitmap
    */
@@ -597,8 +596,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   residency(options?: Readonly<ResidencyOptions>): Residency
   /**
    * Changes the length. Contents up to the smaller length are kept; a writable shared mapping extends its file if it
-   * grows beyond the end. Earlier views have length 0 afterwards, even if they would still fit, or become as after
-   * {@link close}: first await what you started with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was.
+   * grows beyond the end. Earlier views are emptied, as by {@link close}, even if they would still fit: first await what
+   * you started with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was.
    * The file never becomes shorter. If it fails, the mapping and its views are as they were.
    *
    * Repeated growth is cheap: the mapping moves only when its length has doubled.
@@ -611,10 +610,10 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
    */
   resize(length: Bytes): void
-  /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
+  /** Throws the oldest fault of the mapping that no call has thrown yet, if any. */
   check(): void
   /**
-   * Unmaps. The file, its blocks and the memory are free when this returns. Does nothing the second time.
+   * Closes the mapping. The file, its blocks and the memory are free when this returns. A second call does nothing.
    *
    * First await what you started with a view. A system call that still uses its memory (`fs.writeFile`, a socket)
    * fails with `EFAULT`; anything else that does (zlib, crypto) reads zeros, which is reported as a fault of kind
@@ -628,8 +627,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   close(): void
   /**
-   * Closes when nothing is under way that this library knows of: syncs, prefetches, searches on other threads, and
-   * streams, which must have ended or be destroyed.
+   * Waits for everything under way that this library knows of, and closes: syncs, prefetches, searches on other threads,
+   * and streams, which must end or be destroyed.
    *
    * ```js
    * map.createReadStream().pipe(response)

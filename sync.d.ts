@@ -2,8 +2,8 @@ import { inspect } from 'node:util'
 import { MemoryMap } from './index.js'
 
 /**
- * What would be taken for an array of holes (`Buffer.from`, `new Uint8Array`, `Array.from`), or cloned as an object
- * without properties (`structuredClone`, `postMessage`), throws instead.
+ * Makes functions throw that would otherwise take the object for an array of holes (`Buffer.from`, `new Uint8Array`,
+ * `Array.from`), or clone it as an object without properties (`structuredClone`, `postMessage`).
  */
 declare abstract class Handle {
   constructor()
@@ -23,17 +23,18 @@ interface ChannelOptions {
   /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */
   readonly offset?: number | bigint | undefined
 }
-/** Where a channel is to be, and how long. */
+/** Where to put a channel, and its length. */
 interface ChannelRange extends ChannelOptions {
-  /** How many bytes it has in all, at least 640. Default: to the end of the mapping. */
+  /** Its length in bytes, at least 640. Default: to the end of the mapping. */
   readonly length?: number | bigint | undefined
 }
 /**
- * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
- * can send; the first to receive is the receiver, until it is closed, its mapping is closed, or it dies.
+ * Messages with boundaries, from many senders in many processes to one receiver. The messages of each sender arrive in
+ * order. Any `Channel` can send. The first one that receives is the receiver, until it is closed, its mapping is closed,
+ * or its process dies.
  *
- * If a sender is killed, only the message that it was writing is lost. If a receiver is killed it can be replaced: the
- * next one begins with the message that was not released yet.
+ * If a sender is killed, only the message that it was writing is lost. If the receiver is killed, another one can take
+ * over; it begins with the first message that was not released.
  *
  * ```js
  * const inbox = Channel.create(mapShared('inbox', { create: true, length: 2 ** 20, protection: 'read-write' }))
@@ -75,17 +76,17 @@ declare class Channel extends Handle {
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean
   /**
-   * Sends messages in their order, and blocks the thread until there is room for them; says how many were sent before
-   * the time was up. Many short messages go several times as fast as one by one.
+   * Sends messages in their order, and blocks the thread until there is room for them. Returns how many were sent before
+   * the time was up. Many short messages are several times as fast as one by one.
    *
-   * @param messages strings are sent as UTF-8; where one is too long none is sent
+   * @param messages strings are sent as UTF-8; if one message is too long, none is sent
    * @param timeout in milliseconds, for all; for ever if there is none
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number
   /**
-   * As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls; the one of a
-   * promise that is rejected is not sent.
+   * As {@link send}, without blocking the event loop. Messages are sent in the order of the calls. If the promise
+   * rejects, its message is not sent.
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
@@ -94,22 +95,22 @@ declare class Channel extends Handle {
    * Receives a message, and blocks the thread until there is one; undefined if the time is up first.
    *
    * @param timeout in milliseconds; for ever if there is none
-   * @throws `ERR_MMAP_BUSY` if another one is the receiver, a `receiveAsync` is pending, or a borrowed message
+   * @throws `ERR_MMAP_BUSY` if there is another receiver, a `receiveAsync` is pending, or a borrowed message
    *   is not released; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   receive(timeout?: number): Buffer | undefined
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined
   /**
-   * As {@link receive}, with the event loop free meanwhile. It keeps the process alive. A promise that is rejected
-   * has received nothing.
+   * As {@link receive}, without blocking the event loop. It keeps the process alive. If the promise rejects, nothing
+   * was received.
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
   /**
-   * Receives up to `most` messages that are there, or waits for one as {@link receive} does; none if the time is up first.
-   * Many short messages come several times as fast as one by one. Some of them share their `buffer`.
+   * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
+   * if the time is up first. Many short messages are several times as fast as one by one. Some share their `buffer`.
    *
    * @param timeout in milliseconds; for ever if there is none
    */
@@ -117,32 +118,31 @@ declare class Channel extends Handle {
   /** The messages, until the channel is closed. */
   [Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined>
   /**
-   * Takes room for a message of `length` bytes, to be filled in without a copy and then sent by {@link commit};
-   * blocks the thread until there is room, undefined if the time is up first. Messages that are sent later, by any process,
-   * arrive after it.
+   * Reserves room for a message of `length` bytes, so that you can write it in place and send it with {@link commit}.
+   * Blocks the thread until there is room; returns undefined if the time is up first. Messages that any process sends
+   * later arrive after it.
    */
   reserve(length: number | bigint, timeout?: number): Buffer | undefined
   /** Reserves room for a message if there is some now. */
   tryReserve(length: number | bigint): Buffer | undefined
   /**
-   * Sends what {@link reserve} returned and you filled in, or its first `length` bytes. Do not use the Buffer any
-   * more.
+   * Sends the Buffer that {@link reserve} returned, or its first `length` bytes. Do not use the Buffer after that.
    */
   commit(reserved: Buffer, length?: number | bigint): void
-  /** Gives back what {@link reserve} returned: nothing is sent. */
+  /** Gives back the Buffer that {@link reserve} returned, and sends nothing. */
   abandon(reserved: Buffer): void
   /**
-   * Receives a message without a copy: a view of the shared memory, until {@link release}. Blocks the thread as
-   * {@link receive} does.
+   * Receives a message without copying it. The Buffer is a view of the shared memory, valid until {@link release}.
+   * Blocks the thread as {@link receive} does.
    */
   borrow(timeout?: number): Buffer | undefined
   /** Borrows a message if there is one now, and no `receiveAsync` is pending. */
   tryBorrow(): Buffer | undefined
-  /** Gives back what {@link borrow} returned. Do not use it any more: senders reuse its room. */
+  /** Gives back the Buffer that {@link borrow} returned. Do not use it after that: senders reuse its room. */
   release(borrowed: Buffer): void
   /**
-   * Ends what is pending and lets another receiver take over. The channel stays, and so does the mapping; a message
-   * that was borrowed and not released is received again.
+   * Ends pending calls and lets another receiver take over. The channel stays in the memory, and the mapping stays open.
+   * A message that was borrowed and not released is received again.
    */
   close(): void
   toJSON(): object
@@ -152,11 +152,11 @@ declare class Channel extends Handle {
 /** How a lock was acquired: after its last owner released it, or after that owner died. */
 type Locked = 'acquired' | 'recovered'
 /**
- * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which are zero before it is used first.
+ * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which must be zero before the first use.
  *
- * Its owner is a mapping: all that is done through one `MemoryMap` counts as one. When the owner's process dies,
- * however and whenever, or its mapping is closed, the next one to lock gets `'recovered'`, and what the lock
- * protects may be half done.
+ * Its owner is a mapping: everything done through one `MemoryMap` counts as one owner. If the owner's process dies, at
+ * any moment, or its mapping is closed, the next `lock` returns `'recovered'`: what the lock protects may be half
+ * changed.
  *
  * ```js
  * const mutex = new Mutex(map, 0)
@@ -176,7 +176,7 @@ declare class Mutex extends Handle {
    * @param map a mapping that is shared and writable
    * @param byteOffset in bytes; aligned to 8 in memory
    * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error if the file
-   *   cannot witness who is alive (docs/memory-model.md)
+   *   cannot show which processes are alive (docs/memory-model.md)
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint)
   /**
@@ -188,17 +188,17 @@ declare class Mutex extends Handle {
   lock(): Locked
   lock(timeout: number | undefined): Locked | 'timed-out'
   /**
-   * As {@link lock}, with the event loop free meanwhile. It waits also while this mapping holds the lock: some
-   * other function will give it back. A promise that is rejected has not taken the lock.
+   * As {@link lock}, without blocking the event loop. It also waits if this mapping holds the lock, because another
+   * function can release it. If the promise rejects, the lock was not taken.
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
   lockAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<Locked>
   lockAsync(options: number | Readonly<WaitOptions> | undefined): Promise<Locked | 'timed-out'>
-  /** Takes the lock if no living owner holds it. Returns how, or `false`. */
+  /** Takes the lock if no living owner holds it. Returns how it was acquired, or `false`. */
   tryLock(): Locked | false
   /**
-   * Gives the lock back.
+   * Releases the lock.
    *
    * @throws `ERR_MMAP_NOT_OWNER` if this mapping does not hold it
    */
@@ -206,8 +206,8 @@ declare class Mutex extends Handle {
   toJSON(): object
 }
 /**
- * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which are zero before it is used
- * first. It does not know who took a permit: those of a process that dies are lost.
+ * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which must be zero before the first
+ * use. It does not know who took a permit: the permits of a process that dies are lost.
  *
  * ```js
  * const connections = new Semaphore(map, 64, 10)
@@ -221,7 +221,7 @@ declare class Semaphore extends Handle {
   /**
    * @param map a mapping that is shared and writable
    * @param byteOffset in bytes; aligned to 8 in memory
-   * @param initial how many permits it starts with, unless it was given some before; 0 if nothing ever sets it
+   * @param initial how many permits it starts with: the first `Semaphore` in these bytes that gives a number sets it
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint, initial?: number)
   /**
@@ -231,7 +231,7 @@ declare class Semaphore extends Handle {
    */
   acquire(timeout?: number): boolean
   /**
-   * As {@link acquire}, with the event loop free meanwhile. A promise that is rejected has taken no permit.
+   * As {@link acquire}, without blocking the event loop. If the promise rejects, no permit was taken.
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
@@ -239,7 +239,7 @@ declare class Semaphore extends Handle {
   /** Takes a permit if there is one. */
   tryAcquire(): boolean
   /**
-   * Gives permits back, or new ones.
+   * Returns permits, or adds new ones.
    *
    * @throws `ERR_OUT_OF_RANGE` if there would be more than 2,147,483,647
    */
@@ -249,8 +249,8 @@ declare class Semaphore extends Handle {
 /** How a wait ended, as for `Atomics.wait`. */
 type WaitResult = 'ok' | 'not-equal' | 'timed-out'
 /**
- * Sleeps while the 32-bit integer at `byteOffset` is `expected`, until {@link notify} wakes it: `Atomics.wait`
- * between processes. It looks at the word for a moment first (docs/memory-model.md), and blocks the thread.
+ * Sleeps while the 32-bit integer at `byteOffset` is `expected`, until {@link notify} wakes it. It is `Atomics.wait`
+ * between processes, and blocks the thread. It spins for a moment before it sleeps (docs/memory-model.md).
  *
  * ```js
  * const words = map.typedArray(Int32Array)
@@ -264,8 +264,8 @@ type WaitResult = 'ok' | 'not-equal' | 'timed-out'
  */
 declare function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult
 /**
- * As {@link wait}, with the event loop free meanwhile. A pending wait has a thread of its own, which sleeps; it
- * keeps the process alive, and is rejected when the mapping is closed.
+ * As {@link wait}, without blocking the event loop. A pending wait has a sleeping thread of its own. It keeps the
+ * process alive, and rejects when the mapping is closed.
  *
  * @param options the timeout in milliseconds, or that and an `AbortSignal`
  */

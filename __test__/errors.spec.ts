@@ -767,7 +767,7 @@ test('an operation that a mapping does not have is refused with what to use inst
   const { length } = contents
   for (const [run, code, says] of [
     [() => map.write(Buffer.of(1)), 'ERR_MMAP_NOT_WRITABLE', /'read-write'/],
-    [() => map.protect('read-write'), 'EACCES', /map it with this one/],
+    [() => map.protect('read-write'), 'EACCES', /map it with this protection/],
     [() => map.resize(length + 1), 'ERR_MMAP_BEYOND_END', /'read-write'.*`create`.*`resize`/],
     [() => mapPrivate(path, { length: length + 1 }), 'ERR_MMAP_BEYOND_END', /shared mapping.*`create`/],
     [() => memory.syncSync(), 'ERR_MMAP_NOT_SHARED', /`mapShared`/],

@@ -141,7 +141,7 @@ test('lines reach across the pieces of 2 GiB that a large mapping has on Node 20
   }
 })
 
-test('a line that no view can have is an error that says what can be had', (t) => {
+test('a line that is too long for a view is an error that says how long views can be', (t) => {
   using map = mapAnonymous(5 * GIB, { reserve: false })
   if (constants.MAX_LENGTH > map.length) return t.pass('here a Buffer can have it')
   map.write(Buffer.from('first\nsecond\n'))

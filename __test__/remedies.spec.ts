@@ -138,7 +138,7 @@ onPosix('the error of a process without descriptors says that each mapping holds
   const line = `ulimit -n 64; exec "${process.execPath}" program.mjs`
   const { code, stdout } = await runProcess('sh', ['-c', line], { cwd: folder, env: scriptEnv() })
   t.is(code, 0)
-  t.regex(stdout, /^EMFILE .*each mapping of a file holds a descriptor.*`close\(\)`.*`keepOpen: false`/)
+  t.regex(stdout, /^EMFILE .*each mapping of a file keeps a descriptor.*`close\(\)`.*`keepOpen: false`/)
 })
 
 onLinux('pages to execute of a file system that forbids it are refused with the reason', (t) => {

@@ -80,7 +80,7 @@ notMac('residency tells what of a file is in memory, and prefetch brings it in',
   t.is(map.residency().pages, PAGES)
 })
 
-truncating('prefetch of what cannot be had rejects with the fault', async (t) => {
+truncating('prefetch of pages that cannot be read rejects with the fault', async (t) => {
   const path = scratchFile(t, pattern(4 * pageSize))
   using map = mapShared(path, { onFault() {} })
   truncateSync(path, pageSize)

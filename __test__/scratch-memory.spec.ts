@@ -1,4 +1,4 @@
-// What is stored and thrown away takes little memory: a store to every page of a large mapping that has lost its file,
+// What is stored and discarded takes little memory: a store to every page of a large mapping that has lost its file,
 // or that is read-only, in one turn of the event loop.
 
 import { survives } from './helpers/faults.ts'

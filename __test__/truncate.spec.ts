@@ -1,4 +1,4 @@
-// A file that is truncated while it is mapped: loads beyond its end read zeros, stores there are thrown away, the
+// A file that is truncated while it is mapped: loads beyond its end read zeros, stores there are discarded, the
 // process lives, and the views show the file again when it grows.
 
 import { createHash, createHmac, randomFillSync } from 'node:crypto'
@@ -120,7 +120,7 @@ for (const map of [mapShared, mapPrivate]) {
   })
 }
 
-test('a store beyond the end is thrown away, and is not in the file when it grows again', async (t) => {
+test('a store beyond the end is discarded, and is not in the file when it grows again', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })

@@ -7,8 +7,8 @@ import { native } from './native.js'
 export { toSignal } from './signal.js'
 
 /**
- * Runs work that looks at `stop`; when `signal` aborts it, rejects at once and has the work stop soon, unless it is past
- * being stopped.
+ * Runs work that checks `stop`. If `signal` is aborted, rejects at once and tells the work to stop, unless it can no
+ * longer be stopped.
  */
 export async function abortable<T>(signal: AbortSignal | undefined, run: (stop: NativeStop) => Promise<T>): Promise<T> {
   if (signal?.aborted) throw aborted(signal)

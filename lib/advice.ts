@@ -1,4 +1,4 @@
-// What the system can be told about pages.
+// Advice to the system about pages.
 
 import { toChoice } from './choices.js'
 import { native } from './native.js'
@@ -7,7 +7,7 @@ import { native } from './native.js'
  * Advice on pages, as `MADV_*` of madvise(2), which says what each does. `MemoryMap.supports` tells which of
  * them a system has: Linux nearly all, macOS and the BSDs the first six, Windows `'willneed'`.
  *
- * - `normal`, `random`, `sequential`: how far reading ahead pays
+ * - `normal`, `random`, `sequential`: how much to read ahead
  * - `willneed`: read it in soon; `dontneed`: drop it (private pages lose what was stored); `free`: it may be
  *   dropped when memory is short; `cold`: the first to go; `pageout`: it goes now
  * - `mergeable`, `unmergeable`: whether equal pages may be kept once

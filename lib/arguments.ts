@@ -6,7 +6,7 @@ import { isUint8Array } from 'node:util/types'
 
 import { invalidType, invalidValue, outOfRange, stringTooLong, withCode } from './errors.js'
 
-/** A count of bytes or an offset, in bytes. Given back as a number always. */
+/** A count of bytes, or an offset in bytes. Results are always numbers. */
 export type Bytes = number | bigint
 
 const MAX = Number.MAX_SAFE_INTEGER
@@ -19,7 +19,7 @@ export function toBytes(value: unknown, name: string): number {
 }
 
 function toNumber(value: unknown, name: string): number {
-  // What is above `MAX` as a bigint is so as a number.
+  // A bigint above `MAX` is above it as a number too.
   const number = typeof value === 'bigint' ? Number(value) : value
   if (typeof number !== 'number') throw invalidType(name, 'of type number or bigint', value)
   return number
@@ -54,14 +54,14 @@ export function toOffset(value: unknown, total: number, name: string): number {
   throw outOfRange(name, `a whole number from 0 to ${total}, the length of the mapping`, value)
 }
 
-/** How many bytes something has that begins at `start`; by default all that are left. */
+/** The length of something that begins at `start`; by default all bytes that are left. */
 export function toLength(value: unknown, start: number, total: number, name: string): number {
   const most = total - start
   const length = value === undefined ? most : toNumber(value, name)
   if (isUpTo(length, most)) return length
   throw outOfRange(
     name,
-    `a whole number from 0 to ${most}, what the mapping of ${total} bytes has from ${start} on`,
+    `a whole number from 0 to ${most}, the rest of the mapping of ${total} bytes from ${start} on`,
     value,
   )
 }

@@ -3,7 +3,7 @@
 import { outOfMemory } from './errors.js'
 import { native } from './native.js'
 
-/** Whether empty memory was transferred away, which only using it can tell. */
+/** Whether memory is empty because it was transferred away: only an attempt to use it tells. */
 export function isDetached(memory: ArrayBufferLike): boolean {
   try {
     void new Uint8Array(memory)
@@ -18,7 +18,7 @@ export type Cut = (memory: ArrayBufferLike, byteOffset: number, length: number) 
 
 type Constructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => Buffer<any>
 
-/** The class that `Buffer.from` and `subarray` make in the end: using it takes half the time. */
+/** The class behind `Buffer.from` and `subarray`: calling it directly takes half the time. */
 const FastBuffer = (Buffer as unknown as { [Symbol.species]?: Constructor })[Symbol.species]
 
 /** A Buffer over memory that only this thread changes while it is used. */

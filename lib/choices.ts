@@ -10,7 +10,7 @@ export function toChoice(value: unknown, name: string, words: readonly string[])
   throw invalidValue(name, value, `must be one of ${list(words)}${didYouMean(value, words)}`)
 }
 
-/** Words as one reads them in a message. */
+/** A list of words for a message. */
 export function list(words: readonly string[]): string {
   return words.map((word) => `'${word}'`).join(', ')
 }
@@ -85,7 +85,7 @@ export function check<T>(options: unknown, known: readonly string[], name = 'opt
   for (const option of Object.keys(options)) {
     if (!known.includes(option)) {
       throw withCode(
-        new TypeError(`Unknown option "${option}"${didYouMean(option, known) || `: there are ${list(known)}`}`),
+        new TypeError(`Unknown option "${option}"${didYouMean(option, known) || `: the options are ${list(known)}`}`),
         'ERR_INVALID_ARG_VALUE',
       )
     }

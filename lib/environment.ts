@@ -13,7 +13,7 @@ export type Listener = (faulted: readonly (ArrayBuffer | number)[]) => readonly 
 
 export interface Environment {
   native?: Native
-  /** Whether a copy passes on to all what happens. */
+  /** Whether a copy already tells all the others what happens. */
   listens?: boolean
   /** Whether listeners for the guard's signals are watched. */
   watchesSignals?: boolean

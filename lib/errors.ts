@@ -39,7 +39,7 @@ export function closedError(): Error {
 }
 
 export function resizedError(): Error {
-  return withCode(new Error('The mapping was resized, which closes what was made before'), 'ERR_MMAP_CLOSED')
+  return withCode(new Error('The mapping was resized, which ends what was under way'), 'ERR_MMAP_CLOSED')
 }
 
 export function tooLarge(what: string, advice: string): RangeError {
@@ -53,7 +53,7 @@ export function stringTooLong(): Error {
 
 /** The error of a system that has no memory for a copy of `length` bytes. */
 export function outOfMemory(length: number): Error {
-  return systemError('ENOMEM', 'malloc', `a copy has ${length} bytes`, undefined)
+  return systemError('ENOMEM', 'malloc', `for a copy of ${length} bytes`, undefined)
 }
 
 export function unsupported(what: string): Error {
@@ -131,7 +131,7 @@ export function translate(
 }
 
 const NOT_OPEN_FOR_IT =
-  'the file is open for what the first protection needed; map it with this one, and then take less'
+  'the file was opened for what the first protection needed; map it with this protection, and then take less'
 
 /** An error of the OS, as `fs` throws it. */
 function systemError(code: string, syscall: string, detail: string, path: Subject, errno = 0): Error {

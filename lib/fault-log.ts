@@ -8,7 +8,7 @@ import { remedyOf } from './remedies.js'
 
 const { mapping } = native
 
-/** How many faults stick at most, in case a program never asks for the errors. */
+/** At most this many faults stick, in case a program never asks for the errors. */
 const MOST_STICKING = 1000
 
 export class FaultLog {
@@ -30,7 +30,7 @@ export class FaultLog {
     this.#onFault = onFault
   }
 
-  /** How many faults there were. */
+  /** How many faults there have been. */
   get count(): number {
     return (this.#count = mapping.faults(this.#token) ?? this.#count)
   }
@@ -72,7 +72,7 @@ export class FaultLog {
     return translate(error, this.#map.path, (code) => remedyOf(this.#map.protection, code))
   }
 
-  /** The fault that a call throws, as it was told already if it was: work on other threads ends later. */
+  /** The fault that a call throws. It may have been reported already, because work on other threads ends later. */
   #claim(thrown: NativeFault): MemoryFault {
     this.collect()
     const told = this.#sticking.get(thrown.id) ?? this.#describe(thrown)
@@ -90,7 +90,7 @@ export class FaultLog {
       // A use of a closed mapping loses nothing that a sync under way has to keep.
       const sticks = !(this.#ended && report.kind === 'closed')
       if (sticks && this.#sticking.size < MOST_STICKING) this.#sticking.set(report.id, fault)
-      // What is noted outside the guard's own turn is told on the next.
+      // What is noted outside the guard's own turn is reported on the next one.
       if (this.#news.push(fault) === 1) setImmediate(() => this.tell())
     }
   }

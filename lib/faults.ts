@@ -60,34 +60,34 @@ function toFault(fault: unknown): MemoryFault {
 export function describeFault({ kind, offset, length, contained, map }: MemoryFault): string {
   const where = `${length} bytes at offset ${offset} of ${map.path ?? 'the mapping'}`
   const why = {
-    'beyond-end': `the file ends before the ${where}; loads read zeros and stores were thrown away`,
-    protection: `the protection forbids the access to the ${where}; what was stored was thrown away: ${allow(map)}`,
-    io: `the device could not read or write the ${where}; loads read zeros and stores were thrown away`,
-    'no-space': `the file system has no space for the ${where}; what was stored was thrown away`,
+    'beyond-end': `the file ends before the ${where}; loads read zeros and stores were discarded`,
+    protection: `the protection forbids the access to the ${where}; stores were discarded: ${allow(map)}`,
+    io: `the device could not read or write the ${where}; loads read zeros and stores were discarded`,
+    'no-space': `the file system has no space for the ${where}; stores were discarded`,
     closed: `the mapping was closed: the ${where} read zeros`,
   }[kind]
   return contained ? why : `${why}; not every store could be rolled back`
 }
 
-/** How the accesses of a mapping become allowed. */
+/** What would allow the access. */
 function allow({ protection }: MemoryMap<any>): string {
   if (protection === 'none') return "the mapping's protection is 'none', see `protect`"
   return protection.includes('write') ? 'see `protect`' : "map with `protection: 'read-write'` to store"
 }
 
-/** A class whose `new` gives the object that it was given. */
+/** A class whose `new` returns the object that it is given. */
 const Given = function (object: object) {
   return object
 } as unknown as new (object: object) => object
 
-/** What tells the faults of a mapping, and keeps the mapping alive. */
+/** Reports the faults of a mapping, and keeps the mapping alive. */
 export interface Teller {
   tell(): void
 }
 
 /**
- * What tells the faults of the memory that a buffer has, in a private field of the buffer: while one is alive a fault can
- * happen, and be told. A WeakMap means the same, and costs the collector several times as much.
+ * What reports the faults of a buffer's memory, in a private field of the buffer: as long as the buffer lives, a fault
+ * can happen and be reported. A WeakMap would do the same, and costs the collector several times as much.
  */
 class Owned extends Given {
   readonly #teller: Teller
@@ -102,7 +102,7 @@ class Owned extends Given {
   }
 }
 
-/** The tellers of mappings whose buffers the native library does not know, by token. */
+/** What reports the faults of mappings whose buffers the native library does not know, by token. */
 export const numbered = new Map<Token, WeakRef<Teller>>()
 
 /** Tells the faults of this copy's mappings. */
@@ -129,8 +129,8 @@ export const isInDenoWorker = (): boolean => 'deno' in process.versions && 'Dedi
 let listening = false
 
 /**
- * Has the faults of a mapping told on the turn after they happened, if its memory is under an ArrayBuffer
- * that {@link adopt} knows. To be called before the first of them is made.
+ * Starts reporting faults on the turn after they happen, for memory under an ArrayBuffer that {@link adopt} knows. Call
+ * it before the first of those is made.
  */
 export function listen(): void {
   if (listening) return

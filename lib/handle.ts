@@ -5,8 +5,8 @@ import { inspect } from 'node:util'
 import { withCode } from './errors.js'
 
 /**
- * What would be taken for an array of holes (`Buffer.from`, `new Uint8Array`, `Array.from`), or cloned as an object
- * without properties (`structuredClone`, `postMessage`), throws instead.
+ * Makes functions throw that would otherwise take the object for an array of holes (`Buffer.from`, `new Uint8Array`,
+ * `Array.from`), or clone it as an object without properties (`structuredClone`, `postMessage`).
  */
 export abstract class Handle {
   constructor() {

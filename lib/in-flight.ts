@@ -2,7 +2,7 @@
 
 import { native } from './native.js'
 
-/** How much work of this library the threads of the runtime have, for all mappings of this thread. */
+/** How much work of this library is on the runtime's threads, for all mappings of this thread. */
 let own = 0
 
 /** The work of one mapping. */
@@ -39,7 +39,7 @@ export const isRuntimeBusy: () => boolean =
   'deno' in process.versions
     ? hasTicks()
     : 'bun' in process.versions
-      ? () => false // it keeps the memory itself, of which the guard tells
+      ? () => false // it keeps the memory itself, and the guard reports its faults
       : process.platform === 'win32'
         ? isInCallback // reads that wait for a pipe or a socket count as requests there
         : () => native.requests() > own || isInCallback()
@@ -50,7 +50,7 @@ function isInCallback(): boolean {
   return ArrayBuffer.isView(buffer)
 }
 
-/** Deno does in `process.nextTick` what Node does on other threads, and does not expose that. */
+/** Deno does in `process.nextTick` what Node does on other threads, and does not show what is left to do. */
 function hasTicks(): () => boolean {
   type Internals = Record<symbol, { core?: { hasTickScheduled?: () => boolean } } | undefined> & { internal: symbol }
   const { Deno } = globalThis as unknown as { Deno: Internals }

@@ -1,4 +1,4 @@
-// What `memory-map/sync` needs of the main module and users do not: it is not exported by a name.
+// What `memory-map/sync` needs from the main module. Users do not need it, so it is not exported by name.
 
 import type { Token } from './binding.js'
 import type { MemoryMap } from './memory-map.js'

@@ -12,16 +12,16 @@ export type Piece = Window | { readonly memory: Buffer; readonly start: number; 
 /** Something that has lines. */
 export interface Text<T> {
   /**
-   * Puts where the lines of a range begin and end into `bounds`, by turns, and where the one after them begins
-   * into its last element; says how many lines those are. What comes after the last `\n` is no line here.
-   * What it throws is the native library's.
+   * Writes the start and end of each line of a range into `bounds`, and the start of the next line into its last
+   * element. Returns how many lines those are. What comes after the last `\n` is not a line here. Its errors are
+   * those of the native library.
    */
   fill(start: number, end: number, bounds: Float64Array): number
   /** The error that the user sees in place of a native one. */
   explain(error: unknown): unknown
-  /** A piece that has the bytes from `start` to before `end`, and can have more, before `limit`. */
+  /** A piece with the bytes from `start` to before `end`, and perhaps more, up to `limit`. */
   piece(start: number, end: number, limit: number): Piece
-  /** Something that is another one once the pieces of before are of no use any more. */
+  /** A value that changes when earlier pieces become useless. */
   epoch(): unknown
   /** Makes a line of a part of a piece. */
   cut(memory: Piece['memory'], byteOffset: number, length: number): T

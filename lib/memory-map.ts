@@ -1,4 +1,4 @@
-// The public class, whole with its doc comments, and so longer than a file should be.
+// The public class with all of its doc comments, which is why the file is long.
 
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
@@ -61,7 +61,7 @@ export type Kind = 'shared' | 'private' | 'anonymous'
 
 /** A part of a mapping to make durable, and how. */
 export interface SyncOptions extends Range {
-  /** Tell other mappings of the file to read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
+  /** Makes other mappings of the file read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
   readonly invalidate?: boolean | undefined
 }
 
@@ -77,15 +77,15 @@ export interface LineOptions extends Range {
   readonly encoding?: BufferEncoding | undefined
 }
 
-/** A part of a mapping to bring in. */
+/** A part of a mapping to bring into memory. */
 export interface PrefetchOptions extends Range {
   /** Cancels it: the promise rejects at once, and the work ends soon. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** A part of a mapping to keep in memory, and from when. */
+/** A part of a mapping to keep in memory, and from when on. */
 export interface LockOptions extends Range {
-  /** Each page from when it is first touched (`MLOCK_ONFAULT` of mlock2(2), Linux). Default: false. */
+  /** Lock each page when it is first touched (`MLOCK_ONFAULT` of mlock2(2), Linux). Default: false. */
   readonly onFault?: boolean | undefined
 }
 
@@ -145,13 +145,14 @@ const collected = new FinalizationRegistry<Token>((token) => {
 /** How many bytes of lines are copied at a time, to be decoded. */
 const LINES_AT_ONCE = 2 ** 18
 
-/** What only this module makes mappings with. */
+/** Without this key no mapping can be made. */
 const KEY = Symbol('memory-map')
 
 let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
 
 /**
- * Pages in memory: of a file, or of none. Made by `mapShared`, `mapPrivate` and `mapAnonymous`.
+ * A mapping: pages of a file, or memory without a file. Made by `mapShared`, `mapPrivate`, `mapAnonymous` and
+ * `openSharedMemory`.
  *
  * All offsets and lengths are in bytes and count from the start of the mapping; they may be numbers or
  * bigints. No load or store through a view can end the process: see {@link MemoryFault}.
@@ -211,12 +212,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     Object.defineProperty(MemoryMap.prototype, Symbol.toStringTag, { value: 'MemoryMap', configurable: true })
   }
 
-  /** Where the stores go. */
+  /** Where stores go. */
   get kind(): Kind {
     return this.#kind
   }
 
-  /** Bytes of the mapping. */
+  /** Its length in bytes. */
   get length(): number {
     return this.#length
   }
@@ -226,12 +227,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return this.#offset
   }
 
-  /** The file's path, if that is how it was given. */
+  /** The file's path, if it was mapped by path. */
   get path(): string | undefined {
     return this.#path
   }
 
-  /** What may be done with the pages: the protection that the whole mapping was given last. */
+  /** What may be done with the pages: the last protection that was set for the whole mapping. */
   get protection(): Protection {
     return this.#protection
   }
@@ -254,14 +255,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return this.#closed
   }
 
-  /** How many faults were contained; grows at once, before a fault is told. */
+  /** How many faults were contained. It grows at once, before a fault is reported. */
   get faults(): number {
     return this.#log.count
   }
 
   /**
-   * The memory under `buffer`. It may begin up to a page before the mapping, which `buffer.byteOffset`
-   * says.
+   * The memory under `buffer`. It may begin up to a page before the mapping: `buffer.byteOffset` says how far.
    *
    * @throws `ERR_MMAP_TOO_LARGE` if it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
@@ -336,7 +336,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       const requirement = `a multiple of ${size} bytes before the mapping's end, where no length is given`
       throw outOfRange('byteOffset', requirement, byteOffset)
     }
-    if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which is left from ${start} on`, length)
+    if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which are left from ${start} on`, length)
     if ((this.#lead + start) % size !== 0) {
       const place = this.#kind === 'anonymous' ? '' : `, as byte ${this.#offset + start} of the file is not`
       const next = start + size - ((this.#lead + start) % size)
@@ -401,9 +401,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Copies bytes out. A short copy can share its `buffer` with others, as with `Buffer.allocUnsafe`.
+   * Copies bytes out of the mapping. A short copy can share its `buffer` with others, as with `Buffer.allocUnsafe`.
    *
-   * @throws {MemoryFaultError} if they cannot be read: the file was truncated, the disk failed
+   * @throws {MemoryFaultError} if the bytes cannot be read: the file was truncated, the disk failed
    */
   read(offset: Bytes = 0, length?: Bytes): Buffer<ArrayBuffer> {
     const token = this.#open()
@@ -440,7 +440,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Copies bytes in, and says how many.
+   * Copies bytes into the mapping. Returns how many.
    *
    * ```js
    * map.write(Float32Array.of(1, 2), 8)
@@ -528,8 +528,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Where a value first occurs in a range, or -1, searched on other threads: on several, if there is much to
-   * search.
+   * Where a value first occurs in a range, or -1. Searches on other threads: on several, if the range is large.
    *
    * ```js
    * const found = await map.find('needle', { signal: AbortSignal.timeout(1000) })
@@ -541,7 +540,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return this.#search(value, options, findInParts)
   }
 
-  /** As {@link count}, on other threads: on several, if there is much to search. */
+  /** As {@link count}, on other threads: on several, if the range is large. */
   async countAsync(value: Needle, options?: Readonly<SearchOptions>): Promise<number> {
     return this.#search(value, options, countInParts)
   }
@@ -595,7 +594,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /**
    * Makes stores durable: resolves when the bytes of the range are as safe as after fsync(2). It waits on another
-   * thread. A `close()` meanwhile does no harm.
+   * thread, and finishes even if the mapping is closed meanwhile.
    *
    * Rejects with a {@link MemoryFaultError} if a store was lost since the last call that threw one.
    */
@@ -626,8 +625,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Changes what may be done with the pages of a range (mprotect(2)). The range begins at the start of a
-   * page in memory (or of the mapping) and ends at the end of one (or of the mapping).
+   * Changes what may be done with the pages of a range (mprotect(2)). The range must begin at the start of a page in
+   * memory, or of the mapping, and end at the end of a page, or of the mapping.
    *
    * @throws RangeError if it does not; `EACCES` if the file is not open for what is asked
    */
@@ -641,7 +640,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Tells the system how the pages of a range are used (madvise(2)). Advice that can lose contents
+   * Tells the system how the pages of a range will be used (madvise(2)). Advice that can lose contents
    * (`dontneed`, `free`, `remove`, `wipeonfork`) takes whole pages only, as {@link protect} does; other advice
    * goes to every page that the range touches.
    *
@@ -660,8 +659,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Brings a range into memory, on another thread: loads from it do not wait for the disk afterwards, for as
-   * long as the system can keep it.
+   * Brings a range into memory, on another thread. Loads from it then do not wait for the disk, for as long as the
+   * system keeps it.
    *
    * Rejects with a {@link MemoryFaultError} if a page cannot be read, and with `ERR_MMAP_CLOSED` if the mapping is
    * closed meanwhile.
@@ -678,8 +677,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Keeps the pages of a range in memory (mlock(2)), all of them from now on, or with `onFault` each from when
-   * it is first touched. Ended by {@link unlock} and by `close()`.
+   * Keeps the pages of a range in memory (mlock(2)): all of them from now on, or with `onFault` each one from when it is
+   * first touched. {@link unlock} and `close()` end that.
    *
    * @throws `ENOMEM`, `EPERM` or `EAGAIN` if RLIMIT_MEMLOCK allows less
    */
@@ -699,8 +698,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Which pages of a range are in memory (mincore(2)); of a file, in the system's cache. Linux says so only for
-   * files that the process may write; for others it calls every page resident.
+   * Which pages of a range are in memory (mincore(2)); pages of a file, in the system's cache. Linux tells the truth only
+   * for files that the process may write. For others it reports every page as resident.
    *
    * @throws `ENOMEM` if there is no memory for the bitmap
    */
@@ -716,8 +715,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /**
    * Changes the length. Contents up to the smaller length are kept; a writable shared mapping extends its file if it
-   * grows beyond the end. Earlier views have length 0 afterwards, even if they would still fit, or become as after
-   * {@link close}: first await what you started with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was.
+   * grows beyond the end. Earlier views are emptied, as by {@link close}, even if they would still fit: first await what
+   * you started with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was.
    * The file never becomes shorter. If it fails, the mapping and its views are as they were.
    *
    * Repeated growth is cheap: the mapping moves only when its length has doubled.
@@ -741,7 +740,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#measure()
   }
 
-  /** Throws the oldest fault of the mapping that no call has thrown yet, if there is one. */
+  /** Throws the oldest fault of the mapping that no call has thrown yet, if any. */
   check(): void {
     this.#open()
     this.#log.collect()
@@ -749,7 +748,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Unmaps. The file, its blocks and the memory are free when this returns. Does nothing the second time.
+   * Closes the mapping. The file, its blocks and the memory are free when this returns. A second call does nothing.
    *
    * First await what you started with a view. A system call that still uses its memory (`fs.writeFile`, a socket)
    * fails with `EFAULT`; anything else that does (zlib, crypto) reads zeros, which is reported as a fault of kind
@@ -777,8 +776,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Closes when nothing is under way that this library knows of: syncs, prefetches, searches on other threads, and
-   * streams, which must have ended or be destroyed.
+   * Waits for everything under way that this library knows of, and closes: syncs, prefetches, searches on other threads,
+   * and streams, which must end or be destroyed.
    *
    * ```js
    * map.createReadStream().pipe(response)

@@ -55,8 +55,8 @@ function openBeside(file: string): Native {
 }
 
 /**
- * `require` takes as long to look for a package as the library takes to load, so that it is asked only where the package
- * is not where it comes to lie with most installers.
+ * `require` takes as long to find a package as the library takes to load. So it is asked only if the package is not where
+ * most installers put it.
  */
 function openPackage(platform: string, file: string): Native {
   const name = `memory-map-${platform}`
@@ -75,13 +75,13 @@ function open(path: string): Native {
   return module.exports
 }
 
-/** From where packages are looked for: this file, and the program's, where a bundle does not know its own place. */
+/** Where to look for packages from: this file, or the program's if a bundle does not know its own place. */
 function starts(): string[] {
   const program = process.argv[1]
   return program !== undefined && isAbsolute(program) ? [here, program] : [here]
 }
 
-/** `require` as of a file, which takes its time to be made. */
+/** The `require` of a file, which is slow to make. */
 function requireFrom(start: string): NodeJS.Require {
   return process.getBuiltinModule('node:module').createRequire(start)
 }

@@ -1,4 +1,4 @@
-// What to say where there is no native library: what was looked for, and what to do.
+// The error if there is no native library: where it was looked for, and what to do.
 
 import { unsupported } from './errors.js'
 import { prebuilt } from './platform.js'
@@ -16,7 +16,7 @@ export interface Attempt {
  */
 export function notLoaded(names: readonly string[], attempts: readonly Attempt[], others: readonly string[]): Error {
   const lines = [
-    `memory-map has no native library that this process can load, which is for ${names.join(' or ')}. It looked for:`,
+    `memory-map found no native library that this process can load. It needs the one for ${names.join(' or ')}, and looked for:`,
     ...attempts.map((attempt) => `- ${attempt.place}: ${reason(attempt)}`),
     advice(names, attempts, others),
   ]
@@ -30,7 +30,7 @@ function reason({ isThere, error }: Attempt): string {
   return `it is there, but could not be loaded: ${words}`
 }
 
-/** Whether the runtime was told to load none: Node by its code, Deno by its name. */
+/** Whether the runtime may not load libraries: Node's error says so by its code, Deno's by its name. */
 function isForbidden({ error }: Attempt): boolean {
   const { code, name } = error as NodeJS.ErrnoException
   return code === 'ERR_DLOPEN_DISABLED' || name === 'NotCapable'

@@ -41,7 +41,7 @@ export interface MapOptions<B extends Backing = 'array-buffer'> {
    *   cannot be detached: after `close()` its views read zeros, and their first use is a fault.
    */
   readonly backing?: B | undefined
-  /** Applied at once, as `advise` does. Default: `'normal'`. */
+  /** Applied at once, as by `advise`. Default: `'normal'`. */
   readonly advice?: Advice | undefined
   /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
   readonly guard?: boolean | undefined
@@ -218,7 +218,7 @@ export function parseMemory(options: unknown): ParsedMemory {
   const parsed = parseFile(given, 'read-write')
   const exclusive = toBoolean(given.exclusive, 'options.exclusive', false)
   if (given.create && given.length === undefined) {
-    throw invalidValue('options.length', undefined, 'is needed with `create`: what is made has no length yet')
+    throw invalidValue('options.length', undefined, 'is needed with `create`: new memory has no length yet')
   }
   parsed.flags |= toChanges(given, parsed, 'memory')
   if (exclusive && !given.create) throw invalidValue('options.exclusive', exclusive, 'needs `create`')
@@ -244,7 +244,7 @@ export function parseAnonymous(options: unknown): ParsedAnonymous {
   parsed.shared = toBoolean(given.shared, 'options.shared', false)
   if (toBoolean(given.allocate, 'options.allocate', false)) {
     if (!parsed.shared) {
-      throw invalidValue('options.allocate', true, 'needs `shared`; memory without a file is brought in by `populate`')
+      throw invalidValue('options.allocate', true, 'needs `shared`; for memory without a file use `populate`')
     }
     parsed.flags |= FLAGS.allocate
   }

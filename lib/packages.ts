@@ -1,5 +1,5 @@
-// The packages with the native library, each required by its own name: what packs or traces a program looks for such
-// calls, and takes those in a `try` for what may be missing. The CommonJS build has its own `require` here.
+// The packages with the native library, each required by its own name. Tools that pack or trace programs look for such
+// calls, and take those in a `try` for packages that may be missing. The CommonJS build has its own `require` here.
 
 import module from 'node:module'
 

@@ -17,7 +17,7 @@ export const prebuilt: readonly string[] = [
   'win32-x64-msvc',
 ]
 
-/** Names of the libraries that this process could load, the likelier one first. */
+/** Names of the libraries that this process could load, the most likely one first. */
 export function platforms(): string[] {
   const { platform, arch } = process
   return abis(platform, arch).map((abi) => [platform, arch, abi].filter(Boolean).join('-'))
@@ -47,7 +47,7 @@ function head(path: string): string {
   try {
     const fd = openSync(path, 'r')
     try {
-      // In what needs the least of Node to be made ready: this is half of what loading the library takes.
+      // With the part of Node that is quickest to load: this takes half the time of loading the library.
       const page = new Uint8Array(4096)
       return String.fromCharCode(...page.subarray(0, readSync(fd, page)))
     } finally {

@@ -16,7 +16,7 @@ export interface ReadStreamOptions {
   readonly start?: Bytes | undefined
   /** The last byte, inclusive as in `fs.createReadStream`; at most what the mapping has. Default: its last. */
   readonly end?: Bytes | undefined
-  /** Bytes of each chunk, and how many of them wait in the stream. Default: 65,536. */
+  /** Bytes of each chunk, and how many bytes the stream buffers. Default: 65,536. */
   readonly highWaterMark?: number | undefined
   /** Gives strings, decoded from copies, as `setEncoding` does. Default: Buffers. */
   readonly encoding?: BufferEncoding | undefined
@@ -31,7 +31,7 @@ export interface Source {
   length(): number
   /** A Buffer that keeps its memory when the mapping is closed, and has it for itself. */
   chunk(start: number, end: number): Buffer
-  /** Brings a range in, on another thread, until it is stopped. */
+  /** Brings a range in on another thread, until told to stop. */
   prefetch(start: number, end: number, stop: NativeStop): Promise<void>
   /** Throws if a page of a range cannot be read. */
   touch(start: number, end: number): void
@@ -70,7 +70,7 @@ const MAX_KEPT = 2 ** 26
 export class ReadStreams {
   readonly #source: Source
   readonly #open = new Set<Reader>()
-  /** Of those that began a step last, the latest at the end. */
+  /** The streams that began a step last, the latest at the end. */
   readonly #handed = new Set<Handed>()
 
   constructor(source: Source) {
@@ -143,7 +143,7 @@ class Reader {
     const end = given.end === undefined || given.end === Infinity ? Infinity : toBytes(given.end, 'options.end')
     if (start > end) throw outOfRange('options.start', `at most \`end\`, which is ${end}`, given.start)
     if (!Number.isSafeInteger(highWaterMark) || highWaterMark < 1) {
-      throw invalidValue('options.highWaterMark', highWaterMark, 'must be a whole number from 1 on')
+      throw invalidValue('options.highWaterMark', highWaterMark, 'must be a whole number of at least 1')
     }
     const encoding = given.encoding && toEncoding(given.encoding)
     const signal = toSignal(given.signal)
@@ -182,8 +182,8 @@ class Reader {
   }
 
   /**
-   * Pushes a chunk, never before it has returned: a reader would be given the chunk before and this one as a copy of
-   * both; and on a tick of its own: what a listener throws is not for the stream to catch.
+   * Pushes a chunk on a tick of its own: never from inside the read that asks for it, because the reader would then get
+   * this chunk and the one before as a copy of both, and so that the stream does not catch what a listener throws.
    */
   #read(): void {
     this.#next().then(
@@ -193,11 +193,11 @@ class Reader {
   }
 
   #push(chunk: Buffer | null): void {
-    // Decoders read bytes twice, and must not be given those that others can change in between.
+    // Decoders read bytes twice, so they must not get bytes that others can change in between.
     this.stream.push(chunk !== null && this.stream.readableEncoding !== null ? Buffer.from(chunk) : chunk)
   }
 
-  /** Ends when no other thread is at work for the stream any more: a fault after that has another cause. */
+  /** Resolves when no other thread works for the stream any more: a fault after that has another cause. */
   #destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#stop.stop()
     const end = () => done(error)
@@ -205,7 +205,7 @@ class Reader {
     else this.#ahead.then(end, end)
   }
 
-  /** The next chunk, if its pages are there: those that go later are told as any fault. */
+  /** The next chunk, if its pages are there. Pages that go away later are reported like any fault. */
   async #next(): Promise<Buffer | null> {
     if (this.#failure !== undefined) throw this.#failure
     const start = this.#handed.end
@@ -229,7 +229,7 @@ class Reader {
     this.#noteStep(this.#handed)
     if (end === this.#end) return
     this.#ahead = this.#prefetch(end)
-    this.#ahead.catch(() => {}) // is thrown where it is awaited, if it ever is
+    this.#ahead.catch(() => {}) // an error is thrown where it is awaited, if it ever is
   }
 
   #prefetch(start: number): Promise<void> {
@@ -241,7 +241,7 @@ class Reader {
   }
 }
 
-/** Has the chunks that wait in a stream replaced by a copy, before they are decoded. */
+/** Replaces the chunks that wait in a stream by a copy, before they are decoded. */
 function copyWaiting(stream: Readable): void {
   if (stream.readableLength === 0 || stream.readableFlowing === true || stream.readableEncoding !== null) return
   const { emit } = stream

@@ -7,7 +7,7 @@ import { FLAGS, type Parsed, type Protection, PROTECTIONS } from './options.js'
 export function remedyFor(kind: Kind, options: Parsed, code: string, syscall: string): string {
   switch (code) {
     case 'EMFILE':
-      return 'each mapping of a file holds a descriptor until `close()`, or none with `keepOpen: false`; or raise the limit (`ulimit -n`)'
+      return 'each mapping of a file keeps a descriptor until `close()`: close mappings, use `keepOpen: false`, or raise the limit (`ulimit -n`)'
     case 'ENOENT':
       return syscall === 'shm_open' ? 'there is no memory of this name; `create: true`, with a `length`, makes it' : ''
     case 'ENOMEM':
@@ -26,5 +26,5 @@ export function remedyFor(kind: Kind, options: Parsed, code: string, syscall: st
 /** What to do about the error code of a call to an existing mapping. */
 export function remedyOf(protection: Protection, code: string): string {
   const isReadOnly = code === 'ERR_MMAP_BEYOND_END' && !protection.includes('write')
-  return isReadOnly ? `The mapping has the protection '${protection}', which extends no file. ` : ''
+  return isReadOnly ? `The mapping has the protection '${protection}', which cannot extend a file. ` : ''
 }

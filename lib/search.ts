@@ -24,8 +24,8 @@ export interface SearchOptions extends Range {
 export type Query = [needle: Uint8Array, wide: boolean, start: number, end: number]
 
 /**
- * The search that `indexOf` or `lastIndexOf` of a Buffer with `length` bytes makes of its arguments; a number
- * where these alone give the answer.
+ * The search that the arguments of `indexOf` or `lastIndexOf` of a Buffer with `length` bytes ask for; a number if the
+ * arguments alone give the answer.
  */
 export function toQuery(
   forward: boolean,
@@ -101,7 +101,7 @@ function inRange(value: unknown, encoding: unknown, [start, end]: [number, numbe
   return [needle, wide, start, end]
 }
 
-/** The first `length` of some bytes: not their `subarray`, which a class of the caller's can have changed. */
+/** The first `length` bytes. Not by their `subarray`, which the caller's class can have changed. */
 function cutTo(length: number, bytes: Uint8Array): Uint8Array {
   return length === bytes.length ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, length)
 }
@@ -117,8 +117,8 @@ function toNeedle(value: unknown, encoding: unknown): [needle: Uint8Array, wide:
 }
 
 /**
- * Bytes that are searched in one go: no search keeps a thread of the pool for long, nor the end of the process or
- * of a worker, which waits for what its threads are about.
+ * How many bytes are searched in one go, so that no search keeps a thread of the pool for long, or delays the end of the
+ * process or a worker, which wait for their threads.
  */
 const PART = 2 ** 28
 

@@ -66,7 +66,7 @@ function toName(name: unknown): string {
   if (typeof name !== 'string') throw invalidType('name', 'of type string', name)
   const bare = name.startsWith('/') ? name.slice(1) : name
   if (bare === '' || /[/\\\0]/.test(bare) || bare === '.' || bare === '..') {
-    throw invalidValue('name', name, 'must have at least one byte, without a slash but for one in front')
+    throw invalidValue('name', name, 'must not be empty, or have a slash other than one in front')
   }
   return `/${bare}`
 }

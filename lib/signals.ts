@@ -18,8 +18,8 @@ const METHODS = [
 ]
 
 /**
- * Has the guard's handlers put back each time that listeners for their signals come or go: the runtime sets its own
- * handler then, and the default action after the last listener.
+ * Puts the guard's handlers back each time listeners for their signals come or go: the runtime sets its own handler
+ * then, and after the last listener the default action.
  */
 export function watchListeners(): void {
   if (environment.watchesSignals) return
@@ -35,7 +35,7 @@ function reclaim(event: unknown): void {
   if (SIGNALS.has(event)) native.reclaimSignals()
 }
 
-/** Bun tells of listeners before it sets its handler, and of none that is removed. */
+/** Bun reports a listener before it sets its handler, and does not report listeners that are removed. */
 function wrapMethods(): void {
   const methods = process as unknown as Record<string, (...args: unknown[]) => unknown>
   for (const name of METHODS) {

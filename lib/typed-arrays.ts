@@ -9,9 +9,9 @@ const classes = new WeakMap<Function, Constructor>()
 /** The methods of all typed arrays. */
 const methods: Uint8Array = Object.getPrototypeOf(Uint8Array.prototype)
 
-/** Notes what makes arrays over memory that others can change, instead of `plain`. */
+/** Registers the class that makes such arrays instead of `plain`. */
 export function setVolatile(plain: Function, constructor: Constructor): void {
-  // What looks at an array's class finds the ordinary one.
+  // Code that looks at an array's class finds the ordinary one.
   delete constructor.prototype.constructor
   classes.set(plain, constructor)
 }
@@ -22,7 +22,7 @@ export function setVolatile(plain: Function, constructor: Constructor): void {
  */
 export function makeVolatile(plain: Constructor, memory: ArrayBufferLike, byteOffset: number, length: number): unknown {
   const array = new (toVolatile(plain))(memory, byteOffset, length)
-  // A function that is no class makes arrays of another one.
+  // A function that is not a class makes arrays of another class.
   const constructor = array?.constructor
   return typeof constructor === 'function' && Object.getPrototypeOf(array) === constructor.prototype
     ? Object.setPrototypeOf(array, toVolatile(constructor).prototype)

@@ -23,7 +23,7 @@ function copy(view: Uint8Array, start: number, end: number): Buffer {
   return copied
 }
 
-/** What a method of Buffers makes of a copy of the whole of `view`. */
+/** What a method of Buffer gives for a copy of all of `view`. */
 function onCopy(view: Uint8Array, method: Function, parameters: ArrayLike<unknown>): any {
   const copied = allocate(view.length)
   copied.set(view)
@@ -40,7 +40,7 @@ const ONE = Buffer.alloc(1)
 
 const isIndex = (value: unknown) => value === undefined || typeof value === 'number'
 
-/** Whether a search is one that Node does not end: for UTF-16 in memory where that is not aligned. */
+/** Whether Node would search without end: for UTF-16 in memory that is not aligned. */
 function isEndless(view: Uint8Array, byteOffset: unknown, encoding: unknown): boolean {
   const name = typeof byteOffset === 'string' ? byteOffset : encoding
   return view.byteOffset % 2 === 1 && typeof name === 'string' && isUtf16(name)
@@ -104,7 +104,7 @@ for (const name of Object.getOwnPropertyNames(plain)) {
   const method = plain[name]!
   const encoding = name.slice(0, -'Slice'.length) as BufferEncoding
   define(name, function (this: Uint8Array, start: number = 0, end: number = this.length) {
-    // What is no range of it is for the runtime to refuse, or to make one of.
+    // The runtime refuses a range that is not one, or corrects it.
     if (!(Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= this.length)) {
       return onCopy(this, method, arguments)
     }
@@ -122,7 +122,7 @@ for (const name of ['indexOf', 'lastIndexOf', 'includes']) {
   })
 }
 
-/** `for (const name in buffer)` has the names of methods where the runtime's own can be enumerated. */
+/** `for (const name in buffer)` gives method names if the runtime's own methods are enumerable. */
 for (const name of Object.getOwnPropertyNames(prototype)) {
   const { enumerable = false } = Object.getOwnPropertyDescriptor(plain, name) ?? {}
   Object.defineProperty(prototype, name, { enumerable })

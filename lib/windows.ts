@@ -89,7 +89,7 @@ export class Windows {
     this.cut = cut
   }
 
-  /** Something that is another object once the windows of before are of no use any more. */
+  /** An object that changes when earlier windows become useless. */
   get epoch(): unknown {
     return this.#made
   }
@@ -182,7 +182,7 @@ export class Windows {
     return window
   }
 
-  /** Notes that a window is to be made for a range; says whether it must be a larger one, as all from now on. */
+  /** Notes that a range needs a window. Returns whether this one, and all from now on, must be larger. */
   #widen(start: number, end: number, size: number): boolean {
     this.#low = Math.min(this.#low, start)
     this.#high = Math.max(this.#high, end)
@@ -231,17 +231,23 @@ export class Windows {
 export const LIMIT = `a Buffer of this runtime has at most ${constants.MAX_LENGTH} bytes`
 
 function wholeTooLarge(size: number): RangeError {
-  return tooLarge(`The mapping needs ${size} bytes, and ${LIMIT}`, `\`view\` has up to ${LAST_STEP} of them, anywhere`)
+  return tooLarge(
+    `The mapping needs ${size} bytes, and ${LIMIT}`,
+    `\`view\` gives up to ${LAST_STEP} of them, at any offset`,
+  )
 }
 
 function viewTooLarge(): RangeError {
-  return tooLarge(`The view is too large, for ${LIMIT}`, `views of a larger mapping can have ${LAST_STEP}, anywhere`)
+  return tooLarge(
+    `The view is too large, for ${LIMIT}`,
+    `views of a larger mapping can have ${LAST_STEP}, at any offset`,
+  )
 }
 
-/** Whether the runtime makes them of memory that it does not own; else mappings are put over its own. */
+/** Whether the runtime makes them over memory that it does not own; if not, mappings are put over the runtime's memory. */
 export const external: boolean = native.canShareExternal()
 
-/** A second object of the same memory. */
+/** A second object over the same memory. */
 const clone = structuredClone
 
 /** Makes one over the bytes from `start` on that begin with the mapping's first page. */
@@ -264,7 +270,7 @@ export function checkSize(length: number): void {
 
 const tooLong = (length: number) =>
   tooLarge(
-    `This runtime makes no SharedArrayBuffer of ${length} bytes, over which all of the mapping would be`,
+    `This runtime makes no SharedArrayBuffer of ${length} bytes, which the mapping needs`,
     "map less, or use the backing 'array-buffer'",
   )
 

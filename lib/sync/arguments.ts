@@ -9,7 +9,7 @@ import { toSignal } from '../signal.js'
 import { INTERNALS } from '../internals.js'
 import { isMap, type MemoryMap, tokenOf } from './main.js'
 
-/** What `map` is called, which must be a mapping that is open. */
+/** The token of `map`, which must be an open mapping. */
 export function toToken(map: MemoryMap<any>): Token {
   if (isMap(map)) return tokenOf(map)
   const isOthers = INTERNALS in Object((map as object | undefined)?.constructor)
@@ -17,7 +17,7 @@ export function toToken(map: MemoryMap<any>): Token {
   throw invalidType('map', expected, map)
 }
 
-/** A place in a mapping; whether it is inside and aligned the native library says. */
+/** A place in a mapping. The native library checks that it is inside and aligned. */
 export function toPlace(byteOffset: unknown): number {
   return toBytes(byteOffset, 'byteOffset')
 }
@@ -37,7 +37,7 @@ export interface Limit {
   readonly signal: AbortSignal | undefined
 }
 
-/** What an asynchronous wait takes, if it is to begin. */
+/** The options of an asynchronous wait, checked. */
 export function toLimit(limit: unknown): Limit {
   if (typeof limit !== 'object') return { timeout: toTimeout(limit), signal: undefined }
   const { timeout, signal } = check<WaitOptions>(limit, ['timeout', 'signal'])

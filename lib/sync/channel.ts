@@ -20,9 +20,9 @@ export interface ChannelOptions {
   readonly offset?: number | bigint | undefined
 }
 
-/** Where a channel is to be, and how long. */
+/** Where to put a channel, and its length. */
 export interface ChannelRange extends ChannelOptions {
-  /** How many bytes it has in all, at least 640. Default: to the end of the mapping. */
+  /** Its length in bytes, at least 640. Default: to the end of the mapping. */
   readonly length?: number | bigint | undefined
 }
 
@@ -45,11 +45,12 @@ class Pending {
 }
 
 /**
- * Messages with boundaries, from many senders in many processes to one receiver, in order for each sender. Any end
- * can send; the first to receive is the receiver, until it is closed, its mapping is closed, or it dies.
+ * Messages with boundaries, from many senders in many processes to one receiver. The messages of each sender arrive in
+ * order. Any `Channel` can send. The first one that receives is the receiver, until it is closed, its mapping is closed,
+ * or its process dies.
  *
- * If a sender is killed, only the message that it was writing is lost. If a receiver is killed it can be replaced: the
- * next one begins with the message that was not released yet.
+ * If a sender is killed, only the message that it was writing is lost. If the receiver is killed, another one can take
+ * over; it begins with the first message that was not released.
  *
  * ```js
  * const inbox = Channel.create(mapShared('inbox', { create: true, length: 2 ** 20, protection: 'read-write' }))
@@ -144,7 +145,7 @@ export class Channel extends Handle {
   send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean {
     const bytes = this.#message(data)
     const limit = toTimeout(timeout)
-    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, which this would overtake')
+    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, and this would overtake it')
     return this.#send(bytes, limit)
   }
 
@@ -155,10 +156,10 @@ export class Channel extends Handle {
   }
 
   /**
-   * Sends messages in their order, and blocks the thread until there is room for them; says how many were sent before
-   * the time was up. Many short messages go several times as fast as one by one.
+   * Sends messages in their order, and blocks the thread until there is room for them. Returns how many were sent before
+   * the time was up. Many short messages are several times as fast as one by one.
    *
-   * @param messages strings are sent as UTF-8; where one is too long none is sent
+   * @param messages strings are sent as UTF-8; if one message is too long, none is sent
    * @param timeout in milliseconds, for all; for ever if there is none
    * @throws as {@link send}
    */
@@ -167,7 +168,7 @@ export class Channel extends Handle {
     this.#open()
     if (typeof Object(messages)[Symbol.iterator] !== 'function') throw invalidType('messages', 'an Iterable', messages)
     const all = Array.from(messages, (message) => this.#message(message))
-    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, which this would overtake')
+    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, and this would overtake it')
     const end = limit > 0 ? performance.now() + limit : 0
     const left = (): number => (limit > 0 ? Math.max(0, end - performance.now()) : limit)
     let sent = 0
@@ -179,8 +180,8 @@ export class Channel extends Handle {
   }
 
   /**
-   * As {@link send}, with the event loop free meanwhile. Messages are sent in the order of the calls; the one of a
-   * promise that is rejected is not sent.
+   * As {@link send}, without blocking the event loop. Messages are sent in the order of the calls. If the promise
+   * rejects, its message is not sent.
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
@@ -199,12 +200,12 @@ export class Channel extends Handle {
    * Receives a message, and blocks the thread until there is one; undefined if the time is up first.
    *
    * @param timeout in milliseconds; for ever if there is none
-   * @throws `ERR_MMAP_BUSY` if another one is the receiver, a `receiveAsync` is pending, or a borrowed message
+   * @throws `ERR_MMAP_BUSY` if there is another receiver, a `receiveAsync` is pending, or a borrowed message
    *   is not released; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   receive(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
-    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
+    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
     return this.#take(limit)
   }
 
@@ -216,8 +217,8 @@ export class Channel extends Handle {
   }
 
   /**
-   * As {@link receive}, with the event loop free meanwhile. It keeps the process alive. A promise that is rejected
-   * has received nothing.
+   * As {@link receive}, without blocking the event loop. It keeps the process alive. If the promise rejects, nothing
+   * was received.
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
@@ -227,8 +228,8 @@ export class Channel extends Handle {
   }
 
   /**
-   * Receives up to `most` messages that are there, or waits for one as {@link receive} does; none if the time is up first.
-   * Many short messages come several times as fast as one by one. Some of them share their `buffer`.
+   * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
+   * if the time is up first. Many short messages are several times as fast as one by one. Some share their `buffer`.
    *
    * @param timeout in milliseconds; for ever if there is none
    */
@@ -236,7 +237,7 @@ export class Channel extends Handle {
     const count = toCount(most, 'most', 1)
     const limit = toTimeout(timeout)
     this.#open()
-    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
+    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
     const messages: Buffer[] = []
     while (this.#takeMany(messages, count, messages.length === 0 ? limit : 0) && messages.length < count) continue
     return messages
@@ -252,15 +253,15 @@ export class Channel extends Handle {
   }
 
   /**
-   * Takes room for a message of `length` bytes, to be filled in without a copy and then sent by {@link commit};
-   * blocks the thread until there is room, undefined if the time is up first. Messages that are sent later, by any process,
-   * arrive after it.
+   * Reserves room for a message of `length` bytes, so that you can write it in place and send it with {@link commit}.
+   * Blocks the thread until there is room; returns undefined if the time is up first. Messages that any process sends
+   * later arrive after it.
    */
   reserve(length: number | bigint, timeout?: number): Buffer | undefined {
     const bytes = this.#length(toBytes(length, 'length'), 'length', length)
     const limit = toTimeout(timeout)
     this.#open()
-    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, which this would overtake')
+    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, and this would overtake it')
     const offset = call(this.#map, () => this.#native.reserve(bytes, limit))
     if (offset < 0) return undefined
     const buffer: Buffer = this.#map.view(offset, bytes)
@@ -274,8 +275,7 @@ export class Channel extends Handle {
   }
 
   /**
-   * Sends what {@link reserve} returned and you filled in, or its first `length` bytes. Do not use the Buffer any
-   * more.
+   * Sends the Buffer that {@link reserve} returned, or its first `length` bytes. Do not use the Buffer after that.
    */
   commit(reserved: Buffer, length?: number | bigint): void {
     const { size } = this.#find(reserved)
@@ -284,19 +284,19 @@ export class Channel extends Handle {
     this.#settle(reserved, bytes)
   }
 
-  /** Gives back what {@link reserve} returned: nothing is sent. */
+  /** Gives back the Buffer that {@link reserve} returned, and sends nothing. */
   abandon(reserved: Buffer): void {
     this.#settle(reserved, -1)
   }
 
   /**
-   * Receives a message without a copy: a view of the shared memory, until {@link release}. Blocks the thread as
-   * {@link receive} does.
+   * Receives a message without copying it. The Buffer is a view of the shared memory, valid until {@link release}.
+   * Blocks the thread as {@link receive} does.
    */
   borrow(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
     this.#open()
-    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, which the next message is for')
+    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
     const place = call(this.#map, () => this.#native.borrow(limit))
     if (!place) return undefined
     return (this.#borrowed = this.#map.view(place[0], place[1]))
@@ -307,18 +307,18 @@ export class Channel extends Handle {
     return this.#pending.receives.busy ? undefined : this.borrow(0)
   }
 
-  /** Gives back what {@link borrow} returned. Do not use it any more: senders reuse its room. */
+  /** Gives back the Buffer that {@link borrow} returned. Do not use it after that: senders reuse its room. */
   release(borrowed: Buffer): void {
     if (borrowed === undefined || borrowed !== this.#borrowed) {
-      throw invalidValue('borrowed', borrowed, 'must be what `borrow` gave last')
+      throw invalidValue('borrowed', borrowed, 'must be the Buffer that `borrow` returned last')
     }
     this.#borrowed = undefined
     call(this.#map, () => this.#native.release())
   }
 
   /**
-   * Ends what is pending and lets another receiver take over. The channel stays, and so does the mapping; a message
-   * that was borrowed and not released is received again.
+   * Ends pending calls and lets another receiver take over. The channel stays in the memory, and the mapping stays open.
+   * A message that was borrowed and not released is received again.
    */
   close(): void {
     if (this.#closed) return
@@ -453,14 +453,14 @@ export class Channel extends Handle {
     try {
       return await waitFor(this.#map, limit, start, this.#pending.ends)
     } catch (error) {
-      this.#open() // what `close` ends is told so
+      this.#open() // says so if `close` has ended it
       throw error
     }
   }
 
   #find(reserved: Buffer): { offset: number; size: number } {
     const found = this.#reserved.get(reserved)
-    if (found === undefined) throw invalidValue('reserved', reserved, 'must be what `reserve` gave')
+    if (found === undefined) throw invalidValue('reserved', reserved, 'must be a Buffer that `reserve` returned')
     return found
   }
 

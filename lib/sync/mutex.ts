@@ -16,11 +16,11 @@ const RESULTS = ['acquired', 'recovered', 'timed-out'] as const
 const waiting = new WeakMap<MemoryMap<any>, { count: number }>()
 
 /**
- * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which are zero before it is used first.
+ * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which must be zero before the first use.
  *
- * Its owner is a mapping: all that is done through one `MemoryMap` counts as one. When the owner's process dies,
- * however and whenever, or its mapping is closed, the next one to lock gets `'recovered'`, and what the lock
- * protects may be half done.
+ * Its owner is a mapping: everything done through one `MemoryMap` counts as one owner. If the owner's process dies, at
+ * any moment, or its mapping is closed, the next `lock` returns `'recovered'`: what the lock protects may be half
+ * changed.
  *
  * ```js
  * const mutex = new Mutex(map, 0)
@@ -49,7 +49,7 @@ export class Mutex extends Handle {
    * @param map a mapping that is shared and writable
    * @param byteOffset in bytes; aligned to 8 in memory
    * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error if the file
-   *   cannot witness who is alive (docs/memory-model.md)
+   *   cannot show which processes are alive (docs/memory-model.md)
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint) {
     const token = toToken(map)
@@ -81,8 +81,8 @@ export class Mutex extends Handle {
   }
 
   /**
-   * As {@link lock}, with the event loop free meanwhile. It waits also while this mapping holds the lock: some
-   * other function will give it back. A promise that is rejected has not taken the lock.
+   * As {@link lock}, without blocking the event loop. It also waits if this mapping holds the lock, because another
+   * function can release it. If the promise rejects, the lock was not taken.
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
@@ -100,7 +100,7 @@ export class Mutex extends Handle {
     }
   }
 
-  /** Takes the lock if no living owner holds it. Returns how, or `false`. */
+  /** Takes the lock if no living owner holds it. Returns how it was acquired, or `false`. */
   tryLock(): Locked | false {
     const step = this.#swap(0n, this.#held)
     if (step === DONE) return 'acquired'
@@ -109,7 +109,7 @@ export class Mutex extends Handle {
   }
 
   /**
-   * Gives the lock back.
+   * Releases the lock.
    *
    * @throws `ERR_MMAP_NOT_OWNER` if this mapping does not hold it
    */

@@ -15,8 +15,8 @@ const FULL = 2 ** 31
 const WAITERS = 2
 
 /**
- * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which are zero before it is used
- * first. It does not know who took a permit: those of a process that dies are lost.
+ * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which must be zero before the first
+ * use. It does not know who took a permit: the permits of a process that dies are lost.
  *
  * ```js
  * const connections = new Semaphore(map, 64, 10)
@@ -35,7 +35,7 @@ export class Semaphore extends Handle {
   /**
    * @param map a mapping that is shared and writable
    * @param byteOffset in bytes; aligned to 8 in memory
-   * @param initial how many permits it starts with, unless it was given some before; 0 if nothing ever sets it
+   * @param initial how many permits it starts with: the first `Semaphore` in these bytes that gives a number sets it
    */
   constructor(map: MemoryMap<any>, byteOffset: number | bigint, initial?: number) {
     const token = toToken(map)
@@ -59,7 +59,7 @@ export class Semaphore extends Handle {
   }
 
   /**
-   * As {@link acquire}, with the event loop free meanwhile. A promise that is rejected has taken no permit.
+   * As {@link acquire}, without blocking the event loop. If the promise rejects, no permit was taken.
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
@@ -75,7 +75,7 @@ export class Semaphore extends Handle {
   }
 
   /**
-   * Gives permits back, or new ones.
+   * Returns permits, or adds new ones.
    *
    * @throws `ERR_OUT_OF_RANGE` if there would be more than 2,147,483,647
    */

@@ -3,12 +3,12 @@
 import { aborted } from '../errors.js'
 import type { Limit } from './arguments.js'
 
-/** The longest time that a timer takes; it would take a longer one for none. */
+/** The longest delay that a timer accepts: a longer one would count as none. */
 const LONGEST = 2 ** 31 - 1
 
 /** Runs operations in the order in which they are asked for, each when the one before has ended. */
 export class Turns {
-  /** Settles, without an error, with the last operation. */
+  /** Settles with the last operation, and never rejects. */
   #last: Promise<void> | undefined
 
   /** Whether an operation is under way. */
@@ -50,7 +50,7 @@ export class Turns {
         const left = timeout < 0 ? -1 : Math.max(0, timeout - (performance.now() - start))
         return operation({ timeout: left, signal })
       })
-      // The turn is over before the caller hears of it.
+      // The turn ends before the caller gets the result.
       this.#keep(turn).then(resolve, reject)
     })
   }

@@ -11,8 +11,8 @@ export type WaitResult = 'ok' | 'not-equal' | 'timed-out'
 const RESULTS = ['ok', 'not-equal', 'timed-out'] as const
 
 /**
- * Sleeps while the 32-bit integer at `byteOffset` is `expected`, until {@link notify} wakes it: `Atomics.wait`
- * between processes. It looks at the word for a moment first (docs/memory-model.md), and blocks the thread.
+ * Sleeps while the 32-bit integer at `byteOffset` is `expected`, until {@link notify} wakes it. It is `Atomics.wait`
+ * between processes, and blocks the thread. It spins for a moment before it sleeps (docs/memory-model.md).
  *
  * ```js
  * const words = map.typedArray(Int32Array)
@@ -31,8 +31,8 @@ export function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected:
 }
 
 /**
- * As {@link wait}, with the event loop free meanwhile. A pending wait has a thread of its own, which sleeps; it
- * keeps the process alive, and is rejected when the mapping is closed.
+ * As {@link wait}, without blocking the event loop. A pending wait has a sleeping thread of its own. It keeps the
+ * process alive, and rejects when the mapping is closed.
  *
  * @param options the timeout in milliseconds, or that and an `AbortSignal`
  */

@@ -133,8 +133,8 @@ impl fmt::Display for Error {
             Self::NotShared => f.write_str(
                 "the mapping is not shared: its stores reach no file and no other process",
             ),
-            Self::Deadlock => f.write_str("the lock is held already, through this mapping"),
-            Self::NotOwner => f.write_str("the lock is not held through this mapping"),
+            Self::Deadlock => f.write_str("this mapping already holds the lock"),
+            Self::NotOwner => f.write_str("this mapping does not hold the lock"),
             Self::Cancelled => f.write_str("the wait was ended"),
             Self::Unsupported(what) | Self::Busy(what) | Self::Invalid(what) => f.write_str(what),
             Self::Fault(fault) => fault.fmt(f),

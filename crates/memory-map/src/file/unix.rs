@@ -122,7 +122,7 @@ impl Opened {
         let size = huge.map_or(size, |huge| size.next_multiple_of(huge as u64));
         let file = sys::anonymous_file(huge).map_err(|error| match error {
             Errno::ENOTSUP => Error::Unsupported(
-                "this system has no anonymous files: map a temporary file shared instead",
+                "this system has no anonymous files: share a temporary file instead",
             ),
             error => failed(error, "memfd_create"),
         })?;

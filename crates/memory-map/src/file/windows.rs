@@ -167,7 +167,7 @@ impl Opened {
                     "this file cannot be mapped, its file system does not support it",
                 );
             }
-            ERROR_FILE_INVALID => "the file changed its size meanwhile",
+            ERROR_FILE_INVALID => "the size of the file changed meanwhile",
             _ => return error,
         };
         Error::os_because(errno, syscall, detail)
@@ -240,7 +240,7 @@ fn is_named_pipe(path: &Path) -> bool {
 fn duplicate(fd: c_int) -> Result<File> {
     let Some(handle) = sys::handle_of_descriptor(fd) else {
         return Err(Error::Unsupported(
-            "this program does not tell which file a descriptor stands for: map by path instead",
+            "this program does not say which file a descriptor belongs to: map by path instead",
         ));
     };
     // uv_get_osfhandle gives what _get_osfhandle does: -1 for a descriptor that is not open, and

@@ -362,7 +362,7 @@ impl Channel {
     fn begin(&self) -> Result<()> {
         if self.receiving.swap(true, Ordering::Acquire) {
             return Err(Error::Busy(
-                "a message is being received already, or one that was borrowed is not released",
+                "a message is already being received, or a borrowed one is not released",
             ));
         }
         Ok(())

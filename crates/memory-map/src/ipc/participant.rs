@@ -94,7 +94,9 @@ impl Participant {
                 return Ok(Self { registry, number });
             }
         }
-        Err(Error::Busy("another program has locked the whole file, so that nobody can join"))
+        Err(Error::Busy(
+            "another program has locked the whole file, so locks and channels cannot use it",
+        ))
     }
 
     /// Whether the participant of that number still exists, in any process; yes if that is unknown.

@@ -118,7 +118,7 @@ impl SharedRange {
         if offset.checked_add(length).is_none_or(|end| end > total) {
             return Err(Error::OutOfRange {
                 name: "byteOffset",
-                requirement: "so that all bytes of it lie inside the mapping",
+                requirement: "such that all of its bytes lie inside the mapping",
             });
         }
         let is_shared = match mapping.kind() {

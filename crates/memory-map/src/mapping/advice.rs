@@ -36,7 +36,7 @@ impl Advice {
             }
             Self::DontNeed => "the pages are locked, or huge ones",
             Self::PopulateRead | Self::PopulateWrite => {
-                "a page cannot be had: the device failed, or the protection forbids it"
+                "a page is not available: the device failed, or the protection forbids it"
             }
             Self::Collapse => {
                 "the file system has no large pages, there is none to be had, or `nohugepage` was \

@@ -236,10 +236,9 @@ fn length_in(opened: &Opened, options: &FileOptions, shared: bool) -> Result<u64
             });
         }
     };
-    let end =
-        options.offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok()).ok_or(
-            Error::OutOfRange { name: "length", requirement: "within what a file can have" },
-        )?;
+    let end = options.offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok()).ok_or(
+        Error::OutOfRange { name: "length", requirement: "within the largest size of a file" },
+    )?;
     match size {
         // Of all that can be mapped, only a file can become longer.
         Some(size) if end > size && !(is_made && opened.is_regular()) => {

@@ -202,7 +202,7 @@ impl Inner {
     fn check_file(&self) -> Result<()> {
         match self.backing() {
             Backing::File { .. } if self.file().is_none() => {
-                let why = "the mapping's own descriptor was closed or is another file's";
+                let why = "the mapping's own descriptor was closed, or belongs to another file now";
                 Err(Error::os_because(sys::EBADF, "fstat", why))
             }
             _ => Ok(()),

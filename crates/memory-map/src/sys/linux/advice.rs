@@ -20,9 +20,7 @@ pub(crate) fn check_huge_pages(size: usize) -> Result<usize, Error> {
 pub(crate) fn explain_huge_pages(error: Error) -> Error {
     let Error::Os { errno, syscall, .. } = error else { return error };
     let detail = match errno {
-        libc::ENOMEM => {
-            "the pool of huge pages has too few that are free: see /proc/sys/vm/nr_hugepages"
-        }
+        libc::ENOMEM => "the pool has too few free huge pages: see /proc/sys/vm/nr_hugepages",
         libc::EINVAL | libc::ENODEV => {
             "this system has no huge pages of that size: see /sys/kernel/mm/hugepages"
         }

@@ -41,7 +41,7 @@ impl Liveness {
             Err(errno) => Err(Error::os_because(
                 errno,
                 "fcntl",
-                "this file's system has no locks of open file descriptions",
+                "this file's file system has no open file description locks",
             )),
         }
     }
