@@ -54,7 +54,7 @@ onLinux('allocate reserves blocks beyond 4 GiB', (t) => {
   t.true(blocks * 512 >= map.length && blocks * 512 < GiB, `${blocks} blocks`)
 })
 
-truncating('a fault beyond 4 GiB is contained and told as others are', (t) => {
+truncating('a fault beyond 4 GiB is contained and reported like others', (t) => {
   const path = sparseFile(t, 6 * GiB)
   using map = mapShared(path, { offset: 5 * GiB, length: 2 ** 20, onFault: () => {} })
   t.is(map.buffer[2 ** 19], 0)

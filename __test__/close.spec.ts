@@ -221,7 +221,7 @@ onLinux('a mapping that is closed leaves others of the same file alone', (t) => 
   t.is(areasOf(path).length, 1)
 })
 
-test('what was stored before close is in the file, without a sync', (t) => {
+test('stores made before close are in the file, without a sync', (t) => {
   const path = scratchFile(t, contents)
   const map = mapShared(path, { protection: 'read-write' })
   map.buffer.fill(0x3c)

@@ -69,7 +69,7 @@ test.serial('the demo shows what it promises, and cleans up', async (t) => {
   t.false(stdout.includes('\u001b'), 'colours where there is no terminal')
 })
 
-test.serial('the demo fails if what it claims is not so', async (t) => {
+test.serial('the demo fails if a claim is false', async (t) => {
   // The same demo, with a package that maps privately what should be shared.
   const folder = scratchFolder(t)
   cpSync(examples, join(folder, 'examples'), { recursive: true })

@@ -259,14 +259,14 @@ test('more memory than addresses is ENOMEM', (t) => {
   }
 })
 
-onPosix('a file larger than a file can be is EFBIG, and what there was stays', (t) => {
+onPosix('a length that no file can have is EFBIG, and the file stays as it was', (t) => {
   const path = scratchFile(t, contents)
   const options = { create: true, protection: 'read-write', length: Number.MAX_SAFE_INTEGER } as const
   throwsSystemError(t, () => mapShared(path, options), { code: 'EFBIG', syscall: 'fallocate', path })
   t.deepEqual(readFileSync(path), contents)
 })
 
-test('no room for what allocate asks is ENOSPC, and the file is as long as it was', (t) => {
+test('allocate without enough space is ENOSPC, and the file is as long as it was', (t) => {
   const folder = smallFileSystem(t)
   if (folder === undefined) {
     t.log('this user may not mount a file system')
@@ -329,7 +329,7 @@ const notFiles: unknown[] = [
   { path: '/' },
 ]
 
-test('what is no file is ERR_INVALID_ARG_TYPE', (t) => {
+test('a value that is not a file is ERR_INVALID_ARG_TYPE', (t) => {
   for (const map of [anyShared, anyPrivate]) {
     for (const value of notFiles)
       throwsCodedError(t, () => map(value), { ...invalidType, says: ['"file"', 'Received '] })
@@ -357,7 +357,7 @@ test('a path with a null byte is ERR_INVALID_ARG_VALUE, however it is given', (t
   }
 })
 
-onPosix('a URL that is no file is what it is for fs', (t) => {
+onPosix('a URL that is not a file is refused as by fs', (t) => {
   for (const url of ['https://example.com/file', 'file://host/file', 'file:///a%2Fb', 'data:,x'].map(
     (u) => new URL(u),
   )) {
@@ -678,7 +678,7 @@ test('arguments of write that are not in the mapping are refused by name', (t) =
   throwsCodedError(t, () => map.write(byte, 100), { ...outOfRange, says: ['"data"'] })
 })
 
-test('what only pretends to be bytes is refused by name', async (t) => {
+test('an object that only pretends to be bytes is refused by name', async (t) => {
   const map = anyMap()
   for (const value of [Object.create(Uint8Array.prototype) as unknown, new Proxy(Buffer.from('a'), {})]) {
     throwsCodedError(t, () => map.write(value), { ...invalidType, says: ['"data"', 'Uint8Array'] })

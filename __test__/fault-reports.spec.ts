@@ -68,7 +68,7 @@ async function rejection(t: ExecutionContext, promise: Promise<unknown>): Promis
 
 // News
 
-test('faults are counted at once and told on the next turn, not before', async (t) => {
+test('faults are counted at once and reported on the next turn, not before', async (t) => {
   const reports = new Reports()
   using map = mapShared(makeFile(t, content), reports.options)
   const channel = published(t, map)
@@ -120,7 +120,7 @@ test('each fault is news once, however often the event loop turns', async (t) =>
   t.deepEqual(channel, reports.faults)
 })
 
-test('a fault that check() has thrown is still told as news, and one that was told is still thrown', async (t) => {
+test('a fault that check() has thrown is still reported, and one that was reported is still thrown', async (t) => {
   const reports = new Reports()
   using map = mapShared(makeFile(t, content), reports.options)
   const channel = published(t, map)
@@ -334,7 +334,7 @@ truncating('a fault before close() during sync() still makes it reject', async (
   await reports.told(1)
 })
 
-test('a use of the memory after close() during sync() is told, and does not make it reject', async (t) => {
+test('a use of the memory after close() during sync() is reported, and does not make it reject', async (t) => {
   const reports = new Reports()
   const map = mapShared(makeFile(t, content), { backing: 'shared-array-buffer', ...reports.options })
   const { buffer } = map
@@ -497,10 +497,12 @@ test('a mapping that never faults does not keep the process alive', async (t) =>
   t.false(timedOut)
 })
 
-withDescriptors('a page that cannot be put back, for the user closed the descriptor, is told once', async (t) => {
-  const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
-    host,
-    `
+withDescriptors(
+  'a page that cannot be put back, because the user closed the descriptor, is reported once',
+  async (t) => {
+    const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
+      host,
+      `
     let told = 0
     const map = mapShared(makeFile(8 * pageSize), { onFault(fault) { told++; assert.strictEqual(fault.contained, false) } })
     fs.closeSync(map.fd)
@@ -508,9 +510,14 @@ withDescriptors('a page that cannot be put back, for the user closed the descrip
     await until(() => told > 0)
     console.log(told)
     process.on('exit', () => console.log(told))`,
-  )
-  t.deepEqual({ code, signal, stdout, timedOut }, { code: 0, signal: null, stdout: '1\n1\n', timedOut: false }, stderr)
-})
+    )
+    t.deepEqual(
+      { code, signal, stdout, timedOut },
+      { code: 0, signal: null, stdout: '1\n1\n', timedOut: false },
+      stderr,
+    )
+  },
+)
 
 test('a process may exit inside onFault', async (t) => {
   for (const runtime of runtimes()) {

@@ -193,7 +193,7 @@ function sparseFile(t: ExecutionContext): string | undefined {
   return path
 }
 
-linux('of a file of 1 TiB only what is touched comes to memory', (t) => {
+linux('of a file of 1 TiB only the pages that are touched come into memory', (t) => {
   const path = sparseFile(t)
   if (path === undefined) return
   const before = process.memoryUsage.rss()

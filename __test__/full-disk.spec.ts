@@ -207,7 +207,7 @@ for (const kind of Object.keys(fileSystems)) {
     t.is(own.faults, 0)
   })
 
-  onSmallDisk('of thousands of stores, none is lost that is not told', async (t, folder) => {
+  onSmallDisk('of thousands of stores, none is lost without a report', async (t, folder) => {
     const size = 6 * MiB
     const pages = size / pageSize
     const path = join(folder, 'file')
@@ -302,7 +302,7 @@ for (const kind of Object.keys(fileSystems)) {
     }
   })
 
-  onSmallDisk('what allocate has reserved can be stored to on a full disk', async (t, folder) => {
+  onSmallDisk('space that allocate has reserved can be stored to on a full disk', async (t, folder) => {
     const path = join(folder, 'file')
     const reports = new Reports()
     using map = mapShared(path, {
@@ -487,7 +487,7 @@ function onFailingDisk(title: string, run: (t: ExecutionContext, disk: { device:
   })
 }
 
-onFailingDisk('what cannot be read is a fault of kind "io"', async (t, { device, fail }) => {
+onFailingDisk('a page that cannot be read is a fault of kind "io"', async (t, { device, fail }) => {
   const reports = new Reports()
   using map = mapShared(device, reports.options)
   t.is(map.length, 4 * MiB)

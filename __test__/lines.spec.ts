@@ -38,7 +38,7 @@ function split(text: string): string[] {
   return [...lines.map((line) => line.replace(/\r$/, '')), ...(rest === '' ? [] : [rest])]
 }
 
-test('lines are what split gives, for every text and every part of it', (t) => {
+test('lines are those that split gives, for every text and every part of it', (t) => {
   const text = fc.array(fc.constantFrom('\n', '\n', '\r', '\r\n', 'a', 'é', '\0'), { maxLength: 120 })
   fc.assert(
     fc.property(text, fc.nat(150), fc.nat(150), (pieces, a, b) => {
@@ -54,7 +54,7 @@ test('lines are what split gives, for every text and every part of it', (t) => {
   )
 })
 
-test('a last line needs no end, and what ends has no empty line behind it', (t) => {
+test('a last line needs no \\n, and no empty line follows a last \\n', (t) => {
   const lines = (text: string) => {
     using map = memoryWith(text)
     return texts(map.lines())
@@ -176,7 +176,7 @@ onLinux('lines are read when they are asked for', (t) => {
   t.deepEqual(seen, ['one', 'two', 'one'])
 })
 
-test('what gives the lines is an iterator like others', (t) => {
+test('lines() returns an iterator like others', (t) => {
   using map = memoryWith('one\ntwo\nthree\nfour\n')
   const lines = map.lines()
   t.is(lines[Symbol.iterator](), lines)

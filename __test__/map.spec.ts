@@ -245,7 +245,7 @@ test('create never shrinks a file', (t) => {
   }
 })
 
-test('create without a length maps what is there, and asks for a length if nothing is', (t) => {
+test('create without a length maps the file as it is, and asks for a length if it is empty', (t) => {
   const path = scratchFile(t, contents)
   const create = { create: true, protection: 'read-write' } as const
   using all = mapShared(path, create)
@@ -475,7 +475,7 @@ while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
 console.log('told', ...told)
 `
 
-truncating('a fault ends the process only if guard is false, and otherwise is told to onFault', async (t) => {
+truncating('a fault ends the process only if guard is false, and otherwise onFault is called', async (t) => {
   for (const options of [{}, { guard: true }]) {
     const guarded = await runScript(host, GUARD_SCRIPT, { args: [JSON.stringify(options)] })
     t.is(guarded.stdout, 'reads 0 faults 1\ntold beyond-end\n', guarded.stderr)

@@ -122,7 +122,7 @@ test('a range that begins or ends inside a page is a RangeError, and nothing cha
   pagesAre(t, map, ['rw-', 'rw-', 'rw-', 'rw-', 'rw-'])
 })
 
-test('what counts is where pages are in memory, not in the mapping', (t) => {
+test('alignment counts in memory, not in the mapping', (t) => {
   using map = mapPrivate(scratchFile(t, contents), { offset: 100 })
   throwsCodedError(t, () => map.protect('read', { offset: pageSize, length: pageSize }), notAligned)
   map.protect('read', { offset: pageSize - 100, length: pageSize })

@@ -310,7 +310,7 @@ onPosix('fs writes from a page that cannot be read: EFAULT, and nothing is writt
   t.is(hidden.faults + short.faults, 0)
 })
 
-test('after such an error the mapping works as before', (t) => {
+test('after a refused call the mapping works as before', (t) => {
   using map = mapShared(makeFile(t, content), new Reports().options)
   const fd = openSync('/dev/zero', 'r')
   t.teardown(() => closeSync(fd))

@@ -45,7 +45,7 @@ test('read copies any bytes out, in numbers or bigints', (t) => {
   }
 })
 
-test('what read returns is a Buffer of its own', (t) => {
+test('read returns a Buffer of its own', (t) => {
   using map = mapPrivate(scratchFile(t, contents))
   const a = map.read(10, 20)
   const b = map.read(10, 20)

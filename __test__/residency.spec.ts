@@ -67,7 +67,7 @@ notMac('residency tells the pages of anonymous memory that were touched, and no 
   t.deepEqual([none.pages, none.resident, none.bitmap], [0, 0, new Uint8Array()])
 })
 
-notMac('residency tells what of a file is in memory, and prefetch brings it in', async (t) => {
+notMac('residency tells which pages of a file are in memory, and prefetch brings them in', async (t) => {
   const path = coldFile(t, PAGES * pageSize)
   using map = mapShared(path, isWindows ? {} : { advice: 'random' })
   const cold = residentPages(map)
@@ -239,7 +239,7 @@ linux('remove punches a hole into the file, and never beyond the mapping', (t) =
   throwsCodedError(t, () => unaligned.advise('remove'), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
 })
 
-linux('what the kernel refuses says why', (t) => {
+linux('an error of the kernel says why', (t) => {
   const path = scratchFile(t, pattern(pageSize))
   using map = mapShared(path)
   throwsSystemError(t, () => map.advise('free'), { code: 'EINVAL', syscall: 'madvise', path })

@@ -267,7 +267,7 @@ linux('a mapping of a terabyte grows', (t) => {
   t.is(map.view(5, 5).toString() + map.view(2 ** 41 - 5).toString(), 'helloworld')
 })
 
-truncating('faults are contained and told after a mapping has moved', async (t) => {
+truncating('faults are contained and reported after a mapping has moved', async (t) => {
   const path = scratchFile(t, contents)
   const fd = openSync(path, 'r+')
   t.teardown(() => closeSync(fd))

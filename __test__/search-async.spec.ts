@@ -62,7 +62,7 @@ test('find and countAsync answer as indexOf and count', async (t) => {
   )
 })
 
-test('several threads find what one does', async (t) => {
+test('a search on several threads finds what one thread finds', async (t) => {
   using map = mapAnonymous(5 * BLOCK + 1234)
   const needle = Buffer.from('a needle')
   const places = [BLOCK - 3, BLOCK + 100, 3 * BLOCK - 8, 3 * BLOCK + 5, map.length - 8]

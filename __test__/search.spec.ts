@@ -254,7 +254,7 @@ test('values are found across pages and across the pieces that are searched at a
   }
 })
 
-test('what lies beyond 4 GiB is found, with numbers and with bigints', (t) => {
+test('values beyond 4 GiB are found, with numbers and with bigints', (t) => {
   using map = mapAnonymous(6 * GIB, { reserve: false })
   const needle = Buffer.from('a needle')
   const places = [GIB - 3, 2 * GIB - 4, 4 * GIB - 1, 4 * GIB + CHUNK - 1, 5 * GIB - 7, 6 * GIB - needle.length]
@@ -320,7 +320,7 @@ test('count is how often indexOf finds something, each time behind the last', (t
   )
 })
 
-test('count does not count what overlaps', (t) => {
+test('count does not count overlaps', (t) => {
   using map = memoryWith(Buffer.alloc(3 * CHUNK + 1, 'a'))
   t.is(map.count('a'), 3 * CHUNK + 1)
   t.is(map.count('aa'), (3 * CHUNK) / 2)
@@ -356,7 +356,7 @@ test('an empty mapping has nothing to find', (t) => {
   t.is(map.count('a'), 0)
 })
 
-test('what cannot be looked for is a TypeError', async (t) => {
+test('a value that cannot be searched for is a TypeError', async (t) => {
   using map = memoryWith(Buffer.from('null undefined true [object Object]'))
   const invalid = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', says: ['"value"'] }
   for (const value of [
@@ -445,7 +445,7 @@ test('a closed mapping is not searched', async (t) => {
   await t.throwsAsync(map.countAsync('a'), closed)
 })
 
-test('a search sees what a resize added and not what it took', (t) => {
+test('a search sees what a resize added, and nothing that it cut off', (t) => {
   using map = memoryWith(Buffer.from('abc'))
   map.resize(100_000)
   map.write(Buffer.from('abc'), 99_997)

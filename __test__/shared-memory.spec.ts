@@ -29,7 +29,7 @@ function freshName(t: ExecutionContext): string {
   return name
 }
 
-posix('who opens a name maps the same memory, with or without the slash', (t) => {
+posix('everyone who opens a name maps the same memory, with or without the slash', (t) => {
   const name = freshName(t)
   using one = openSharedMemory(name, { create: true, length: 100 })
   using two = openSharedMemory(`/${name}`)
@@ -118,7 +118,7 @@ linux('by default it is the owner’s alone', (t) => {
   t.is(stdout, `EACCES shm_open /${mine}\n1\nEACCES shm_open /${everybodys}\n`, stderr)
 })
 
-test('a name has no slash but one in front', (t) => {
+test('a name has no slash except one in front', (t) => {
   const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ['a slash'] }
   for (const wrong of ['', '/', 'a/b', '//a', '..', '.', '/..', 'a\0b', 'a\\b']) {
     throwsCodedError(t, () => openSharedMemory(wrong, { create: true, length: 1 }), value)

@@ -162,7 +162,7 @@ export declare function mapSharedMemory(name: string, length: number, exclusive:
 /** 0 acquired, 1 recovered, 2 timed out. */
 export declare function mutexLock(mutex: object, timeout: number): number
 
-/** 0 acquired, 1 recovered, 2 somebody holds it. */
+/** 0 acquired, 1 recovered, 2 held by another owner. */
 export declare function mutexTryLock(mutex: object): number
 
 export declare function mutexUnlock(mutex: object): void
@@ -218,7 +218,7 @@ export declare function requests(): number
 export declare function supports(index: number): boolean
 
 /**
- * Gives back the memory that nobody needs any more, and says which mappings made on this thread
+ * Gives back the memory that nothing needs any more, and says which mappings made on this thread
  * have faulted since the last call: by their ArrayBuffers, or by their tokens where they have none.
  */
 export declare function takeFaulted(): (ArrayBuffer | number)[]

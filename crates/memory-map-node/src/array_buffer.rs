@@ -207,7 +207,7 @@ impl Export {
         }
     }
 
-    /// Lets the addresses go: nobody is left to wait for.
+    /// Lets the addresses go: nothing is left to wait for.
     pub fn give_up_key(&self) {
         self.replace_key(None);
     }
@@ -237,7 +237,7 @@ impl Export {
         }
     }
 
-    /// Whether nobody can use the memory any more; lets it go then, before the runtime has told.
+    /// Whether nothing can use the memory any more; if so, lets it go before the runtime says so.
     pub fn is_unreachable(&self, env: sys::napi_env) -> bool {
         if self.key.lock_anyway().is_none() {
             return true;
@@ -253,7 +253,7 @@ impl Export {
     fn forget_object(&self, env: sys::napi_env) {
         let object = self.object.swap(ptr::null_mut(), Ordering::Relaxed);
         if !object.is_null() {
-            // SAFETY: the reference was made in `new`, and nobody finds it here any more.
+            // SAFETY: the reference was made in `new`, and no other code finds it here any more.
             unsafe { sys::napi_delete_reference(env, object) };
         }
     }
@@ -327,7 +327,7 @@ unsafe extern "C" fn store_gone(_env: sys::napi_env, _data: *mut c_void, hint: *
     // SAFETY: `hint` came from `Arc::into_raw` in `Export::new`; the runtime calls this once.
     let export = unsafe { Arc::from_raw(hint.cast::<Export>()) };
     if export.ending.load(Ordering::Acquire) {
-        // The object ends with its environment, and nobody is left to wait for it.
+        // The object ends with its environment, and nothing is left to wait for it.
         export.give_up_key();
     } else {
         Arc::clone(&export.remote).note_freed(export);

@@ -17,7 +17,7 @@ use napi_derive::napi;
 use crate::array_buffer::{Export, RawValue, Reference, Remote};
 use crate::held::Held;
 
-/// Waiting regions after which the binding looks which of them nobody can reach. Each can be a VMA of
+/// Waiting regions after which the binding looks for those that nothing can reach. Each can be a VMA of
 /// its own, for Linux begins files from 2 MiB on at a huge page, with a gap behind each; a process has
 /// 65,530, and several threads that map.
 const MANY: usize = 1 << 13;
@@ -196,7 +196,7 @@ impl Environment {
     /// Drops the references that other threads, or a collection, had no use for any more.
     fn drop_released(&self) {
         for Reference(reference) in self.remote.take_released() {
-            // SAFETY: the reference was made in this environment, and nobody else has it.
+            // SAFETY: the reference was made in this environment, and nothing else has it.
             unsafe { sys::napi_delete_reference(self.env, reference) };
         }
     }
@@ -256,7 +256,7 @@ impl Environment {
         }
     }
 
-    /// Whether nobody can use the memory of an ArrayBuffer any more, which is let go then.
+    /// Whether nothing can use the memory of an ArrayBuffer any more; if so, lets it go.
     pub fn is_unreachable(&self, export: &Export) -> bool {
         let is_unreachable = export.is_unreachable(self.env);
         if is_unreachable {
@@ -273,7 +273,7 @@ impl Environment {
         }
     }
 
-    /// Gives the addresses of closed mappings back that nobody can reach any more, although the
+    /// Gives back the addresses of closed mappings that nothing can reach any more, although the
     /// runtime has not told so yet: in a loop that never yields it never would.
     pub fn sweep(&self) {
         self.drop_released();
@@ -386,11 +386,11 @@ pub fn before_exit(env: Env) {
 /// Puts the guard's signal handlers back where something has replaced them.
 #[napi]
 pub fn reclaim_signals() {
-    // The thread of the guard, which looks too, has nobody to tell either.
+    // The thread of the guard, which looks too, has no one to tell either.
     let _ = memory_map::reclaim_signals();
 }
 
-/// Gives back the memory that nobody needs any more, and says which mappings made on this thread
+/// Gives back the memory that nothing needs any more, and says which mappings made on this thread
 /// have faulted since the last call: by their ArrayBuffers, or by their tokens where they have none.
 #[napi(ts_return_type = "(ArrayBuffer | number)[]")]
 pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {

@@ -85,7 +85,7 @@ pub fn count_async(
 /// them begins; says how many lines those are. What comes after the last `\n` is no line.
 #[napi(namespace = "mapping")]
 pub fn lines(map: Token, start: f64, end: f64, mut bounds: Float64ArraySlice<'_>) -> Outcome<u32> {
-    // SAFETY: nobody else uses the array during the call: it is of `lib/lines.ts` alone.
+    // SAFETY: only `lib/lines.ts` has the array, and it does not use it during the call.
     let bounds = unsafe { bounds.as_mut() };
     let (pairs, _) = bounds.as_chunks_mut::<2>();
     let mut room = pairs.iter_mut();

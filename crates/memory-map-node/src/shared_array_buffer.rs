@@ -172,7 +172,7 @@ pub fn put_over(
         drop(unsafe { Arc::from_raw(data.cast::<Remote>()) });
     }
     // SAFETY: the memory is that of a growable SharedArrayBuffer, which the caller made for
-    // this and has given to nobody: whole pages, of the view's length at least, and no
+    // this and has given to no other code: whole pages, of the view's length at least, and no
     // allocator has a part in them. `held` keeps it there.
     unsafe { map.mapping.put_over(view.start, Box::new(held)) }
         .map_err(|error| to_js(&env, &error))?;

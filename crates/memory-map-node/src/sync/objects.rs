@@ -143,7 +143,7 @@ pub fn mutex_lock(
     block(&env, timeout, |patience| mutex.object.lock(patience)).map(lock_code)
 }
 
-/// 0 acquired, 1 recovered, 2 somebody holds it.
+/// 0 acquired, 1 recovered, 2 held by another owner.
 #[napi]
 pub fn mutex_try_lock(
     env: Env,

@@ -22,7 +22,7 @@ pub(crate) enum State {
     Free,
     /// A mapping.
     Live,
-    /// What `close` left: writable zeros, for those who still hold a view.
+    /// What `close` left: writable zeros, for code that still holds a view.
     Reserved,
 }
 
@@ -152,7 +152,7 @@ impl FaultRecord {
         }))
     }
 
-    /// A record that nobody uses.
+    /// A record that is not in use.
     pub fn acquire() -> &'static Self {
         let unused = UNUSED.lock_anyway().pop();
         unused.unwrap_or_else(Self::leak)

@@ -84,6 +84,6 @@ fn release() -> bool {
 fn protect(index: u32, protection: Protection) -> Result<(), i32> {
     let page = sys::page_size();
     let start = START.load(Ordering::Acquire) + (2 * index as usize + 1) * page;
-    // SAFETY: the page is the reserve's, and nobody accesses it.
+    // SAFETY: the page is the reserve's, and nothing accesses it.
     unsafe { sys::protect(start, page, protection) }
 }

@@ -38,7 +38,7 @@ pub struct Channel {
     range: SharedRange,
     offset: usize,
     ring: usize,
-    /// Who sends, and who receives.
+    /// The two roles: sending and receiving.
     participant: Participant,
     learned: Learned,
     receiving: AtomicBool,

@@ -1,4 +1,4 @@
-//! Who takes part in a shared mapping, and who is gone.
+//! Which participants a shared mapping has, and whether each is still alive.
 //!
 //! A participant is a number of 61 random bits, and a lock that the operating system holds for it and
 //! drops when the process ends, however it ends: before its parent has seen that, whatever process

@@ -90,7 +90,7 @@ impl Mapping {
         }
         let advise = || {
             // SAFETY: the pages are the region's, which is held, and under its lock where they
-            // can lose anything: nobody else's mapping is in their place.
+            // can lose anything: no other mapping is in their place.
             unsafe { sys::advise(pages.start, pages.len(), advice) }
                 .map_err(|errno| advice.explain(errno))
         };

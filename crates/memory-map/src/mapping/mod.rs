@@ -280,7 +280,7 @@ impl Mapping {
     /// let map = Mapping::anonymous(100, false, &Options::default())?;
     /// let key = map.key()?;
     /// map.close();
-    /// // The addresses are nobody else's as long as there is the key.
+    /// // Nothing else gets the addresses as long as there is the key.
     /// assert_ne!(key.start(), 0);
     /// # Ok::<(), memory_map::Error>(())
     /// ```
@@ -401,7 +401,7 @@ impl Mapping {
     /// [`Error::NotWritable`] if the pages' protection forbids it; otherwise as
     /// [`Mapping::read`].
     pub fn write(&self, bytes: &[u8], offset: usize) -> Result<()> {
-        // SAFETY: a slice is readable, and nobody stores to it meanwhile.
+        // SAFETY: a slice is readable, and nothing stores to it meanwhile.
         unsafe { self.write_from(bytes, offset) }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The first growth moves the mapping to addresses with as many again reserved behind them, so that it
 //! moves only each time that its length has doubled. The old addresses are not given back before
-//! nobody can reach them, as after `close`.
+//! nothing can reach them, as after `close`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -191,7 +191,7 @@ fn clear_rest(region: &Region, at: usize) {
     let Some(end) = sys::ceil(start, sys::page_size()) else { return };
     let writable = region.lock().runs_in(start..end).all(|(_, run)| run.writable());
     if writable && start < end {
-        // The mapping has been cut by then, and nobody is promised what lies behind its end.
+        // The mapping has been cut by then, and what lies behind its end is not promised.
         // SAFETY: the zeros are ours.
         let _ = unsafe { access::copy_in(region, at, vec![0; end - start].as_slice()) };
     }
@@ -307,7 +307,7 @@ fn carry_all(vmas: &[Range<usize>], start: usize, to: &Region) -> Result<()> {
     let there = |vma: &Range<usize>| to.range().start + (vma.start - start);
     for (i, vma) in vmas.iter().enumerate() {
         // SAFETY: the VMA is the old region's, whose lock the caller holds, and the place for it
-        // is in the new one, of which nobody knows yet.
+        // is in the new one, which no other code knows yet.
         let Err(errno) = (unsafe { sys::carry(vma.start, vma.len(), there(vma)) }) else {
             continue;
         };

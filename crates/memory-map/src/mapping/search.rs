@@ -14,7 +14,7 @@
 //! - *The iterators*, which go on from such a position, are used for `count` alone, which has none.
 //! - *`memmem::Finder`* compares candidates that lie inside (`packedpair`, `rabinkarp`: by pointers
 //!   that depend on lengths only) or moves by amounts of the needle's tables, with its bounds
-//!   checked at every turn (forward two-way). The needle is a copy of ours, which nobody changes.
+//!   checked at every turn (forward two-way). The needle is a copy of ours, which nothing changes.
 //! - *`memmem::FinderRev` is not used*: its two-way search loads the first byte of a candidate
 //!   twice, and where the second load differs it can step below zero, and panics. The last
 //!   occurrence is found by halving instead, in about twice the time of one forward search.

@@ -1,4 +1,4 @@
-//! A range of addresses: who holds it, what lies in it, and when it goes back to the OS.
+//! A range of addresses: what holds it, what lies in it, and when it goes back to the OS.
 //!
 //! A region is shared by its mapping and by every `RegionKey` that was given out for memory that
 //! something outside can still reach. It is unmapped when the last of them is dropped. `retire`
@@ -42,7 +42,7 @@ pub(crate) struct Region {
     keys: AtomicUsize,
     /// Whether the addresses have another owner by now.
     lost: AtomicBool,
-    /// Whether views of the region cannot be taken away from who holds them.
+    /// Whether views of the region cannot be taken back from the code that holds them.
     lasting: AtomicBool,
     /// Whether a copy of ours stored to the region, or a pointer into it was given out.
     stored: AtomicBool,
@@ -97,7 +97,7 @@ impl Region {
         Arc::new(region)
     }
 
-    /// Whether views of the region cannot be taken away from who holds them.
+    /// Whether views of the region cannot be taken back from the code that holds them.
     pub fn is_lasting(&self) -> bool {
         self.lasting.load(Ordering::Acquire)
     }
@@ -362,7 +362,7 @@ impl Drop for Region {
 pub struct RegionKey(Arc<Region>);
 
 impl RegionKey {
-    /// Notes that the pointer cannot be taken away from who has it: after `close` its first use is
+    /// Notes that the pointer cannot be taken back from the code that has it: after `close` its first use is
     /// a fault.
     pub fn make_lasting(&self) {
         self.0.lasting.store(true, Ordering::Release);

@@ -117,7 +117,7 @@ pub(crate) fn can_carry(file: bool) -> bool {
 pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), i32> {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
     let target = to as *mut c_void;
-    // SAFETY: the caller owns both ranges, so nobody else's pages are moved or replaced.
+    // SAFETY: the caller owns both ranges, so no other pages are moved or replaced.
     let pointer = unsafe { libc::mremap(from as *mut c_void, length, length, flags, target) };
     if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
 }

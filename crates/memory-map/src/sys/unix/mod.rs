@@ -148,7 +148,7 @@ pub(crate) unsafe fn map_over(
     pages: Pages,
 ) -> Result<(), i32> {
     let (flags, fd, offset) = pages.parameters();
-    // SAFETY: the caller owns the range, so MAP_FIXED replaces nobody else's pages.
+    // SAFETY: the caller owns the range, so MAP_FIXED replaces no other pages.
     let pointer = unsafe {
         mmap(
             start as *mut c_void,
