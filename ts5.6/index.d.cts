@@ -26,8 +26,8 @@ type FileSource =
  * - `normal`, `random`, `sequential`: how much to read ahead
  * - `willneed`: read it in soon; `dontneed`: drop it (private pages lose what was stored); `free`: it may be
  *   dropped when memory is short; `cold`: the first to go; `pageout`: it goes now
- * - `mergeable`, `unmergeable`: whether equal pages may be kept once
- * - `hugepage`, `nohugepage`: whether large pages serve it; `collapse`: put it into large pages now (Linux 6.1)
+ * - `mergeable`, `unmergeable`: whether equal pages may be merged into one
+ * - `hugepage`, `nohugepage`: whether to use huge pages; `collapse`: put it into huge pages now (Linux 6.1)
  * - `dontdump`, `dodump`: whether it is in a core dump
  * - `dontfork`, `dofork`, `wipeonfork`, `keeponfork`: what a forked child gets
  * - `remove`: punches a hole in the file: the bytes read zeros, and their blocks are free
