@@ -388,3 +388,50 @@ test('a channel that waits takes hardly any processor time', async (t) => {
   }
   t.true(microseconds < 50_000, `${microseconds} µs in a second`)
 })
+
+test('the event loop goes on while messages come faster than they are used', async (t) => {
+  const { channel } = make(t, 8 * 2 ** 20)
+  const count = 50_000
+  const messages = Array.from({ length: count }, (_, i) => String(i))
+  for (const receive of ['for await', 'receiveAsync']) {
+    t.is(channel.sendMany(messages), count)
+    let turns = 0
+    const turn = (): void => void (turns++, (next = setImmediate(turn)))
+    let next = setImmediate(turn)
+    let received = 0
+    if (receive === 'for await') {
+      for await (const message of channel) {
+        t.is(message.toString(), String(received)) // which takes some microseconds
+        if (++received === count) break
+      }
+    } else {
+      while (received < count) t.is((await channel.receiveAsync())!.toString(), String(received++))
+    }
+    clearImmediate(next)
+    t.true(turns > 1)
+  }
+})
+
+test('an iterator gives messages in the order in which they are asked for, until it is ended', async (t) => {
+  const { file, channel } = make(t)
+  const sender = reopen(t, file)
+  const iterator = channel[Symbol.asyncIterator]()
+  t.is(iterator[Symbol.asyncIterator](), iterator)
+  const results = [1, 2, 3].map(() => iterator.next())
+  sender.send('a')
+  sender.send('b')
+  const later = iterator.next()
+  sender.send('c')
+  sender.send('d')
+  const values = (await Promise.all([...results, later])).map(({ value }) => String(value))
+  t.deepEqual(values, ['a', 'b', 'c', 'd'])
+  sender.send('e')
+  t.deepEqual(await iterator.return!(), { value: undefined, done: true })
+  t.deepEqual(await iterator.next(), { value: undefined, done: true })
+  t.is(String(channel.tryReceive()), 'e')
+
+  const waiting = channel[Symbol.asyncIterator]().next()
+  channel.close()
+  t.deepEqual(await waiting, { value: undefined, done: true })
+  t.deepEqual(await channel[Symbol.asyncIterator]().next(), { value: undefined, done: true })
+})

@@ -116,7 +116,7 @@ declare class Channel extends Handle {
    */
   receiveMany(most: number, timeout?: number): Buffer[]
   /** The messages, until the channel is closed. */
-  [Symbol.asyncIterator](): AsyncGenerator<Buffer, void>
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>
   /**
    * Reserves room for a message of `length` bytes, so that you can write it in place and send it with {@link commit}.
    * Blocks the thread until there is room; returns undefined if the time is up first. Messages that any process sends

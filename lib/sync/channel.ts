@@ -7,10 +7,11 @@ import { Handle } from '../handle.js'
 import { check } from '../choices.js'
 import { aborted, illegalConstructor, invalidType, invalidValue, outOfRange, withCode } from '../errors.js'
 import { type Limit, toCount, toLimit, toMessage, toToken, toTimeout, type WaitOptions } from './arguments.js'
+import { Messages } from './iterator.js'
 import { explain, type MemoryMap, native } from './main.js'
 import { Batch, MOST, Pool } from './messages.js'
 import { call, waitFor } from './pending.js'
-import { Poll } from './poll.js'
+import { Pace, Poll } from './poll.js'
 import { Turns } from './turns.js'
 import { Words } from './words.js'
 
@@ -35,6 +36,8 @@ const RECEIVER = 64
 /** Where the messages end that were received in one call. */
 const ENDS = new Uint32Array(MOST)
 
+const FOR_EVER: Limit = { timeout: -1, signal: undefined }
+
 /** What is pending. */
 class Pending {
   readonly sends = new Turns()
@@ -42,6 +45,7 @@ class Pending {
   /** What ends the waits. */
   readonly ends = new Set<() => void>()
   readonly poll = new Poll()
+  readonly pace = new Pace()
 }
 
 /**
@@ -224,7 +228,7 @@ export class Channel extends Handle {
    */
   async receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
     const limit = toLimit(options)
-    return this.tryReceive() ?? (await this.#pending.receives.run(limit, undefined, (left) => this.#next(left)))
+    return this.#now() ?? (await this.#pending.receives.run(limit, undefined, (left) => this.#next(left)))
   }
 
   /**
@@ -244,12 +248,15 @@ export class Channel extends Handle {
   }
 
   /** The messages, until the channel is closed. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
-    try {
-      while (!this.closed) yield (await this.receiveAsync())!
-    } catch (error) {
-      if (!this.closed) throw error
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+    const isClosed = (): boolean => this.closed
+    return new Messages({
+      get closed() {
+        return isClosed()
+      },
+      take: () => this.#now(),
+      wait: () => this.#pending.receives.run(FOR_EVER, undefined, (left) => this.#next(left)),
+    }) as unknown as AsyncIterableIterator<Buffer>
   }
 
   /**
@@ -425,8 +432,19 @@ export class Channel extends Handle {
     return count > 0
   }
 
+  /** A message that is there now, unless the event loop is to go on first. */
+  #now(): Buffer | undefined {
+    return this.#pending.pace.isDue ? undefined : this.tryReceive()
+  }
+
   /** Waits for a message: first on turns of the event loop, then on a thread. */
   async #next({ timeout, signal }: Limit): Promise<Buffer | undefined> {
+    if (this.#pending.pace.isOver) {
+      await this.#pending.pace.rest()
+      if (signal?.aborted) throw aborted(signal)
+      const message = this.#look()
+      if (message !== undefined) return message
+    }
     const start = performance.now()
     const end = timeout < 0 ? Infinity : start + timeout
     for (;;) {
@@ -441,6 +459,7 @@ export class Channel extends Handle {
         return message
       }
       if (signal?.aborted) throw aborted(signal)
+      this.#open() // or nothing would end the wait
       const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
       if ((await this.#wait(limit, (...rest) => this.#native.readyAsync(...rest))) !== 0) return undefined
       const late = this.#take(0)

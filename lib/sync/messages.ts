@@ -11,13 +11,13 @@ export const MOST = 1024
 
 /** Memory for messages that come. */
 export class Pool {
-  memory = Buffer.alloc(0)
+  memory: Buffer | undefined
   /** Where the next message goes. */
   used = 0
 
   /** The same with place for a small message. */
   ready(): Buffer {
-    if (this.memory.length - this.used < SMALL) {
+    if (this.memory === undefined || POOL - this.used < SMALL) {
       this.memory = Buffer.allocUnsafeSlow(POOL)
       this.used = 0
     }
@@ -28,7 +28,7 @@ export class Pool {
   cut(length: number): Buffer {
     const start = this.used
     this.used = (start + length + 7) & ~7
-    return cut(this.memory.buffer, start, length)
+    return cut(this.memory!.buffer, start, length)
   }
 }
 

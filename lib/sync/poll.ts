@@ -5,8 +5,8 @@
  * looking for less than that time would stop just before the answer comes.
  */
 const LIMIT = 0.5
-/** How often to look on each turn: for some microseconds, which other callbacks do not notice. */
-const EACH = 16
+/** How often to look on each turn: for a few microseconds, which other callbacks do not notice. */
+const EACH = 64
 /** How many waits that were short, or half as many that were long, it takes to think otherwise. */
 const MEMORY = 4
 
@@ -37,5 +37,31 @@ export class Poll {
   /** Learns how long a wait has lasted, in milliseconds. */
   learn(lasted: number): void {
     this.#score = lasted < LIMIT ? Math.min(this.#score + 1, MEMORY) : Math.max(this.#score - 2, -MEMORY)
+  }
+}
+
+/** How long messages are given out without a turn of the event loop, in milliseconds. */
+const SPAN = 0.5
+/** After how many messages to ask for the time, which takes longer than a look. */
+const OFTEN = 8
+
+/** Has the event loop go on while messages come faster than they are used: promises alone would hold it up. */
+export class Pace {
+  #count = 0
+  #since = 0
+  /** Whether the time is up. */
+  isOver = false
+
+  /** Counts a message; whether the event loop is to go on before it. */
+  get isDue(): boolean {
+    if (++this.#count % OFTEN === 0 && performance.now() - this.#since > SPAN) this.isOver = true
+    return this.isOver
+  }
+
+  /** Resolves on the next turn. */
+  async rest(): Promise<void> {
+    this.isOver = false
+    await turn()
+    this.#since = performance.now()
   }
 }
