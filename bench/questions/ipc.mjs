@@ -377,6 +377,11 @@ export const question = {
       atMost: 1 / 1.5,
     },
     {
+      what: 'a lock that nobody wants: against Atomics between threads',
+      value: value('memory-map, Mutex', 'a lock', 'lock') / value('Atomics, between threads only', 'a lock', 'lock'),
+      atMost: 2,
+    },
+    {
       what: 'one way, 64 B: against process.send',
       value: value('memory-map, Channel', '64 B', 'flow') / value('process.send', '64 B', 'flow'),
       atMost: 0.2,
