@@ -5,8 +5,8 @@
 // would run code in every checkout.
 
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { parseTriple } from '@napi-rs/cli'
@@ -63,8 +63,37 @@ export function packPackage() {
   writeJson(join(folder, 'package.json'), { ...Object.fromEntries(entries), optionalDependencies })
   const parts = names.map((dependency) => ({ kind: 'npm', name: dependency, version, license: manifest.license }))
   writeJson(join(folder, BILL), bill(manifest, parts))
+  const pages = readdirSync(folder, { recursive: true }).filter((file) => file.endsWith('.md'))
+  for (const page of pages) {
+    const path = join(folder, page)
+    writeFileSync(path, linkedFromPackage(readFileSync(path, 'utf8'), dirname(path), folder))
+  }
   const packed = npmPack(folder)
   return { ...packed, complaints: [...tooLarge(packed, maxSizes.package), ...notOurs(packed.files)] }
+}
+
+/**
+ * A page whose links to what is not in the package go to the repository; where that is not known, there is the text alone.
+ * @param {string} page what it says
+ * @param {string} from the folder that it is in
+ * @param {string} folder the package's
+ */
+export function linkedFromPackage(page, from, folder, source = repository?.url ?? repository) {
+  const web = source?.replace(/^git\+/, '').replace(/\.git$/, '')
+  const absolute = (link) => {
+    const [path] = link.split('#', 1)
+    if (path === '' || /^[a-z]+:/.test(path) || existsSync(join(from, path))) return link
+    return web && `${web}/raw/v${version}/${relative(folder, join(from, link)).replaceAll('\\', '/')}`
+  }
+  return page
+    .replaceAll(/\[([^[\]]+)\]\(([^()\s]+)\)/g, (_, text, link) => {
+      const to = absolute(link)?.replace('/raw/', /\.(svg|png)$/.test(link) ? '/raw/' : '/blob/')
+      return to ? `[${text}](${to})` : text
+    })
+    .replaceAll(/<picture>.*<\/picture>\n*/g, (picture) => {
+      const to = picture.replaceAll(/(src|srcset)="([^"]+)"/g, (_, key, link) => `${key}="${absolute(link) ?? ''}"`)
+      return to.includes('=""') ? '' : to
+    })
 }
 
 /** Packs the library of a target. @returns {Packed | undefined} nothing where it was not built */

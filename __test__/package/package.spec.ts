@@ -2,7 +2,7 @@
 // project, imported, required, compiled and bundled there.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,7 @@ import test, { type ExecutionContext } from 'ava'
 import { build, type BuildOptions } from 'esbuild'
 
 import { platforms } from '../../lib/platform.ts'
+import { linkedFromPackage } from '../../scripts/pack.mjs'
 import { run } from '../helpers/processes.ts'
 import { runtimes } from '../helpers/runtimes.ts'
 import { scratchFolder } from '../helpers/scratch.ts'
@@ -95,6 +96,27 @@ test('the package asks for every library by its exact version', (t) => {
   t.is(Object.keys(optionalDependencies).length, require('./package.json').napi.targets.length)
   t.is(scripts, undefined)
   t.is(devDependencies, undefined)
+})
+
+test('links of the published pages are absolute, or to what is in the package', (t) => {
+  const folder = join(release, 'memory-map')
+  const pages = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.md'))
+  t.true(pages.includes('README.md'))
+  for (const page of pages) {
+    const text = readFileSync(join(folder, page), 'utf8')
+    const links = [...text.matchAll(/\]\(([^()\s]+)\)|(?:href|src|srcset)="([^"]+)"/g)].map(
+      (found) => found[1] ?? found[2]!,
+    )
+    for (const link of links.filter((one) => !/^(https?:|#)/.test(one))) {
+      t.true(existsSync(join(folder, dirname(page), link.split('#')[0]!)), `${page}: ${link}`)
+    }
+  }
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const web = 'https://example.org/memory-map'
+  const published = linkedFromPackage(readme, folder, folder, `git+${web}.git`)
+  t.true(published.includes(`(${web}/blob/v${version}/ARCHITECTURE.md)`))
+  t.true(published.includes(`src="${web}/raw/v${version}/bench/plots/open-light.svg"`))
+  t.true(published.includes('(CHANGELOG.md)'))
 })
 
 test('what is linked in is listed, with its notices, and nothing tells of the machine that built it', (t) => {
