@@ -1,6 +1,6 @@
 // How programs are deployed: each builds one in a project, takes what was built to a folder of its own, and runs it there.
 
-import { cpSync, existsSync, mkdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -12,6 +12,43 @@ const node = process.execPath
 const bun = join(runtimes, 'bun', 'bin', 'bun')
 const file = `memory-map.${library.slice('memory-map-'.length)}.node`
 const load = (name) => import(pathToFileURL(require.resolve(name)).href)
+
+const nodeOf = (major) => join(runtimes, `node${major}`, 'bin', 'node')
+
+/** Bundles app.cjs as CommonJS. */
+function bundleForNode(project, outfile, external = []) {
+  return require('esbuild').build({
+    entryPoints: [project.path('app.cjs')],
+    bundle: true,
+    platform: 'node',
+    external,
+    outfile: project.path(outfile),
+    logLevel: 'error',
+  })
+}
+
+function sea(node) {
+  return async () => {
+    const project = new Project({ 'app.cjs': cjs })
+    await bundleForNode(project, 'main.cjs')
+    const assets = { [file]: join('node_modules', library, file) }
+    project.write({
+      'sea.json': JSON.stringify({ main: 'main.cjs', output: 'out.blob', disableExperimentalSEAWarning: true, assets }),
+    })
+    // Assets came with Node 20.12.
+    await project.run(node, ['--experimental-sea-config', 'sea.json'])
+    mkdirSync(project.path('out'))
+    cpSync(node, project.path('out', 'app'))
+    await project.tool('postject/dist/cli.js', [
+      'out/app',
+      'NODE_SEA_BLOB',
+      'out.blob',
+      '--sentinel-fuse',
+      'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2',
+    ])
+    return start(project.deploy(['out', '.']), './app')
+  }
+}
 
 /** Runs a program in a folder of its own. */
 const start = (folder, ...args) =>
@@ -59,14 +96,7 @@ export const deployments = {
 
   async 'esbuild, CommonJS, library copied beside'() {
     const project = new Project({ 'app.cjs': cjs })
-    const { build } = require('esbuild')
-    await build({
-      entryPoints: [project.path('app.cjs')],
-      bundle: true,
-      platform: 'node',
-      outfile: project.path('out', 'app.cjs'),
-      logLevel: 'error',
-    })
+    await bundleForNode(project, 'out/app.cjs')
     cpSync(project.path('node_modules', library, file), project.path('out', file))
     return start(project.deploy(['out', '.']), 'app.cjs')
   },
@@ -175,32 +205,87 @@ export const deployments = {
     return outputs
   },
 
-  async 'Single executable application (SEA)'() {
+  'Single executable application (SEA), Node 20': sea(node),
+  'Single executable application (SEA), Node 22': sea(nodeOf(22)),
+  'Single executable application (SEA), Node 24': sea(nodeOf(24)),
+  'Single executable application (SEA), Node 26': sea(nodeOf(26)),
+
+  async '@yao-pkg/pkg, --sea'() {
+    // The bundle alone is packed, with the library beside the executable.
     const project = new Project({ 'app.cjs': cjs })
-    const { build } = require('esbuild')
-    await build({
-      entryPoints: [project.path('app.cjs')],
-      bundle: true,
-      platform: 'node',
-      outfile: project.path('main.cjs'),
-      logLevel: 'error',
-    })
-    const assets = { [file]: join('node_modules', library, file) }
-    project.write({
-      'sea.json': JSON.stringify({ main: 'main.cjs', output: 'out.blob', disableExperimentalSEAWarning: true, assets }),
-    })
-    // Assets came with Node 20.12.
-    await project.run(node, ['--experimental-sea-config', 'sea.json'])
+    await bundleForNode(project, 'main.cjs')
+    const { version: of } = JSON.parse(readFileSync(join(runtimes, 'node22', 'package.json'), 'utf8'))
+    // What it would download, in its own cache.
+    const name = `node-v${of}-linux-x64`
+    const cache = project.path('.pkg-cache', 'sea')
+    mkdirSync(join(cache, name, 'bin'), { recursive: true })
+    cpSync(nodeOf(22), join(cache, name, 'bin', 'node'))
+    await run('tar', ['-czf', `${name}.tar.gz`, name], { cwd: cache })
+    project.write({ [join('.pkg-cache', 'sea', `${name}.tar.gz.ok`)]: '' })
     mkdirSync(project.path('out'))
-    cpSync(node, project.path('out', 'app'))
-    await project.tool('postject/dist/cli.js', [
-      'out/app',
-      'NODE_SEA_BLOB',
-      'out.blob',
-      '--sentinel-fuse',
-      'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2',
-    ])
+    const args = ['--sea', 'main.cjs', '-t', `node${of}-linux-x64`, '-o', 'out/app']
+    await project.run(nodeOf(22), [join(tools, '@yao-pkg/pkg/lib-es5/bin.js'), ...args], {
+      env: { HOME: project.folder },
+    })
+    cpSync(project.path('node_modules', library, file), project.path('out', file))
     return start(project.deploy(['out', '.']), './app')
+  },
+
+  async 'a bundle that starts worker threads'() {
+    const main = `import { Worker } from 'node:worker_threads'
+new Worker(new URL('./worker.mjs', import.meta.url))`
+    const project = new Project({ 'app.mjs': main, 'worker.mjs': esm })
+    for (const entry of ['app.mjs', 'worker.mjs'])
+      await require('esbuild').build({
+        entryPoints: [project.path(entry)],
+        bundle: true,
+        platform: 'node',
+        format: 'esm',
+        outfile: project.path('out', entry),
+      })
+    return beside(project, 'out', 'app.mjs')
+  },
+
+  async 'a bundle beside a dependency: two copies of the JavaScript'() {
+    const project = new Project({
+      'app.cjs': `${cjs}
+{
+  const { take, make } = require('dependency'), { mapAnonymous, MemoryMap } = require('memory-map')
+  if (take(mapAnonymous(4096, { shared: true })) !== 'acquired') throw new Error('a lock of the other copy')
+  if (!(make() instanceof MemoryMap)) throw new Error('two classes')
+}`,
+      'node_modules/dependency/index.js': `const { Mutex } = require('memory-map/sync')
+exports.take = (map) => new Mutex(map, 0).tryLock()
+exports.make = () => require('memory-map').mapAnonymous(1)`,
+    })
+    await bundleForNode(project, 'out/app.cjs', ['dependency'])
+    const folder = project.deploy(['out', '.'], 'node_modules')
+    return start(folder, 'app.cjs')
+  },
+
+  async 'import and require in one program'() {
+    const project = new Project({
+      'app.mjs': `import { createRequire } from 'node:module'
+import { MemoryMap } from 'memory-map'
+const require = createRequire(import.meta.url)
+if (require('memory-map').MemoryMap !== MemoryMap) throw new Error('two copies')
+${esm}`,
+    })
+    return start(project.deploy('app.mjs', 'node_modules'), 'app.mjs')
+  },
+
+  async 'a root file system of Node and its libraries alone, without /proc, /dev and /tmp'() {
+    // Without locks: those on files need /proc.
+    const project = new Project({
+      'app.mjs': esm
+        .replaceAll(/path\.join\(os\.tmpdir\(\), 'deployed-'\)/g, "'/deployed-'")
+        .replace('new Mutex(map, 0).tryLock()', "'acquired'"),
+    })
+    const used = await run('ldd', [node, project.path('node_modules', library, file)])
+    cpSync(node, project.path('node'), { dereference: true })
+    for (const [path] of used.matchAll(/\/\S+(?= \()/g))
+      cpSync(path, project.path(path.slice(1)), { dereference: true })
+    return run('chroot', [project.deploy('.'), '/node', '/app.mjs'])
   },
 
   async Nitro() {

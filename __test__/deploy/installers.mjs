@@ -1,88 +1,136 @@
-// Package managers: each installs the tarballs in an empty project, and the program runs there.
+// Package managers: each installs the package from a registry in an empty project, and the program runs there.
 
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { cjs, esm, library, run, runtimes, tarballs, tools } from './project.mjs'
+import { cjs, esm, expected, library, run, runtimes, tools, version } from './project.mjs'
+import { startRegistry } from './registry.mjs'
 
 const node = process.execPath
 const bun = join(runtimes, 'bun', 'bin', 'bun')
+const deno = join(runtimes, 'deno', 'deno')
 const tool = (path) => join(tools, path)
-const files = tarballs.map((path) => `file:${path}`)
-const manifest = { private: true, dependencies: { 'memory-map': files[0], [library]: files[1] } }
-// Only this machine's library is packed: of the others nobody is asked.
-const others = (name) => ({ [name]: Object.fromEntries(platforms().map((one) => [one, files[1]])) })
+const yarn4 = tool('@yarnpkg/cli-dist/bin/yarn.js')
+let registry
 
-function platforms() {
-  const packed = execFileSync('tar', ['-xzOf', tarballs[0], 'package/package.json'], { encoding: 'utf8' })
-  return Object.keys(JSON.parse(packed).optionalDependencies)
-}
-
-function empty(more = {}, texts = {}) {
+/** A project, and options to run programs in it; what managers keep for other projects goes with it. */
+async function empty(files = {}) {
+  registry ??= startRegistry()
+  const address = await registry
   const cwd = mkdtempSync(join(tmpdir(), 'memory-map-install-'))
-  const all = { 'package.json': JSON.stringify({ ...manifest, ...more }), 'app.mjs': esm, 'app.cjs': cjs, ...texts }
+  const all = {
+    'package.json': JSON.stringify({ private: true, dependencies: { 'memory-map': version } }),
+    '.npmrc': `registry=${address}\n`,
+    'app.mjs': esm,
+    'app.cjs': cjs,
+    ...files,
+  }
   for (const [name, text] of Object.entries(all)) writeFileSync(join(cwd, name), text)
-  return { cwd, env: { CI: '' } }
+  const env = {
+    CI: '',
+    HOME: cwd,
+    XDG_CACHE_HOME: join(cwd, '.cache'),
+    npm_config_registry: address,
+    npm_config_cache: join(cwd, '.npm'),
+    npm_config_update_notifier: 'false',
+    NPM_CONFIG_REGISTRY: address,
+    BUN_CONFIG_REGISTRY: address,
+    BUN_INSTALL_CACHE_DIR: join(cwd, '.bun'),
+    DENO_DIR: join(cwd, '.deno'),
+    YARN_NPM_REGISTRY_SERVER: address,
+    YARN_UNSAFE_HTTP_WHITELIST: '127.0.0.1',
+    YARN_GLOBAL_FOLDER: join(cwd, '.yarn'),
+    YARN_ENABLE_TELEMETRY: 'false',
+  }
+  return { cwd, env }
 }
 
-async function both(options, before = []) {
+async function both(options) {
   const outputs = []
-  for (const file of ['app.mjs', 'app.cjs']) outputs.push(await run(node, [...before, file], options))
+  for (const file of ['app.mjs', 'app.cjs']) outputs.push(await run(node, [file], options))
   return outputs
 }
+
+const importing = `import('memory-map').catch(({ code, message }) => console.log(code, message))`
+
+const npm = (options, ...args) => run('npm', [...args, '--no-audit', '--no-fund'], options)
+
+/** The packages with a library that are installed. */
+const libraries = ({ cwd }) => readdirSync(join(cwd, 'node_modules')).filter((name) => name.startsWith('memory-map-'))
 
 const pnpm =
   (...args) =>
   async () => {
-    const options = empty(
-      { pnpm: { overrides: others('pnpm').pnpm } },
-      {
-        'pnpm-workspace.yaml': `overrides:\n${platforms()
-          .map((one) => `  ${one}: ${files[1]}\n`)
-          .join('')}`,
-      },
+    const options = await empty()
+    // It needs Node 22; the program runs on this one.
+    const node22 = join(runtimes, 'node22', 'bin', 'node')
+    await run(
+      node22,
+      [tool('pnpm/bin/pnpm.mjs'), 'install', `--store-dir=${join(options.cwd, '.pnpm')}`, ...args],
+      options,
     )
-    await run(node, [tool('pnpm/bin/pnpm.mjs'), 'install', '--ignore-scripts', ...args], options)
     return both(options)
   }
 
-const yarn4 = (linker, before) => async () => {
-  const options = empty(
-    { resolutions: others('yarn').yarn },
-    { '.yarnrc.yml': `nodeLinker: ${linker}\nenableTelemetry: false\n`, 'yarn.lock': '' },
-  )
-  await run(node, [tool('@yarnpkg/cli-dist/bin/yarn.js'), 'install'], options)
-  return both(options, before)
+const yarn = (linker) => async () => {
+  const options = await empty({ '.yarnrc.yml': `nodeLinker: ${linker}\n`, 'yarn.lock': '' })
+  await run(node, [yarn4, 'install'], options)
+  if (linker === 'node-modules') return both(options)
+  return [await run(node, [yarn4, 'node', 'app.mjs'], options), await run(node, [yarn4, 'node', 'app.cjs'], options)]
 }
 
 export const installers = {
   async npm() {
-    const options = empty({ dependencies: {} })
-    await run('npm', ['install', '--ignore-scripts', '--no-audit', '--offline', ...tarballs], options)
+    const options = await empty()
+    await npm(options, 'install')
     return both(options)
   },
   pnpm: pnpm(),
   'pnpm, hoisted': pnpm('--node-linker=hoisted'),
   async 'Yarn 1'() {
-    const options = empty({ resolutions: others('yarn').yarn })
-    await run(node, [tool('yarn/bin/yarn.js'), 'install', '--ignore-scripts', '--no-lockfile', '--offline'], options)
+    const options = await empty()
+    await run(node, [tool('yarn/bin/yarn.js'), 'install', '--no-lockfile'], options)
     return both(options)
   },
-  'Yarn 4, node_modules': yarn4('node-modules'),
-  "Yarn 4, Plug'n'Play": async () => {
-    const options = empty(
-      { resolutions: others('yarn').yarn },
-      { '.yarnrc.yml': 'nodeLinker: pnp\nenableTelemetry: false\n', 'yarn.lock': '' },
-    )
-    const yarn = tool('@yarnpkg/cli-dist/bin/yarn.js')
-    await run(node, [yarn, 'install'], options)
-    return [await run(node, [yarn, 'node', 'app.mjs'], options), await run(node, [yarn, 'node', 'app.cjs'], options)]
-  },
+  'Yarn 4, node_modules': yarn('node-modules'),
+  "Yarn 4, Plug'n'Play": yarn('pnp'),
   async Bun() {
-    const options = empty({ overrides: others('bun').bun })
-    await run(bun, ['install', '--no-progress'], { ...options, env: { BUN_CONFIG_REGISTRY: 'http://127.0.0.1:9/' } })
+    const options = await empty()
+    await run(bun, ['install', '--no-progress'], options)
     return both(options)
+  },
+  async Deno() {
+    const options = await empty()
+    await run(deno, ['install', '--node-modules-dir=auto'], options)
+    return [...(await both(options)), await run(deno, ['run', '-A', 'app.mjs'], options)]
+  },
+  async 'npm, --omit=optional: the error says what to do'() {
+    const options = await empty()
+    await npm(options, 'install', '--omit=optional')
+    const said = await run(node, ['-e', importing], options)
+    return said.includes('ERR_MMAP_UNSUPPORTED') && said.includes('without --omit=optional') ? expected : said
+  },
+  async 'npm ci for another platform'() {
+    const options = await empty()
+    await npm(options, 'install')
+    await npm(options, 'ci', '--os=linux', '--cpu=arm64', '--libc=musl')
+    const found = `${libraries(options)}`
+    const said = await run(node, ['-e', importing], options)
+    if (!said.includes('What is installed is for linux-arm64-musl')) return said
+    await npm(options, 'ci')
+    return found === 'memory-map-linux-arm64-musl' ? [expected, ...(await both(options))] : found
+  },
+  async 'npm, the dependency of a workspace'() {
+    const options = await empty({
+      'package.json': JSON.stringify({ private: true, workspaces: ['app'] }),
+    })
+    const app = join(options.cwd, 'app')
+    mkdirSync(app)
+    writeFileSync(join(app, 'package.json'), `{ "name": "app", "dependencies": { "memory-map": "${version}" } }`)
+    for (const [name, text] of Object.entries({ 'app.mjs': esm, 'app.cjs': cjs })) writeFileSync(join(app, name), text)
+    await npm(options, 'install')
+    if (!existsSync(join(options.cwd, 'node_modules', library))) return 'not hoisted'
+    return both({ ...options, cwd: app })
   },
 }

@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
+export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const tools = fileURLToPath(new URL('node_modules/', import.meta.url))
 export const runtimes = join(root, '__test__', 'runtimes', 'node_modules')
 const release = join(root, 'release')
@@ -104,7 +104,7 @@ export class Project {
   }
 }
 
-export async function run(command, args, { env, ...options }) {
+export async function run(command, args, { env, ...options } = {}) {
   try {
     const { NODE_OPTIONS: _, ...inherited } = process.env
     const { stdout, stderr } = await promisify(execFile)(command, args, {

@@ -9,13 +9,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { compilers } from './compilers.mjs'
 import { deployments } from './deployments.mjs'
 import { installers } from './installers.mjs'
 import { expected } from './project.mjs'
 import { runners } from './runners.mjs'
 
 const asked = process.argv.slice(2).map((part) => part.toLowerCase())
-const rows = Object.entries({ deployed: deployments, tested: runners, installed: installers }).flatMap(([kind, all]) =>
+const kinds = { deployed: deployments, tested: runners, installed: installers, compiled: compilers }
+const rows = Object.entries(kinds).flatMap(([kind, all]) =>
   Object.entries(all).map(([name, attempt]) => ({ kind, name, attempt })),
 )
 const isAsked = ({ name }) => asked.length === 0 || asked.some((part) => name.toLowerCase().includes(part))
@@ -34,7 +36,7 @@ for (const { kind, name, attempt } of rows.filter(isAsked)) {
   const seconds = () => `${Math.round((performance.now() - start) / 1000)} s`
   try {
     const outputs = [await attempt()].flat()
-    const wrong = outputs.filter((output) => !output.includes(kind === 'tested' ? '' : expected))
+    const wrong = outputs.filter((output) => !output.includes(kind === 'tested' || kind === 'compiled' ? '' : expected))
     if (wrong.length > 0) throw new Error(wrong.join('\n'))
     console.log(`ok      ${kind} ${name} (${seconds()})`)
   } catch (error) {
