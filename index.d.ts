@@ -99,6 +99,8 @@ declare class MemoryFaultError extends Error {
 }
 /** What may be done with pages, as `PROT_*` of mmap(2). */
 type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
+/** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
+type Kind = 'shared' | 'private' | 'anonymous'
 /** What lies under the views of a mapping. */
 type Backing = 'array-buffer' | 'shared-array-buffer'
 /** The options of every mapping. */
@@ -208,32 +210,6 @@ interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOpt
   /** Permissions of what `create` makes, less the umask, as for files. Default: 0o600, the owner alone. */
   readonly mode?: number | string | undefined
 }
-/** Which bytes to stream, and how. */
-interface ReadStreamOptions {
-  /** The first byte. Default: 0. */
-  readonly start?: Bytes | undefined
-  /** The last byte, inclusive as in `fs.createReadStream`; at most what the mapping has. Default: its last. */
-  readonly end?: Bytes | undefined
-  /** Bytes of each chunk, and how many bytes the stream buffers. Default: 65,536. */
-  readonly highWaterMark?: number | undefined
-  /** Gives strings, decoded from copies, as `setEncoding` does. Default: Buffers. */
-  readonly encoding?: BufferEncoding | undefined
-  /** Destroys the stream with an `AbortError`. */
-  readonly signal?: AbortSignal | undefined
-  /** Close the mapping when the stream has ended or failed, or is destroyed. Default: false. */
-  readonly autoClose?: boolean | undefined
-}
-/** What to search for: text, bytes, or the value of one byte. */
-type Needle = string | Uint8Array | number
-/** A part of a mapping to search on other threads. */
-interface SearchOptions extends Range {
-  /** Of the string to search for. Default: `'utf8'`. */
-  readonly encoding?: BufferEncoding | undefined
-  /** Cancels it: the promise rejects at once, and the search ends soon. */
-  readonly signal?: AbortSignal | undefined
-}
-/** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
-type Kind = 'shared' | 'private' | 'anonymous'
 /** A part of a mapping to make durable, and how. */
 interface SyncOptions extends Range {
   /** Makes other mappings of the file read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
@@ -272,6 +248,30 @@ interface Residency {
 interface ResidencyOptions extends Range {
   /** Also say which pages are in memory, not only how many: takes 32 MiB for each TiB. Default: true. */
   readonly bitmap?: boolean | undefined
+}
+/** Which bytes to stream, and how. */
+interface ReadStreamOptions {
+  /** The first byte. Default: 0. */
+  readonly start?: Bytes | undefined
+  /** The last byte, inclusive as in `fs.createReadStream`; at most what the mapping has. Default: its last. */
+  readonly end?: Bytes | undefined
+  /** Bytes of each chunk, and how many bytes the stream buffers. Default: 65,536. */
+  readonly highWaterMark?: number | undefined
+  /** Gives strings, decoded from copies, as `setEncoding` does. Default: Buffers. */
+  readonly encoding?: BufferEncoding | undefined
+  /** Destroys the stream with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+  /** Close the mapping when the stream has ended or failed, or is destroyed. Default: false. */
+  readonly autoClose?: boolean | undefined
+}
+/** What to search for: text, bytes, or the value of one byte. */
+type Needle = string | Uint8Array | number
+/** A part of a mapping to search on other threads. */
+interface SearchOptions extends Range {
+  /** Of the string to search for. Default: `'utf8'`. */
+  readonly encoding?: BufferEncoding | undefined
+  /** Cancels it: the promise rejects at once, and the search ends soon. */
+  readonly signal?: AbortSignal | undefined
 }
 /** A constructor of typed arrays, such as `Float64Array`. */
 interface TypedArrayConstructor<T> {

@@ -20,24 +20,24 @@ export type { Advice } from './lib/advice.js'
 export type { Bytes, FileSource, Range } from './lib/arguments.js'
 export { MemoryFaultError } from './lib/faults.js'
 export type { FaultKind, MemoryFault } from './lib/faults.js'
-export {
-  type AsyncSyncOptions,
-  type Kind,
-  type LockOptions,
-  MemoryMap,
-  type LineOptions,
-  type PrefetchOptions,
-  type Residency,
-  type ResidencyOptions,
-  type SyncOptions,
-  type TypedArrayConstructor,
-} from './lib/memory-map.js'
+export { MemoryMap } from './lib/memory-map.js'
 export type { ReadStreamOptions } from './lib/read-stream.js'
 export { openSharedMemory, unlinkSharedMemory } from './lib/shared-memory.js'
+export type {
+  AsyncSyncOptions,
+  LineOptions,
+  LockOptions,
+  PrefetchOptions,
+  Residency,
+  ResidencyOptions,
+  SyncOptions,
+} from './lib/range-options.js'
+export type { TypedArrayConstructor } from './lib/typed-arrays.js'
 export type {
   AnonymousMapOptions,
   Backing,
   FileMapOptions,
+  Kind,
   MapOptions,
   Protection,
   SharedMapOptions,

@@ -54,6 +54,26 @@ export function toOffset(value: unknown, total: number, name: string): number {
   throw outOfRange(name, `a whole number from 0 to ${total}, the length of the mapping`, value)
 }
 
+/** An index as `buffer.toString` takes it: clamped to the mapping. */
+export function toIndex(value: Bytes | undefined, fallback: number, length: number, name: string): number {
+  const index = value === undefined ? fallback : Math.trunc(convert(value, name)) || 0
+  return Math.max(0, Math.min(index, length))
+}
+
+/** Refuses a range that does not begin and end at pages in memory, or at the ends of the mapping. */
+export function checkPages(
+  [start, end]: [start: number, end: number],
+  pageOffset: number,
+  total: number,
+  pageSize: number,
+): void {
+  const isPage = (at: number) => at === 0 || at === total || (pageOffset + at) % pageSize === 0
+  const wrong = [start, end].find((at) => !isPage(at))
+  if (wrong === undefined) return
+  const requirement = `aligned to pages in memory, which have ${pageSize} bytes`
+  throw withCode(new RangeError(`The range must be ${requirement}; byte ${wrong} is not`), 'ERR_OUT_OF_RANGE')
+}
+
 /** The length of something that begins at `start`; by default all bytes that are left. */
 export function toLength(value: unknown, start: number, total: number, name: string): number {
   const most = total - start

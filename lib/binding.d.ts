@@ -271,7 +271,6 @@ export declare namespace mapping {
    * `close` or `resize` takes from the mapping.
    */
   export function keep(map: Token, ends: Array<number>): Outcome<undefined>
-  export function lead(map: Token): number
   export function length(map: Token): number
   /**
    * Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
@@ -281,6 +280,8 @@ export declare namespace mapping {
   export function lines(map: Token, start: number, end: number, bounds: Float64Array): Outcome<number>
   /** Keeps a range in memory. */
   export function lock(map: Token, start: number, end: number, onFault: boolean): Outcome<undefined>
+  /** Bytes between the start of the first page and the mapping's own first byte. */
+  export function pageOffset(map: Token): number
   /** Brings a range in, off this thread. */
   export function prefetch(map: Token, start: number, end: number, stop: NativeStop): Promise<void>
   /** Changes the protection of a range. */

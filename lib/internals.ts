@@ -2,13 +2,11 @@
 
 import type { Token } from './binding.js'
 import type { MemoryMap } from './memory-map.js'
-import type { Native } from './native.js'
 
 /** Where they are: a property of `MemoryMap`. */
 export const INTERNALS: unique symbol = Symbol.for('memory-map.internals')
 
 export interface Internals {
-  readonly native: Native
   /** Whether a value is a mapping of this copy of the package. */
   readonly isMap: (value: unknown) => value is MemoryMap<any>
   /** What a mapping that is open is called. */

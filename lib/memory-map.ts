@@ -8,11 +8,12 @@ import { abortable, toSignal } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
 import {
   type Bytes,
+  checkPages,
   checkText,
-  convert,
   type Range,
   toBytes,
   toEncoding,
+  toIndex,
   toLength,
   toOffset,
   toRange,
@@ -21,16 +22,7 @@ import {
 import type { Token } from './binding.js'
 import { allocate, allocateForText, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
-import {
-  closedError,
-  illegalConstructor,
-  invalidType,
-  outOfRange,
-  resizedError,
-  tooLarge,
-  translate,
-  withCode,
-} from './errors.js'
+import { closedError, illegalConstructor, invalidType, outOfRange, resizedError, translate } from './errors.js'
 import { FaultLog } from './fault-log.js'
 import { numbered } from './faults.js'
 import { Handle } from './handle.js'
@@ -38,7 +30,18 @@ import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
 import { Lines, type Piece, type Text } from './lines.js'
 import { native } from './native.js'
-import { type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
+import { isVolatile, type Kind, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
+import {
+  type AsyncSyncOptions,
+  type LineOptions,
+  type LockOptions,
+  type PrefetchOptions,
+  type Residency,
+  type ResidencyOptions,
+  SYNC_OPTIONS,
+  type SyncOptions,
+  toInvalidate,
+} from './range-options.js'
 import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
 import {
   countInParts,
@@ -51,88 +54,18 @@ import {
 } from './search.js'
 import { remedyFor } from './remedies.js'
 import { watchListeners } from './signals.js'
-import { makeVolatile } from './typed-arrays.js'
+import {
+  elementSize,
+  makeVolatile,
+  notTypedArrays,
+  type Over,
+  toElements,
+  type TypedArrayConstructor,
+} from './typed-arrays.js'
 import { cutVolatile } from './volatile-buffer.js'
-import { checkSize, external, LIMIT, Windows } from './windows.js'
+import { checkSize, external, readTooLarge, Windows } from './windows.js'
+
 import { watchZlib } from './zlib-input.js'
-
-/** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
-export type Kind = 'shared' | 'private' | 'anonymous'
-
-/** A part of a mapping to make durable, and how. */
-export interface SyncOptions extends Range {
-  /** Makes other mappings of the file read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
-  readonly invalidate?: boolean | undefined
-}
-
-/** As {@link SyncOptions}, for the asynchronous form. */
-export interface AsyncSyncOptions extends SyncOptions {
-  /** Cancels the sync if it has not begun. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/** Which part of a mapping to split into lines, and what the lines are. */
-export interface LineOptions extends Range {
-  /** Makes the lines strings, decoded from copies. Default: Buffers, which are views. */
-  readonly encoding?: BufferEncoding | undefined
-}
-
-/** A part of a mapping to bring into memory. */
-export interface PrefetchOptions extends Range {
-  /** Cancels it: the promise rejects at once, and the work ends soon. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/** A part of a mapping to keep in memory, and from when on. */
-export interface LockOptions extends Range {
-  /** Lock each page when it is first touched (`MLOCK_ONFAULT` of mlock2(2), Linux). Default: false. */
-  readonly onFault?: boolean | undefined
-}
-
-/** Which pages of a range are in memory. */
-export interface Residency {
-  /** How many pages the range touches. */
-  readonly pages: number
-  /** How many of them are in memory. */
-  readonly resident: number
-  /** A bit for each: page `i` is bit `i % 8` of byte `Math.floor(i / 8)`. */
-  readonly bitmap: Uint8Array
-}
-
-/** A part of a mapping to ask about, and how much. */
-export interface ResidencyOptions extends Range {
-  /** Also say which pages are in memory, not only how many: takes 32 MiB for each TiB. Default: true. */
-  readonly bitmap?: boolean | undefined
-}
-
-/** A constructor of typed arrays, such as `Float64Array`. */
-export interface TypedArrayConstructor<T> {
-  readonly BYTES_PER_ELEMENT: number
-  new (buffer: any, byteOffset: number, length: number): T
-}
-
-interface TypedArrays<B extends ArrayBufferLike> {
-  Int8Array: Int8Array<B>
-  Uint8Array: Uint8Array<B>
-  Uint8ClampedArray: Uint8ClampedArray<B>
-  Int16Array: Int16Array<B>
-  Uint16Array: Uint16Array<B>
-  Int32Array: Int32Array<B>
-  Uint32Array: Uint32Array<B>
-  Float32Array: Float32Array<B>
-  Float64Array: Float64Array<B>
-  BigInt64Array: BigInt64Array<B>
-  BigUint64Array: BigUint64Array<B>
-}
-
-/** The typed array `T` over memory of the kind `B`; a subclass stays what it is. */
-export type Over<T, B extends ArrayBufferLike> = T extends { readonly [Symbol.toStringTag]: infer Name }
-  ? Name extends keyof TypedArrays<B>
-    ? TypedArrays<ArrayBuffer>[Name] extends T
-      ? TypedArrays<B>[Name]
-      : T
-    : T
-  : T
 
 const { mapping } = native
 
@@ -173,7 +106,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   readonly #offset: number
   readonly #path: string | undefined
   /** Bytes between the start of the first page and the mapping's own first byte. */
-  #lead = 0
+  #pageOffset = 0
   #protection: Protection
   readonly #windows: Windows
   #buffer: Buffer<B> | undefined
@@ -201,7 +134,6 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       return map
     }
     const internals: Internals = {
-      native,
       // `instanceof` is also true of what has no token: an object that was made of the prototype, a Proxy.
       isMap: (value): value is MemoryMap<any> => typeof value === 'object' && value !== null && #token in value,
       tokenOf: (map) => map.#open(),
@@ -285,7 +217,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#open()
     const made = this.#buffer
     if (made?.length === this.#length && (made.length > 0 || !isDetached(made.buffer))) return made
-    return (this.#buffer = this.#windows.cut(this.#windows.whole(), this.#lead, this.#length))
+    return (this.#buffer = this.#windows.cut(this.#windows.whole(), this.#pageOffset, this.#length))
   }
 
   /**
@@ -326,23 +258,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
    */
   typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): Over<T, B> {
-    const size: unknown = typeof constructor === 'function' ? constructor.BYTES_PER_ELEMENT : undefined
-    if (typeof size !== 'number' || !constructor.prototype) throw notTypedArrays(constructor)
+    const size = elementSize(constructor)
     this.#open() // after the caller's own code, which that may be
-    const start = toOffset(byteOffset, this.#length, 'byteOffset')
-    const room = (this.#length - start) / size
-    const count = length === undefined ? room : toBytes(length, 'length')
-    if (!Number.isInteger(count)) {
-      const requirement = `a multiple of ${size} bytes before the mapping's end, where no length is given`
-      throw outOfRange('byteOffset', requirement, byteOffset)
-    }
-    if (count > room) throw outOfRange('length', `at most ${Math.floor(room)}, which are left from ${start} on`, length)
-    if ((this.#lead + start) % size !== 0) {
-      const place = this.#kind === 'anonymous' ? '' : `, as byte ${this.#offset + start} of the file is not`
-      const next = start + size - ((this.#lead + start) % size)
-      const requirement = `at a multiple of ${size} bytes in memory${place}; the next is ${next}. Copy others out of a \`view\``
-      throw outOfRange('byteOffset', requirement, byteOffset)
-    }
+    const [start, count] = toElements(byteOffset, length, size, {
+      pageOffset: this.#pageOffset,
+      length: this.#length,
+      fileOffset: this.#kind === 'anonymous' ? undefined : this.#offset,
+    })
     const window = this.#windows.over(start, start + count * size)
     const { memory } = window
     const at = start - window.start
@@ -634,7 +556,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#open()
     const index = toProtection(protection, 'protection')
     const [start, end] = this.#range(range)
-    this.#checkPages(start, end)
+    checkPages([start, end], this.#pageOffset, this.#length, native.pageSize())
     this.#call(() => mapping.protect(token, index, start, end))
     this.#protection = PROTECTIONS[mapping.protection(token)]!
   }
@@ -837,16 +759,6 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     }
   }
 
-  /** Refuses a range that does not begin and end at pages in memory, or at the ends of the mapping. */
-  #checkPages(start: number, end: number): void {
-    const pageSize = native.pageSize()
-    const isPage = (at: number) => at === 0 || at === this.#length || (this.#lead + at) % pageSize === 0
-    const wrong = [start, end].find((at) => !isPage(at))
-    if (wrong === undefined) return
-    const requirement = `aligned to pages in memory, which have ${pageSize} bytes`
-    throw withCode(new RangeError(`The range must be ${requirement}; byte ${wrong} is not`), 'ERR_OUT_OF_RANGE')
-  }
-
   /** Runs a call of the native library, with its errors made the user's. */
   #call<T>(run: () => T): T {
     try {
@@ -859,38 +771,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Reads the mapping's length, and forgets the views of its previous length. */
   #measure(): void {
     this.#length = mapping.length(this.#token)
-    this.#lead = this.#offset === 0 ? 0 : mapping.lead(this.#token)
-    this.#windows.measure(this.#lead, this.#length)
+    this.#pageOffset = this.#offset === 0 ? 0 : mapping.pageOffset(this.#token)
+    this.#windows.measure(this.#pageOffset, this.#length)
     this.#buffer = undefined
   }
-}
-
-/** Whether others can change the memory: another process, another thread, a write to the file. */
-function isVolatile(kind: Kind, { shares, shared }: Parsed): boolean {
-  return kind !== 'anonymous' || shares || shared
-}
-
-/** Typed array constructors are recognised by what they construct, because they may be of another realm. */
-function notTypedArrays(constructor: unknown): TypeError {
-  return invalidType('constructor', 'a constructor of typed arrays', constructor)
-}
-
-/** An index as `buffer.toString` takes it: clamped to the mapping. */
-function toIndex(value: Bytes | undefined, fallback: number, length: number, name: string): number {
-  const index = value === undefined ? fallback : Math.trunc(convert(value, name)) || 0
-  return Math.max(0, Math.min(index, length))
-}
-
-const SYNC_OPTIONS = ['offset', 'length', 'invalidate']
-
-function toInvalidate(value: unknown): boolean {
-  if (value === undefined || typeof value === 'boolean') return value ?? false
-  throw invalidType('options.invalidate', 'of type boolean', value)
-}
-
-function readTooLarge(size: number): RangeError {
-  const advice = 'read them in parts, or `view` them in place'
-  return tooLarge(`${size} bytes cannot be read at once, for ${LIMIT}`, advice)
 }
 
 /** Makes a `MemoryMap` of what `make` maps; `subject` is what its errors are about. */

@@ -13,6 +13,9 @@ export type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read
 /** In the native library's order. */
 export const PROTECTIONS = native.protectionNames() as readonly Protection[]
 
+/** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
+export type Kind = 'shared' | 'private' | 'anonymous'
+
 /** What lies under the views of a mapping. */
 export type Backing = 'array-buffer' | 'shared-array-buffer'
 
@@ -317,4 +320,9 @@ export function toBoolean(value: unknown, name: string, fallback: boolean): bool
   if (value === undefined) return fallback
   if (typeof value === 'boolean') return value
   throw invalidType(name, 'of type boolean', value)
+}
+
+/** Whether others can change the memory: another process, another thread, a write to the file. */
+export function isVolatile(kind: Kind, { shares, shared }: Parsed): boolean {
+  return kind !== 'anonymous' || shares || shared
 }

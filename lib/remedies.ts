@@ -1,7 +1,6 @@
 // What to do about system errors whose message does not say it.
 
-import type { Kind } from './memory-map.js'
-import { FLAGS, type Parsed, type Protection, PROTECTIONS } from './options.js'
+import { FLAGS, type Kind, type Parsed, type Protection, PROTECTIONS } from './options.js'
 
 /** What to do about the error code of a call that makes a mapping; empty if the code says it all. */
 export function remedyFor(kind: Kind, options: Parsed, code: string, syscall: string): string {

@@ -1,4 +1,36 @@
-// Typed arrays over memory that others can change at any time.
+// Typed arrays over a mapping, whose memory others can change at any time.
+
+import { type Bytes, toBytes, toOffset } from './arguments.js'
+import { invalidType, outOfRange } from './errors.js'
+
+/** A constructor of typed arrays, such as `Float64Array`. */
+export interface TypedArrayConstructor<T> {
+  readonly BYTES_PER_ELEMENT: number
+  new (buffer: any, byteOffset: number, length: number): T
+}
+
+interface TypedArrays<B extends ArrayBufferLike> {
+  Int8Array: Int8Array<B>
+  Uint8Array: Uint8Array<B>
+  Uint8ClampedArray: Uint8ClampedArray<B>
+  Int16Array: Int16Array<B>
+  Uint16Array: Uint16Array<B>
+  Int32Array: Int32Array<B>
+  Uint32Array: Uint32Array<B>
+  Float32Array: Float32Array<B>
+  Float64Array: Float64Array<B>
+  BigInt64Array: BigInt64Array<B>
+  BigUint64Array: BigUint64Array<B>
+}
+
+/** The typed array `T` over memory of the kind `B`; a subclass stays what it is. */
+export type Over<T, B extends ArrayBufferLike> = T extends { readonly [Symbol.toStringTag]: infer Name }
+  ? Name extends keyof TypedArrays<B>
+    ? TypedArrays<ArrayBuffer>[Name] extends T
+      ? TypedArrays<B>[Name]
+      : T
+    : T
+  : T
 
 type Constructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => any
 type Compare = ((a: any, b: any) => number) | undefined
@@ -58,4 +90,48 @@ export function sortCopy<T extends Uint8Array>(array: T, compare: Compare, sort:
   // It is empty if `compare` has closed the mapping.
   if (array.length > 0) methods.set.call(array, sorted)
   return array
+}
+
+/** Bytes of an element of the arrays that `constructor` makes. */
+export function elementSize<T>(constructor: TypedArrayConstructor<T>): number {
+  const size: unknown = typeof constructor === 'function' ? constructor.BYTES_PER_ELEMENT : undefined
+  if (typeof size !== 'number' || !constructor.prototype) throw notTypedArrays(constructor)
+  return size
+}
+
+/** Typed array constructors are recognised by what they construct, because they may be of another realm. */
+export function notTypedArrays(constructor: unknown): TypeError {
+  return invalidType('constructor', 'a constructor of typed arrays', constructor)
+}
+
+/** Where the pages of a mapping begin before it, how many bytes it has, and where in a file it begins if it is of one. */
+interface Place {
+  readonly pageOffset: number
+  readonly length: number
+  readonly fileOffset: number | undefined
+}
+
+/** Where elements of `size` bytes begin in a mapping, and how many there are. */
+export function toElements(
+  byteOffset: Bytes,
+  length: Bytes | undefined,
+  size: number,
+  { pageOffset, length: total, fileOffset }: Place,
+): [start: number, count: number] {
+  const start = toOffset(byteOffset, total, 'byteOffset')
+  const most = (total - start) / size
+  const count = length === undefined ? most : toBytes(length, 'length')
+  if (!Number.isInteger(count)) {
+    const requirement = `a multiple of ${size} bytes before the mapping's end, where no length is given`
+    throw outOfRange('byteOffset', requirement, byteOffset)
+  }
+  if (count > most) throw outOfRange('length', `at most ${Math.floor(most)}, which are left from ${start} on`, length)
+  const beyond = (pageOffset + start) % size
+  if (beyond !== 0) {
+    const place = fileOffset === undefined ? '' : `, as byte ${fileOffset + start} of the file is not`
+    const next = start + size - beyond
+    const requirement = `at a multiple of ${size} bytes in memory${place}; the next is ${next}. Copy others out of a \`view\``
+    throw outOfRange('byteOffset', requirement, byteOffset)
+  }
+  return [start, count]
 }

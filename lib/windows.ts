@@ -65,7 +65,7 @@ export class Windows {
   readonly cut: Cut
   #length = 0
   /** Bytes between the start of the first page and the mapping's own first byte. */
-  #lead = 0
+  #pageOffset = 0
   /** Every window of the current step, by where it begins and its step. */
   #made = new Map<number, Window>()
   /** A cache of windows, by where views begin: most are found here, in a few nanoseconds. */
@@ -105,9 +105,9 @@ export class Windows {
   }
 
   /** Notes where the mapping is, and forgets the windows over where it was. */
-  measure(lead: number, length: number): void {
-    const size = lead + length
-    this.#lead = lead
+  measure(pageOffset: number, length: number): void {
+    const size = pageOffset + length
+    this.#pageOffset = pageOffset
     this.#length = length
     this.#longestStep = size > constants.MAX_LENGTH ? LAST_STEP : NO_STEP
     this.#left = MOST_SMALL
@@ -125,7 +125,7 @@ export class Windows {
 
   /** The window that has a range of the mapping. */
   over(start: number, end: number): Window {
-    const slot = ((this.#lead + start) / this.#step) & this.#lastSlot
+    const slot = ((this.#pageOffset + start) / this.#step) & this.#lastSlot
     const recent = this.#recent[slot]
     if (recent !== undefined && start >= recent.start && end <= recent.end && this.#isAttached(recent)) return recent
     return (this.#recent[slot] = this.#find(start, end))
@@ -133,9 +133,9 @@ export class Windows {
 
   /** The memory from the start of the mapping's first page to its end, in one piece. */
   whole(): ArrayBuffer | SharedArrayBuffer {
-    if (this.#longestStep === LAST_STEP) throw wholeTooLarge(this.#lead + this.#length)
+    if (this.#longestStep === LAST_STEP) throw wholeTooLarge(this.#pageOffset + this.#length)
     if (this.#step !== NO_STEP) this.#setStep(NO_STEP)
-    return this.#find(-this.#lead, 0).memory
+    return this.#find(-this.#pageOffset, 0).memory
   }
 
   /** A Buffer over a range of the mapping. */
@@ -160,19 +160,19 @@ export class Windows {
       mapping.read(this.#token, copy, start)
       return copy
     }
-    const skipped = (this.#lead + start) % ALIGNMENT
-    const memory = this.#make(this.#lead + start - skipped, skipped + end - start, true)
+    const skipped = (this.#pageOffset + start) % ALIGNMENT
+    const memory = this.#make(this.#pageOffset + start - skipped, skipped + end - start, true)
     return this.cut(memory, skipped, end - start)
   }
 
   #find(start: number, end: number): Window {
     let step = this.#step
     while (step < end - start && step < this.#longestStep) step *= 2
-    const first = Math.floor((this.#lead + start) / step) * step
+    const first = Math.floor((this.#pageOffset + start) / step) * step
     const key = first + Math.clz32(step / FIRST_STEP)
     const made = this.#made.get(key)
     if (made !== undefined && this.#isAttached(made)) return made
-    const windowStart = first - this.#lead
+    const windowStart = first - this.#pageOffset
     const windowEnd = Math.min(windowStart + 2 * step, this.#length)
     const size = windowEnd - windowStart
     if (end > windowEnd) throw viewTooLarge()
@@ -228,13 +228,18 @@ export class Windows {
   }
 }
 
-export const LIMIT = `a Buffer of this runtime has at most ${constants.MAX_LENGTH} bytes`
+const LIMIT = `a Buffer of this runtime has at most ${constants.MAX_LENGTH} bytes`
 
 function wholeTooLarge(size: number): RangeError {
   return tooLarge(
     `The mapping needs ${size} bytes, and ${LIMIT}`,
     `\`view\` gives up to ${LAST_STEP} of them, at any offset`,
   )
+}
+
+export function readTooLarge(size: number): RangeError {
+  const advice = 'read them in parts, or `view` them in place'
+  return tooLarge(`${size} bytes cannot be read at once, for ${LIMIT}`, advice)
 }
 
 function viewTooLarge(): RangeError {

@@ -8,7 +8,7 @@ use std::rc::{self, Rc};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use memory_map::Mapping;
+use memory_map::{Backlog, Mapping};
 use napi::bindgen_prelude::*;
 use napi::sys;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -16,16 +16,6 @@ use napi_derive::napi;
 
 use crate::array_buffer::{Export, RawValue, Reference, Remote};
 use crate::held::Held;
-
-/// Waiting regions after which the binding looks for those that nothing can reach. Each can be a VMA of
-/// its own, for Linux begins files from 2 MiB on at a huge page, with a gap behind each; a process has
-/// 65,530, and several threads that map.
-const MANY: usize = 1 << 13;
-/// The same in bytes of address space; the smallest address space has 2^47, on 32 bits 2^31.
-const LARGE: usize = 1 << if usize::BITS == 64 { 43 } else { 27 };
-/// Closed mappings of which the ArrayBuffers are left attached at most, because the runtime may be using
-/// them: while they are, nothing tells which of them can be reached.
-const MOST_ATTACHED: usize = 1 << 14;
 
 /// Something that ends with its environment.
 pub trait End {
@@ -44,19 +34,18 @@ pub struct Environment {
     /// Those of them that were detached when their mapping was closed, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
     /// Bytes of the addresses that they keep.
-    closed_bytes: Cell<usize>,
-    /// Closed mappings of which the ArrayBuffers were left attached, and bytes of their addresses.
-    attached: Cell<(usize, usize)>,
+    closed_addresses: RefCell<Backlog>,
+    /// Addresses of closed mappings whose ArrayBuffers were left attached, because the runtime may be using
+    /// them: while they are, nothing tells which of them can be reached.
+    attached_addresses: RefCell<Backlog>,
     /// The mappings that JavaScript has, by their tokens.
     mappings: RefCell<ByToken<Rc<Held>>>,
     /// What stands behind other objects of JavaScript's.
     tied: RefCell<Vec<rc::Weak<dyn End>>>,
     /// Those over memory that the runtime owns.
     foreign: RefCell<Vec<Weak<Mapping>>>,
-    /// Bytes of SharedArrayBuffers made since the runtime was last asked to collect.
-    shared_bytes: Cell<usize>,
-    /// When `closed` is looked through again.
-    threshold: Cell<(usize, usize)>,
+    /// Addresses of SharedArrayBuffers made since the runtime was last asked to collect.
+    shared_addresses: RefCell<Backlog>,
 }
 
 thread_local! {
@@ -99,13 +88,12 @@ impl Environment {
                 hooks_see_objects: Cell::new(false),
                 exports: RefCell::default(),
                 closed: RefCell::default(),
-                closed_bytes: Cell::new(0),
-                attached: Cell::new((0, 0)),
+                closed_addresses: RefCell::default(),
+                attached_addresses: RefCell::new(Backlog::unseen()),
                 mappings: RefCell::default(),
                 tied: RefCell::default(),
                 foreign: RefCell::default(),
-                shared_bytes: Cell::new(0),
-                threshold: Cell::new((MANY, LARGE)),
+                shared_addresses: RefCell::default(),
             });
             new.arm();
             ENVIRONMENTS.with_borrow_mut(|environments| environments.push(Rc::clone(&new)));
@@ -176,9 +164,11 @@ impl Environment {
     /// Notes that a SharedArrayBuffer is made. The runtime counts its bytes as nothing, and so would
     /// never hurry to give the addresses of closed ones back.
     pub fn note_shared(&self, length: usize) {
-        let bytes = self.shared_bytes.get() + length;
-        self.shared_bytes.set(if bytes < LARGE { bytes } else { 0 });
-        if bytes >= LARGE {
+        let mut shared = self.shared_addresses.borrow_mut();
+        shared.add(length);
+        if shared.is_large() {
+            shared.looked([]);
+            drop(shared); // finalizers may come back here
             self.have_collected();
         }
     }
@@ -237,22 +227,20 @@ impl Environment {
     /// Notes that `export` was detached because its mapping was closed.
     fn note_closed(&self, export: Arc<Export>) {
         self.note_not_attached(&export);
-        self.closed_bytes.set(self.closed_bytes.get() + export.addresses);
+        self.closed_addresses.borrow_mut().add(export.addresses);
         self.closed.borrow_mut().push(export);
     }
 
     /// Notes that `export` stays attached although its mapping is closed.
     fn note_attached(&self, export: &Export) {
         if export.addresses > 0 && !export.left_attached.swap(true, Ordering::Relaxed) {
-            let (count, bytes) = self.attached.get();
-            self.attached.set((count + 1, bytes + export.addresses));
+            self.attached_addresses.borrow_mut().add(export.addresses);
         }
     }
 
     fn note_not_attached(&self, export: &Export) {
         if export.left_attached.swap(false, Ordering::Relaxed) {
-            let (count, bytes) = self.attached.get();
-            self.attached.set((count - 1, bytes - export.addresses));
+            self.attached_addresses.borrow_mut().remove(export.addresses);
         }
     }
 
@@ -277,20 +265,16 @@ impl Environment {
     /// runtime has not told so yet: in a loop that never yields it never would.
     pub fn sweep(&self) {
         self.drop_released();
-        let (count, bytes) = self.threshold.get();
-        if self.closed.borrow().len() < count && self.closed_bytes.get() < bytes {
+        if !self.closed_addresses.borrow().is_due() {
             return;
         }
-        if self.closed_bytes.get() >= bytes {
+        if self.closed_addresses.borrow().is_large() {
             // Small ArrayBuffers can keep the addresses of large mappings: the runtime does not hurry.
             self.have_collected();
         }
         let mut closed = self.closed.take();
         memory_map::unmap_together(|| closed.retain(|export| !self.is_unreachable(export)));
-        let bytes = closed.iter().map(|export| export.addresses).sum::<usize>();
-        self.closed_bytes.set(bytes);
-        let count = closed.len() + MANY.max(closed.len() / 8);
-        self.threshold.set((count, (2 * bytes).max(LARGE)));
+        self.closed_addresses.borrow_mut().looked(closed.iter().map(|export| export.addresses));
         self.closed.replace(closed);
     }
 }
@@ -309,8 +293,7 @@ unsafe extern "C" fn object_gone(env: sys::napi_env, data: *mut c_void, _hint: *
 /// did: not where very many are left already.
 pub fn leave_attached(env: &Env, held: &Held) -> bool {
     let environment = Environment::of(env.raw());
-    let (count, bytes) = environment.attached.get();
-    let leaves = count < MOST_ATTACHED && bytes < LARGE;
+    let leaves = !environment.attached_addresses.borrow().is_due();
     if leaves {
         for export in held.exports.borrow().iter() {
             export.make_lasting();

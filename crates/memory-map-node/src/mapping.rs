@@ -236,8 +236,9 @@ pub fn length(map: Token) -> f64 {
     map.mapping.len() as f64
 }
 
+/// Bytes between the start of the first page and the mapping's own first byte.
 #[napi(namespace = "mapping")]
-pub fn lead(map: Token) -> u32 {
+pub fn page_offset(map: Token) -> u32 {
     map.mapping.page_offset() as u32
 }
 

@@ -5,12 +5,14 @@
 //! is what `close` does earlier: the pages go at once, the addresses stay.
 
 pub(crate) mod access;
+mod backlog;
 mod contents;
 pub(crate) mod foreign;
 pub(crate) mod place;
 pub(crate) mod snapshot;
 mod unmap;
 
+pub use backlog::Backlog;
 pub(crate) use contents::Contents;
 pub use foreign::{has_left, sweep_left};
 pub use unmap::unmap_together;
