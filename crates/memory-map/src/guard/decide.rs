@@ -31,11 +31,8 @@ pub(super) enum Outcome {
 /// understand (an instruction fetch, say), and the fault goes to the handler that was there before ours.
 const MAX_STALLS: u32 = 100_000;
 
-/// The same where each of them asks the system what is there.
-const MAX_LEFT_STALLS: u32 = 1000;
-
 /// Faults in a row of one page that should not be, after which it is overlaid all the same.
-const PATIENCE: u32 = 64;
+const MAX_RETRIES: u32 = 64;
 
 /// Faults of pages that any access is allowed to, after which one cannot be had.
 const MAX_DOUBTS: u32 = 16;
@@ -86,10 +83,8 @@ impl FaultRecord {
 impl Inner {
     fn contain(&mut self, address: usize, signalled: Cause, access: AccessKind) -> Outcome {
         let page = sys::floor(address, self.page_size);
-        if self.left.is_some() && self.left != sys::shown_at(page) {
-            // If it was overlaid another thread was first, or it has another owner by now.
-            let overlaid = self.overlays.over(page).is_some() && self.stalls < MAX_LEFT_STALLS;
-            return if overlaid { Outcome::Retry } else { Outcome::Foreign };
+        if let Some(outcome) = self.outcome_where_left(page) {
+            return outcome;
         }
         if self.state == State::Reserved || page >= self.end {
             // A search of ours may still be on its way out, which is not to be told.
@@ -145,7 +140,7 @@ impl Inner {
             (_, Cause::Backing) => self.overlay_with_zeros(page..page + self.page_size),
             // Allowed, and yet it comes again and again: the page is gone, whatever took it.
             (_, Cause::Protection) if access.is_allowed_by(protection) => {
-                (self.stalled == page && self.stalls > PATIENCE && self.can_overlay_with_zeros())
+                (self.stalled == page && self.stalls > MAX_RETRIES && self.can_overlay_with_zeros())
                     .then(|| self.overlay_with_zeros(page..page + self.page_size))
                     .flatten()
             }
@@ -168,13 +163,6 @@ impl Inner {
             self.open_all(&part, how);
         }
         if noted { Outcome::Overlaid } else { Outcome::Retry }
-    }
-
-    /// Makes all overlays such that stores to them succeed without the guard.
-    pub fn open_overlays(&self) {
-        for overlay in self.overlays.as_slice() {
-            self.open_all(&(overlay.start..overlay.end), overlay.how);
-        }
     }
 
     /// Whether the region is mapped from something that has an end.

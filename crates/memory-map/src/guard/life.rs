@@ -7,7 +7,6 @@ use super::changes::note_change;
 use super::record::{Backing, FaultRecord, Inner, Run, State};
 use crate::fault::Fault;
 use crate::protection::Protection;
-use crate::sys::Shown;
 
 /// What a region is at first.
 pub(crate) struct Beginning {
@@ -180,25 +179,5 @@ impl Inner {
     /// Whether the pages are of a file that can be mapped again.
     pub fn is_of_file(&self) -> bool {
         matches!(self.backing, Backing::File { .. })
-    }
-
-    /// Whether an access can fail that the guard contains.
-    pub fn can_fail(&self) -> bool {
-        self.state == State::Live && self.guarded && self.is_of_file()
-    }
-
-    /// Whether memory of no file may be inaccessible, or was taken out.
-    pub fn can_be_closed(&self) -> bool {
-        self.is_retired() || (self.guarded && !self.is_of_file())
-    }
-
-    /// The region was left to its other owner; under the guard if it shows a file.
-    pub fn leave(&mut self, shown: Option<Shown>) {
-        self.left = shown;
-    }
-
-    /// The file whose pages were left under the guard, in memory that may have another owner by now.
-    pub fn left(&self) -> Option<Shown> {
-        self.left
     }
 }

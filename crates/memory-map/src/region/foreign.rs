@@ -6,18 +6,22 @@
 //! system one day without telling. What a left region has of no file is made such that no access
 //! to it can fail, and forgotten. Pages of a file can fail at any time, so the guard stays, and
 //! asks the system at each fault whether they are still there.
+//!
+//! Only Node before 22.23, Deno, and runtimes that refuse external memory need this. To take it out,
+//! delete the three files of this name (in `guard`, `mapping` and `region`), and what the compiler
+//! misses then.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::guard::{self, Inner};
 use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
-use crate::region::{Contents, Keeper, Region};
+use crate::region::{Contents, Foreign, Keeper, Region};
 use crate::sys::{self, Pages, Shown};
 
 /// Retired regions that stay under the guard, so that their next use is told.
@@ -26,9 +30,14 @@ const MANY: usize = 1024;
 const LARGE: usize = if usize::BITS < 64 { 1 << 28 } else { 1 << 43 };
 
 /// Milliseconds that accesses of ours are waited for.
-const PATIENCE: u32 = 1000;
+const LONGEST_WAIT: u32 = 1000;
 
 impl Region {
+    /// Whether the addresses are foreign.
+    pub fn is_foreign(&self) -> bool {
+        self.foreign.is_some()
+    }
+
     /// Maps `contents` over foreign memory.
     ///
     /// # Safety
@@ -42,21 +51,23 @@ impl Region {
         // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
         unsafe { sys::map_over(start, length, contents.protection, contents.pages()) }
             .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
-        let region = Self::of(contents, start..start + length, length, Some(keeper));
+        let foreign = Foreign { keeper: Mutex::new(Some(keeper)), shown: OnceLock::new() };
+        let region = Self::of(contents, start..start + length, length, Some(foreign));
         note_foreign(&region);
         Ok(region)
     }
 
     /// Lets go of foreign memory, which its owner may still use.
     pub fn leave(self: &Arc<Self>) {
+        let Some(foreign) = &self.foreign else { return };
         // Held to the end: another caller that leaves it gives the memory back next.
-        let Some(mut keeper) = self.keeper() else { return };
+        let mut keeper = foreign.keeper.lock_anyway();
         if keeper.is_none() {
             return;
         }
         self.end_accesses();
         let can_fail = self.lock().can_fail();
-        let shown = can_fail.then(|| self.shown()).flatten();
+        let shown = can_fail.then(|| foreign.shown()).flatten();
         let stays = {
             let mut inner = self.lock();
             inner.heal();
@@ -82,7 +93,7 @@ impl Region {
 
     /// Has accesses of ours end, which look for that now and then, and waits for them.
     fn end_accesses(&self) {
-        for _ in 0..PATIENCE {
+        for _ in 0..LONGEST_WAIT {
             let mut inner = self.lock();
             inner.move_away();
             if !inner.has_accesses() {
@@ -108,7 +119,9 @@ impl Region {
             }
         }
     }
+}
 
+impl Foreign {
     /// Which file the region has in its place; nothing where that is not known.
     ///
     /// It has the same for as long as it is there, so one look at the system's list, which can be
@@ -116,10 +129,13 @@ impl Region {
     fn shown(&self) -> Option<Shown> {
         if self.shown.get().is_none() {
             let regions: Vec<_> = foreign_regions().iter().filter_map(Weak::upgrade).collect();
-            let shown = all_shown();
-            for region in regions.iter().filter(|region| region.shown.get().is_none()) {
-                if let Some(first) = shown_in(&shown, &region.range()).next() {
-                    let _ = region.shown.set(*first); // or another thread did
+            let all = all_shown();
+            for region in &regions {
+                let Some(Foreign { shown, .. }) = &region.foreign else { continue };
+                if shown.get().is_none()
+                    && let Some(first) = shown_in(&all, &region.range()).next()
+                {
+                    let _ = shown.set(*first); // or another thread did
                 }
             }
         }
@@ -337,7 +353,10 @@ mod tests {
                 (map, start)
             })
             .collect();
-        let shown = |map: &Mapping| map.region().unwrap().unwrap().shown.get().copied();
+        let shown = |map: &Mapping| {
+            let region = map.region().unwrap().unwrap();
+            region.foreign.as_ref().unwrap().shown.get().copied()
+        };
         assert!(maps.iter().all(|(map, _)| shown(map).is_none()));
         maps[0].0.leave();
         for (map, start) in &maps[1..] {

@@ -20,7 +20,7 @@ pub use unmap::unmap_together;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use self::place::Left;
 use self::unmap::unmap;
@@ -35,6 +35,14 @@ use crate::sys::{self, Pages, Shown};
 /// Keeps foreign addresses for as long as it lives.
 pub type Keeper = Box<dyn Send + Sync>;
 
+/// What a region over foreign memory has besides; see `foreign`.
+struct Foreign {
+    /// What keeps the addresses, until they are left.
+    keeper: Mutex<Option<Keeper>>,
+    /// Which file the system shows there, once that was looked for.
+    shown: OnceLock<Shown>,
+}
+
 /// A range of addresses that is ours.
 pub(crate) struct Region {
     range: Range<usize>,
@@ -48,10 +56,8 @@ pub(crate) struct Region {
     lasting: AtomicBool,
     /// Whether a copy of ours stored to the region, or a pointer into it was given out.
     stored: AtomicBool,
-    /// What keeps the addresses, where they are not ours, until they are left.
-    keeper: Option<Mutex<Option<Keeper>>>,
-    /// Which file the system shows there, where they are not ours, once that was looked for.
-    pub(crate) shown: OnceLock<Shown>,
+    /// What there is besides where the addresses are not ours.
+    foreign: Option<Foreign>,
 }
 
 impl Region {
@@ -65,11 +71,11 @@ impl Region {
     }
 
     /// The region of `range`, whose first `length` bytes hold `contents`.
-    pub(crate) fn of(
+    fn of(
         contents: &Contents<'_>,
         range: Range<usize>,
         length: usize,
-        keeper: Option<Keeper>,
+        foreign: Option<Foreign>,
     ) -> Arc<Self> {
         let Range { start, end } = range;
         let region = Self {
@@ -78,10 +84,9 @@ impl Region {
             file: Mutex::new(contents.own_file()),
             keys: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
-            lasting: AtomicBool::new(keeper.is_some()),
-            stored: AtomicBool::new(keeper.is_some()),
-            keeper: keeper.map(|keeper| Mutex::new(Some(keeper))),
-            shown: OnceLock::new(),
+            lasting: AtomicBool::new(foreign.is_some()),
+            stored: AtomicBool::new(foreign.is_some()),
+            foreign,
         };
         region.record.begin(Beginning {
             range: start..end,
@@ -104,11 +109,6 @@ impl Region {
         self.lasting.load(Ordering::Acquire)
     }
 
-    /// Whether the addresses are foreign.
-    pub fn is_foreign(&self) -> bool {
-        self.keeper.is_some()
-    }
-
     /// Whether anything may have been stored to the region, so that it is not as it was made.
     pub fn is_stored_to(&self) -> bool {
         self.stored.load(Ordering::Acquire)
@@ -122,11 +122,6 @@ impl Region {
     /// Whether no key is out, and nothing else uses the addresses.
     pub fn is_ours_alone(self: &Arc<Self>) -> bool {
         !self.is_foreign() && Arc::strong_count(self) == 1
-    }
-
-    /// For foreign addresses: what keeps them, if they have not been left yet.
-    pub(crate) fn keeper(&self) -> Option<MutexGuard<'_, Option<Keeper>>> {
-        Some(self.keeper.as_ref()?.lock_anyway())
     }
 
     /// Forgets the addresses: they have another owner, or none.
