@@ -190,8 +190,8 @@ impl Opened {
     /// Whether the file can be mapped at all: maps one page of it, and lets go.
     pub fn probe(&self, shared: bool) -> Result<()> {
         let fd = self.file.as_raw_fd();
-        let pages = sys::Pages::File { fd, offset: 0, shared, reserve: true };
-        let page = sys::map(0, sys::page_size(), Protection::Read, pages)
+        let backing = sys::Backing::File { fd, offset: 0, shared, reserve: true };
+        let page = sys::map(0, sys::page_size(), Protection::Read, backing)
             .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
         // SAFETY: the page was mapped above, and no one else knows of it.
         unsafe { sys::unmap(page as usize, sys::page_size()) };

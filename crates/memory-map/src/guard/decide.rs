@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 
 use super::changes::note_change;
 use super::overlay::{AccessKind, Cause, How, Overlay};
-use super::record::{Backing, FaultRecord, Inner, State};
+use super::record::{FaultRecord, Inner, State};
 use super::vma_reserve::{self, with_vma_reserve};
 use crate::fault::Fault;
 use crate::protection::Protection;
-use crate::sys::{self, Pages};
+use crate::sys::{self, Backing};
 
 /// What became of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Inner {
             return Outcome::Foreign;
         }
         let Some((run, protection)) = self.run_at(page) else { return Outcome::Foreign };
-        let size = self.sized().then(|| self.file()).flatten().map(|file| file.size);
+        let size = self.sized.then(|| self.file()).flatten().map(|file| file.size);
         let beyond = size.is_some_and(|size| page >= self.address_of_end(size));
         let overlaid = self.overlays.over(page);
         let cause = match sys::SIGNAL_TELLS_CAUSE {
@@ -163,11 +163,6 @@ impl Inner {
             self.open_all(&part, how);
         }
         if noted { Outcome::Overlaid } else { Outcome::Retry }
-    }
-
-    /// Whether the region is mapped from something that has an end.
-    pub(super) fn sized(&self) -> bool {
-        matches!(self.backing, Backing::File { sized: true, .. })
     }
 
     /// Why a page inside the file could not be accessed, where the signal does not tell. Nothing
@@ -266,9 +261,9 @@ impl Inner {
         if protection == Protection::None && !self.change(part, Protection::Read) {
             return None;
         }
-        let pages = Pages::Anonymous { reserve: false };
+        let backing = Backing::Memory { reserve: false };
         let copy =
-            with_vma_reserve(|| sys::map(0, part.len(), Protection::ReadWrite, pages)).ok()?;
+            with_vma_reserve(|| sys::map(0, part.len(), Protection::ReadWrite, backing)).ok()?;
         let mut at = 0;
         while at < part.len() {
             // SAFETY: `copy` has `part.len()` bytes, of which `at` lie behind us.

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::overlay::{Cause, How, Overlay};
-use super::record::{Backing, Inner};
+use super::record::Inner;
 use super::vma_reserve;
 use crate::fault::{Fault, FaultKind};
 use crate::protection::Protection;
-use crate::sys;
+use crate::sys::{self, Backing};
 
 /// How often a page is put back that is stored to again in the meantime.
 const ATTEMPTS: usize = 4;

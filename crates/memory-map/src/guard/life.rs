@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::changes::note_change;
-use super::record::{Backing, FaultRecord, Inner, Run, State};
+use super::record::{FaultRecord, Inner, Run, State};
 use crate::fault::Fault;
 use crate::protection::Protection;
+use crate::sys::{Backing, Identity};
 
 /// What a region is at first.
 pub(crate) struct Beginning {
@@ -18,9 +19,12 @@ pub(crate) struct Beginning {
     pub protection: Protection,
     /// Whether all faults are contained, or only those of our own accesses.
     pub guarded: bool,
+    /// What the first page can be mapped from again, and the others after it.
     pub backing: Backing,
-    /// Whether swap is reserved for the pages.
-    pub reserve: bool,
+    /// Which file that is, if it is one.
+    pub identity: Option<Identity>,
+    /// Whether it has an end.
+    pub sized: bool,
     pub page_size: usize,
     /// Whom to wake after a fault, and what for.
     pub owner: u64,
@@ -39,7 +43,8 @@ impl FaultRecord {
         inner.moved = false;
         inner.guarded = beginning.guarded;
         inner.backing = beginning.backing;
-        inner.reserve = beginning.reserve;
+        inner.identity = beginning.identity;
+        inner.sized = beginning.sized;
         inner.page_size = beginning.page_size;
         inner.user = beginning.user;
         inner.runs = vec![Run { start, protection: beginning.protection }];
@@ -150,7 +155,9 @@ impl Inner {
     pub fn retire(&mut self, trap: bool) {
         self.trap = trap;
         self.state = State::Reserved;
-        self.backing = Backing::Memory;
+        self.backing = Backing::Zeros;
+        self.identity = None;
+        self.sized = false;
         self.runs = Vec::new();
     }
 

@@ -2,20 +2,20 @@
 
 use std::ops::Range;
 
-use super::record::{Backing, Inner};
+use super::record::Inner;
 use crate::fault::{Fault, FaultKind};
-use crate::sys;
+use crate::sys::{self, Backing};
 
 impl Inner {
     /// Whether the region is mapped from something without an end.
     pub fn is_device(&self) -> bool {
-        matches!(self.backing, Backing::File { sized: false, .. })
+        self.is_of_file() && !self.sized
     }
 
     /// Why `page`, one of the region's, cannot be had.
     pub fn why_missing(&self, page: usize) -> FaultKind {
         match self.file() {
-            Some(file) if self.sized() && page >= self.address_of_end(file.size) => {
+            Some(file) if self.sized && page >= self.address_of_end(file.size) => {
                 FaultKind::BeyondEnd
             }
             _ if self.has_no_room(page) => FaultKind::NoSpace,
@@ -28,13 +28,13 @@ impl Inner {
         match self.backing {
             // A file system that keeps a reserve, or a quota, refuses while statvfs(2) has room. Only a
             // mapping that could store may have the file take a block for the question.
-            Backing::File { fd, offset, shared, sized, .. } => {
-                let asks = shared && sized && self.written;
+            Backing::File { fd, offset, shared, .. } => {
+                let asks = shared && self.sized && self.written;
                 let at = offset + (page - self.start) as u64;
                 sys::is_full(fd) || (asks && sys::lacks_block(fd, at, self.page_size))
             }
             // Memory runs out where the pool of huge pages does.
-            Backing::Memory => self.page_size > sys::page_size(),
+            _ => self.page_size > sys::page_size(),
         }
     }
 
@@ -42,7 +42,10 @@ impl Inner {
     /// it; it is to be told. Only whole pages behind the end fault by themselves: the last page stays,
     /// loads read zeros behind the end, and stores there are lost.
     pub fn note_shortened(&mut self, range: &Range<usize>) -> Option<Fault> {
-        let Backing::File { offset, sized: true, .. } = self.backing else { return None };
+        let Backing::File { offset, .. } = self.backing else { return None };
+        if !self.sized {
+            return None;
+        }
         let size = self.file()?.size;
         let length = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let end = self.start.saturating_add(length);

@@ -183,9 +183,9 @@ impl Overlays {
         if self.count < FEW {
             return true;
         }
-        let pages = sys::Pages::Anonymous { reserve: false };
+        let backing = sys::Backing::Memory { reserve: false };
         let bytes = CAPACITY * size_of::<Overlay>();
-        let mapped = with_vma_reserve(|| sys::map(0, bytes, Protection::ReadWrite, pages));
+        let mapped = with_vma_reserve(|| sys::map(0, bytes, Protection::ReadWrite, backing));
         let Ok(pointer) = mapped else { return false };
         let many = pointer.cast::<Overlay>();
         // SAFETY: all of `few` is initialised; the mapping is larger, page-aligned and new.

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::overlay::{How, Overlay};
-use super::record::{Backing, Inner};
+use super::record::Inner;
 use super::scratch_windows::ScratchWindows;
 use super::vma_reserve::with_vma_reserve;
 use crate::protection::Protection;
-use crate::sys::{self, Pages};
+use crate::sys::{self, Backing};
 
 /// What a window of an overlay is to have.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ impl Inner {
     fn lay_zeros(&self, part: &Range<usize>, protection: Protection) -> bool {
         with_vma_reserve(|| {
             // SAFETY: the part lies in this region, whose lock is held.
-            unsafe { sys::map_over(part.start, part.len(), protection, Pages::Zeros) }
+            unsafe { sys::map_over(part.start, part.len(), protection, Backing::Zeros) }
         })
         .is_ok()
     }
@@ -108,11 +108,11 @@ impl Inner {
             Scratch::Same => self.change(part, Protection::ReadWrite),
             Scratch::Zeros => self.lay_zeros(part, Protection::ReadWrite),
             Scratch::Copies(protection) => {
-                let pages = self.pages_at(part.start, false).without_reserve();
+                let backing = self.backing_at(part.start).private().without_reserve();
                 let map = || {
                     // SAFETY: the part lies in this region, whose lock is held. The file is the
                     // one that was mapped, or it is not even tried.
-                    unsafe { sys::map_over(part.start, part.len(), protection, pages) }
+                    unsafe { sys::map_over(part.start, part.len(), protection, backing) }
                 };
                 self.file().is_some() && with_vma_reserve(map).is_ok()
             }
@@ -155,7 +155,7 @@ impl Inner {
         }
         let whole = self.overlays.gap(page, run);
         // A driver may refuse a private mapping, and the pages would be gone by then.
-        let regular = matches!(self.backing, Backing::File { sized: true, .. });
+        let regular = self.sized;
         if protection == Protection::None || !regular || self.file().is_none() {
             return self.overlay_with_zeros(whole);
         }
@@ -173,7 +173,7 @@ impl Inner {
     /// Makes pages that `conceal` hid those of the file again, writable.
     pub(super) fn reveal(&self, range: &Range<usize>) -> bool {
         // Of a file that is closed the copy is all that there is; it goes into the zeros.
-        !matches!(self.backing, Backing::File { .. })
+        !self.is_of_file()
             || self.has_closed_file()
             || self.map_again(range.clone(), Some(Protection::ReadWrite))
     }
@@ -190,18 +190,14 @@ impl Inner {
 
     /// Maps `range` as it was at first, at its true protection or at the one given.
     pub(super) fn map_again(&self, range: Range<usize>, protection: Option<Protection>) -> bool {
-        let (is_file, shared) = match self.backing {
-            Backing::Memory => (false, false),
-            Backing::File { shared, .. } => (true, shared),
-        };
-        if is_file && self.file().is_none() {
+        if self.is_of_file() && self.file().is_none() {
             return false;
         }
         self.runs_in(range).all(|(part, run)| {
-            let pages = self.pages_at(part.start, shared);
+            let backing = self.backing_at(part.start);
             with_vma_reserve(|| {
                 // SAFETY: the part lies in this region, whose lock is held.
-                unsafe { sys::map_over(part.start, part.len(), protection.unwrap_or(run), pages) }
+                unsafe { sys::map_over(part.start, part.len(), protection.unwrap_or(run), backing) }
             })
             .is_ok()
         })

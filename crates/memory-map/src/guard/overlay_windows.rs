@@ -6,25 +6,26 @@
 use std::ops::Range;
 
 use super::overlay::{Cause, How, Overlay};
-use super::record::{Backing, Inner};
+use super::record::Inner;
 use crate::fault::Fault;
 use crate::protection::Protection;
-use crate::sys::{self, Pages};
+use crate::sys::{self, Backing};
 
 impl Inner {
     /// Whether `overlay_with_zeros` loses nothing that is nowhere else.
     pub(super) fn can_overlay_with_zeros(&self) -> bool {
-        matches!(self.backing, Backing::Memory) || self.is_replaceable()
+        !self.is_of_file() || self.is_replaceable()
     }
 
     /// Lays zeros over pages that cannot be had: of a file, over all of them. *handler*
     pub(super) fn overlay_with_zeros(&self, part: Range<usize>) -> Option<(Range<usize>, How)> {
-        let (part, pages) = match self.backing {
-            Backing::Memory => (part, Pages::Anonymous { reserve: self.reserve }),
-            Backing::File { .. } => (self.start..self.end, Pages::Zeros),
+        let (part, backing) = match self.backing {
+            Backing::File { .. } => (self.start..self.end, Backing::Zeros),
+            memory => (part, memory),
         };
         // SAFETY: the part lies in this region, whose lock is held; of a file it is the whole.
-        let mapped = unsafe { sys::map_over(part.start, part.len(), Protection::ReadWrite, pages) };
+        let mapped =
+            unsafe { sys::map_over(part.start, part.len(), Protection::ReadWrite, backing) };
         mapped.ok().map(|()| (part, How::Zeros))
     }
 
@@ -35,7 +36,7 @@ impl Inner {
         run: Range<usize>,
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
-        if matches!(self.backing, Backing::Memory) {
+        if !self.is_of_file() {
             return self.overlay_with_zeros(self.overlays.extent(page, run, self.page_size));
         }
         let all = self.start..self.end;
@@ -43,7 +44,7 @@ impl Inner {
             if protection == Protection::None {
                 return self.overlay_with_zeros(all);
             }
-            let copies = self.pages_at(self.start, false);
+            let copies = self.backing.private();
             // SAFETY: this is the whole region, whose lock is held.
             if unsafe { sys::map_over(all.start, all.len(), protection.opened(), copies) }.is_ok() {
                 return Some((all, How::PrivateFile));
@@ -92,13 +93,13 @@ impl Inner {
 
     /// Puts all that can be mapped again back at once: a view comes back only whole.
     pub(super) fn map_all_again(&self) -> Option<bool> {
-        matches!(self.backing, Backing::File { .. }).then(|| self.map_file())
+        self.is_of_file().then(|| self.map_file())
     }
 
     /// What lies over the pages of an overlay that could not be mapped again: where the view was lost
     /// over that, zeros over all.
     pub(super) fn left_by(&self, overlay: Overlay) -> Overlay {
-        let lost = matches!(self.backing, Backing::File { .. }) && sys::is_reserved(self.start);
+        let lost = self.is_of_file() && sys::is_reserved(self.start);
         if lost {
             Overlay { start: self.start, end: self.end, how: How::Zeros, ..overlay }
         } else {
@@ -108,13 +109,13 @@ impl Inner {
 
     /// Maps `range` as it was at first, at its true protection.
     pub(super) fn map_again(&self, range: Range<usize>, _protection: Option<Protection>) -> bool {
-        if matches!(self.backing, Backing::File { .. }) {
+        if self.is_of_file() {
             return self.map_file();
         }
         self.runs_in(range).all(|(part, run)| {
-            let pages = self.pages_at(part.start, false);
+            let backing = self.backing;
             // SAFETY: the part lies in this region, whose lock is held.
-            unsafe { sys::map_over(part.start, part.len(), run, pages) }.is_ok()
+            unsafe { sys::map_over(part.start, part.len(), run, backing) }.is_ok()
         })
     }
 
@@ -134,10 +135,9 @@ impl Inner {
     /// Where runs differ, a page that is read-only among writable ones is writable for a moment: a
     /// view grants no more than it was made with.
     fn map_file_for(&self, strongest: Protection) -> Result<(), i32> {
-        let Backing::File { shared, .. } = self.backing else { return Err(sys::EINVAL) };
-        let (length, pages) = (self.end - self.start, self.pages_at(self.start, shared));
+        let length = self.end - self.start;
         // SAFETY: this is the whole region, whose lock is held.
-        unsafe { sys::map_over(self.start, length, strongest, pages) }?;
+        unsafe { sys::map_over(self.start, length, strongest, self.backing) }?;
         for (part, protection) in self.runs_in(self.start..self.end) {
             if protection != strongest {
                 // SAFETY: the part lies in this region, whose lock is held.
@@ -155,7 +155,7 @@ impl Inner {
         protection: Protection,
         errno: i32,
     ) -> Result<(), i32> {
-        if matches!(self.backing, Backing::Memory) {
+        if !self.is_of_file() {
             return Err(errno);
         }
         // A new view would not have what was stored to this one.

@@ -13,7 +13,7 @@ use super::scratch_windows::ScratchWindows;
 use crate::fault::Fault;
 use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
-use crate::sys::{self, Identity, Pages, Shown};
+use crate::sys::{self, Backing, Identity, Shown};
 
 /// What the addresses of a record are at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,26 +24,6 @@ pub(crate) enum State {
     Live,
     /// What `close` left: writable zeros, for code that still holds a view.
     Reserved,
-}
-
-/// What the pages of a region are mapped from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Backing {
-    /// Private memory, which nothing else holds a copy of.
-    Memory,
-    /// A file that can be mapped again.
-    File {
-        /// The mapping's own descriptor, or `sys::NO_FILE`.
-        fd: sys::RawFile,
-        /// Which file that is; `size` is not used.
-        identity: Identity,
-        /// Where in the file the region starts.
-        offset: u64,
-        /// Whether stores reach it.
-        shared: bool,
-        /// Whether it has an end (a device has none).
-        sized: bool,
-    },
 }
 
 /// Neighbouring pages of one protection.
@@ -74,9 +54,12 @@ pub(crate) struct Inner {
     pub(super) copies: u32,
     /// What was healed while they were, and the addresses of which they saw something else.
     pub(super) healed: Vec<(Range<usize>, Fault)>,
+    /// What the first page can be mapped from again, and the others after it.
     pub(super) backing: Backing,
-    /// Whether swap is reserved for the pages.
-    pub(super) reserve: bool,
+    /// Which file that is, if it is one; `size` is not used.
+    pub(super) identity: Option<Identity>,
+    /// Whether it has an end (a device has none).
+    pub(super) sized: bool,
     /// Size of the pages: they can be overlaid only whole.
     pub(super) page_size: usize,
     /// Which of the addresses are the user's.
@@ -131,8 +114,9 @@ impl FaultRecord {
                 left: None,
                 copies: 0,
                 healed: Vec::new(),
-                backing: Backing::Memory,
-                reserve: true,
+                backing: Backing::Zeros,
+                identity: None,
+                sized: false,
                 page_size: 1,
                 user: 0..0,
                 runs: Vec::new(),
@@ -271,26 +255,18 @@ impl Inner {
     }
 
     /// What `address`, a page of the region, is mapped from.
-    pub fn pages_at(&self, address: usize, shared: bool) -> Pages {
-        match self.backing {
-            Backing::Memory => Pages::Anonymous { reserve: self.reserve },
-            Backing::File { fd, offset, .. } => Pages::File {
-                fd,
-                offset: offset + (address - self.start) as u64,
-                shared,
-                reserve: self.reserve,
-            },
-        }
+    pub fn backing_at(&self, address: usize) -> Backing {
+        self.backing.after(address - self.start)
     }
 
     /// The file now, if it is still the one that was mapped: the descriptor is visible to the
     /// user, who may have closed it and opened another file under its number.
     pub fn file(&self) -> Option<Identity> {
-        match self.backing {
-            Backing::Memory => None,
-            Backing::File { fd, identity, .. } => sys::identify(fd)
-                .filter(|now| (now.device, now.inode) == (identity.device, identity.inode)),
-        }
+        let (Backing::File { fd, .. }, Some(identity)) = (self.backing, self.identity) else {
+            return None;
+        };
+        let is_same = |now: &Identity| (now.device, now.inode) == (identity.device, identity.inode);
+        sys::identify(fd).filter(is_same)
     }
 }
 

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::protection::Protection;
-use crate::sys::{self, Pages};
+use crate::sys::{self, Backing};
 
 /// Where the range begins, once it is mapped; it has a page to hold for each bit of `HELD`.
 static START: AtomicUsize = AtomicUsize::new(0);
@@ -49,7 +49,7 @@ pub(super) fn refill() {
     }
     if START.load(Ordering::Acquire) == 0 {
         let length = (2 * u32::BITS as usize + 1) * sys::page_size();
-        let Ok(start) = sys::map(0, length, Protection::None, Pages::Zeros) else { return };
+        let Ok(start) = sys::map(0, length, Protection::None, Backing::Zeros) else { return };
         if START.compare_exchange(0, start as usize, Ordering::AcqRel, Ordering::Acquire).is_err() {
             // SAFETY: the range was mapped above, and no one else knows of it.
             unsafe { sys::unmap(start as usize, length) };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::advice::Advice;
 use crate::error::{Error, Result};
 use crate::file::Opened;
-use crate::guard::{self, Backing, Inner};
+use crate::guard::{self, Inner};
 use crate::mapping::protect::change_protection;
 use crate::mapping::{Mapping, Pages, State, out_of_memory, to_usize};
 use crate::options::{HugePages, Kind};
@@ -200,13 +200,11 @@ fn clear_rest(region: &Region, at: usize) {
 impl Inner {
     /// Whether the descriptor, which the user can see, still stands for the file.
     fn check_file(&self) -> Result<()> {
-        match self.backing() {
-            Backing::File { .. } if self.file().is_none() => {
-                let why = "the mapping's own descriptor was closed, or belongs to another file now";
-                Err(Error::os_because(sys::EBADF, "fstat", why))
-            }
-            _ => Ok(()),
+        if self.is_of_file() && self.file().is_none() {
+            let why = "the mapping's own descriptor was closed or is another file's";
+            return Err(Error::os_because(sys::EBADF, "fstat", why));
         }
+        Ok(())
     }
 
     /// Puts every page back, or says which cannot be.
@@ -230,13 +228,13 @@ impl Region {
         // Beyond the last address there may be none, and elsewhere enough.
         let Some(end) = end else { return Ok(false) };
         let before = inner.pages().end;
-        let replaces_parts = place::REPLACES_PARTS || matches!(inner.backing(), Backing::Memory);
+        let replaces_parts = place::REPLACES_PARTS || !inner.is_of_file();
         if end != before && !replaces_parts {
             return Ok(false);
         }
         inner.heal_all()?;
         if end > before {
-            let pages = inner.pages_at(before, contents.shared);
+            let pages = inner.backing_at(before);
             // SAFETY: these addresses are the region's, whose lock is held, and hold nothing.
             unsafe { sys::map_over(before, end - before, contents.protection, pages) }
                 .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
@@ -261,11 +259,11 @@ impl Region {
         let (carried, is_elsewhere) = {
             let mut inner = old.lock();
             inner.heal_all()?;
-            let is_elsewhere = matches!(inner.backing(), Backing::File { shared: true, .. });
-            let is_device = matches!(inner.backing(), Backing::File { sized: false, .. });
-            let vmas = (!is_device && !self.is_foreign() && sys::can_carry(old.file().is_some()))
-                .then(|| sys::vmas_in(&part))
-                .flatten();
+            let is_elsewhere = matches!(inner.backing(), sys::Backing::File { shared: true, .. });
+            let vmas =
+                (!inner.is_device() && !self.is_foreign() && sys::can_carry(old.file().is_some()))
+                    .then(|| sys::vmas_in(&part))
+                    .flatten();
             if let Some(vmas) = &vmas {
                 guard::note_change();
                 carry_all(vmas, start, self)?;

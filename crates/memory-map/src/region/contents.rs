@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::file::Opened;
-use crate::guard::Backing;
 use crate::options::HugePages;
 use crate::protection::Protection;
-use crate::sys::{self, Pages};
+use crate::sys::{self, Backing};
 
 /// What to put into a region.
 pub(crate) struct Contents<'a> {
@@ -44,10 +43,11 @@ impl Contents<'_> {
         }
     }
 
-    pub(crate) fn pages(&self) -> Pages {
+    /// What the first page is mapped from.
+    pub(crate) fn backing(&self) -> Backing {
         match self.file {
-            None => Pages::Anonymous { reserve: self.reserve },
-            Some((opened, offset)) => Pages::File {
+            None => Backing::Memory { reserve: self.reserve },
+            Some((opened, offset)) => Backing::File {
                 fd: sys::raw(&opened.file),
                 offset,
                 shared: self.shared,
@@ -56,17 +56,9 @@ impl Contents<'_> {
         }
     }
 
-    pub(super) fn backing(&self) -> Backing {
-        match self.file {
-            Some((opened, offset)) if !opened.is_zero_device() => Backing::File {
-                fd: sys::raw(&opened.file),
-                identity: opened.identity(),
-                offset,
-                shared: self.shared,
-                sized: opened.is_regular(),
-            },
-            _ => Backing::Memory,
-        }
+    /// The file that pages can be mapped from again.
+    pub(super) fn lasting_file(&self) -> Option<&Opened> {
+        self.file.map(|(opened, _)| opened).filter(|opened| !opened.is_zero_device())
     }
 
     pub(crate) fn explain(&self, error: Error) -> Error {

@@ -22,7 +22,7 @@ use crate::guard::{self, Inner};
 use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
 use crate::region::{Contents, Foreign, Keeper, Region};
-use crate::sys::{self, Pages, Shown};
+use crate::sys::{self, Backing, Shown};
 
 /// Retired regions that stay under the guard, so that their next use is told.
 const MANY: usize = 1024;
@@ -49,7 +49,7 @@ impl Region {
         let length = sys::ceil(contents.length, sys::page_size())
             .ok_or_else(|| Error::os(sys::ENOMEM, "mmap"))?;
         // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
-        unsafe { sys::map_over(start, length, contents.protection, contents.pages()) }
+        unsafe { sys::map_over(start, length, contents.protection, contents.backing()) }
             .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
         let foreign = Foreign { keeper: Mutex::new(Some(keeper)), shown: OnceLock::new() };
         let region = Self::of(contents, start..start + length, length, Some(foreign));
@@ -114,7 +114,7 @@ impl Region {
                 // Memory that cannot be written needs no commitment.
                 // SAFETY: as above; code that still reads it was promised nothing more.
                 let _ = unsafe {
-                    sys::map_over(range.start, range.len(), Protection::Read, Pages::Zeros)
+                    sys::map_over(range.start, range.len(), Protection::Read, Backing::Zeros)
                 };
             }
         }
@@ -290,7 +290,7 @@ mod tests {
     use crate::mapping::Mapping;
     use crate::options::Options;
     use crate::region::access::Access;
-    use crate::sys::Pages;
+    use crate::sys::Backing;
 
     const OPTIONS: Options = Options {
         protection: Protection::ReadWrite,
@@ -314,8 +314,8 @@ mod tests {
     fn who_comes_second_to_leave_memory_waits_for_the_first() {
         let page = sys::page_size();
         let map = Mapping::anonymous(page as u64, false, &OPTIONS).unwrap();
-        let pages = Pages::Anonymous { reserve: true };
-        let start = sys::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
+        let backing = Backing::Memory { reserve: true };
+        let start = sys::map(0, page, Protection::ReadWrite, backing).unwrap() as usize;
         let kept = Arc::new(AtomicBool::new(true));
         // SAFETY: the page was mapped above, and stays.
         unsafe { map.put_over(start, Box::new(Keeping(Arc::clone(&kept)))) }.unwrap();
@@ -346,8 +346,8 @@ mod tests {
         let maps: Vec<_> = (0..3)
             .map(|_| {
                 let map = Mapping::anonymous(page as u64, true, &OPTIONS).unwrap();
-                let pages = Pages::Anonymous { reserve: true };
-                let start = sys::map(0, page, Protection::ReadWrite, pages).unwrap() as usize;
+                let backing = Backing::Memory { reserve: true };
+                let start = sys::map(0, page, Protection::ReadWrite, backing).unwrap() as usize;
                 // SAFETY: the page was mapped above, and stays.
                 unsafe { map.put_over(start, Box::new(())) }.unwrap();
                 (map, start)
@@ -374,8 +374,8 @@ mod tests {
     fn what_is_overlaid_as_a_whole_stays_under_the_guard_when_it_is_left() {
         let page = sys::page_size();
         let map = Mapping::anonymous(4 * page as u64, true, &OPTIONS).unwrap();
-        let pages = Pages::Anonymous { reserve: true };
-        let start = sys::map(0, 4 * page, Protection::ReadWrite, pages).unwrap() as usize;
+        let backing = Backing::Memory { reserve: true };
+        let start = sys::map(0, 4 * page, Protection::ReadWrite, backing).unwrap() as usize;
         // SAFETY: the pages were mapped above, and stay.
         unsafe { map.put_over(start, Box::new(())) }.unwrap();
         map.file().unwrap().set_len(0).unwrap();

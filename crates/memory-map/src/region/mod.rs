@@ -27,10 +27,10 @@ use self::unmap::unmap;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::file::Opened;
-use crate::guard::{self, Backing, Beginning, FaultRecord, Inner, Locked, State};
+use crate::guard::{self, Beginning, FaultRecord, Inner, Locked, State};
 use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
-use crate::sys::{self, Pages, Shown};
+use crate::sys::{self, Backing, Shown};
 
 /// Keeps foreign addresses for as long as it lives.
 pub type Keeper = Box<dyn Send + Sync>;
@@ -88,14 +88,19 @@ impl Region {
             stored: AtomicBool::new(foreign.is_some()),
             foreign,
         };
+        let again = contents.lasting_file();
         region.record.begin(Beginning {
             range: start..end,
             length,
             user: start + contents.page_offset..start + contents.length,
             protection: contents.protection,
             guarded: contents.guard,
-            backing: contents.backing(),
-            reserve: contents.reserve,
+            backing: match again {
+                Some(_) => contents.backing(),
+                None => Backing::Memory { reserve: contents.reserve },
+            },
+            identity: again.map(Opened::identity),
+            sized: again.is_some_and(Opened::is_regular),
             page_size: contents.page_size(),
             owner: contents.owner,
             token: contents.token,
@@ -226,8 +231,8 @@ impl Region {
                 && self.faults() == 0
                 && inner.runs_in(range).all(|(_, protection)| protection.readable());
             match inner.backing() {
-                Backing::File { offset, sized: true, .. }
-                    if is_as_in_file && inner.file().is_some() =>
+                Backing::File { offset, .. }
+                    if is_as_in_file && !inner.is_device() && inner.file().is_some() =>
                 {
                     offset
                 }
@@ -331,8 +336,8 @@ impl Snapshot {
         gaps
     }
 
-    fn contents(&self) -> Pages {
-        Pages::File { fd: sys::raw(&self.copy.file), offset: 0, shared: true, reserve: false }
+    fn contents(&self) -> Backing {
+        Backing::File { fd: sys::raw(&self.copy.file), offset: 0, shared: true, reserve: false }
     }
 }
 

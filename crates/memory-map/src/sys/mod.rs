@@ -27,6 +27,66 @@ pub(crate) enum Woken {
     Perhaps,
 }
 
+/// What pages are mapped from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backing {
+    /// Zeroed private memory for which no swap is reserved; on Windows addresses without memory, where
+    /// `open_zeros` gives a page some.
+    Zeros,
+    /// Zeroed private memory.
+    Memory {
+        /// Whether swap is reserved for it. Windows always does that.
+        #[cfg_attr(windows, allow(dead_code))]
+        reserve: bool,
+    },
+    /// A file.
+    File {
+        /// The mapping's own descriptor, or `NO_FILE`.
+        fd: RawFile,
+        /// Where in the file the first page begins: a multiple of the allocation granularity.
+        offset: u64,
+        /// Whether stores reach it.
+        shared: bool,
+        /// Whether swap is reserved for private copies.
+        #[cfg_attr(windows, allow(dead_code))]
+        reserve: bool,
+    },
+}
+
+impl Backing {
+    /// What the page is mapped from that comes so many bytes later.
+    pub fn after(self, bytes: usize) -> Self {
+        match self {
+            Self::File { fd, offset, shared, reserve } => {
+                Self::File { fd, offset: offset + bytes as u64, shared, reserve }
+            }
+            other => other,
+        }
+    }
+
+    /// The same, of which no store reaches the file.
+    pub fn private(self) -> Self {
+        match self {
+            Self::File { fd, offset, reserve, .. } => {
+                Self::File { fd, offset, shared: false, reserve }
+            }
+            other => other,
+        }
+    }
+
+    /// The same, without a reservation of swap.
+    #[cfg_attr(windows, allow(dead_code))]
+    pub fn without_reserve(self) -> Self {
+        match self {
+            Self::Zeros => self,
+            Self::Memory { .. } => Self::Memory { reserve: false },
+            Self::File { fd, offset, shared, .. } => {
+                Self::File { fd, offset, shared, reserve: false }
+            }
+        }
+    }
+}
+
 /// Which file a descriptor stands for, and how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {

@@ -12,7 +12,7 @@ use crate::options::HugePages;
 use crate::protection::Protection;
 use crate::region::Contents;
 use crate::region::place::Left;
-use crate::sys::{self, Pages};
+use crate::sys::{self, Backing};
 
 /// Takes pages out.
 ///
@@ -21,7 +21,7 @@ use crate::sys::{self, Pages};
 pub(crate) unsafe fn leave(range: &Range<usize>) -> Left {
     // SAFETY: the caller vouches for the range.
     let closed = guard::with_vma_reserve(|| unsafe {
-        sys::map_over(range.start, range.len(), Protection::None, Pages::Zeros)
+        sys::map_over(range.start, range.len(), Protection::None, Backing::Zeros)
     });
     closed.map_or(Left::AsItWas, |()| Left::Inaccessible)
 }
@@ -39,7 +39,7 @@ impl Contents<'_> {
             return self.map_reserving(length);
         }
         if let Some(hint) = self.hint.filter(|_| self.huge == HugePages::None) {
-            let pointer = sys::map(hint, length, self.protection, self.pages())
+            let pointer = sys::map(hint, length, self.protection, self.backing())
                 .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
             return Ok(pointer as usize..pointer as usize + length);
         }
@@ -67,14 +67,15 @@ impl Contents<'_> {
     fn map_reserving(&self, length: usize) -> Result<Range<usize>> {
         let reserved = sys::ceil(self.reserved, sys::page_size()).unwrap_or(length);
         let reserve = |reserved| {
-            sys::map(0, reserved, Protection::None, Pages::Zeros)
+            sys::map(0, reserved, Protection::None, Backing::Zeros)
                 .map(|start| (start as usize, reserved))
         };
         let (start, reserved) = reserve(reserved)
             .or_else(|_| reserve(length))
             .map_err(|errno| Error::os(errno, "mmap"))?;
         // SAFETY: the range was reserved above, and no one else knows of it.
-        if let Err(errno) = unsafe { sys::map_over(start, length, self.protection, self.pages()) } {
+        if let Err(errno) = unsafe { sys::map_over(start, length, self.protection, self.backing()) }
+        {
             // SAFETY: as above.
             unsafe { sys::unmap(start, reserved) };
             return Err(self.explain(Error::os(errno, "mmap")));

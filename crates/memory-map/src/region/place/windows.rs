@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::protection::Protection;
 use crate::region::Contents;
 use crate::region::place::Left;
-use crate::sys::{self, Pages};
+use crate::sys::{self, Backing};
 
 /// Takes pages out.
 ///
@@ -15,7 +15,7 @@ use crate::sys::{self, Pages};
 pub(crate) unsafe fn leave(range: &Range<usize>) -> Left {
     let (start, length) = (range.start, range.len());
     // SAFETY: the caller vouches for the range.
-    let over = |protection| unsafe { sys::map_over(start, length, protection, Pages::Zeros) };
+    let over = |protection| unsafe { sys::map_over(start, length, protection, Backing::Zeros) };
     if over(Protection::ReadWrite).is_ok() || sys::is_reserved(start) {
         return if over(Protection::None).is_ok() { Left::Inaccessible } else { Left::Zeros };
     }
@@ -38,12 +38,12 @@ pub(crate) const REACHES_BEYOND_FILE: bool = false;
 impl Contents<'_> {
     /// Makes the mapping; says which addresses it has.
     pub fn map(&self, length: usize) -> Result<Range<usize>> {
-        let (hint, pages) = (self.hint.unwrap_or(0), self.pages());
+        let (hint, backing) = (self.hint.unwrap_or(0), self.backing());
         match self.file {
             None if self.reserved > length => {
-                map_reserving(self.reserved, length, self.protection, pages)
+                map_reserving(self.reserved, length, self.protection, backing)
             }
-            _ => sys::map(hint, length, self.protection, pages)
+            _ => sys::map(hint, length, self.protection, backing)
                 .map(|pointer| pointer as usize..pointer as usize + length),
         }
         .map_err(|errno| self.explain(Error::os(errno, "mmap")))
@@ -55,12 +55,12 @@ fn map_reserving(
     reserved: usize,
     length: usize,
     protection: Protection,
-    pages: Pages,
+    backing: Backing,
 ) -> std::result::Result<Range<usize>, i32> {
     let reserved = sys::ceil(reserved, sys::page_size()).ok_or(sys::ENOMEM)?;
-    let start = sys::map(0, reserved, Protection::ReadWrite, Pages::Zeros)? as usize;
+    let start = sys::map(0, reserved, Protection::ReadWrite, Backing::Zeros)? as usize;
     // SAFETY: the range was reserved above, and no one else knows of it.
-    if let Err(errno) = unsafe { sys::map_over(start, length, protection, pages) } {
+    if let Err(errno) = unsafe { sys::map_over(start, length, protection, backing) } {
         // SAFETY: as above.
         unsafe { sys::unmap(start, reserved) };
         return Err(errno);

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use crate::sys::Backing;
+
 /// Neighbouring pages of one kind.
 pub(crate) struct Vma {
     pub range: Range<usize>,
@@ -82,17 +84,14 @@ pub(crate) fn can_carry(file: bool) -> bool {
     *ANSWERS[usize::from(file)].get_or_init(|| {
         let opened = file.then(|| super::anonymous_file(None)).transpose();
         let Ok(opened) = opened else { return false };
-        let pages = match &opened {
-            Some(opened) => super::Pages::File {
-                fd: super::raw(opened),
-                offset: 0,
-                shared: true,
-                reserve: true,
-            },
-            None => super::Pages::Anonymous { reserve: true },
+        let backing = match &opened {
+            Some(opened) => {
+                Backing::File { fd: super::raw(opened), offset: 0, shared: true, reserve: true }
+            }
+            None => Backing::Memory { reserve: true },
         };
         let page = super::page_size();
-        let map = || super::map(0, page, crate::protection::Protection::Read, pages);
+        let map = || super::map(0, page, crate::protection::Protection::Read, backing);
         let (Ok(from), Ok(to)) = (map(), map()) else { return false };
         // SAFETY: both pages were mapped above, and no one else knows of them. Where this fails
         // the second may have another owner by now, so it is left alone.
@@ -213,7 +212,7 @@ mod tests {
 
     use super::*;
     use crate::protection::Protection;
-    use crate::sys::{self, Pages};
+    use crate::sys::{self, Backing};
 
     #[test]
     fn vmas_are_those_that_the_system_lists() {
@@ -236,20 +235,24 @@ mod tests {
     #[test]
     fn a_mapped_file_is_told_from_another_and_from_none() {
         let page = sys::page_size();
-        let map = |pages| sys::map(0, 4 * page, Protection::Read, pages).unwrap() as usize;
+        let map = |backing| sys::map(0, 4 * page, Protection::Read, backing).unwrap() as usize;
         let file = || {
             let mut file = sys::anonymous_file(None).unwrap();
             file.write_all(&vec![1; 8 * page]).unwrap();
             file
         };
         let (one, other) = (file(), file());
-        let of =
-            |file, offset| Pages::File { fd: sys::raw(file), offset, shared: true, reserve: true };
+        let of = |file, offset| Backing::File {
+            fd: sys::raw(file),
+            offset,
+            shared: true,
+            reserve: true,
+        };
         let (a, b) = (map(of(&one, 0)), map(of(&one, page as u64)));
-        let (c, none) = (map(of(&other, 0)), map(Pages::Zeros));
+        let (c, none) = (map(of(&other, 0)), map(Backing::Zeros));
         let shown = shown_at(a).unwrap();
         // SAFETY: the page is this test's.
-        unsafe { sys::map_over(a + page, page, Protection::Read, Pages::Zeros) }.unwrap();
+        unsafe { sys::map_over(a + page, page, Protection::Read, Backing::Zeros) }.unwrap();
         assert_eq!(shown_at(a + 3 * page), Some(shown));
         assert_eq!(shown_at(a + page), None);
         assert_ne!(shown_at(b), Some(shown));

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::OnceLock;
 
 use crate::protection::Protection;
-use crate::sys::Identity;
+use crate::sys::{Backing, Identity};
 
 pub(crate) const EBADF: i32 = libc::EBADF;
 pub(crate) const EINVAL: i32 = libc::EINVAL;
@@ -81,54 +81,31 @@ pub(crate) fn errno() -> i32 {
     nix::errno::Errno::last_raw()
 }
 
-/// What a page is mapped from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Pages {
-    /// Zeroed private memory for which no swap is reserved.
-    Zeros,
-    /// Zeroed private memory.
-    Anonymous { reserve: bool },
-    /// A file, from a page-aligned offset.
-    File { fd: RawFd, offset: u64, shared: bool, reserve: bool },
-}
-
-impl Pages {
-    /// The same, without a reservation of swap.
-    pub fn without_reserve(self) -> Self {
-        match self {
-            Self::Zeros => self,
-            Self::Anonymous { .. } => Self::Anonymous { reserve: false },
-            Self::File { fd, offset, shared, .. } => {
-                Self::File { fd, offset, shared, reserve: false }
-            }
+/// Flags, file and offset as mmap(2) takes them.
+fn parameters(backing: Backing) -> (c_int, RawFd, u64) {
+    let reserved = |reserve: bool| if reserve { 0 } else { MAP_NORESERVE };
+    match backing {
+        Backing::Zeros => (libc::MAP_PRIVATE | libc::MAP_ANON | MAP_NORESERVE, -1, 0),
+        Backing::Memory { reserve } => {
+            (libc::MAP_PRIVATE | libc::MAP_ANON | reserved(reserve), -1, 0)
         }
-    }
-
-    fn parameters(self) -> (c_int, RawFd, u64) {
-        let reserved = |reserve: bool| if reserve { 0 } else { MAP_NORESERVE };
-        match self {
-            Self::Zeros => (libc::MAP_PRIVATE | libc::MAP_ANON | MAP_NORESERVE, -1, 0),
-            Self::Anonymous { reserve } => {
-                (libc::MAP_PRIVATE | libc::MAP_ANON | reserved(reserve), -1, 0)
-            }
-            Self::File { fd, offset, shared, reserve } => {
-                let sharing = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
-                (sharing | reserved(reserve), fd, offset)
-            }
+        Backing::File { fd, offset, shared, reserve } => {
+            let sharing = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
+            (sharing | reserved(reserve), fd, offset)
         }
     }
 }
 
-/// Maps `pages` where the OS likes, near `hint` if that is not 0. *handler*
+/// Maps `backing` where the OS likes, near `hint` if that is not 0. *handler*
 ///
 /// `Err` holds the error number.
 pub(crate) fn map(
     hint: usize,
     length: usize,
     protection: Protection,
-    pages: Pages,
+    backing: Backing,
 ) -> Result<*mut u8, i32> {
-    let (flags, fd, offset) = pages.parameters();
+    let (flags, fd, offset) = parameters(backing);
     // SAFETY: without MAP_FIXED the kernel picks addresses that nothing uses, so no existing
     // memory changes; whether fd and offset fit is for the kernel to check.
     let pointer =
@@ -136,7 +113,7 @@ pub(crate) fn map(
     if pointer == libc::MAP_FAILED { Err(errno()) } else { Ok(pointer.cast()) }
 }
 
-/// Replaces the pages from `start` on by `pages`, in one step that no thread sees the middle of.
+/// Replaces the pages from `start` on by `backing`, in one step that no thread sees the middle of.
 /// *handler*
 ///
 /// # Safety
@@ -145,10 +122,10 @@ pub(crate) unsafe fn map_over(
     start: usize,
     length: usize,
     protection: Protection,
-    pages: Pages,
+    backing: Backing,
 ) -> Result<(), i32> {
-    let (flags, fd, offset) = pages.parameters();
-    // SAFETY: the caller owns the range, so MAP_FIXED replaces no other pages.
+    let (flags, fd, offset) = parameters(backing);
+    // SAFETY: the caller owns the range, so MAP_FIXED replaces nobody else's pages.
     let pointer = unsafe {
         mmap(
             start as *mut c_void,
@@ -220,7 +197,7 @@ pub(crate) unsafe fn protect(
     if status == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Makes a page of a range that is `Pages::Zeros` accessible, where the OS did not grant that for
+/// Makes a page of a range that is `Backing::Zeros` accessible, where the OS did not grant that for
 /// the whole range. *handler*
 ///
 /// # Safety
@@ -370,12 +347,12 @@ mod tests {
     #[test]
     fn a_refused_mapping_leaves_no_hole() {
         let length = 4 * page_size();
-        let memory = Pages::Anonymous { reserve: true };
+        let memory = Backing::Memory { reserve: true };
         let start = map(0, length, Protection::ReadWrite, memory).map_or(0, |start| start as usize);
         // A socket refuses only when the kernel has removed what was there.
         let socket = std::net::UdpSocket::bind("127.0.0.1:0");
         let fd = socket.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let refused = Pages::File { fd, offset: 0, shared: true, reserve: true };
+        let refused = Backing::File { fd, offset: 0, shared: true, reserve: true };
         // SAFETY: the range was mapped above, and no one else knows of it.
         assert!(unsafe { map_over(start, length, Protection::ReadWrite, refused) }.is_err());
         for page in (start..start + length).step_by(page_size()) {

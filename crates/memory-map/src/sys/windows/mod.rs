@@ -46,6 +46,7 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcess, SwitchToThread};
 use self::calls::{calls, placeholders};
 use self::section::{Section, view_in_placeholder};
 use crate::protection::Protection;
+use crate::sys::Backing;
 
 pub(crate) const EACCES: i32 = ERROR_ACCESS_DENIED as i32;
 pub(crate) const EBADF: i32 = ERROR_INVALID_HANDLE as i32;
@@ -102,26 +103,6 @@ fn check(result: i32) -> Result<(), i32> {
     if result == 0 { Err(errno()) } else { Ok(()) }
 }
 
-/// What a page is mapped from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Pages {
-    /// Addresses without memory; `open_zeros` gives a page some, zeroed.
-    Zeros,
-    /// Zeroed private memory. There is no overcommitment here: `reserve` changes nothing.
-    Anonymous {
-        #[allow(dead_code)] // for systems that can do without
-        reserve: bool,
-    },
-    /// A file, from an offset that is a multiple of the allocation granularity.
-    File {
-        fd: RawFile,
-        offset: u64,
-        shared: bool,
-        #[allow(dead_code)] // as above
-        reserve: bool,
-    },
-}
-
 /// `PAGE_*` constant of a protection; with `copies` stores are kept from the file.
 fn page_protection(protection: Protection, copies: bool) -> u32 {
     match protection {
@@ -154,42 +135,42 @@ fn is_committed(start: usize) -> bool {
     query(start).is_some_and(|info| info.State == MEM_COMMIT)
 }
 
-/// Maps `pages` where the OS likes, at `hint` if that is not 0 and free. *handler*, without a file
+/// Maps `backing` where the OS likes, at `hint` if that is not 0 and free. *handler*, without a file
 ///
 /// `Err` holds the error number.
 pub(crate) fn map(
     hint: usize,
     length: usize,
     protection: Protection,
-    pages: Pages,
+    backing: Backing,
 ) -> Result<*mut u8, i32> {
     let hint = crate::sys::floor(hint, allocation_granularity());
     if hint != 0
-        && let Ok(pointer) = map_at(hint, length, protection, pages)
+        && let Ok(pointer) = map_at(hint, length, protection, backing)
     {
         return Ok(pointer);
     }
-    map_at(0, length, protection, pages)
+    map_at(0, length, protection, backing)
 }
 
 fn map_at(
     hint: usize,
     length: usize,
     protection: Protection,
-    pages: Pages,
+    backing: Backing,
 ) -> Result<*mut u8, i32> {
-    match pages {
-        Pages::Zeros | Pages::Anonymous { .. } => {
+    match backing {
+        Backing::Zeros | Backing::Memory { .. } => {
             let pointer = reserve(hint, length)?;
             // SAFETY: the placeholder was reserved above, and no one else knows of it.
-            if let Err(errno) = unsafe { fill(pointer as usize, length, protection, pages) } {
+            if let Err(errno) = unsafe { fill(pointer as usize, length, protection, backing) } {
                 // SAFETY: as above.
                 unsafe { unmap(pointer as usize, length) };
                 return Err(errno);
             }
             Ok(pointer)
         }
-        Pages::File { fd, offset, shared, .. } => {
+        Backing::File { fd, offset, shared, .. } => {
             let section = Section::new(fd, offset, length, shared, protection)?;
             let pointer = view_in_placeholder(&section, hint, length)
                 .or_else(|_| section.view(hint, length))?;
@@ -230,7 +211,7 @@ fn reserve(hint: usize, length: usize) -> Result<*mut u8, i32> {
     }
 }
 
-/// Puts memory into reserved addresses, or nothing that faults (`Pages::Zeros`). *handler*
+/// Puts memory into reserved addresses, or nothing that faults (`Backing::Zeros`). *handler*
 ///
 /// # Safety
 /// The addresses must be the caller's, and reserved by `reserve` or left by `vacate`.
@@ -238,10 +219,10 @@ unsafe fn fill(
     start: usize,
     length: usize,
     protection: Protection,
-    pages: Pages,
+    backing: Backing,
 ) -> Result<(), i32> {
     let at = start as *const c_void;
-    let commit = if matches!(pages, Pages::Zeros) { 0 } else { MEM_COMMIT };
+    let commit = if matches!(backing, Backing::Zeros) { 0 } else { MEM_COMMIT };
     let flags = page_protection(protection, false);
     // SAFETY: the range is the caller's, and holds nothing.
     let pointer = unsafe {
@@ -308,10 +289,10 @@ pub(crate) unsafe fn give_up_and_reserve(start: usize, length: usize) -> Result<
     Ok(!pointer.is_null())
 }
 
-/// Replaces the pages from `start` on by `pages`: of a part of a region only memory by memory, of
+/// Replaces the pages from `start` on by `backing`: of a part of a region only memory by memory, of
 /// a whole one anything by anything. *handler*
 ///
-/// On failure the pages are as they were, or are `Pages::Zeros` (see `is_reserved`).
+/// On failure the pages are as they were, or are `Backing::Zeros` (see `is_reserved`).
 ///
 /// # Safety
 /// The range must belong to a region of this crate whose lock the caller holds.
@@ -319,10 +300,10 @@ pub(crate) unsafe fn map_over(
     start: usize,
     length: usize,
     protection: Protection,
-    pages: Pages,
+    backing: Backing,
 ) -> Result<(), i32> {
-    match pages {
-        Pages::Anonymous { .. } if query(start).is_some_and(|info| info.Type == MEM_PRIVATE) => {
+    match backing {
+        Backing::Memory { .. } if query(start).is_some_and(|info| info.Type == MEM_PRIVATE) => {
             let at = start as *mut c_void;
             // SAFETY: the range is the caller's. Zeroed pages come only from giving the old ones up.
             unsafe { VirtualFree(at, length, MEM_DECOMMIT) };
@@ -331,19 +312,19 @@ pub(crate) unsafe fn map_over(
             let pointer = unsafe { VirtualAlloc(at, length, MEM_COMMIT, flags) };
             if pointer.is_null() { Err(errno()) } else { Ok(()) }
         }
-        Pages::Zeros if query(start).is_some_and(|info| info.Type == MEM_PRIVATE) => {
+        Backing::Zeros if query(start).is_some_and(|info| info.Type == MEM_PRIVATE) => {
             // SAFETY: the range is the caller's.
             check(unsafe { VirtualFree(start as *mut c_void, length, MEM_DECOMMIT) })
         }
-        Pages::Zeros | Pages::Anonymous { .. } => {
+        Backing::Zeros | Backing::Memory { .. } => {
             // SAFETY: the caller vouches for the range.
             unsafe { vacate(start, length) }?;
             // SAFETY: as above, and it is vacant.
-            unsafe { fill(start, length, Protection::ReadWrite, pages) }?;
+            unsafe { fill(start, length, Protection::ReadWrite, backing) }?;
             // SAFETY: as above.
             unsafe { protect(start, length, protection) }.or(Ok(()))
         }
-        Pages::File { fd, offset, shared, .. } => {
+        Backing::File { fd, offset, shared, .. } => {
             let section = Section::new(fd, offset, length, shared, protection)?;
             placeholders().ok_or(ERROR_NOT_SUPPORTED as i32)?;
             // SAFETY: the caller vouches for the range.
@@ -351,7 +332,7 @@ pub(crate) unsafe fn map_over(
             // SAFETY: as above, and it is vacant.
             if let Err(errno) = unsafe { section.replace(start, length) } {
                 // SAFETY: as above. Should this fail too, the addresses stay reserved all the same.
-                let _ = unsafe { fill(start, length, Protection::ReadWrite, Pages::Zeros) };
+                let _ = unsafe { fill(start, length, Protection::ReadWrite, Backing::Zeros) };
                 return Err(errno);
             }
             // SAFETY: the view was made above.
@@ -416,7 +397,7 @@ unsafe fn set_protection(start: usize, length: usize, flags: u32) -> Result<(), 
     check(status)
 }
 
-/// Gives zeroed memory to a page that has none, in a range that is `Pages::Zeros`. *handler*
+/// Gives zeroed memory to a page that has none, in a range that is `Backing::Zeros`. *handler*
 ///
 /// # Safety
 /// The range must belong to a region of this crate whose lock the caller holds.
