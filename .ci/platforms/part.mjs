@@ -120,7 +120,20 @@ function testCore() {
     return run('cargo-zigbuild', [...args, '--no-fail-fast', '--tests'], { env })
   }
   if (machine.pageSize) env.TEST_PAGE_SIZE = String(machine.pageSize)
-  const programs = ['mapping', 'resize', 'foreign', 'snapshot', 'ipc', 'ipc_kill', 'processes', 'guard']
+  const programs = [
+    'mapping',
+    'resize',
+    'foreign',
+    'snapshot',
+    'ipc',
+    'ipc_waits',
+    'ipc_locks',
+    'ipc_channels',
+    'ipc_direct',
+    'ipc_kill',
+    'processes',
+    'guard',
+  ]
   const tests = ['--lib', ...programs.flatMap((program) => ['--test', program])]
   const options = { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }
   const output = execFileSync('cargo-zigbuild', [...args, ...tests, '--no-run', '--message-format=json'], options)

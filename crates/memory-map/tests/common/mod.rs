@@ -1,6 +1,9 @@
 //! What the tests of this crate share.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod ipc;
+pub mod search;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};

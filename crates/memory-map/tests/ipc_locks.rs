@@ -1,0 +1,84 @@
+//! Mutexes and semaphores between mappings of one file.
+#![cfg(not(target_os = "freebsd"))] // it has no mutex and no channel
+#![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::ipc::{HANG, ms, open, word};
+use common::{PAGE, TempFile};
+use memory_map::Error;
+use memory_map::ipc::{Locked, Mutex, Patience, Semaphore};
+
+#[test]
+fn a_mutex_excludes_others_and_knows_its_owner() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b) = (open(&file), open(&file));
+    let (first, second) = (Mutex::new(&a, 64).unwrap(), Mutex::new(&b, 64).unwrap());
+    assert_eq!(first.lock(&Patience::FOREVER).unwrap(), Some(Locked::Acquired));
+    assert_eq!(first.lock(&Patience::FOREVER).unwrap_err(), Error::Deadlock);
+    assert_eq!(first.try_lock().unwrap(), None);
+    assert_eq!(second.try_lock().unwrap(), None);
+    assert_eq!(second.lock(&ms(50)).unwrap(), None);
+    assert_eq!(second.unlock().unwrap_err(), Error::NotOwner);
+    // Another object of the same mapping is the same owner.
+    Mutex::new(&a, 64).unwrap().unlock().unwrap();
+    assert_eq!(first.unlock().unwrap_err(), Error::NotOwner);
+    assert_eq!(second.try_lock().unwrap(), Some(Locked::Acquired));
+    second.unlock().unwrap();
+}
+
+#[test]
+fn a_mutex_of_a_closed_mapping_is_recovered_at_once() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b) = (open(&file), open(&file));
+    let (first, second) = (Mutex::new(&a, 0).unwrap(), Mutex::new(&b, 0).unwrap());
+    first.try_lock().unwrap();
+    a.close();
+    assert_eq!(second.try_lock().unwrap(), Some(Locked::Recovered));
+    second.unlock().unwrap();
+    assert_eq!(second.lock(&ms(HANG)).unwrap(), Some(Locked::Acquired));
+}
+
+#[test]
+fn many_threads_count_under_a_mutex_and_lose_nothing() {
+    let file = TempFile::sparse(PAGE as u64);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let map = open(&file);
+                let mutex = Mutex::new(&map, 0).unwrap();
+                for _ in 0..5000 {
+                    assert_eq!(mutex.lock(&ms(HANG)).unwrap(), Some(Locked::Acquired));
+                    let count = word(&map, 128);
+                    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    mutex.unlock().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(word(&open(&file), 128).load(Ordering::Relaxed), 20_000);
+}
+
+#[test]
+fn a_semaphore_gives_out_what_it_has() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b) = (open(&file), open(&file));
+    let first = Semaphore::new(&a, 0, Some(2)).unwrap();
+    let second = Semaphore::new(&b, 0, Some(100)).unwrap();
+    assert!(second.try_acquire().unwrap() && first.try_acquire().unwrap());
+    assert!(!first.try_acquire().unwrap());
+    assert!(!first.acquire(&ms(20)).unwrap());
+    std::thread::scope(|scope| {
+        let waiters: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| first.acquire(&ms(HANG)).unwrap())).collect();
+        std::thread::sleep(Duration::from_millis(20));
+        second.release(3).unwrap();
+        assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap()));
+    });
+    assert!(!second.try_acquire().unwrap());
+    first.release(Semaphore::MAX).unwrap();
+    assert!(matches!(first.release(1), Err(Error::OutOfRange { .. })));
+}
