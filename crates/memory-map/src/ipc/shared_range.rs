@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping, Whereabouts};
 use crate::options::Kind;
-use crate::region::RegionKey;
 use crate::region::access::Access;
+use crate::region::{Addresses, RegionKey};
 
 /// A range of a shared mapping.
 pub(crate) struct SharedRange(Arc<Location>);
@@ -32,8 +32,7 @@ pub(crate) struct Location {
 /// place may go on there.
 pub(crate) struct Place {
     key: RegionKey,
-    start: usize,
-    length: usize,
+    addresses: Addresses,
     /// Whether the mapping was closed.
     ended: Arc<AtomicBool>,
 }
@@ -84,15 +83,14 @@ impl Place {
     /// Where the bytes at `offset` are in a mapping that is there.
     fn new(there: &Whereabouts, offset: usize, length: usize, ended: Arc<AtomicBool>) -> Self {
         let key = RegionKey::new(Arc::clone(&there.region));
-        let start = key.start() + there.page_offset + offset;
-        Self { key, start, length, ended }
+        let addresses = there.addresses(&(offset..offset + length));
+        Self { key, addresses, ended }
     }
 
     /// Begins to use the words. Faults are contained until the end, and told by `check`.
     pub fn enter(&self) -> Result<Words<'_>> {
-        let range = self.start..self.start + self.length;
-        let access = Access::begin(self.key.region(), range)?;
-        let words = Words { start: self.start, length: self.length, access };
+        let access = Access::begin(self.key.region(), self.addresses.clone())?;
+        let words = Words { addresses: &self.addresses, access };
         if self.ended.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
@@ -130,8 +128,7 @@ impl SharedRange {
             return Err(Error::NotShared);
         }
         let place = Place::new(&mapping.whereabouts()?, offset, length, mapping.attached().ended());
-        let start = place.start;
-        if !start.is_multiple_of(alignment) {
+        if !place.addresses.start.is_multiple_of(alignment) {
             return Err(Error::OutOfRange {
                 name: "byteOffset",
                 requirement: "aligned in memory: to 4 bytes, or 8 for a mutex, or 64 for a channel",
@@ -141,7 +138,7 @@ impl SharedRange {
             .key
             .region()
             .lock()
-            .runs_in(start..start + length)
+            .runs_in(place.addresses.0.clone())
             .any(|(_, protection)| writable && !protection.writable());
         if forbidden {
             return Err(Error::NotWritable);
@@ -180,8 +177,7 @@ pub struct Mark {
 
 /// The words of a range, in use.
 pub(crate) struct Words<'a> {
-    start: usize,
-    length: usize,
+    addresses: &'a Addresses,
     access: Access<'a>,
 }
 
@@ -189,15 +185,15 @@ impl Words<'_> {
     /// Address of the byte at `offset`; `length` bytes from there are inside the range.
     pub fn address(&self, offset: usize, length: usize) -> Option<usize> {
         let end = offset.checked_add(length)?;
-        (end <= self.length).then_some(self.start + offset)
+        (end <= self.addresses.len()).then_some(self.addresses.start + offset)
     }
 
     /// The word at a multiple of eight inside the range.
     pub fn word(&self, offset: usize) -> &AtomicU64 {
         // Callers stay inside; what they read in shared memory must not take them out of it.
-        debug_assert!(offset.is_multiple_of(8) && offset + 8 <= self.length);
-        let offset = offset.min(self.length - 8) & !7;
-        let address = (self.start + offset) as *mut u64;
+        debug_assert!(offset.is_multiple_of(8) && offset + 8 <= self.addresses.len());
+        let offset = offset.min(self.addresses.len() - 8) & !7;
+        let address = (self.addresses.start + offset) as *mut u64;
         // SAFETY: the word lies inside the range (which has 8 bytes, aligned, wherever words are
         // asked for), the place's key keeps the addresses from being unmapped as long as it lives,
         // and faults are contained while there are `Words`. Other processes change it by atomic
@@ -207,7 +203,7 @@ impl Words<'_> {
 
     /// Where the words are, and how many faults there were when they were entered.
     pub fn mark(&self) -> Mark {
-        Mark { address: self.start, faults: self.access.faults_before() }
+        Mark { address: self.addresses.start, faults: self.access.faults_before() }
     }
 
     /// Says whether everything since `enter` has reached the memory.

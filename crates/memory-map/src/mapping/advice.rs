@@ -9,10 +9,9 @@ use crate::advice::Advice;
 use crate::allocate::with_room;
 use crate::error::{Error, Result};
 use crate::fault::FaultKind;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, Whereabouts};
 use crate::options::Kind;
-use crate::region::Region;
-use crate::region::access;
+use crate::region::{Addresses, Region, access};
 use crate::sys;
 
 impl Advice {
@@ -78,15 +77,16 @@ impl Mapping {
         if !advice.is_supported() {
             return Err(Error::Unsupported("this system does not have that advice"));
         }
-        let Some((region, pages)) = self.pages(&range, advice.is_destructive())? else {
+        let Some((there, pages)) = self.pages(&range, advice.is_destructive())? else {
             return Ok(());
         };
+        let region = &there.region;
         // Linux refuses it by itself; macOS would take the memory from other processes.
         if advice == Advice::Free && (self.kind() != Kind::Anonymous || region.file().is_some()) {
             return Err(advice.explain(sys::EINVAL));
         }
         if advice == Advice::Remove {
-            self.check_hole(&region, &range)?;
+            self.check_hole(&there, &range)?;
         }
         let advise = || {
             // SAFETY: the pages are the region's, which is held, and under its lock where they
@@ -112,12 +112,13 @@ impl Mapping {
         if !self.options.populate || !self.options.protection.readable() {
             return Ok(());
         }
-        let Some((region, pages)) = self.pages(&(0..self.len()), false)? else { return Ok(()) };
+        let Some((there, pages)) = self.pages(&(0..self.len()), false)? else { return Ok(()) };
+        let region = &there.region;
         match region.bring_in(&pages, self.populates_for_stores()) {
             // The memory of a device is there, whether or not its pages are mapped.
             Err(Error::Os { errno: sys::EINVAL, .. }) if region.lock().is_device() => Ok(()),
             // The kernel is an old one.
-            Err(Error::Os { errno: sys::EINVAL, .. }) => access::touch(&region, 0, pages.len()),
+            Err(Error::Os { errno: sys::EINVAL, .. }) => access::touch(region, pages),
             done => done,
         }
     }
@@ -129,14 +130,15 @@ impl Mapping {
     }
 
     /// The file's blocks go whole, so a hole must not reach beyond the mapping.
-    fn check_hole(&self, region: &Region, range: &Range<usize>) -> Result<()> {
-        let first = region.range().start + self.page_offset();
-        let is_aligned = |at: usize| sys::floor(first + at, sys::page_size()) == first + at;
+    fn check_hole(&self, there: &Whereabouts, range: &Range<usize>) -> Result<()> {
+        let exact = there.addresses(range);
+        let is_aligned = |at: usize| sys::floor(at, sys::page_size()) == at;
         let end = self.offset() + range.end as u64;
         let ends_file = || {
-            region.file().is_some_and(|file| file.metadata().is_ok_and(|file| file.len() <= end))
+            let file = there.region.file();
+            file.is_some_and(|file| file.metadata().is_ok_and(|file| file.len() <= end))
         };
-        if is_aligned(range.start) && (is_aligned(range.end) || ends_file()) {
+        if is_aligned(exact.start) && (is_aligned(exact.end) || ends_file()) {
             return Ok(());
         }
         Err(Error::OutOfRange {
@@ -155,7 +157,8 @@ impl Mapping {
         if on_fault && !sys::LOCKS_ON_FAULT {
             return Err(Error::Unsupported("this system cannot lock pages when they are touched"));
         }
-        let Some((region, pages)) = self.pages(&range, false)? else { return Ok(()) };
+        let Some((there, pages)) = self.pages(&range, false)? else { return Ok(()) };
+        let region = &there.region;
         // SAFETY: the pages are the region's, which is held.
         unsafe { sys::lock_pages(pages.start, pages.len(), on_fault) }.map_err(|errno| {
             let end = self.offset() + range.end as u64;
@@ -175,7 +178,7 @@ impl Mapping {
     /// # Errors
     /// The OS's; [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn unlock(&self, range: Range<usize>) -> Result<()> {
-        let Some((_region, pages)) = self.pages(&range, false)? else { return Ok(()) };
+        let Some((_there, pages)) = self.pages(&range, false)? else { return Ok(()) };
         // SAFETY: the pages are the region's, which is held.
         unsafe { sys::unlock_pages(pages.start, pages.len()) }
             .map_err(|errno| Error::os(errno, "munlock"))
@@ -189,7 +192,7 @@ impl Mapping {
     pub fn residency(&self, range: Range<usize>, with_bitmap: bool) -> Result<Residency> {
         const AT_ONCE: usize = 1 << 16;
         let mut residency = Residency { pages: 0, resident: 0, bitmap: Vec::new() };
-        let Some((region, pages)) = self.pages(&range, false)? else { return Ok(residency) };
+        let Some((there, pages)) = self.pages(&range, false)? else { return Ok(residency) };
         let size = sys::page_size();
         residency.pages = pages.len() / size;
         if with_bitmap {
@@ -202,7 +205,9 @@ impl Mapping {
             let part = &mut states[..AT_ONCE.min(residency.pages - first)];
             let start = pages.start + first * size;
             // mincore looks for each page of a hole by itself, which takes minutes for many TiB.
-            if residency.pages > AT_ONCE && self.is_uncached(&region, start, part.len() * size) {
+            if residency.pages > AT_ONCE
+                && self.is_uncached(&there.region, start, part.len() * size)
+            {
                 continue;
             }
             sys::residency(start, part).map_err(|errno| Error::os(errno, "mincore"))?;
@@ -239,35 +244,27 @@ impl Mapping {
     /// # Errors
     /// [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn prefetch(&self, range: Range<usize>) -> Result<Prefetch> {
-        self.pages(&range, false).map(Prefetch)
+        let pages = self.pages(&range, false)?;
+        Ok(Prefetch(pages.map(|(there, pages)| (there.region, pages))))
     }
 
     /// The pages of a range, put back as they should be: those that it touches, or, where `whole`,
     /// only all of each.
-    fn pages(
-        &self,
-        range: &Range<usize>,
-        whole: bool,
-    ) -> Result<Option<(Arc<Region>, Range<usize>)>> {
-        let Some((region, located)) = self.locate(range)? else { return Ok(None) };
-        region.lock().heal();
+    fn pages(&self, range: &Range<usize>, whole: bool) -> Result<Option<(Whereabouts, Addresses)>> {
+        let Some(there) = self.whereabouts_with(range)? else { return Ok(None) };
+        there.region.lock().heal();
         let pages = match whole {
-            true => self.whole_pages(&region, range)?,
-            false => {
-                let first = region.range().start;
-                let (all, page_size) = (region.pages(), region.page_size());
-                let end = sys::ceil(first + located.end, page_size).unwrap_or(all.end);
-                sys::floor(first + located.start, page_size)..end.min(all.end)
-            }
+            true => self.whole_pages(&there, range)?,
+            false => there.region.pages_around(&there.addresses(range)),
         };
-        Ok(Some((region, pages)))
+        Ok(Some((there, pages)))
     }
 }
 
 impl Region {
     /// Brings pages in, to be read, or to be stored to.
-    fn bring_in(&self, pages: &Range<usize>, for_stores: bool) -> Result<()> {
-        for start in pages.clone().step_by(AT_ONCE) {
+    fn bring_in(&self, pages: &Addresses, for_stores: bool) -> Result<()> {
+        for start in pages.0.clone().step_by(AT_ONCE) {
             let length = AT_ONCE.min(pages.end - start);
             // SAFETY: the pages are the region's, which is held.
             match unsafe { sys::populate(start, length, for_stores) } {
@@ -307,7 +304,7 @@ impl Region {
 const AT_ONCE: usize = 8 << 20;
 
 /// A range that is to be brought into memory; see [`Mapping::prefetch`].
-pub struct Prefetch(Option<(Arc<Region>, Range<usize>)>);
+pub struct Prefetch(Option<(Arc<Region>, Addresses)>);
 
 impl Prefetch {
     /// Does it, unless `stop` is set in the meantime.
@@ -316,18 +313,18 @@ impl Prefetch {
     /// [`Error::Fault`] if a page cannot be had; [`Error::Closed`].
     pub fn run(&self, stop: &AtomicBool) -> Result<()> {
         let Some((region, pages)) = &self.0 else { return Ok(()) };
-        for start in pages.clone().step_by(AT_ONCE) {
+        for start in pages.0.clone().step_by(AT_ONCE) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let length = AT_ONCE.min(pages.end - start);
-            if !region.lock().has(&(start..start + length)) {
+            let part = Addresses(start..pages.end.min(start + AT_ONCE));
+            if !region.lock().has(&part) {
                 return Err(Error::Closed);
             }
             // SAFETY: the pages are the region's, which is held.
-            if unsafe { sys::advise(start, length, Advice::PopulateRead) }.is_err() {
+            if unsafe { sys::advise(start, part.len(), Advice::PopulateRead) }.is_err() {
                 // Says which page it was, and serves systems that do not know that advice.
-                access::touch(region, start - region.range().start, length)?;
+                access::touch(region, part)?;
             }
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! What goes with a mapping, and is told when the mapping moves or is closed.
 
 use std::any::Any;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::error::Result;
 use crate::lock_anyway::LockAnyway;
-use crate::region::Region;
+use crate::region::{Addresses, Region};
 
 /// What is told of changes of its mapping.
 pub(crate) trait Attachment: Any + Send + Sync {
@@ -26,9 +27,16 @@ pub(crate) trait Attachment: Any + Send + Sync {
 /// Where a mapping is in memory.
 pub(crate) struct Whereabouts {
     pub region: Arc<Region>,
-    /// Bytes between the region's start and the mapping's.
-    pub page_offset: usize,
+    /// Address of the mapping's first byte.
+    pub first: usize,
     pub length: usize,
+}
+
+impl Whereabouts {
+    /// The addresses of a range of the mapping, which is counted from its first byte.
+    pub fn addresses(&self, range: &Range<usize>) -> Addresses {
+        Addresses(self.first + range.start..self.first + range.end)
+    }
 }
 
 /// What is attached to a mapping.

@@ -29,7 +29,7 @@ use crate::lock_anyway::LockAnyway;
 use crate::options::{Kind, Options};
 use crate::protection::Protection;
 use crate::region::foreign::note_retired;
-use crate::region::{Contents, Region, RegionKey, Snapshot, access};
+use crate::region::{Addresses, Contents, Region, RegionKey, Snapshot, access};
 use crate::sys;
 
 /// Pages in this process's memory, and what they are mapped from.
@@ -121,36 +121,29 @@ impl Mapping {
         self.state.lock_anyway()
     }
 
-    /// The region behind the mapping; `None` if the mapping is empty.
-    pub(crate) fn region(&self) -> Result<Option<Arc<Region>>> {
-        match &self.state().pages {
-            Pages::Mapped(region) => Ok(Some(Arc::clone(region))),
-            Pages::Empty(_) => Ok(None),
-            Pages::Closed => Err(Error::Closed),
-        }
-    }
-
-    /// The region that has the bytes of a range, and where they are, from its start; `None` if
-    /// there are none.
-    pub(crate) fn locate(
-        &self,
-        range: &Range<usize>,
-    ) -> Result<Option<(Arc<Region>, Range<usize>)>> {
-        let state = self.state();
+    /// Where the mapping is in memory; `None` if it is empty.
+    fn find_out(&self, state: &State) -> Result<Option<Whereabouts>> {
         let region = match &state.pages {
-            Pages::Mapped(region) => Some(region),
-            Pages::Empty(_) => None,
+            Pages::Mapped(region) => Arc::clone(region),
+            Pages::Empty(_) => return Ok(None),
             Pages::Closed => return Err(Error::Closed),
         };
-        let range = self.check(range.start, range.end.saturating_sub(range.start))?;
-        let page_offset = self.page_offset();
-        let located = region.filter(|_| !range.is_empty()).map(Arc::clone);
-        Ok(located.map(|region| (region, page_offset + range.start..page_offset + range.end)))
+        let first = region.range().start + self.page_offset();
+        Ok(Some(Whereabouts { region, first, length: self.len() }))
     }
 
-    /// As [`Mapping::locate`], without saying where.
-    pub(crate) fn region_with(&self, range: &Range<usize>) -> Result<Option<Arc<Region>>> {
-        Ok(self.locate(range)?.map(|(region, _)| region))
+    /// Where the mapping is, if it has all bytes of a range; `None` if there are none.
+    pub(crate) fn whereabouts_with(&self, range: &Range<usize>) -> Result<Option<Whereabouts>> {
+        let state = self.state();
+        let there = self.find_out(&state)?;
+        let range = self.check(range.start, range.end.saturating_sub(range.start))?;
+        Ok(there.filter(|_| !range.is_empty()))
+    }
+
+    /// The region that has the bytes of a range, and their addresses; `None` if there are none.
+    pub(crate) fn locate(&self, range: &Range<usize>) -> Result<Option<(Arc<Region>, Addresses)>> {
+        let there = self.whereabouts_with(range)?;
+        Ok(there.map(|there| (Arc::clone(&there.region), there.addresses(range))))
     }
 
     /// Where the stores go.
@@ -223,9 +216,9 @@ impl Mapping {
 
     /// Address of the mapping's first byte; `None` if it is closed or empty.
     pub fn address(&self) -> Option<usize> {
-        let region = self.region().ok().flatten()?;
-        region.note_store();
-        Some(region.range().start + self.page_offset())
+        let there = self.whereabouts().ok()?;
+        there.region.note_store();
+        Some(there.first)
     }
 
     /// The mapping's own handle of its file; `None` if there is none, or it is closed.
@@ -299,15 +292,7 @@ impl Mapping {
     /// As for [`Mapping::key`].
     pub(crate) fn whereabouts(&self) -> Result<Whereabouts> {
         let empty = Error::OutOfRange { name: "length", requirement: "more than 0" };
-        match &self.state().pages {
-            Pages::Mapped(region) => Ok(Whereabouts {
-                region: Arc::clone(region),
-                page_offset: self.page_offset(),
-                length: self.len(),
-            }),
-            Pages::Empty(_) => Err(empty),
-            Pages::Closed => Err(Error::Closed),
-        }
+        self.find_out(&self.state())?.ok_or(empty)
     }
 
     /// Lets go of everything, as dropping does, where work on other threads may keep the mapping for good.
@@ -327,9 +312,9 @@ impl Mapping {
     /// # Errors
     /// As for [`Mapping::read`].
     pub fn touch(&self, range: Range<usize>) -> Result<()> {
-        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
-        access::touch(&region, range.start, range.len())?;
-        region.check_end(&region.addresses(&range))
+        let Some((region, addresses)) = self.locate(&range)? else { return Ok(()) };
+        access::touch(&region, addresses.clone())?;
+        region.check_end(&addresses)
     }
 
     /// Copies bytes out, from `offset` on. The first few times, if nothing can have been stored here,
@@ -339,16 +324,16 @@ impl Mapping {
     /// [`Error::Fault`] if they cannot be read; [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
-        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
+        let Some((region, from)) = self.locate(&range)? else { return Ok(()) };
         let is_early = |reads: &AtomicUsize| {
             reads.load(Ordering::Relaxed) < FILE_READS
                 && reads.fetch_add(1, Ordering::Relaxed) < FILE_READS
         };
-        if is_early(&self.file_reads) && region.read_file(range.start, bytes) {
+        if is_early(&self.file_reads) && region.read_file(&from, bytes) {
             return Ok(());
         }
-        access::copy_out(&region, range.start, bytes)?;
-        region.check_end(&region.addresses(&range))
+        access::copy_out(&region, &from, bytes)?;
+        region.check_end(&from)
     }
 
     /// Copies bytes in, from `offset` on.
@@ -371,18 +356,15 @@ impl Mapping {
     /// `bytes` must be readable.
     pub unsafe fn write_from(&self, bytes: *const [u8], offset: usize) -> Result<()> {
         let range = self.check(offset, bytes.len())?;
-        let Some((region, range)) = self.locate(&range)? else { return Ok(()) };
-        let start = region.range().start + range.start;
-        let writable = region
-            .lock()
-            .runs_in(start..start + bytes.len())
-            .all(|(_, protection)| protection.writable());
+        let Some((region, to)) = self.locate(&range)? else { return Ok(()) };
+        let writable =
+            region.lock().runs_in(to.0.clone()).all(|(_, protection)| protection.writable());
         if !writable {
             return Err(Error::NotWritable);
         }
-        region.check_end(&region.addresses(&range))?;
+        region.check_end(&to)?;
         // SAFETY: the caller vouches for `bytes`.
-        unsafe { access::copy_in(&region, range.start, bytes) }
+        unsafe { access::copy_in(&region, &to, bytes) }
     }
 
     /// Unmaps. The file, its blocks and the memory are free when this returns; addresses for

@@ -1,12 +1,11 @@
 //! What may be done with the pages of a mapping: mprotect(2).
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::mapping::{Mapping, Pages};
+use crate::mapping::{Mapping, Whereabouts};
 use crate::protection::Protection;
-use crate::region::Region;
+use crate::region::{Addresses, Region};
 use crate::sys;
 
 impl Mapping {
@@ -28,17 +27,11 @@ impl Mapping {
     pub fn protect(&self, range: Range<usize>, protection: Protection) -> Result<()> {
         self.check(range.start, range.end.saturating_sub(range.start))?;
         let mut state = self.state();
-        let region = match &state.pages {
-            Pages::Mapped(region) => Arc::clone(region),
-            Pages::Empty(_) => {
-                state.protection = protection;
-                return Ok(());
+        if let Some(there) = self.find_out(&state)? {
+            let pages = self.whole_pages(&there, &range)?;
+            if !pages.is_empty() {
+                change_protection(&there.region, &pages, protection)?;
             }
-            Pages::Closed => return Err(Error::Closed),
-        };
-        let pages = self.whole_pages(&region, &range)?;
-        if !pages.is_empty() {
-            change_protection(&region, pages, protection)?;
         }
         if range.start == 0 && range.end == self.len() {
             state.protection = protection;
@@ -50,26 +43,27 @@ impl Mapping {
     /// end or the mapping's.
     pub(crate) fn whole_pages(
         &self,
-        region: &Region,
+        there: &Whereabouts,
         range: &Range<usize>,
-    ) -> Result<Range<usize>> {
-        let (all, page_size) = (region.pages(), region.page_size());
-        let first = region.range().start + self.page_offset();
-        let start = if range.start == 0 { all.start } else { first + range.start };
-        let end = if range.end == self.len() { all.end } else { first + range.end };
+    ) -> Result<Addresses> {
+        let (all, page_size) = (there.region.pages(), there.region.page_size());
+        let exact = there.addresses(range);
+        let start = if range.start == 0 { all.start } else { exact.start };
+        let end = if range.end == there.length { all.end } else { exact.end };
         if sys::floor(start, page_size) != start || sys::floor(end, page_size) != end {
             let requirement = "aligned to pages in memory";
             return Err(Error::OutOfRange { name: "range", requirement });
         }
-        Ok(start..end)
+        Ok(Addresses(start..end))
     }
 }
 
 pub(crate) fn change_protection(
     region: &Region,
-    range: Range<usize>,
+    pages: &Addresses,
     protection: Protection,
 ) -> Result<()> {
+    let range = &pages.0;
     let mut inner = region.lock();
     inner.heal();
     if !protection.writable() && !inner.is_replaceable() {
@@ -82,15 +76,15 @@ pub(crate) fn change_protection(
     }
     // SAFETY: the range lies in this region, whose lock is held.
     let changed = unsafe { sys::protect(range.start, range.len(), protection) }
-        .or_else(|errno| inner.map_stronger(&range, protection, errno));
+        .or_else(|errno| inner.map_stronger(range, protection, errno));
     if let Err(errno) = changed {
         // mprotect may have changed the first of several VMAs.
-        for (part, old) in inner.runs_in(range) {
+        for (part, old) in inner.runs_in(range.clone()) {
             // SAFETY: as above; going back to what the pages had needs no new permission.
             let _ = unsafe { sys::protect(part.start, part.len(), old) };
         }
         return Err(Error::os(errno, "mprotect"));
     }
-    inner.set_protection(range, protection);
+    inner.set_protection(range.clone(), protection);
     Ok(())
 }

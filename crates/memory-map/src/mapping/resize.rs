@@ -16,14 +16,14 @@ use crate::mapping::{Mapping, Pages, State, out_of_memory, to_usize};
 use crate::options::{HugePages, Kind};
 use crate::protection::Protection;
 use crate::region::place::{self, Left};
-use crate::region::{Contents, Region, Snapshot, access};
+use crate::region::{Addresses, Contents, Region, Snapshot, access};
 use crate::sys;
 
 /// The most addresses that are reserved behind a mapping, in bytes.
 const MOST_RESERVED: usize = if usize::BITS < 64 { 1 << 24 } else { 1 << 36 };
 
 /// Bytes that are compared and copied at a time.
-const CHUNK: usize = 1 << 20;
+const COMPARED: usize = 1 << 20;
 
 impl Mapping {
     /// Changes the length. Contents up to the smaller length are kept. Where a shared mapping that
@@ -178,22 +178,21 @@ impl Mapping {
         }
         if length < before && region.file().is_none() {
             // What is cut off must not come back when the mapping grows again.
-            clear_rest(&region, page_offset + length);
+            clear_page_from(&region, region.range().start + page_offset + length);
         }
         moved
     }
 }
 
-/// Stores zeros from `at` bytes after the region's start to the end of the page, if that can be
-/// stored to.
-fn clear_rest(region: &Region, at: usize) {
-    let start = region.range().start + at;
+/// Stores zeros from the address `start` to the end of its page, if that can be stored to.
+fn clear_page_from(region: &Region, start: usize) {
     let Some(end) = sys::ceil(start, sys::page_size()) else { return };
     let writable = region.lock().runs_in(start..end).all(|(_, run)| run.writable());
     if writable && start < end {
-        // The mapping has been cut by then, and what lies behind its end is not promised.
+        let zeros = vec![0; end - start];
+        // The mapping has been cut by then, and nothing is promised about what lies behind its end.
         // SAFETY: the zeros are ours.
-        let _ = unsafe { access::copy_in(region, at, vec![0; end - start].as_slice()) };
+        let _ = unsafe { access::copy_in(region, &Addresses(start..end), zeros.as_slice()) };
     }
 }
 
@@ -293,7 +292,7 @@ impl Region {
             if carried {
                 self.lock().set_protection(shift(range), protection);
             } else {
-                change_protection(self, shift(range), protection)?;
+                change_protection(self, &Addresses(shift(range)), protection)?;
             }
         }
         Ok(())
@@ -350,7 +349,7 @@ fn copy_pages(from: &Region, to: &Region, length: usize) -> Result<()> {
             let _ = unsafe { sys::protect(part.start, part.len(), protection) };
         }
     };
-    change_protection(to, target..target + length, Protection::ReadWrite)?;
+    change_protection(to, &Addresses(target..target + length), Protection::ReadWrite)?;
     set(Protection::Read);
     let result = copy_differences(from, to, length);
     set(Protection::None);
@@ -359,15 +358,19 @@ fn copy_pages(from: &Region, to: &Region, length: usize) -> Result<()> {
 
 fn copy_differences(from: &Region, to: &Region, length: usize) -> Result<()> {
     let page = sys::page_size();
-    let (mut old, mut new) = (vec![0; CHUNK], vec![0; CHUNK]);
-    for at in (0..length).step_by(CHUNK) {
-        let size = CHUNK.min(length - at);
-        access::copy_out(from, at, &mut old[..size])?;
-        access::copy_out(to, at, &mut new[..size])?;
+    let (mut old, mut new) = (vec![0; COMPARED], vec![0; COMPARED]);
+    for at in (0..length).step_by(COMPARED) {
+        let size = COMPARED.min(length - at);
+        let part = |of: &Region, at, size| {
+            let start = of.range().start + at;
+            Addresses(start..start + size)
+        };
+        access::copy_out(from, &part(from, at, size), &mut old[..size])?;
+        access::copy_out(to, &part(to, at, size), &mut new[..size])?;
         for (i, (old, new)) in old[..size].chunks(page).zip(new[..size].chunks(page)).enumerate() {
             if old != new {
                 // SAFETY: the bytes are a slice.
-                unsafe { access::copy_in(to, at + i * page, old) }?;
+                unsafe { access::copy_in(to, &part(to, at + i * page, old.len()), old) }?;
             }
         }
     }

@@ -29,8 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::error::{Error, Result};
-use crate::mapping::{Mapping, Needle};
-use crate::region::Region;
+use crate::mapping::{Mapping, Needle, Whereabouts};
 use crate::region::access::{Access, CHUNK, with_access};
 
 /// Places that one thread takes at a time, when several search.
@@ -159,9 +158,9 @@ impl Mapping {
         range: Range<usize>,
         mut line: impl FnMut(Range<usize>) -> bool,
     ) -> Result<usize> {
-        let region = self.region_with(&range)?;
-        let next = self.look(region.as_deref(), &range, |base, access| {
-            let all = base + range.start..base + range.end;
+        let there = self.whereabouts_with(&range)?;
+        let next = self.look(there.as_ref(), &range, |there, access| {
+            let (base, all) = (there.first, there.addresses(&range));
             let mut next = range.start;
             for chunk in chunks(&range, CHUNK).take_while(|_| !access.is_over(&all)) {
                 // SAFETY: `look` vouches for the range.
@@ -221,39 +220,40 @@ impl Mapping {
         stop: &AtomicBool,
         search: impl Fn(&Scan<'_>) -> (R, Range<usize>),
     ) -> Result<Option<R>> {
-        let mut region = self.region_with(range)?;
+        let mut there = self.whereabouts_with(range)?;
         loop {
-            let result = self.look(region.as_deref(), range, |base, access| {
+            let result = self.look(there.as_ref(), range, |there, access| {
                 let (places, range) = (needle.places_in(range), range.clone());
-                search(&Scan { needle, range, places, base, access, stop })
+                search(&Scan { needle, range, places, there, access, stop })
             });
             let Err(Error::Closed) = result else { return result };
-            let now = self.region_with(range)?;
-            if now.as_ref().map(Arc::as_ptr) == region.as_ref().map(Arc::as_ptr) {
+            let now = self.whereabouts_with(range)?;
+            let region = |there: &Option<Whereabouts>| {
+                there.as_ref().map(|there| Arc::as_ptr(&there.region))
+            };
+            if region(&now) == region(&there) {
                 return result;
             }
-            region = now;
+            there = now;
         }
     }
 
-    /// Gives `look` the address of the mapping's first byte, and the access under which the bytes
-    /// of a range, if there are any, can be looked at.
+    /// Gives `look` the access under which the bytes of a range, if there are any, can be looked at
+    /// where the mapping is.
     fn look<R>(
         &self,
-        region: Option<&Region>,
+        there: Option<&Whereabouts>,
         range: &Range<usize>,
-        look: impl FnOnce(usize, &Access<'_>) -> (R, Range<usize>),
+        look: impl FnOnce(&Whereabouts, &Access<'_>) -> (R, Range<usize>),
     ) -> Result<Option<R>> {
-        let Some(region) = region.filter(|_| !range.is_empty()) else { return Ok(None) };
-        let base = region.range().start + self.page_offset();
-        let (result, touched) =
-            with_access(region, base + range.start..base + range.end, |access| {
-                let (result, touched) = look(base, access);
-                let addresses = base + touched.start..base + touched.end;
-                ((result, addresses.clone()), addresses)
-            })?;
+        let Some(there) = there else { return Ok(None) };
+        let (result, touched) = with_access(&there.region, there.addresses(range), |access| {
+            let (result, touched) = look(there, access);
+            let touched = there.addresses(&touched);
+            ((result, touched.clone()), touched)
+        })?;
         self.check(range.start, range.len())?;
-        region.check_end(&touched)?;
+        there.region.check_end(&touched)?;
         Ok(Some(result))
     }
 }
@@ -264,7 +264,7 @@ struct Scan<'a> {
     range: Range<usize>,
     /// Where in the range the needle may begin.
     places: Range<usize>,
-    base: usize,
+    there: &'a Whereabouts,
     access: &'a Access<'a>,
     stop: &'a AtomicBool,
 }
@@ -277,7 +277,7 @@ impl Scan<'_> {
 
     /// Whether it is pointless to go on after `places`.
     fn is_over(&self, places: &Range<usize>) -> bool {
-        let bytes = self.base + places.start..self.base + places.end + self.needle.len() - 1;
+        let bytes = self.there.addresses(&(places.start..places.end + self.needle.len() - 1));
         self.stop.load(Ordering::Relaxed) || self.access.is_over(&bytes)
     }
 
@@ -305,7 +305,7 @@ impl Scan<'_> {
         for chunk in self.chunks(places).take_while(|_| !self.is_over(places)) {
             if let Some(byte) = self.needle.as_byte() {
                 // SAFETY: as in `first_in`.
-                count += memchr_iter(byte, unsafe { bytes(self.base, &chunk) }).count();
+                count += memchr_iter(byte, unsafe { bytes(self.there.first, &chunk) }).count();
             } else {
                 next = self.narrow(next..chunk.end).start;
                 while let Some(found) = self.first_in(next..chunk.end) {
@@ -325,7 +325,7 @@ impl Scan<'_> {
         }
         // SAFETY: as in `first_in`.
         let bytes =
-            unsafe { bytes(self.base, &(places.start..places.end + self.needle.len() - 1)) };
+            unsafe { bytes(self.there.first, &(places.start..places.end + self.needle.len() - 1)) };
         let skipped = self.needle.earliest_in(bytes).unwrap_or(places.len());
         places.end.min(places.start + skipped)..places.end
     }
@@ -335,7 +335,7 @@ impl Scan<'_> {
         let (needle, mut start) = (self.needle, places.start);
         while start < places.end {
             // SAFETY: `Mapping::look` vouches for the range, in which the bytes lie.
-            let bytes = unsafe { bytes(self.base, &(start..places.end + needle.len() - 1)) };
+            let bytes = unsafe { bytes(self.there.first, &(start..places.end + needle.len() - 1)) };
             let found = start + needle.finder.find(bytes)?;
             if !needle.wide || found % 2 == 0 {
                 return Some(found).filter(|at| *at < places.end);
@@ -349,7 +349,7 @@ impl Scan<'_> {
     fn last_in(&self, places: Range<usize>) -> Option<usize> {
         if let Some(byte) = self.needle.as_byte() {
             // SAFETY: as in `first_in`.
-            let found = memrchr(byte, unsafe { bytes(self.base, &places) })?;
+            let found = memrchr(byte, unsafe { bytes(self.there.first, &places) })?;
             return Some(places.start + found).filter(|at| *at < places.end);
         }
         let mut last = self.first_in(self.narrow(places.clone()))?;

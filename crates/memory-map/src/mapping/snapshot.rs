@@ -23,13 +23,14 @@ impl Mapping {
 
     /// Snapshots of what was asked for, if anything else may read them.
     pub(crate) fn take_snapshots(&self, state: &mut State) -> Vec<Snapshot> {
-        let page_offset = self.page_offset();
         let ranges = std::mem::take(&mut state.snapshots);
         match &state.pages {
-            Pages::Mapped(region) if !region.is_ours_alone() => {
-                let shift =
-                    |range: Range<usize>| page_offset + range.start..page_offset + range.end;
-                Snapshot::all(region, ranges.into_iter().map(shift).collect())
+            Pages::Mapped(region) if !ranges.is_empty() && !region.is_ours_alone() => {
+                let there = self.find_out(state).ok().flatten();
+                there.map_or_else(Vec::new, |there| {
+                    let ranges = ranges.iter().map(|range| there.addresses(range));
+                    Snapshot::all(&there.region, ranges.collect())
+                })
             }
             _ => Vec::new(),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 use crate::options::Kind;
-use crate::region::Region;
+use crate::region::{Addresses, Region};
 use crate::sys;
 
 impl Mapping {
@@ -37,9 +37,7 @@ impl Mapping {
                 return Err(Error::Fault(fault));
             }
         }
-        let first = region.range().start;
-        let start = sys::floor(first + range.start, sys::page_size());
-        let range = start..first + range.end;
+        let range = Addresses(sys::floor(range.start, sys::page_size())..range.end);
         Ok(Sync(Some(SyncJob { region, file, range, invalidate })))
     }
 }
@@ -50,7 +48,7 @@ pub struct Sync(Option<SyncJob>);
 struct SyncJob {
     region: Arc<Region>,
     file: Option<Arc<std::fs::File>>,
-    range: Range<usize>,
+    range: Addresses,
     invalidate: bool,
 }
 

@@ -1,11 +1,9 @@
 //! Accesses of our own to mapped pages, copies and searches, that end in an error where a page
 //! fails.
 
-use std::ops::Range;
-
 use crate::error::{Error, Result};
 use crate::guard::Locked;
-use crate::region::Region;
+use crate::region::{Addresses, Region};
 use crate::sys;
 
 /// Bytes after which an access asks whether it is over: few enough to stay in a processor's cache.
@@ -14,7 +12,7 @@ pub(crate) const CHUNK: usize = 1 << 17;
 /// An access under way, perhaps by several threads.
 pub(crate) struct Access<'a> {
     region: &'a Region,
-    range: Range<usize>,
+    range: Addresses,
     /// How many had happened, and how many of those were healed, when the access began.
     faults: u64,
     healed: usize,
@@ -22,7 +20,7 @@ pub(crate) struct Access<'a> {
 
 impl<'a> Access<'a> {
     /// Begins an access, which ends with `end` or `leave`.
-    pub fn begin(region: &'a Region, range: Range<usize>) -> Result<Self> {
+    pub fn begin(region: &'a Region, range: Addresses) -> Result<Self> {
         let mut inner = region.lock();
         if !inner.has(&range) {
             return Err(Error::Closed);
@@ -42,12 +40,12 @@ impl<'a> Access<'a> {
     }
 
     /// Whether a part of the range is known to have failed, or the region has lost the range.
-    pub fn is_over(&self, part: &Range<usize>) -> bool {
+    pub fn is_over(&self, part: &Addresses) -> bool {
         let inner = self.region.lock();
         self.is_gone(&inner) || self.has_failed(&inner, part)
     }
 
-    fn has_failed(&self, inner: &Locked, part: &Range<usize>) -> bool {
+    fn has_failed(&self, inner: &Locked, part: &Addresses) -> bool {
         self.region.faults() != self.faults && inner.hides(part, self.healed)
     }
 
@@ -76,7 +74,7 @@ impl<'a> Access<'a> {
         }
     }
 
-    fn end(self, touched: &Range<usize>) -> Result<()> {
+    fn end(self, touched: &Addresses) -> Result<()> {
         let mut inner = self.region.lock();
         if self.has_failed(&inner, touched) {
             inner.heal();
@@ -102,8 +100,8 @@ impl<'a> Access<'a> {
 /// before the access ended, which may have seen zeros then.
 pub(crate) fn with_access<R>(
     region: &Region,
-    range: Range<usize>,
-    run: impl FnOnce(&Access<'_>) -> (R, Range<usize>),
+    range: Addresses,
+    run: impl FnOnce(&Access<'_>) -> (R, Addresses),
 ) -> Result<R> {
     let access = Access::begin(region, range)?;
     let (result, touched) = run(&access);
@@ -111,11 +109,13 @@ pub(crate) fn with_access<R>(
     Ok(result)
 }
 
-/// Copies out of a region, from `at` bytes after its start.
-pub(crate) fn copy_out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<()> {
+/// Copies the bytes at `from` out of a region, as many as there are of `bytes`.
+pub(crate) fn copy_out(region: &Region, from: &Addresses, bytes: &mut [u8]) -> Result<()> {
+    debug_assert_eq!(from.len(), bytes.len());
+    let range = Addresses(from.start..from.start + bytes.len());
     let to = bytes.as_mut_ptr();
-    let backwards = (to as usize) > region.range().start + at;
-    chunkwise(region, at, bytes.len(), backwards, |from, done, length| {
+    let backwards = (to as usize) > range.start;
+    chunkwise(region, range, backwards, |from, done, length| {
         // SAFETY: the caller checked that the range lies in the region, which stays mapped while
         // it is borrowed; `bytes` is ours alone. The bytes may change under the copy, by another
         // thread or process: what arrives is then some mixture, never an invalid value.
@@ -123,15 +123,17 @@ pub(crate) fn copy_out(region: &Region, at: usize, bytes: &mut [u8]) -> Result<(
     })
 }
 
-/// Copies into a region, from `at` bytes after its start.
+/// Copies into a region, to the addresses `to`, of which there are as many as of `bytes`.
 ///
 /// # Safety
 /// `bytes` must be readable; they may lie in the region.
-pub(crate) unsafe fn copy_in(region: &Region, at: usize, bytes: *const [u8]) -> Result<()> {
+pub(crate) unsafe fn copy_in(region: &Region, to: &Addresses, bytes: *const [u8]) -> Result<()> {
+    debug_assert_eq!(to.len(), bytes.len());
+    let range = Addresses(to.start..to.start + bytes.len());
     let from = bytes.cast::<u8>();
     region.note_store();
-    let backwards = (from as usize) < region.range().start + at;
-    chunkwise(region, at, bytes.len(), backwards, |to, done, length| {
+    let backwards = (from as usize) < range.start;
+    chunkwise(region, range, backwards, |to, done, length| {
         // SAFETY: as in `copy_out`, and whether the pages are writable was checked; should another
         // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
         // there is when `bytes` is itself a view of the mapping, and the chunks go the right way.
@@ -140,8 +142,8 @@ pub(crate) unsafe fn copy_in(region: &Region, at: usize, bytes: *const [u8]) -> 
 }
 
 /// Loads from every page of a part of a region.
-pub(crate) fn touch(region: &Region, at: usize, length: usize) -> Result<()> {
-    chunkwise(region, at, length, false, |from, _, length| {
+pub(crate) fn touch(region: &Region, range: Addresses) -> Result<()> {
+    chunkwise(region, range, false, |from, _, length| {
         let first = sys::floor(from, sys::page_size());
         for page in (first..from + length).step_by(sys::page_size()) {
             // SAFETY: the caller checked that the range lies in the region, which stays mapped
@@ -151,17 +153,15 @@ pub(crate) fn touch(region: &Region, at: usize, length: usize) -> Result<()> {
     })
 }
 
-/// Runs a copy of `length` bytes chunk by chunk; it begins with the last chunk if `backwards`, for
+/// Runs a copy chunk by chunk; it begins with the last chunk if `backwards`, for
 /// ranges that overlap.
 fn chunkwise(
     region: &Region,
-    at: usize,
-    length: usize,
+    range: Addresses,
     backwards: bool,
     copy: impl Fn(usize, usize, usize),
 ) -> Result<()> {
-    let start = region.range().start + at;
-    let range = start..start + length;
+    let (start, length) = (range.start, range.len());
     with_access(region, range.clone(), |access| {
         let mut done = 0;
         while done < length && !access.is_over(&range) {
@@ -188,9 +188,10 @@ mod tests {
 
     #[test]
     fn no_access_leaves_the_pages_of_its_region() {
-        let region = memory(1).and_then(|map| map.region().ok().flatten());
+        let region = memory(1).and_then(|map| Some(map.whereabouts().ok()?.region));
         let (start, page) = (region.as_ref().map_or(0, |r| r.range().start), sys::page_size());
-        let access = |range: Range<usize>| {
+        let access = |range: std::ops::Range<usize>| {
+            let range = Addresses(range);
             region.as_ref().map(|region| with_access(region, range.clone(), |_| (7, range)))
         };
         assert_eq!(access(start..start + page), Some(Ok(7)));
@@ -202,9 +203,10 @@ mod tests {
     fn of_faults_that_look_the_same_an_access_throws_one() {
         let Some(map) = memory(1) else { return };
         let all = 0..map.len();
-        let (Ok(()), Ok(Some(region))) = (map.protect(all, Protection::None), map.region()) else {
+        let (Ok(()), Ok(there)) = (map.protect(all, Protection::None), map.whereabouts()) else {
             return;
         };
+        let region = there.region;
         let mut told = Vec::new();
         let result = with_access(&region, region.range(), |_| {
             for _ in 0..2 {
@@ -224,7 +226,7 @@ mod tests {
     #[test]
     fn an_access_that_meets_pages_first_when_they_are_gone_is_told_closed_and_no_fault() {
         let told = memory(3).and_then(|map| {
-            let region = map.region().ok()??;
+            let region = map.whereabouts().ok()?.region;
             let range = region.range();
             let result = with_access(&region, range.clone(), |_| {
                 map.close();
@@ -233,7 +235,7 @@ mod tests {
                     // pages where they have nothing.
                     unsafe { std::ptr::read_volatile(page as *const u8) }
                 };
-                (range.clone().step_by(sys::page_size()).map(load).max(), range.clone())
+                (range.0.clone().step_by(sys::page_size()).map(load).max(), range.clone())
             });
             Some((result, region.faults()))
         });

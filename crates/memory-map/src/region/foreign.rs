@@ -319,8 +319,8 @@ mod tests {
         let kept = Arc::new(AtomicBool::new(true));
         // SAFETY: the page was mapped above, and stays.
         unsafe { map.put_over(start, Box::new(Keeping(Arc::clone(&kept)))) }.unwrap();
-        let region = map.region().unwrap().unwrap();
-        let access = Access::begin(&region, start..start + page).unwrap();
+        let region = map.whereabouts().unwrap().region;
+        let access = Access::begin(&region, region.range()).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| region.leave());
             while !region.lock().has_moved() {
@@ -354,7 +354,7 @@ mod tests {
             })
             .collect();
         let shown = |map: &Mapping| {
-            let region = map.region().unwrap().unwrap();
+            let region = map.whereabouts().unwrap().region;
             region.foreign.as_ref().unwrap().shown.get().copied()
         };
         assert!(maps.iter().all(|(map, _)| shown(map).is_none()));
@@ -379,7 +379,7 @@ mod tests {
         // SAFETY: the pages were mapped above, and stay.
         unsafe { map.put_over(start, Box::new(())) }.unwrap();
         map.file().unwrap().set_len(0).unwrap();
-        let region = map.region().unwrap().unwrap();
+        let region = map.whereabouts().unwrap().region;
         for round in 1..3 {
             // SAFETY: the page is mapped, and its fault is contained.
             assert_eq!(unsafe { (start as *const u8).read_volatile() }, 0);

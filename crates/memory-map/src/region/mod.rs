@@ -18,7 +18,7 @@ pub use foreign::{has_left, sweep_left};
 pub use unmap::unmap_together;
 
 use std::fs::File;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -41,6 +41,19 @@ struct Foreign {
     keeper: Mutex<Option<Keeper>>,
     /// Which file the system shows there, once that was looked for.
     shown: OnceLock<Shown>,
+}
+
+/// Addresses in a region. The guard and the system know nothing else; where the bytes of a mapping are,
+/// which are counted from its first one, `mapping::Whereabouts` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Addresses(pub Range<usize>);
+
+impl Deref for Addresses {
+    type Target = Range<usize>;
+
+    fn deref(&self) -> &Range<usize> {
+        &self.0
+    }
 }
 
 /// A range of addresses that is ours.
@@ -155,8 +168,8 @@ impl Region {
         }
     }
 
-    pub fn range(&self) -> Range<usize> {
-        self.range.clone()
+    pub fn range(&self) -> Addresses {
+        Addresses(self.range.clone())
     }
 
     /// Bytes of one page.
@@ -165,8 +178,15 @@ impl Region {
     }
 
     /// The addresses that have pages.
-    pub fn pages(&self) -> Range<usize> {
-        self.lock().pages()
+    pub fn pages(&self) -> Addresses {
+        Addresses(self.lock().pages())
+    }
+
+    /// The pages that some addresses lie in.
+    pub fn pages_around(&self, addresses: &Addresses) -> Addresses {
+        let (page_size, all) = (self.page_size(), self.pages());
+        let end = sys::ceil(addresses.end, page_size).unwrap_or(all.end);
+        Addresses(sys::floor(addresses.start, page_size)..end.min(all.end))
     }
 
     pub fn lock(&self) -> Locked {
@@ -189,16 +209,11 @@ impl Region {
         *self.file.lock_anyway() = None;
     }
 
-    /// The addresses of a range that is counted from the region's start.
-    pub fn addresses(&self, range: &Range<usize>) -> Range<usize> {
-        self.range.start + range.start..self.range.start + range.end
-    }
-
-    /// Whether the file still has all bytes at `range`, which are addresses: one fstat(2).
+    /// Whether the file still has all bytes at some addresses: one fstat(2).
     ///
     /// # Errors
     /// [`Error::Fault`] if it has not.
-    pub fn check_end(&self, range: &Range<usize>) -> Result<()> {
+    pub fn check_end(&self, range: &Addresses) -> Result<()> {
         if !sys::MAPPED_FILES_SHRINK {
             return Ok(());
         }
@@ -215,21 +230,18 @@ impl Region {
         }
     }
 
-    /// Copies bytes out of the file, from `at` bytes after the start on, if they are what loads from
-    /// the pages would give, which are not touched. Otherwise `bytes` can have anything
-    /// afterwards.
-    pub fn read_file(&self, at: usize, bytes: &mut [u8]) -> bool {
+    /// Copies the bytes at `from` out of the file, if they are what loads from the pages would give,
+    /// which are not touched. Otherwise `bytes` can have anything afterwards.
+    pub fn read_file(&self, from: &Addresses, bytes: &mut [u8]) -> bool {
         // If the region is that mapping's after this, so is the file.
         let Some(file) = self.file() else { return false };
-        let start = self.range.start + at;
-        let range = start..start + bytes.len();
         let offset = {
             let inner = self.lock();
             // What was stored here is perhaps nowhere else, and what has failed has its reason.
-            let is_as_in_file = inner.has(&range)
+            let is_as_in_file = inner.has(from)
                 && !inner.is_written()
                 && self.faults() == 0
-                && inner.runs_in(range).all(|(_, protection)| protection.readable());
+                && inner.runs_in(from.0.clone()).all(|(_, protection)| protection.readable());
             match inner.backing() {
                 Backing::File { offset, .. }
                     if is_as_in_file && !inner.is_device() && inner.file().is_some() =>
@@ -239,7 +251,7 @@ impl Region {
                 _ => return false,
             }
         };
-        sys::read_all(&file, bytes, offset + at as u64)
+        sys::read_all(&file, bytes, offset + (from.start - self.range.start) as u64)
     }
 
     /// Gives up a region that has never been used: of `part` it is not known whether it is ours
@@ -307,7 +319,7 @@ impl Region {
 
 /// A copy of pages of a region.
 pub(crate) struct Snapshot {
-    pages: Range<usize>,
+    pages: Addresses,
     copy: Opened,
 }
 

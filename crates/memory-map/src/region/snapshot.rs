@@ -1,33 +1,30 @@
 //! Snapshots of pages that stay where a mapping was, for code that is still reading them.
 
-use std::ops::Range;
-
 use crate::file::Opened;
 use crate::protection::Protection;
-use crate::region::{Region, Snapshot, access, place};
+use crate::region::{Addresses, Region, Snapshot, access, place};
 use crate::sys;
 
 impl Snapshot {
-    /// Copies the pages that `ranges`, in bytes from the region's start, touch. What cannot be had
-    /// is left out, and so is everything where parts of a region cannot be replaced.
-    pub fn all(region: &Region, mut ranges: Vec<Range<usize>>) -> Vec<Self> {
+    /// Copies the pages that some ranges touch. What cannot be had is left out, and so is everything
+    /// where parts of a region cannot be replaced.
+    pub fn all(region: &Region, mut ranges: Vec<Addresses>) -> Vec<Self> {
         ranges.retain(|range| !range.is_empty() && place::REPLACES_PARTS);
         ranges.sort_by_key(|range| range.start);
-        let (all, page_size) = (region.pages(), region.page_size());
-        let mut parts: Vec<Range<usize>> = Vec::new();
+        let mut parts: Vec<Addresses> = Vec::new();
         for range in ranges {
-            let start = sys::floor(all.start + range.start, page_size);
-            let end =
-                sys::ceil(all.start + range.end, page_size).map_or(all.end, |end| end.min(all.end));
+            let pages = region.pages_around(&range);
             match parts.last_mut() {
-                Some(last) if start <= last.end => last.end = last.end.max(end),
-                _ => parts.push(start..end),
+                Some(Addresses(last)) if pages.start <= last.end => {
+                    last.end = last.end.max(pages.end)
+                }
+                _ => parts.push(pages),
             }
         }
         parts.into_iter().filter_map(|pages| Self::new(region, pages)).collect()
     }
 
-    fn new(region: &Region, pages: Range<usize>) -> Option<Self> {
+    fn new(region: &Region, pages: Addresses) -> Option<Self> {
         let length = pages.len();
         let copy = Opened::anonymous(length as u64, None).ok()?;
         let snapshot = Self { pages, copy };
@@ -35,7 +32,7 @@ impl Snapshot {
         // SAFETY: the target was mapped above with that length, and no one else knows of it or
         // has its file.
         let bytes = unsafe { std::slice::from_raw_parts_mut(target, length) };
-        let copied = access::copy_out(region, snapshot.pages.start - region.range().start, bytes);
+        let copied = access::copy_out(region, &snapshot.pages, bytes);
         // SAFETY: the target was mapped above, and `bytes` is not used any more.
         unsafe { sys::unmap(target as usize, length) };
         copied.ok().map(|()| snapshot)
