@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use memmap2::MmapOptions;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
 use super::{Blocks, Source};
 use crate::error::{Error, Result};
-use crate::protection::Protection;
 use crate::sys;
 
 /// A file that can be mapped.
@@ -189,13 +189,14 @@ impl Opened {
 
     /// Whether the file can be mapped at all: maps one page of it, and lets go.
     pub fn probe(&self, shared: bool) -> Result<()> {
-        let fd = self.file.as_raw_fd();
-        let backing = sys::Backing::File { fd, offset: 0, shared, reserve: true };
-        let page = sys::map(0, sys::page_size(), Protection::Read, backing)
-            .map_err(|errno| self.explain(Error::os(errno, "mmap")))?;
-        // SAFETY: the page was mapped above, and no one else knows of it.
-        unsafe { sys::unmap(page as usize, sys::page_size()) };
-        Ok(())
+        let mut page = MmapOptions::new();
+        page.len(sys::page_size());
+        let mapped = match shared {
+            true => page.map_raw_read_only(&*self.file).map(drop),
+            // SAFETY: no byte of the page is looked at.
+            false => unsafe { page.map_copy_read_only(&*self.file) }.map(drop),
+        };
+        mapped.map_err(|error| self.explain(Error::io(&error, "mmap")))
     }
 
     /// Says more about a refusal of mmap where the kind of file explains it.

@@ -1,9 +1,9 @@
 //! Snapshots of pages that stay where a mapping was, for code that is still reading them.
 
+use memmap2::MmapOptions;
+
 use crate::file::Opened;
-use crate::protection::Protection;
 use crate::region::{Addresses, Region, Snapshot, access, place};
-use crate::sys;
 
 impl Snapshot {
     /// Copies the pages that some ranges touch. What cannot be had is left out, and so is everything
@@ -25,16 +25,10 @@ impl Snapshot {
     }
 
     fn new(region: &Region, pages: Addresses) -> Option<Self> {
-        let length = pages.len();
-        let copy = Opened::anonymous(length as u64, None).ok()?;
-        let snapshot = Self { pages, copy };
-        let target = sys::map(0, length, Protection::ReadWrite, snapshot.contents()).ok()?;
-        // SAFETY: the target was mapped above with that length, and no one else knows of it or
-        // has its file.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(target, length) };
-        let copied = access::copy_out(region, &snapshot.pages, bytes);
-        // SAFETY: the target was mapped above, and `bytes` is not used any more.
-        unsafe { sys::unmap(target as usize, length) };
-        copied.ok().map(|()| snapshot)
+        let copy = Opened::anonymous(pages.len() as u64, None).ok()?;
+        // SAFETY: the file was made above, and no one else knows of it.
+        let mut bytes = unsafe { MmapOptions::new().len(pages.len()).map_mut(&*copy.file) }.ok()?;
+        access::copy_out(region, &pages, &mut bytes).ok()?;
+        Some(Self { pages, copy })
     }
 }

@@ -1,6 +1,6 @@
-//! Mappings that memmap2 makes, wherever the system is free to choose the addresses.
+//! Mappings that memmap2 makes, wherever the system is free to choose the addresses, and owns until a
+//! region does.
 
-use std::mem::ManuallyDrop;
 use std::ops::Range;
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -45,21 +45,18 @@ impl Contents<'_> {
         }
         let mapped =
             self.map_by_memmap2(length).map_err(|e| self.explain(Error::io(&e, "mmap")))?;
-        // The region unmaps it, perhaps together with others.
-        let start = ManuallyDrop::new(mapped).as_mut_ptr() as usize;
+        let start = mapped.as_mut_ptr() as usize;
         if self.protection != self.protection_of_memmap2() {
             // SAFETY: the range was mapped above, and no one else knows of it.
-            if let Err(errno) = unsafe { sys::protect(start, length, self.protection) } {
-                // SAFETY: as above.
-                unsafe { sys::unmap(start, length) };
-                return Err(self.explain(Error::os(errno, "mprotect")));
-            }
+            unsafe { sys::protect(start, length, self.protection) }
+                .map_err(|errno| self.explain(Error::os(errno, "mprotect")))?;
         }
         if self.huge == HugePages::Transparent {
             // Advice only: without such pages the memory is as good, and slower.
             // SAFETY: the range was mapped above.
             let _ = unsafe { sys::advise(start, length, Advice::HugePage) };
         }
+        std::mem::forget(mapped); // from here on it is the region's
         Ok(start..start + length)
     }
 
