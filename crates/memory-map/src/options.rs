@@ -45,14 +45,14 @@ pub struct Options {
     pub address: Option<usize>,
     /// Large pages, for anonymous memory.
     pub huge: HugePages,
-    /// Contain everybody's faults in the mapping, instead of only those of `read` and `write`.
+    /// Contain all faults in the mapping, instead of only those of `read` and `write`.
     pub guard: bool,
-    /// Whom to tell of faults; see [`crate::register_owner`].
+    /// The owner that is told of faults; see [`crate::register_owner`].
     pub owner: u64,
 }
 
 impl Default for Options {
-    /// Pages to read and to store to, whose faults are contained and not reported.
+    /// Pages to read and to store to, whose faults are contained and told to no owner.
     fn default() -> Self {
         Self {
             protection: Protection::ReadWrite,

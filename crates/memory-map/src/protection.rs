@@ -38,7 +38,7 @@ impl Protection {
     }
 
     /// The weakest protection that allows both this and stores.
-    pub(crate) fn opened(self) -> Self {
+    pub(crate) fn with_stores(self) -> Self {
         if self.executable() { Self::ReadWriteExecute } else { Self::ReadWrite }
     }
 }

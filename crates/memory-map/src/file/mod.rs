@@ -26,7 +26,7 @@ pub(crate) enum Blocks {
 pub enum Source<'a> {
     /// By path.
     Path(&'a Path),
-    /// By a descriptor of the caller's, who keeps it: on Windows one of the C runtime of the
+    /// By a descriptor, which stays the caller's: on Windows one of the C runtime of the
     /// program, which must be built on libuv.
     Fd(c_int),
     /// Memory that has a name instead of a file, by that name: shm_open(3), or on Windows a section

@@ -198,7 +198,7 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, 
             options.attributes(FILE_ATTRIBUTE_READONLY);
         }
     }
-    // A view can have the access that its file was opened with. Who may read a file may execute it
+    // A view can have the access that its file was opened with. A user that may read a file may execute it
     // too as a rule, and nothing else depends on that.
     let access = GENERIC_READ | if writable || create.is_some() { GENERIC_WRITE } else { 0 };
     let mut open = || {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::changes::note_change;
 use super::overlay::{AccessKind, Cause, How, Overlay};
-use super::record::{FaultRecord, Inner, State};
+use super::record::{FaultRecord, Inner, Phase};
 use super::vma_reserve::{self, with_vma_reserve};
 use crate::fault::Fault;
 use crate::protection::Protection;
@@ -55,7 +55,7 @@ impl FaultRecord {
         access: AccessKind,
     ) -> Outcome {
         let mut inner = self.lock();
-        if inner.state == State::Free || !(inner.start..inner.limit).contains(&address) {
+        if inner.phase == Phase::Free || !(inner.start..inner.limit).contains(&address) {
             return Outcome::Stale;
         }
         note_change();
@@ -86,7 +86,7 @@ impl Inner {
         if let Some(outcome) = self.outcome_where_left(page) {
             return outcome;
         }
-        if self.state == State::Reserved || page >= self.end {
+        if self.phase == Phase::Reserved || page >= self.end {
             // A search of ours may still be on its way out, which is not to be told.
             let is_news = self.copies == 0 && std::mem::take(&mut self.trap);
             if is_news {
@@ -185,7 +185,7 @@ impl Inner {
         (self.doubts > MAX_DOUBTS).then_some(Cause::Backing)
     }
 
-    /// The first page of the region of which a file of `size` bytes has nothing.
+    /// The first page of the region that lies beyond the end of a file of `size` bytes.
     pub(super) fn address_of_end(&self, size: u64) -> usize {
         let Backing::File { offset, .. } = self.backing else { return self.end };
         let inside = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -225,7 +225,7 @@ impl Inner {
         let overlaid = match (copy, protection) {
             // Nothing of a forbidden page may be seen.
             (Some(_), Protection::None) => self.conceal(&part),
-            _ => self.change(&part, protection.opened()),
+            _ => self.change(&part, protection.with_stores()),
         };
         if !overlaid {
             if let Some(copy) = copy {
@@ -234,7 +234,7 @@ impl Inner {
             }
             return None;
         }
-        Some((part, copy.map_or(How::Opened, |copy| How::Saved { copy })))
+        Some((part, copy.map_or(How::Exposed, |copy| How::Saved { copy })))
     }
 
     /// Gives pages another protection than theirs, or theirs again.
@@ -270,7 +270,7 @@ impl Inner {
             let to = unsafe { copy.add(at) };
             // SAFETY: `to` is writable for what is left of the copy.
             let Some(copied) = (unsafe { sys::peek(part.start + at, to, part.len() - at) }) else {
-                // SAFETY: `copy` was mapped above and no other code knows of it.
+                // SAFETY: `copy` was mapped above, and no one else knows of it.
                 unsafe { sys::unmap(copy as usize, part.len()) };
                 return None;
             };
@@ -292,7 +292,7 @@ impl Inner {
     /// Makes zeros of `page`, behind which there is nothing, and of some around it: what is left
     /// alone stays an error for system calls.
     fn open_zeros(&self, page: usize) -> bool {
-        let first = if self.state == State::Reserved { self.start } else { self.end };
+        let first = if self.phase == Phase::Reserved { self.start } else { self.end };
         let part = if vma_reserve::are_few() {
             first..self.limit // and no VMA more
         } else {

@@ -1,7 +1,7 @@
 //! What the guard knows of foreign memory; `region/foreign.rs` says what that is.
 
 use super::decide::Outcome;
-use super::record::{Inner, State};
+use super::record::{Inner, Phase};
 use crate::sys::{self, Shown};
 
 /// Faults in a row of one page that change nothing, each of which asks the system what is there, after
@@ -11,7 +11,7 @@ const MAX_STALLS: u32 = 1000;
 impl Inner {
     /// Whether an access can fail that the guard contains.
     pub fn can_fail(&self) -> bool {
-        self.state == State::Live && self.guarded && self.is_of_file()
+        self.phase == Phase::Live && self.guarded && self.is_of_file()
     }
 
     /// Whether memory of no file may be inaccessible, or was taken out.

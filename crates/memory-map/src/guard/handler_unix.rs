@@ -29,7 +29,7 @@
 //! was to be thrown away is lost with a window.
 //!
 //! *The mapping is being closed.* `close` replaces the pages under the lock, and the addresses
-//! stay registered, as `State::Reserved`, until they are given back to the OS, which happens only
+//! stay registered, as `Phase::Reserved`, until they are given back to the OS, which happens only
 //! when nothing can reach them. A fault that was raised before the replacement is simply retried
 //! on the new pages. A record that was given up or used again says so under its lock (`Stale`), and
 //! the registry is asked once more.
@@ -191,8 +191,8 @@ static LATE: AtomicUsize = AtomicUsize::new(0);
 ///
 /// There is an end to that: an access that fails for another reason soon has used it up.
 pub(crate) fn expect_late_faults() {
-    const MANY: usize = 1024;
-    LATE.store(MANY, Ordering::Release);
+    const MOST_LATE: usize = 1024;
+    LATE.store(MOST_LATE, Ordering::Release);
 }
 
 fn is_late() -> bool {

@@ -40,10 +40,10 @@ impl Inner {
         let is_replacement =
             |overlay: &Overlay| matches!(overlay.how, How::Zeros | How::PrivateFile);
         let all = overlays.iter().any(is_replacement).then(|| self.map_all_again()).flatten();
-        let mut left = Vec::new();
+        let mut stuck = Vec::new();
         // The newest first: it may lie over an older one.
         for overlay in overlays.into_iter().rev() {
-            let healed = self.restore(&overlay, all, &mut left);
+            let healed = self.restore(&overlay, all, &mut stuck);
             if !overlay.told {
                 let report = self.report(&overlay, healed);
                 if self.copies > 0 {
@@ -52,7 +52,7 @@ impl Inner {
                 self.reports.insert(first, report);
             }
         }
-        for overlay in left.into_iter().rev() {
+        for overlay in stuck.into_iter().rev() {
             self.overlays.push(Overlay { told: true, ..overlay });
         }
         vma_reserve::refill();
@@ -101,7 +101,7 @@ impl Inner {
             .map(|overlay| self.report(overlay, false))
     }
 
-    /// A fault of which the pages could not be put back.
+    /// A fault whose pages could not be put back.
     pub fn unhealed(&self) -> Option<Fault> {
         self.overlays.as_slice().first().map(|overlay| self.report(overlay, false))
     }
@@ -129,7 +129,7 @@ impl Inner {
             // Good pages lie under such an overlay too where memory areas are to be saved.
             (_, How::Zeros) if overlay.cause == Cause::Backing => (overlay.start, overlay.end),
             // What was stored stays, wherever that was.
-            (_, How::Opened) => (overlay.start, overlay.end),
+            (_, How::Exposed) => (overlay.start, overlay.end),
             _ => (overlay.page, overlay.page + self.page_size),
         };
         let (start, end) = (start.max(self.user.start), end.min(self.user.end));
@@ -151,22 +151,23 @@ impl Inner {
         overlay.size.is_some_and(|size| overlay.start >= self.address_of_end(size))
     }
 
-    /// what became of the attempt to put everything back at once, where there was one.
-    fn restore(&self, overlay: &Overlay, all: Option<bool>, left: &mut Vec<Overlay>) -> bool {
+    /// Puts the pages under an overlay back, or adds what stays over them to `stuck`; whether they hold what
+    /// they did. `all` is what became of the attempt to put everything back at once, if there was one.
+    fn restore(&self, overlay: &Overlay, all: Option<bool>, stuck: &mut Vec<Overlay>) -> bool {
         let range = overlay.start..overlay.end;
         let restored = match overlay.how {
             How::Zeros | How::PrivateFile if all.is_none() => {
-                let before = left.len();
+                let before = stuck.len();
                 for (part, _) in self.runs_in(range) {
                     if !self.map_again(part.clone(), None) {
-                        left.push(Overlay { start: part.start, end: part.end, ..*overlay });
+                        stuck.push(Overlay { start: part.start, end: part.end, ..*overlay });
                     }
                 }
-                return left.len() == before;
+                return stuck.len() == before;
             }
             How::Zeros | How::PrivateFile => all == Some(true),
             How::Saved { copy } => self.put_back(range, copy),
-            How::Opened => {
+            How::Exposed => {
                 self.protect_again(range);
                 return false;
             }
@@ -174,7 +175,7 @@ impl Inner {
         if restored {
             release_copy(overlay);
         } else {
-            left.push(self.left_by(*overlay));
+            stuck.push(self.stuck_over(*overlay));
         }
         restored
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::changes::note_change;
-use super::record::{FaultRecord, Inner, Run, State};
+use super::record::{FaultRecord, Inner, Phase, Run};
 use crate::fault::Fault;
 use crate::protection::Protection;
 use crate::sys::{Backing, Identity};
@@ -26,7 +26,7 @@ pub(crate) struct Beginning {
     /// Whether it has an end.
     pub sized: bool,
     pub page_size: usize,
-    /// Whom to wake after a fault, and what for.
+    /// The owner to wake after a fault, and the mapping that it is told of.
     pub owner: u64,
     pub token: u64,
 }
@@ -39,7 +39,7 @@ impl FaultRecord {
         inner.start = start;
         inner.end = start + beginning.length;
         inner.limit = end;
-        inner.state = State::Live;
+        inner.phase = Phase::Live;
         inner.moved = false;
         inner.guarded = beginning.guarded;
         inner.backing = beginning.backing;
@@ -75,7 +75,7 @@ impl Inner {
         self.start..self.end
     }
 
-    /// Where the region's addresses end, of which the last ones may hold nothing.
+    /// Where the region's addresses end; the last ones may hold nothing.
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -84,8 +84,8 @@ impl Inner {
         self.page_size
     }
 
-    pub fn state(&self) -> State {
-        self.state
+    pub fn phase(&self) -> Phase {
+        self.phase
     }
 
     pub fn backing(&self) -> Backing {
@@ -97,7 +97,7 @@ impl Inner {
         self.written
     }
 
-    /// The region has the pages of one of which some were perhaps `written`.
+    /// The region has the pages of another, where some were perhaps `written`.
     pub fn inherit(&mut self, written: bool) {
         self.written |= written;
     }
@@ -139,7 +139,7 @@ impl Inner {
         self.copies > 0
     }
 
-    /// The contents are another region's now, or no region's: accesses of ours end.
+    /// The contents are another region's now, or gone: accesses of ours end.
     pub fn move_away(&mut self) {
         note_change();
         self.moved = true;
@@ -154,7 +154,7 @@ impl Inner {
     /// The pages were taken out; with `trap` the next use of the addresses is a fault.
     pub fn retire(&mut self, trap: bool) {
         self.trap = trap;
-        self.state = State::Reserved;
+        self.phase = Phase::Reserved;
         self.backing = Backing::Zeros;
         self.identity = None;
         self.sized = false;
@@ -163,13 +163,13 @@ impl Inner {
 
     /// Whether the pages were taken out.
     pub fn is_retired(&self) -> bool {
-        self.state == State::Reserved
+        self.phase == Phase::Reserved
     }
 
     /// The addresses have another owner, or none.
     pub fn free(&mut self) {
         self.drop_overlays();
-        self.state = State::Free;
+        self.phase = Phase::Free;
     }
 
     /// The region is gone.

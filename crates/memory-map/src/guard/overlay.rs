@@ -22,7 +22,7 @@ pub(super) enum How {
     /// The pages themselves, made writable; their contents were saved at this address.
     Saved { copy: usize },
     /// The pages themselves, made writable; their contents could not be saved.
-    Opened,
+    Exposed,
 }
 
 /// Why the access faulted, as far as the handler can tell.
@@ -95,7 +95,7 @@ const SINGLE: usize = 256;
 /// So many overlays before the size doubles again.
 const STEP: usize = 32;
 /// So many overlays in the process before small runs are overlaid whole.
-const MANY: usize = 1024;
+const MANY_OVERLAYS: usize = 1024;
 /// So many overlays in the process before each new one takes all that it may.
 const CROWDED: usize = 8192;
 
@@ -157,7 +157,7 @@ impl Overlays {
 
     /// Whether the process has so many overlays that memory areas should be saved.
     pub fn are_many(&self) -> bool {
-        TOTAL.load(Ordering::Relaxed) >= MANY || vma_reserve::are_few()
+        TOTAL.load(Ordering::Relaxed) >= MANY_OVERLAYS || vma_reserve::are_few()
     }
 
     /// Notes an overlay; `false` if there is no room for it.
@@ -203,7 +203,7 @@ impl Overlays {
         let below = entries.iter_mut().find(|old| {
             let fits = match (old.how, overlay.how) {
                 (How::Zeros, How::Zeros) => overlay.start <= old.end && old.start <= overlay.end,
-                (How::Opened, How::Opened) => true,
+                (How::Exposed, How::Exposed) => true,
                 _ => false,
             };
             fits && old.cause == overlay.cause

@@ -57,8 +57,8 @@ impl Inner {
             How::Zeros | How::PrivateFile => {
                 self.open_window(page, overlay.start..overlay.end, overlay.how, protection)
             }
-            How::Saved { .. } | How::Opened => {
-                self.change(&(page..page + self.page_size), protection.opened())
+            How::Saved { .. } | How::Exposed => {
+                self.change(&(page..page + self.page_size), protection.with_stores())
             }
         }
     }
@@ -69,7 +69,7 @@ impl Inner {
             How::Zeros | How::PrivateFile => {
                 self.scratch_windows.meeting(page..page + 1).next().is_some()
             }
-            How::Saved { .. } | How::Opened => true,
+            How::Saved { .. } | How::Exposed => true,
         }
     }
 
@@ -97,7 +97,7 @@ impl Inner {
         let mut any = |scratch| parts.iter().any(|part| self.try_window(part, scratch));
         match how {
             How::Zeros => any(Scratch::Same),
-            _ => any(Scratch::Copies(protection.opened())) || any(Scratch::Zeros),
+            _ => any(Scratch::Copies(protection.with_stores())) || any(Scratch::Zeros),
         }
     }
 
@@ -183,8 +183,8 @@ impl Inner {
         None
     }
 
-    /// What lies over the pages of an overlay that could not be mapped again.
-    pub(super) fn left_by(&self, overlay: Overlay) -> Overlay {
+    /// What stays over the pages of an overlay that could not be mapped again.
+    pub(super) fn stuck_over(&self, overlay: Overlay) -> Overlay {
         overlay
     }
 

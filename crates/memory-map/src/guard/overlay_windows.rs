@@ -46,7 +46,9 @@ impl Inner {
             }
             let copies = self.backing.private();
             // SAFETY: this is the whole region, whose lock is held.
-            if unsafe { sys::map_over(all.start, all.len(), protection.opened(), copies) }.is_ok() {
+            if unsafe { sys::map_over(all.start, all.len(), protection.with_stores(), copies) }
+                .is_ok()
+            {
                 return Some((all, How::PrivateFile));
             }
             // Copy-on-write memory is charged in advance: a page may be granted where not all are.
@@ -96,9 +98,9 @@ impl Inner {
         self.is_of_file().then(|| self.map_file())
     }
 
-    /// What lies over the pages of an overlay that could not be mapped again: where the view was lost
+    /// What stays over the pages of an overlay that could not be mapped again: where the view was lost
     /// over that, zeros over all.
-    pub(super) fn left_by(&self, overlay: Overlay) -> Overlay {
+    pub(super) fn stuck_over(&self, overlay: Overlay) -> Overlay {
         let lost = self.is_of_file() && sys::is_reserved(self.start);
         if lost {
             Overlay { start: self.start, end: self.end, how: How::Zeros, ..overlay }

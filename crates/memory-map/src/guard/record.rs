@@ -17,12 +17,12 @@ use crate::sys::{self, Backing, Identity, Shown};
 
 /// What the addresses of a record are at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    /// Nobody's: the region is gone.
+pub(crate) enum Phase {
+    /// Not ours: the region is gone.
     Free,
     /// A mapping.
     Live,
-    /// What `close` left: writable zeros, for code that still holds a view.
+    /// What `close` left: no pages, and zeros for code that still holds a view.
     Reserved,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     /// Where the pages end. The addresses from here to `limit` are ours too, and hold nothing.
     pub(super) end: usize,
     pub(super) limit: usize,
-    pub(super) state: State,
+    pub(super) phase: Phase,
     /// Whether the contents are another region's by now, and this one is about to be given up.
     pub(super) moved: bool,
     /// Whether all faults are contained, or only those of our own copies.
@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(super) left: Option<Shown>,
     /// Copies and searches of ours that are under way.
     pub(super) copies: u32,
-    /// What was healed while they were, and the addresses of which they saw something else.
+    /// What was healed while they were, and the addresses where they saw something else.
     pub(super) healed: Vec<(Range<usize>, Fault)>,
     /// What the first page can be mapped from again, and the others after it.
     pub(super) backing: Backing,
@@ -84,7 +84,7 @@ pub(crate) struct FaultRecord {
     inner: UnsafeCell<Inner>,
     /// Faults since the record was acquired.
     pub(super) faults: AtomicU64,
-    /// Whom to wake after a fault, and what for.
+    /// The owner to wake after a fault, and the mapping that it is told of.
     pub(super) owner: AtomicU64,
     pub(super) token: AtomicU64,
     /// Whether the record waits on the reporter's stack, and what lies below it there.
@@ -106,7 +106,7 @@ impl FaultRecord {
                 start: 0,
                 end: 0,
                 limit: 0,
-                state: State::Free,
+                phase: Phase::Free,
                 moved: false,
                 guarded: false,
                 trap: false,
@@ -193,7 +193,7 @@ impl Drop for Locked {
 impl Inner {
     /// Whether the mapping of the region has the bytes of `range`, which are addresses, here.
     pub fn has(&self, range: &Range<usize>) -> bool {
-        self.state == State::Live
+        self.phase == Phase::Live
             && !self.moved
             && self.start <= range.start
             && range.end <= self.end

@@ -19,7 +19,7 @@ const COUNT: usize = 8;
 
 /// So many windows in the process before each new one takes all that it may: each is up to two
 /// memory areas more, of which a process has some 65,000.
-const MANY: usize = 1024;
+const MANY_WINDOWS: usize = 1024;
 
 /// Windows of all regions.
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +45,7 @@ impl ScratchWindows {
 
     /// The window to open around `page` in `gap`, of pages of `page_size` bytes.
     pub fn around(page: usize, gap: &Range<usize>, page_size: usize) -> Range<usize> {
-        if TOTAL.load(Ordering::Relaxed) >= MANY || vma_reserve::are_few() {
+        if TOTAL.load(Ordering::Relaxed) >= MANY_WINDOWS || vma_reserve::are_few() {
             return gap.clone();
         }
         let size = SIZE.max(page_size);

@@ -4,7 +4,7 @@
 //! `process.on('SIGBUS')` does so, and any native library may. `Chain::reclaim` puts the guard's
 //! handler back, and what it replaces becomes the action that gets the signals that are not ours.
 //!
-//! *Entries.* Who replaced our handler may have kept it, to pass signals on to. Were the same
+//! *Entries.* Code that replaced our handler may have kept it, to pass signals on to. Were the same
 //! function installed again, and passed them back to theirs, they would go round for ever. So each
 //! action of others that is chained has an entry of its own: the handler with the number of a level.
 //! It passes on to the action that was there when it was installed, which can know earlier entries

@@ -217,7 +217,7 @@ impl Words<'_> {
 
 impl Drop for Words<'_> {
     fn drop(&mut self) {
-        self.access.leave();
+        self.access.stop();
     }
 }
 

@@ -42,19 +42,19 @@ impl Whereabouts {
 /// What is attached to a mapping.
 #[derive(Default)]
 pub(crate) struct Attached {
-    state: Mutex<State>,
+    state: Mutex<Members>,
     ended: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
-struct State {
+struct Members {
     attachments: Vec<Weak<dyn Attachment>>,
     /// What all of them share, until the end.
     shared: Option<Arc<dyn Attachment>>,
 }
 
 impl Attached {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Members> {
         self.state.lock_anyway()
     }
 
@@ -105,7 +105,7 @@ impl Attached {
 
     /// Tells that the mapping is about to be closed.
     pub fn end(&self) {
-        let State { attachments, shared } = std::mem::take(&mut *self.state());
+        let Members { attachments, shared } = std::mem::take(&mut *self.state());
         for attachment in attachments.iter().filter_map(Weak::upgrade) {
             attachment.end();
         }

@@ -1,4 +1,4 @@
-//! A mapping that keeps no descriptor of its file, of which a process may have few.
+//! A mapping that keeps no descriptor of its file: a process may have few.
 
 use crate::error::{Error, Result};
 use crate::mapping::{Mapping, Pages};

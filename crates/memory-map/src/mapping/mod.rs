@@ -71,13 +71,13 @@ const FILE_READS: usize = 8;
 pub(crate) struct State {
     pub protection: Protection,
     pub pages: Pages,
-    /// Regions that the mapping has left, whose views cannot be taken away.
+    /// Regions that the mapping had, whose views cannot be taken away.
     pub former: Vec<Arc<Region>>,
-    /// Faults of others that it has left.
+    /// Faults of regions that it had, and that are forgotten.
     pub faults: u64,
     /// What is to be told of them.
     pub reports: Vec<Fault>,
-    /// Of which bytes snapshots are left where the mapping was.
+    /// The ranges whose snapshots the next `close` or move leaves behind.
     pub snapshots: Vec<Range<usize>>,
 }
 
@@ -275,7 +275,7 @@ impl Mapping {
     /// let map = Mapping::anonymous(100, false, &Options::default())?;
     /// let key = map.key()?;
     /// map.close();
-    /// // Nothing else gets the addresses as long as there is the key.
+    /// // As long as there is the key, the system gives the addresses to nothing else.
     /// assert_ne!(key.start(), 0);
     /// # Ok::<(), memory_map::Error>(())
     /// ```
@@ -304,7 +304,7 @@ impl Mapping {
         let pages = std::mem::replace(&mut state.pages, Pages::Closed);
         let former = std::mem::take(&mut state.former);
         drop(state);
-        drop((pages, former)); // of which the last holder unmaps
+        drop((pages, former)); // the last holder unmaps
     }
 
     /// Loads from every page of a range.

@@ -15,7 +15,7 @@ use crate::mapping::protect::change_protection;
 use crate::mapping::{Mapping, Pages, State, out_of_memory, to_usize};
 use crate::options::{HugePages, Kind};
 use crate::protection::Protection;
-use crate::region::place::{self, Left};
+use crate::region::place::{self, Emptied};
 use crate::region::{Addresses, Contents, Region, Snapshot, access};
 use crate::sys;
 
@@ -240,9 +240,9 @@ impl Region {
             inner.stretch(end, contents.protection);
         } else if end < before {
             guard::note_change();
-            // SAFETY: the range is the region's, whose lock is held; the guard contains whoever
-            // still uses it.
-            if matches!(unsafe { place::leave(&(end..before)) }, Left::AsItWas | Left::Lost) {
+            // SAFETY: the range is the region's, whose lock is held; the guard contains the
+            // faults of code that still uses it.
+            if matches!(unsafe { place::empty(&(end..before)) }, Emptied::AsItWas | Emptied::Lost) {
                 return Err(out_of_memory());
             }
             inner.shrink(end);
@@ -304,7 +304,7 @@ fn carry_all(vmas: &[Range<usize>], start: usize, to: &Region) -> Result<()> {
     let there = |vma: &Range<usize>| to.range().start + (vma.start - start);
     for (i, vma) in vmas.iter().enumerate() {
         // SAFETY: the VMA is the old region's, whose lock the caller holds, and the place for it
-        // is in the new one, which no other code knows yet.
+        // is in the new one, which no other thread knows yet.
         let Err(errno) = (unsafe { sys::carry(vma.start, vma.len(), there(vma)) }) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! What is left for those who still read where a mapping was.
+//! What stays for code that still reads where a mapping was.
 
 use std::ops::Range;
 

@@ -19,7 +19,7 @@ pub(crate) struct Access<'a> {
 }
 
 impl<'a> Access<'a> {
-    /// Begins an access, which ends with `end` or `leave`.
+    /// Begins an access, which ends with `end` or `stop`.
     pub fn begin(region: &'a Region, range: Addresses) -> Result<Self> {
         let mut inner = region.lock();
         if !inner.has(&range) {
@@ -55,7 +55,7 @@ impl<'a> Access<'a> {
     }
 
     /// Ends the access without asking how it went.
-    pub fn leave(&self) {
+    pub fn stop(&self) {
         self.region.lock().end_access();
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Contents<'a> {
     pub reserve: bool,
     pub guard: bool,
     pub hint: Option<usize>,
-    /// Whom to tell of faults, and which mapping to name.
+    /// The owner that is told of faults, and the mapping that it is told of.
     pub owner: u64,
     pub token: u64,
 }

@@ -25,9 +25,9 @@ use crate::region::{Contents, Foreign, Keeper, Region};
 use crate::sys::{self, Backing, Shown};
 
 /// Retired regions that stay under the guard, so that their next use is told.
-const MANY: usize = 1024;
+const MOST_RETIRED: usize = 1024;
 /// The same in bytes of address space; the smallest address space has 2^47.
-const LARGE: usize = if usize::BITS < 64 { 1 << 28 } else { 1 << 43 };
+const MOST_BYTES: usize = if usize::BITS < 64 { 1 << 28 } else { 1 << 43 };
 
 /// Milliseconds that accesses of ours are waited for.
 const LONGEST_WAIT: u32 = 1000;
@@ -271,7 +271,7 @@ pub(crate) fn note_retired(region: &Arc<Region>) {
         let length = region.range().len();
         retired.regions.push_back((Arc::downgrade(region), length));
         retired.bytes += length;
-        while retired.regions.len() > MANY || retired.bytes > LARGE {
+        while retired.regions.len() > MOST_RETIRED || retired.bytes > MOST_BYTES {
             let Some((oldest, length)) = retired.regions.pop_front() else { break };
             retired.bytes -= length;
             surplus.push(oldest);
@@ -333,7 +333,7 @@ mod tests {
                 drop(sender);
             });
             let early = second.recv_timeout(Duration::from_millis(100));
-            access.leave();
+            access.stop();
             assert_eq!(early.or_else(|_| second.recv()), Ok(false));
         });
         // SAFETY: nothing uses the page any more.

@@ -22,12 +22,12 @@ use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use self::place::Left;
+use self::place::Emptied;
 use self::unmap::unmap;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::file::Opened;
-use crate::guard::{self, Beginning, FaultRecord, Inner, Locked, State};
+use crate::guard::{self, Beginning, FaultRecord, Inner, Locked, Phase};
 use crate::lock_anyway::LockAnyway;
 use crate::protection::Protection;
 use crate::sys::{self, Backing, Shown};
@@ -65,7 +65,7 @@ pub(crate) struct Region {
     keys: AtomicUsize,
     /// Whether the addresses have another owner by now.
     lost: AtomicBool,
-    /// Whether views of the region cannot be taken back from the code that holds them.
+    /// Whether views of the region cannot be taken away.
     lasting: AtomicBool,
     /// Whether a copy of ours stored to the region, or a pointer into it was given out.
     stored: AtomicBool,
@@ -122,7 +122,7 @@ impl Region {
         Arc::new(region)
     }
 
-    /// Whether views of the region cannot be taken back from the code that holds them.
+    /// Whether views of the region cannot be taken away.
     pub fn is_lasting(&self) -> bool {
         self.lasting.load(Ordering::Acquire)
     }
@@ -266,8 +266,8 @@ impl Region {
         }
     }
 
-    /// Takes the pages out, and gives the addresses back if no one else holds them, who gets
-    /// the snapshots.
+    /// Takes the pages out, and gives the addresses back if nothing else holds them; else what holds
+    /// them gets the snapshots.
     ///
     /// Returns what had happened that was not collected.
     pub fn give_up(self: Arc<Self>, snapshots: &[Snapshot]) -> Vec<Fault> {
@@ -290,7 +290,7 @@ impl Region {
         let reports;
         {
             let mut inner = self.record.lock();
-            if inner.state() == State::Free {
+            if inner.phase() == Phase::Free {
                 return Vec::new(); // the addresses may have another owner
             }
             guard::note_change();
@@ -298,19 +298,19 @@ impl Region {
             let gaps = unsafe { Snapshot::put_all(snapshots, &self.range) };
             // SAFETY: the gaps lie in this region, whose lock is held; the guard contains code
             // that still uses them.
-            let leave = |gap: &Range<usize>| unsafe { place::leave(gap) };
-            let left = gaps.iter().map(leave).find(|left| *left != Left::Inaccessible);
-            match left {
-                None | Some(Left::Inaccessible | Left::Zeros) => {}
-                Some(Left::AsItWas) => return Vec::new(),
-                Some(Left::Lost) => {
+            let empty = |gap: &Range<usize>| unsafe { place::empty(gap) };
+            let emptied = gaps.iter().map(empty).find(|emptied| *emptied != Emptied::Inaccessible);
+            match emptied {
+                None | Some(Emptied::Inaccessible | Emptied::Zeros) => {}
+                Some(Emptied::AsItWas) => return Vec::new(),
+                Some(Emptied::Lost) => {
                     self.lose(&mut inner);
                     return Vec::new();
                 }
             }
             inner.report_and_drop_overlays();
             reports = inner.take_reports();
-            inner.retire(left.is_none());
+            inner.retire(emptied.is_none());
         }
         *self.file.lock_anyway() = None;
         reports
@@ -376,8 +376,7 @@ impl Drop for Region {
 pub struct RegionKey(Arc<Region>);
 
 impl RegionKey {
-    /// Notes that the pointer cannot be taken back from the code that has it: after `close` its first use is
-    /// a fault.
+    /// Notes that the pointer cannot be taken away: after `close` its first use is a fault.
     pub fn make_lasting(&self) {
         self.0.lasting.store(true, Ordering::Release);
     }

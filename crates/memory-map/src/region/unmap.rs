@@ -12,12 +12,11 @@ thread_local! {
     static RANGES: RefCell<Option<Vec<Range<usize>>>> = const { RefCell::new(None) };
 }
 
-/// Runs `f`. The addresses of which it drops the last key or mapping go back to the OS afterwards,
-/// neighbouring ones with one call: where there are many that takes much less time.
+/// Runs `f`. Addresses whose last key or mapping it drops go back to the OS afterwards, neighbouring
+/// ones with one call: where there are many that takes much less time.
 ///
 /// ```
 /// use memory_map::{Mapping, Options};
-///
 ///
 /// let maps: Vec<_> =
 ///     (0..10).map(|_| Mapping::anonymous(100, false, &Options::default())).collect();

@@ -40,7 +40,7 @@ pub(crate) fn futex_wait(
     }
 }
 
-/// Nobody is known to sleep: 0.
+/// No sleeper is known: 0.
 pub(crate) fn futex_wake(_address: usize, _count: u32) -> u32 {
     0
 }

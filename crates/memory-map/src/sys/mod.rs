@@ -18,7 +18,7 @@ pub use system::{allocation_granularity, page_size, trim_heap};
 /// How a sleep on a word of memory ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// Somebody woke it.
+    /// Another thread woke it.
     Notified,
     /// The word held something else.
     NotEqual,

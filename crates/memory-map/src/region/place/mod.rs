@@ -4,11 +4,11 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod family;
 
-pub(crate) use family::{REACHES_BEYOND_FILE, REPLACES_PARTS, leave};
+pub(crate) use family::{REACHES_BEYOND_FILE, REPLACES_PARTS, empty};
 
-/// What a range holds after `leave`.
+/// What a range holds after `empty`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum Emptied {
     /// Nothing: an access fails, and the guard opens zeros for it.
     Inaccessible,
     /// Zeros, which nothing stands behind.

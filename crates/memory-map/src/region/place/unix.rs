@@ -11,19 +11,19 @@ use crate::guard;
 use crate::options::HugePages;
 use crate::protection::Protection;
 use crate::region::Contents;
-use crate::region::place::Left;
+use crate::region::place::Emptied;
 use crate::sys::{self, Backing};
 
 /// Takes pages out.
 ///
 /// # Safety
 /// The range must be a region's, whose lock the caller holds.
-pub(crate) unsafe fn leave(range: &Range<usize>) -> Left {
+pub(crate) unsafe fn empty(range: &Range<usize>) -> Emptied {
     // SAFETY: the caller vouches for the range.
     let closed = guard::with_vma_reserve(|| unsafe {
         sys::map_over(range.start, range.len(), Protection::None, Backing::Zeros)
     });
-    closed.map_or(Left::AsItWas, |()| Left::Inaccessible)
+    closed.map_or(Emptied::AsItWas, |()| Emptied::Inaccessible)
 }
 
 /// Whether parts of regions can be replaced, so that addresses can be reserved behind any mapping.

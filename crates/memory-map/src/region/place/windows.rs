@@ -5,27 +5,27 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::protection::Protection;
 use crate::region::Contents;
-use crate::region::place::Left;
+use crate::region::place::Emptied;
 use crate::sys::{self, Backing};
 
 /// Takes pages out.
 ///
 /// # Safety
 /// The range must be a region's, whose lock the caller holds, and whole where it is of a file.
-pub(crate) unsafe fn leave(range: &Range<usize>) -> Left {
+pub(crate) unsafe fn empty(range: &Range<usize>) -> Emptied {
     let (start, length) = (range.start, range.len());
     // SAFETY: the caller vouches for the range.
     let over = |protection| unsafe { sys::map_over(start, length, protection, Backing::Zeros) };
     if over(Protection::ReadWrite).is_ok() || sys::is_reserved(start) {
-        return if over(Protection::None).is_ok() { Left::Inaccessible } else { Left::Zeros };
+        return if over(Protection::None).is_ok() { Emptied::Inaccessible } else { Emptied::Zeros };
     }
     // A view outside a placeholder. The file must be free after `close`, so the risk is taken that
     // another thread is given just these addresses in just this moment.
     // SAFETY: as above.
     match unsafe { sys::give_up_and_reserve(start, length) } {
-        Ok(true) => Left::Inaccessible,
-        Ok(false) => Left::Lost,
-        Err(_) => Left::AsItWas,
+        Ok(true) => Emptied::Inaccessible,
+        Ok(false) => Emptied::Lost,
+        Err(_) => Emptied::AsItWas,
     }
 }
 

@@ -30,7 +30,7 @@ impl Identity {
     }
 }
 
-/// Bytes from `start` on of which the system says the same.
+/// How many bytes from `start` on the system describes alike.
 pub(crate) fn bytes_alike(start: usize) -> usize {
     query(start).map_or(0, |info| info.RegionSize)
 }
