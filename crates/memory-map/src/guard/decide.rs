@@ -10,6 +10,7 @@ use super::changes::note_change;
 use super::overlay::{AccessKind, Cause, How, Overlay};
 use super::record::{FaultRecord, Inner, Phase};
 use super::vma_reserve::{self, with_vma_reserve};
+use super::{notify, registry};
 use crate::fault::Fault;
 use crate::protection::Protection;
 use crate::sys::{self, Backing};
@@ -46,14 +47,30 @@ const OPENED_TOGETHER: usize = 64;
 /// Bytes that the copies of private pages may take in one region before a heal.
 const MAX_SAVED: usize = 1 << 30;
 
+/// Contains the fault of an access to `address`; whether the access is to be made again. `None` if the
+/// address is in no region.
+pub(super) fn contain(address: usize, signalled: Cause, access: AccessKind) -> Option<bool> {
+    // A record can be given up between the lookup and its lock, but hardly twice in a row.
+    for _ in 0..16 {
+        let record = registry::find(address)?;
+        match record.contain(address, signalled, access) {
+            Outcome::Overlaid => {
+                if notify::push(record) {
+                    sys::send_wakeup();
+                }
+                return Some(true);
+            }
+            Outcome::Retry => return Some(true),
+            Outcome::Stale => {}
+            Outcome::Foreign => return Some(false),
+        }
+    }
+    Some(false)
+}
+
 impl FaultRecord {
     /// Makes `address` accessible in a way that loses nothing.
-    pub(super) fn contain(
-        &'static self,
-        address: usize,
-        signalled: Cause,
-        access: AccessKind,
-    ) -> Outcome {
+    fn contain(&'static self, address: usize, signalled: Cause, access: AccessKind) -> Outcome {
         let mut inner = self.lock();
         if inner.phase == Phase::Free || !(inner.start..inner.limit).contains(&address) {
             return Outcome::Stale;

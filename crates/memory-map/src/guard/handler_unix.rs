@@ -51,10 +51,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::decide::Outcome;
+use super::decide::contain;
 use super::overlay::{AccessKind, Cause};
 use super::signal_chain::{Chain, Handler, LEVELS};
-use super::{notify, registry, vma_reserve};
+use super::{notify, vma_reserve};
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::sys;
@@ -91,6 +91,9 @@ pub(crate) fn install() -> Result<()> {
 
 /// Puts the handler back if it was replaced or, as runtimes tell of theirs before they
 /// install it, does so soon.
+///
+/// # Errors
+/// The OS's for sigaction(2).
 pub fn reclaim_soon() -> Result<()> {
     reclaim()?;
     if INSTALLED.load(Ordering::Acquire) {
@@ -141,7 +144,8 @@ extern "C" fn handler<const LEVEL: usize>(
     let contained = origin == Origin::Memory && {
         // SAFETY: as above, and for a memory fault the address is set.
         let address = unsafe { (*info).si_addr() } as usize;
-        contain(address, if signal == libc::SIGBUS { Cause::Backing } else { Cause::Protection })
+        let cause = if signal == libc::SIGBUS { Cause::Backing } else { Cause::Protection };
+        contain(address, cause, AccessKind::Unknown).unwrap_or_else(is_late)
     };
     if !contained {
         let chain = &CHAINS[usize::from(signal == libc::SIGBUS)];
@@ -197,23 +201,4 @@ pub(crate) fn expect_late_faults() {
 
 fn is_late() -> bool {
     LATE.fetch_update(Ordering::AcqRel, Ordering::Acquire, |late| late.checked_sub(1)).is_ok()
-}
-
-fn contain(address: usize, cause: Cause) -> bool {
-    // A record can be given up between the lookup and its lock, but hardly twice in a row.
-    for _ in 0..16 {
-        let Some(record) = registry::find(address) else { return is_late() };
-        match record.contain(address, cause, AccessKind::Unknown) {
-            Outcome::Overlaid => {
-                if notify::push(record) {
-                    sys::send_wakeup();
-                }
-                return true;
-            }
-            Outcome::Retry => return true,
-            Outcome::Stale => {}
-            Outcome::Foreign => return false,
-        }
-    }
-    false
 }

@@ -23,9 +23,9 @@ use std::sync::Mutex;
 use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::System::Diagnostics::Debug::*;
 
-use super::decide::Outcome;
+use super::decide::contain;
 use super::overlay::{AccessKind, Cause};
-use super::{notify, registry, vma_reserve};
+use super::{notify, vma_reserve};
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::sys;
@@ -43,6 +43,9 @@ pub(crate) fn install() -> Result<()> {
 }
 
 /// Handlers are a list here, and no one takes ours from it.
+///
+/// # Errors
+/// None.
 pub fn reclaim_soon() -> Result<()> {
     Ok(())
 }
@@ -81,27 +84,8 @@ unsafe extern "system" fn handler(pointers: *mut EXCEPTION_POINTERS) -> i32 {
     };
     // SAFETY: reads a number of this thread's own.
     let error = unsafe { GetLastError() };
-    let contained = contain(address, cause, access);
+    let contained = contain(address, cause, access).unwrap_or(false);
     // SAFETY: sets it again.
     unsafe { SetLastError(error) };
     if contained { EXCEPTION_CONTINUE_EXECUTION } else { EXCEPTION_CONTINUE_SEARCH }
-}
-
-fn contain(address: usize, cause: Cause, access: AccessKind) -> bool {
-    // A record can be given up between the lookup and its lock, but hardly twice in a row.
-    for _ in 0..16 {
-        let Some(record) = registry::find(address) else { return false };
-        match record.contain(address, cause, access) {
-            Outcome::Overlaid => {
-                if notify::push(record) {
-                    sys::send_wakeup();
-                }
-                return true;
-            }
-            Outcome::Retry => return true,
-            Outcome::Stale => {}
-            Outcome::Foreign => return false,
-        }
-    }
-    false
 }

@@ -1,7 +1,7 @@
 //! Making a mapping: of a file, or of memory without one.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::{Attached, FILE_READS, Mapping, Pages, State, to_usize};
 use crate::error::{Error, Result};
@@ -175,7 +175,7 @@ impl Mapping {
         let reads_are_loads =
             file.is_some_and(|opened| sys::reads_are_loads(opened.identity().device));
         let reads_file = reads_are_loads && !options.populate;
-        let mut mapping = Self {
+        let mapping = Self {
             kind,
             token: next_token(),
             offset,
@@ -189,8 +189,7 @@ impl Mapping {
         };
         if length > 0 {
             let region = Region::new(&mapping.contents(file, length, options.protection)?)?;
-            let state = mapping.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            state.pages = Pages::Mapped(region);
+            mapping.state().pages = Pages::Mapped(region);
         }
         Ok(mapping)
     }

@@ -8,6 +8,8 @@ mod futex;
 mod liveness;
 #[path = "../no_vma.rs"]
 mod no_vma;
+#[path = "../unix/not_linux.rs"]
+mod not_linux;
 #[path = "../unix/mod.rs"]
 mod unix;
 #[path = "../unix/wakeup.rs"]
@@ -17,6 +19,7 @@ pub(crate) use advice::*;
 pub(crate) use futex::*;
 pub(crate) use liveness::*;
 pub(crate) use no_vma::*;
+pub(crate) use not_linux::*;
 pub use unix::*;
 pub(crate) use wakeup::*;
 
@@ -98,17 +101,6 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
 /// macOS sends SIGBUS for a forbidden access too, so the pages must be asked.
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
 
-/// Whether it is shared memory that is no file: it has no type then.
-pub(crate) fn is_shared_memory(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    metadata.mode() & u32::from(libc::S_IFMT) == 0
-}
-
-/// Size in bytes of a device: unknown.
-pub(crate) fn device_size(_fd: std::os::fd::RawFd) -> Option<u64> {
-    None
-}
-
 /// Whether a device number is that of `/dev/zero`: major 3, minor 3 (XNU, bsd/dev/memdev.c).
 pub(crate) fn is_dev_zero(device: u64) -> bool {
     device >> 24 & 0xff == 3 && device & 0x00ff_ffff == 3
@@ -149,11 +141,6 @@ pub(crate) fn allocate(
     Errno::result(status).map(drop)
 }
 
-/// Whether the file system has files of `end` bytes: only writing there would tell.
-pub(crate) fn can_have(_file: &std::fs::File, _end: u64) -> bool {
-    true
-}
-
 /// Makes a file `end` bytes long if it is shorter.
 ///
 /// Shared memory can be neither read nor written by calls, and gets its length once (XNU,
@@ -180,16 +167,6 @@ pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File>
     let fd = shm_open(name.as_str(), flags, nix::sys::stat::Mode::from_bits_truncate(0o600))?;
     shm_unlink(name.as_str())?;
     Ok(fd.into())
-}
-
-/// Asks for the pages of a range soon; nothing says which cannot be had.
-///
-/// # Safety
-/// The range must be mapped.
-pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> Result<(), i32> {
-    // SAFETY: advice changes no contents; what cannot be had is an error return.
-    unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_WILLNEED) };
-    Ok(())
 }
 
 /// Whether a block is refused: no call can ask that for a hole of a file.

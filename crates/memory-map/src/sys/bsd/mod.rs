@@ -8,6 +8,8 @@ mod futex;
 mod liveness;
 #[path = "../no_vma.rs"]
 mod no_vma;
+#[path = "../unix/not_linux.rs"]
+mod not_linux;
 #[path = "../unix/mod.rs"]
 mod unix;
 #[path = "../unix/wakeup.rs"]
@@ -17,6 +19,7 @@ pub(crate) use advice::*;
 pub(crate) use futex::*;
 pub(crate) use liveness::*;
 pub(crate) use no_vma::*;
+pub(crate) use not_linux::*;
 pub use unix::*;
 pub(crate) use wakeup::*;
 
@@ -41,17 +44,6 @@ pub(crate) unsafe fn poke(_from: *const u8, _to: usize, _length: usize) -> usize
 /// The pages must be asked.
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
 
-/// Whether it is shared memory that is no file: it has no type then.
-pub(crate) fn is_shared_memory(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    metadata.mode() & u32::from(libc::S_IFMT) == 0
-}
-
-/// Size in bytes of a device: unknown.
-pub(crate) fn device_size(_fd: std::os::fd::RawFd) -> Option<u64> {
-    None
-}
-
 /// Whether a device number is that of `/dev/zero`: they are given out as devices come.
 pub(crate) fn is_dev_zero(device: u64) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -70,11 +62,6 @@ pub(crate) fn allocate(
         return Ok(()); // posix_fallocate refuses a length of 0
     }
     nix::fcntl::posix_fallocate(file, start, end - start)
-}
-
-/// Whether the file system has files of `end` bytes: only writing there would tell.
-pub(crate) fn can_have(_file: &std::fs::File, _end: u64) -> bool {
-    true
 }
 
 /// Makes a file `end` bytes long if it is shorter.
@@ -103,16 +90,6 @@ pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File>
 #[cfg(not(target_os = "freebsd"))]
 pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
     Err(nix::errno::Errno::ENOTSUP)
-}
-
-/// Asks for the pages of a range soon; nothing says which cannot be had.
-///
-/// # Safety
-/// The range must be mapped.
-pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> Result<(), i32> {
-    // SAFETY: advice changes no contents; what cannot be had is an error return.
-    unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_WILLNEED) };
-    Ok(())
 }
 
 /// Whether the file system, or a quota, refuses a block for the bytes from `offset` on. If it gives
