@@ -16,6 +16,11 @@ pub(crate) fn with_room<T>(length: usize) -> Result<Vec<T>> {
 
 /// A copy of `bytes`.
 ///
+/// ```
+/// assert_eq!(memory_map::copy_of(b"abc")?, b"abc");
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+///
 /// # Errors
 /// `ENOMEM`.
 pub fn copy_of(bytes: &[u8]) -> Result<Vec<u8>> {

@@ -65,6 +65,17 @@ pub fn wake_owner(owner: u64) {
 }
 
 /// Ends what `register_owner` began.
+///
+/// ```
+/// use memory_map::{forget_owner, register_owner, wake_owner};
+///
+/// let (sender, woken) = std::sync::mpsc::channel();
+/// register_owner(2, move || sender.send(()).unwrap_or(()));
+/// wake_owner(2);
+/// woken.recv().unwrap();
+/// forget_owner(2);
+/// assert!(woken.recv().is_err());
+/// ```
 pub fn forget_owner(owner: u64) {
     with_owners(|owners| owners.remove(&owner));
 }

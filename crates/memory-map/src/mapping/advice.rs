@@ -16,6 +16,17 @@ use crate::sys;
 
 impl Advice {
     /// Whether this system has it.
+    ///
+    /// ```
+    /// use memory_map::{Advice, Error, Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, false, &Options::default())?;
+    /// match map.advise(Advice::Cold, 0..4096) {
+    ///     Ok(()) => assert!(Advice::Cold.is_supported()),
+    ///     Err(error) => assert!(matches!(error, Error::Unsupported(_) | Error::Os { .. })),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn is_supported(self) -> bool {
         sys::supports(self)
     }
@@ -150,6 +161,17 @@ impl Mapping {
     /// Keeps the pages of a range in memory (mlock(2)); with `on_fault` each from when it is first
     /// touched (`MLOCK_ONFAULT` of mlock2(2)).
     ///
+    /// ```
+    /// use memory_map::{Error, Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, false, &Options::default())?;
+    /// match map.lock(0..4096, false) {
+    ///     Ok(()) => map.unlock(0..4096)?,
+    ///     Err(error) => assert!(matches!(error, Error::Os { .. })), // RLIMIT_MEMLOCK allows none
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The OS's, where RLIMIT_MEMLOCK allows less among them; [`Error::Unsupported`];
     /// [`Error::OutOfRange`]; [`Error::Closed`].
@@ -185,6 +207,17 @@ impl Mapping {
     }
 
     /// How many pages of a range are in memory (mincore(2)) and, where `with_bitmap`, which.
+    ///
+    /// ```
+    /// use memory_map::{Mapping, Options, page_size};
+    ///
+    /// let map = Mapping::anonymous(3 * page_size() as u64, false, &Options::default())?;
+    /// map.write(b"x", page_size())?;
+    /// let residency = map.residency(0..map.len(), true)?;
+    /// assert_eq!(residency.pages, 3);
+    /// assert_eq!(residency.bitmap[0] >> 1 & 1, 1);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The OS's, `ENOMEM` for the bitmap among them; [`Error::Unsupported`];

@@ -307,7 +307,7 @@ impl Mapping {
         drop((pages, former)); // the last holder unmaps
     }
 
-    /// Loads from every page of a range.
+    /// Loads from every page of a range, to find out whether all can be read.
     ///
     /// # Errors
     /// As for [`Mapping::read`].
@@ -369,6 +369,15 @@ impl Mapping {
 
     /// Unmaps. The file, its blocks and the memory are free when this returns; addresses for
     /// which there are keys read zeros until the keys are gone. Does nothing the second time.
+    ///
+    /// ```
+    /// use memory_map::{Error, Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(100, false, &Options::default())?;
+    /// assert_eq!(map.close(), []);
+    /// assert_eq!(map.read(0, &mut [0]), Err(Error::Closed));
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// Returns what had happened since the last [`Mapping::collect`].
     pub fn close(&self) -> Vec<Fault> {

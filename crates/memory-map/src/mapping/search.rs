@@ -81,6 +81,18 @@ impl Mapping {
     /// As [`Mapping::find`], with the help of other threads where there is much to search. Ends
     /// soon after `stop` was set, with an answer that means nothing.
     ///
+    /// ```
+    /// use memory_map::{Mapping, Needle, Options};
+    ///
+    /// let map = Mapping::anonymous(64 << 20, false, &Options::default())?;
+    /// map.write(b"needle", 50 << 20)?;
+    /// let needle = Needle::new(b"needle", false)?;
+    /// let never = std::sync::atomic::AtomicBool::new(false);
+    /// assert_eq!(map.find_on_threads(&needle, 0..map.len(), &never)?, Some(50 << 20));
+    /// assert_eq!(map.count_on_threads(&needle, 0..map.len(), &never)?.count, 1);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Mapping::find`].
     pub fn find_on_threads(

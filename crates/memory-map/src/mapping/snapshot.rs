@@ -9,7 +9,21 @@ use crate::region::Snapshot;
 impl Mapping {
     /// Has the next `close`, or `resize` that moves the mapping, leave snapshots of these ranges at
     /// the addresses that it leaves, if something else holds those; instead of the ranges that were
-    /// named before.
+    /// named before. On Windows none are left.
+    ///
+    /// ```
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, false, &Options::default())?;
+    /// map.write(b"x", 0)?;
+    /// let key = map.key()?;
+    /// map.leave_snapshots(vec![0..1])?;
+    /// map.close();
+    /// # #[cfg(target_os = "linux")]
+    /// // SAFETY: the key keeps the addresses, where there is the snapshot.
+    /// assert_eq!(unsafe { (key.start() as *const u8).read_volatile() }, b'x');
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`crate::Error::OutOfRange`].

@@ -373,6 +373,17 @@ impl Drop for Region {
 /// Keeps the addresses of a mapping from going back to the OS, also after it was closed.
 ///
 /// Made by [`crate::Mapping::key`] for every pointer into the mapping that is given out.
+///
+/// ```
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(100, false, &Options::default())?;
+/// let key = map.key()?;
+/// drop(map);
+/// // SAFETY: the key keeps the addresses, which read zeros now.
+/// assert_eq!(unsafe { (key.start() as *const u8).read_volatile() }, 0);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 pub struct RegionKey(Arc<Region>);
 
 impl RegionKey {
