@@ -1,5 +1,6 @@
 //! A channel: messages from many processes to one, through a ring in shared memory.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::lock;
@@ -35,7 +36,7 @@ const SMALLEST: usize = 128;
 /// # Ok::<(), memory_map::Error>(())
 /// ```
 pub struct Channel {
-    range: SharedRange,
+    range: Arc<SharedRange>,
     offset: usize,
     ring: usize,
     /// The two roles: sending and receiving.

@@ -27,7 +27,7 @@ use crate::mapping::Mapping;
 /// # Ok::<(), memory_map::Error>(())
 /// ```
 pub struct Mutex {
-    range: SharedRange,
+    range: Arc<SharedRange>,
     participant: Arc<Participant>,
     spin: Spin,
 }

@@ -1,5 +1,6 @@
 //! Permits that are taken and given back, by any process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,7 @@ use crate::mapping::Mapping;
 /// # Ok::<(), memory_map::Error>(())
 /// ```
 pub struct Semaphore {
-    range: SharedRange,
+    range: Arc<SharedRange>,
     spin: Spin,
 }
 

@@ -15,11 +15,8 @@ use crate::options::Kind;
 use crate::region::access::Access;
 use crate::region::{Addresses, RegionKey};
 
-/// A range of a shared mapping.
-pub(crate) struct SharedRange(Arc<Location>);
-
-/// Where in the mapping the range is, and where that is in memory now.
-pub(crate) struct Location {
+/// A range of a shared mapping, and where that is in memory now.
+pub(crate) struct SharedRange {
     offset: usize,
     length: usize,
     /// Most mappings never move: this is found without a lock.
@@ -54,7 +51,7 @@ impl Deref for Here<'_> {
     }
 }
 
-impl Attachment for Location {
+impl Attachment for SharedRange {
     /// Finds the words where the mapping is now, unless it has them no more.
     fn follow(&self, to: Option<&Whereabouts>) {
         let Some(to) = to else { return };
@@ -65,17 +62,6 @@ impl Attachment for Location {
             *self.later() = Some(Arc::new(place));
             self.moved.store(true, Ordering::Release);
         }
-    }
-}
-
-impl Location {
-    fn later(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
-        self.later.lock_anyway()
-    }
-
-    fn place(&self) -> Here<'_> {
-        let later = self.moved.load(Ordering::Acquire).then(|| self.later().clone()).flatten();
-        later.map_or(Here::First(&self.first), Here::Later)
     }
 }
 
@@ -143,26 +129,26 @@ impl SharedRange {
         if forbidden {
             return Err(Error::NotWritable);
         }
-        let location = Location {
-            offset,
-            length,
-            first: place,
-            moved: AtomicBool::new(false),
-            later: Mutex::default(),
-        };
-        Ok(Self(Arc::new(location)))
+        let (moved, later) = (AtomicBool::new(false), Mutex::default());
+        Ok(Self { offset, length, first: place, moved, later })
     }
 
     /// Goes with the mapping when that moves.
-    pub fn following(self, mapping: &Mapping) -> Self {
-        mapping.attached().attach(&self.0);
-        self.0.follow(mapping.whereabouts().ok().as_ref()); // where it has moved since
-        self
+    pub fn following(self, mapping: &Mapping) -> Arc<Self> {
+        let range = Arc::new(self);
+        mapping.attached().attach(&range);
+        range.follow(mapping.whereabouts().ok().as_ref()); // where it has moved since
+        range
     }
 
     /// Where it is now.
     pub fn place(&self) -> Here<'_> {
-        self.0.place()
+        let later = self.moved.load(Ordering::Acquire).then(|| self.later().clone()).flatten();
+        later.map_or(Here::First(&self.first), Here::Later)
+    }
+
+    fn later(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
+        self.later.lock_anyway()
     }
 }
 
