@@ -88,9 +88,9 @@ impl Wait for Locking {
 
 /// Begins to lock the mutex at 0 on another thread, and says when that is over.
 fn locking(map: &Mapping) -> (Arc<Pending<Locking>>, mpsc::Receiver<()>) {
-    let (settled, over) = mpsc::channel();
+    let (done, over) = mpsc::channel();
     let wait = Locking(Mutex::new(map, 0).unwrap());
-    (Pending::start(map, None, wait, move |_| settled.send(()).unwrap()).unwrap(), over)
+    (Pending::start(map, None, wait, move |_| done.send(()).unwrap()).unwrap(), over)
 }
 
 #[test]

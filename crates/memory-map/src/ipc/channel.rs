@@ -39,7 +39,7 @@ pub struct Channel {
     range: Arc<SharedRange>,
     offset: usize,
     ring: usize,
-    /// The two roles: sending and receiving.
+    /// The sender and receiver that this is.
     participant: Participant,
     learned: Learned,
     receiving: AtomicBool,

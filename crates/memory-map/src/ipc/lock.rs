@@ -1,7 +1,7 @@
 //! A lock of one word that survives the death of its owner, at any instruction.
 //!
 //! The word is 0, or the owner's number times four, plus `TAKEN`, plus `CONTENDED` if a thread may be asleep. A
-//! held lock always says who holds it, because taking it, recovering it from a dead owner and
+//! held lock always names its owner, because taking it, recovering it from a dead owner and
 //! giving it back are one atomic operation each. A death can only lose a wake-up (between giving
 //! back and waking), so no thread sleeps longer than `SLICES` say before it checks by itself.
 
@@ -32,9 +32,9 @@ pub(crate) trait World {
 /// How a lock came to its new owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locked {
-    /// The last owner released it.
+    /// From an owner that gave it back.
     Acquired,
-    /// The last owner died: what the lock protects may be half changed.
+    /// From an owner that died: what the lock protects may be half done.
     Recovered,
 }
 
@@ -124,7 +124,7 @@ fn give(word: &AtomicU64, me: u64, left: u64) -> Result<()> {
     Ok(())
 }
 
-/// Who holds the lock; 0 if no one does.
+/// The participant that holds the lock; 0 if none does.
 pub(crate) fn owner(word: &AtomicU64) -> u64 {
     word.load(Ordering::Relaxed) >> SHIFT
 }

@@ -5,7 +5,8 @@
 //! The algorithms work on words in shared memory and know nothing of mappings, so that loom can
 //! check them (`tests/models.rs` puts its own `atomic`, `park` and `spin` under them): `lock`,
 //! `event` and `ring`. The rest ties them to mappings: `shared_range` reaches the words with
-//! faults contained, `participant` says who is alive, and `wait`, `mutex`, `semaphore` and `channel` are what users of the crate see.
+//! faults contained, `participant` says which processes are alive, and `wait`,
+//! `mutex`, `semaphore` and `channel` are what users of the crate see.
 //!
 //! Everything read from shared memory may be anything: another process wrote it. Offsets and
 //! lengths are checked each time, and every loop waits, ends or gets further.

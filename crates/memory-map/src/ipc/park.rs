@@ -83,7 +83,7 @@ impl<'a> Patience<'a> {
     }
 
     /// How long from now on; `None` if that has no end.
-    pub(crate) fn left(&self) -> Option<Duration> {
+    pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
@@ -95,7 +95,7 @@ impl<'a> Patience<'a> {
         if self.cancel.is_some_and(Cancel::is_cancelled) {
             return Err(Error::Cancelled);
         }
-        Ok(self.left().is_some_and(|left| left.is_zero()))
+        Ok(self.remaining().is_some_and(|left| left.is_zero()))
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn sleep_on(
     patience: &Patience<'_>,
 ) -> Result<Woken> {
     let tick = patience.tick.map(|_| TICK);
-    let end = [patience.left(), limit, tick].into_iter().flatten().min();
+    let end = [patience.remaining(), limit, tick].into_iter().flatten().min();
     let cancel = patience.cancel.map(|cancel| &cancel.0);
     let woken = sys::futex_wait(address, expected, end, cancel)
         .map_err(|errno| Error::os(errno, "futex"))?;

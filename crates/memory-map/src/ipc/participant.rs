@@ -1,4 +1,4 @@
-//! Which participants a shared mapping has, and whether each is still alive.
+//! The participants of a shared mapping, and which of them are gone.
 //!
 //! A participant is a number of 61 random bits, and a lock that the operating system holds for it and
 //! drops when the process ends, however it ends: before its parent has seen that, whatever process
@@ -16,7 +16,7 @@ use crate::sys;
 /// The participants of one mapping in this process.
 struct Participants {
     registry: Arc<Registry>,
-    /// Who holds the mutexes that are locked through this mapping.
+    /// The owner of the mutexes that are locked through this mapping.
     owner: Mutex<Option<Arc<Participant>>>,
 }
 
@@ -39,7 +39,7 @@ impl Attachment for Participants {
     }
 }
 
-/// Who is alive, until the mapping is closed.
+/// Which participants are alive, until the mapping is closed.
 struct Registry(Mutex<Option<Members>>);
 
 struct Members {
@@ -95,7 +95,7 @@ impl Participant {
             }
         }
         Err(Error::Busy(
-            "another program has locked the whole file, so locks and channels cannot use it",
+            "another program has locked the whole file, so that no participant can join",
         ))
     }
 

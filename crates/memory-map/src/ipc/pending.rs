@@ -38,12 +38,12 @@ pub trait Wait: Send + Sync + 'static {
 pub struct Pending<W: Wait> {
     wait: W,
     cancel: Cancel,
-    state: Mutex<State<W::Output>>,
-    /// The thread has left the memory, or may come back.
+    state: Mutex<Progress<W::Output>>,
+    /// The thread is out of the memory, or may come back.
     changed: Condvar,
 }
 
-struct State<T> {
+struct Progress<T> {
     /// Whether the thread is in `wait`.
     inside: bool,
     /// Whether it must stay out of the memory for now.
@@ -54,7 +54,7 @@ struct State<T> {
 }
 
 impl<W: Wait> Pending<W> {
-    /// Begins to wait on another thread, which calls `settled` when the wait is over.
+    /// Begins to wait on another thread, which calls `done` when the wait is over.
     ///
     /// # Errors
     /// [`Error::Busy`] if there is no thread for it.
@@ -62,24 +62,29 @@ impl<W: Wait> Pending<W> {
         mapping: &Mapping,
         deadline: Option<Instant>,
         wait: W,
-        settled: impl FnOnce(Arc<Self>) + Send + 'static,
+        done: impl FnOnce(Arc<Self>) + Send + 'static,
     ) -> Result<Arc<Self>> {
         let pending = Arc::new(Self {
             wait,
             cancel: Cancel::default(),
-            state: Mutex::new(State { inside: false, paused: false, ended: false, result: None }),
+            state: Mutex::new(Progress {
+                inside: false,
+                paused: false,
+                ended: false,
+                result: None,
+            }),
             changed: Condvar::new(),
         });
         mapping.attached().attach(&pending);
         let own = Arc::clone(&pending);
         threads::run(Box::new(move || {
             own.run(deadline);
-            settled(own);
+            done(own);
         }))?;
         Ok(pending)
     }
 
-    fn state(&self) -> MutexGuard<'_, State<W::Output>> {
+    fn state(&self) -> MutexGuard<'_, Progress<W::Output>> {
         self.state.lock_anyway()
     }
 
@@ -128,16 +133,17 @@ impl<W: Wait> Pending<W> {
     /// As `end`; returns when the thread is out of the memory.
     pub fn end_now(&self) {
         self.end();
-        self.left(self.state());
+        self.wait_outside(self.state());
     }
 
-    fn left(&self, mut state: MutexGuard<'_, State<W::Output>>) {
+    /// Waits until the thread is out of the memory.
+    fn wait_outside(&self, mut state: MutexGuard<'_, Progress<W::Output>>) {
         while state.inside {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn revoke(&self, state: &mut State<W::Output>) {
+    fn revoke(&self, state: &mut Progress<W::Output>) {
         if let Some(Ok(output)) = state.result.take_if(|result| result.is_ok()) {
             let back = self.wait.give_back(output);
             state.result = Some(back.map_or_else(Ok, |()| Err(Error::Cancelled)));
@@ -158,7 +164,7 @@ impl<W: Wait> Attachment for Pending<W> {
         let mut state = self.state();
         state.paused = true;
         self.cancel.cancel();
-        self.left(state);
+        self.wait_outside(state);
     }
 
     fn follow(&self, _to: Option<&Whereabouts>) {

@@ -251,7 +251,7 @@ impl<M: Memory> Ring<'_, M> {
         if length < part.length {
             self.word(header + 8).store(lengths(part.length, length), Ordering::Relaxed);
         }
-        self.settle(header, COMMITTED)?;
+        self.finish(header, COMMITTED)?;
         event::signal(self.word(at::FILLED));
         Ok(())
     }
@@ -298,7 +298,7 @@ impl<M: Memory> Ring<'_, M> {
             let Some(place) = place else { break };
             let part = self.claim(length, place);
             fill(sent, part);
-            self.settle(part.offset - HEADER, COMMITTED)?;
+            self.finish(part.offset - HEADER, COMMITTED)?;
             sent += 1;
         }
         Ok(sent)
@@ -306,12 +306,12 @@ impl<M: Memory> Ring<'_, M> {
 
     /// Gives the room of a message up.
     pub fn abandon(&self, part: Part) -> Result<()> {
-        self.settle(part.offset - HEADER, SKIPPED)?;
+        self.finish(part.offset - HEADER, SKIPPED)?;
         event::signal(self.word(at::FILLED));
         Ok(())
     }
 
-    fn settle(&self, header: usize, state: u64) -> Result<()> {
+    fn finish(&self, header: usize, state: u64) -> Result<()> {
         let (from, to) = (self.me << 2 | RESERVED, self.me << 2 | state);
         self.word(header)
             .compare_exchange(from, to, Ordering::Release, Ordering::Relaxed)

@@ -13,7 +13,7 @@ use crate::mapping::Mapping;
 
 /// A count of permits in 16 bytes of shared memory, which are zero before it is used first.
 ///
-/// It does not know who took a permit: those of a process that dies are lost.
+/// It does not know which process took a permit: those of one that dies are lost.
 ///
 /// ```
 /// use memory_map::ipc::{Semaphore};

@@ -1,4 +1,4 @@
-//! Who is alive: by locks of an open file description on bytes that no file has.
+//! Which participants are alive: by locks of an open file description on bytes that no file has.
 //!
 //! "Open file description locks [...] are only automatically released on the last close of the
 //! open file description" (fcntl_locking(2)), which the kernel does for a process that ends in

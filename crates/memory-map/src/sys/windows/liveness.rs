@@ -1,4 +1,4 @@
-//! Who is alive, on Windows: by named events, which go with the last handle of them.
+//! Which participants are alive, on Windows: by named events, which go with the last handle of them.
 
 use std::collections::HashMap;
 use std::fs::File;
