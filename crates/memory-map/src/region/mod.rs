@@ -63,8 +63,6 @@ pub(crate) struct Region {
     file: Mutex<Option<Arc<File>>>,
     /// How many keys there are.
     keys: AtomicUsize,
-    /// Whether the addresses have another owner by now.
-    lost: AtomicBool,
     /// Whether views of the region cannot be taken away.
     lasting: AtomicBool,
     /// Whether a copy of ours stored to the region, or a pointer into it was given out.
@@ -96,7 +94,6 @@ impl Region {
             record: FaultRecord::acquire(),
             file: Mutex::new(contents.own_file()),
             keys: AtomicUsize::new(0),
-            lost: AtomicBool::new(false),
             lasting: AtomicBool::new(foreign.is_some()),
             stored: AtomicBool::new(foreign.is_some()),
             foreign,
@@ -144,14 +141,13 @@ impl Region {
 
     /// Forgets the addresses: they have another owner, or none.
     pub(crate) fn lose(&self, inner: &mut Inner) {
-        self.lost.store(true, Ordering::Release);
         guard::unregister(self.range.start, self.range.end, self.record);
         inner.free();
     }
 
     /// Whether `lose` was called.
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.lock().phase() == Phase::Free
     }
 
     /// Gives the addresses of a retired region back when every pointer to them is gone, although
@@ -355,12 +351,13 @@ impl Snapshot {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        let is_ours = !self.is_lost() && !self.is_foreign();
-        {
+        let is_ours = {
             let mut inner = self.record.lock();
+            let is_ours = inner.phase() != Phase::Free && !self.is_foreign();
             self.lose(&mut inner);
             inner.forget();
-        }
+            is_ours
+        };
         if is_ours {
             // SAFETY: the last holder is going, so nothing can reach the range any more, and the record,
             // freed above, keeps the handler away from it.
