@@ -59,7 +59,7 @@ pub enum Error {
     Deadlock,
     /// The lock is not held through this mapping.
     NotOwner,
-    /// In use by another, where only one can use it.
+    /// In use by another, and only one can use it at a time.
     Busy(&'static str),
     /// Shared memory does not hold what it should.
     Invalid(&'static str),

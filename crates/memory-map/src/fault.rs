@@ -14,7 +14,7 @@ pub enum FaultKind {
     Io,
     /// The file system had no block for the page.
     NoSpace,
-    /// The mapping was closed, and its memory is in use still, because it cannot be taken away.
+    /// The mapping was closed, and code that still holds its memory has used it.
     Closed,
 }
 

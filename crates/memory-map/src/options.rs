@@ -52,7 +52,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Pages to read and to store to, whose faults are contained and told to no owner.
+    /// Pages to read and to store to, whose faults are contained and not reported.
     fn default() -> Self {
         Self {
             protection: Protection::ReadWrite,

@@ -14,7 +14,7 @@ use windows_sys::Win32::System::Memory::*;
 use crate::error::{Error, Result};
 use crate::sys;
 
-pub(super) const HAS_ITS_LENGTH: &str = "on Windows shared memory stays as long as it was made: give a larger `length` where it is made";
+pub(super) const HAS_ITS_LENGTH: &str = "on Windows shared memory keeps the length that it was made with: make it with a larger `length`";
 
 /// Makes a section of `length` bytes, or opens the one that has the name.
 pub(super) fn create(name: &str, exclusive: bool, length: u64) -> Result<File> {

@@ -287,7 +287,7 @@ impl Inner {
             let to = unsafe { copy.add(at) };
             // SAFETY: `to` is writable for what is left of the copy.
             let Some(copied) = (unsafe { sys::peek(part.start + at, to, part.len() - at) }) else {
-                // SAFETY: `copy` was mapped above, and no one else knows of it.
+                // SAFETY: `copy` was mapped above and no other code knows of it.
                 unsafe { sys::unmap(copy as usize, part.len()) };
                 return None;
             };

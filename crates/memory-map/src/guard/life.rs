@@ -139,7 +139,7 @@ impl Inner {
         self.copies > 0
     }
 
-    /// The contents are another region's now, or gone: accesses of ours end.
+    /// The contents are another region's now, or no region's: accesses of ours end.
     pub fn move_away(&mut self) {
         note_change();
         self.moved = true;

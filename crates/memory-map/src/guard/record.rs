@@ -22,7 +22,7 @@ pub(crate) enum Phase {
     Free,
     /// A mapping.
     Live,
-    /// What `close` left: no pages, and zeros for code that still holds a view.
+    /// What `close` left: writable zeros, for code that still holds a view.
     Reserved,
 }
 

@@ -39,7 +39,7 @@ pub struct Channel {
     range: Arc<SharedRange>,
     offset: usize,
     ring: usize,
-    /// The sender and receiver that this is.
+    /// The two roles: sending and receiving.
     participant: Participant,
     learned: Learned,
     receiving: AtomicBool,

@@ -16,7 +16,7 @@ pub(crate) fn prepare(word: &AtomicU64) -> u64 {
     value
 }
 
-/// Wakes all sleepers: to be called after the change.
+/// Wakes all sleeping threads. Call it after the change.
 pub(crate) fn signal(word: &AtomicU64) {
     fence(Ordering::SeqCst);
     let value = word.load(Ordering::Relaxed);

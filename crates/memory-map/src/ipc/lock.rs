@@ -32,9 +32,9 @@ pub(crate) trait World {
 /// How a lock came to its new owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locked {
-    /// From an owner that gave it back.
+    /// The last owner released it.
     Acquired,
-    /// From an owner that died: what the lock protects may be half done.
+    /// The last owner died: what the lock protects may be half changed.
     Recovered,
 }
 

@@ -1,4 +1,4 @@
-//! The participants of a shared mapping, and which of them are gone.
+//! Which participants a shared mapping has, and whether each is still alive.
 //!
 //! A participant is a number of 61 random bits, and a lock that the operating system holds for it and
 //! drops when the process ends, however it ends: before its parent has seen that, whatever process
@@ -95,7 +95,7 @@ impl Participant {
             }
         }
         Err(Error::Busy(
-            "another program has locked the whole file, so that no participant can join",
+            "another program has locked the whole file, so locks and channels cannot use it",
         ))
     }
 

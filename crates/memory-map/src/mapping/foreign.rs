@@ -24,7 +24,7 @@ impl Mapping {
         let mut state = self.state();
         let Pages::Mapped(old) = &state.pages else { return Err(Error::Closed) };
         if matches!(self.options.huge, HugePages::Explicit(_)) {
-            let why = "huge pages cannot be mapped over memory of this runtime's";
+            let why = "huge pages cannot be mapped over this runtime's memory";
             return Err(Error::Unsupported(why));
         }
         if !place::REPLACES_PARTS {

@@ -275,7 +275,7 @@ impl Mapping {
     /// let map = Mapping::anonymous(100, false, &Options::default())?;
     /// let key = map.key()?;
     /// map.close();
-    /// // As long as there is the key, the system gives the addresses to nothing else.
+    /// // Nothing else gets the addresses as long as there is the key.
     /// assert_ne!(key.start(), 0);
     /// # Ok::<(), memory_map::Error>(())
     /// ```

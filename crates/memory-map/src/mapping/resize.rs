@@ -190,7 +190,7 @@ fn clear_page_from(region: &Region, start: usize) {
     let writable = region.lock().runs_in(start..end).all(|(_, run)| run.writable());
     if writable && start < end {
         let zeros = vec![0; end - start];
-        // The mapping has been cut by then, and nothing is promised about what lies behind its end.
+        // The mapping has been cut by then, and what lies behind its end is not promised.
         // SAFETY: the zeros are ours.
         let _ = unsafe { access::copy_in(region, &Addresses(start..end), zeros.as_slice()) };
     }
@@ -200,7 +200,7 @@ impl Inner {
     /// Whether the descriptor, which the user can see, still stands for the file.
     fn check_file(&self) -> Result<()> {
         if self.is_of_file() && self.file().is_none() {
-            let why = "the mapping's own descriptor was closed or is another file's";
+            let why = "the mapping's own descriptor was closed, or belongs to another file now";
             return Err(Error::os_because(sys::EBADF, "fstat", why));
         }
         Ok(())
@@ -304,7 +304,7 @@ fn carry_all(vmas: &[Range<usize>], start: usize, to: &Region) -> Result<()> {
     let there = |vma: &Range<usize>| to.range().start + (vma.start - start);
     for (i, vma) in vmas.iter().enumerate() {
         // SAFETY: the VMA is the old region's, whose lock the caller holds, and the place for it
-        // is in the new one, which no other thread knows yet.
+        // is in the new one, which no other code knows yet.
         let Err(errno) = (unsafe { sys::carry(vma.start, vma.len(), there(vma)) }) else {
             continue;
         };

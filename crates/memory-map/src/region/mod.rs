@@ -63,7 +63,7 @@ pub(crate) struct Region {
     file: Mutex<Option<Arc<File>>>,
     /// How many keys there are.
     keys: AtomicUsize,
-    /// Whether views of the region cannot be taken away.
+    /// Whether views of the region cannot be taken back from the code that holds them.
     lasting: AtomicBool,
     /// Whether a copy of ours stored to the region, or a pointer into it was given out.
     stored: AtomicBool,
@@ -119,7 +119,7 @@ impl Region {
         Arc::new(region)
     }
 
-    /// Whether views of the region cannot be taken away.
+    /// Whether views of the region cannot be taken back from the code that holds them.
     pub fn is_lasting(&self) -> bool {
         self.lasting.load(Ordering::Acquire)
     }
@@ -384,7 +384,8 @@ impl Drop for Region {
 pub struct RegionKey(Arc<Region>);
 
 impl RegionKey {
-    /// Notes that the pointer cannot be taken away: after `close` its first use is a fault.
+    /// Notes that the pointer cannot be taken back from the code that has it: after `close` its first use is
+    /// a fault.
     pub fn make_lasting(&self) {
         self.0.lasting.store(true, Ordering::Release);
     }

@@ -132,7 +132,7 @@ pub(crate) fn wake_private(word: &AtomicU32) {
 
 fn wake(address: usize, operation: libc::c_int, count: u32) -> u32 {
     let count = i32::try_from(count).unwrap_or(i32::MAX);
-    // SAFETY: the kernel does not access the word, only looks which threads wait there; a bad address is an
+    // SAFETY: the kernel does not access the word, only looks up which threads wait there; a bad address is an
     // error return.
     let woken = unsafe { libc::syscall(libc::SYS_futex, address, operation, count) };
     u32::try_from(woken).unwrap_or(0)

@@ -112,7 +112,7 @@ fn has_room(file: &std::fs::File, size: Offset, more: Offset) -> nix::Result<boo
     Ok(more.saturating_sub(reserved) <= disk.free || disk.all == 0) // some say nothing of a limit
 }
 
-/// Whether the file system has files of `end` bytes: lseek(2) tells. Nothing else may use the position of the descriptor.
+/// Whether the file system has files of `end` bytes: lseek(2) tells. Nothing else may use the file position.
 pub(crate) fn can_have(file: &std::fs::File, end: u64) -> bool {
     use std::io::{Seek, SeekFrom};
     (&mut &*file).seek(SeekFrom::Start(end)).is_ok()

@@ -15,7 +15,7 @@ static WAKEUP: Wakeup = Wakeup(UnsafeCell::new(
 
 /// Makes the wake-up, before anything else is done with it.
 pub(crate) fn create_wakeup() -> Result<(), i32> {
-    // SAFETY: no thread uses the semaphore yet; it is for the threads of this process only.
+    // SAFETY: nothing uses the semaphore yet; it is for the threads of this process only.
     let status = unsafe { libc::sem_init(WAKEUP.0.get(), 0, 0) };
     if status == 0 { Ok(()) } else { Err(super::errno()) }
 }

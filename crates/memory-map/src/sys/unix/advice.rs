@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use crate::advice::Advice;
 use crate::error::Error;
 
-/// Whether there can be pages of `size` bytes: programs cannot ask for them here.
+/// Whether there can be pages of `size` bytes: this system offers none.
 pub(crate) fn check_huge_pages(_size: usize) -> Result<usize, Error> {
     Err(Error::Unsupported("this system gives no huge pages to programs that ask for a size"))
 }

@@ -125,7 +125,7 @@ pub(crate) unsafe fn map_over(
     backing: Backing,
 ) -> Result<(), i32> {
     let (flags, fd, offset) = parameters(backing);
-    // SAFETY: the caller owns the range, so MAP_FIXED replaces nobody else's pages.
+    // SAFETY: the caller owns the range, so MAP_FIXED replaces no other pages.
     let pointer = unsafe {
         mmap(
             start as *mut c_void,

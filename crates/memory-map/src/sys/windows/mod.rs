@@ -283,7 +283,7 @@ pub(crate) unsafe fn give_up_and_reserve(start: usize, length: usize) -> Result<
     let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: start as *mut c_void };
     // SAFETY: the range is the caller's.
     check(unsafe { UnmapViewOfFile(view) })?;
-    // SAFETY: the system reserves only free addresses.
+    // SAFETY: the system reserves only addresses that are free.
     let pointer =
         unsafe { VirtualAlloc(start as *const c_void, length, MEM_RESERVE, PAGE_READWRITE) };
     Ok(!pointer.is_null())
