@@ -75,7 +75,18 @@ function isTold(error, call, values = []) {
   return all.some((value) => throwsItself(value, error, names))
 }
 
-const NAMES = ['fd', 'length', 'byteLength', 'buffer', 'aborted', 'constructor', 'BYTES_PER_ELEMENT', 'href', 'path']
+const NAMES = [
+  'fd',
+  'offset',
+  'length',
+  'byteLength',
+  'buffer',
+  'aborted',
+  'constructor',
+  'BYTES_PER_ELEMENT',
+  'href',
+  'path',
+]
 
 function ownValue(object, name) {
   try {

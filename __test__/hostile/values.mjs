@@ -306,6 +306,9 @@ export function throwsItself(value, error, names) {
       read(value)
     } catch (own) {
       if (own?.message === error.message) return true
+      // Engines name the caller in some messages.
+      if (own instanceof TypeError && [own, error].every(({ message }) => message.endsWith('is not a function')))
+        return true
     }
   }
   return false
