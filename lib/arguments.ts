@@ -97,7 +97,8 @@ export function toSource(file: unknown): [source: string | Uint8Array | number, 
   }
   if (typeof file === 'string') return [withoutNull(file, file.includes('\0')), file]
   if (isUint8Array(file)) {
-    const path = Buffer.from(file).toString()
+    // Bytes that are detached are none, of which some runtimes make no Buffer.
+    const path = file.byteLength === 0 ? '' : Buffer.from(file).toString()
     return [withoutNull(file, path.includes('\0')), path]
   }
   if (file instanceof URL) {
