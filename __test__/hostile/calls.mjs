@@ -34,6 +34,7 @@ const CHECKS = {
   Readable: (value) => value instanceof Readable,
   IteratorObject: (value) => typeof value.next === 'function',
   AsyncGenerator: (value) => typeof value.next === 'function',
+  AsyncIterableIterator: (value) => typeof value.next === 'function',
   MemoryMap: (value) => value instanceof main.MemoryMap,
   MemoryFaultError: (value) => value instanceof main.MemoryFaultError,
   Channel: (value) => value instanceof Channel,
