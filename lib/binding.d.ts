@@ -246,6 +246,11 @@ export declare namespace mapping {
    * or the name has ended.
    */
   export function collect(map: Token): NativeNews | null
+  /**
+   * Whether memory has faulted that was transferred out of a mapping: heals it. A mapping that never had
+   * an ArrayBuffer keeps what has happened for its next `collect`.
+   */
+  export function collectTransferred(map: Token): boolean
   /** How many times `needle` is in a range. */
   export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /** As `count`, off this thread; says too where the next one may begin. */

@@ -60,6 +60,7 @@ export class FaultLog {
 
   /** Notes what had happened before the mapping was closed. */
   end(reports: readonly NativeFault[]): void {
+    void this.count // while the native library still knows it
     this.#note(reports)
     this.#ended = true
   }

@@ -168,7 +168,7 @@ function warnOfTransferred(): void {
   )
 }
 
-const isNews = (token: Token) => token === ORPHANS || native.mapping.collect(token) != null
+const isTransferred = (token: Token) => token === ORPHANS || native.mapping.collectTransferred(token)
 
 /** The copy that listened first does this for all, for as long as the environment lives. */
 function tellAll(): void {
@@ -178,7 +178,7 @@ function tellAll(): void {
     if (tell === undefined) environment.listeners.delete(reference)
     else faulted = tell(faulted)
   }
-  if (faulted.some((one) => typeof one === 'number' && isNews(one))) warnOfTransferred()
+  if (faulted.some((one) => typeof one === 'number' && isTransferred(one))) warnOfTransferred()
 }
 
 /** Publishes a fault, and hands it to `onFault`; an error that this throws is an uncaught exception. */

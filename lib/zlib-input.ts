@@ -1,6 +1,6 @@
 // zlib streams whose input is emptied while they have it: they end with an error instead of the process.
 
-import { environment } from './environment.js'
+import { environment, thisProcess } from './environment.js'
 
 /** What the runtime's streams call, with the input each time that there is room for more output. */
 interface Handle {
@@ -18,7 +18,7 @@ const MAKERS = [
 ] as const
 
 const Z_STREAM_ERROR = -2
-const EMPTIED = 'The input is a view of a mapping that was closed or resized'
+const EMPTIED = 'The input has no memory any more: its mapping was closed or resized, or it was transferred'
 
 /** How many modules of the runtime were loaded when they were looked through. */
 let seen = -1
@@ -31,13 +31,16 @@ let seen = -1
 export function watchZlib(): void {
   if (environment.watchesZlib || !isLoaded()) return
   environment.watchesZlib = true
-  const zlib = process.getBuiltinModule('node:zlib') as unknown as Record<string, (() => Stream) | undefined>
+  const zlib = thisProcess.getBuiltinModule('node:zlib') as unknown as Record<string, (() => Stream) | undefined>
   for (const maker of MAKERS) {
-    const stream = zlib[maker]?.()
-    const { _handle: handle } = stream ?? {}
-    const prototype: Handle | undefined = handle && Object.getPrototypeOf(handle)
-    if (typeof prototype?.write === 'function') watch(prototype)
-    stream?.close()
+    try {
+      const stream = zlib[maker]?.()
+      const prototype: Handle | undefined = stream?._handle && Object.getPrototypeOf(stream._handle)
+      if (typeof prototype?.write === 'function') watch(prototype)
+      stream?.close()
+    } catch {
+      // Somebody has replaced or frozen it, or there is no memory: closing goes on.
+    }
   }
 }
 
@@ -58,7 +61,7 @@ function watch(prototype: Handle): void {
 
 /** Whether the program may have a zlib stream. Bun does not say so; Deno's streams have no class that they share. */
 function isLoaded(): boolean {
-  const { moduleLoadList, versions } = process as NodeJS.Process & { moduleLoadList?: readonly string[] }
+  const { moduleLoadList, versions } = thisProcess as NodeJS.Process & { moduleLoadList?: readonly string[] }
   if ('bun' in versions) return true
   if ('deno' in versions || moduleLoadList === undefined || moduleLoadList.length === seen) return false
   seen = moduleLoadList.length

@@ -3,11 +3,12 @@
 import assert from 'node:assert'
 import { truncateSync, writeFileSync } from 'node:fs'
 
-const { mapAnonymous, mapShared, MemoryMap, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+const { mapAnonymous, mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
 const { Channel, Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
 
 // How often the native library is called.
-const { native } = MemoryMap[Symbol.for('memory-map.internals')]
+const key = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'memory-map@0.1.0')
+const { native } = process[key]
 const calls = { count: 0 }
 for (const name of ['mutexLock', 'mutexTryLock', 'mutexUnlock', 'channelReceive']) {
   const call = native[name]

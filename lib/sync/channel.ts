@@ -32,6 +32,8 @@ const HEAD_SIZE = 512
 const HEAD = 32
 const TAIL = 48
 const RECEIVER = 64
+/** The bit of the receiver's word that says that somebody waits to become it. */
+const CONTENDED = 1
 
 /** Where the messages end that were received in one call. */
 const ENDS = new Uint32Array(MOST)
@@ -243,7 +245,11 @@ export class Channel extends Handle {
     this.#open()
     if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
     const messages: Buffer[] = []
-    while (this.#takeMany(messages, count, messages.length === 0 ? limit : 0) && messages.length < count) continue
+    try {
+      while (this.#takeMany(messages, count, messages.length === 0 ? limit : 0) && messages.length < count) continue
+    } catch (error) {
+      if (messages.length === 0) throw error // else the next call says so
+    }
     return messages
   }
 
@@ -336,7 +342,7 @@ export class Channel extends Handle {
     const stop = () => this.#native.stopReceiving()
     // The receiving thread has to see first that it is to end.
     if (!this.#pending.receives.busy) call(this.#map, stop)
-    else void this.#pending.receives.ended.then(() => this.#map.closed || call(this.#map, stop))
+    else void this.#pending.receives.ended.then(() => this.#map.closed || call(this.#map, stop)).catch(() => {}) // a fault, which the mapping tells
   }
 
   toJSON(): object {
@@ -404,7 +410,7 @@ export class Channel extends Handle {
     if (halves.length === 0 || this.#borrowed !== undefined || this.#max >= 2 ** 30) return false
     return (
       Atomics.load(halves, HEAD) === halves[TAIL] &&
-      halves[RECEIVER] === this.#receiver[0] &&
+      (halves[RECEIVER]! & ~CONTENDED) === this.#receiver[0] &&
       halves[RECEIVER + 1] === this.#receiver[1] &&
       this.#words.intact
     )

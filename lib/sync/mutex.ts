@@ -132,7 +132,9 @@ export class Mutex extends Handle {
     try {
       return this.#words.call(() => native.mutexLock(this.#handle, limit))
     } catch (error) {
-      if (step === UNKNOWN && isOf(error, 'ERR_MMAP_DEADLOCK')) return 0 // that it is ours was to be found out
+      if (!(step === UNKNOWN && isOf(error, 'ERR_MMAP_DEADLOCK'))) throw error
+      // It is ours, by this step or from before: a step that did not arrive has not taken it.
+      if (this.#words.arrived) return 0
       throw error
     }
   }

@@ -200,6 +200,11 @@ impl Export {
         std::mem::replace(&mut *self.key.lock_anyway(), key)
     }
 
+    /// Whether it counts for the addresses that its mapping has now.
+    pub fn counts(&self) -> bool {
+        self.addresses > 0 && !self.left_attached.load(Ordering::Relaxed)
+    }
+
     /// Leaves the memory to the ArrayBuffer: after `close` its first use is a fault.
     pub fn make_lasting(&self) {
         if let Some(key) = &*self.key.lock_anyway() {

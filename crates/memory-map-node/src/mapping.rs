@@ -283,6 +283,17 @@ pub fn collect(env: Env, token: f64) -> Option<NativeNews> {
     (!faults.is_empty()).then(|| NativeNews { count: mapping.faults() as f64, faults })
 }
 
+/// Whether memory has faulted that was transferred out of a mapping: heals it. A mapping that never had
+/// an ArrayBuffer keeps what has happened for its next `collect`.
+#[napi(namespace = "mapping", ts_args_type = "map: Token")]
+pub fn collect_transferred(env: Env, token: f64) -> bool {
+    let (environment, token) = (Environment::of(env.raw()), token as u64);
+    environment
+        .mapping(token)
+        .filter(|held| held.is_orphan.get() || environment.has_exports(token))
+        .is_some_and(|held| !held.mapping.collect().is_empty())
+}
+
 /// An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
 /// With `lasting` it is not detached: after `close` its first use is a fault.
 #[napi(namespace = "mapping", ts_return_type = "ArrayBuffer")]
@@ -295,7 +306,7 @@ pub fn array_buffer(
 ) -> Result<RawValue> {
     let (start, length) = map.check_range(&env, start, length)?;
     let environment = Environment::of(env.raw());
-    let counts = !lasting && map.exports.borrow().is_empty();
+    let counts = !lasting && !map.exports.borrow().iter().any(|export| export.counts());
     let (value, export) =
         Export::new(&env, &environment.remote, &map.mapping, start, length, lasting, counts)?;
     environment.add(&export);
@@ -372,9 +383,8 @@ pub fn protect(map: Token, index: u32, start: f64, end: f64) -> Outcome<()> {
 /// neither where it fails.
 #[napi(namespace = "mapping")]
 pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Outcome<()> {
-    let are_left = views_last && environment::leave_attached(&env, &map);
     Outcome(map.mapping.resize(length as u64).map(|()| {
-        if !are_left {
+        if !(views_last && environment::leave_attached(&env, &map)) {
             environment::detach_all(&env, &map);
         }
     }))

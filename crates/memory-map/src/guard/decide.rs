@@ -110,9 +110,13 @@ impl Inner {
                 self.used = Some(page);
             }
             return match self.open_zeros(page) {
-                false => Outcome::Foreign,
-                true if is_news => Outcome::Overlaid,
-                true => Outcome::Retry,
+                None => Outcome::Foreign,
+                Some(_) if is_news => Outcome::Overlaid,
+                Some(part) => {
+                    let opened = if self.opened.is_empty() { &part } else { &self.opened };
+                    self.opened = part.start.min(opened.start)..part.end.max(opened.end);
+                    Outcome::Retry
+                }
             };
         }
         if !self.guarded && self.copies == 0 {
@@ -306,9 +310,9 @@ impl Inner {
         Some(copy as usize)
     }
 
-    /// Makes zeros of `page`, behind which there is nothing, and of some around it: what is left
-    /// alone stays an error for system calls.
-    fn open_zeros(&self, page: usize) -> bool {
+    /// Makes zeros of `page`, behind which there is nothing, and of some around it, and says of which: what
+    /// is left alone stays an error for system calls.
+    fn open_zeros(&self, page: usize) -> Option<Range<usize>> {
         let first = if self.phase == Phase::Reserved { self.start } else { self.end };
         let part = if vma_reserve::are_few() {
             first..self.limit // and no VMA more
@@ -322,6 +326,6 @@ impl Inner {
             with_vma_reserve(|| unsafe { sys::open_zeros(part.start, part.len()) }).is_ok()
         };
         // Under strict overcommit memory may be granted page by page.
-        open(&part) || open(&(page..page + self.page_size))
+        [part, page..page + self.page_size].into_iter().find(open)
     }
 }

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use super::changes::note_change;
 use super::record::{FaultRecord, Inner, Phase, Run};
+use super::vma_reserve::with_vma_reserve;
 use crate::fault::Fault;
 use crate::protection::Protection;
-use crate::sys::{Backing, Identity};
+use crate::sys::{self, Backing, Identity};
 
 /// What a region is at first.
 pub(crate) struct Beginning {
@@ -52,6 +53,8 @@ impl FaultRecord {
         inner.reports = Vec::new();
         inner.trap = false;
         inner.used = None;
+        inner.trapped = Vec::new();
+        inner.opened = 0..0;
         inner.left = None;
         self.faults.store(0, Ordering::Relaxed);
         self.owner.store(beginning.owner, Ordering::Release);
@@ -60,6 +63,8 @@ impl FaultRecord {
 
     /// A fault was noticed that no access has met.
     pub fn count_fault(&self) {
+        // Who compares the count has to look at it anew, as after a fault that replaces pages.
+        note_change();
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -131,6 +136,25 @@ impl Inner {
         self.copies -= 1;
         if self.copies == 0 {
             self.healed = Vec::new();
+            self.close_again();
+        }
+    }
+
+    /// Has the next use of what was opened for accesses of ours be a fault again.
+    fn close_again(&mut self) {
+        let opened = std::mem::take(&mut self.opened);
+        if !self.trap || opened.is_empty() {
+            return;
+        }
+        note_change();
+        for part in &self.trapped {
+            let part = part.start.max(opened.start)..part.end.min(opened.end);
+            if !part.is_empty() {
+                // SAFETY: the part lies in this region, whose lock is held; what still uses it is contained.
+                let closed = || unsafe { sys::protect(part.start, part.len(), Protection::None) };
+                // Else its use reads zeros, and is not told.
+                let _ = with_vma_reserve(closed);
+            }
         }
     }
 
@@ -151,9 +175,10 @@ impl Inner {
         self.moved
     }
 
-    /// The pages were taken out; with `trap` the next use of the addresses is a fault.
-    pub fn retire(&mut self, trap: bool) {
-        self.trap = trap;
+    /// The pages were taken out; the next use of the `trapped` parts is a fault.
+    pub fn retire(&mut self, trapped: Vec<Range<usize>>) {
+        self.trap = !trapped.is_empty();
+        self.trapped = trapped;
         self.phase = Phase::Reserved;
         self.backing = Backing::Zeros;
         self.identity = None;

@@ -48,6 +48,9 @@ pub(crate) struct Inner {
     /// Whether the next use of a reserved page is a fault, and which page was used then.
     pub(super) trap: bool,
     pub(super) used: Option<usize>,
+    /// The parts of a retired region that the trap is for, and what was opened of them for accesses of ours.
+    pub(super) trapped: Vec<Range<usize>>,
+    pub(super) opened: Range<usize>,
     /// The file whose pages were left under the guard, in memory that may have another owner by now.
     pub(super) left: Option<Shown>,
     /// Copies and searches of ours that are under way.
@@ -111,6 +114,8 @@ impl FaultRecord {
                 guarded: false,
                 trap: false,
                 used: None,
+                trapped: Vec::new(),
+                opened: 0..0,
                 left: None,
                 copies: 0,
                 healed: Vec::new(),

@@ -306,7 +306,7 @@ impl Region {
             }
             inner.report_and_drop_overlays();
             reports = inner.take_reports();
-            inner.retire(emptied.is_none());
+            inner.retire(if emptied.is_none() { gaps } else { Vec::new() });
         }
         *self.file.lock_anyway() = None;
         reports
