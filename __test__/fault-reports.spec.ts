@@ -484,6 +484,10 @@ for (const runtime of runtimes()) {
   test(`${title}: close() inside onFault, and a fault after it in another mapping`, async (t) => {
     await survives(t, runtime, scenario('fault-reports-close-inside'))
   })
+
+  test(`${title}: faults are counted when the memory of a closed mapping has been collected`, async (t) => {
+    await survives(t, runtime, scenario('fault-reports-collected'))
+  })
 }
 
 test('an error thrown by a subscriber of the channel does not keep a fault from onFault', async (t) => {

@@ -35,7 +35,8 @@ export function watchZlib(): void {
   for (const maker of MAKERS) {
     try {
       const stream = zlib[maker]?.()
-      const prototype: Handle | undefined = stream?._handle && Object.getPrototypeOf(stream._handle)
+      const { _handle: handle } = stream ?? {}
+      const prototype: Handle | undefined = handle && Object.getPrototypeOf(handle)
       if (typeof prototype?.write === 'function') watch(prototype)
       stream?.close()
     } catch {

@@ -2,7 +2,7 @@
 
 import { Worker, isMainThread, parentPort } from 'node:worker_threads'
 
-import { check, isReserved, until } from '../helpers/observe.mjs'
+import { areas, check, isReserved, until } from '../helpers/observe.mjs'
 import { path, length, map, isFree, isUntouched, movable, use } from './transfer.mjs'
 import { end, endings, moments } from './transfer-worker.mjs'
 
@@ -31,9 +31,15 @@ if (isMainThread) {
   for (const how of endings) for (const when of moments) await send(how, when)
   check(await until(isFree), 'the file is free')
   check(isUntouched(), 'nothing reaches the file')
-  const left = () => ranges.filter((address) => isReserved(address, length)).length
+  const left = () => ranges.filter((address) => isReserved(address, length))
+  /** The areas that a range lies in, to see whose they are. */
+  const around = (address) =>
+    areas()
+      .filter(({ start, end }) => start < address + BigInt(length) && address < end)
+      .map(({ start, end, access, name }) => `${start.toString(16)}-${end.toString(16)} ${access} ${name}`)
   // Bun's collector takes any word on a stack for a reference: one or two may look used for long.
-  check(await until(() => left() <= (process.versions.bun ? 2 : 0)), 'every range goes back: ' + left() + ' are left')
+  const areBack = await until(() => left().length <= (process.versions.bun ? 2 : 0))
+  check(areBack, 'every range goes back, but these are left: ' + left().flatMap(around))
 } else {
   parentPort.once('message', (moved) => {
     use(moved, { store: false })
