@@ -64,18 +64,25 @@ export const descriptors = () => readdirSync('/proc/self/fd')
 
 /**
  * Whether the addresses of a closed mapping are kept: all of them, by memory of the library's, or by private memory
- * without a file or swap (`nr` in /proc/self/smaps). What malloc puts there once they went back has swap, and one piece
- * of another kind is enough to tell. A look misses what other threads change meanwhile, so one of some is enough.
+ * without a file or swap (`nr` in /proc/self/smaps). What malloc puts there once they went back has swap, or is the
+ * rest of an arena; one piece of another kind is enough to tell. A look misses what other threads change meanwhile, so
+ * one of some is enough.
  */
 export const isReserved = (address, length) => [1, 2, 3, 4].some(() => keptBytes(address, length) === BigInt(length))
+
+/** The C library keeps an arena for a thread at a multiple of this: what is in use, and behind it what is not yet. */
+const ARENA = 64n << 20n
 
 function keptBytes(address, length) {
   const end = address + BigInt(length)
   let kept = 0n
+  let before = { from: 0n, to: 0n }
   for (const section of readFileSync('/proc/self/smaps', 'latin1').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)) {
     const [, start, stop, access, name] = /^(\w+)-(\w+) (\S+) \w+ \S+ \d+ *(.*)$/m.exec(section)
     const [from, to] = [BigInt(`0x${start}`), BigInt(`0x${stop}`)]
-    if (to <= address || end <= from) continue
+    const isArena = access === '---p' && before.to === from && before.access === 'rw-p' && before.from % ARENA === 0n
+    before = { from, to, access }
+    if (to <= address || end <= from || isArena) continue
     const isPlain = access.endsWith('p') && name === '' && /^VmFlags:.* nr\b/m.test(section)
     if (isPlain || name.startsWith('/memfd:memory-map'))
       kept += (to < end ? to : end) - (from > address ? from : address)
