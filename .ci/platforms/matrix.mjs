@@ -43,7 +43,7 @@ export const parts = {
     minutes: 12,
     inputs: all,
     target: 'aarch64-unknown-linux-gnu',
-    node: { npm: 'linux-arm64', emulator: 'aarch64' },
+    node: { npm: 'linux-arm64', emulator: 'aarch64', compiler: 'aarch64-linux-gnu' },
     specs: [...core, 'fault-reports', 'handlers'],
     without: 'earlier faults of stores *',
   },

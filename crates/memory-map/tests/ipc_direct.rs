@@ -52,7 +52,8 @@ fn a_step_that_was_taken_in_scratch_memory_is_known() {
 fn a_mapping_that_goes_or_moves_changes_the_number() {
     let file = TempFile::sparse(PAGE as u64);
     let map = open(&file);
-    map.key().unwrap().make_lasting(); // or it may stay where it is
+    let key = map.key().unwrap();
+    key.make_lasting(); // or it may stay where it is
     let number = changes().load(ORDER);
     map.resize(100 * PAGE as u64).unwrap();
     let moved = changes().load(ORDER);
