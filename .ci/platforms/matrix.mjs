@@ -9,7 +9,7 @@ const all = [...rust, 'index.ts', 'sync.ts', 'lib', 'tsconfig.json', 'package.js
 
 /**
  * @typedef {object} Part
- * @property {number} minutes after which it has failed
+ * @property {number} minutes after which it has failed, also where the machine has other work
  * @property {boolean} [onDemand] takes long, and is run only where it is named
  * @property {boolean} [beside] leaves a processor idle, and is run beside the others
  * @property {string[]} inputs
@@ -29,18 +29,18 @@ const all = [...rust, 'index.ts', 'sync.ts', 'lib', 'tsconfig.json', 'package.js
 export const parts = {
   // Linked for the glibc of 2012. The specs that run scripts do so on every runtime; the others run on every Node.
   x64: {
-    minutes: 10,
+    minutes: 20,
     inputs: all,
     target: 'x86_64-unknown-linux-gnu',
     node: { host: 'with all runtimes' },
     specs: [...core, 'fault-reports', 'handlers', 'threads'],
     specsOnOtherNodes: [...core, 'fault-reports'],
   },
-  windows: { minutes: 18, inputs: all, beside: true, script: 'windows-in-wine.sh' },
+  windows: { minutes: 30, inputs: all, beside: true, script: 'windows-in-wine.sh' },
   // QEMU's user mode has no process_vm_readv(2), without which lost stores to private pages stay visible (docs/faults.md),
   // shows neighbouring memory areas as one, and has pages of 4 KiB. Specs that need what it lacks are left out.
   arm64: {
-    minutes: 12,
+    minutes: 25,
     inputs: all,
     target: 'aarch64-unknown-linux-gnu',
     node: { npm: 'linux-arm64', emulator: 'aarch64', compiler: 'aarch64-linux-gnu' },
@@ -48,7 +48,7 @@ export const parts = {
     without: 'earlier faults of stores *',
   },
   musl: {
-    minutes: 12,
+    minutes: 20,
     inputs: all,
     target: 'x86_64-unknown-linux-musl',
     node: { musl: 'x86_64' },
@@ -66,14 +66,14 @@ export const parts = {
   },
   // Why an access failed, which macOS and FreeBSD do not tell, is kept from the guard: the specs of faults pass all the same.
   untold: {
-    minutes: 10,
+    minutes: 20,
     inputs: all,
     rustflags: '--cfg untold_causes',
     node: { host: 'alone' },
     specs: ['fault-reports', 'full-disk', 'read-only', 'truncate'],
   },
   'arm64-musl': {
-    minutes: 15,
+    minutes: 25,
     inputs: all,
     target: 'aarch64-unknown-linux-musl',
     node: { musl: 'aarch64', emulator: 'aarch64' },
