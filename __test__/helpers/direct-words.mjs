@@ -3,7 +3,7 @@
 import assert from 'node:assert'
 import { truncateSync, writeFileSync } from 'node:fs'
 
-const { mapAnonymous, mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+const { mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
 const { Channel, Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
 
 // How often the native library is called.
@@ -175,7 +175,7 @@ const tests = {
   },
 
   'permits of a semaphore that was never given any'() {
-    const semaphore = new Semaphore(mapAnonymous(4096, { shared: true }), 0)
+    const semaphore = new Semaphore(open().map, 0)
     for (let i = 0; i < 100; i++) assert.strictEqual(semaphore.tryAcquire(), false)
     semaphore.release()
     assert.strictEqual(semaphore.tryAcquire(), true)
