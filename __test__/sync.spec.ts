@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { getEventListeners } from 'node:events'
-import { close, closeSync, constants, open, openSync, readSync, statfsSync } from 'node:fs'
+import { close, closeSync, constants, open, openSync, readFileSync, readSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -32,9 +32,21 @@ function dirtyMap(t: ExecutionContext, offset = 0): { map: MemoryMap; path: stri
   for (let place = 0; place < PLACES - 1; place++) {
     map.protect('none', { offset: (place + 0.5) * SPREAD - offset, length: pageSize })
   }
+  waitForIdleWriteback()
   for (let place = 0; place < PLACES; place++) map.write(Buffer.of(0xd1), Math.max(place * SPREAD - offset, 0))
   dirtyAre(t, { map, path }, ALL)
   return { map, path }
+}
+
+/** Waits while other programs have stored so much that Linux writes back by itself, fresh pages among them. */
+function waitForIdleWriteback(): void {
+  if (!isLinux) return
+  const pages = (name: string) =>
+    Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(readFileSync('/proc/vmstat', 'utf8'))![1])
+  for (const end = Date.now() + 120_000; pages('nr_dirty') > pages('nr_dirty_background_threshold') / 2;) {
+    if (Date.now() > end) throw new Error('other programs keep the disk busy')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+  }
 }
 
 /** Checks at which places the stores are not on the disk yet; only Linux tells that. */
