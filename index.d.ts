@@ -65,6 +65,8 @@ declare abstract class Handle {
   /** What it is, as `util.inspect` shows it. */
   abstract toJSON(): object
   [inspect.custom](): string
+  /** What it is, as `util.inspect` shows it. */
+  toString(): string
 }
 /** Why an access to mapped memory failed. */
 type FaultKind = 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'

@@ -10,6 +10,8 @@ declare abstract class Handle {
   /** What it is, as `util.inspect` shows it. */
   abstract toJSON(): object
   [inspect.custom](): string
+  /** What it is, as `util.inspect` shows it. */
+  toString(): string
 }
 /** How long an asynchronous wait may take, and what ends it earlier. */
 interface WaitOptions {

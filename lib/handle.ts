@@ -27,6 +27,17 @@ export abstract class Handle {
   [inspect.custom](): string {
     return `${this.constructor.name} ${inspect(this.toJSON(), { breakLength: Infinity, compact: true })}`
   }
+
+  /** What it is, as `util.inspect` shows it. */
+  toString(): string {
+    // V8 looks at the tag only of what has this method.
+    return this[inspect.custom]()
+  }
+}
+
+/** Names the objects of a class in errors of `structuredClone` and `postMessage`: V8 words these with its tag. */
+export function tag({ name, prototype }: { name: string; prototype: Handle }): void {
+  Object.defineProperty(prototype, Symbol.toStringTag, { value: `${name}: pass map.buffer`, configurable: true })
 }
 
 function refuse(this: Handle): never {

@@ -25,7 +25,7 @@ import { check } from './choices.js'
 import { closedError, illegalConstructor, invalidType, outOfRange, resizedError, translate } from './errors.js'
 import { FaultLog } from './fault-log.js'
 import { numbered } from './faults.js'
-import { Handle } from './handle.js'
+import { Handle, tag } from './handle.js'
 import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
 import { Lines, type Piece, type Text } from './lines.js'
@@ -140,8 +140,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       explain: (map, error) => map.#log.explain(error),
     }
     Object.defineProperty(MemoryMap, INTERNALS, { value: internals })
-    // What errors of `structuredClone` call it.
-    Object.defineProperty(MemoryMap.prototype, Symbol.toStringTag, { value: 'MemoryMap', configurable: true })
+    tag(MemoryMap)
   }
 
   /** Where stores go. */

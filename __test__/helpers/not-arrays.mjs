@@ -25,6 +25,8 @@ const asArrayLike = {
   'set of a typed array': () => new Uint8Array(map.length).set(map),
   'slice of an array': () => Array.prototype.slice.call(map),
 }
+// JavaScriptCore does not say what cannot be cloned.
+const notCloned = 'bun' in process.versions ? /cloned/ : /pass map\.buffer/
 const asClone = {
   structuredClone: (handle) => structuredClone(handle),
   'structuredClone in an object': (handle) => structuredClone({ handle }),
@@ -43,7 +45,7 @@ function expect(name, run, error) {
 for (const handle of handles) {
   const { name } = handle.constructor
   for (const [what, run] of Object.entries(asArray)) expect(`${what} of a ${name}`, () => run(handle), /map\.buffer/)
-  for (const [what, run] of Object.entries(asClone)) expect(`${what} of a ${name}`, () => run(handle), /cloned/)
+  for (const [what, run] of Object.entries(asClone)) expect(`${what} of a ${name}`, () => run(handle), notCloned)
   const shown = inspect(handle)
   const [, facts] = shown.match(/^\w+ (\{.*\})$/) ?? []
   if (!shown.startsWith(`${name} {`)) wrong.push(`a ${name} is shown as ${shown}`)

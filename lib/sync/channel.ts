@@ -3,7 +3,7 @@
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
 import { allocate, copyOf } from '../buffers.js'
-import { Handle } from '../handle.js'
+import { Handle, tag } from '../handle.js'
 import { check } from '../choices.js'
 import { aborted, illegalConstructor, invalidType, invalidValue, outOfRange, withCode } from '../errors.js'
 import { type Limit, toCount, toLimit, toMessage, toToken, toTimeout, type WaitOptions } from './arguments.js'
@@ -66,6 +66,10 @@ class Pending {
  * ```
  */
 export class Channel extends Handle {
+  static {
+    tag(this)
+  }
+
   readonly #map: MemoryMap<any>
   readonly #native: NativeChannel
   readonly #handle: object

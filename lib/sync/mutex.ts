@@ -1,7 +1,7 @@
 // Mutual exclusion between processes.
 
 import type { NativeMutex } from '../binding.js'
-import { Handle } from '../handle.js'
+import { Handle, tag } from '../handle.js'
 import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
@@ -33,6 +33,10 @@ const waiting = new WeakMap<MemoryMap<any>, { count: number }>()
  * ```
  */
 export class Mutex extends Handle {
+  static {
+    tag(this)
+  }
+
   /** Bytes that a mutex takes. */
   static readonly byteLength = 8
 

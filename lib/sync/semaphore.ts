@@ -2,7 +2,7 @@
 
 import type { NativeSemaphore } from '../binding.js'
 import { withCode } from '../errors.js'
-import { Handle } from '../handle.js'
+import { Handle, tag } from '../handle.js'
 import { toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, waitFor } from './pending.js'
@@ -24,6 +24,10 @@ const WAITERS = 2
  * ```
  */
 export class Semaphore extends Handle {
+  static {
+    tag(this)
+  }
+
   /** Bytes that a semaphore takes. */
   static readonly byteLength = 16
 
