@@ -1,7 +1,8 @@
 // The public API: the functions that make mappings, and their types.
 
 import { type Bytes, type FileSource, toBytes, toSource } from './lib/arguments.js'
-import { create, type MemoryMap } from './lib/memory-map.js'
+import { create } from './lib/create.js'
+import type { MemoryMap } from './lib/memory-map.js'
 import { native } from './lib/native.js'
 import {
   type AnonymousMapOptions,

@@ -1,16 +1,20 @@
 // Lines of a mapping, cut from it without a copy.
 
+import { checkText } from './arguments.js'
 import type { NativeFault } from './binding.js'
-import type { Window } from './windows.js'
+import type { Window, Windows } from './windows.js'
 
 /** How many lines are fetched at a time. */
 const BATCH = 2048
 
-/** Memory that has the bytes of a text from `start` to before `end`. */
-export type Piece = Window | { readonly memory: Buffer; readonly start: number; readonly end: number }
+/** How many bytes of lines are copied at a time, to be decoded. */
+const DECODED_AT_ONCE = 2 ** 18
 
-/** Something that has lines. */
-export interface Text<T> {
+/** Memory that has the bytes of a text from `start` to before `end`. */
+type Piece = Window | { readonly memory: Buffer; readonly start: number; readonly end: number }
+
+/** A mapping that has lines. */
+interface Source {
   /**
    * Writes the start and end of each line of a range into `bounds`, and the start of the next line into its last
    * element. Returns how many lines those are. What comes after the last `\n` is not a line here. Its errors are
@@ -19,14 +23,15 @@ export interface Text<T> {
   fill(start: number, end: number, bounds: Float64Array): number
   /** The error that the user sees in place of a native one. */
   explain(error: unknown): unknown
+  readonly windows: Windows
+}
+
+/** Something that has lines, and what they are cut from. */
+interface Text<T> extends Source {
   /** A piece with the bytes from `start` to before `end`, and perhaps more, up to `limit`. */
   piece(start: number, end: number, limit: number): Piece
-  /** A value that changes when earlier pieces become useless. */
-  epoch(): unknown
   /** Makes a line of a part of a piece. */
   cut(memory: Piece['memory'], byteOffset: number, length: number): T
-  /** How many bytes a piece can have at most. */
-  readonly longest: number
 }
 
 type Next<T> = IteratorResult<T, undefined>
@@ -37,7 +42,7 @@ const NOTHING: Piece = { memory: new ArrayBuffer(0), start: 0, end: -1 }
 const IteratorPrototype: object = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()))
 
 /** The lines of a range, including what follows the last `\n` unless it is empty. Faster than a generator. */
-export class Lines<T> implements IterableIterator<T, undefined, unknown> {
+class Lines<T> implements IterableIterator<T, undefined, unknown> {
   readonly #text: Text<T>
   readonly #batches: Iterator<number, unknown> & { return(): unknown }
   readonly #bounds = new Float64Array(2 * BATCH + 1)
@@ -61,7 +66,7 @@ export class Lines<T> implements IterableIterator<T, undefined, unknown> {
     if (this.#index === this.#count && !this.#fetch()) return { done: true, value: undefined }
     const start = this.#bounds[this.#index]!
     const end = this.#bounds[this.#index + 1]!
-    if (end > this.#piece.end || this.#epoch !== this.#text.epoch()) this.#take(start, end)
+    if (end > this.#piece.end || this.#epoch !== this.#text.windows.epoch) this.#take(start, end)
     this.#index += 2
     return { done: false, value: this.#cut(start, end) }
   }
@@ -106,7 +111,7 @@ export class Lines<T> implements IterableIterator<T, undefined, unknown> {
   #take(start: number, end: number): void {
     try {
       this.#piece = this.#text.piece(start, end, this.#bounds[this.#count - 1]!)
-      this.#epoch = this.#text.epoch()
+      this.#epoch = this.#text.windows.epoch
     } catch (error) {
       this.return()
       throw error
@@ -122,7 +127,7 @@ function* batches(
   end: number,
 ): Generator<number, void, void> {
   while (start < end) {
-    const limit = Math.min(end, start + text.longest)
+    const limit = Math.min(end, start + text.windows.longest)
     let count: number
     let failure: { readonly fault?: NativeFault } | undefined
     try {
@@ -146,4 +151,31 @@ function* batches(
     if (count > 0) yield count
     if (failure !== undefined) throw failure
   }
+}
+
+/** Lines without a copy: views of windows that `over` gives. */
+export function linesAsViews<B extends ArrayBuffer | SharedArrayBuffer>(
+  source: Source & { over(start: number, end: number): Window },
+  start: number,
+  end: number,
+): Lines<Buffer<B>> {
+  const cut = source.windows.cut as Text<Buffer<B>>['cut']
+  return new Lines({ ...source, piece: source.over, cut }, start, end)
+}
+
+/** Lines as strings, decoded from copies that `read` makes. */
+export function linesAsText(
+  source: Source & { read(offset: number, length: number): Buffer },
+  encoding: BufferEncoding,
+  start: number,
+  end: number,
+): Lines<string> {
+  const piece = (from: number, to: number, limit: number) => {
+    checkText(to - from, encoding)
+    const memory = source.read(from, Math.min(Math.max(to, from + DECODED_AT_ONCE), limit) - from)
+    return { memory, start: from, end: from + memory.length }
+  }
+  const cut = (bytes: Piece['memory'], from: number, count: number) =>
+    (bytes as Buffer).toString(encoding, from, from + count)
+  return new Lines({ ...source, piece, cut }, start, end)
 }

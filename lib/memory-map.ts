@@ -1,4 +1,4 @@
-// The public class with all of its doc comments, which is why the file is long.
+// The public class, in one file with all of its doc comments, which are a third of it.
 
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
@@ -22,13 +22,13 @@ import {
 import type { Token } from './binding.js'
 import { allocate, allocateForText, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
-import { closedError, illegalConstructor, invalidType, outOfRange, resizedError, translate } from './errors.js'
+import { closedError, illegalConstructor, invalidType, outOfRange, resizedError } from './errors.js'
 import { FaultLog } from './fault-log.js'
 import { numbered } from './faults.js'
 import { Handle, tag } from './handle.js'
 import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
-import { Lines, type Piece, type Text } from './lines.js'
+import { linesAsText, linesAsViews } from './lines.js'
 import { native } from './native.js'
 import { isVolatile, type Kind, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
 import {
@@ -52,8 +52,6 @@ import {
   toRangeQuery,
   toSearch,
 } from './search.js'
-import { remedyFor } from './remedies.js'
-import { watchListeners } from './signals.js'
 import {
   elementSize,
   makeVolatile,
@@ -63,8 +61,7 @@ import {
   type TypedArrayConstructor,
 } from './typed-arrays.js'
 import { cutVolatile } from './volatile-buffer.js'
-import { checkSize, external, readTooLarge, Windows } from './windows.js'
-
+import { readTooLarge, Windows } from './windows.js'
 import { watchZlib } from './zlib-input.js'
 
 const { mapping } = native
@@ -75,13 +72,11 @@ const collected = new FinalizationRegistry<Token>((token) => {
   mapping.forget(token)
 })
 
-/** How many bytes of lines are copied at a time, to be decoded. */
-const LINES_AT_ONCE = 2 ** 18
-
 /** Without this key no mapping can be made. */
 const KEY = Symbol('memory-map')
 
-let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
+/** Makes the object of a mapping; for `create` alone. */
+export let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
 
 /**
  * A mapping: pages of a file, or memory without a file. Made by `mapShared`, `mapPrivate`, `mapAnonymous` and
@@ -491,26 +486,18 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const text = {
       fill: (from: number, to: number, bounds: Float64Array) => mapping.lines(this.#open(), from, to, bounds),
       explain: (error: unknown) => this.#log.explain(error),
-      epoch: () => this.#windows.epoch,
-      longest: this.#windows.longest,
+      windows: this.#windows,
     }
     if (encoding !== undefined) {
-      const name = toEncoding(encoding)
-      const piece = (from: number, to: number, limit: number) => {
-        checkText(to - from, name)
-        const memory = this.read(from, Math.min(Math.max(to, from + LINES_AT_ONCE), limit) - from)
-        return { memory, start: from, end: from + memory.length }
-      }
-      const decode = (bytes: Piece['memory'], from: number, count: number) =>
-        (bytes as Buffer).toString(name, from, from + count)
-      return new Lines({ ...text, piece, cut: decode }, start, end)
+      const read = (from: number, size: number) => this.read(from, size)
+      return linesAsText({ ...text, read }, toEncoding(encoding), start, end)
     }
-    const piece = (from: number, to: number) => {
+    const over = (from: number, to: number) => {
       this.#open()
       if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
       return this.#windows.over(from, to)
     }
-    return new Lines<Buffer<B>>({ ...text, piece, cut: this.#windows.cut as Text<Buffer<B>>['cut'] }, start, end)
+    return linesAsViews<B>({ ...text, over }, start, end)
   }
 
   /**
@@ -773,38 +760,5 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#pageOffset = this.#offset === 0 ? 0 : mapping.pageOffset(this.#token)
     this.#windows.measure(this.#pageOffset, this.#length)
     this.#buffer = undefined
-  }
-}
-
-/** Makes a `MemoryMap` of what `make` maps; `subject` is what its errors are about. */
-export function create(
-  kind: Kind,
-  path: string | undefined,
-  options: Parsed,
-  make: () => Token,
-  subject = path,
-): MemoryMap<any> {
-  let token: Token
-  let map: MemoryMap<any>
-  try {
-    token = make()
-    map = construct(token, kind, path, options)
-  } catch (error) {
-    throw translate(error, subject, (code, syscall) => remedyFor(kind, options, code, syscall))
-  }
-  const { advice, shares } = options
-  watchListeners()
-  try {
-    // Before anything is stored, which would have to be copied.
-    if (shares && !external) {
-      checkSize(map.length)
-      void map.arrayBuffer
-    }
-    if (advice !== undefined) map.advise(advice)
-    return map
-  } catch (error) {
-    mapping.discard(token)
-    map.close()
-    throw error
   }
 }

@@ -1,7 +1,8 @@
 // Memory that processes share by name.
 
+import { create } from './create.js'
 import { invalidType, invalidValue, translate } from './errors.js'
-import { create, type MemoryMap } from './memory-map.js'
+import type { MemoryMap } from './memory-map.js'
 import { native } from './native.js'
 import { type Backing, isWritable, parseMemory, type SharedMemoryOptions } from './options.js'
 import { checkNamePermission } from './permission.js'
