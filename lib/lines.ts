@@ -44,7 +44,7 @@ const IteratorPrototype: object = Object.getPrototypeOf(Object.getPrototypeOf([]
 /** The lines of a range, including what follows the last `\n` unless it is empty. Faster than a generator. */
 class Lines<T> implements IterableIterator<T, undefined, unknown> {
   readonly #text: Text<T>
-  readonly #batches: Iterator<number, unknown> & { return(): unknown }
+  readonly #batches: Generator<number, undefined, void>
   readonly #bounds = new Float64Array(2 * BATCH + 1)
   /** Where the bounds of the next line are, and where those of the batch end. */
   #index = 0
@@ -87,7 +87,7 @@ class Lines<T> implements IterableIterator<T, undefined, unknown> {
   return(): Next<T> {
     this.#index = this.#count = 0
     this.#piece = NOTHING
-    this.#batches.return()
+    this.#batches.return(undefined)
     return { done: true, value: undefined }
   }
 
@@ -125,7 +125,7 @@ function* batches(
   bounds: Float64Array,
   start: number,
   end: number,
-): Generator<number, void, void> {
+): Generator<number, undefined, void> {
   while (start < end) {
     const limit = Math.min(end, start + text.windows.longest)
     let count: number

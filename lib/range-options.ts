@@ -51,7 +51,7 @@ export interface ResidencyOptions extends Range {
 
 export const SYNC_OPTIONS = ['offset', 'length', 'invalidate']
 
-export function toInvalidate(value: unknown): boolean {
-  if (value === undefined || typeof value === 'boolean') return value ?? false
+export function toInvalidate(value: unknown = false): boolean {
+  if (typeof value === 'boolean') return value
   throw invalidType('options.invalidate', 'of type boolean', value)
 }

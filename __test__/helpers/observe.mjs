@@ -13,7 +13,7 @@ export const isDeno = 'deno' in process.versions
 export const folder = () => mkdtempSync(join(process.cwd(), 'files-'))
 
 export function collect() {
-  if (isBun) globalThis.Bun.gc(true)
+  if (isBun) Bun.gc(true)
   else globalThis.gc()
 }
 
@@ -73,6 +73,7 @@ export const isReserved = (address, length) => [1, 2, 3, 4].some(() => keptBytes
 /** The C library keeps an arena for a thread at a multiple of this: what is in use, and behind it what is not yet. */
 const ARENA = 64n << 20n
 
+/** @param {bigint} address @param {number} length */
 function keptBytes(address, length) {
   const end = address + BigInt(length)
   let kept = 0n

@@ -38,6 +38,9 @@ function collectGarbage() {
 
 /** What a file must contain. */
 class File {
+  /** The mapping whose memory it is. */
+  keeper
+
   constructor(fd, path, size) {
     this.fd = fd
     this.path = path
@@ -58,6 +61,8 @@ class File {
 }
 
 class Mapping {
+  name = ''
+
   constructor(map, file, protection) {
     this.map = map
     this.file = file
@@ -365,6 +370,7 @@ async function close(index) {
 }
 
 /** What is done, and how often. */
+/** @type {[number, () => unknown][]} */
 const weights = [
   [30, store],
   [20, load],

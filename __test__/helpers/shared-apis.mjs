@@ -26,6 +26,7 @@ const key = Buffer.alloc(32, 7)
 const iv = Buffer.alloc(16, 9)
 const rsa = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 })
 const { subtle } = crypto.webcrypto
+const portOf = (server) => /** @type {net.AddressInfo} */ (server.address()).port
 const isShared = (bytes) => bytes.buffer instanceof SharedArrayBuffer
 fs.writeFileSync('from', TEXT)
 
@@ -46,7 +47,7 @@ const served = async (send) => {
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const connection = once(server, 'connection')
-  const client = net.connect(server.address().port, '127.0.0.1')
+  const client = net.connect(portOf(server), '127.0.0.1')
   try {
     const [socket] = await connection
     const all = gather(socket)
@@ -114,7 +115,7 @@ const apis = {
     await once(server, 'listening')
     try {
       const headers = { connection: 'close' }
-      const url = `http://127.0.0.1:${server.address().port}/`
+      const url = `http://127.0.0.1:${portOf(server)}/`
       return await (await fetch(url, { method: 'POST', body: b, headers })).text()
     } finally {
       server.close()
@@ -155,7 +156,7 @@ const apis = {
   },
 
   'fs.readSync, fs.writeSync': (b) => {
-    const from = fs.openSync('from')
+    const from = fs.openSync('from', 'r')
     const read = fs.readSync(from, b, 7, 100, 3)
     fs.closeSync(from)
     const to = fs.openSync('to', 'w')
@@ -189,7 +190,7 @@ const apis = {
     const server = http.createServer((_, response) => response.end(b)).listen(0, '127.0.0.1')
     await once(server, 'listening')
     try {
-      const [response] = await once(http.get({ port: server.address().port, agent: false }), 'response')
+      const [response] = await once(http.get({ port: portOf(server), agent: false }), 'response')
       return String(await gather(response))
     } finally {
       server.close()
@@ -202,7 +203,7 @@ const apis = {
       await once(to, 'listening')
       const message = once(to, 'message')
       await new Promise((resolve, reject) =>
-        from.send(b, 0, 900, to.address().port, '127.0.0.1', (error) => (error ? reject(error) : resolve())),
+        from.send(b, 0, 900, to.address().port, '127.0.0.1', (error) => (error ? reject(error) : resolve(undefined))),
       )
       return String((await message)[0])
     } finally {
@@ -292,7 +293,7 @@ for (const [name, api] of Object.entries(apis)) {
   const expected = await run(api, Buffer.alloc(TEXT.length))
   const result = await run(api, map.buffer)
   if (expected instanceof Error) results[name] = '-'
-  else if (result instanceof Error) results[name] = result.name === 'TypeError' || result.code ? 'no' : `${result}`
+  else if (result instanceof Error) results[name] = result.name === 'TypeError' || 'code' in result ? 'no' : `${result}`
   else results[name] = isDeepStrictEqual(result, expected) ? 'yes' : 'differs'
 }
 console.log(JSON.stringify(results))

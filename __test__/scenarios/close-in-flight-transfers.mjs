@@ -4,7 +4,7 @@ import { mapShared } from '../../index.js'
 import { check } from '../helpers/observe.mjs'
 import { path, bytes } from './close-in-flight.mjs'
 
-for (const backing of ['array-buffer', 'shared-array-buffer']) {
+for (const backing of /** @type {const} */ (['array-buffer', 'shared-array-buffer'])) {
   const map = mapShared(path, { backing })
   const { buffer } = map
   const chunks = []

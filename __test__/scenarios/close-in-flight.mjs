@@ -37,13 +37,13 @@ export let socket, client
 async function connect() {
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  client = net.connect(server.address().port, '127.0.0.1')
+  client = net.connect(/** @type {net.AddressInfo} */ (server.address()).port, '127.0.0.1')
   ;[socket] = await once(server, 'connection')
   server.close()
 }
 
 export async function endDuringAll(operation) {
-  for (const backing of ['array-buffer', 'shared-array-buffer']) {
+  for (const backing of /** @type {const} */ (['array-buffer', 'shared-array-buffer'])) {
     for (const how of ['close', 'resize']) {
       await connect()
       await endDuring(how, backing, operation)

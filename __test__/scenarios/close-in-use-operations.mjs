@@ -71,17 +71,14 @@ const operations = {
   // Where the runtime respects UV_THREADPOOL_SIZE the only thread is busy, and zlib surely begins after `close`.
   'zlib, which waits for a thread of the pool': async () => {
     const fd = pipe(join(dir, 'pipe'))
-    for (const [pack, unpack] of [
-      ['gzip', zlib.gunzipSync],
-      ['deflate', zlib.inflateSync],
-    ]) {
+    for (const pack of ['gzip', 'deflate']) {
       const busy = call((done) => fs.read(fd, Buffer.alloc(1), 0, 1, null, done))
       const { value } = await closeDuring(
         (buffer) => call((done) => zlib[pack](buffer, { chunkSize: 1 << 20 }, done)),
         { finish: () => fs.writeSync(fd, 'x') },
       )
       await busy
-      const bytes = unpack(value)
+      const bytes = zlib.unzipSync(value)
       check(bytes.length === length && isOldOrZero(bytes), pack + ' packs old bytes or zeros')
     }
   },

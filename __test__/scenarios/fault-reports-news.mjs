@@ -30,7 +30,7 @@ await map.sync({ length: pageSize })
 map.check()
 assert.throws(
   () => map.read(),
-  (error) => error.code === 'ERR_MMAP_FAULT' && error.fault.kind === 'beyond-end',
+  (/** @type {any} */ error) => error.code === 'ERR_MMAP_FAULT' && error.fault.kind === 'beyond-end',
 )
 assert.throws(() => map.write(Buffer.alloc(8), 2 * pageSize), { code: 'ERR_MMAP_FAULT' })
 map.syncSync({ length: pageSize })

@@ -27,7 +27,7 @@ for (const at of places.slice(1)) {
   for (const offset of [at, BigInt(at)]) {
     assert.strictEqual(map.view(offset, 16).toString(), 'sixteen letters.')
     assert.strictEqual(map.read(offset, 16).toString(), 'sixteen letters.')
-    assert.strictEqual(map.dataView(offset, 16).getUint8(15), '.'.charCodeAt())
+    assert.strictEqual(map.dataView(offset, 16).getUint8(15), '.'.charCodeAt(0))
     assert.strictEqual(map.indexOf(text, offset), at)
     assert.strictEqual(map.count('e', { offset, length: 16 }), 4)
   }

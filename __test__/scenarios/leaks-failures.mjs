@@ -8,7 +8,7 @@ import { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize, unlink
 import { check, isBun, isDeno, pipe, turn } from '../helpers/observe.mjs'
 import { MiB, here, path, leavesNothing } from './leaks.mjs'
 
-const rw = { protection: 'read-write' }
+const rw = /** @type {const} */ ({ protection: 'read-write' })
 const fifo = join(here, 'fifo')
 const waiting = pipe(fifo)
 const server = net.createServer().listen(join(here, 'socket'))
@@ -87,9 +87,12 @@ const failures = {
     ...both(path, { backing: 'heap' }),
     ...both('a\0b'),
     () => mapShared(path, { create: true }),
+    // @ts-expect-error: wrong on purpose
     () => mapPrivate(path, { create: true }),
+    // @ts-expect-error: wrong on purpose
     () => mapAnonymous(1, { advice: 'soon' }),
     ...both('/dev/zero'),
+    // @ts-expect-error: wrong on purpose
     () => open.memory.protect('exec'),
   ],
   ERR_INVALID_ARG_TYPE: [
@@ -100,8 +103,11 @@ const failures = {
     ...both(path, { populate: 1 }),
     ...both(path, { address: 4096 }),
     ...both(path, { onFault: 5 }),
+    // @ts-expect-error: wrong on purpose
     () => mapAnonymous('1'),
+    // @ts-expect-error: wrong on purpose
     () => open.memory.write('text'),
+    // @ts-expect-error: wrong on purpose
     () => open.memory.typedArray('Int8Array'),
   ],
   ERR_OUT_OF_RANGE: [

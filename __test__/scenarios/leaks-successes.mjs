@@ -8,7 +8,7 @@ import { turn } from '../helpers/observe.mjs'
 import { MiB, here, path, large, leavesNothing } from './leaks.mjs'
 
 const onFault = () => {}
-const rw = { protection: 'read-write', onFault }
+const rw = /** @type {const} */ ({ protection: 'read-write', onFault })
 const makers = [
   () => mapShared(large, rw),
   () => mapShared(path, { ...rw, offset: pageSize + 5 }),

@@ -25,18 +25,25 @@ for (const at of [1, 2, 3, 15, 16, 17, 18, 40, 80]) {
       const bytes = zlib.gunzipSync(Buffer.concat(packed), { finishFlush: zlib.constants.Z_SYNC_FLUSH })
       check(isPrefix(bytes), 'the archive has the first bytes')
     } else {
-      const server = await serve(async (request, response) => {
+      const server = await serve(async (_, response) => {
         response.on('error', () => {})
         await pipeline(stream, response).then(failed, failed)
       })
       const parts = []
       const ended = await new Promise((resolve) => {
         http
-          .get({ port: server.address().port, host: '127.0.0.1', agent: false }, (response) => {
-            response.on('data', (part) => parts.push(part))
-            response.on('end', () => resolve('end'))
-            response.on('error', () => resolve('error'))
-          })
+          .get(
+            {
+              port: /** @type {import('node:net').AddressInfo} */ (server.address()).port,
+              host: '127.0.0.1',
+              agent: false,
+            },
+            (response) => {
+              response.on('data', (part) => parts.push(part))
+              response.on('end', () => resolve('end'))
+              response.on('error', () => resolve('error'))
+            },
+          )
           .on('error', () => resolve('error'))
       })
       check(ended === 'error', 'the client learns that the answer is not whole')

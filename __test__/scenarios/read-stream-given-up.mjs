@@ -20,7 +20,7 @@ for await (const chunk of map.createReadStream()) if ((bytes += chunk.length) > 
 check(bytes === 2 ** 20 + 2 ** 16, 'the loop was left')
 for (const options of [{ start: -1 }, { start: 2, end: 1 }, { end: 'x' }, { highWaterMark: 0 }, { wrong: 1 }]) {
   try {
-    map.createReadStream(options)
+    map.createReadStream(/** @type {object} */ (options))
     check(false, 'no error')
   } catch (error) {
     check(error.code.startsWith('ERR_'), String(error))

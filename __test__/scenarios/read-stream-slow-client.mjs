@@ -15,7 +15,7 @@ for (let i = 0; i < 13; i++) fs.appendFileSync(large, contents)
 const map = mapShared(large)
 let pushed = 0
 let most = 0
-const server = await serve((request, response) => {
+const server = await serve((_, response) => {
   const stream = map.createReadStream()
   onChunk(stream, (_count, chunk) => {
     pushed += chunk?.length ?? 0
@@ -24,7 +24,7 @@ const server = await serve((request, response) => {
   response.writeHead(200, { 'Content-Length': map.length, Connection: 'close' })
   pipeline(stream, response)
 })
-const socket = net.connect(server.address().port, '127.0.0.1')
+const socket = net.connect(/** @type {import('node:net').AddressInfo} */ (server.address()).port, '127.0.0.1')
 await once(socket, 'connect')
 socket.pause()
 socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')

@@ -16,7 +16,7 @@ const is32Bit = ['arm', 'ia32'].includes(process.arch)
 const path = fs.realpathSync('.') + '/file'
 const content = Buffer.from(Uint8Array.from({ length: 3 * pageSize + 5 }, (_, i) => (i * 7 + (i >> 8)) & 255))
 fs.writeFileSync(path, content)
-const rw = { protection: 'read-write' }
+const rw = /** @type {const} */ ({ protection: 'read-write' })
 
 // ---- import and require give the same package
 
@@ -27,7 +27,7 @@ assert.ok(pageSize >= 4096 && Number.isInteger(Math.log2(pageSize)))
 
 // ---- Mapping files and memory
 
-for (const file of [path, Buffer.from(path), pathToFileURL(path), fs.openSync(path)]) {
+for (const file of [path, Buffer.from(path), pathToFileURL(path), fs.openSync(path, 'r')]) {
   for (const map of [mapShared(file), mapPrivate(file, { protection: 'read' })]) {
     assert.ok(map.buffer instanceof Buffer && map.buffer.equals(content))
     assert.strictEqual(map.length, content.length)
@@ -148,10 +148,12 @@ fails(
   /of a file of \d+ bytes/,
 )
 fails(
+  // @ts-expect-error: wrong on purpose
   () => mapShared(path, { protectoin: 'read' }),
   { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' },
   /protectoin.*protection/,
 )
+// @ts-expect-error: wrong on purpose
 fails(() => mapShared(path, { offset: '5' }), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' }, /options\.offset/)
 fails(() => mapShared(path, { offset: -1 }), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' }, /options\.offset/)
 fails(() => copy.syncSync(), { name: 'Error', code: 'ERR_MMAP_NOT_SHARED' }, /not shared/)

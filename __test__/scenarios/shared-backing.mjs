@@ -10,7 +10,11 @@ import { check, folder } from '../helpers/observe.mjs'
 export const path = workerData?.path ?? join(folder(), 'file')
 export const length = 1 << 20
 export const backing = 'shared-array-buffer'
-export const options = { backing, protection: 'read-write', onFault: ({ kind }) => told.push(kind) }
+export const options = /** @type {const} */ ({
+  backing,
+  protection: 'read-write',
+  onFault: ({ kind }) => told.push(kind),
+})
 export const told = []
 if (isMainThread) fs.writeFileSync(path, Buffer.alloc(length, 65))
 export const post = (data) => {

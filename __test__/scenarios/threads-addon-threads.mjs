@@ -33,7 +33,7 @@ const random = chance(3)
 while (running) {
   fs.truncateSync(path, random(pages + 1) * pageSize)
   for (const map of [file, readOnly, memory]) {
-    const protection = ['none', 'read', 'read'][random(3)]
+    const protection = /** @type {const} */ (['none', 'read', 'read'])[random(3)]
     if (random(3) === 0) map.protect(map === file ? 'read-write' : protection)
     if (random(3) === 0)
       try {

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { mapAnonymous, mapPrivate, mapShared, pageSize } from '../../index.js'
 import { makeFile, until } from '../helpers/scenario.mjs'
 
+/** @type {(...args: any[]) => Promise<unknown>} */
 const randomFill = promisify(crypto.randomFill)
 const content = Buffer.alloc(32 * pageSize, 7)
 const path = makeFile(content)
@@ -33,7 +34,7 @@ for (let round = 0; round < 15; round++) {
     }),
   ])
   const results = await Promise.allSettled(jobs)
-  for (const { reason } of results) assert.strictEqual(reason, undefined)
+  for (const { reason } of /** @type {PromiseRejectedResult[]} */ (results)) assert.strictEqual(reason, undefined)
   await until(() => told === maps.reduce((sum, map) => sum + map.faults, 0))
   for (const { buffer } of maps) assert.ok(buffer.equals(content))
 }

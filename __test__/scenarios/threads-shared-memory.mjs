@@ -30,7 +30,7 @@ const open = (round) => {
 
 for (let round = 1; round <= 150; round++) {
   const path = makeFile(Buffer.alloc(16 * pageSize, 7))
-  const all = { protection: 'read-write', backing: 'shared-array-buffer', onFault() {} }
+  const all = /** @type {const} */ ({ protection: 'read-write', backing: 'shared-array-buffer', onFault() {} })
   const maps = [mapShared(path, all)]
   const done = workers.map((worker) => new Promise((resolve) => worker.once('message', resolve)))
   for (const worker of workers) worker.postMessage({ buffer: maps[0].buffer.buffer, round })

@@ -49,7 +49,7 @@ const workers = Array.from({ length: 6 }, () => {
       assert.strictEqual(told, faults)
       assert.ok(faults >= 60 * 2, faults)
       ends++
-      resolve()
+      resolve(undefined)
     })
     worker.on('error', reject)
   })

@@ -14,7 +14,9 @@ if (isMainThread) {
     child.on('error', (error) => check(false, how + ': ' + (error.message ?? error)))
     const exit = new Promise((resolve) => child.once('exit', resolve))
     const chunks = []
-    await new Promise((resolve) => child.on('message', (chunk) => (chunk === 'all' ? resolve() : chunks.push(chunk))))
+    await new Promise((resolve) =>
+      child.on('message', (chunk) => (chunk === 'all' ? resolve(chunk) : chunks.push(chunk))),
+    )
     if (how.startsWith('terminated')) await child.terminate()
     await exit
     check(Buffer.concat(chunks.map((chunk) => new Uint8Array(chunk))).equals(buffer), how + ': the bytes are there')

@@ -36,7 +36,7 @@ if (map.length <= constants.MAX_LENGTH) {
 } else {
   for (const get of [() => map.buffer, () => map.arrayBuffer, () => map.read()]) {
     try {
-      wrong.push('no error but ' + get().length)
+      wrong.push('no error but ' + get().byteLength)
     } catch (error) {
       same('class', error instanceof RangeError, true)
       same('code', error.code, 'ERR_MMAP_TOO_LARGE')
