@@ -41,6 +41,7 @@ export type {
   Kind,
   MapOptions,
   Protection,
+  Seal,
   SharedMapOptions,
   SharedMemoryOptions,
 } from './lib/options.js'

@@ -151,6 +151,9 @@ export interface MapFlags {
   allocate: number
   guard: number
   closeFile: number
+  sealShrink: number
+  sealGrow: number
+  sealWrite: number
 }
 
 /**

@@ -131,7 +131,7 @@ export function translate(
 }
 
 const NOT_OPEN_FOR_IT =
-  'the file was opened for what the first protection needed; map it with this protection, and then take less'
+  'the file was opened for what the first protection needed, or is sealed; map it with this protection, and then take less'
 
 /** An error of the OS, as `fs` throws it. */
 function systemError(code: string, syscall: string, detail: string, path: Subject, errno = 0): Error {

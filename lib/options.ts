@@ -16,6 +16,9 @@ export const PROTECTIONS = native.protectionNames() as readonly Protection[]
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 export type Kind = 'shared' | 'private' | 'anonymous'
 
+/** What nobody can do to memory any more, whoever has its descriptor: make it shorter or longer, or store to it. */
+export type Seal = 'shrink' | 'grow' | 'write'
+
 /** What lies under the views of a mapping. */
 export type Backing = 'array-buffer' | 'shared-array-buffer'
 
@@ -75,6 +78,14 @@ export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapO
    * const maps = paths.map((path) => mapShared(path, { keepOpen: false })) // also thousands
    */
   readonly keepOpen?: boolean | undefined
+  /**
+   * Map it only if it is memory with these seals (`mapAnonymous`), else throw `ERR_MMAP_NOT_SEALED`: for a descriptor
+   * that somebody else has sent. Linux. Default: none.
+   *
+   * @example
+   * const received = mapShared(3, { seal: 'shrink' }) // no one can take its pages away
+   */
+  readonly seal?: Seal | readonly Seal[] | undefined
 }
 
 /** The options of a shared mapping of a file. */
@@ -109,6 +120,21 @@ export interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends
    */
   readonly allocate?: boolean | undefined
   /**
+   * With `shared`: what nobody can do to the memory from now on, whoever is given the descriptor. It cannot be undone.
+   *
+   * - `'shrink'`, `'grow'`: make it shorter, longer. `resize()` to more than its first length throws `EPERM` where it
+   *   cannot grow.
+   * - `'write'`: store to it, but through this mapping. Others can map it with `'read'` only. A page of it that has
+   *   failed, or was stored to without permission, is not for stores again, and `resize()` throws `EPERM`. Needs the
+   *   backing `'array-buffer'`.
+   *
+   * Linux, from 5.1 on. Default: none.
+   *
+   * @example
+   * const map = mapAnonymous(4096, { shared: true, seal: ['shrink', 'write'] })
+   */
+  readonly seal?: Seal | readonly Seal[] | undefined
+  /**
    * Large pages: `'transparent'` if the system can make some by itself, or their size in bytes (2 ** 21,
    * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
    * then takes whole pages of that size, and cannot be resized. Default: none.
@@ -135,13 +161,16 @@ export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends
 }
 
 const COMMON = ['protection', 'populate', 'reserve', 'address', 'advice', 'backing', 'guard', 'onFault']
-const PRIVATE = [...COMMON, 'offset', 'length', 'keepOpen']
+const PRIVATE = [...COMMON, 'offset', 'length', 'keepOpen', 'seal']
 const SHARED = [...PRIVATE, 'create', 'mode', 'allocate']
 const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'mode', 'allocate']
-const ANONYMOUS = [...COMMON, 'shared', 'allocate', 'hugePages']
+const ANONYMOUS = [...COMMON, 'shared', 'allocate', 'seal', 'hugePages']
 
 /** The bits of what the native library is told besides. */
 export const FLAGS = native.mapFlags()
+
+const SEALS: readonly Seal[] = ['shrink', 'grow', 'write']
+const SEAL_FLAGS = [FLAGS.sealShrink, FLAGS.sealGrow, FLAGS.sealWrite] as const
 
 /** Options as the native library takes them. */
 export interface Parsed {
@@ -251,8 +280,26 @@ export function parseAnonymous(options: unknown): ParsedAnonymous {
     }
     parsed.flags |= FLAGS.allocate
   }
+  const seals = toSeals(given.seal)
+  if (seals !== 0) {
+    if (!parsed.shared) throw invalidValue('options.seal', given.seal, 'needs `shared`')
+    if (parsed.shares && (seals & FLAGS.sealWrite) !== 0) {
+      throw invalidValue('options.seal', given.seal, "needs the backing 'array-buffer' to have 'write'")
+    }
+    parsed.flags |= seals
+  }
   parsed.hugePages = toHugePages(given.hugePages)
   return parsed
+}
+
+/** The flags of one seal, or of several. */
+function toSeals(value: unknown): number {
+  if (value === undefined) return 0
+  let flags = 0
+  for (const seal of Array.isArray(value) ? value : [value]) {
+    flags |= SEAL_FLAGS[toChoice(seal, 'options.seal', SEALS)]!
+  }
+  return flags
 }
 
 function toHugePages(value: unknown): number {
@@ -273,6 +320,7 @@ function parseMapped(given: FileMapOptions<Backing>, protection: Protection): Pa
     if (parsed.shares) throw invalidValue('options.keepOpen', false, "needs the backing 'array-buffer'")
     parsed.flags |= FLAGS.closeFile
   }
+  parsed.flags |= toSeals(given.seal)
   return parsed
 }
 

@@ -103,6 +103,8 @@ declare class MemoryFaultError extends Error {
 type Protection = 'none' | 'read' | 'read-write' | 'read-execute' | 'read-write-execute'
 /** Where the stores of a mapping go: to the file, to private pages of it, or to no file. */
 type Kind = 'shared' | 'private' | 'anonymous'
+/** What nobody can do to memory any more, whoever has its descriptor: make it shorter or longer, or store to it. */
+type Seal = 'shrink' | 'grow' | 'write'
 /** What lies under the views of a mapping. */
 type Backing = 'array-buffer' | 'shared-array-buffer'
 /** The options of every mapping. */
@@ -157,6 +159,14 @@ interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<
    * const maps = paths.map((path) => mapShared(path, { keepOpen: false })) // also thousands
    */
   readonly keepOpen?: boolean | undefined
+  /**
+   * Map it only if it is memory with these seals (`mapAnonymous`), else throw `ERR_MMAP_NOT_SEALED`: for a descriptor
+   * that somebody else has sent. Linux. Default: none.
+   *
+   * @example
+   * const received = mapShared(3, { seal: 'shrink' }) // no one can take its pages away
+   */
+  readonly seal?: Seal | readonly Seal[] | undefined
 }
 /** The options of a shared mapping of a file. */
 interface SharedMapOptions<B extends Backing = 'array-buffer'> extends FileMapOptions<B> {
@@ -188,6 +198,21 @@ interface AnonymousMapOptions<B extends Backing = 'array-buffer'> extends MapOpt
    * instead of a fault later. Default: false.
    */
   readonly allocate?: boolean | undefined
+  /**
+   * With `shared`: what nobody can do to the memory from now on, whoever is given the descriptor. It cannot be undone.
+   *
+   * - `'shrink'`, `'grow'`: make it shorter, longer. `resize()` to more than its first length throws `EPERM` where it
+   *   cannot grow.
+   * - `'write'`: store to it, but through this mapping. Others can map it with `'read'` only. A page of it that has
+   *   failed, or was stored to without permission, is not for stores again, and `resize()` throws `EPERM`. Needs the
+   *   backing `'array-buffer'`.
+   *
+   * Linux, from 5.1 on. Default: none.
+   *
+   * @example
+   * const map = mapAnonymous(4096, { shared: true, seal: ['shrink', 'write'] })
+   */
+  readonly seal?: Seal | readonly Seal[] | undefined
   /**
    * Large pages: `'transparent'` if the system can make some by itself, or their size in bytes (2 ** 21,
    * 2 ** 30), which come from a pool that must have been set aside (`/proc/sys/vm/nr_hugepages`). The mapping
@@ -768,6 +793,7 @@ export {
   type ReadStreamOptions,
   type Residency,
   type ResidencyOptions,
+  type Seal,
   type SearchOptions,
   type SharedMapOptions,
   type SharedMemoryOptions,

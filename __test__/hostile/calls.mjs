@@ -62,6 +62,15 @@ function isOf(type, value) {
 
 const CODES = /^(E[A-Z0-9]+|ERR_[A-Z0-9_]+|ABORT_ERR)$/
 
+/** Whether a message tells where in memory something is, which is for nobody who reads it elsewhere. */
+function tellsAddress(message) {
+  if (/0x[0-9a-f]{9,}/i.test(message)) return true
+  // Lower ones have too few digits to be told from other numbers.
+  return (
+    address >= 2n ** 40n && [address.toString(16), String(address)].some((text) => message.includes(text.slice(0, 8)))
+  )
+}
+
 /** Whether an error tells what is wrong. */
 function isTold(error, call, values = []) {
   if (error instanceof Thrown || error?.cause instanceof Thrown) return true
@@ -256,6 +265,8 @@ async function use(value, at) {
 
 let number = first
 let current
+/** Where the mapping is that the call is about. */
+let address = 0n
 const progress = Buffer.alloc(512)
 let reportedAt = 512
 
@@ -271,6 +282,7 @@ function wrong(what) {
   reportedAt += line.length
 }
 
+const messageOf = (error) => (error instanceof Error && typeof error.code === 'string' ? String(error.message) : '')
 const describe = (error) => {
   try {
     return error instanceof Error
@@ -283,7 +295,7 @@ const describe = (error) => {
 for (const event of ['uncaughtException', 'unhandledRejection']) {
   process.on(event, (error) => error instanceof Thrown || wrong(`${event}: ${describe(error)}`))
 }
-process.on('warning', () => {})
+process.on('warning', ({ message }) => tellsAddress(message) && wrong(`a warning tells an address: ${message}`))
 
 const LATE = Symbol('late')
 
@@ -302,6 +314,7 @@ async function make(call, kind) {
   call.on = kind
   begin(call)
   const at = makeFixture(kind)
+  address = at.map.address
   try {
     const args = call.args(at)
     try {
@@ -312,6 +325,7 @@ async function make(call, kind) {
       else await use(value, at)
     } catch (error) {
       if (!isTold(error, call, args)) wrong(describe(error))
+      else if (tellsAddress(messageOf(error))) wrong(`an error tells an address: ${error.message}`)
     }
     for (const name of args.flatMap((arg) => (call.operation.name.includes('SharedMemory') ? [arg] : []))) {
       try {

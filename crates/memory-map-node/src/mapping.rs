@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use memory_map::{Error, FileOptions, HugePages, Mapping, Options, Protection, Source};
+use memory_map::{
+    Error, FileOptions, HugePages, Mapping, Options, Protection, Seals, ShareableOptions, Source,
+};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -24,6 +26,9 @@ const CREATE: u32 = 4;
 const ALLOCATE: u32 = 8;
 const GUARD: u32 = 16;
 const CLOSE_FILE: u32 = 32;
+const SEAL_SHRINK: u32 = 64;
+const SEAL_GROW: u32 = 128;
+const SEAL_WRITE: u32 = 256;
 
 /// What JavaScript calls each, by its position here.
 const PROTECTIONS: [(&str, Protection); 5] = [
@@ -53,6 +58,9 @@ pub struct MapFlags {
     pub allocate: u32,
     pub guard: u32,
     pub close_file: u32,
+    pub seal_shrink: u32,
+    pub seal_grow: u32,
+    pub seal_write: u32,
 }
 
 #[napi]
@@ -64,6 +72,17 @@ pub fn map_flags() -> MapFlags {
         allocate: ALLOCATE,
         guard: GUARD,
         close_file: CLOSE_FILE,
+        seal_shrink: SEAL_SHRINK,
+        seal_grow: SEAL_GROW,
+        seal_write: SEAL_WRITE,
+    }
+}
+
+fn seals(flags: u32) -> Seals {
+    Seals {
+        shrink: flags & SEAL_SHRINK != 0,
+        grow: flags & SEAL_GROW != 0,
+        write: flags & SEAL_WRITE != 0,
     }
 }
 
@@ -160,6 +179,7 @@ pub fn map_file(
         length: (length >= 0.0).then_some(length as u64),
         create: (flags & CREATE != 0).then_some(mode),
         allocate: flags & ALLOCATE != 0,
+        seals: seals(flags),
         close_file: flags & CLOSE_FILE != 0,
     };
     let options = options(&env, protection, flags, address);
@@ -186,6 +206,7 @@ pub fn map_shared_memory(
         length: (length >= 0.0).then_some(length as u64),
         create: (flags & CREATE != 0).then_some(mode),
         allocate: flags & ALLOCATE != 0,
+        seals: seals(flags),
         close_file: flags & CLOSE_FILE != 0,
     };
     let options = options(&env, protection, flags, address);
@@ -224,11 +245,14 @@ pub fn map_anonymous(
         1 => HugePages::Transparent,
         size => HugePages::Explicit(size),
     };
-    let made = match flags & ALLOCATE {
-        0 => Mapping::anonymous(length as u64, shareable, &options),
-        _ => Mapping::anonymous_allocated(length as u64, &options),
-    };
-    hold(&env, made)
+    let file = ShareableOptions { allocate: flags & ALLOCATE != 0, seals: seals(flags) };
+    hold(
+        &env,
+        match shareable {
+            true => Mapping::shareable(length as u64, &file, &options),
+            false => Mapping::anonymous(length as u64, false, &options),
+        },
+    )
 }
 
 #[napi(namespace = "mapping")]

@@ -53,6 +53,8 @@ pub enum Error {
     NotWritable,
     /// An operation that only a shared mapping has.
     NotShared,
+    /// What is to be mapped lacks a seal.
+    NotSealed,
     /// This OS, or this mapping, cannot do that.
     Unsupported(&'static str),
     /// What waits for itself: the lock is held through the same mapping already.
@@ -82,6 +84,7 @@ impl Error {
             Self::Missing { .. } => "ERR_INVALID_ARG_VALUE",
             Self::NotWritable => "ERR_MMAP_NOT_WRITABLE",
             Self::NotShared => "ERR_MMAP_NOT_SHARED",
+            Self::NotSealed => "ERR_MMAP_NOT_SEALED",
             Self::Unsupported(_) => "ERR_MMAP_UNSUPPORTED",
             Self::Deadlock => "ERR_MMAP_DEADLOCK",
             Self::NotOwner => "ERR_MMAP_NOT_OWNER",
@@ -132,6 +135,9 @@ impl fmt::Display for Error {
             Self::NotWritable => f.write_str("the mapping is not writable there"),
             Self::NotShared => f.write_str(
                 "the mapping is not shared: its stores reach no file and no other process",
+            ),
+            Self::NotSealed => f.write_str(
+                "what is to be mapped lacks a seal that was asked for: it could be changed in that way",
             ),
             Self::Deadlock => f.write_str("this mapping already holds the lock"),
             Self::NotOwner => f.write_str("this mapping does not hold the lock"),

@@ -89,7 +89,64 @@ pub struct FileOptions {
     pub create: Option<u32>,
     /// Reserve blocks on disk for the range.
     pub allocate: bool,
+    /// What nobody must be able to do to the memory any more: else [`Error::NotSealed`](crate::Error::NotSealed).
+    pub seals: Seals,
     /// On a Unix, close the file as soon as it is mapped: nothing can be mapped from it again, so a
     /// page that has failed stays as it is, and `resize` fails.
     pub close_file: bool,
+}
+
+/// What nobody can do to memory any more, whoever has its descriptor (fcntl(2), "File Sealing").
+///
+/// ```
+/// use memory_map::Seals;
+///
+/// let all = Seals { shrink: true, grow: true, write: true };
+/// assert!(all.include(Seals { shrink: true, ..Seals::default() }));
+/// assert!(!Seals::default().include(all));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seals {
+    /// Make it shorter.
+    pub shrink: bool,
+    /// Make it longer.
+    pub grow: bool,
+    /// Store to it, but through mappings that are there already.
+    pub write: bool,
+}
+
+impl Seals {
+    /// Whether all of `others` are among these.
+    #[must_use]
+    pub fn include(self, others: Self) -> bool {
+        (self.shrink || !others.shrink)
+            && (self.grow || !others.grow)
+            && (self.write || !others.write)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What memory has besides that another process can be given.
+///
+/// ```
+/// use memory_map::{Mapping, Options, Seals, ShareableOptions};
+///
+/// let seals = Seals { shrink: true, ..Seals::default() };
+/// let options = ShareableOptions { seals, ..ShareableOptions::default() };
+/// # if !cfg!(target_os = "linux") { return Ok(()); }
+/// let map = Mapping::shareable(4096, &options, &Options::default())?;
+/// assert!(map.file().unwrap().set_len(0).is_err());
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ShareableOptions {
+    /// Reserve memory for all of it.
+    pub allocate: bool,
+    /// What nobody can do to it afterwards, on Linux.
+    pub seals: Seals,
 }

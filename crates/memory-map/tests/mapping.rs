@@ -71,7 +71,7 @@ fn create_extends_and_never_shrinks() {
             length: Some(length),
             create: Some(0o600),
             allocate: true,
-            close_file: false,
+            ..FileOptions::default()
         };
         let map =
             Mapping::shared(Source::Path(&file.0), &part, &options(Protection::ReadWrite)).unwrap();

@@ -15,6 +15,7 @@ use nix::sys::stat::Mode;
 
 use super::{Blocks, Source};
 use crate::error::{Error, Result};
+use crate::options::Seals;
 use crate::sys;
 
 /// A file that can be mapped.
@@ -52,9 +53,6 @@ impl Made {
         };
     }
 }
-
-/// How often a file is looked for that others make and remove in the meantime.
-const TRIES: usize = 8;
 
 /// How long to wait for shared memory without a length: its maker sets one right afterwards.
 const MAKING: Duration = Duration::from_millis(100);
@@ -117,10 +115,11 @@ impl Opened {
         Ok(Self { file, metadata, is_memory, made: None })
     }
 
-    /// An anonymous file of `size` bytes, of huge pages of `huge` bytes where that is given.
-    pub fn anonymous(size: u64, huge: Option<usize>) -> Result<Self> {
+    /// An anonymous file of `size` bytes, of huge pages of `huge` bytes where that is given. Only a `sealable` one can be
+    /// sealed.
+    pub fn anonymous(size: u64, huge: Option<usize>, sealable: bool) -> Result<Self> {
         let size = huge.map_or(size, |huge| size.next_multiple_of(huge as u64));
-        let file = sys::anonymous_file(huge).map_err(|error| match error {
+        let file = sys::anonymous_file(huge, sealable).map_err(|error| match error {
             Errno::ENOTSUP => Error::Unsupported(
                 "this system has no anonymous files: share a temporary file instead",
             ),
@@ -129,6 +128,24 @@ impl Opened {
         file.set_len(size).map_err(|error| Error::io(&error, "ftruncate"))?;
         let metadata = metadata_of(&file)?;
         Ok(Self { file: Arc::new(file), metadata, is_memory: true, made: None })
+    }
+
+    /// Seals it for good.
+    pub fn seal(&self, seals: Seals) -> Result<()> {
+        sys::seal(&self.file, seals).map_err(|error| match error {
+            Errno::ENOTSUP | Errno::EINVAL => NO_SEALS,
+            error => failed(error, "fcntl"),
+        })
+    }
+
+    /// Refuses a file that lacks one of the seals.
+    pub fn check_seals(&self, seals: Seals) -> Result<()> {
+        match sys::seals_of(&self.file) {
+            _ if seals.is_empty() => Ok(()),
+            Ok(there) if there.include(seals) => Ok(()),
+            Ok(_) => Err(Error::NotSealed),
+            Err(_) => Err(NO_SEALS),
+        }
     }
 
     /// Whether it is a file in the narrow sense, which has a size and ends there.
@@ -165,6 +182,7 @@ impl Opened {
         let refused = |error| match error {
             // What fallocate(2) says of a descriptor that is not open for writing, too.
             Errno::EBADF => Error::os_because(libc::EACCES, "fallocate", NOT_OPEN_FOR_IT),
+            Errno::EPERM if self.is_sealed() => Error::os_because(libc::EPERM, "fallocate", SEALED),
             error => failed(error, "fallocate"),
         };
         let allocates = match blocks {
@@ -199,6 +217,10 @@ impl Opened {
         mapped.map_err(|error| self.explain(Error::io(&error, "mmap")))
     }
 
+    fn is_sealed(&self) -> bool {
+        sys::seals_of(&self.file).is_ok_and(|seals| !seals.is_empty())
+    }
+
     /// Says more about a refusal of mmap where the kind of file explains it.
     pub fn explain(&self, error: Error) -> Error {
         let detail = match self.metadata.file_type() {
@@ -220,6 +242,9 @@ impl Opened {
                 let errno = if is_argument { errno } else { libc::ENODEV };
                 Error::os_because(errno, syscall, detail)
             }
+            Error::Os { errno: libc::EPERM, syscall, .. } if self.is_sealed() => {
+                Error::os_because(libc::EPERM, syscall, SEALED)
+            }
             Error::Os { errno: libc::EACCES, syscall, .. } => {
                 Error::os_because(libc::EACCES, syscall, NOT_OPEN_FOR_IT)
             }
@@ -230,6 +255,10 @@ impl Opened {
 
 const NOT_OPEN_FOR_IT: &str =
     "the file is not open for what the protection needs: reading, and for stores writing too";
+
+const SEALED: &str = "the memory is sealed against it";
+
+const NO_SEALS: Error = Error::Unsupported("memory can be sealed on Linux only, from 5.1 on");
 
 fn to_offset(bytes: u64) -> Result<sys::Offset> {
     sys::Offset::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "fallocate"))
@@ -263,22 +292,17 @@ fn is_lack_of_space(error: Errno) -> bool {
 }
 
 /// Opens a file, or makes it, and says whether it did. `open` is given what to do besides.
+///
+/// What is there is opened with O_CREAT too: the system may refuse one that another user has put into a folder for
+/// all (`fs.protected_regular`, proc_sys_fs(5)). One that is removed in between is made, and not told as new.
 fn open_or_make(
     exclusive: bool,
     open: impl Fn(OFlag) -> nix::Result<OwnedFd>,
 ) -> nix::Result<(File, bool)> {
-    for _ in 0..TRIES {
-        match open(OFlag::O_CREAT | OFlag::O_EXCL) {
-            Err(Errno::EEXIST) if !exclusive => {}
-            made => return made.map(|fd| (fd.into(), true)),
-        }
-        match open(OFlag::empty()) {
-            Err(Errno::ENOENT) => {} // it was removed in between
-            opened => return opened.map(|fd| (fd.into(), false)),
-        }
+    match open(OFlag::O_CREAT | OFlag::O_EXCL) {
+        Err(Errno::EEXIST) if !exclusive => open(OFlag::O_CREAT).map(|fd| (fd.into(), false)),
+        made => made.map(|fd| (fd.into(), true)),
     }
-    // A symbolic link to a file that does not exist is there and is not.
-    open(OFlag::O_CREAT).map(|fd| (fd.into(), false))
 }
 
 fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, bool)> {

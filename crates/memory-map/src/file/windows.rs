@@ -16,11 +16,13 @@ mod section;
 
 use super::{Blocks, Source};
 use crate::error::{Error, Result};
+use crate::options::Seals;
 use crate::sys::{self, Identity};
 
 // The system has no codes of its own for these.
 const ENODEV: u32 = ERROR_BAD_DEV_TYPE;
 const EISDIR: u32 = ERROR_DIRECTORY_NOT_SUPPORTED;
+const NO_SEALS: Error = Error::Unsupported("memory can be sealed on Linux only");
 const PIPE: &str = "it is a pipe or socket, which has no pages; read it as a stream";
 
 /// Does nothing: the name of shared memory goes with the last mapping of it, and not before.
@@ -94,11 +96,21 @@ impl Opened {
     }
 
     /// Memory that another process can be given by a descriptor, which there is not here.
-    pub fn anonymous(_size: u64, _huge: Option<usize>) -> Result<Self> {
+    pub fn anonymous(_size: u64, _huge: Option<usize>, _sealable: bool) -> Result<Self> {
         Err(Error::Unsupported(
             "this system has no anonymous files: open shared memory by a name instead, or map a \
              temporary file shared",
         ))
+    }
+
+    /// Seals nothing, which this system does not.
+    pub fn seal(&self, _seals: Seals) -> Result<()> {
+        Err(NO_SEALS)
+    }
+
+    /// Refuses every file that is to have seals.
+    pub fn check_seals(&self, seals: Seals) -> Result<()> {
+        if seals.is_empty() { Ok(()) } else { Err(NO_SEALS) }
     }
 
     /// Whether it is a file in the narrow sense: nothing else can be mapped.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::{Attached, FILE_READS, Mapping, Pages, State, to_usize};
 use crate::error::{Error, Result};
 use crate::file::{Blocks, Made, Opened, Source};
-use crate::options::{FileOptions, HugePages, Kind, Options};
+use crate::options::{FileOptions, HugePages, Kind, Options, ShareableOptions};
 use crate::region::{Region, place};
 use crate::sys;
 
@@ -60,34 +60,39 @@ impl Mapping {
     /// # Errors
     /// The OS's for making and mapping the memory.
     pub fn anonymous(length: u64, shareable: bool, options: &Options) -> Result<Self> {
-        Self::without_file(length, shareable, false, options)
+        let file = shareable.then(ShareableOptions::default);
+        Self::without_file(length, file.as_ref(), options)
     }
 
-    /// As [`Mapping::anonymous`], shareable, with memory reserved for all of it.
+    /// As [`Mapping::anonymous`], shareable, with options for the file that it stands in.
     ///
     /// # Errors
-    /// As [`Mapping::anonymous`].
-    pub fn anonymous_allocated(length: u64, options: &Options) -> Result<Self> {
-        Self::without_file(length, true, true, options)
+    /// As [`Mapping::anonymous`]; [`Error::Unsupported`] where there are no seals.
+    pub fn shareable(length: u64, file: &ShareableOptions, options: &Options) -> Result<Self> {
+        Self::without_file(length, Some(file), options)
     }
 
     fn without_file(
         length: u64,
-        shareable: bool,
-        allocate: bool,
+        file: Option<&ShareableOptions>,
         options: &Options,
     ) -> Result<Self> {
+        let ShareableOptions { allocate, seals } = file.cloned().unwrap_or_default();
         let explicit = match options.huge {
             HugePages::Explicit(size) => Some(sys::check_huge_pages(size)?),
             _ => None,
         };
         let mapped = to_usize(length)?;
-        let mut opened = shareable.then(|| Opened::anonymous(length, explicit)).transpose()?;
+        let mut opened =
+            file.map(|_| Opened::anonymous(length, explicit, !seals.is_empty())).transpose()?;
         let mapping = Self::map(Kind::Anonymous, opened.as_ref(), 0, mapped, allocate, options)?;
         if let Some(opened) = opened.as_mut().filter(|_| allocate) {
             opened.grow(0, opened.size().unwrap_or(length), mapping.blocks)?;
         }
         mapping.populate()?;
+        if let Some(opened) = opened.filter(|_| !seals.is_empty()) {
+            opened.seal(seals)?; // last: it would forbid some of the above
+        }
         Ok(mapping)
     }
 
@@ -124,6 +129,7 @@ impl Mapping {
         file: &FileOptions,
         options: &Options,
     ) -> Result<Self> {
+        opened.check_seals(file.seals)?;
         let length = length_in(opened, file, kind == Kind::Shared)?;
         let (mapped, end) = (to_usize(length)?, file.offset + length);
         let grows = file.create.is_some() || file.allocate;

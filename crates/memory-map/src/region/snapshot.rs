@@ -25,7 +25,7 @@ impl Snapshot {
     }
 
     fn new(region: &Region, pages: Addresses) -> Option<Self> {
-        let copy = Opened::anonymous(pages.len() as u64, None).ok()?;
+        let copy = Opened::anonymous(pages.len() as u64, None, false).ok()?;
         // SAFETY: the file was made above, and no one else knows of it.
         let mut bytes = unsafe { MmapOptions::new().len(pages.len()).map_mut(&*copy.file) }.ok()?;
         access::copy_out(region, &pages, &mut bytes).ok()?;

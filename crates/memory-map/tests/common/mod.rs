@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use memory_map::{FileOptions, Mapping, Options, Protection, Result, Source};
+use memory_map::{FileOptions, Mapping, Options, Protection, Result, Seals, Source};
 
 /// What the tests count in: the bytes of a page where they are to run.
 pub const PAGE: usize = match option_env!("TEST_PAGE_SIZE") {
@@ -59,8 +59,14 @@ pub fn options(protection: Protection) -> Options {
     Options { protection, ..Options::default() }
 }
 
-pub const WHOLE: FileOptions =
-    FileOptions { offset: 0, length: None, create: None, allocate: false, close_file: false };
+pub const WHOLE: FileOptions = FileOptions {
+    offset: 0,
+    length: None,
+    create: None,
+    allocate: false,
+    seals: Seals { shrink: false, grow: false, write: false },
+    close_file: false,
+};
 
 pub fn shared(file: &TempFile, protection: Protection) -> Mapping {
     try_shared(file, protection).unwrap()

@@ -156,7 +156,7 @@ pub(crate) fn extend(file: &std::fs::File, end: Offset) -> nix::Result<()> {
 }
 
 /// An anonymous file: a shared memory object whose name is taken away at once.
-pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
+pub(crate) fn anonymous_file(_huge: Option<usize>, _sealable: bool) -> nix::Result<std::fs::File> {
     use nix::fcntl::OFlag;
     use nix::sys::mman::{shm_open, shm_unlink};
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -77,7 +77,7 @@ pub(crate) fn extend(file: &std::fs::File, end: Offset) -> nix::Result<()> {
 
 /// An anonymous file: a shared memory object without a name.
 #[cfg(target_os = "freebsd")]
-pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
+pub(crate) fn anonymous_file(_huge: Option<usize>, _sealable: bool) -> nix::Result<std::fs::File> {
     use std::os::fd::FromRawFd;
     // SAFETY: SHM_ANON stands where a name would (shm_open(2)), which sets FD_CLOEXEC by itself.
     let fd = unsafe { libc::shm_open(libc::SHM_ANON, libc::O_RDWR, 0o600) };
@@ -88,7 +88,7 @@ pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File>
 
 /// An anonymous file.
 #[cfg(not(target_os = "freebsd"))]
-pub(crate) fn anonymous_file(_huge: Option<usize>) -> nix::Result<std::fs::File> {
+pub(crate) fn anonymous_file(_huge: Option<usize>, _sealable: bool) -> nix::Result<std::fs::File> {
     Err(nix::errno::Errno::ENOTSUP)
 }
 

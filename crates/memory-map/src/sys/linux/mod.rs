@@ -21,6 +21,10 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::stat::Mode;
+
+use crate::options::Seals;
 
 #[cfg(target_env = "musl")]
 use libc::fallocate as fallocate64;
@@ -145,16 +149,43 @@ fn fallocate(
 /// An anonymous file, for memory that other processes can be given. The call has a number on every
 /// Linux that has it, but a function only in the C libraries since glibc 2.27, and a library that
 /// names one is not loaded at all with an older glibc.
-pub(crate) fn anonymous_file(huge: Option<usize>) -> nix::Result<std::fs::File> {
+///
+/// Whoever is given its descriptor has it, but users other than this one cannot open it again, for more than that
+/// descriptor allows: the kernel makes it open to all.
+pub(crate) fn anonymous_file(huge: Option<usize>, sealable: bool) -> nix::Result<std::fs::File> {
     let huge = huge.map_or(0, |size| {
         libc::MFD_HUGETLB | (size.trailing_zeros() as libc::c_uint) << libc::MFD_HUGE_SHIFT
     });
-    let flags = libc::MFD_CLOEXEC | huge;
+    let sealable = if sealable { libc::MFD_ALLOW_SEALING } else { 0 };
+    let flags = libc::MFD_CLOEXEC | sealable | huge;
     // SAFETY: the name is a string that ends with a zero, and the kernel copies it.
     let status = unsafe { libc::syscall(libc::SYS_memfd_create, c"memory-map".as_ptr(), flags) };
     let descriptor = Errno::result(status)? as libc::c_int;
     // SAFETY: the descriptor was opened above, and nothing else knows it.
-    Ok(unsafe { std::fs::File::from_raw_fd(descriptor) })
+    let file = unsafe { std::fs::File::from_raw_fd(descriptor) };
+    nix::sys::stat::fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    Ok(file)
+}
+
+/// Seals a file that was made to be sealed, for good, and against other seals: `EINVAL` where the kernel has not
+/// all of them (before 5.1).
+pub(crate) fn seal(file: &std::fs::File, seals: Seals) -> nix::Result<()> {
+    let mut all = SealFlag::F_SEAL_SEAL;
+    all.set(SealFlag::F_SEAL_SHRINK, seals.shrink);
+    all.set(SealFlag::F_SEAL_GROW, seals.grow);
+    all.set(SealFlag::F_SEAL_FUTURE_WRITE, seals.write);
+    fcntl(file, FcntlArg::F_ADD_SEALS(all)).map(drop)
+}
+
+/// The seals of a file: none where it can have none.
+pub(crate) fn seals_of(file: &std::fs::File) -> nix::Result<Seals> {
+    let bits = fcntl(file, FcntlArg::F_GET_SEALS).unwrap_or(0);
+    let has = |seal: SealFlag| bits & seal.bits() != 0;
+    Ok(Seals {
+        shrink: has(SealFlag::F_SEAL_SHRINK),
+        grow: has(SealFlag::F_SEAL_GROW),
+        write: has(SealFlag::F_SEAL_WRITE) || has(SealFlag::F_SEAL_FUTURE_WRITE),
+    })
 }
 
 /// Brings the pages of a range in. `Err` holds the error number: `EINVAL` where the kernel cannot do

@@ -82,7 +82,7 @@ pub(crate) fn can_carry(file: bool) -> bool {
     use std::sync::OnceLock;
     static ANSWERS: [OnceLock<bool>; 2] = [OnceLock::new(), OnceLock::new()];
     *ANSWERS[usize::from(file)].get_or_init(|| {
-        let opened = file.then(|| super::anonymous_file(None)).transpose();
+        let opened = file.then(|| super::anonymous_file(None, false)).transpose();
         let Ok(opened) = opened else { return false };
         let backing = match &opened {
             Some(opened) => {
@@ -237,7 +237,7 @@ mod tests {
         let page = sys::page_size();
         let map = |backing| sys::map(0, 4 * page, Protection::Read, backing).unwrap() as usize;
         let file = || {
-            let mut file = sys::anonymous_file(None).unwrap();
+            let mut file = sys::anonymous_file(None, false).unwrap();
             file.write_all(&vec![1; 8 * page]).unwrap();
             file
         };

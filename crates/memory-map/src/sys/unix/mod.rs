@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_store_extends_a_file_and_never_shortens_it() {
-        let Ok(file) = crate::sys::anonymous_file(None) else { return };
+        let Ok(file) = crate::sys::anonymous_file(None, false) else { return };
         let mut bytes = vec![7; 10_000];
         for (end, length) in [(1, 1), (10_000, 10_000), (9_999, 10_000), (20, 10_000)] {
             assert_eq!(extend_by_store(&file, end), Ok(()));

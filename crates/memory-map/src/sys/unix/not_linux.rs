@@ -1,5 +1,7 @@
 //! What the Unix systems besides Linux do alike.
 
+use crate::options::Seals;
+
 /// Whether it is shared memory that is no file: it has no type then.
 pub(crate) fn is_shared_memory(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -24,4 +26,14 @@ pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> R
     // SAFETY: advice changes no contents; what cannot be had is an error return.
     unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_WILLNEED) };
     Ok(())
+}
+
+/// Seals nothing: these systems have none, or not all that are needed.
+pub(crate) fn seal(_file: &std::fs::File, _seals: Seals) -> nix::Result<()> {
+    Err(nix::errno::Errno::ENOTSUP)
+}
+
+/// As [`seal`].
+pub(crate) fn seals_of(_file: &std::fs::File) -> nix::Result<Seals> {
+    Err(nix::errno::Errno::ENOTSUP)
 }

@@ -1,0 +1,232 @@
+// Memory that nobody can make shorter, longer or store to any more, and who can have it at all.
+
+import { spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, closeSync, existsSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+
+import test from 'ava'
+import {
+  mapAnonymous,
+  type MemoryMap,
+  mapPrivate,
+  mapShared,
+  openSharedMemory,
+  pageSize,
+  unlinkSharedMemory,
+} from 'memory-map'
+
+import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
+import { onLinux, onPosix, where } from './helpers/platform.ts'
+import { runtimes } from './helpers/runtimes.ts'
+import { Peer } from './helpers/processes.ts'
+import { scratchFile } from './helpers/scratch.ts'
+
+const asRoot = where(process.platform === 'linux' && process.getuid?.() === 0, 'becomes another user, as root can')
+const elsewhere = where(process.platform !== 'linux', 'is about systems without seals')
+
+const notSealed = { instanceOf: Error, code: 'ERR_MMAP_NOT_SEALED', says: ['seal'] }
+const SEALS = ['shrink', 'grow', 'write'] as const
+
+/** What another process can do with memory that it was sent. */
+async function attempts(map: MemoryMap, t: Parameters<typeof scratchFile>[0]): Promise<unknown> {
+  const peer = await Peer.startPython(t, [map.fd!])
+  await peer.run(
+    `
+def attempt(act):
+    try:
+        act()
+        return True
+    except OSError as error:
+        return error.errno
+names.update(attempt=attempt)`.replace('names.update', 'globals().update'),
+  )
+  const size = map.length
+  return await peer.run(
+    `[
+    attempt(lambda: os.ftruncate(3, ${size - pageSize})),
+    attempt(lambda: os.ftruncate(3, ${size + pageSize})),
+    attempt(lambda: os.pwrite(3, b"x", 0)),
+    attempt(lambda: mmap.mmap(3, ${pageSize})),
+    attempt(lambda: mmap.mmap(3, ${pageSize}, prot=mmap.PROT_READ)),
+  ]`.replaceAll('\n', ' '),
+  )
+}
+
+for (const [seal, expected] of [
+  [undefined, [true, true, true, true, true]],
+  ['shrink', [1, true, true, true, true]],
+  ['grow', [true, 1, true, true, true]],
+  ['write', [true, true, 1, 1, true]],
+  [SEALS, [1, 1, 1, 1, true]],
+] as const) {
+  onLinux(`another process that is sent memory with the seals: ${String(seal)}`, async (t) => {
+    using map = mapAnonymous(2 * pageSize, { shared: true, seal })
+    t.deepEqual(await attempts(map, t), expected)
+    map.buffer.write('still stored to')
+    t.is(map.toString('latin1', 0, 15), 'still stored to')
+  })
+}
+
+onLinux('what was sent is mapped only if it has the seals that it must have', (t) => {
+  for (const [i, seal] of SEALS.entries()) {
+    using map = mapAnonymous(pageSize, { shared: true, seal })
+    for (const other of SEALS) {
+      for (const make of [mapShared, mapPrivate]) {
+        if (other === seal) make(map.fd!, { seal: other }).close()
+        else throwsCodedError(t, () => make(map.fd!, { seal: other }), notSealed)
+      }
+    }
+    throwsCodedError(t, () => mapShared(map.fd!, { seal: [seal, SEALS[(i + 1) % 3]!] }), notSealed)
+  }
+  using all = mapAnonymous(pageSize, { shared: true, seal: [...SEALS], allocate: true, populate: true })
+  for (const seal of [[...SEALS], 'shrink', ['grow', 'grow'], []] as const) mapShared(all.fd!, { seal }).close()
+  for (const unsealed of [scratchFile(t, 'file'), '/dev/zero', mapAnonymous(1, { shared: true }).fd!]) {
+    throwsCodedError(t, () => mapShared(unsealed, { length: 1, seal: 'shrink' }), notSealed)
+    mapShared(unsealed, { length: 1, seal: [] }).close()
+  }
+})
+
+onLinux('nobody can add a seal to memory, whether it has some or none', async (t) => {
+  for (const seal of [undefined, 'shrink'] as const) {
+    using map = mapAnonymous(pageSize, { shared: true, seal })
+    const peer = await Peer.startPython(t, [map.fd!])
+    // F_ADD_SEALS, F_SEAL_GROW
+    await t.throwsAsync(peer.run('__import__("fcntl").fcntl(3, 1033, 4)'), { message: /EPERM|Operation not permitted/ })
+  }
+})
+
+onLinux('a mapping whose memory is sealed stores to it, and cannot grow', (t) => {
+  using map = mapAnonymous(2 * pageSize, { shared: true, seal: ['grow', 'write'] })
+  using reader = mapShared(map.fd!, { seal: 'write' })
+  map.protect('read')
+  map.protect('read-write')
+  map.buffer[0] = 1
+  t.is(reader.buffer[0], 1)
+  t.regex(throwsSystemError(t, () => map.resize(3 * pageSize), { code: 'EPERM', syscall: 'mmap' }).message, /sealed/)
+  const error = throwsSystemError(t, () => mapShared(map.fd!, { protection: 'read-write' }), {
+    code: 'EPERM',
+    syscall: 'mmap',
+  })
+  t.regex(error.message, /sealed/)
+  t.deepEqual([map.length, map.buffer[0]], [2 * pageSize, 1])
+  using longer = mapAnonymous(pageSize, { shared: true, seal: 'grow' })
+  const refused = throwsSystemError(t, () => longer.resize(2 * pageSize), { code: 'EPERM', syscall: 'fallocate' })
+  t.regex(refused.message, /sealed/)
+  longer.buffer[0] = 2
+  t.deepEqual([longer.length, longer.buffer[0]], [pageSize, 2])
+})
+
+onLinux('a page that was stored to without permission is not for stores again where the memory is sealed', (t) => {
+  using map = mapAnonymous(pageSize, { shared: true, seal: 'write', onFault() {} })
+  map.buffer[0] = 1
+  map.protect('read')
+  map.buffer[0] = 2
+  t.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' })
+  const error = throwsSystemError(t, () => map.protect('read-write'), { code: 'EACCES', syscall: 'mprotect' })
+  t.regex(error.message, /sealed/)
+  t.deepEqual([map.protection, map.buffer[0], map.faults], ['read', 1, 1])
+})
+
+test('seals are for memory that others can be given, and have names', (t) => {
+  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
+  throwsCodedError(t, () => mapAnonymous(1, { seal: 'shrink' }), { ...value, says: ['`shared`'] })
+  throwsCodedError(t, () => mapAnonymous(1, { shared: true, seal: 'srink' as never }), {
+    ...value,
+    says: ["'shrink'?"],
+  })
+  throwsCodedError(t, () => mapAnonymous(1, { shared: true, seal: ['shrink', 'all'] as never }), value)
+  throwsCodedError(t, () => mapAnonymous(1, { shared: true, seal: ['write'], backing: 'shared-array-buffer' }), {
+    ...value,
+    says: ["'array-buffer'"],
+  })
+  const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+  for (const seal of [1, null, true, [['shrink']], {}]) {
+    throwsCodedError(t, () => mapAnonymous(1, { shared: true, seal: seal as never }), type)
+  }
+})
+
+elsewhere('seals are unsupported', (t) => {
+  const unsupported = { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' }
+  throwsCodedError(t, () => mapAnonymous(1, { shared: true, seal: 'shrink' }), unsupported)
+  throwsCodedError(t, () => mapShared(scratchFile(t, 'file'), { seal: 'shrink' }), unsupported)
+})
+
+for (const runtime of runtimes()) {
+  onLinux(`${runtime.name} ${runtime.version}: memory is sealed there, and stores of its maker go on`, async (t) => {
+    const peer = await Peer.start(t, runtime)
+    await peer.run(`map = lib.mapAnonymous(${pageSize}, { shared: true, seal: ['shrink', 'grow', 'write'] }), 0`)
+    await peer.run('map.buffer[0] = 7')
+    const path = `/proc/${peer.pid}/fd/${await peer.run('map.fd')}`
+    using map = mapShared(path, { seal: ['shrink', 'grow', 'write'] })
+    t.is(map.buffer[0], 7)
+    throwsSystemError(t, () => mapShared(path, { protection: 'read-write' }), { code: 'EPERM', syscall: 'mmap', path })
+  })
+}
+
+// Who can have it
+
+onLinux('memory without a name is the owner’s alone, and so is that of huge pages', (t) => {
+  using map = mapAnonymous(1, { shared: true })
+  t.is(fstatSync(map.fd!).mode & 0o7777, 0o600)
+  using sealed = mapAnonymous(1, { shared: true, seal: 'grow' })
+  t.is(fstatSync(sealed.fd!).mode & 0o7777, 0o600)
+})
+
+asRoot('another user who is sent memory to read cannot open it again to store to it', (t) => {
+  using map = mapAnonymous(pageSize, { shared: true })
+  map.buffer.write('secret')
+  const fd = openSync(`/proc/self/fd/${map.fd}`, 'r')
+  t.teardown(() => closeSync(fd))
+  const script = `
+import mmap, os
+os.setgid(65534)
+os.setuid(65534)
+print(mmap.mmap(3, 6, prot=mmap.PROT_READ)[:].decode())
+for act in [
+    lambda: mmap.mmap(3, 6),
+    lambda: open('/proc/self/fd/3', 'r+b'),
+    lambda: open('/proc/${process.pid}/fd/${map.fd}', 'rb'),
+    lambda: open('/proc/${process.pid}/mem', 'rb'),
+]:
+    try:
+        act()
+        print('done')
+    except PermissionError as error:
+        print(error.errno)`
+  const { stdout, stderr } = spawnSync('python3', ['-c', script], {
+    stdio: ['ignore', 'pipe', 'pipe', fd],
+    encoding: 'utf8',
+  })
+  t.is(stdout, 'secret\n13\n13\n13\n13\n', stderr)
+})
+
+const protectedFiles = '/proc/sys/fs/protected_regular'
+const isProtected = existsSync(protectedFiles) && readFileSync(protectedFiles, 'utf8') !== '0\n'
+where(process.getuid?.() === 0 && isProtected, 'needs root, and fs.protected_regular')(
+  'memory that another user has put where it is to be made is not used',
+  (t) => {
+    const name = `mm-squat-${process.pid}`
+    writeFileSync(`/dev/shm/${name}`, 'not zeros')
+    t.teardown(() => unlinkSharedMemory(name))
+    chmodSync(`/dev/shm/${name}`, 0o666)
+    chownSync(`/dev/shm/${name}`, 65534, 65534)
+    const refused = { code: 'EACCES', syscall: 'shm_open', path: `/${name}` } as const
+    throwsSystemError(t, () => openSharedMemory(name, { create: true, length: 9 }), refused)
+    using map = openSharedMemory(name)
+    t.is(map.toString(), 'not zeros')
+  },
+)
+
+onPosix('descriptors do not reach children by themselves', (t) => {
+  const name = `mm-seals-${process.pid}`
+  using named = openSharedMemory(name, { create: true, length: 1 })
+  t.teardown(() => unlinkSharedMemory(name))
+  const path = scratchFile(t, 'file')
+  using file = mapShared(path)
+  using memory = mapAnonymous(1, { shared: true })
+  const fds = [named, file, memory].map(({ fd }) => fd!)
+  // Descriptors that the shell does not have are no redirections.
+  const script = fds.map((fd) => `(: <&${fd}) 2>/dev/null && echo ${fd}`).join('\n')
+  t.is(spawnSync('/bin/bash', ['-c', script], { encoding: 'utf8' }).stdout, '')
+  writeFileSync(path, 'file')
+  t.is(readFileSync(path, 'utf8'), 'file')
+})
