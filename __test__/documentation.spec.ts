@@ -28,7 +28,7 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'ts
 
 const pages = ['README', 'ARCHITECTURE', 'CONTRIBUTING', 'SECURITY', 'CHANGELOG']
   .map((name) => `${name}.md`)
-  .concat(list('docs', '.md'))
+  .concat(list('docs', '.md'), 'examples/README.md', exampleReadmes())
 const sources = ['index.ts', ...list('lib', '.ts'), ...list('lib/sync', '.ts')].filter(
   (file) => !file.endsWith('.d.ts'),
 )
@@ -36,6 +36,12 @@ const sources = ['index.ts', ...list('lib', '.ts'), ...list('lib/sync', '.ts')].
 function list(folder: string, ending: string): string[] {
   const names = readdirSync(join(root, folder))
   return names.filter((name) => name.endsWith(ending)).map((name) => `${folder}/${name}`)
+}
+
+function exampleReadmes(): string[] {
+  return readdirSync(join(root, 'examples'))
+    .map((name) => `examples/${name}/README.md`)
+    .filter((file) => existsSync(join(root, file)))
 }
 
 function read(file: string): string {
