@@ -28,7 +28,7 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'ts
 
 const pages = ['README', 'ARCHITECTURE', 'CONTRIBUTING', 'SECURITY', 'CHANGELOG']
   .map((name) => `${name}.md`)
-  .concat(list('docs', '.md'), 'examples/README.md', exampleReadmes())
+  .concat(list('docs', '.md'), 'cli/README.md', 'examples/README.md', exampleReadmes())
 const sources = ['index.ts', ...list('lib', '.ts'), ...list('lib/sync', '.ts')].filter(
   (file) => !file.endsWith('.d.ts'),
 )

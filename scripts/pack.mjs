@@ -1,4 +1,5 @@
-// Makes the tarballs that are published, in release/: one of the package, and one for each platform that has a library.
+// Makes the tarballs that are published, in release/: one of the package, one for each platform that has a library, and
+// one of the command-line tool.
 //
 // The package's optionalDependencies are written here and not in the repository: of packages that are not published yet
 // npm writes nothing into the lock file, and then `npm ci` refuses it; and whoever published one of their names first
@@ -25,7 +26,7 @@ export const targets = manifest.napi.targets
 const ofTheRepository = new Set(['scripts', 'devDependencies', 'overrides', 'napi', 'ava', 'prettier'])
 
 const KB = 1000
-const maxSizes = { package: 200 * KB, library: 1000 * KB }
+const maxSizes = { package: 200 * KB, library: 1000 * KB, tool: 20 * KB }
 
 /** npm's provenance needs the repository; in a workflow it is known. */
 export const repository = manifest.repository ?? inWorkflow(process.env)
@@ -70,6 +71,25 @@ export function packPackage() {
   }
   const packed = npmPack(folder)
   return { ...packed, complaints: [...tooLarge(packed, maxSizes.package), ...notOurs(packed.files)] }
+}
+
+/** Packs the command-line tool, which asks for the package of its own version. @returns {Packed} */
+export function packTool() {
+  const source = join(root, 'cli')
+  const { dependencies, ...entries } = readJson(join(source, 'package.json'))
+  const folder = join(release, entries.name)
+  rmSync(folder, { recursive: true, force: true })
+  for (const file of npmPack(source, ['--dry-run']).files) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    copyFileSync(join(source, file), join(folder, file))
+  }
+  copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
+  const asked = { ...dependencies, [name]: version }
+  writeJson(join(folder, 'package.json'), { ...entries, repository, homepage, bugs, author, dependencies: asked })
+  const page = join(folder, 'README.md')
+  writeFileSync(page, linkedFromPackage(readFileSync(page, 'utf8'), folder, release))
+  const packed = npmPack(folder)
+  return { ...packed, complaints: tooLarge(packed, maxSizes.tool) }
 }
 
 /**

@@ -1,4 +1,4 @@
-// Publishes a version: the libraries first, then the package that asks for them.
+// Publishes a version: the libraries first, then the package that asks for them, then the tool that asks for the package.
 //
 //     npm run release -- --dry-run               # everything but publishing, with this machine's library
 //     npm run release -- --artifacts <folder>    # with the libraries that lie in a folder, as in CI
@@ -18,6 +18,7 @@ import {
   packageName,
   packLibrary,
   packPackage,
+  packTool,
   repository,
   targets,
   version,
@@ -50,6 +51,8 @@ function versionsOutOfStep() {
   const versions = {
     'package-lock.json': lock.version,
     'package-lock.json, packages': lock.packages[''].version,
+    'cli/package.json': JSON.parse(read('cli/package.json')).version,
+    'cli/package-lock.json': JSON.parse(read('cli/package-lock.json')).version,
     'Cargo.toml': /^version = "(.*)"/m.exec(read('Cargo.toml'))?.[1],
     'Cargo.lock, memory-map': locked('memory-map'),
     'Cargo.lock, memory-map-node': locked('memory-map-node'),
@@ -100,7 +103,7 @@ else if (dryRun) build(hostTarget())
 run('npm', ['run', 'build:ts'])
 
 const missing = notYet()
-const packed = [...targets.map(packLibrary).filter(Boolean), packPackage()]
+const packed = [...targets.map(packLibrary).filter(Boolean), packPackage(), packTool()]
 const wrong = [
   ...versionsOutOfStep(),
   ...packed.flatMap(({ id, complaints }) => complaints.map((complaint) => `${id}: ${complaint}`)),

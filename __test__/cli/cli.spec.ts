@@ -1,0 +1,290 @@
+// The command-line tool: `npm run test:cli`.
+
+import { execFileSync } from 'node:child_process'
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+import test, { type ExecutionContext } from 'ava'
+
+import { mapShared, openSharedMemory, pageSize, unlinkSharedMemory } from '../../index.js'
+import { packTool } from '../../scripts/pack.mjs'
+import { Mutex, Semaphore } from '../../sync.js'
+import { isLinux, onLinux, where } from '../helpers/platform.ts'
+import { ending, Peer, run, start } from '../helpers/processes.ts'
+import { runtimes } from '../helpers/runtimes.ts'
+import { pattern, scratchFile, scratchFolder } from '../helpers/scratch.ts'
+
+const main = fileURLToPath(new URL('../../cli/main.mjs', import.meta.url))
+const draw = (await import('../../cli/lib/draw.mjs' as string)) as {
+  cellsOf(bitmap: Uint8Array, pages: number, cells: number): number[]
+  strip(cells: number[]): string
+}
+
+async function cli(t: ExecutionContext, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(process.execPath, [main, ...args])
+  t.is(code, 0, stderr)
+  return stdout
+}
+
+const asJson = async (t: ExecutionContext, command: string, ...args: string[]) =>
+  JSON.parse(await cli(t, command, '--json', ...args))
+
+/** A file that is on the disk. */
+function fileOf(t: ExecutionContext, pages: number): string {
+  const path = scratchFile(t, pattern(pages * pageSize))
+  const file = openSync(path, 'r')
+  fsyncSync(file)
+  closeSync(file)
+  return path
+}
+
+function fincore(path: string): number {
+  return Number(execFileSync('fincore', ['--noheadings', '--raw', '--output', 'PAGES', path], { encoding: 'utf8' }))
+}
+
+function has(program: string): boolean {
+  try {
+    execFileSync(program, ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const withFincore = where(isLinux && has('fincore'), 'fincore of util-linux is not installed')
+
+withFincore('residency says what fincore says, and which pages they are', async (t) => {
+  const path = fileOf(t, 200)
+  await cli(t, 'evict', path)
+  t.is(fincore(path), 0, 'nobody but this test uses the file, and it is on the disk')
+  // Locked pages stay, whatever else this machine does, and random access reads no page ahead.
+  const map = mapShared(path, { advice: 'random' })
+  t.teardown(() => map.close())
+  map.lock({ offset: 10 * pageSize, length: 5 * pageSize })
+  map.lock({ offset: 100 * pageSize, length: 50 * pageSize })
+  const [found] = await asJson(t, 'residency', path)
+  t.is(found.resident, fincore(path))
+  t.deepEqual(
+    { pages: found.pages, resident: found.resident, ranges: found.ranges },
+    {
+      pages: 200,
+      resident: 55,
+      ranges: [
+        { first: 10, count: 5 },
+        { first: 100, count: 50 },
+      ],
+    },
+  )
+  t.regex(await cli(t, 'residency', path), /: 55 of 200 pages, 220 KiB in memory, 28 %\n {2}▕ {3,4}[░▒▓█]+ +█+ +▏\n$/)
+})
+
+withFincore('touch brings a file in', async (t) => {
+  const path = fileOf(t, 50)
+  await cli(t, 'evict', path)
+  const map = mapShared(path)
+  t.teardown(() => map.close())
+  map.lock({ onFault: true }) // what is brought in now stays
+  t.regex(await cli(t, 'touch', path), /: 50 of 50 pages/)
+  t.is(fincore(path), 50)
+})
+
+test('a cell is blank only if no page of it is in memory, and full only if all are', (t) => {
+  const bitmap = new Uint8Array(4).fill(255, 0, 1)
+  bitmap[1] = 1
+  t.deepEqual(draw.cellsOf(bitmap, 32, 4), [1, 1 / 8, 0, 0])
+  t.is(draw.strip([1, 1 / 8, 0, 0.99]), '▕█░ ▓▏')
+  t.deepEqual(
+    draw.cellsOf(bitmap, 9, 9),
+    Array.from({ length: 9 }, () => 1),
+  )
+  t.deepEqual(draw.cellsOf(bitmap, 0, 1), [0])
+})
+
+test('a folder: all its files, one that cannot be mapped is named, and all are added up', async (t) => {
+  const folder = scratchFolder(t)
+  mkdirSync(join(folder, 'inner'))
+  writeFileSync(join(folder, 'a & b'), 'a')
+  writeFileSync(join(folder, 'inner', 'c'), '')
+  const picture = join(scratchFolder(t), 'picture.svg')
+  const found = (await asJson(t, 'residency', '--svg', picture, folder)) as { path: string; pages: number }[]
+  const sorted = found.map(({ path, pages }) => [path, pages]).toSorted()
+  t.deepEqual(sorted, [
+    [join(folder, 'a & b'), 1],
+    [join(folder, 'inner', 'c'), 0],
+  ])
+  const svg = readFileSync(picture, 'utf8')
+  t.regex(svg, /^<svg .*a &#38; b: 1 of 1 pages<.*<rect class="in".*<\/svg>\n$/s)
+  const { code, stdout, stderr } = await run(process.execPath, [main, 'residency', folder, '/dev/null'])
+  t.is(code, isLinux ? 1 : code)
+  t.regex(stdout, /^2 files: 1 of 1 pages/m)
+  if (isLinux) t.regex(stderr, /^memory-map: \/dev\/null: /m)
+})
+
+const isRoot = process.getuid?.() === 0
+const asNobody = where(isLinux && isRoot && canBeNobody(), 'needs root, and a clone that others can read')
+
+function canBeNobody(): boolean {
+  try {
+    execFileSync(process.execPath, [main, '--version'], { uid: 65_534, gid: 65_534, stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+asNobody('who may not write a file is told that Linux does not tell', async (t) => {
+  const path = fileOf(t, 4)
+  chmodSync(join(path, '..'), 0o755)
+  chmodSync(path, 0o644)
+  const options = { uid: 65_534, gid: 65_534 }
+  const { stdout } = await run(process.execPath, [main, 'residency', path], options)
+  t.regex(stdout, /: \? of 4 pages\n {2}\?{4}\n\? Linux tells only the owner/)
+  const { stdout: text } = await run(process.execPath, [main, 'residency', '--json', path], options)
+  t.is(JSON.parse(text)[0].resident, null)
+})
+
+async function started(t: ExecutionContext, ...args: string[]) {
+  const child = start(process.execPath, [main, ...args])
+  const ended = ending(child)
+  t.teardown(() => {
+    child.kill('SIGKILL')
+  })
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+  return { child, ended, next: async () => (await lines.next()).value as string }
+}
+
+onLinux('lock keeps files in memory until it is stopped', async (t) => {
+  const { child, ended, next } = await started(t, 'lock', fileOf(t, 16))
+  t.regex(await next(), /^1 files locked, 64\.0 KiB/)
+  const [, locked] = /^VmLck:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))!
+  t.is(Number(locked), 64)
+  child.kill('SIGTERM')
+  t.is((await ended).code, 0)
+})
+
+onLinux('watch draws again', async (t) => {
+  const path = fileOf(t, 8)
+  await cli(t, 'evict', path)
+  const { next } = await started(t, 'watch', '--interval', '0.05', path)
+  t.regex(await next(), /: \d of 8 pages/)
+  const map = mapShared(path)
+  t.teardown(() => map.close())
+  map.lock()
+  let line
+  do line = await next()
+  while (!line.includes(': 8 of 8 pages'))
+  t.pass()
+})
+
+onLinux('inspect shows a channel, mutexes and semaphores, and who lives', async (t) => {
+  const path = scratchFile(t, Buffer.alloc(65_536))
+  const peer = await Peer.start(t, runtimes()[0]!)
+  const sync = new URL('../../sync.js', import.meta.url).href
+  await peer.run(`(async () => {
+    const { Channel, Mutex } = await import(${JSON.stringify(sync)})
+    map = lib.mapShared(${JSON.stringify(path)}, { protection: 'read-write' })
+    channel = Channel.create(map, { offset: 4096, length: 8192 })
+    channel.send('hello')
+    channel.send('a longer one')
+    channel.tryReceive()
+    channel.reserve(100)
+    new Mutex(map, 64).lock()
+
+  })()`)
+  const map = mapShared(path, { protection: 'read-write' })
+  t.teardown(() => map.close())
+  new Mutex(map, 80).lock()
+  new Semaphore(map, 128, 5).tryAcquire()
+  const found = await asJson(t, 'inspect', '--mutex', '72', '--semaphore', '128', path)
+  const [channel] = found.channels
+  t.is(found.channels.length, 1)
+  t.deepEqual([channel.offset, channel.length, channel.capacity], [4096, 8192, 8192 - 512 - 64])
+  t.is(channel.used, 16 + 16 + 16 + 104)
+  t.like(channel.messages, { waiting: 1, 'being written': 1, skipped: 0, damaged: false })
+  t.like(channel.messages.next, { state: 'waiting', length: 12 })
+  t.like(channel.receiver, { alive: true, pid: peer.pid })
+  t.deepEqual(
+    found.mutexes.map(({ offset, owner }: { offset: number; owner?: { pid: number } }) => [offset, owner?.pid]),
+    [
+      [64, peer.pid],
+      [72, undefined],
+      [80, process.pid],
+    ],
+  )
+  t.deepEqual(found.semaphores, [{ offset: 128, permits: 4, maySleep: false }])
+  await peer.kill()
+  const printed = await cli(t, 'inspect', path, '-m', '64')
+  t.regex(printed, /^ {2}next: 12 bytes, waiting, from a dead process\n {2}receiver: a dead process$/m)
+  t.regex(printed, /^mutex at 64: held by a dead process\nmutex at 80: held by process \d+ \(.+\)$/m)
+})
+
+onLinux('inspect takes bytes for what they are, whatever they are', async (t) => {
+  const wild = Buffer.alloc(8192)
+  wild.write('MMAPCHAN', 0)
+  wild.write('MMAPCHAN', 8) // not aligned
+  wild.write('MMAPCHAN', 64 + 1)
+  wild.write('MMAPCHAN', 128)
+  wild.writeBigUInt64LE(1n, 136)
+  wild.writeBigUInt64LE(2n ** 60n, 144) // a ring that does not fit
+  wild.write('MMAPCHAN', 1024)
+  wild.writeBigUInt64LE(1n, 1032)
+  wild.writeBigUInt64LE(1024n, 1040)
+  wild.writeBigUInt64LE(2n ** 63n, 1024 + 128) // a head that is far from the tail
+  wild.write('MMAPCHAN', 4096)
+  wild.writeBigUInt64LE(1n, 4104)
+  wild.writeBigUInt64LE(1024n, 4112)
+  wild.writeBigUInt64LE(64n, 4096 + 128)
+  wild.fill(255, 4096 + 512)
+  const printed = await cli(t, 'inspect', scratchFile(t, wild))
+  t.regex(printed, /^channel at 0: version \d+, which is not known here$/m)
+  t.regex(printed, /^channel at 1024: damaged$/m)
+  t.regex(printed, /^channel at 4096: 64 B of 960 B used, 7 %\n {2}messages: .*, and then damage$/m)
+  t.is(printed.match(/^channel/gm)!.length, 3)
+})
+
+onLinux('ls lists named memory and who has it mapped, and rm removes it', async (t) => {
+  const name = `memory-map-cli-${process.pid}`
+  const map = openSharedMemory(name, { create: true, length: 8192 })
+  t.teardown(() => {
+    map.close()
+    if (!gone) unlinkSharedMemory(name)
+  })
+  let gone = false
+  const listed = async () =>
+    ((await asJson(t, 'ls')) as { name: string }[]).find((entry) => entry.name === name) as object | undefined
+  t.like(await listed(), { name, length: 8192, pids: [process.pid] })
+  t.regex(await cli(t, 'inspect', name), /^memory-map-cli-\d+: 8\.0 KiB\nno channel/)
+  await cli(t, 'rm', name)
+  gone = true
+  t.is(await listed(), undefined)
+  const { code, stderr } = await run(process.execPath, [main, 'rm', name])
+  t.deepEqual([code, /ENOENT/.test(stderr)], [1, true])
+})
+
+test('what cannot be is said in a line', async (t) => {
+  for (const args of [
+    ['residency', '/does/not/exist'],
+    ['residency'],
+    ['melt'],
+    ['inspect', main, '--mutex', '-1'],
+    ['inspect', main, '--mutex', '99999999'],
+    ['watch', '--interval', '0', main],
+  ]) {
+    const { code, stdout, stderr } = await run(process.execPath, [main, ...args])
+    t.deepEqual([code, stdout], [1, ''], args.join(' '))
+    t.regex(stderr, /^(error|memory-map): .+\n$/)
+  }
+})
+
+test('what is published asks for the library of the same version, and is all there', (t) => {
+  const { id, files, complaints } = packTool()
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  t.is(id, `memory-map-cli@${version}`)
+  t.deepEqual(complaints, [])
+  const manifest = readFileSync(new URL('../../release/memory-map-cli/package.json', import.meta.url), 'utf8')
+  t.is(JSON.parse(manifest).dependencies['memory-map'], version)
+  const imported = readFileSync(main, 'utf8').matchAll(/ from '\.\/(.+)'/g)
+  for (const [, file] of imported) t.true(files.includes(file!), file)
+})
