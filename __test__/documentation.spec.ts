@@ -26,7 +26,7 @@ const stage = fileURLToPath(new URL('documentation/stage.mjs', import.meta.url))
 const require = createRequire(import.meta.url)
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 
-const pages = ['README', 'ARCHITECTURE', 'CONTRIBUTING', 'SECURITY', 'CHANGELOG']
+const pages = ['README', 'ARCHITECTURE', 'CODE_OF_CONDUCT', 'CONTRIBUTING', 'SECURITY', 'CHANGELOG']
   .map((name) => `${name}.md`)
   .concat(list('docs', '.md'), 'cli/README.md', 'examples/README.md', exampleReadmes())
 const sources = ['index.ts', ...list('lib', '.ts'), ...list('lib/sync', '.ts')].filter(
@@ -194,4 +194,19 @@ test('every script that the documentation names is there', (t) => {
       t.true(Object.hasOwn(scripts, name!), `${page}: npm run ${name}`)
     }
   }
+})
+
+test('every script is explained by `npm run help`', async (t) => {
+  const { code, stdout } = await run(process.execPath, [join(root, 'scripts/help.mjs')])
+  t.is(code, 0)
+  t.notRegex(stdout, /not described|not there/)
+  t.regex(stdout, /^npm run test:rust +the tests in Rust$/m)
+})
+
+test('`npm run lint` says what it needs', async (t) => {
+  const env = { PATH: dirname(process.execPath) === '/usr/bin' ? '/nowhere' : dirname(process.execPath) }
+  const { code, stderr } = await run(process.execPath, [join(root, 'scripts/lint-needs.mjs')], { env })
+  t.is(code, 1)
+  t.regex(stderr, /^npm run lint needs Rust 1\.88 or newer$/m)
+  t.regex(stderr, /^npm run lint needs Clippy: rustup component add clippy$/m)
 })
