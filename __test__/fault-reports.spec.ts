@@ -17,7 +17,7 @@ import {
 
 import { fixturePath } from './helpers/addon.ts'
 import { makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
-import { truncating, withAddon, withDescriptors } from './helpers/platform.ts'
+import { is32Bit, isLinux, truncating, where, withAddon, withDescriptors } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
 import { turns, until } from './helpers/until.ts'
 
@@ -534,6 +534,12 @@ test('a process may exit inside onFault', async (t) => {
     )
     t.deepEqual([code, signal], [7, null], `${runtime.name}: ${stderr}`)
   }
+})
+
+const knowingPages = where(isLinux && !is32Bit, 'needs addresses, and a system that tells which pages there are')
+
+knowingPages('all stray stores are rolled back in memory that holds little, however much it is', async (t) => {
+  await survives(t, host, scenario('fault-reports-untouched-memory'))
 })
 
 withAddon('a read() of good bytes is whole, whatever other threads do elsewhere in the mapping', async (t) => {

@@ -25,6 +25,7 @@ const names = [
   'search',
   'scale',
   'guard',
+  'faults',
   'touch',
   'view',
   'buffers',

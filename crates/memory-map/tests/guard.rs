@@ -199,6 +199,125 @@ fn stores_to_200_000_read_only_pages_stay_few_areas() {
     }
 }
 
+#[cfg(unix)]
+fn random(state: &mut u64, below: usize) -> usize {
+    *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    (*state >> 33) as usize % below
+}
+
+#[test]
+#[cfg(all(unix, not(target_os = "freebsd"), target_pointer_width = "64"))] // as above
+fn stores_to_more_memory_than_can_be_saved_are_rolled_back_where_little_is_in_it() {
+    let file = TempFile::sparse(LONG as u64);
+    for (length, stores, of_file) in
+        [(1_200 << 20, 5_000, false), (1_200 << 20, 5_000, true), (LONG, 20_000, false)]
+    {
+        let map = if of_file {
+            Mapping::private(
+                memory_map::Source::Path(&file.0),
+                &common::WHOLE,
+                &memory_map::Options { reserve: false, ..options(Protection::ReadWrite) },
+            )
+            .unwrap()
+        } else {
+            let options = memory_map::Options { reserve: false, ..options(Protection::ReadWrite) };
+            Mapping::anonymous(length as u64, false, &options).unwrap()
+        };
+        let view = View::of(&map);
+        let mut state = 1;
+        let own: Vec<usize> = (0..50).map(|_| random(&mut state, length)).collect();
+        own.iter().for_each(|place| view.store(*place, 7));
+        map.protect(0..length, Protection::Read).unwrap();
+        let places: Vec<usize> = (0..stores).map(|_| random(&mut state, length)).collect();
+        places.iter().for_each(|place| view.store(*place, 1));
+        let faults = map.collect();
+        assert!(faults.iter().all(|fault| fault.contained), "{length} {of_file}");
+        for place in own {
+            assert_eq!(view.load(place), 7);
+        }
+        assert!(places.iter().all(|place| view.load(*place) != 1));
+    }
+}
+
+#[test]
+#[cfg(all(unix, not(target_os = "freebsd")))] // as above
+fn pages_of_all_kinds_get_back_what_they_had() {
+    let ends = common::in_children("pages_of_all_kinds_get_back_what_they_had", 0..2, |case| {
+        // Without a descriptor it cannot be asked which pages there are.
+        pages_get_back_what_they_had(|open| case == 0 || limit_descriptors(open));
+    });
+    assert!(ends.iter().all(std::process::ExitStatus::success), "{ends:?}");
+}
+
+/// Lets the process open descriptors, or none.
+#[cfg(all(unix, not(target_os = "freebsd")))]
+fn limit_descriptors(open: bool) -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is one.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
+    limit.rlim_cur = if open { limit.rlim_max.min(256) } else { 0 };
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0 }
+}
+
+#[cfg(all(unix, not(target_os = "freebsd")))]
+fn pages_get_back_what_they_had(limit: impl Fn(bool) -> bool) {
+    const PAGES: usize = 1 << 12;
+    let contents: Vec<u8> = (0..PAGES * PAGE).map(|at| (at / PAGE % 3) as u8).collect();
+    let file = TempFile::new(&contents);
+    for round in 0..6 {
+        let map = match round % 3 {
+            0 => Mapping::anonymous((PAGES * PAGE) as u64, false, &options(Protection::ReadWrite)),
+            1 => Ok(private(&file, Protection::ReadWrite)),
+            _ => {
+                let whole = memory_map::FileOptions { close_file: true, ..common::WHOLE };
+                let source = memory_map::Source::Path(&file.0);
+                Mapping::private(source, &whole, &options(Protection::ReadWrite))
+            }
+        }
+        .unwrap();
+        let protection = if round < 3 { Protection::Read } else { Protection::None };
+        let view = View::of(&map);
+        let mut model = if round % 3 == 0 { vec![0; PAGES * PAGE] } else { contents.clone() };
+        let mut state = round as u64;
+        for step in 0..PAGES {
+            // Loads of pages that are stored to later, stores of zeros, and of more.
+            let at = random(&mut state, PAGES * PAGE);
+            match step % 4 {
+                0 => assert_eq!(view.load(at), model[at]),
+                1 => {
+                    view.store(at, 0);
+                    model[at] = 0;
+                }
+                2 => {
+                    view.store(at, 9);
+                    model[at] = 9;
+                }
+                _ => {}
+            }
+        }
+        for _ in 0..2 {
+            map.protect(0..PAGES * PAGE, protection).unwrap();
+            assert!(limit(false));
+            for _ in 0..3_000 {
+                view.store(random(&mut state, PAGES * PAGE), 200);
+            }
+            assert!(limit(true));
+            let faults = map.collect();
+            assert!(faults.len() > 500 && faults.iter().all(|fault| fault.contained));
+            map.protect(0..PAGES * PAGE, Protection::ReadWrite).unwrap();
+            let mut bytes = vec![1; PAGES * PAGE];
+            map.read(0, &mut bytes).unwrap();
+            assert!(bytes == model, "{round}");
+            // A store to the file is seen where the page is still the file's.
+            let place = random(&mut state, PAGES) * PAGE;
+            view.store(place, 77);
+            model[place] = 77;
+        }
+        assert!(map.collect().is_empty());
+    }
+}
+
 #[test]
 fn many_threads_fault_at_once() {
     let file = TempFile::new(&vec![7; 256 * PAGE]);

@@ -44,9 +44,6 @@ const SMALL_RUN: usize = 16;
 /// Pages of a closed mapping that are opened together.
 const OPENED_TOGETHER: usize = 64;
 
-/// Bytes that the copies of private pages may take in one region before a heal.
-const MAX_SAVED: usize = 1 << 30;
-
 /// Contains the fault of an access to `address`; whether the access is to be made again. `None` if the
 /// address is in no region.
 pub(super) fn contain(address: usize, signalled: Cause, access: AccessKind) -> Option<bool> {
@@ -242,20 +239,19 @@ impl Inner {
         protection: Protection,
     ) -> Option<(Range<usize>, How)> {
         // A copy that nothing notes would never be put back.
-        let copy = self.overlays.has_room().then(|| self.save(&part, protection)).flatten();
-        let overlaid = match (copy, protection) {
+        let saved = self.overlays.has_room().then(|| self.save(&part, protection)).flatten();
+        let overlaid = match (saved, protection) {
             // Nothing of a forbidden page may be seen.
             (Some(_), Protection::None) => self.conceal(&part),
             _ => self.change(&part, protection.with_stores()),
         };
         if !overlaid {
-            if let Some(copy) = copy {
-                // SAFETY: the copy was mapped by `save`, and no one else knows of it.
-                unsafe { sys::unmap(copy, part.len()) };
+            if let Some(saved) = saved {
+                saved.release();
             }
             return None;
         }
-        Some((part, copy.map_or(How::Exposed, |copy| How::Saved { copy })))
+        Some((part, saved.map_or(How::Exposed, How::Saved)))
     }
 
     /// Gives pages another protection than theirs, or theirs again.
@@ -265,49 +261,6 @@ impl Inner {
             unsafe { sys::protect(part.start, part.len(), protection) }
         })
         .is_ok()
-    }
-
-    /// Copies private pages away, before anything can store to them.
-    fn save(&self, part: &Range<usize>, protection: Protection) -> Option<usize> {
-        let saved: usize = self
-            .overlays
-            .as_slice()
-            .iter()
-            .filter(|overlay| matches!(overlay.how, How::Saved { .. }))
-            .map(|overlay| overlay.end - overlay.start)
-            .sum();
-        if saved + part.len() > MAX_SAVED {
-            return None;
-        }
-        if protection == Protection::None && !self.change(part, Protection::Read) {
-            return None;
-        }
-        let backing = Backing::Memory { reserve: false };
-        let copy =
-            with_vma_reserve(|| sys::map(0, part.len(), Protection::ReadWrite, backing)).ok()?;
-        let mut at = 0;
-        while at < part.len() {
-            // SAFETY: `copy` has `part.len()` bytes, of which `at` lie behind us.
-            let to = unsafe { copy.add(at) };
-            // SAFETY: `to` is writable for what is left of the copy.
-            let Some(copied) = (unsafe { sys::peek(part.start + at, to, part.len() - at) }) else {
-                // SAFETY: `copy` was mapped above and no other code knows of it.
-                unsafe { sys::unmap(copy as usize, part.len()) };
-                return None;
-            };
-            let whole = sys::floor(copied, self.page_size);
-            if whole == 0 {
-                // A page that cannot be read has nothing to be kept: its copy cannot be read either.
-                let page = copy as usize + at;
-                with_vma_reserve(|| {
-                    // SAFETY: the page lies in the copy, which no one else knows of.
-                    unsafe { sys::protect(page, self.page_size, Protection::None) }
-                })
-                .ok()?;
-            }
-            at += whole.max(self.page_size);
-        }
-        Some(copy as usize)
     }
 
     /// Makes zeros of `page`, behind which there is nothing, and of some around it, and says of which: what

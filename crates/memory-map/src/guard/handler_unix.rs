@@ -3,8 +3,8 @@
 //! # Why this is safe
 //!
 //! *Which calls it makes.* `fstat`, `mmap`, `munmap`, `mprotect`, `process_vm_readv`,
-//! `sched_yield`, for foreign memory `open`, `pread` and `close`, and `sem_post` (on
-//! macOS and the BSDs `write` on a pipe): calls that neither lock nor allocate in libc. POSIX lists
+//! `sched_yield`, for foreign and for private memory `open`, `pread` and `close`, and `sem_post`
+//! (on macOS and the BSDs `write` on a pipe): calls that neither lock nor allocate in libc. POSIX lists
 //! `fstat`, `open`, `close`, `sem_post` and `write` as async-signal-safe; the others are not listed
 //! only because they are not in that standard or because it does not say so, and on every system
 //! here they are bare system calls. `errno` is put back at the end. `sigaction` and `raise` (both

@@ -6,11 +6,7 @@ use super::overlay::{Cause, How, Overlay};
 use super::record::Inner;
 use super::vma_reserve;
 use crate::fault::{Fault, FaultKind};
-use crate::protection::Protection;
-use crate::sys::{self, Backing};
-
-/// How often a page is put back that is stored to again in the meantime.
-const ATTEMPTS: usize = 4;
+use crate::sys::Backing;
 
 impl Inner {
     /// Takes every overlay away and adds a report for each, the oldest first.
@@ -166,7 +162,7 @@ impl Inner {
                 return stuck.len() == before;
             }
             How::Zeros | How::PrivateFile => all == Some(true),
-            How::Saved { copy } => self.put_back(range, copy),
+            How::Saved(saved) => self.put_back(range, &saved),
             How::Exposed => {
                 self.protect_again(range);
                 return false;
@@ -180,58 +176,8 @@ impl Inner {
         restored
     }
 
-    fn protect_again(&self, range: Range<usize>) -> bool {
+    pub(super) fn protect_again(&self, range: Range<usize>) -> bool {
         self.runs_in(range).all(|(part, protection)| self.change(&part, protection))
-    }
-
-    /// Gives private pages their saved contents back.
-    ///
-    /// Other threads may store at any moment before the pages are protected again, so they are
-    /// compared once more after that.
-    fn put_back(&self, range: Range<usize>, copy: usize) -> bool {
-        let hidden = self.runs_in(range.clone()).any(|(_, run)| run == Protection::None);
-        if hidden && !self.reveal(&range) {
-            return false;
-        }
-        for _ in 0..ATTEMPTS {
-            let opened = self.change(&range, Protection::ReadWrite);
-            if !opened || self.compare(&range, copy, true).is_none() {
-                return false;
-            }
-            if !self.change(&range, Protection::Read) {
-                return false;
-            }
-            if self.compare(&range, copy, false) == Some(true) {
-                return self.protect_again(range);
-            }
-        }
-        false
-    }
-
-    /// Whether the pages equal their copy; makes them so where `mend` is set. `None` if the
-    /// pages cannot be compared or mended.
-    fn compare(&self, range: &Range<usize>, copy: usize, mend: bool) -> Option<bool> {
-        let mut now = vec![0u8; self.page_size];
-        let mut before = vec![0u8; self.page_size];
-        let mut equal = true;
-        for page in range.clone().step_by(self.page_size) {
-            let saved = copy + (page - range.start);
-            // SAFETY: `before` has `page_size` bytes.
-            let kept = unsafe { sys::peek(saved, before.as_mut_ptr(), self.page_size) }?;
-            // SAFETY: `now` has `page_size` bytes.
-            let copied = unsafe { sys::peek(page, now.as_mut_ptr(), self.page_size) }?;
-            if kept < self.page_size || copied < self.page_size || before == now {
-                continue; // where the file ended before or ends now there is nothing to put back
-            }
-            equal = false;
-            // SAFETY: `before` is readable for a page, and `page` lies in this region, whose lock
-            // is held.
-            if mend && unsafe { sys::poke(before.as_ptr(), page, self.page_size) } < self.page_size
-            {
-                return None;
-            }
-        }
-        Some(equal)
     }
 }
 
@@ -240,8 +186,7 @@ fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {
 }
 
 fn release_copy(overlay: &Overlay) {
-    if let How::Saved { copy } = overlay.how {
-        // SAFETY: the copy was mapped for this overlay alone, which is being forgotten.
-        unsafe { sys::unmap(copy, overlay.end - overlay.start) };
+    if let How::Saved(saved) = overlay.how {
+        saved.release();
     }
 }

@@ -21,6 +21,8 @@ mod overlay;
 mod overlay_system;
 mod record;
 mod registry;
+mod rollback;
+mod saved;
 #[cfg_attr(windows, path = "scratch_windows_none.rs")]
 mod scratch_windows;
 #[cfg(unix)]

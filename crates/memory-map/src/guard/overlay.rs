@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::saved::Saved;
 use super::vma_reserve::{self, with_vma_reserve};
 use crate::protection::Protection;
 use crate::sys;
@@ -19,8 +20,8 @@ pub(super) enum How {
     Zeros,
     /// The same part of the same file, mapped privately where it is stored to: loads read the file.
     PrivateFile,
-    /// The pages themselves, made writable; their contents were saved at this address.
-    Saved { copy: usize },
+    /// The pages themselves, made writable; their contents were saved.
+    Saved(Saved),
     /// The pages themselves, made writable; their contents could not be saved.
     Exposed,
 }
@@ -91,9 +92,9 @@ static TOTAL: AtomicUsize = AtomicUsize::new(0);
 const FEW: usize = 2;
 const CAPACITY: usize = 1 << 16;
 /// So many overlays of one page each before they grow.
-const SINGLE: usize = 256;
+const SINGLE: usize = 1024;
 /// So many overlays before the size doubles again.
-const STEP: usize = 32;
+const STEP: usize = 128;
 /// So many overlays in the process before small runs are overlaid whole.
 const MANY_OVERLAYS: usize = 1024;
 /// So many overlays in the process before each new one takes all that it may.
@@ -260,7 +261,7 @@ mod tests {
                 assert!(overlays.push(zeros(range, page)));
             }
         }
-        assert!(overlays.as_slice().len() < 2000, "{}", overlays.as_slice().len());
+        assert!(overlays.as_slice().len() < 3000, "{}", overlays.as_slice().len());
         overlays.clear();
     }
 

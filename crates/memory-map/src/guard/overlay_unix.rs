@@ -57,7 +57,7 @@ impl Inner {
             How::Zeros | How::PrivateFile => {
                 self.open_window(page, overlay.start..overlay.end, overlay.how, protection)
             }
-            How::Saved { .. } | How::Exposed => {
+            How::Saved(_) | How::Exposed => {
                 self.change(&(page..page + self.page_size), protection.with_stores())
             }
         }
@@ -69,7 +69,7 @@ impl Inner {
             How::Zeros | How::PrivateFile => {
                 self.scratch_windows.meeting(page..page + 1).next().is_some()
             }
-            How::Saved { .. } | How::Exposed => true,
+            How::Saved(_) | How::Exposed => true,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Systems that do not say what this process's memory areas are, and cannot move their pages.
+//! Systems that do not say what this process's memory areas and pages are, and cannot move them.
 
 use std::ops::Range;
 
@@ -30,6 +30,19 @@ pub(crate) fn vmas_in(_range: &Range<usize>) -> Option<Vec<Range<usize>>> {
 
 /// Shows none.
 pub(crate) fn each_vma(_look: impl FnMut(&Vma) -> bool) {}
+
+/// Shows the pages of private memory that hold what is nowhere else: not known. *handler*
+pub(crate) fn each_own_page(_range: &Range<usize>, _look: impl FnMut(usize)) -> bool {
+    false
+}
+
+/// Makes private pages zeros again: they have to be mapped again for that.
+///
+/// # Safety
+/// The range must belong to a region of this crate whose lock the caller holds.
+pub(crate) unsafe fn discard(_start: usize, _length: usize) -> bool {
+    false
+}
 
 /// There is nothing to keep.
 pub(crate) fn keep_vmas_open() {}

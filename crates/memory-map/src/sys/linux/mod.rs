@@ -4,6 +4,7 @@ mod advice;
 mod futex;
 #[path = "../unix/liveness.rs"]
 mod liveness;
+mod pagemap;
 #[path = "../unix/mod.rs"]
 mod unix;
 mod vma;
@@ -12,6 +13,7 @@ mod wakeup;
 pub(crate) use advice::*;
 pub(crate) use futex::*;
 pub(crate) use liveness::*;
+pub(crate) use pagemap::*;
 pub use unix::*;
 pub(crate) use vma::*;
 pub(crate) use wakeup::*;
