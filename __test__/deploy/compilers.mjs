@@ -58,8 +58,10 @@ const compile = (name, version, source) => async () => {
 
 export const compilers = {
   'TypeScript 5.4': compile('typescript5.4', 5.4, before57),
+  'TypeScript 5.5': compile('typescript5.5', 5.5, before57),
   'TypeScript 5.6': compile('typescript5.6', 5.6, before57),
   'TypeScript 5.7': compile('typescript5.7', 5.7, from57),
+  'TypeScript 5.8': compile('typescript5.8', 5.8, from57),
   'TypeScript 5.9': compile('typescript', 5.9, from57),
   'TypeScript 6.0': compile('typescript6', 6, from57),
   'TypeScript 7.0': compile('typescript7', 7, from57),

@@ -1,15 +1,16 @@
 // How programs are deployed: each builds one in a project, takes what was built to a folder of its own, and runs it there.
 
-import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { cjs, esm, library, Project, run, runtimes, tools, version } from './project.mjs'
+import { body, cjs, esm, expected, library, Project, run, runtimes, tools, version } from './project.mjs'
 
 const require = createRequire(import.meta.url)
 const node = process.execPath
 const bun = join(runtimes, 'bun', 'bin', 'bun')
+const deno = join(runtimes, 'deno', 'deno')
 const file = `memory-map.${library.slice('memory-map-'.length)}.node`
 const load = (name) => import(pathToFileURL(require.resolve(name)).href)
 
@@ -210,25 +211,50 @@ export const deployments = {
   'Single executable application (SEA), Node 24': sea(nodeOf(24)),
   'Single executable application (SEA), Node 26': sea(nodeOf(26)),
 
-  async '@yao-pkg/pkg, --sea'() {
+  async '@yao-pkg/pkg, --sea, of a project'() {
+    const project = new Project({
+      'app.cjs': cjs,
+      'package.json': JSON.stringify({ name: 'app', bin: 'app.cjs', dependencies: { 'memory-map': version } }),
+    })
+    await packExecutable(project, '.')
+    // It puts the library into the folder of the user.
+    const folder = project.deploy(['out', '.'])
+    return run(join(folder, 'app'), [], { cwd: folder, env: { HOME: folder } })
+  },
+
+  async '@yao-pkg/pkg, --sea, of a bundle'() {
     // The bundle alone is packed, with the library beside the executable.
     const project = new Project({ 'app.cjs': cjs })
     await bundleForNode(project, 'main.cjs')
-    const { version: of } = JSON.parse(readFileSync(join(runtimes, 'node22', 'package.json'), 'utf8'))
-    // What it would download, in its own cache.
-    const name = `node-v${of}-linux-x64`
-    const cache = project.path('.pkg-cache', 'sea')
-    mkdirSync(join(cache, name, 'bin'), { recursive: true })
-    cpSync(nodeOf(22), join(cache, name, 'bin', 'node'))
-    await run('tar', ['-czf', `${name}.tar.gz`, name], { cwd: cache })
-    project.write({ [join('.pkg-cache', 'sea', `${name}.tar.gz.ok`)]: '' })
-    mkdirSync(project.path('out'))
-    const args = ['--sea', 'main.cjs', '-t', `node${of}-linux-x64`, '-o', 'out/app']
-    await project.run(nodeOf(22), [join(tools, '@yao-pkg/pkg/lib-es5/bin.js'), ...args], {
-      env: { HOME: project.folder },
-    })
+    await packExecutable(project, 'main.cjs')
     cpSync(project.path('node_modules', library, file), project.path('out', file))
     return start(project.deploy(['out', '.']), './app')
+  },
+
+  async 'deno compile: the library is packed, nothing is run'() {
+    const project = new Project({ 'app.mjs': esm })
+    // What it puts the program into is a download. This one starts as a Deno and not as the program.
+    const env = { DENORT_BIN: deno, DENO_DIR: project.path('.deno') }
+    await project.run(
+      deno,
+      ['compile', '-A', '--no-check', '--node-modules-dir=manual', '--output', 'out', 'app.mjs'],
+      { env },
+    )
+    const isPacked = readFileSync(project.path('out')).includes(
+      readFileSync(project.path('node_modules', library, file)),
+    )
+    project.remove()
+    return isPacked ? expected : 'it has no library'
+  },
+
+  async 'an asar of Electron: the library lies outside, nothing is run'() {
+    const project = new Project({ 'app/app.cjs': cjs })
+    renameSync(project.path('node_modules'), project.path('app', 'node_modules'))
+    // It needs Node 22.
+    const pack = ['pack', 'app', 'out/app.asar', '--unpack', '**/memory-map-*/*.node']
+    await project.run(nodeOf(22), [join(tools, '@electron/asar/bin/asar.mjs'), ...pack])
+    const folder = project.deploy(['out', '.'])
+    return existsSync(join(folder, 'app.asar.unpacked', 'node_modules', library, file)) ? expected : 'it is not'
   },
 
   async 'a bundle that starts worker threads'() {
@@ -274,6 +300,21 @@ ${esm}`,
     return start(project.deploy('app.mjs', 'node_modules'), 'app.mjs')
   },
 
+  async 'an application of "type": "commonjs"'() {
+    const project = new Project({
+      'package.json': '{ "private": true, "type": "commonjs" }',
+      'app.js': cjs,
+      'imports.js': `${cjs
+        .replace(/^const \{.*\n/gm, '')
+        .replace(
+          body,
+          `Promise.all([import('memory-map'), import('memory-map/sync')]).then(([{ mapShared }, { Mutex }]) => {${body}})`,
+        )}`,
+    })
+    const folder = project.deploy('app.js', 'imports.js', 'package.json', 'node_modules')
+    return [await start(folder, 'app.js'), await start(folder, 'imports.js')]
+  },
+
   async 'a root file system of Node and its libraries alone, without /proc, /dev and /tmp'() {
     // Without locks: those on files need /proc.
     const project = new Project({
@@ -313,6 +354,23 @@ ${esm}`,
     await project.run(node, [project.path('node_modules/next/dist/bin/next'), 'build'])
     return serve(project.deploy(['.next/standalone', '.']), 'server.js', {}, '/api')
   },
+}
+
+/** Makes out/app with `pkg --sea`, on Node 22, which it needs. */
+async function packExecutable(project, entry) {
+  const { version: of } = JSON.parse(readFileSync(join(runtimes, 'node22', 'package.json'), 'utf8'))
+  // What it would download, in its own cache.
+  const name = `node-v${of}-linux-x64`
+  const cache = project.path('.pkg-cache', 'sea')
+  mkdirSync(join(cache, name, 'bin'), { recursive: true })
+  cpSync(nodeOf(22), join(cache, name, 'bin', 'node'))
+  await run('tar', ['-czf', `${name}.tar.gz`, name], { cwd: cache })
+  project.write({ [join('.pkg-cache', 'sea', `${name}.tar.gz.ok`)]: '' })
+  mkdirSync(project.path('out'))
+  const args = ['--sea', entry, '-t', `node${of}-linux-x64`, '-o', 'out/app']
+  await project.run(nodeOf(22), [join(tools, '@yao-pkg/pkg/lib-es5/bin.js'), ...args], {
+    env: { HOME: project.folder },
+  })
 }
 
 async function pack(compiler, project, options) {

@@ -59,18 +59,38 @@ const npm = (options, ...args) => run('npm', [...args, '--no-audit', '--no-fund'
 /** The packages with a library that are installed. */
 const libraries = ({ cwd }) => readdirSync(join(cwd, 'node_modules')).filter((name) => name.startsWith('memory-map-'))
 
-const pnpm =
+/** It needs Node 22; the programs run on this one. */
+const pnpm = (options, ...args) =>
+  run(
+    join(runtimes, 'node22', 'bin', 'node'),
+    [tool('pnpm/bin/pnpm.mjs'), 'install', `--store-dir=${join(options.cwd, '.pnpm')}`, ...args],
+    options,
+  )
+
+const pnpmProject =
   (...args) =>
   async () => {
     const options = await empty()
-    // It needs Node 22; the program runs on this one.
-    const node22 = join(runtimes, 'node22', 'bin', 'node')
-    await run(
-      node22,
-      [tool('pnpm/bin/pnpm.mjs'), 'install', `--store-dir=${join(options.cwd, '.pnpm')}`, ...args],
-      options,
-    )
+    await pnpm(options, ...args)
     return both(options)
+  }
+
+/** A package of a workspace that depends on it; gives the options to run programs there. */
+function workspace(options) {
+  const cwd = join(options.cwd, 'app')
+  mkdirSync(cwd)
+  writeFileSync(join(cwd, 'package.json'), `{ "name": "app", "dependencies": { "memory-map": "${version}" } }`)
+  for (const [name, text] of Object.entries({ 'app.mjs': esm, 'app.cjs': cjs })) writeFileSync(join(cwd, name), text)
+  return { ...options, cwd }
+}
+
+const pnpmWorkspace =
+  (...args) =>
+  async () => {
+    const options = await empty({ 'package.json': '{ "private": true }', 'pnpm-workspace.yaml': 'packages: [app]\n' })
+    const app = workspace(options)
+    await pnpm(options, ...args)
+    return both(app)
   }
 
 const yarn = (linker) => async () => {
@@ -86,8 +106,10 @@ export const installers = {
     await npm(options, 'install')
     return both(options)
   },
-  pnpm: pnpm(),
-  'pnpm, hoisted': pnpm('--node-linker=hoisted'),
+  pnpm: pnpmProject(),
+  'pnpm, hoisted': pnpmProject('--node-linker=hoisted'),
+  'pnpm, a package of a workspace': pnpmWorkspace(),
+  'pnpm, a package of a workspace, hoisted': pnpmWorkspace('--node-linker=hoisted'),
   async 'Yarn 1'() {
     const options = await empty()
     await run(node, [tool('yarn/bin/yarn.js'), 'install', '--no-lockfile'], options)
@@ -125,12 +147,9 @@ export const installers = {
     const options = await empty({
       'package.json': JSON.stringify({ private: true, workspaces: ['app'] }),
     })
-    const app = join(options.cwd, 'app')
-    mkdirSync(app)
-    writeFileSync(join(app, 'package.json'), `{ "name": "app", "dependencies": { "memory-map": "${version}" } }`)
-    for (const [name, text] of Object.entries({ 'app.mjs': esm, 'app.cjs': cjs })) writeFileSync(join(app, name), text)
+    const app = workspace(options)
     await npm(options, 'install')
     if (!existsSync(join(options.cwd, 'node_modules', library))) return 'not hoisted'
-    return both({ ...options, cwd: app })
+    return both(app)
   },
 }

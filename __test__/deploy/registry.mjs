@@ -1,9 +1,9 @@
-// A registry that has what would be published: the packages in release/, and those of the other platforms without their
-// libraries.
+// A registry that has what would be published: the packages in release/, and those of the other platforms, with a library
+// where one was built.
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,9 @@ function pack(platform) {
   const folder = mkdtempSync(join(tmpdir(), 'platform-'))
   mkdirSync(join(folder, 'package'))
   cpSync(join(root, 'npm', platform, 'package.json'), join(folder, 'package', 'package.json'))
-  writeFileSync(join(folder, 'package', `memory-map.${platform}.node`), '')
+  const library = `memory-map.${platform}.node`
+  const built = join(root, 'npm', platform, library)
+  writeFileSync(join(folder, 'package', library), existsSync(built) ? readFileSync(built) : '')
   const tarball = join(folder, 'package.tgz')
   execFileSync('tar', ['-czf', tarball, '-C', folder, 'package'])
   return tarball
