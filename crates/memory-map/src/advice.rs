@@ -1,6 +1,14 @@
 //! What the system can be told about pages.
 
 /// Advice on pages, as `MADV_*` of madvise(2).
+///
+/// ```
+/// use memory_map::{Advice, Mapping, Options};
+///
+/// let map = Mapping::anonymous(1 << 20, false, &Options::default())?;
+/// map.advise(Advice::Normal, 0..map.len())?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
     /// Nothing special.

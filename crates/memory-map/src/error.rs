@@ -8,6 +8,14 @@ use crate::fault::Fault;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A failed call.
+///
+/// ```
+/// use memory_map::{Error, FileOptions, Mapping, Options, Source};
+///
+/// let missing = Source::Path("no/such/file".as_ref());
+/// let result = Mapping::shared(missing, &FileOptions::default(), &Options::default());
+/// assert!(matches!(result, Err(Error::Os { .. })));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The operating system refused.

@@ -19,6 +19,21 @@ pub enum FaultKind {
 }
 
 /// One contained fault.
+///
+/// ```
+/// use memory_map::{Error, FaultKind, FileOptions, Mapping, Options, Source};
+///
+/// let path = std::env::temp_dir().join(format!("memory-map-fault-{}", std::process::id()));
+/// std::fs::write(&path, [0; 16]).unwrap();
+/// let map = Mapping::shared(Source::Path(&path), &FileOptions::default(), &Options::default())?;
+/// # if cfg!(unix) {
+/// std::fs::write(&path, []).unwrap();
+/// let Err(Error::Fault(fault)) = map.read(0, &mut [0; 16]) else { panic!("the bytes are gone") };
+/// assert_eq!(fault.kind, FaultKind::BeyondEnd);
+/// # }
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// What it is known by, in the error of a call and in the report: no other fault has the same.

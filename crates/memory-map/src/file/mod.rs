@@ -22,6 +22,15 @@ pub(crate) enum Blocks {
 }
 
 /// The file to map.
+///
+/// ```
+/// use memory_map::{FileOptions, Mapping, Options, Source};
+///
+/// let file = std::env::current_exe().unwrap();
+/// let map = Mapping::private(Source::Path(&file), &FileOptions::default(), &Options::default())?;
+/// assert!(map.len() > 0);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
     /// By path.

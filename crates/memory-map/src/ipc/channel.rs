@@ -46,10 +46,38 @@ pub struct Channel {
 }
 
 /// Room for a message that is being made.
+///
+/// ```
+/// use memory_map::ipc::Channel;
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let channel = Channel::create(&map, 0, 4096)?;
+/// let room = channel.reserve(100, None)?.unwrap();
+/// map.write(b"hello", room.offset())?;
+/// channel.commit(room, 5)?;
+/// assert_eq!(channel.receive(None)?.unwrap().length(), 5);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Reservation(Part, usize);
 
 /// A message that was received and is still in the ring.
+///
+/// ```
+/// use memory_map::ipc::Channel;
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let channel = Channel::create(&map, 0, 4096)?;
+/// channel.send(b"hello", None)?;
+/// let message = channel.receive(None)?.unwrap();
+/// let mut bytes = [0; 5];
+/// map.read(message.offset(), &mut bytes)?;
+/// assert_eq!(&bytes, b"hello");
+/// channel.release(message)?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Message {
     part: Part,
@@ -58,6 +86,19 @@ pub struct Message {
 }
 
 /// What [`Channel::receive_into`] found.
+///
+/// ```
+/// use memory_map::ipc::{Channel, Received};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let channel = Channel::create(&map, 0, 4096)?;
+/// channel.send(b"hello", None)?;
+/// assert_eq!(channel.receive_into(&mut [0; 3], None)?, Received::TooLong(5));
+/// assert_eq!(channel.receive_into(&mut [0; 8], None)?, Received::Copied(5));
+/// assert_eq!(channel.receive_into(&mut [0; 8], None)?, Received::Nothing);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
     /// No message in time.
@@ -226,6 +267,18 @@ impl Channel {
 
     /// Gives a reservation up: nothing is sent.
     ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let channel = Channel::create(&map, 0, 4096)?;
+    /// let room = channel.reserve(100, None)?.unwrap();
+    /// channel.abandon(room)?;
+    /// assert!(channel.receive(None)?.is_none());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As for [`Channel::reserve`].
     pub fn abandon(&self, reservation: Reservation) -> Result<()> {
@@ -248,6 +301,17 @@ impl Channel {
 
     /// Sends messages, with none of others between them: they lie in `bytes` one behind the other,
     /// each up to its end in `ends`. How many there was room for in time.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let channel = Channel::create(&map, 0, 4096)?;
+    /// assert_eq!(channel.send_many(b"onetwo", &[3, 6], None)?, 2);
+    /// assert_eq!(channel.receive(None)?.unwrap().length(), 3);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As for [`Channel::reserve`].
@@ -313,6 +377,20 @@ impl Channel {
     ///
     /// [`Received::Copied`] says how many, and [`Received::TooLong`] how long the first is.
     ///
+    /// ```
+    /// use memory_map::ipc::{Channel, Received};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let channel = Channel::create(&map, 0, 4096)?;
+    /// channel.send_many(b"onetwo", &[3, 6], None)?;
+    /// let (mut bytes, mut ends) = ([0; 64], [0; 8]);
+    /// assert_eq!(channel.receive_many_into(&mut bytes, &mut ends, None)?, Received::Copied(2));
+    /// assert_eq!((&bytes[..3], ends[0]), (&b"one"[..], 3));
+    /// assert_eq!((&bytes[8..11], ends[1]), (&b"two"[..], 11));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As for [`Channel::receive`].
     pub fn receive_many_into(
@@ -351,6 +429,20 @@ impl Channel {
 
     /// Waits until there is a message to receive; `false` if the time is up first.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use memory_map::ipc::{Channel, Patience};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let channel = Channel::create(&map, 0, 4096)?;
+    /// assert!(!channel.wait_for_message(&Patience::of(Duration::ZERO))?);
+    /// channel.send(b"hello", None)?;
+    /// assert!(channel.wait_for_message(&Patience::FOREVER)?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As for [`Channel::receive`].
     pub fn wait_for_message(&self, patience: &Patience<'_>) -> Result<bool> {
@@ -378,6 +470,19 @@ impl Channel {
     }
 
     /// Leaves a message where it is, to be received again.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let channel = Channel::create(&map, 0, 4096)?;
+    /// channel.send(b"hello", None)?;
+    /// let message = channel.receive(None)?.unwrap();
+    /// channel.keep(message);
+    /// assert_eq!(channel.receive(None)?.unwrap().length(), 5);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     pub fn keep(&self, _message: Message) {
         self.receiving.store(false, Ordering::Release);
     }
@@ -409,6 +514,20 @@ impl Channel {
     }
 
     /// Lets another process be the receiver.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let first = Channel::create(&map, 0, 4096)?;
+    /// let second = Channel::open(&map, 0)?;
+    /// assert!(first.receive(None)?.is_none());
+    /// assert!(second.receive(None).is_err()); // the first is the receiver
+    /// first.stop_receiving()?;
+    /// assert!(second.receive(None)?.is_none());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Busy`] while a message is received; [`Error::Fault`], [`Error::Closed`].

@@ -13,6 +13,17 @@ use crate::mapping::Mapping;
 ///
 /// If it gives the same twice, all that was stored in between has reached the memory.
 ///
+/// ```
+/// use memory_map::ipc::mark;
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let before = mark(&map, 0, 8)?;
+/// map.write(&[1; 8], 0)?;
+/// assert_eq!(mark(&map, 0, 8)?, before); // no fault meanwhile
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+///
 /// # Errors
 /// As for [`crate::ipc::Semaphore::new`]; [`crate::Error::Fault`] if they were overlaid and cannot be put back.
 pub fn mark(mapping: &Mapping, offset: usize, length: usize) -> Result<Option<Mark>> {

@@ -30,6 +30,20 @@ pub(crate) trait World {
 }
 
 /// How a lock came to its new owner.
+///
+/// ```
+/// use memory_map::ipc::{Locked, Mutex};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let mutex = Mutex::new(&map, 0)?;
+/// match mutex.try_lock()? {
+///     Some(Locked::Acquired) => {}
+///     Some(Locked::Recovered) => println!("check what the last owner left"),
+///     None => println!("another owner has it"),
+/// }
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locked {
     /// The last owner released it.

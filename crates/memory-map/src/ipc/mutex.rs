@@ -65,6 +65,20 @@ impl Mutex {
     /// As [`Mutex::lock`], also while this mapping holds the lock: for a thread that may wait
     /// until another one gives it back.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use memory_map::ipc::{Mutex, Patience};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let mutex = Mutex::new(&map, 0)?;
+    /// mutex.lock(&Patience::FOREVER)?;
+    /// assert!(mutex.lock(&Patience::FOREVER).is_err()); // a deadlock
+    /// assert_eq!(mutex.lock_in_turn(&Patience::of(Duration::from_millis(1)))?, None);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As for [`Mutex::lock`], without the deadlock.
     pub fn lock_in_turn(&self, patience: &Patience<'_>) -> Result<Option<Locked>> {
@@ -80,6 +94,17 @@ impl Mutex {
     }
 
     /// Takes the lock if no living owner holds it.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Locked, Mutex};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let mutex = Mutex::new(&map, 0)?;
+    /// assert_eq!(mutex.try_lock()?, Some(Locked::Acquired));
+    /// assert_eq!(mutex.try_lock()?, None);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
@@ -101,12 +126,37 @@ impl Mutex {
     /// What the word is while this mapping holds the lock and nobody waits for it. Whoever swaps it
     /// for the 0 of a free lock has locked as [`Mutex::try_lock`] does, and whoever swaps 0 for it has
     /// unlocked.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Locked, Mutex};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let mutex = Mutex::new(&map, 0)?;
+    /// mutex.try_lock()?;
+    /// let mut word = [0; 8];
+    /// map.read(0, &mut word)?;
+    /// assert_eq!(u64::from_ne_bytes(word), mutex.held());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     pub fn held(&self) -> u64 {
         lock::held(self.participant.number)
     }
 
     /// Gives the lock back as it was acquired: if it was recovered and nothing was done, the next
     /// owner recovers it again.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Locked, Mutex};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let mutex = Mutex::new(&map, 0)?;
+    /// let how = mutex.try_lock()?.unwrap();
+    /// mutex.put_back(how)?;
+    /// assert_eq!(mutex.try_lock()?, Some(Locked::Acquired));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As for [`Mutex::unlock`].

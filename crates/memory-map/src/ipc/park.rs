@@ -8,6 +8,18 @@ use crate::error::{Error, Result};
 use crate::sys::{self, Woken};
 
 /// How a sleep on a word ended.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use memory_map::ipc::{Patience, WaitResult, wait};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let patience = Patience::of(Duration::from_millis(1));
+/// assert_eq!(wait(&map, 0, 0, &patience)?, WaitResult::TimedOut);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitResult {
     /// It was woken.
@@ -19,6 +31,17 @@ pub enum WaitResult {
 }
 
 /// What ends a wait before its time, from another thread.
+///
+/// ```
+/// use memory_map::ipc::{Cancel, Patience, wait};
+/// use memory_map::{Error, Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let cancel = Cancel::default();
+/// cancel.cancel();
+/// assert_eq!(wait(&map, 0, 0, &Patience::FOREVER.or_until(&cancel)), Err(Error::Cancelled));
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Cancel(pub(crate) AtomicU32);
 
@@ -56,7 +79,7 @@ pub struct Patience<'a> {
     pub deadline: Option<Instant>,
     /// Ends the wait.
     pub cancel: Option<&'a Cancel>,
-    /// Asked, on the thread that waits, every [`TICK`] while it sleeps; ends the wait by `false`.
+    /// Asked, on the thread that waits, ten times a second while it sleeps; ends the wait by `false`.
     pub tick: Option<&'a dyn Fn() -> bool>,
 }
 

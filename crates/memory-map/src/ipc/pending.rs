@@ -15,6 +15,29 @@ use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping, Whereabouts};
 
 /// What is waited for.
+///
+/// ```
+/// use std::sync::{Arc, mpsc};
+///
+/// use memory_map::ipc::{Patience, Pending, Wait, WaitResult, wait};
+/// use memory_map::{Mapping, Options, Result};
+///
+/// struct OnWord(Arc<Mapping>);
+///
+/// impl Wait for OnWord {
+///     type Output = WaitResult;
+///     fn wait(&self, patience: &Patience<'_>) -> Result<WaitResult> {
+///         wait(&self.0, 0, 1, patience)
+///     }
+/// }
+///
+/// let map = Arc::new(Mapping::anonymous(4096, true, &Options::default())?);
+/// let (done, over) = mpsc::channel();
+/// let pending = Pending::start(&map, None, OnWord(map.clone()), move |_| done.send(()).unwrap())?;
+/// over.recv().unwrap();
+/// assert_eq!(pending.result()?, WaitResult::NotEqual);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 pub trait Wait: Send + Sync + 'static {
     /// What it comes to.
     type Output: Send;

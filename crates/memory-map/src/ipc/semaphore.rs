@@ -66,6 +66,19 @@ impl Semaphore {
 
     /// Waits for a permit and takes it; `false` if the time is up first.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use memory_map::ipc::{Patience, Semaphore};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let semaphore = Semaphore::new(&map, 0, Some(1))?;
+    /// assert!(semaphore.acquire(&Patience::FOREVER)?);
+    /// assert!(!semaphore.acquire(&Patience::of(Duration::from_millis(1)))?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`], [`Error::Cancelled`].
     pub fn acquire(&self, patience: &Patience<'_>) -> Result<bool> {

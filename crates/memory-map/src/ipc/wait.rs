@@ -73,6 +73,23 @@ pub fn wait(
 /// Wakes up to `count` threads, of any process, that [`wait`] on the word at `offset`; says how
 /// many.
 ///
+/// ```
+/// use std::thread;
+///
+/// use memory_map::ipc::{Patience, WaitResult, notify, wait};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// thread::scope(|scope| {
+///     let sleeper = scope.spawn(|| wait(&map, 0, 0, &Patience::FOREVER));
+///     map.write(&1_u32.to_ne_bytes(), 0)?;
+///     notify(&map, 0, 1)?;
+///     assert_ne!(sleeper.join().unwrap()?, WaitResult::TimedOut);
+///     Ok::<(), memory_map::Error>(())
+/// })?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+///
 /// # Errors
 /// As for [`wait`].
 pub fn notify(mapping: &Mapping, offset: usize, count: u32) -> Result<u32> {
