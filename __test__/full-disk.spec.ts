@@ -21,9 +21,9 @@ import {
 import { join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
-import { mapPrivate, mapShared, MemoryFaultError, type MemoryMap, pageSize } from 'memory-map'
+import { mapPrivate, mapShared, MemoryFaultError, pageSize } from 'memory-map'
 
-import { Reports, survives } from './helpers/faults.ts'
+import { Reports, settle, survives } from './helpers/faults.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFolder } from './helpers/scratch.ts'
 
@@ -103,19 +103,6 @@ function sparseFile(path: string, size: number): string {
   writeFileSync(path, '')
   truncateSync(path, size)
   return path
-}
-
-/** Takes every fault that has not been thrown. */
-function settle(map: MemoryMap): MemoryFaultError[] {
-  const errors: MemoryFaultError[] = []
-  for (;;) {
-    try {
-      map.check()
-      return errors
-    } catch (error) {
-      errors.push(error as MemoryFaultError)
-    }
-  }
 }
 
 for (const kind of Object.keys(fileSystems)) {

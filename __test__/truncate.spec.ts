@@ -6,9 +6,9 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { deflateSync, inflateSync } from 'node:zlib'
 
-import { mapPrivate, mapShared, MemoryFaultError, type MemoryMap, pageSize } from 'memory-map'
+import { mapPrivate, mapShared, pageSize } from 'memory-map'
 
-import { areasOf, makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
+import { areasOf, makeFile, pattern, Reports, runFaultScript, settle, survives } from './helpers/faults.ts'
 import { is32Bit, onLinux, truncating as test, withAddresses } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
 
@@ -19,19 +19,6 @@ const host = runtimes()[0]!
 /** What a view of the content shows when the file was cut to `size` bytes. */
 function cut(size: number): Buffer {
   return Buffer.concat([content.subarray(0, size), Buffer.alloc(content.length - size)])
-}
-
-/** Takes every fault that has not been thrown: the pages are as they should be afterwards. */
-function settle(map: MemoryMap): MemoryFaultError[] {
-  const errors: MemoryFaultError[] = []
-  for (;;) {
-    try {
-      map.check()
-      return errors
-    } catch (error) {
-      errors.push(error as MemoryFaultError)
-    }
-  }
 }
 
 test('without the guard such a load ends the process: the other tests mean something', async (t) => {

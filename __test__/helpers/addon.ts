@@ -62,11 +62,6 @@ export function refusalPath(): string {
   return compiled('refuse')
 }
 
-/** The addon, loaded into this process. */
-export function loadFixture(): Fixture {
-  return require(fixturePath()) as Fixture
-}
-
 function compiled(name: string): string {
   const [source, target] = ['c', 'node'].map((end) =>
     fileURLToPath(new URL(`../addon/${name}.${end}`, import.meta.url)),

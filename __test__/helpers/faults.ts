@@ -4,7 +4,7 @@ import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { ExecutionContext } from 'ava'
-import { type MemoryFault, pageSize } from 'memory-map'
+import { type MemoryFault, type MemoryFaultError, type MemoryMap, pageSize } from 'memory-map'
 
 import { type Program, type Runtime, runScript, type ScriptOptions } from './runtimes.ts'
 import { scratchFolder } from './scratch.ts'
@@ -38,6 +38,19 @@ export class Reports {
     await until(() => this.faults.length >= count)
     await turns()
     return this.faults
+  }
+}
+
+/** Takes every fault of a mapping that no call has thrown: its pages are as they should be afterwards. */
+export function settle(map: MemoryMap): MemoryFaultError[] {
+  const errors: MemoryFaultError[] = []
+  for (;;) {
+    try {
+      map.check()
+      return errors
+    } catch (error) {
+      errors.push(error as MemoryFaultError)
+    }
   }
 }
 

@@ -133,6 +133,18 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
     }
 }
 
+/// A negative `length` is none.
+fn file_options(offset: f64, length: f64, flags: u32, mode: u32) -> FileOptions {
+    FileOptions {
+        offset: offset as u64,
+        length: (length >= 0.0).then_some(length as u64),
+        create: (flags & CREATE != 0).then_some(mode),
+        allocate: flags & ALLOCATE != 0,
+        seals: seals(flags),
+        close_file: flags & CLOSE_FILE != 0,
+    }
+}
+
 /// The name of what was mapped; `forget` ends it, or `close`.
 fn hold(env: &Env, result: memory_map::Result<Mapping>) -> Outcome<f64> {
     Outcome(result.map(|mapping| {
@@ -174,14 +186,7 @@ pub fn map_file(
         }
         Either3::C(fd) => Source::Fd(fd),
     };
-    let file = FileOptions {
-        offset: offset as u64,
-        length: (length >= 0.0).then_some(length as u64),
-        create: (flags & CREATE != 0).then_some(mode),
-        allocate: flags & ALLOCATE != 0,
-        seals: seals(flags),
-        close_file: flags & CLOSE_FILE != 0,
-    };
+    let file = file_options(offset, length, flags, mode);
     let options = options(&env, protection, flags, address);
     let make = if shared { Mapping::shared } else { Mapping::private };
     hold(&env, make(source, &file, &options))
@@ -201,14 +206,7 @@ pub fn map_shared_memory(
     mode: u32,
     address: Option<BigInt>,
 ) -> Outcome<f64> {
-    let file = FileOptions {
-        offset: 0,
-        length: (length >= 0.0).then_some(length as u64),
-        create: (flags & CREATE != 0).then_some(mode),
-        allocate: flags & ALLOCATE != 0,
-        seals: seals(flags),
-        close_file: flags & CLOSE_FILE != 0,
-    };
+    let file = file_options(0.0, length, flags, mode);
     let options = options(&env, protection, flags, address);
     let source = Source::Memory { name: &name, exclusive, length: file.length.unwrap_or(0) };
     hold(&env, Mapping::shared(source, &file, &options))

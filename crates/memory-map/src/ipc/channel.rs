@@ -1,4 +1,5 @@
-//! A channel: messages from many processes to one, through a ring in shared memory.
+//! A channel: messages from many processes to one, through a ring in shared memory. (Long, because a
+//! third of it is examples and what each call throws.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -162,9 +162,8 @@ impl<M: Memory> Ring<'_, M> {
         (padding + need <= self.size - filled).then_some((head, padding))
     }
 
-    /// Takes room for a message; `None` if there is none in time, or at once if `patience` has
-    /// none. `length` must be at most half the capacity.
-    pub fn reserve(&self, length: usize, patience: Option<&Patience<'_>>) -> Result<Option<Part>> {
+    /// Has this be the only sender; `false` if another one is, all the time or now.
+    fn lock_senders(&self, patience: Option<&Patience<'_>>) -> Result<bool> {
         let senders = self.word(at::SENDERS);
         let locked = match patience {
             Some(patience) => {
@@ -172,7 +171,14 @@ impl<M: Memory> Ring<'_, M> {
             }
             None => lock::try_lock(senders, self.me, self.memory),
         };
-        if locked.is_none() {
+        Ok(locked.is_some())
+    }
+
+    /// Takes room for a message; `None` if there is none in time, or at once if `patience` has
+    /// none. `length` must be at most half the capacity.
+    pub fn reserve(&self, length: usize, patience: Option<&Patience<'_>>) -> Result<Option<Part>> {
+        let senders = self.word(at::SENDERS);
+        if !self.lock_senders(patience)? {
             return Ok(None);
         }
         // A sender that waits for room keeps the lock, so that a long message gets its turn.
@@ -265,13 +271,7 @@ impl<M: Memory> Ring<'_, M> {
         fill: impl FnMut(usize, Part),
     ) -> Result<usize> {
         let senders = self.word(at::SENDERS);
-        let locked = match patience {
-            Some(patience) => {
-                lock::lock(senders, self.me, &self.learned.lock, patience, self.memory)?
-            }
-            None => lock::try_lock(senders, self.me, self.memory),
-        };
-        if locked.is_none() {
+        if !self.lock_senders(patience)? {
             return Ok(0);
         }
         let sent = self.send_locked(lengths, patience, fill);
