@@ -278,7 +278,7 @@ export declare namespace mapping {
    * Leaves copies of ranges, given by their ends in turn, at the addresses that the next
    * `close` or `resize` takes from the mapping.
    */
-  export function keep(map: Token, ends: Array<number>): Outcome<undefined>
+  export function leaveSnapshots(map: Token, ends: Array<number>): Outcome<undefined>
   export function length(map: Token): number
   /**
    * Puts where lines of a range begin and end into `bounds`, by turns, and where the line after

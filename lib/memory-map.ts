@@ -131,7 +131,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const internals: Internals = {
       // `instanceof` is also true of what has no token: an object that was made of the prototype, a Proxy.
       isMap: (value): value is MemoryMap<any> => typeof value === 'object' && value !== null && #token in value,
-      tokenOf: (map) => map.#open(),
+      tokenOf: (map) => map.#checkOpen(),
       explain: (map, error) => map.#log.explain(error),
     }
     Object.defineProperty(MemoryMap, INTERNALS, { value: internals })
@@ -192,7 +192,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_TOO_LARGE` if it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
   get arrayBuffer(): B {
-    this.#open()
+    this.#checkOpen()
     return this.#windows.whole() as B
   }
 
@@ -208,7 +208,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_TOO_LARGE` if it exceeds the runtime's largest Buffer (4 GiB on Node 20)
    */
   get buffer(): Buffer<B> {
-    this.#open()
+    this.#checkOpen()
     const made = this.#buffer
     if (made?.length === this.#length && (made.length > 0 || !isDetached(made.buffer))) return made
     return (this.#buffer = this.#windows.cut(this.#windows.whole(), this.#pageOffset, this.#length))
@@ -227,7 +227,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    *   itself is larger than that
    */
   view(offset: Bytes = 0, length?: Bytes): Buffer<B> {
-    this.#open()
+    this.#checkOpen()
     const start = toOffset(offset, this.#length, 'offset')
     return this.#windows.view(start, start + toLength(length, start, this.#length, 'length'))
   }
@@ -253,7 +253,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): Over<T, B> {
     const size = elementSize(constructor)
-    this.#open() // after the caller's own code, which that may be
+    this.#checkOpen() // after the caller's own code, which that may be
     const [start, count] = toElements(byteOffset, length, size, {
       pageOffset: this.#pageOffset,
       length: this.#length,
@@ -276,7 +276,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
    */
   dataView(byteOffset: Bytes = 0, byteLength?: Bytes): DataView<B> {
-    this.#open()
+    this.#checkOpen()
     const start = toOffset(byteOffset, this.#length, 'byteOffset')
     const count = toLength(byteLength, start, this.#length, 'byteLength')
     const window = this.#windows.over(start, start + count)
@@ -304,12 +304,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_OUT_OF_RANGE` if `start` lies beyond `end`; both may lie beyond the mapping's end
    */
   createReadStream(options?: Readonly<ReadStreamOptions>): Readable {
-    this.#open()
+    this.#checkOpen()
     this.#streams ??= new ReadStreams({
       length: () => this.#length,
       chunk: (start, end) => this.#windows.chunk(start, end),
-      prefetch: (start, end, stop) => this.#track(mapping.prefetch(this.#open(), start, end, stop)),
-      touch: (start, end) => mapping.touch(this.#open(), start, end),
+      prefetch: (start, end, stop) => this.#track(mapping.prefetch(this.#checkOpen(), start, end, stop)),
+      touch: (start, end) => mapping.touch(this.#checkOpen(), start, end),
       explain: (error) => this.#log.explain(error),
       close: () => this.close(),
     })
@@ -322,7 +322,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws {MemoryFaultError} if the bytes cannot be read: the file was truncated, the disk failed
    */
   read(offset: Bytes = 0, length?: Bytes): Buffer<ArrayBuffer> {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const [start, end] = toRange(offset, length, this.#length)
     if (end - start > constants.MAX_LENGTH) throw readTooLarge(end - start)
     const bytes = allocate(end - start)
@@ -344,7 +344,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws {MemoryFaultError} if the bytes cannot be read
    */
   override toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const first = toIndex(start, 0, this.#length, 'start')
     const last = toIndex(end, this.#length, this.#length, 'end')
     if (first >= last) return ''
@@ -367,7 +367,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws {MemoryFaultError} if they cannot be written: the file was truncated, the disk is full
    */
   write(data: NodeJS.ArrayBufferView, offset: Bytes = 0): number {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const bytes = toUint8Array(data)
     if (bytes === undefined) throw invalidType('data', 'a Buffer, a Uint8Array or another view of an ArrayBuffer', data)
     const start = toOffset(offset, this.#length, 'offset')
@@ -395,7 +395,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     end?: Bytes | BufferEncoding,
     encoding?: BufferEncoding,
   ): number {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const query = toQuery(true, this.#length, value, byteOffset, end, encoding)
     return typeof query === 'number' ? query : this.#call(() => mapping.find(token, ...query))
   }
@@ -412,7 +412,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     end?: Bytes | BufferEncoding,
     encoding?: BufferEncoding,
   ): number {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const query = toQuery(false, this.#length, value, byteOffset, end, encoding)
     return typeof query === 'number' ? query : this.#call(() => mapping.findLast(token, ...query))
   }
@@ -438,7 +438,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws {MemoryFaultError} if the bytes cannot be read
    */
   count(value: Needle, range?: Readonly<Range>, encoding?: BufferEncoding): number {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const query = toRangeQuery(value, range, encoding, this.#length)
     return this.#call(() => mapping.count(token, ...query))
   }
@@ -480,11 +480,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   lines(options: Readonly<LineOptions & { encoding: BufferEncoding }>): IteratorObject<string, undefined>
   lines(options?: Readonly<LineOptions>): IteratorObject<Buffer<B> | string, undefined>
   lines(options?: Readonly<LineOptions>): IteratorObject<Buffer<B> | string, undefined> {
-    this.#open()
+    this.#checkOpen()
     const { offset, length, encoding } = check<LineOptions>(options, ['offset', 'length', 'encoding'])
     const [start, end] = toRange(offset, length, this.#length)
     const text = {
-      fill: (from: number, to: number, bounds: Float64Array) => mapping.lines(this.#open(), from, to, bounds),
+      fill: (from: number, to: number, bounds: Float64Array) => mapping.lines(this.#checkOpen(), from, to, bounds),
       explain: (error: unknown) => this.#log.explain(error),
       windows: this.#windows,
     }
@@ -493,7 +493,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       return linesAsText({ ...text, read }, toEncoding(encoding), start, end)
     }
     const over = (from: number, to: number) => {
-      this.#open()
+      this.#checkOpen()
       if (to > this.#length) throw outOfRange('range', 'inside the mapping, which was resized', to)
       return this.#windows.over(from, to)
     }
@@ -507,7 +507,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * Rejects with a {@link MemoryFaultError} if a store was lost since the last call that threw one.
    */
   async sync(options?: Readonly<AsyncSyncOptions>): Promise<void> {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const { offset, length, invalidate, signal } = check<AsyncSyncOptions>(options, [...SYNC_OPTIONS, 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
     try {
@@ -524,7 +524,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** As {@link sync}, on this thread. */
   syncSync(options?: Readonly<SyncOptions>): void {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const { offset, length, invalidate } = check<SyncOptions>(options, SYNC_OPTIONS)
     const [start, end] = toRange(offset, length, this.#length)
     this.check()
@@ -539,7 +539,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws RangeError if it does not; `EACCES` if the file is not open for what is asked
    */
   protect(protection: Protection, range?: Readonly<Range>): void {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const index = toProtection(protection, 'protection')
     const [start, end] = this.#range(range)
     checkPages([start, end], this.#pageOffset, this.#length, native.pageSize())
@@ -555,7 +555,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_UNSUPPORTED` if this system lacks it; the OS's errors (`EINVAL`...)
    */
   advise(advice: Advice, range?: Readonly<Range>): void {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const index = toAdvice(advice)
     const [start, end] = this.#range(range)
     this.#call(() => mapping.advise(token, index, start, end))
@@ -574,7 +574,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * closed meanwhile.
    */
   async prefetch(options?: Readonly<PrefetchOptions>): Promise<void> {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const { offset, length, signal } = check<PrefetchOptions>(options, ['offset', 'length', 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
     try {
@@ -591,7 +591,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ENOMEM`, `EPERM` or `EAGAIN` if RLIMIT_MEMLOCK allows less
    */
   lock(options?: Readonly<LockOptions>): void {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const { offset, length, onFault = false } = check<LockOptions>(options, ['offset', 'length', 'onFault'])
     const [start, end] = toRange(offset, length, this.#length)
     if (typeof onFault !== 'boolean') throw invalidType('options.onFault', 'of type boolean', onFault)
@@ -600,7 +600,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** Allows the pages of a range to leave memory again (munlock(2)). Locks do not nest. */
   unlock(range?: Readonly<Range>): void {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const [start, end] = this.#range(range)
     this.#call(() => mapping.unlock(token, start, end))
   }
@@ -614,7 +614,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   residency(options: Readonly<ResidencyOptions> & { readonly bitmap: false }): Omit<Residency, 'bitmap'>
   residency(options?: Readonly<ResidencyOptions>): Residency
   residency(options?: Readonly<ResidencyOptions>): Residency {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const { offset, length, bitmap = true } = check<ResidencyOptions>(options, ['offset', 'length', 'bitmap'])
     if (typeof bitmap !== 'boolean') throw invalidType('options.bitmap', 'of type boolean', bitmap)
     const [start, end] = toRange(offset, length, this.#length)
@@ -637,7 +637,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
    */
   resize(length: Bytes): void {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const bytes = toBytes(length, 'length')
     this.#log.collect()
     if (bytes === this.#length) return
@@ -650,7 +650,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** Throws the oldest fault of the mapping that no call has thrown yet, if any. */
   check(): void {
-    this.#open()
+    this.#checkOpen()
     this.#log.collect()
     this.#log.throwOldest()
   }
@@ -713,7 +713,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return { kind, length, offset, protection, path, fd, address: `0x${address.toString(16)}`, closed, faults }
   }
 
-  #open(): Token {
+  #checkOpen(): Token {
     if (this.#closed) throw closedError()
     return this.#token
   }
@@ -724,7 +724,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** Keeps the bytes of the last chunks of streams when the pages go. */
   #keepTails(): void {
-    if (this.#streams !== undefined && !this.#windows.copies) mapping.keep(this.#token, this.#streams.tails())
+    if (this.#streams !== undefined && !this.#windows.copies) mapping.leaveSnapshots(this.#token, this.#streams.tails())
   }
 
   #range(range: unknown): [start: number, end: number] {
@@ -733,7 +733,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   async #search(value: Needle, options: unknown, run: typeof findInParts): Promise<number> {
-    const token = this.#open()
+    const token = this.#checkOpen()
     const [query, signal] = toSearch(value, options, this.#length)
     try {
       return await abortable(toSignal(signal), (stop) => this.#track(run(token, query, stop)))

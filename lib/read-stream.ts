@@ -69,7 +69,7 @@ const MAX_KEPT = 2 ** 26
 /** The streams of one mapping. */
 export class ReadStreams {
   readonly #source: Source
-  readonly #open = new Set<Reader>()
+  readonly #running = new Set<Reader>()
   /** The streams that began a step last, the latest at the end. */
   readonly #handed = new Set<Handed>()
 
@@ -79,20 +79,20 @@ export class ReadStreams {
 
   create(options: unknown): Readable {
     const reader = new Reader(this.#source, options, (handed) => this.#noteStep(handed))
-    this.#open.add(reader)
+    this.#running.add(reader)
     return reader.stream.once('close', () => {
-      this.#open.delete(reader)
+      this.#running.delete(reader)
       if (reader.closesMapping) this.#source.close()
     })
   }
 
   get areClosed(): boolean {
-    return this.#open.size === 0
+    return this.#running.size === 0
   }
 
   /** Resolves when all that are open now have closed. */
   async closed(): Promise<void> {
-    await Promise.all([...this.#open].map(({ stream }) => new Promise((resolve) => stream.once('close', resolve))))
+    await Promise.all([...this.#running].map(({ stream }) => new Promise((resolve) => stream.once('close', resolve))))
   }
 
   #noteStep(handed: Handed): void {
@@ -114,7 +114,7 @@ export class ReadStreams {
   /** Ends every stream with an error, unless it has come to its end. */
   fail(error: Error): void {
     this.#handed.clear()
-    for (const reader of this.#open) reader.fail(error)
+    for (const reader of this.#running) reader.fail(error)
   }
 }
 

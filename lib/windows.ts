@@ -75,7 +75,7 @@ export class Windows {
   #step = NO_STEP
   #longestStep = NO_STEP
   /** How many windows may still be made before they become larger. */
-  #left = MOST_SMALL
+  #allowance = MOST_SMALL
   /** Bytes of all windows that were made. */
   #billed = 0
   /** The range of the mapping that windows were made for. */
@@ -110,7 +110,7 @@ export class Windows {
     this.#pageOffset = pageOffset
     this.#length = length
     this.#longestStep = size > constants.MAX_LENGTH ? LAST_STEP : NO_STEP
-    this.#left = MOST_SMALL
+    this.#allowance = MOST_SMALL
     this.#billed = 0
     this.#low = Infinity
     this.#high = 0
@@ -190,13 +190,13 @@ export class Windows {
       this.#setStep(this.#longestStep)
       return true
     }
-    if (this.#left-- === 0) {
+    if (this.#allowance-- === 0) {
       const span = this.#high - this.#low
       let step = this.#step
       do step *= 2
       while (step < span && step < this.#longestStep)
       this.#setStep(step)
-      this.#left = MOST_LARGE
+      this.#allowance = MOST_LARGE
       return true
     }
     this.#billed += size

@@ -18,7 +18,7 @@ export class MachO {
   constructor(bytes) {
     this.bytes = bytes
     this.commands = []
-    for (let at = 32, left = bytes.readUInt32LE(16); left > 0; left--) {
+    for (let at = 32, remaining = bytes.readUInt32LE(16); remaining > 0; remaining--) {
       this.commands.push({ type: bytes.readUInt32LE(at), at })
       at += bytes.readUInt32LE(at + 4)
     }

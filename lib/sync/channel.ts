@@ -175,16 +175,16 @@ export class Channel extends Handle {
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
     const limit = toTimeout(timeout)
-    this.#open()
+    this.#checkOpen()
     if (typeof Object(messages)[Symbol.iterator] !== 'function') throw invalidType('messages', 'an Iterable', messages)
     const all = Array.from(messages, (message) => this.#message(message))
     if (this.#pending.sends.busy) throw busy('A sendAsync is pending, and this would overtake it')
     const end = limit > 0 ? performance.now() + limit : 0
-    const left = (): number => (limit > 0 ? Math.max(0, end - performance.now()) : limit)
+    const remaining = (): number => (limit > 0 ? Math.max(0, end - performance.now()) : limit)
     let sent = 0
     for (let next = 0; sent === next && next < all.length;) {
       next = this.#memory.batch.pack(all, sent)
-      sent += next > sent ? this.#sendBatch(next - sent, left()) : Number(this.#send(all[next++]!, left()))
+      sent += next > sent ? this.#sendBatch(next - sent, remaining()) : Number(this.#send(all[next++]!, remaining()))
     }
     return sent
   }
@@ -201,7 +201,7 @@ export class Channel extends Handle {
     // The caller may change its bytes meanwhile.
     const bytes = copyOf(this.#message(data))
     return await this.#pending.sends.run(limit, false, async (left) => {
-      this.#open()
+      this.#checkOpen()
       return (await this.#wait(left, (...rest) => this.#native.sendAsync(bytes, ...rest))) === 0
     })
   }
@@ -222,7 +222,7 @@ export class Channel extends Handle {
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined {
     if (!this.#pending.receives.busy) return this.#look()
-    this.#open()
+    this.#checkOpen()
     return undefined
   }
 
@@ -246,7 +246,7 @@ export class Channel extends Handle {
   receiveMany(most: number, timeout?: number): Buffer[] {
     const count = toCount(most, 'most', 1)
     const limit = toTimeout(timeout)
-    this.#open()
+    this.#checkOpen()
     if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
     const messages: Buffer[] = []
     try {
@@ -277,7 +277,7 @@ export class Channel extends Handle {
   reserve(length: number | bigint, timeout?: number): Buffer | undefined {
     const bytes = this.#length(toBytes(length, 'length'), 'length', length)
     const limit = toTimeout(timeout)
-    this.#open()
+    this.#checkOpen()
     if (this.#pending.sends.busy) throw busy('A sendAsync is pending, and this would overtake it')
     const offset = call(this.#map, () => this.#native.reserve(bytes, limit))
     if (offset < 0) return undefined
@@ -312,7 +312,7 @@ export class Channel extends Handle {
    */
   borrow(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
-    this.#open()
+    this.#checkOpen()
     if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
     const place = call(this.#map, () => this.#native.borrow(limit))
     if (!place) return undefined
@@ -359,12 +359,12 @@ export class Channel extends Handle {
     this.close()
   }
 
-  #open(): void {
+  #checkOpen(): void {
     if (this.#closed) throw withCode(new Error('The channel is closed'), 'ERR_MMAP_CLOSED')
   }
 
   #message(data: unknown): Uint8Array {
-    this.#open()
+    this.#checkOpen()
     const bytes = toMessage(data)
     this.#length(bytes.length, 'data', bytes.length)
     return bytes
@@ -384,12 +384,12 @@ export class Channel extends Handle {
   }
 
   #look(): Buffer | undefined {
-    this.#open()
+    this.#checkOpen()
     return this.#isEmpty() ? undefined : this.#take(0)
   }
 
   #take(timeout: number): Buffer | undefined {
-    this.#open()
+    this.#checkOpen()
     const { pool } = this.#memory
     try {
       let length = native.channelReceive(this.#handle, pool.ready(), pool.used, timeout)
@@ -458,10 +458,10 @@ export class Channel extends Handle {
     const start = performance.now()
     const end = timeout < 0 ? Infinity : start + timeout
     for (;;) {
-      const left = Math.max(0, end - performance.now())
+      const remaining = Math.max(0, end - performance.now())
       const message = await this.#pending.poll.until(
         () => this.#look(),
-        left,
+        remaining,
         () => !signal?.aborted,
       )
       if (message !== undefined) {
@@ -469,7 +469,7 @@ export class Channel extends Handle {
         return message
       }
       if (signal?.aborted) throw aborted(signal)
-      this.#open() // or nothing would end the wait
+      this.#checkOpen() // or nothing would end the wait
       const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
       if ((await this.#wait(limit, (...rest) => this.#native.readyAsync(...rest))) !== 0) return undefined
       const late = this.#take(0)
@@ -482,7 +482,7 @@ export class Channel extends Handle {
     try {
       return await waitFor(this.#map, limit, start, this.#pending.ends)
     } catch (error) {
-      this.#open() // says so if `close` has ended it
+      this.#checkOpen() // says so if `close` has ended it
       throw error
     }
   }

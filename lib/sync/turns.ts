@@ -24,7 +24,7 @@ export class Turns {
   /** Runs an operation in its turn, with what is left of its time; `late` if that is up before it can begin. */
   run<T>(limit: Limit, late: T, operation: (limit: Limit) => Promise<T>): Promise<T> {
     const before = this.#last
-    if (before === undefined) return this.#keep(operation(limit))
+    if (before === undefined) return this.#track(operation(limit))
     const { timeout, signal } = limit
     const start = performance.now()
     return new Promise<T>((resolve, reject) => {
@@ -47,15 +47,15 @@ export class Turns {
       const turn = before.then(() => {
         if (!waiting) return late
         leave()
-        const left = timeout < 0 ? -1 : Math.max(0, timeout - (performance.now() - start))
-        return operation({ timeout: left, signal })
+        const remaining = timeout < 0 ? -1 : Math.max(0, timeout - (performance.now() - start))
+        return operation({ timeout: remaining, signal })
       })
       // The turn ends before the caller gets the result.
-      this.#keep(turn).then(resolve, reject)
+      this.#track(turn).then(resolve, reject)
     })
   }
 
-  #keep<T>(promise: Promise<T>): Promise<T> {
+  #track<T>(promise: Promise<T>): Promise<T> {
     const done = (): void => {
       if (this.#last === last) this.#last = undefined
     }

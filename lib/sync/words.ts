@@ -66,7 +66,7 @@ export class Words {
   #last = 0
   /** The number when the native library was called last, and after how many more calls views are made. */
   #seen = 0
-  #left = WORTH
+  #countdown = WORTH
 
   constructor(map: MemoryMap<any>, offset: number, length: number) {
     this.#map = map
@@ -76,7 +76,7 @@ export class Words {
     this.#halves = new Int32Array(0)
     changes ??= findChanges()
     this.#changes = changes ?? this.#halves
-    if (changes === null) this.#left = Infinity
+    if (changes === null) this.#countdown = Infinity
   }
 
   /** Swaps the first word from one value to another. */
@@ -149,9 +149,9 @@ export class Words {
 
   /** The native library was called for something that could be done here: makes views if they would be of use. */
   prepare(): void {
-    if (--this.#left > 0) return
+    if (--this.#countdown > 0) return
     const now = Atomics.load(this.#changes, 0)
-    // Somebody else has the lock, or the words are not what they should be.
+    // Another owner has the lock, or the words are not what they should be.
     if (now === this.#clean) return
     // Where mappings fail or are closed all the time, views would be of no use.
     const isQuiet = now === this.#seen
@@ -160,7 +160,7 @@ export class Words {
     try {
       const mark = this.#find()
       if (mark === null) {
-        this.#left = Infinity
+        this.#countdown = Infinity
         return
       }
       const { buffer, byteOffset, byteLength } = this.#map.dataView(this.#offset, this.#length)
@@ -169,7 +169,7 @@ export class Words {
       this.#mark = mark
       this.#clean = now
     } catch {
-      this.#left = WORTH
+      this.#countdown = WORTH
     }
   }
 

@@ -77,7 +77,7 @@ impl Remote {
 
     /// Has the environment look, soon, whether memory of the runtime's has gone.
     pub fn note_collected(&self) {
-        if memory_map::has_left() && !self.collected.swap(true, Ordering::AcqRel) {
+        if memory_map::has_leftovers() && !self.collected.swap(true, Ordering::AcqRel) {
             memory_map::wake_owner(self.owner);
         }
     }

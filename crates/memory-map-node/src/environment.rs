@@ -380,7 +380,7 @@ pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
     let environment = Environment::of(env.raw());
     environment.drop_released();
     if environment.remote.take_collected() {
-        memory_map::sweep_left();
+        memory_map::sweep_leftovers();
     }
     let freed = environment.remote.take_freed();
     let is_much = freed.len() > 1024;

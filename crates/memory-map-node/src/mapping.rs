@@ -345,7 +345,7 @@ pub fn array_buffer(
 /// Leaves copies of ranges, given by their ends in turn, at the addresses that the next
 /// `close` or `resize` takes from the mapping.
 #[napi(namespace = "mapping")]
-pub fn keep(map: Token, ends: Vec<f64>) -> Outcome<()> {
+pub fn leave_snapshots(map: Token, ends: Vec<f64>) -> Outcome<()> {
     let ranges = ends.chunks_exact(2).map(|ends| ends[0] as usize..ends[1] as usize).collect();
     Outcome(map.mapping.leave_snapshots(ranges))
 }

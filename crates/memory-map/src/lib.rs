@@ -30,5 +30,5 @@ pub use lock_anyway::LockAnyway;
 pub use mapping::{Count, Mapping, Needle, Prefetch, Residency, Sync};
 pub use options::{FileOptions, HugePages, Kind, Options, Seals, ShareableOptions};
 pub use protection::Protection;
-pub use region::{Backlog, Keeper, RegionKey, has_left, sweep_left, unmap_together};
+pub use region::{Backlog, Keeper, RegionKey, has_leftovers, sweep_leftovers, unmap_together};
 pub use sys::{allocation_granularity, page_size, trim_heap};

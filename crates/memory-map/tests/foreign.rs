@@ -81,7 +81,7 @@ fn pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back() {
         owner.view().store(0, 1);
         assert!(owner.must_keep());
         drop(map);
-        assert!(!owner.must_keep() && memory_map::has_left() && is_open(&file));
+        assert!(!owner.must_keep() && memory_map::has_leftovers() && is_open(&file));
         owner.view().store(1, 2);
         assert_eq!(file.contents()[..3], [1, 2, 7]);
         file.truncate(PAGE as u64);
@@ -90,11 +90,11 @@ fn pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back() {
             owner.view().store(page * PAGE, 3);
         }
         assert_eq!((owner.view().load(0), owner.view().load(5 * PAGE)), (1, 3));
-        memory_map::sweep_left();
-        assert!(memory_map::has_left() && is_open(&file));
+        memory_map::sweep_leftovers();
+        assert!(memory_map::has_leftovers() && is_open(&file));
         owner.give_back();
-        memory_map::sweep_left();
-        assert!(!memory_map::has_left() && !is_open(&file));
+        memory_map::sweep_leftovers();
+        assert!(!memory_map::has_leftovers() && !is_open(&file));
     });
 }
 
@@ -413,7 +413,7 @@ fn memory_that_was_left_stays_guarded_where_the_system_does_not_show_it() {
             let limit = libc::rlimit { rlim_cur: now, ..limit };
             // SAFETY: as above.
             assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
-            memory_map::sweep_left();
+            memory_map::sweep_leftovers();
         }
         file.truncate(0);
         assert_eq!(owner.view().load(PAGE), 0);

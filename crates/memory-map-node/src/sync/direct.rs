@@ -23,7 +23,7 @@ pub fn ipc_changes(env: Env) -> Option<RawValue> {
             env.raw(),
             memory_map::changes().as_ptr().cast::<c_void>(),
             size_of::<u32>(),
-            Some(keep),
+            Some(nothing),
             ptr::null_mut(),
             &raw mut value,
         )
@@ -31,7 +31,7 @@ pub fn ipc_changes(env: Env) -> Option<RawValue> {
     (status == sys::Status::napi_ok).then_some(RawValue(value))
 }
 
-unsafe extern "C" fn keep(_env: sys::napi_env, _data: *mut c_void, _hint: *mut c_void) {}
+unsafe extern "C" fn nothing(_env: sys::napi_env, _data: *mut c_void, _hint: *mut c_void) {}
 
 /// Sees that a range is in place: its address and how many faults its mapping had; null where faults
 /// of JavaScript's are not contained. If it says the same twice, all stores in between have arrived.

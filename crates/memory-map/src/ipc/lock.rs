@@ -128,11 +128,11 @@ pub(crate) fn abandon(word: &AtomicU64, me: u64) -> Result<()> {
     give(word, me, TAKEN | CONTENDED)
 }
 
-fn give(word: &AtomicU64, me: u64, left: u64) -> Result<()> {
+fn give(word: &AtomicU64, me: u64, next: u64) -> Result<()> {
     if owner(word) != me {
         return Err(Error::NotOwner);
     }
-    if word.swap(left, Ordering::Release) & CONTENDED != 0 {
+    if word.swap(next, Ordering::Release) & CONTENDED != 0 {
         park::wake(word, 1);
     }
     Ok(())

@@ -179,28 +179,28 @@ fn note_foreign(region: &Arc<Region>) {
 }
 
 /// Regions that were left, and stay under the guard.
-static LEFT: Mutex<Vec<Arc<Region>>> = Mutex::new(Vec::new());
+static LEFTOVERS: Mutex<Vec<Arc<Region>>> = Mutex::new(Vec::new());
 
-fn left() -> MutexGuard<'static, Vec<Arc<Region>>> {
-    LEFT.lock_anyway()
+fn leftovers() -> MutexGuard<'static, Vec<Arc<Region>>> {
+    LEFTOVERS.lock_anyway()
 }
 
 fn note_left(region: &Arc<Region>) {
     let count = {
-        let mut left = left();
-        left.push(Arc::clone(region));
-        left.len()
+        let mut leftovers = leftovers();
+        leftovers.push(Arc::clone(region));
+        leftovers.len()
     };
     sweep_now_and_then();
     if count >= 16 && count.is_power_of_two() {
-        sweep_left();
+        sweep_leftovers();
     }
 }
 
 /// Whether there is a thread that sweeps now and then.
 static SWEEPING: AtomicBool = AtomicBool::new(false);
 
-/// Has a thread call [`sweep_left`] for as long as there is something left: when the memory goes with
+/// Has a thread call [`sweep_leftovers`] for as long as there is something left: when the memory goes with
 /// the thread that it belonged to, nothing says so.
 fn sweep_now_and_then() {
     if SWEEPING.swap(true, Ordering::AcqRel) {
@@ -214,10 +214,10 @@ fn sweep_now_and_then() {
         let mut pause = SOON;
         loop {
             std::thread::sleep(pause);
-            sweep_left();
+            sweep_leftovers();
             pause = RARELY.min(2 * pause);
-            let left = left(); // to which nothing is added until the answer is known
-            if left.is_empty() {
+            let leftovers = leftovers(); // to which nothing is added until the answer is known
+            if leftovers.is_empty() {
                 return SWEEPING.store(false, Ordering::Release);
             }
         }
@@ -228,14 +228,14 @@ fn sweep_now_and_then() {
     }
 }
 
-/// Whether [`sweep_left`] could find something.
-pub fn has_left() -> bool {
-    !left().is_empty()
+/// Whether [`sweep_leftovers`] could find something.
+pub fn has_leftovers() -> bool {
+    !leftovers().is_empty()
 }
 
 /// Forgets foreign memory that was left under the guard and has been freed by its owner.
-pub fn sweep_left() {
-    let mut regions = left();
+pub fn sweep_leftovers() {
+    let mut regions = leftovers();
     let shown = all_shown();
     if shown.is_empty() {
         return; // not even this program is shown: the list of VMAs cannot be had

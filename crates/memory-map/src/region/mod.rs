@@ -14,7 +14,7 @@ mod unmap;
 
 pub use backlog::Backlog;
 pub(crate) use contents::Contents;
-pub use foreign::{has_left, sweep_left};
+pub use foreign::{has_leftovers, sweep_leftovers};
 pub use unmap::unmap_together;
 
 use std::fs::File;

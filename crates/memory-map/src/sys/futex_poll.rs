@@ -28,11 +28,11 @@ pub(crate) fn futex_wait(
         if cancel.is_some_and(|cancel| cancel.load(Ordering::SeqCst) != 0) {
             return Ok(Woken::Perhaps);
         }
-        let left = limit.map(|limit| limit.saturating_sub(start.elapsed()));
-        if left.is_some_and(|left| left.is_zero()) {
+        let remaining = limit.map(|limit| limit.saturating_sub(start.elapsed()));
+        if remaining.is_some_and(|remaining| remaining.is_zero()) {
             return Ok(Woken::TimedOut);
         }
-        std::thread::sleep(left.map_or(pause, |left| left.min(pause)));
+        std::thread::sleep(remaining.map_or(pause, |remaining| remaining.min(pause)));
         if word.load(Ordering::SeqCst) != expected {
             return Ok(Woken::Notified);
         }

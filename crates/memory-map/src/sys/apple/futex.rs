@@ -72,11 +72,12 @@ pub(crate) fn futex_wait(
         if cancel.is_some_and(|cancel| cancel.load(Ordering::SeqCst) != 0) {
             return Ok(Woken::Perhaps);
         }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
+        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if remaining.is_some_and(|remaining| remaining.is_zero()) {
             return Ok(Woken::TimedOut);
         }
-        let slice = left.map_or(GLANCE, |left| left.min(GLANCE)).as_nanos().max(1) as u64;
+        let slice =
+            remaining.map_or(GLANCE, |remaining| remaining.min(GLANCE)).as_nanos().max(1) as u64;
         let (at, value) = (address as *mut c_void, u64::from(expected));
         // SAFETY: the address is aligned and checked by the kernel; the timeout, in nanoseconds, is
         // not 0.

@@ -26,11 +26,11 @@ pub(crate) fn futex_wait(
     }
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let slice = left.map_or(GLANCE, |left| left.min(GLANCE));
+        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let slice = remaining.map_or(GLANCE, |remaining| remaining.min(GLANCE));
         match wait_for_one(address, expected, Some(slice))? {
             Woken::TimedOut if cancel.load(Ordering::SeqCst) != 0 => return Ok(Woken::Perhaps),
-            Woken::TimedOut if left.is_none_or(|left| left > GLANCE) => {}
+            Woken::TimedOut if remaining.is_none_or(|remaining| remaining > GLANCE) => {}
             woken => return Ok(woken),
         }
     }
