@@ -26,7 +26,7 @@ function open(t: ExecutionContext, path: string): Cache {
 }
 const page = (id: number) => Buffer.alloc(1000, `page ${id} `)
 
-test('a value that one puts in, another one gets, until newer values take its room', (t) => {
+test('a value that one process stores another one gets, until newer values replace it', (t) => {
   const path = scratchFile(t, '')
   const [one, other] = [open(t, path), open(t, path)]
   for (let id = 0; id < 1000; id++) {

@@ -54,7 +54,7 @@ for (const [kind, make] of Object.entries(kinds)) {
   })
 }
 
-test('a file that a create has made is gone after it has failed', (t) => {
+test('a file that create has made is removed if the call fails', (t) => {
   const path = join(scratchFolder(t), 'path')
   t.throws(() => mapShared(path, { protection: 'read-write', create: true, length }))
   t.false(existsSync(path))

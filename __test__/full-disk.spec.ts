@@ -376,7 +376,7 @@ test.serial('a full XFS, which keeps more for itself than it says, is a lack of 
   await runsOutOfSpace(t, join(folder, 'file'), bavail * bsize + 8 * MiB)
 })
 
-test.serial('a quota that is exceeded is a want of space, on a disk that has some', async (t) => {
+test.serial('a quota that is exceeded is a lack of space, on a disk that has some', async (t) => {
   const folder = largeDisk(t, 'btrfs', 320)
   if (folder === undefined) return
   const limited = join(folder, 'limited')

@@ -595,7 +595,7 @@ onLinux('a shared anonymous mapping is not passed on to child processes by itsel
   t.not(descriptorFlags(map.fd!) & O_CLOEXEC, 0)
 })
 
-test('descriptor 0 is a file like another, if a file was redirected to it', (t) => {
+test('descriptor 0 is mapped like any other, if a file was redirected to it', (t) => {
   const path = scratchFile(t, contents)
   const fd = openSync(path, 'r')
   t.teardown(() => closeSync(fd))
@@ -611,7 +611,7 @@ test('descriptor 0 is a file like another, if a file was redirected to it', (t) 
   t.deepEqual(child.stdout, contents)
 })
 
-test('a file that only the descriptor was opened for is mapped for what the descriptor allows', (t) => {
+test('what a descriptor was opened for is all that its mappings may do to the file', (t) => {
   const path = scratchFile(t, contents)
   const fd = openSync(path, 'r')
   t.teardown(() => closeSync(fd))

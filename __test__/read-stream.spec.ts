@@ -231,7 +231,7 @@ test.serial('the buffers of a long stream do not add up', async (t) => {
 
 // How fast
 
-test('no more is handed out than the destination takes', async (t) => {
+test('a stream hands out no more than its destination takes', async (t) => {
   using map = mapAnonymous(16 * MiB)
   const stream = map.createReadStream({ highWaterMark: 64 * KiB })
   const slow = new Slow({ highWaterMark: 1 })

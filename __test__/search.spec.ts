@@ -330,7 +330,7 @@ test('count does not count overlaps', (t) => {
   t.is(map.count('aa', { offset: map.length }), 0)
 })
 
-test('nothing cannot be counted', async (t) => {
+test('a value without bytes cannot be counted', async (t) => {
   using map = memoryWith(Buffer.from('abc'))
   for (const value of ['', Buffer.alloc(0), new Uint8Array()]) {
     throwsCodedError(t, () => map.count(value), {
@@ -418,7 +418,7 @@ test('ranges and ends are checked', async (t) => {
   }
 })
 
-test('a value may be mapped memory itself, and shared memory', (t) => {
+test('the value to look for may be mapped or shared memory', (t) => {
   const bytes = pattern(5 * pageSize)
   using map = memoryWith(bytes)
   using other = mapShared(scratchFile(t, bytes), { backing: 'shared-array-buffer' })

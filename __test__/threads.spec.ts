@@ -85,6 +85,6 @@ for (const runtime of runtimes()) {
   }
 }
 
-test('two thousand threads that fault on the same page, fifty at a time, lose nothing but their stores', async (t) => {
+test('two thousand threads that fault on the same page, fifty at a time, lose only their stores', async (t) => {
   await survives(t, host, scenario('threads-many-threads'), { env })
 })

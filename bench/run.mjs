@@ -6,7 +6,7 @@
 //   npm run bench -- --resume          a full run that was interrupted, from where it was
 //   npm run bench -- --plots           writes the same again from results.json
 //
-// A question is a file in questions/. Ends with 1 where one of this library's ways crashes, never for a time.
+// A question is a file in questions/. Exits with 1 if one of this library's ways crashes, never because of a time.
 
 import process from 'node:process'
 

@@ -1,4 +1,4 @@
-// What memory-map does, shown on real files, with a check of everything that is said.
+// What memory-map does, shown on real files, and checks every claim that it makes.
 //
 //     npm run demo
 
@@ -231,7 +231,7 @@ async function storeToReadOnlyPage() {
   map.close()
 }
 
-/** Faults are told on the next turn of the event loop. */
+/** Faults are reported on the next turn of the event loop. */
 function nextTurn() {
   return new Promise((resolve) => setTimeout(resolve, 50))
 }

@@ -28,8 +28,8 @@ export function describe(file) {
 }
 
 /**
- * What keeps a library from a platform, given as napi-rs calls it; an empty list where it fits. The floor is of glibc
- * or macOS.
+ * Why a library does not fit a platform, which is given as napi-rs names it; empty if it fits. The floor is of glibc or
+ * macOS.
  */
 export function complaints(library, { platform, arch, abi }, floor) {
   const found = [library.platform, library.arch, library.libc].filter(Boolean).join('-')
@@ -96,7 +96,7 @@ function describeElf(bytes) {
   }
 }
 
-/** As much of a little-endian ELF file as the above asks for. */
+/** The parts of a little-endian ELF file that are read above. */
 class Elf {
   constructor(bytes) {
     this.bytes = bytes

@@ -58,12 +58,12 @@ export function build(target) {
   }
   if (platform === 'darwin') {
     env.MACOSX_DEPLOYMENT_TARGET ??= MACOS_FLOOR
-    // Elsewhere rustc has nothing that takes symbols out of a file of macOS's.
+    // On other systems rustc has no tool that strips symbols from a macOS library.
     if (process.platform !== 'darwin') env.CARGO_PROFILE_RELEASE_STRIP ??= 'none'
   }
-  // Windows has Microsoft's C library only where something else has brought it.
+  // Windows has Microsoft's C library only if another program has installed it.
   if (abi === 'msvc') env[variable('RUSTFLAGS')] ??= '-C target-feature=+crt-static'
-  // What panics and debuggers say is the same wherever it was built.
+  // Panics and debuggers name the same paths wherever it was built.
   const flags = env.RUSTFLAGS ?? env[variable('RUSTFLAGS')] ?? ''
   const remap = [`${root}=/memory-map/`, `${cargoHome}=/cargo`].map((pair) => `--remap-path-prefix=${pair}`)
   env.RUSTFLAGS = [flags, ...remap].join(' ').trim()

@@ -9,7 +9,7 @@ import { build } from 'esbuild'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
 
-/** Has the sources taken, never what was compiled from them before, and of Node's modules no more than is used. */
+/** Resolves imports to the sources, never to earlier output, and takes only those names of Node's modules that are used. */
 const sources = {
   name: 'sources',
   setup({ onLoad, onResolve }) {
@@ -33,7 +33,7 @@ const sources = {
 /** A class that names itself is given another name, which stack traces and `constructor.name` would show. */
 const renamed = /^var (?<name>\w+) = class (?<other>_\k<name>)\b/gm
 
-/** What lib/packages.ts needs: it is imported as tracers know it. CommonJS has a `require` of its own. */
+/** What lib/packages.ts makes its `require` of, in the way that tracers recognise. CommonJS has a `require` already. */
 const importOfRequire = /^import module from "node:module";\n/m
 const makingRequire = /^ *const (?<name>require\w*) = module\.createRequire\(.*\n/m
 
@@ -80,8 +80,8 @@ async function bundle(name, format) {
 }
 
 /**
- * The code as a function, which is called once for each global object, however many copies of the package there are: what
- * is imported is what is required, and what a bundle has is what another package has that it uses.
+ * The code as a function that is called once for each global object, however many copies of the package are loaded. So
+ * `import` and `require` give the same classes, and so do a bundle and a package that it uses.
  */
 function once(name, { code, exports }) {
   return `const found = (() => {

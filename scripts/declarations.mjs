@@ -46,7 +46,7 @@ async function write(path, code) {
   await writeFile(path, await format(code, { ...options, parser: 'typescript' }))
 }
 
-// Which is no source: the native library's build makes it.
+// The compiler copies no .d.ts; this one comes from the build of the native library.
 await copyFile('lib/binding.d.ts', `${compiled}/lib/binding.d.ts`)
 await mkdir(ofOldCompilers, { recursive: true })
 for (const name of ['index', 'sync']) {

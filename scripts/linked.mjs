@@ -1,4 +1,4 @@
-// What other people's code is in what is published: their notices, and lists of it in the form of CycloneDX.
+// Third-party code in what is published: its notices, and lists of it as CycloneDX.
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -30,7 +30,7 @@ export function linkedCrates(target) {
   const nodes = new Map(resolve.nodes.map((node) => [node.id, node]))
   const linked = new Set()
   const visit = (id) => {
-    // What a macro is made of stays in the compiler.
+    // A macro's crate runs in the compiler, and is not linked.
     if (linked.has(id) || byId.get(id).targets.some(({ kind }) => kind.includes('proc-macro'))) return
     linked.add(id)
     for (const { pkg, dep_kinds: kinds } of nodes.get(id).deps) if (kinds.some(({ kind }) => kind === null)) visit(pkg)

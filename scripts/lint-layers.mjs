@@ -1,5 +1,5 @@
 // lint-layers.mjs: fails where a file of the Rust crates imports one of a layer above its own, or where files import
-// each other in a circle. Declaring a module and giving its names on (`pub use`) is no import, and tests may import all.
+// each other in a circle. Declaring a module and re-exporting its names (`pub use`) is no import, and tests may import all.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -27,7 +27,7 @@ const layers = {
   ],
 }
 
-/** Folders whose files count as one: those of a system share what `mod.rs` gives on. */
+/** Folders whose files count as one: those of a system share what `mod.rs` re-exports. */
 const units = new Set(['sys'])
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -62,7 +62,7 @@ function* expand(tree, prefix = []) {
   }
 }
 
-/** A module: its files (one for each system, sometimes), its children, and the names that it gives on. */
+/** A module: its files (one for each system, sometimes), its children, and the names that it re-exports. */
 class Module {
   constructor(parent) {
     Object.assign(this, { parent, files: [], children: new Map(), names: new Map() })
@@ -110,7 +110,7 @@ class Module {
   }
 }
 
-/** What a file imports: the `use` declarations that are not given on from its own children, and paths in the text. */
+/** What a file imports: the `use` declarations that do not re-export its own children, and paths in the text. */
 function* imports(file, module) {
   const text = source(file)
   const uses = /\b(pub(?:\([a-z]+\))?\s+)?use\s+([^;]+);/g

@@ -1,5 +1,5 @@
-// As much of a library of macOS's as the checks of a release ask for (mach-o/loader.h, mach-o/nlist.h, and
-// kern/cs_blobs.h of XNU).
+// The parts of a macOS library that the checks of a release read (mach-o/loader.h, mach-o/nlist.h, and kern/cs_blobs.h
+// of XNU).
 
 import { createHash } from 'node:crypto'
 

@@ -31,7 +31,7 @@ const maxSizes = { package: 200 * KB, library: 1000 * KB, tool: 20 * KB }
 /** npm's provenance needs the repository; in a workflow it is known. */
 export const repository = manifest.repository ?? inWorkflow(process.env)
 
-/** Where people turn to: package.json is the one place, for all packages. */
+/** The same for all packages, from package.json. */
 export const { homepage, bugs, author } = manifest
 
 const NOTICES = 'THIRD-PARTY-NOTICES.txt'
@@ -153,8 +153,8 @@ export function packageName(target) {
 }
 
 /**
- * Loads the library beside it by a path, which those who trace or pack programs know to be that of a file to take along,
- * and which bundlers that have no idea of libraries leave alone.
+ * Loads the library beside it by a path that tracers and packers recognise as a file to include, and that bundlers which
+ * know no libraries leave alone.
  */
 function opener(library) {
   return `'use strict'

@@ -36,7 +36,7 @@ function run(command, args) {
   return execFileSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
-/** Puts the libraries that lie in a folder to their packages. */
+/** Copies the libraries in a folder into their packages. */
 function collect(folder) {
   for (const library of targets.map(libraryOf)) {
     const artifact = join(folder, basename(library))
@@ -44,7 +44,7 @@ function collect(folder) {
   }
 }
 
-/** Where the version is another one than package.json's. */
+/** The places whose version differs from package.json's. */
 function versionsOutOfStep() {
   const lock = JSON.parse(read('package-lock.json'))
   const locked = (crate) => new RegExp(`name = "${crate}"\\nversion = "(.*)"`).exec(read('Cargo.lock'))?.[1]
@@ -88,8 +88,8 @@ function isPublished(id) {
 }
 
 /**
- * Goes on where a release that failed has stopped. Who made a package can only be proved by a workflow, and npm trusts
- * one for packages that exist: the first version is published by hand.
+ * Publishes a package unless an earlier release that failed has done so. Only a workflow can prove provenance, and npm
+ * trusts workflows for packages that exist already: the first version is published by hand.
  */
 function publish({ id, tarball }) {
   const provenance = process.env.GITHUB_ACTIONS ? ['--provenance'] : []

@@ -1,4 +1,4 @@
-// `npm test`: the tests in Rust, then those in TypeScript, whatever comes of the first; and at the end what came of both.
+// `npm test`: runs the Rust tests, then those in TypeScript even if some failed, and ends with the result of both.
 
 import { spawn } from 'node:child_process'
 import { stripVTControlCharacters } from 'node:util'

@@ -28,7 +28,7 @@ function install(cache, folder) {
   try {
     const args = ['-m', 'pip', 'install', '--quiet', '--only-binary=:all:', '--target', scratch, ...packages]
     execFileSync('python3', args, { stdio: ['ignore', 2, 2] })
-    // Both stand alone: Python has only brought them.
+    // Neither needs Python, which has only downloaded them.
     symlinkSync(join('..', 'ziglang', 'zig'), join(scratch, 'bin', 'zig'))
     renameSync(scratch, folder)
   } catch (error) {

@@ -48,7 +48,7 @@ function start(name, log, seconds) {
     try {
       process.kill(-child.pid, signal)
     } catch {
-      // Nothing is left of it.
+      // It has ended already.
     }
   }
   const stop = () => {

@@ -1,5 +1,5 @@
-// strip-types.mjs FOLDER: takes the types out of the tests in FOLDER, for a Node that cannot, and for which there is no
-// library that could. They keep their names; `node --import FOLDER/typescript.mjs` runs them.
+// strip-types.mjs FOLDER: removes the types from the tests in FOLDER, for a Node that cannot do it, and for which there is
+// no library that could. They keep their names; `node --import FOLDER/typescript.mjs` runs them.
 
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

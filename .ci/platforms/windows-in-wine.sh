@@ -18,7 +18,7 @@ stage=$work/stage
 rm "$stage/node_modules"
 mkdir "$stage/node_modules"
 
-# What is mounted here nobody else sees, and with the script every process of Wine ends.
+# No other process sees what is mounted here, and every process of Wine ends with the script.
 rm -rf "$work/wine/prefix"
 unshare --mount --pid --fork --kill-child --mount-proc bash -ec '
   mkdir -p "$WINE_ROOT$PWD"

@@ -39,7 +39,7 @@ function message(number) {
   return bytes
 }
 
-/** Counts up under the lock, by a load and a store that another's would undo. */
+/** Counts up under the lock, by a load and a store, so that without the lock counts would be lost. */
 function count({ map, mutex }) {
   const counter = map.typedArray(Float64Array, COUNTER, 1)
   for (let round = 0; round < ROUNDS; round++) {

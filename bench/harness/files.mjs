@@ -1,4 +1,4 @@
-// The files that are measured: in a temporary folder that goes with the process, and in the system's cache.
+// The files that are measured: in a temporary folder that is removed when the process ends, and in the system's cache.
 
 import fs from 'node:fs'
 import os from 'node:os'

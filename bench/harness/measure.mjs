@@ -43,7 +43,7 @@ export async function measure(name, question, { quick }) {
   return { cases: cases.map((one) => one.name), tables, failures }
 }
 
-/** Ways of one case that were asked the same must have answered the same. */
+/** All ways of a case must have given the same answer. */
 function checkAnswers(name, cases, answers) {
   for (const one of cases) {
     const found = new Set(Object.values(answers).flatMap((cells) => cells[one.name] ?? []))

@@ -75,7 +75,7 @@ const jobs = {
   },
 }
 
-// The process that started this ends when it has what it wants.
+// The process that started this one ends first.
 if (isMainThread) process.once('disconnect', () => process.exit())
 const [job, ...args] = process.argv.slice(2)
 await jobs[job](...args)

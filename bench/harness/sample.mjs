@@ -11,7 +11,7 @@ export async function sample(run, { time = 200, batch = 1 } = {}) {
   return result.latency.samples.map((milliseconds) => (milliseconds * 1000) / batch)
 }
 
-/** What `sample` says, and which part of the time the collector had, in percent, where the runtime tells it. */
+/** What `sample` gives, and the collector's share of the time in percent, if the runtime tells it. */
 export async function sampleWithCollector(run, options) {
   const { performance, PerformanceObserver } = await import('node:perf_hooks')
   let collecting = 0
@@ -38,7 +38,7 @@ export function timed(run) {
   return performance.now() - start
 }
 
-/** Gives back what only the collector does. */
+/** Frees what only the collector frees. */
 export async function collect() {
   if ('Bun' in globalThis) Bun.gc(true)
   else gc()

@@ -1,4 +1,4 @@
-// What many measurements say.
+// Summaries of many measurements.
 
 /** The value below which a part of them lies. */
 export function quantile(sorted, part) {

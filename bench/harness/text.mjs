@@ -11,7 +11,7 @@ const modules = fileURLToPath(new URL('../../node_modules', import.meta.url))
 /** Nowhere in the text, though its letters are everywhere; nowhere, as its first byte; once, at nine tenths. */
 export const needles = { common: 'eatonirs', absent: '\u0001needle', rare: 'Xylophonquarz' }
 
-// What readline sees other lines in than everybody else stays out too.
+// Files in which readline finds other lines than the rest are left out too.
 const unwanted = [...Object.values(needles), '\u0001', '\0', '\r', '\u2028', '\u2029']
 
 function* filesIn(directory, pattern) {
@@ -19,7 +19,7 @@ function* filesIn(directory, pattern) {
   try {
     entries = fs.readdirSync(directory, { withFileTypes: true })
   } catch {
-    return // there is none, or it is not for us
+    return // it is missing, or may not be read
   }
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const file = path.join(directory, entry.name)

@@ -5,7 +5,7 @@ use std::{env, error::Error, fs::File, hint::black_box, time::Instant};
 use memmap2::Mmap;
 
 fn map(file: &str) -> Result<Mmap, Box<dyn Error>> {
-    // SAFETY: nobody changes the benchmark's files while it reads them.
+    // SAFETY: nothing changes the benchmark's files while it reads them.
     Ok(unsafe { Mmap::map(&File::open(file)?)? })
 }
 

@@ -12,7 +12,7 @@ const BIG_HEAP = { '4 KiB, 2 M objects': 4 * KIB, '1 GiB, 2 M objects': GIB }
 /** Once: these do not depend on the length of the file. */
 const once = { only: ({ size, heap }) => size === 4 * KIB && heap === 0 }
 
-/** Objects that a collector of garbage goes through each time. */
+/** Objects that the garbage collector visits each time. */
 const clutter = []
 let checksum = 0
 
@@ -25,7 +25,7 @@ async function measure(run, { heap, quick }, time = quick ? 10 : 100) {
   return sampleWithCollector(run, { time })
 }
 
-/** For those that leave the unmapping to the collector: with their part of what it takes. */
+/** For ways that leave the unmapping to the collector: the time includes their share of the collections. */
 async function measureKept(run, { quick }) {
   const { collect } = await import('../harness/sample.mjs')
   const time = []

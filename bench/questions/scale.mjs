@@ -1,4 +1,4 @@
-// Do many mappings at once make each dearer?
+// Does each mapping cost more when there are many at once?
 
 import { KIB, sparse } from '../harness/files.mjs'
 

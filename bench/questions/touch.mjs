@@ -43,7 +43,7 @@ export const question = {
     'One byte of every page of 1 GiB, whose pages are in the cache and not yet in the mapping: for a file loads, ' +
     'for anonymous memory stores. Linux brings in 16 pages of a cached file for each fault; `populate` and ' +
     '`prefetch` bring them all at once, the latter on another thread; the system counts a fault for each of those too, ' +
-    'but nobody waits for them here.',
+    'but nothing waits for them here.',
   tables: {
     time: { title: 'From mapping to the last page', unit: 'ms' },
     faults: { title: 'Page faults while touching', unit: 'count' },

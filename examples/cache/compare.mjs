@@ -18,7 +18,7 @@ const seconds = Number(process.argv[2] ?? 10)
 const pages = Number(process.argv[3] ?? 2000)
 const workers = Math.max(4, availableParallelism())
 
-/** A port that nobody has. */
+/** A free port. */
 function freePort() {
   return new Promise((resolve) => {
     const server = createServer().listen(0, () => {

@@ -1,4 +1,4 @@
-// A server of node:cluster that makes pages slowly and keeps them: each worker for itself, or all in one cache.
+// A server of node:cluster that makes pages slowly and keeps them: each worker in a cache of its own, or all in one.
 // Run by compare.mjs.
 
 import cluster from 'node:cluster'

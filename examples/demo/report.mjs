@@ -57,7 +57,7 @@ function isFigure(cell) {
   return /^([\d.,]+( [A-Za-z]+)?|0x[0-9a-f]+|)$/.test(cell)
 }
 
-/** Says that something is so, after a look whether it is. */
+/** Checks a claim, and prints it with the outcome. */
 export function claim(text, holds) {
   if (holds) held++
   else broken++
@@ -72,7 +72,7 @@ export function conclude() {
   return broken === 0
 }
 
-/** A number of bytes for people. */
+/** A number of bytes, in a unit that reads well. */
 export function size(bytes) {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
   const exponent = bytes < 1024 ? 0 : Math.floor(Math.log2(bytes) / 10)
