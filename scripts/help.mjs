@@ -16,6 +16,7 @@ const descriptions = {
   'test:hostile': 'hostile arguments, with other seeds and for longer: docs/testing.md',
   'test:model': 'random programs, with other seeds and for longer: docs/testing.md',
   'test:loom': 'models of the locks and the ring, under loom',
+  fuzz: 'fuzzes one target of the core, or all: docs/testing.md',
   'test:package': 'packs what would be published, and tests it in empty projects',
   'test:libraries': 'other libraries on mappings: the table of docs/libraries.md',
   'test:examples': 'the examples, with their libraries',

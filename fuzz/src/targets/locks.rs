@@ -1,0 +1,104 @@
+//! Mutexes, semaphores and waits: they do what they should, and where something else stores to their
+//! words, now and then or all the time, there are errors or wrong answers, and nothing worse.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use memory_map::ipc::{Mutex, Patience, Semaphore, WaitResult, mark, notify, wait};
+use memory_map::{Error, Result};
+
+use super::{Input, Victim};
+
+/// Where the words are: a mutex, a semaphore, and one to wait on.
+const WORDS: usize = 4;
+const SEMAPHORE: usize = 8;
+const WAITED: usize = 24;
+
+pub fn run(data: &[u8]) {
+    let mut input = Input(data);
+    let fire = input.byte();
+    let fire = if fire.is_multiple_of(4) { usize::from(fire) / 4 } else { 0 };
+    let fire = input.take(fire);
+    let victim = Victim::new(WORDS, |_| 0);
+    let (at, damaged) = (victim.start, Cell::new(!fire.is_empty()));
+    let allow = |error: &Error| {
+        matches!(error, Error::Deadlock | Error::NotOwner | Error::OutOfRange { .. })
+    };
+    victim.under_fire(fire, || {
+        let mutex = Mutex::new(&victim.map, at).expect("it can be made");
+        let initial = u32::from(input.byte());
+        let new = || Semaphore::new(&victim.map, at + SEMAPHORE, Some(initial));
+        let semaphore = new().expect("it can be made");
+        let (mut held, mut permits) = (None, u64::from(initial));
+        for _ in 0..64 {
+            if input.is_over() {
+                break;
+            }
+            let what = input.byte();
+            let patience = Patience::of(Duration::from_micros(u64::from(input.byte())));
+            let whole = || !damaged.get();
+            let locked = |result: Result<_>, held: &mut Option<_>| match result {
+                Ok(Some(how)) => {
+                    assert!(held.is_none() || !whole(), "locked twice");
+                    *held = Some(how);
+                }
+                Ok(None) => assert!(held.is_some() || !whole(), "not locked, though free"),
+                Err(error) => {
+                    assert!(error == Error::Deadlock && (held.is_some() || !whole()), "{error:?}");
+                }
+            };
+            match what % 12 {
+                0 => locked(mutex.lock(&patience), &mut held),
+                1 => locked(mutex.lock_in_turn(&patience), &mut held),
+                2 => locked(mutex.try_lock(), &mut held),
+                3 | 4 => {
+                    let unlocked = match held {
+                        Some(how) if what % 12 == 4 => mutex.put_back(how),
+                        _ => mutex.unlock(),
+                    };
+                    assert!(unlocked.is_ok() == held.take().is_some() || !whole(), "{unlocked:?}");
+                    assert!(unlocked.as_ref().err().is_none_or(allow), "{unlocked:?}");
+                }
+                5 | 6 => {
+                    let got = match what % 12 {
+                        5 => semaphore.try_acquire(),
+                        _ => semaphore.acquire(&patience),
+                    };
+                    let got = got.expect("it can be acquired, or not");
+                    assert!(got == (permits > 0) || !whole(), "{permits} permits");
+                    permits -= u64::from(got && permits > 0);
+                }
+                7 => {
+                    let count = input.number() as u32;
+                    let sum = permits + u64::from(count);
+                    let released = semaphore.release(count);
+                    let may = sum <= u64::from(Semaphore::MAX);
+                    assert!(released.is_ok() == may || !whole(), "{permits} {count} {released:?}");
+                    assert!(released.as_ref().err().is_none_or(allow), "{released:?}");
+                    permits = if may { sum } else { permits };
+                }
+                8 => {
+                    let expected = input.number() as u32;
+                    let result = wait(&victim.map, at + WAITED, expected, &patience);
+                    let result = result.expect("it can be waited on");
+                    let is_equal = expected == 0;
+                    assert!(is_equal == (result != WaitResult::NotEqual) || !whole(), "{result:?}");
+                }
+                9 => {
+                    let woken = notify(&victim.map, at + WAITED, input.number() as u32);
+                    assert_eq!(woken, Ok(0));
+                }
+                10 => {
+                    let before = mark(&victim.map, at, 8).expect("it is there");
+                    assert_eq!(mark(&victim.map, at, 8), Ok(before));
+                    assert!(mutex.held() != 0);
+                }
+                _ => {
+                    damaged.set(true);
+                    victim.damage(&mut input);
+                }
+            }
+        }
+    });
+    victim.check();
+}
