@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
@@ -57,6 +58,16 @@ async function trips(trip, { quick }) {
   for (let i = 0; i < 300; i++) await trip()
   // The harness looks whether a function is async before it calls it.
   return { trip: await sample(async () => void (await trip()), { time: quick ? 20 : 500 }) }
+}
+
+/** The same as `run`, and how late the event loop turns meanwhile: all but one turn in a hundred, in milliseconds. */
+async function withDelay(run) {
+  const resolution = 1
+  const delay = monitorEventLoopDelay({ resolution })
+  delay.enable()
+  const found = await run()
+  delay.disable()
+  return { ...found, delay: [delay.percentile(99) / 1e6 - resolution] }
 }
 
 /** Without promises, which would cost more than the trip. */
@@ -177,30 +188,69 @@ const limit = (spins) => ({
   only: ({ what, size }) => what === 'trip' && size === 8,
 })
 
-const mutex = async ({ quick }) => {
+/** Nanoseconds of a call, which `make` gives. */
+const calls = (make) => async (context) => {
+  const call = await make(context)
+  const run = () => {
+    for (let i = 0; i < 1000; i++) call()
+  }
+  const times = await sample(run, { time: context.quick ? 20 : 200, batch: 1000 })
+  return { [context.what]: times.map((time) => time * 1000) }
+}
+
+const mutex = calls(async () => {
   const { mapAnonymous } = await import('../../index.js')
   const { Mutex } = await import('../../sync.js')
   const lock = new Mutex(mapAnonymous(4096, { shared: true }), 0)
-  const run = () => {
-    for (let i = 0; i < 1000; i++) {
-      lock.lock()
-      lock.unlock()
-    }
+  return () => {
+    lock.lock()
+    lock.unlock()
   }
-  return { lock: (await sample(run, { time: quick ? 20 : 200, batch: 1000 })).map((time) => time * 1000) }
-}
+})
 
-const atomics = async ({ quick }) => {
+const atomics = calls(() => {
   const words = new Int32Array(new SharedArrayBuffer(4))
-  const run = () => {
-    for (let i = 0; i < 1000; i++) {
-      while (Atomics.compareExchange(words, 0, 0, 1) !== 0) Atomics.wait(words, 0, 1)
-      Atomics.store(words, 0, 0)
-      Atomics.notify(words, 0, 1)
-    }
+  return () => {
+    while (Atomics.compareExchange(words, 0, 0, 1) !== 0) Atomics.wait(words, 0, 1)
+    Atomics.store(words, 0, 0)
+    Atomics.notify(words, 0, 1)
   }
-  return { lock: (await sample(run, { time: quick ? 20 : 200, batch: 1000 })).map((time) => time * 1000) }
-}
+})
+
+const [PERMIT, EMPTY, NOBODY] = ['take a permit and give it back', 'receive nothing', 'notify nobody']
+
+const ourCalls = calls(async ({ name }) => {
+  const { mapAnonymous } = await import('../../index.js')
+  const { Channel, notify, Semaphore } = await import('../../sync.js')
+  const map = mapAnonymous(8192, { shared: true })
+  const permits = new Semaphore(map, 0, 1)
+  const channel = Channel.create(map, { offset: 4096 })
+  return {
+    [PERMIT]: () => {
+      permits.tryAcquire()
+      permits.release()
+    },
+    [EMPTY]: () => channel.tryReceive(),
+    [NOBODY]: () => notify(map, 64),
+  }[name]
+})
+
+const theirCalls = calls(({ name }) => {
+  const words = new Int32Array(new SharedArrayBuffer(64))
+  words[0] = 1
+  return {
+    [PERMIT]: () => {
+      for (
+        let seen;
+        (seen = Atomics.load(words, 0)) > 0 && Atomics.compareExchange(words, 0, seen, seen - 1) !== seen;
+      );
+      Atomics.add(words, 0, 1)
+      Atomics.notify(words, 0, 1)
+    },
+    [EMPTY]: () => Atomics.load(words, 1) === Atomics.load(words, 2),
+    [NOBODY]: () => Atomics.notify(words, 4),
+  }[name]
+})
 
 const larger = [
   { name: '64 KiB', what: 'trip', size: 65_536 },
@@ -217,12 +267,15 @@ export const question = {
   tables: {
     trip: { title: 'There and back', unit: 'µs' },
     flow: { title: 'One way, for each message', unit: 'µs' },
+    delay: { title: 'How late the event loop turns meanwhile: 99 of 100 turns', unit: 'ms' },
     lock: { title: 'Locking and unlocking what nobody else wants', unit: 'ns' },
+    call: { title: 'Calls that find nothing in the way', unit: 'ns' },
   },
   cases: (quick) => [
     { name: '8 B', what: 'trip', size: 8 },
     { name: '64 B', what: 'flow', size: 64 },
     { name: 'a lock', what: 'lock' },
+    ...[PERMIT, EMPTY, NOBODY].map((name) => ({ name, what: 'call' })),
     ...(quick ? [] : larger),
   ],
   ways: {
@@ -270,7 +323,7 @@ export const question = {
         const count = messagesOf(context, MANY)
         start('channel send', [file, context.size, count])
         const messages = there[Symbol.asyncIterator]()
-        return flow(count, () => messages.next())
+        return withDelay(() => flow(count, () => messages.next()))
       },
     }),
     'memory-map, Channel, async': way({
@@ -278,10 +331,11 @@ export const question = {
         const { file, there, back } = await makeChannels()
         start('channel echo async', [file])
         const data = Buffer.alloc(context.size, 1)
-        return trips(async () => {
+        const trip = async () => {
           await there.sendAsync(data)
           await back.receiveAsync()
-        }, context)
+        }
+        return withDelay(() => trips(trip, context))
       },
       flow: async (context) => {
         const { file, there } = await makeChannels()
@@ -296,10 +350,11 @@ export const question = {
         const child = start('process echo', [])
         const next = events(child, 'message')
         const data = Buffer.alloc(context.size, 1)
-        return trips(() => {
+        const trip = () => {
           child.send(data)
           return next()
-        }, context)
+        }
+        return withDelay(() => trips(trip, context))
       },
       flow: async (context) => {
         const count = messagesOf(context, FEW)
@@ -341,8 +396,34 @@ export const question = {
         return flow(count, events(worker('thread send', ['', context.size, count]), 'message'))
       },
     }),
+    'memory-map, Channel, borrowed and copied': {
+      ...way({
+        flow: async (context) => {
+          const { file, there } = await makeChannels()
+          const count = messagesOf(context, MANY)
+          start('channel send', [file, context.size, count])
+          const target = Buffer.alloc(context.size)
+          return flowSync(count, () => {
+            const message = there.borrow()
+            message.copy(target)
+            there.release(message)
+          })
+        },
+      }),
+      only: ({ what, size }) => what === 'flow' && size === MIB,
+    },
+    'a copy between two Buffers': {
+      ...way({
+        flow: ({ size, quick }) => {
+          const buffers = Array.from({ length: 2 }, () => Buffer.alloc(size, 1))
+          return flowSync(messagesOf({ size, quick }, MANY), () => buffers[0].copy(buffers[1]))
+        },
+      }),
+      only: ({ what, size }) => what === 'flow' && size === MIB,
+    },
     'memory-map, Mutex': way({ lock: mutex }),
-    'Atomics, between threads only': way({ lock: atomics }),
+    'memory-map, other calls': way({ call: ourCalls }),
+    'Atomics, between threads only': way({ lock: atomics, call: theirCalls }),
   },
   plot: { kind: 'bars', table: 'trip' },
   targets: (value) => [
@@ -381,6 +462,24 @@ export const question = {
       value: value('memory-map, Mutex', 'a lock', 'lock') / value('Atomics, between threads only', 'a lock', 'lock'),
       atMost: 2,
     },
+    ...[PERMIT, EMPTY, NOBODY].map((name) => ({
+      what: `${name}: against Atomics between threads`,
+      value: value('memory-map, other calls', name, 'call') / value('Atomics, between threads only', name, 'call'),
+      atMost: 2,
+    })),
+    ...[
+      ['async', '8 B'],
+      ['for await', '64 B'],
+    ].map(([way, one]) => ({
+      what: `how late the event loop turns meanwhile, ${way}, ${one}, ms`,
+      value: value(`memory-map, Channel, ${way}`, one, 'delay'),
+      atMost: 1,
+    })),
+    ...['', ', borrowed and copied'].map((how) => ({
+      what: `one way, 1 MiB${how}: against a copy between two Buffers`,
+      value: value(`memory-map, Channel${how}`, '1 MiB', 'flow') / value('a copy between two Buffers', '1 MiB', 'flow'),
+      atMost: 2,
+    })),
     {
       what: 'one way, 64 B: against process.send',
       value: value('memory-map, Channel', '64 B', 'flow') / value('process.send', '64 B', 'flow'),

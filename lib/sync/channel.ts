@@ -464,10 +464,7 @@ export class Channel extends Handle {
         remaining,
         () => !signal?.aborted,
       )
-      if (message !== undefined) {
-        this.#pending.poll.learn(performance.now() - start)
-        return message
-      }
+      if (message !== undefined) return message
       if (signal?.aborted) throw aborted(signal)
       this.#checkOpen() // or nothing would end the wait
       const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }

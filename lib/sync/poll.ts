@@ -7,36 +7,64 @@
 const LIMIT = 0.5
 /** How often to look on each turn: for a few microseconds, which other callbacks do not notice. */
 const EACH = 64
-/** How many waits that were short, or half as many that were long, it takes to think otherwise. */
-const MEMORY = 4
+/**
+ * A wait that ends so soon, in milliseconds, after looking in vain, might have ended without it earlier: whoever was to
+ * send had no processor meanwhile, perhaps because of the looking.
+ */
+const SOON = 5
+/** What looking in vain costs where it was in the way, and where nothing came: it gains one when it finds something. */
+const IN_THE_WAY = 9
+const IN_VAIN = 2
+/** The most that it can gain. */
+const MOST_CREDIT = 18
+/** For how many short waits it is given up when all is lost: twice as many each time. */
+const [SHORTEST_PAUSE, LONGEST_PAUSE] = [4, 1024]
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
- * Looks again and again for a while, and lets the event loop go on meanwhile. It does so while the waits before were
- * short, however they ended: so a wait that lasts costs half a millisecond of a processor at first, and then nothing.
+ * Looks again and again for a while, and lets the event loop go on meanwhile. It does so while that pays: a process that
+ * looks takes half a millisecond of a processor, which the sender may need, to save a tenth. So a wait that lasts costs
+ * that a few times, and then nothing; and where both sides share a processor, a thread waits instead.
  */
 export class Poll {
-  /** Above 0 where the waits were short. */
-  #score = 1
+  #credit = IN_THE_WAY
+  /** How many more short waits pass without looking, and how many it will be the next time. */
+  #paused = 0
+  #pause = SHORTEST_PAUSE
 
   /** What `look` finds, for `most` milliseconds at most and while `goesOn`. */
   async until<T>(look: () => T | undefined, most: number, goesOn: () => boolean): Promise<T | undefined> {
-    if (this.#score <= 0) return undefined
+    if (this.#paused > 0) return undefined
     const end = performance.now() + Math.min(most, LIMIT)
+    let found: T | undefined
     do {
-      for (let i = 0; i < EACH; i++) {
-        const found = look()
-        if (found !== undefined) return found
-      }
+      for (let i = 0; i < EACH && found === undefined; i++) found = look()
+      if (found !== undefined) break
       await turn()
     } while (goesOn() && performance.now() < end)
-    return look()
+    found ??= look()
+    if (found !== undefined) this.#gain()
+    return found
   }
 
-  /** Learns how long a wait has lasted, in milliseconds. */
+  /** Learns from a wait of so many milliseconds, in which `until` has found nothing. */
   learn(lasted: number): void {
-    this.#score = lasted < LIMIT ? Math.min(this.#score + 1, MEMORY) : Math.max(this.#score - 2, -MEMORY)
+    if (this.#paused > 0) {
+      if (lasted < LIMIT) this.#paused--
+      return
+    }
+    this.#credit -= lasted < SOON ? IN_THE_WAY : IN_VAIN
+    if (this.#credit > 0) return
+    this.#credit = 0
+    this.#paused = this.#pause
+    this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE)
+  }
+
+  #gain(): void {
+    if (++this.#credit < MOST_CREDIT) return
+    this.#credit = MOST_CREDIT
+    this.#pause = Math.max(this.#pause / 2, SHORTEST_PAUSE)
   }
 }
 

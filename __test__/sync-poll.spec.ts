@@ -1,0 +1,71 @@
+// When an asynchronous receive looks for its message on turns of the event loop, and when a thread waits for it.
+
+import test from 'ava'
+
+import { Poll } from '../lib/sync/poll.ts'
+
+/** How often a wait looks that finds nothing; it is over after so many milliseconds. */
+async function inVain(poll: Poll, lasted: number): Promise<number> {
+  let looks = 0
+  const look = () => void looks++
+  await poll.until(look, Infinity, () => false)
+  poll.learn(lasted)
+  return looks
+}
+
+const found = (poll: Poll): Promise<string | undefined> =>
+  poll.until(
+    () => 'it',
+    Infinity,
+    () => true,
+  )
+
+/** How many short waits pass until one looks again, and finds something. */
+async function pause(poll: Poll): Promise<number> {
+  for (let count = 0; ; count++) {
+    if ((await found(poll)) !== undefined) return count
+    poll.learn(0.07)
+  }
+}
+
+test('what is there is found', async (t) => {
+  const poll = new Poll()
+  for (let i = 0; i < 100; i++) t.is(await found(poll), 'it')
+})
+
+test('where looking is in the way it is given up, for longer each time', async (t) => {
+  const poll = new Poll()
+  for (const expected of [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]) {
+    while ((await inVain(poll, 0.6)) > 0) continue
+    t.is(await pause(poll), expected)
+  }
+})
+
+test('waits that last do not count: an idle process does not look', async (t) => {
+  const poll = new Poll()
+  let waits = 0
+  while ((await inVain(poll, 1000)) > 0) t.true(++waits < 10)
+  for (let i = 0; i < 2000; i++) t.is(await inVain(poll, 1000), 0)
+  t.is(await pause(poll), 4, 'until waits are short')
+})
+
+test('where messages come at once, a wait that lasts changes nothing', async (t) => {
+  const poll = new Poll()
+  for (let round = 0; round < 50; round++) {
+    for (let i = 0; i < 3; i++) t.is(await found(poll), 'it')
+    t.true((await inVain(poll, 100)) > 0)
+  }
+})
+
+test('a pause that was long is short again when looking pays', async (t) => {
+  const poll = new Poll()
+  for (let round = 0; round < 8; round++) {
+    while ((await inVain(poll, 0.6)) > 0) continue
+    await pause(poll)
+  }
+  for (let i = 0; i < 40; i++) t.is(await found(poll), 'it')
+  let waits = 0
+  while ((await inVain(poll, 0.6)) > 0) waits++
+  t.true(waits >= 2)
+  t.true((await pause(poll)) <= 4)
+})
