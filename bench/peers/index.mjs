@@ -11,3 +11,11 @@ export const peers = {
   'Bun.mmap': { module: 'bun', program: 'bun', keeps: true },
   'Deno FFI': { module: 'deno-ffi', program: 'deno' },
 }
+
+/** A way for each peer but one mmap-io, which differs from the other only in how it opens. */
+export const waysOf = (way) =>
+  Object.fromEntries(
+    Object.entries(peers)
+      .filter(([name]) => name !== '@raygun-nickj/mmap-io')
+      .map(([name, peer]) => [name, way(peer)]),
+  )

@@ -4,7 +4,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 
 import { GIB, MIB, sparse } from '../harness/files.mjs'
 import { randomCalls, randomly, randomlyInPieces } from '../harness/loops.mjs'
-import { load, peers } from '../peers/index.mjs'
+import { load, waysOf } from '../peers/index.mjs'
 
 const COUNT = 10_000_000
 
@@ -121,11 +121,7 @@ export const question = {
       }),
       ...onlySmall,
     },
-    ...Object.fromEntries(
-      Object.entries(peers)
-        .filter(([name]) => name !== '@raygun-nickj/mmap-io')
-        .map(([name, peer]) => [name, theirs(peer)]),
-    ),
+    ...waysOf(theirs),
     'memory-map on Bun': ours({}, 'bun'),
     'memory-map on Deno': ours({}, 'deno'),
   },

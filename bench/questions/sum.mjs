@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { GIB, MIB, numbers } from '../harness/files.mjs'
 import { sum } from '../harness/loops.mjs'
 import { timed } from '../harness/sample.mjs'
-import { load, peers } from '../peers/index.mjs'
+import { load, waysOf } from '../peers/index.mjs'
 
 export const types = { u8: Uint8Array, u32: Uint32Array, f64: Float64Array }
 
@@ -108,11 +108,7 @@ export const question = {
     }),
     'fs.createReadStream': streamed(),
     'fs.createReadStream, 1 MiB at a time': streamed(MIB),
-    ...Object.fromEntries(
-      Object.entries(peers)
-        .filter(([name]) => name !== '@raygun-nickj/mmap-io')
-        .map(([name, peer]) => [name, theirs(peer)]),
-    ),
+    ...waysOf(theirs),
     'memory-map on Bun': ours({}, 'bun'),
     'memory-map on Deno': ours({}, 'deno'),
   },
