@@ -1,5 +1,5 @@
-// `close()` and `resize()` right after something was begun with a view, which nobody awaited: the process lives, and
-// who began it gets the right bytes, an error, or a fault of kind 'closed'. `closeAsync()` waits instead.
+// `close()` and `resize()` right after an operation with a view was begun and not awaited: the process lives, and
+// the operation gives the right bytes, an error, or a fault of kind 'closed'. `closeAsync()` waits instead.
 
 import { endsWell } from './helpers/lifetimes.ts'
 import { onLinux as test } from './helpers/platform.ts'

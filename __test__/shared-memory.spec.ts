@@ -16,7 +16,7 @@ const MEMORY_MAP_ROOT = new URL('../', import.meta.url).href
 
 let names = 0
 
-/** A name that nobody else has, taken away at the end. */
+/** A unique name, which is unlinked at the end. */
 function freshName(t: ExecutionContext): string {
   const name = `mm-test-${process.pid}-${names++}`
   t.teardown(() => {

@@ -155,7 +155,7 @@ export function adopt<B extends ArrayBuffer | SharedArrayBuffer>(buffer: B, tell
 const ORPHANS = 0
 let warned = false
 
-/** Tells of a fault in memory that nobody here knows any more: it was transferred away. */
+/** Warns of a fault in memory that belongs to no mapping here any more: it was transferred away. */
 function warnOfTransferred(): void {
   if (warned) return
   warned = true

@@ -26,7 +26,7 @@ let seen = -1
 /**
  * Has zlib streams look whether their input is still there. One that waits for room for its output holds a view
  * without an operation that the runtime counts; when it goes on with an empty view, Node 20 aborts, and Bun throws
- * where nobody can catch it. To be called before views are emptied.
+ * where no code can catch it. To be called before views are emptied.
  */
 export function watchZlib(): void {
   if (environment.watchesZlib || !isLoaded()) return

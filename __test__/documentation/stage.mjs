@@ -13,7 +13,7 @@ import * as sync from 'memory-map/sync'
 
 const LENGTH = 2 ** 21
 const contents = Buffer.alloc(LENGTH)
-contents[0] = 4 // no word that an example waits for is zero; as a mutex, it is held by nobody who lives
+contents[0] = 4 // no word that an example waits for is zero; as a mutex, its owner is dead
 for (const at of [2 ** 12, 2 ** 20]) contents.write('a line\r\nand one with a needle\n', at)
 
 const isOther = process.argv[2] === 'other'

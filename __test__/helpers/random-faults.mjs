@@ -89,7 +89,7 @@ class Mapping {
     return this.file !== undefined && (this.first + page) * pageSize >= this.file.size
   }
 
-  /** Whether a byte lies after the file's end in its last page: it can be accessed and belongs to nobody. */
+  /** Whether a byte lies after the file's end in its last page: it can be accessed, and is part of no file. */
   isTail(at) {
     return this.file !== undefined && !this.isBeyondEnd(this.pageOf(at)) && this.map.offset + at >= this.file.size
   }

@@ -39,7 +39,7 @@ export function pattern(length: number): Buffer {
   return bytes
 }
 
-/** A file system of 64 MiB in memory that nobody else writes to; undefined where this user may not mount one. */
+/** A file system of 64 MiB in memory that only the test writes to; undefined where this user may not mount one. */
 export function smallFileSystem(t: ExecutionContext, options = 'size=64m'): string | undefined {
   return mounted(t, 'tmpfs', options, join(scratchFolder(t), 'mounted'))
 }

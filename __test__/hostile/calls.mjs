@@ -62,7 +62,7 @@ function isOf(type, value) {
 
 const CODES = /^(E[A-Z0-9]+|ERR_[A-Z0-9_]+|ABORT_ERR)$/
 
-/** Whether a message tells where in memory something is, which is for nobody who reads it elsewhere. */
+/** Whether a message tells where in memory something is, which no message should. */
 function tellsAddress(message) {
   if (/0x[0-9a-f]{9,}/i.test(message)) return true
   // Lower ones have too few digits to be told from other numbers.

@@ -25,7 +25,7 @@ const host = platforms().find((name) => readdirSync(release).includes(`memory-ma
 const { version } = require('./package.json') as { version: string }
 const tarballs = [`memory-map-${version}.tgz`, `memory-map-${host}-${version}.tgz`].map((name) => join(release, name))
 
-/** An empty project with the package and the host's library installed; it asks nobody for the other libraries. */
+/** An empty project with the package and the host's library installed; it asks no registry for the other libraries. */
 function install(t: ExecutionContext): string {
   const folder = scratchFolder(t)
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')

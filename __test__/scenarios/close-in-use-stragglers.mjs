@@ -1,5 +1,5 @@
 // Readers and writers that outlive their mappings, and then thousands of mappings of the same size. Addresses that
-// nobody can reach do serve again, so a range that somebody still uses would soon be among them.
+// no code can reach are used again, so a range that is still in use would soon be among them.
 
 import fs from 'node:fs'
 import { join } from 'node:path'

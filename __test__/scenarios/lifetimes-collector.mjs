@@ -1,4 +1,4 @@
-// Mappings that nobody closes are unmapped by the collector.
+// Mappings that are never closed are unmapped when they are collected.
 
 import assert from 'node:assert'
 import fs from 'node:fs'

@@ -1,4 +1,4 @@
-// A use of a transferred chunk of a closed mapping is told, also when nobody has the mapping any more.
+// A use of a transferred chunk of a closed mapping is reported, even when the mapping has been collected.
 
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ async function collectAll() {
     await turn()
   }
 }
-// The last ones keep their bytes; of the others nobody may know any more but who has them.
+// The last ones keep their bytes; the others may be known only to the code that has them.
 for (const [keep, expected] of [
   [true, 'closed'],
   [false, 'transferred out of a mapping'],

@@ -171,7 +171,7 @@ const channel = (begin) =>
         back.receive()
       }
       const found = tripsSync(trip, context)
-      there.send('x') // the end: nobody waits in vain
+      there.send('x') // the end, so that the other side stops waiting
       return found
     },
     flow: async (context) => {

@@ -45,7 +45,7 @@ export class Mutex extends Handle {
   readonly #handle: object
   readonly #byteOffset: number
   readonly #words: Words
-  /** What the word is while this mapping has the lock and nobody waits for it. */
+  /** What the word is while this mapping has the lock and no thread waits for it. */
   readonly #held: bigint
   readonly #waiting: { count: number }
 

@@ -1,8 +1,8 @@
-// Words of shared memory that are changed here, by the runtime's own atomics, if nobody is in the way.
+// Words of shared memory that are changed here, by the runtime's own atomics, if no other owner is in the way.
 //
 // A call of the native library costs several times what an atomic operation does. So the simplest steps are taken here:
 // those that are one atomic operation of the same protocol (docs/memory-model.md). All else goes to the native library,
-// which these steps never wait for and never get out of step with: whoever is killed between two of them has been
+// which these steps never wait for and never get out of step with: a process that is killed between two of them was
 // killed between two steps of the protocol.
 //
 // Why a step that says DONE has been taken in the memory that others see:

@@ -343,7 +343,7 @@ fn open_memory(
     .map_err(|error| memory_failed(error, "shm_open", name))
 }
 
-/// Takes the name of shared memory away: the memory is freed once no one
+/// Unlinks a name of shared memory: the memory is freed once no process
 /// has it mapped or open.
 ///
 /// # Errors

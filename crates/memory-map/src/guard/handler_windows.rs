@@ -42,7 +42,7 @@ pub(crate) fn install() -> Result<()> {
     Ok(())
 }
 
-/// Handlers are a list here, and no one takes ours from it.
+/// Handlers are a list here, and no other code removes ours.
 ///
 /// # Errors
 /// None.

@@ -143,7 +143,7 @@ pub(crate) fn owner(word: &AtomicU64) -> u64 {
     word.load(Ordering::Relaxed) >> SHIFT
 }
 
-/// The word of a lock that `me` holds and nobody waits for.
+/// The word of a lock that `me` holds and no thread waits for.
 pub(crate) fn held(me: u64) -> u64 {
     me << SHIFT | TAKEN
 }

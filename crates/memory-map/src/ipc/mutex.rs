@@ -123,8 +123,8 @@ impl Mutex {
         self.run(|session| lock::unlock(session.words.word(0), self.participant.number))
     }
 
-    /// What the word is while this mapping holds the lock and nobody waits for it. Whoever swaps it
-    /// for the 0 of a free lock has locked as [`Mutex::try_lock`] does, and whoever swaps 0 for it has
+    /// What the word is while this mapping holds the lock and no thread waits for it. Code that swaps it
+    /// for the 0 of a free lock has locked as [`Mutex::try_lock`] does, and code that swaps 0 for it has
     /// unlocked.
     ///
     /// ```
