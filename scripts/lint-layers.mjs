@@ -1,5 +1,6 @@
-// lint-layers.mjs: fails where a file of the Rust crates imports one of a layer above its own, or where files import
-// each other in a circle. Declaring a module and re-exporting its names (`pub use`) is no import, and tests may import all.
+// lint-layers.mjs: fails where a file of the Rust crates imports one of a layer above its own, where files import each
+// other in a circle, and where the C library is called outside of `sys`. Declaring a module and re-exporting its names
+// (`pub use`) is no import, and tests may import all.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -29,6 +30,9 @@ const layers = {
 
 /** Folders whose files count as one: those of a system share what `mod.rs` re-exports. */
 const units = new Set(['sys'])
+
+/** Who may call the C library: `sys`, which has a function for each call, and what must be async-signal-safe. */
+const callsLibc = /^(sys\/|guard\/signal_chain\.rs$|platform\/)/
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -159,6 +163,10 @@ for (const [name, order] of Object.entries(layers)) {
         complaints.push(`${name}: ${node(file)} is of no layer: add it to lint-layers.mjs`)
       const targets = graph.get(node(file)) ?? new Set()
       graph.set(node(file), targets)
+      const call = callsLibc.test(relative(folder, file).replaceAll('\\', '/'))
+        ? null
+        : /\blibc::[a-z_]\w*\(/.exec(source(file))
+      if (call) complaints.push(`${name}: ${node(file)} calls ${call[0]}): put it into sys/`)
       if (module === top) continue
       for (const path of imports(file, module)) {
         for (const target of module.resolve(path)?.files ?? []) {
