@@ -13,6 +13,7 @@ const descriptions = {
   'test:rust': 'the tests in Rust',
   'test:js': 'the tests in TypeScript, without a build; one file alone: npx ava __test__/NAME.spec.ts',
   'test:changing': 'functions of the runtimes on memory that another process changes: docs/changing-memory.md',
+  'test:crash': 'kills and power losses, with other seeds and more of them: docs/testing.md',
   'test:hostile': 'hostile arguments, with other seeds and for longer: docs/testing.md',
   'test:model': 'random programs, with other seeds and for longer: docs/testing.md',
   'test:loom': 'models of the locks and the ring, under loom',

@@ -1,0 +1,46 @@
+// Processes that are to be killed, and what they said until then.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+import { quiet, type Runtime } from '../helpers/runtimes.ts'
+import { until } from '../helpers/until.ts'
+
+const MEMORY_MAP_ROOT = new URL('../../', import.meta.url).href
+
+export class Victim {
+  readonly child: ChildProcess
+  stdout = ''
+  #stderr = ''
+  readonly #ended: Promise<unknown[]>
+
+  constructor(runtime: Runtime, program: string, args: (string | number)[], env: Record<string, string> = {}) {
+    const { NODE_OPTIONS: _, ...inherited } = process.env
+    const file = fileURLToPath(new URL(program, import.meta.url))
+    this.child = spawn(runtime.command, [...runtime.args, file, ...args.map(String)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...inherited, ...quiet, MEMORY_MAP_ROOT, ...env },
+    })
+    this.child.stdout!.setEncoding('latin1').on('data', (text: string) => (this.stdout += text))
+    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
+    this.#ended = once(this.child, 'close')
+    this.#ended.catch(() => {}) // told by `kill`
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
+
+  /** Waits for something that it does, unless it has ended. */
+  async until(isSo: () => boolean): Promise<void> {
+    await until(() => this.hasEnded || isSo())
+  }
+
+  /** Ends it, wherever it is; what is wrong if it had ended by itself. */
+  async kill(): Promise<string | undefined> {
+    this.child.kill('SIGKILL')
+    const [code, signal] = await this.#ended
+    return signal === 'SIGKILL' ? undefined : `ended by itself with ${String(signal ?? code)}: ${this.#stderr}`
+  }
+}
