@@ -1,5 +1,6 @@
 // Runs one part of the matrix: `node .ci/platforms/part.mjs musl`. Ends with 77 after a line "not run: why" where this
-// machine cannot run it. What is downloaded or built once is kept in $MEMORY_MAP_CACHE, or else in ~/.cache/memory-map.
+// machine cannot run it. `part.mjs musl library` builds its library, and no more. What is downloaded or built once is
+// kept in $MEMORY_MAP_CACHE, or else in ~/.cache/memory-map.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -15,7 +16,7 @@ import { tool } from './tool.mjs'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const runtimes = join(root, '__test__', 'runtimes')
-const [name] = process.argv.slice(2)
+const [name, only] = process.argv.slice(2)
 const part = parts[name]
 const work = join(root, 'target', 'platforms', name)
 const stage = join(work, 'stage')
@@ -155,6 +156,10 @@ function lint({ link, check }) {
 }
 
 mkdirSync(work, { recursive: true })
+if (only === 'library') {
+  build()
+  process.exit()
+}
 if (part.lint) lint(part.lint)
 if (part.specs) {
   makeStage(build())

@@ -16,15 +16,15 @@ const load = (name) => import(pathToFileURL(require.resolve(name)).href)
 
 const nodeOf = (major) => join(runtimes, `node${major}`, 'bin', 'node')
 
-/** Bundles app.cjs as CommonJS. */
-function bundleForNode(project, outfile, external = []) {
+/** Bundles app.cjs as CommonJS, or as the options say. */
+function bundleForNode(project, outfile, { entry = 'app.cjs', ...options } = {}) {
   return require('esbuild').build({
-    entryPoints: [project.path('app.cjs')],
+    entryPoints: [project.path(entry)],
     bundle: true,
     platform: 'node',
-    external,
     outfile: project.path(outfile),
     logLevel: 'error',
+    ...options,
   })
 }
 
@@ -84,15 +84,15 @@ export const deployments = {
 
   async 'esbuild, ES module'() {
     const project = new Project({ 'app.mjs': esm })
-    const { build } = require('esbuild')
-    await build({
-      entryPoints: [project.path('app.mjs')],
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      outfile: project.path('out', 'app.mjs'),
-    })
+    await bundleForNode(project, 'out/app.mjs', { entry: 'app.mjs', format: 'esm' })
     return beside(project, 'out', 'app.mjs')
+  },
+
+  // Which has no import.meta.url.
+  async 'esbuild, ES module to CommonJS, minified'() {
+    const project = new Project({ 'app.mjs': esm })
+    await bundleForNode(project, 'out/app.cjs', { entry: 'app.mjs', format: 'cjs', minify: true })
+    return beside(project, 'out', 'app.cjs')
   },
 
   async 'esbuild, CommonJS, library copied beside'() {
@@ -262,13 +262,7 @@ export const deployments = {
 new Worker(new URL('./worker.mjs', import.meta.url))`
     const project = new Project({ 'app.mjs': main, 'worker.mjs': esm })
     for (const entry of ['app.mjs', 'worker.mjs'])
-      await require('esbuild').build({
-        entryPoints: [project.path(entry)],
-        bundle: true,
-        platform: 'node',
-        format: 'esm',
-        outfile: project.path('out', entry),
-      })
+      await bundleForNode(project, `out/${entry}`, { entry, format: 'esm' })
     return beside(project, 'out', 'app.mjs')
   },
 
@@ -284,7 +278,7 @@ new Worker(new URL('./worker.mjs', import.meta.url))`
 exports.take = (map) => new Mutex(map, 0).tryLock()
 exports.make = () => require('memory-map').mapAnonymous(1)`,
     })
-    await bundleForNode(project, 'out/app.cjs', ['dependency'])
+    await bundleForNode(project, 'out/app.cjs', { external: ['dependency'] })
     const folder = project.deploy(['out', '.'], 'node_modules')
     return start(folder, 'app.cjs')
   },

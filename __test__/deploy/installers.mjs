@@ -96,8 +96,14 @@ const pnpmWorkspace =
 const yarn = (linker) => async () => {
   const options = await empty({ '.yarnrc.yml': `nodeLinker: ${linker}\n`, 'yarn.lock': '' })
   await run(node, [yarn4, 'install'], options)
-  if (linker === 'node-modules') return both(options)
+  if (linker !== 'pnp') return both(options)
   return [await run(node, [yarn4, 'node', 'app.mjs'], options), await run(node, [yarn4, 'node', 'app.cjs'], options)]
+}
+
+const bunProject = (linker) => async () => {
+  const options = await empty()
+  await run(bun, ['install', '--no-progress', `--linker=${linker}`], options)
+  return [...(await both(options)), await run(bun, ['app.mjs'], options)]
 }
 
 export const installers = {
@@ -116,16 +122,23 @@ export const installers = {
     return both(options)
   },
   'Yarn 4, node_modules': yarn('node-modules'),
+  'Yarn 4, the linker pnpm': yarn('pnpm'),
   "Yarn 4, Plug'n'Play": yarn('pnp'),
-  async Bun() {
-    const options = await empty()
-    await run(bun, ['install', '--no-progress'], options)
-    return both(options)
-  },
+  Bun: bunProject('hoisted'),
+  'Bun, isolated': bunProject('isolated'),
   async Deno() {
     const options = await empty()
     await run(deno, ['install', '--node-modules-dir=auto'], options)
     return [...(await both(options)), await run(deno, ['run', '-A', 'app.mjs'], options)]
+  },
+  async 'Deno, without node_modules'() {
+    const options = await empty({ 'app.mjs': esm.replaceAll("'memory-map", "'npm:memory-map") })
+    return run(deno, ['run', '-A', '--no-check', '--node-modules-dir=none', 'app.mjs'], options)
+  },
+  async 'npm, linked'() {
+    const options = await empty()
+    await npm(options, 'install', '--install-strategy=linked')
+    return both(options)
   },
   async 'npm, --omit=optional: the error says what to do'() {
     const options = await empty()

