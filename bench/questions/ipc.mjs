@@ -1,6 +1,6 @@
 // How fast do two processes, or two threads, talk; and what does a lock cost?
 
-import { fork } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
 import fs from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
@@ -149,6 +149,17 @@ async function connected(job, args) {
   return new Promise((resolve) => server.once('connection', resolve))
 }
 
+const taskset = '/usr/bin/taskset'
+
+/** The same with this process, and those that it starts, on one processor. */
+const onOneProcessor = ({ run, only }) => ({
+  run: (context) => {
+    execFileSync(taskset, ['--all-tasks', '--cpu-list', '--pid', '0', String(process.pid)])
+    return run(context)
+  },
+  only: (one) => fs.existsSync(taskset) && one.size === 8 && only(one),
+})
+
 const worker = (job, args) => new Worker(partner, { argv: [job, ...args.map(String)] })
 const pipes = { stdio: ['pipe', 'pipe', 'inherit', 'ipc'] }
 const FEW = 30_000
@@ -181,6 +192,42 @@ const channel = (begin) =>
       return flowSync(count, () => there.receive())
     },
   })
+
+const asynchronous = way({
+  trip: async (context) => {
+    const { file, there, back } = await makeChannels()
+    start('channel echo async', [file])
+    const data = Buffer.alloc(context.size, 1)
+    const trip = async () => {
+      await there.sendAsync(data)
+      await back.receiveAsync()
+    }
+    return withDelay(() => trips(trip, context))
+  },
+  flow: async (context) => {
+    const { file, there } = await makeChannels()
+    const count = messagesOf(context, MANY)
+    start('channel send async', [file, context.size, count])
+    return flow(count, () => there.receiveAsync())
+  },
+})
+
+const processSend = way({
+  trip: async (context) => {
+    const child = start('process echo', [])
+    const next = events(child, 'message')
+    const data = Buffer.alloc(context.size, 1)
+    const trip = () => {
+      child.send(data)
+      return next()
+    }
+    return withDelay(() => trips(trip, context))
+  },
+  flow: async (context) => {
+    const count = messagesOf(context, FEW)
+    return flow(count, events(start('process send', ['', context.size, count]), 'message'))
+  },
+})
 
 const limit = (spins) => ({
   program: 'c-ipc',
@@ -326,41 +373,11 @@ export const question = {
         return withDelay(() => flow(count, () => messages.next()))
       },
     }),
-    'memory-map, Channel, async': way({
-      trip: async (context) => {
-        const { file, there, back } = await makeChannels()
-        start('channel echo async', [file])
-        const data = Buffer.alloc(context.size, 1)
-        const trip = async () => {
-          await there.sendAsync(data)
-          await back.receiveAsync()
-        }
-        return withDelay(() => trips(trip, context))
-      },
-      flow: async (context) => {
-        const { file, there } = await makeChannels()
-        const count = messagesOf(context, MANY)
-        start('channel send async', [file, context.size, count])
-        return flow(count, () => there.receiveAsync())
-      },
-    }),
+    'memory-map, Channel, async': asynchronous,
+    'memory-map, Channel, async, on one processor': onOneProcessor(asynchronous),
     'memory-map, Channel between threads': channel(worker),
-    'process.send': way({
-      trip: async (context) => {
-        const child = start('process echo', [])
-        const next = events(child, 'message')
-        const data = Buffer.alloc(context.size, 1)
-        const trip = () => {
-          child.send(data)
-          return next()
-        }
-        return withDelay(() => trips(trip, context))
-      },
-      flow: async (context) => {
-        const count = messagesOf(context, FEW)
-        return flow(count, events(start('process send', ['', context.size, count]), 'message'))
-      },
-    }),
+    'process.send': processSend,
+    'process.send, on one processor': onOneProcessor(processSend),
     'Unix socket': way({
       trip: async (context) => {
         const socket = await connected('socket echo', [])
@@ -421,6 +438,15 @@ export const question = {
       }),
       only: ({ what, size }) => what === 'flow' && size === MIB,
     },
+    'a copy to a new Buffer': {
+      ...way({
+        flow: ({ size, quick }) => {
+          const buffer = Buffer.alloc(size, 1)
+          return flowSync(messagesOf({ size, quick }, MANY), () => buffer.copy(Buffer.allocUnsafe(size)))
+        },
+      }),
+      only: ({ what, size }) => what === 'flow' && size === MIB,
+    },
     'memory-map, Mutex': way({ lock: mutex }),
     'memory-map, other calls': way({ call: ourCalls }),
     'Atomics, between threads only': way({ lock: atomics, call: theirCalls }),
@@ -446,6 +472,13 @@ export const question = {
       what: 'there and back, 8 B, async: against process.send',
       value: value('memory-map, Channel, async', '8 B', 'trip') / value('process.send', '8 B', 'trip'),
       atMost: 0.2,
+    },
+    {
+      what: 'there and back, 8 B, async, on one processor: against process.send',
+      value:
+        value('memory-map, Channel, async, on one processor', '8 B', 'trip') /
+        value('process.send, on one processor', '8 B', 'trip'),
+      atMost: 1.5,
     },
     {
       what: 'one way, 64 B, in batches, µs: 6 million a second',
