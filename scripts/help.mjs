@@ -15,6 +15,7 @@ const descriptions = {
   'test:changing': 'functions of the runtimes on memory that another process changes: docs/changing-memory.md',
   'test:crash': 'kills and power losses, with other seeds and more of them: docs/testing.md',
   'test:hostile': 'hostile arguments, with other seeds and for longer: docs/testing.md',
+  'test:soak': 'a mixed load for ten minutes, or as many as are given: docs/testing.md',
   'test:model': 'random programs, with other seeds and for longer: docs/testing.md',
   'test:loom': 'models of the locks and the ring, under loom',
   fuzz: 'fuzzes one target of the core, or all: docs/testing.md',
