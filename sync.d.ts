@@ -9,6 +9,7 @@ declare abstract class Handle {
   constructor()
   /** What it is, as `util.inspect` shows it. */
   abstract toJSON(): object
+  /** What `console.log` shows. */
   [inspect.custom](): string
   /** What it is, as `util.inspect` shows it. */
   toString(): string

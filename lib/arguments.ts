@@ -87,7 +87,15 @@ export function toLength(value: unknown, start: number, total: number, name: str
 }
 
 /** The file to map: a path, or a descriptor or FileHandle, which the caller still owns. */
-export type FileSource = string | Buffer | URL | number | { readonly fd: number }
+export type FileSource =
+  | string
+  | Buffer
+  | URL
+  | number
+  | {
+      /** The descriptor. */
+      readonly fd: number
+    }
 
 /** A file as the native library takes it, and its path if it has one. */
 export function toSource(file: unknown): [source: string | Uint8Array | number, path: string | undefined] {

@@ -36,6 +36,7 @@ export interface MemoryFault {
 
 /** A load or store of mapped memory failed, and was contained. */
 export class MemoryFaultError extends Error {
+  /** Which error it is. */
   readonly code = 'ERR_MMAP_FAULT'
   /** What failed. */
   readonly fault: MemoryFault

@@ -24,6 +24,7 @@ export abstract class Handle {
   /** What it is, as `util.inspect` shows it. */
   abstract toJSON(): object
 
+  /** What `console.log` shows. */
   [inspect.custom](): string {
     return `${this.constructor.name} ${inspect(this.toJSON(), { breakLength: Infinity, compact: true })}`
   }

@@ -5,6 +5,7 @@ import { invalidType, outOfRange } from './errors.js'
 
 /** A constructor of typed arrays, such as `Float64Array`. */
 export interface TypedArrayConstructor<T> {
+  /** Bytes of one element. */
   readonly BYTES_PER_ELEMENT: number
   new (buffer: any, byteOffset: number, length: number): T
 }

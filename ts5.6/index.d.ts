@@ -17,7 +17,7 @@ type FileSource =
   | URL
   | number
   | {
-      readonly fd: number
+      /** The descriptor. */ readonly fd: number
     }
 /**
  * Advice on pages, as `MADV_*` of madvise(2), which says what each does. `MemoryMap.supports` tells which of
@@ -64,6 +64,7 @@ declare abstract class Handle {
   constructor()
   /** What it is, as `util.inspect` shows it. */
   abstract toJSON(): object
+  /** What `console.log` shows. */
   [inspect.custom](): string
   /** What it is, as `util.inspect` shows it. */
   toString(): string
@@ -94,6 +95,7 @@ interface MemoryFault {
 }
 /** A load or store of mapped memory failed, and was contained. */
 declare class MemoryFaultError extends Error {
+  /** Which error it is. */
   readonly code = 'ERR_MMAP_FAULT'
   /** What failed. */
   readonly fault: MemoryFault
@@ -302,6 +304,7 @@ interface SearchOptions extends Range {
 }
 /** A constructor of typed arrays, such as `Float64Array`. */
 interface TypedArrayConstructor<T> {
+  /** Bytes of one element. */
   readonly BYTES_PER_ELEMENT: number
   new (buffer: any, byteOffset: number, length: number): T
 }
