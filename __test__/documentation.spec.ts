@@ -210,3 +210,11 @@ test('`npm run lint` says what it needs', async (t) => {
   t.regex(stderr, /^npm run lint needs Rust 1\.88 or newer$/m)
   t.regex(stderr, /^npm run lint needs Clippy: rustup component add clippy$/m)
 })
+
+test('the figures are what their script draws', async (t) => {
+  const { drawn } = (await import(new URL('../docs/figures/draw.mjs', import.meta.url).href)) as {
+    drawn(): [file: string, svg: string][]
+  }
+  t.true(drawn().length > 0)
+  for (const [file, svg] of drawn()) t.is(read(`docs/figures/${file}`), svg, `${file}: npm run figures`)
+})

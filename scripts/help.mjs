@@ -27,6 +27,7 @@ const descriptions = {
   'test:platforms': 'other systems and processors, in emulators: on Debian 12 for x64, as root',
   bench: 'measures, and writes bench/results.md; npm run bench -- --quick is a short trial',
   docs: 'a static site of all declarations and pages, in target/site: 46 MB; a broken link fails',
+  figures: 'draws the figures of docs/ again',
   'example:cache': 'a cache that cluster workers share, against one for each',
   demo: 'builds, and shows what the library does',
   release: 'publishes; npm run release -- --dry-run only packs',

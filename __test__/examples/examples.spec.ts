@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 import test, { type ExecutionContext } from 'ava'
 
+import { mapShared } from '../../index.js'
 import { isLinux, where } from '../helpers/platform.ts'
 import { run, scriptEnv, start } from '../helpers/processes.ts'
 import { scratchFile, scratchFolder } from '../helpers/scratch.ts'
@@ -92,8 +93,7 @@ test('safetensors: a tensor that is not aligned is a copy', async (t) => {
   bytes.writeBigUInt64LE(61n)
   bytes.write(header, 8)
   bytes.writeDoubleLE(1.5, 69)
-  const { mapShared } = (await import(join(examples, '../index.js'))) as typeof import('../../index.js')
-  const { tensorsOf } = await import(join(examples, 'safetensors/tensors.mjs'))
+  const { tensorsOf } = await import(new URL('../../examples/safetensors/tensors.mjs', import.meta.url).href)
   const map = mapShared(scratchFile(t, bytes))
   t.deepEqual(tensorsOf(map).x.data, Float64Array.of(1.5))
   map.close()
