@@ -8,6 +8,9 @@ import { size } from './draw.mjs'
 import { eachFile, filesOf } from './files.mjs'
 import { drawn, look, rangesOf } from './residency.mjs'
 
+/** How often at most to drop the pages of a file: those that others have mapped stay. */
+const ROUNDS = 5
+
 export async function touch(names) {
   const found = await eachFile(names, async (path, map) => {
     if (map.length > 0) await map.prefetch()
@@ -24,16 +27,23 @@ export async function evict(names) {
   }
   const found = await eachFile(names, async (path, map) => {
     await map.sync() // dirty pages have to be on the disk first
-    const { bitmap, pages } = map.residency()
-    for (const [first, count] of rangesOf(bitmap, pages)) {
-      const offset = first * pageSize
-      const range = { offset, length: Math.min(count * pageSize, map.length - offset) }
-      map.advise('populate-read', range) // 'pageout' is for pages that this process has in its tables
-      map.advise('pageout', range)
-    }
+    // Pages that came in a moment ago stand in lists of other processors, where Linux leaves them alone.
+    for (let round = 0; round < ROUNDS && dropPages(map) > 0; round++) await sleep(10 * round)
     return look(path, map)
   })
   console.log(drawn(found).join('\n'))
+}
+
+/** Drops the pages of a mapping that are in memory, and says how many those were. */
+function dropPages(map) {
+  const { bitmap, pages, resident } = map.residency()
+  for (const [first, count] of rangesOf(bitmap, pages)) {
+    const offset = first * pageSize
+    const range = { offset, length: Math.min(count * pageSize, map.length - offset) }
+    map.advise('populate-read', range) // 'pageout' is for pages that this process has in its tables
+    map.advise('pageout', range)
+  }
+  return resident
 }
 
 export function lock(names) {
