@@ -1,4 +1,4 @@
-// An HTTP front that gives jobs to worker processes through shared memory: `POST /primes` with a number.
+// An HTTP front that gives jobs to worker processes through shared memory: `POST` a number.
 
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
