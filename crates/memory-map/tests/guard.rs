@@ -240,6 +240,28 @@ fn stores_to_more_memory_than_can_be_saved_are_rolled_back_where_little_is_in_it
 }
 
 #[test]
+#[cfg(all(unix, not(target_os = "freebsd"), target_pointer_width = "64"))] // as above
+fn where_it_cannot_be_asked_which_pages_there_are_no_more_are_looked_at_than_can_be_saved() {
+    let name =
+        "where_it_cannot_be_asked_which_pages_there_are_no_more_are_looked_at_than_can_be_saved";
+    let end = common::case_in_child(name, 0, |_| {
+        let length = 3 << 30;
+        let reserved = options(Protection::ReadWrite);
+        let options = memory_map::Options { reserve: false, ..reserved };
+        let map = Mapping::anonymous(length as u64, false, &options).unwrap();
+        map.protect(0..length, Protection::Read).unwrap();
+        let (view, mut state) = (View::of(&map), 1);
+        assert!(limit_descriptors(false));
+        (0..5_000).for_each(|_| view.store(random(&mut state, length), 1));
+        assert!(limit_descriptors(true));
+        let faults = map.collect();
+        assert!(faults.iter().any(|fault| fault.contained));
+        assert!(faults.iter().any(|fault| !fault.contained));
+    });
+    assert!(end.success(), "{end:?}");
+}
+
+#[test]
 #[cfg(all(unix, not(target_os = "freebsd")))] // as above
 fn pages_of_all_kinds_get_back_what_they_had() {
     let ends = common::in_children("pages_of_all_kinds_get_back_what_they_had", 0..2, |case| {

@@ -25,7 +25,7 @@ impl Inner {
             .overlays
             .as_slice()
             .iter()
-            .map(|overlay| if let How::Saved(saved) = overlay.how { saved.kept } else { 0 })
+            .map(|overlay| if let How::Saved(saved) = overlay.how { saved.charged } else { 0 })
             .sum();
         let room = MAX_SAVED.checked_div(size)?.saturating_sub(before);
         // A closed file cannot be mapped again where its pages were hidden.
@@ -37,7 +37,7 @@ impl Inner {
         }
         let may_be_zeros = !self.is_of_file();
         let most = if told { own } else { pages };
-        if most > room && !may_be_zeros {
+        if most > room && !(told && may_be_zeros) {
             return None;
         }
         if protection == Protection::None && !self.change(part, Protection::Read) {
@@ -48,7 +48,7 @@ impl Inner {
         let backing = Backing::Memory { reserve: false };
         let address =
             with_vma_reserve(|| sys::map(0, length, Protection::ReadWrite, backing)).ok()? as usize;
-        let mut saved = Saved { address, length, kept: 0 };
+        let mut saved = Saved { address, length, ..Saved::NOTHING };
         let mut all = true;
         let mut keep = |page| {
             all = all && self.keep(page, part, may_be_zeros, &mut saved).is_some();
@@ -65,7 +65,9 @@ impl Inner {
         if !all || saved.is_empty() {
             saved.release();
         }
-        all.then(|| if saved.is_empty() { Saved::NOTHING } else { saved })
+        let saved = if saved.is_empty() { Saved::NOTHING } else { saved };
+        let charged = if told { saved.kept } else { pages };
+        all.then_some(Saved { charged, ..saved })
     }
 
     /// Copies a page, unless it is zeros where that is what a new page would be. *handler*

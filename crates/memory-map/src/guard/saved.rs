@@ -15,10 +15,12 @@ pub(super) struct Saved {
     pub length: usize,
     /// How many pages are copied.
     pub kept: usize,
+    /// How many pages it took to find that out, against the limit: to load from a page may give it memory.
+    pub charged: usize,
 }
 
 impl Saved {
-    pub const NOTHING: Self = Self { address: 0, length: 0, kept: 0 };
+    pub const NOTHING: Self = Self { address: 0, length: 0, kept: 0, charged: 0 };
 
     /// Bytes of the bits of so many pages.
     pub fn bits(pages: usize) -> usize {
