@@ -22,10 +22,11 @@ export const tools = fileURLToPath(new URL('node_modules/', import.meta.url))
 export const runtimes = join(root, '__test__', 'runtimes', 'node_modules')
 const release = join(root, 'release')
 export const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-// With one for glibc, one for musl may lie there.
-export const library = readdirSync(release)
+// With one for glibc, one for musl may lie there, and the command-line tool does.
+export const library = readdirSync(join(root, 'npm'))
   .toSorted()
-  .find((name) => /^memory-map-[a-z0-9-]+$/.test(name) && !name.endsWith('.tgz'))
+  .map((platform) => `memory-map-${platform}`)
+  .find((name) => existsSync(join(release, name)))
 export const tarballs = [`memory-map-${version}.tgz`, `${library}-${version}.tgz`].map((name) => join(release, name))
 
 /** What every program does: it maps a file, is told a fault, and locks. */
