@@ -346,6 +346,19 @@ fn open_memory(
 /// Unlinks a name of shared memory: the memory is freed once no process
 /// has it mapped or open.
 ///
+/// ```
+/// use memory_map::{FileOptions, Mapping, Options, Protection, Source, unlink_memory};
+///
+/// let name = format!("/memory-map-example-{}", std::process::id());
+/// let source = Source::Memory { name: &name, exclusive: true, length: 4096 };
+/// let file = FileOptions { length: Some(4096), create: Some(0o600), ..FileOptions::default() };
+/// let options = Options { protection: Protection::ReadWrite, ..Options::default() };
+/// let map = Mapping::shared(source, &file, &options)?;
+/// unlink_memory(&name)?;
+/// map.write(b"still there", 0)?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+///
 /// # Errors
 /// The OS's.
 pub fn unlink_memory(name: &str) -> Result<()> {

@@ -24,6 +24,17 @@ pub(crate) fn note_change() {
 }
 
 /// The number, which may be read at any time and must not be written.
+///
+/// ```
+/// use std::sync::atomic::Ordering;
+///
+/// use memory_map::changes;
+///
+/// let before = changes().load(Ordering::SeqCst);
+/// // ... code that stores to a mapping ...
+/// let has_arrived = changes().load(Ordering::SeqCst) == before;
+/// # let _ = has_arrived;
+/// ```
 pub fn changes() -> &'static AtomicU32 {
     &CHANGES
 }

@@ -309,6 +309,16 @@ impl Mapping {
 
     /// Loads from every page of a range, to find out whether all can be read.
     ///
+    /// ```
+    /// use memory_map::{Mapping, Options, Protection};
+    ///
+    /// let map = Mapping::anonymous(4096, false, &Options::default())?;
+    /// map.touch(0..map.len())?;
+    /// map.protect(0..map.len(), Protection::None)?;
+    /// assert!(map.touch(0..map.len()).is_err());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As for [`Mapping::read`].
     pub fn touch(&self, range: Range<usize>) -> Result<()> {

@@ -16,6 +16,21 @@ impl Mapping {
     /// With `invalidate`, other mappings of the file are told to read it again (`MS_INVALIDATE`
     /// of msync(2)).
     ///
+    /// ```
+    /// use memory_map::{FileOptions, Mapping, Options, Protection, Source};
+    ///
+    /// let path = std::env::temp_dir().join(format!("memory-map-sync-{}", std::process::id()));
+    /// std::fs::write(&path, b"hello").unwrap();
+    /// let options = Options { protection: Protection::ReadWrite, ..Options::default() };
+    /// let map = Mapping::shared(Source::Path(&path), &FileOptions::default(), &options)?;
+    /// map.write(b"J", 0)?;
+    /// map.sync(0..map.len(), false)?.run()?;
+    /// assert_eq!(std::fs::read(&path).unwrap(), b"Jello");
+    /// # map.close();
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Fault`] if pages are overlaid that cannot be put back; [`Error::NotShared`];
     /// [`Error::OutOfRange`]; [`Error::Closed`]; [`Error::Unsupported`] if that takes the file, which
