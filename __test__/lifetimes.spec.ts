@@ -4,22 +4,18 @@ import { fixturePath } from './helpers/addon.ts'
 import { onLinux as test } from './helpers/platform.ts'
 import { runScript, type Runtime, runtimes, scenario } from './helpers/runtimes.ts'
 
-async function survives(t: import('ava').ExecutionContext, runtime: Runtime, name: string, timeoutMs = 500_000) {
+async function survives(t: import('ava').ExecutionContext, runtime: Runtime, name: string): Promise<void> {
   // What Deno leaves of each worker stays (see below).
   const workers = { node: '1000', deno: '40' }[runtime.name] ?? '100'
-  const env = { FIXTURE: fixturePath(), WORKERS: workers }
-  const { code, signal, stdout, stderr, timedOut } = await runScript(runtime, scenario(`lifetimes-${name}`), {
-    env,
-    timeoutMs,
-  })
+  const options = { env: { FIXTURE: fixturePath(), WORKERS: workers }, timeoutMs: 500_000 }
+  const { code, signal, stdout, stderr, timedOut } = await runScript(runtime, scenario(`lifetimes-${name}`), options)
   t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, `${runtime.name}: ${stderr}`)
   t.regex(stdout, /end\n$/, `${runtime.name}: ${stdout}${stderr}`)
-  return stdout
 }
 
-function onEach(title: string, name: string, timeoutMs?: number): void {
+function onEach(title: string, name: string): void {
   for (const runtime of runtimes()) {
-    test(`${title} (${runtime.name} ${runtime.version})`, (t) => survives(t, runtime, name, timeoutMs).then(() => {}))
+    test(`${title} (${runtime.name} ${runtime.version})`, (t) => survives(t, runtime, name))
   }
 }
 
@@ -35,7 +31,7 @@ onEach('hundreds of workers end with open mappings, in every way, and leave noth
 
 onEach('eight workers map one file and close at random', 'eight-workers')
 
-onEach('mappings that nobody closes are unmapped by the collector', 'collector')
+onEach('mappings that are never closed are unmapped when they are collected', 'collector')
 
 /** Cycles of mapping, viewing and closing, in a loop that yields or does not. */
 function cyclesOn(runtime: Runtime, cycles: number, size: number, yields: boolean): void {

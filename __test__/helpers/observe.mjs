@@ -26,8 +26,8 @@ export function stayBusy() {
 }
 
 /** Collects and lets the loop turn until `condition` holds; whether it did, in a time that the busiest machine has. */
-export async function until(condition, milliseconds = 120_000) {
-  const end = Date.now() + milliseconds
+export async function until(condition) {
+  const end = Date.now() + 120_000
   for (let pause = 0; !condition(); pause = Math.min(pause + 2, 50)) {
     if (Date.now() > end) return false
     collect()

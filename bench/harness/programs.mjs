@@ -80,16 +80,15 @@ export const peerVersion = (name) => {
 }
 
 /** Runs a program to its end, and reads the JSON that it prints last. */
-export function ask(command, args, { timeout = 120_000 } = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: quiet })
+export function ask(command, args) {
+  const limit = { timeout: 120_000, killSignal: 'SIGKILL' }
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: quiet, ...limit })
   const [output, errors] = [[], []]
   child.stdout.on('data', (data) => output.push(data))
   child.stderr.on('data', (data) => errors.push(data))
-  const timer = setTimeout(() => child.kill('SIGKILL'), timeout)
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) => {
-      clearTimeout(timer)
       if (code === 0) return resolve(JSON.parse(Buffer.concat(output).toString().trim().split('\n').at(-1)))
       const said = /^\s*(?:error: )?(?:Uncaught )?(\w*Error.*)$/m.exec(Buffer.concat(errors).toString())
       reject(new Error(said?.[1] ?? `ended with ${signal ?? code}`))
