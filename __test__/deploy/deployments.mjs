@@ -64,6 +64,24 @@ function beside(project, from, program) {
   return start(folder, program)
 }
 
+function next(...args) {
+  return async () => {
+    const project = new Project({
+      'app/api/route.js': handler('export const dynamic = "force-dynamic"\nexport const GET =', 'Response.json'),
+      'app/layout.js': 'export default ({ children }) => <html><body>{children}</body></html>',
+      'app/page.js': 'export default () => <p>page</p>',
+      'next.config.mjs': `export default { output: 'standalone', serverExternalPackages: ['memory-map'], outputFileTracingRoot: import.meta.dirname }`,
+      'package.json': JSON.stringify({
+        private: true,
+        dependencies: { 'memory-map': version, next: '*', react: '*', 'react-dom': '*' },
+      }),
+    })
+    await link(project, 'next', 'react', 'react-dom')
+    await project.run(node, [project.path('node_modules/next/dist/bin/next'), 'build', ...args])
+    return serve(project.deploy(['.next/standalone', '.']), 'server.js', {}, '/api')
+  }
+}
+
 export const deployments = {
   async '@vercel/nft (Vercel, Netlify)'() {
     const project = new Project({ 'app.mjs': esm, 'app.cjs': cjs })
@@ -333,21 +351,8 @@ ${esm}`,
     return serve(project.deploy(['.output', '.']), 'server/index.mjs', { NITRO_PORT: '0' }, '/')
   },
 
-  async "Next.js (output: 'standalone')"() {
-    const project = new Project({
-      'app/api/route.js': handler('export const dynamic = "force-dynamic"\nexport const GET =', 'Response.json'),
-      'app/layout.js': 'export default ({ children }) => <html><body>{children}</body></html>',
-      'app/page.js': 'export default () => <p>page</p>',
-      'next.config.mjs': `export default { output: 'standalone', serverExternalPackages: ['memory-map'], outputFileTracingRoot: import.meta.dirname }`,
-      'package.json': JSON.stringify({
-        private: true,
-        dependencies: { 'memory-map': version, next: '*', react: '*', 'react-dom': '*' },
-      }),
-    })
-    await link(project, 'next', 'react', 'react-dom')
-    await project.run(node, [project.path('node_modules/next/dist/bin/next'), 'build'])
-    return serve(project.deploy(['.next/standalone', '.']), 'server.js', {}, '/api')
-  },
+  "Next.js (output: 'standalone'), Turbopack": next(),
+  "Next.js (output: 'standalone'), webpack": next('--webpack'),
 }
 
 /** Makes out/app with `pkg --sea`, on Node 22, which it needs. */
