@@ -94,7 +94,7 @@ const CAPACITY: usize = 1 << 16;
 /// So many overlays of one page each before they grow.
 const SINGLE: usize = 1024;
 /// So many overlays before the size doubles again.
-const STEP: usize = 64;
+const STEP: usize = 32;
 /// So many overlays in the process before small runs are overlaid whole.
 const MANY_OVERLAYS: usize = 1024;
 /// So many overlays in the process before each new one takes all that it may.
