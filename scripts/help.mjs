@@ -18,6 +18,7 @@ const descriptions = {
   'test:soak': 'a mixed load for ten minutes, or as many as are given: docs/testing.md',
   'test:model': 'random programs, with other seeds and for longer: docs/testing.md',
   'test:loom': 'models of the locks and the ring, under loom',
+  'test:sanitizers': 'the tests of the core, and random programs on Node, under sanitizers: docs/testing.md',
   fuzz: 'fuzzes one target of the core, or all: docs/testing.md',
   'test:package': 'packs what would be published, and tests it in empty projects',
   'test:libraries': 'other libraries on mappings: the table of docs/libraries.md',

@@ -98,9 +98,11 @@ mod ipc {
     }
 }
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::time::Duration;
 
-use ipc::atomic::AtomicU64;
+use ipc::atomic::{AtomicU64, fence};
+use ipc::event;
 use ipc::lock::{self, Locked, World};
 use ipc::park::{self, Patience};
 use ipc::ring::{Learned, Memory, Part, Ring, at};
@@ -463,5 +465,120 @@ fn a_sender_that_dies_with_the_lock_is_succeeded() {
         received.sort_unstable();
         assert_eq!(received, [2, 3]);
         senders.into_iter().for_each(|sender| sender.join().unwrap());
+    });
+}
+
+/// A semaphore's words, used as `semaphore.rs` does, whose own code is tied to mappings.
+#[derive(Default)]
+struct Permits {
+    /// How many there are, plus one.
+    permits: AtomicU64,
+    released: AtomicU64,
+}
+
+impl Permits {
+    fn take(&self) -> bool {
+        let mut seen = self.permits.load(Relaxed);
+        while seen > 1 {
+            match self.permits.compare_exchange(seen, seen - 1, SeqCst, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    fn acquire(&self) {
+        while !self.take() {
+            let value = event::prepare(&self.released);
+            if self.take() {
+                return;
+            }
+            let forever = (Duration::ZERO, Patience::default());
+            park::sleep(&self.released, value, forever.0, &forever.1).unwrap();
+        }
+    }
+
+    /// By the steps that JavaScript takes, which calls the library where somebody sleeps.
+    fn release_directly(&self) {
+        self.permits.fetch_add(1, SeqCst);
+        // All atomic operations of JavaScript are in one order, which loom has for fences only.
+        fence(SeqCst);
+        if self.released.load(SeqCst) & 1 == 1 {
+            event::signal(&self.released);
+        }
+    }
+}
+
+#[test]
+fn a_permit_that_is_released_directly_wakes_whoever_waits() {
+    for waiters in 1..=2 {
+        check(Some(3), move || {
+            let permits = Arc::new(Permits { permits: AtomicU64::new(1), ..Permits::default() });
+            let shared = Arc::clone(&permits);
+            threads(waiters + 1, move |me| match me {
+                1 => (0..waiters).for_each(|_| shared.release_directly()),
+                _ => shared.acquire(),
+            });
+            assert_eq!(permits.permits.load(SeqCst), 1);
+        });
+    }
+}
+
+/// A word of a page, and what lies over that page while it fails: `guard/changes.rs`.
+struct Overlaid {
+    /// The word, and the one that is in its place where 1 is `shown`.
+    words: [AtomicU64; 2],
+    shown: AtomicU64,
+    changes: AtomicU64,
+    /// The region's lock.
+    region: loom::sync::Mutex<()>,
+}
+
+impl Overlaid {
+    /// Puts another page there. The system call is a barrier.
+    fn show(&self, which: u64) {
+        let _locked = self.region.lock().unwrap();
+        self.changes.fetch_add(1, SeqCst);
+        self.shown.store(which, Release);
+    }
+
+    /// A step of `lib/sync/words.ts`, after the library has found the page in place; whether it is
+    /// said to be done, and in which word it was made.
+    fn step(&self) -> Option<(bool, u64)> {
+        let clean = self.changes.load(SeqCst);
+        {
+            let _locked = self.region.lock().unwrap();
+            if self.shown.load(Acquire) != 0 {
+                return None;
+            }
+        }
+        if self.changes.load(Relaxed) != clean {
+            return None;
+        }
+        let shown = self.shown.load(Acquire);
+        self.words[shown as usize].compare_exchange(0, 1, SeqCst, SeqCst).ok()?;
+        Some((self.changes.load(SeqCst) == clean, shown))
+    }
+}
+
+#[test]
+fn a_direct_step_that_is_done_was_made_in_the_word_and_not_in_what_lay_over_it() {
+    check(None, || {
+        let page = Arc::new(Overlaid {
+            words: [AtomicU64::new(0), AtomicU64::new(0)],
+            shown: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            region: loom::sync::Mutex::new(()),
+        });
+        let shared = Arc::clone(&page);
+        let guard = thread::spawn(move || {
+            shared.show(1);
+            shared.show(0);
+        });
+        if let Some((true, shown)) = page.step() {
+            assert_eq!(shown, 0);
+        }
+        guard.join().unwrap();
     });
 }
