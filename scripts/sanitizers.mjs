@@ -59,6 +59,14 @@ function preloaded() {
   return library
 }
 
+/**
+ * Node leaves much of its own behind. What lives to the end looks like a leak where only V8's heap has its address, which
+ * LeakSanitizer does not look through: a leak is what comes again and again.
+ */
+function isLeak(block) {
+  return /memory_map/.test(block) && Number(/leak of .* in (\d+) object/.exec(block)?.[1] ?? 0) >= 10
+}
+
 /** Random programs on this Node, with the library built for AddressSanitizer. */
 function onNode(library) {
   if (!existsSync(join(root, 'index.js'))) return 'first: npm run build'
@@ -89,9 +97,6 @@ function onNode(library) {
   }
   const node = (...args) => run(process.execPath, ['--import=@oxc-node/core/register', ...args], { cwd: tree, env })
   const passed = node('__test__/model/main.ts', '1', '200', 'node')
-  // Node leaves much of its own behind. What lives to the end looks like a leak where only V8's heap has its address,
-  // which LeakSanitizer does not look through: a leak is what comes again and again.
-  const isLeak = (block) => /memory_map/.test(block) && Number(/leak of .* in (\d+) object/.exec(block)?.[1] ?? 0) >= 10
   const blocks = readdirSync(reports).flatMap((name) => readFileSync(join(reports, name), 'utf8').split(/\n\n+/))
   const ours = blocks.filter((block) => /ERROR: AddressSanitizer/.test(block) || isLeak(block))
   for (const block of new Set(ours)) console.log(block)
