@@ -1,12 +1,14 @@
 // What is in memory: residency, prefetch, advice, locks, huge pages.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, fstatSync, openSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
 import { type Advice, mapAnonymous, mapPrivate, mapShared, MemoryFaultError, MemoryMap, pageSize } from 'memory-map'
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
+import { mountFileSystem } from './helpers/mounts.ts'
 import { isLinux, isWindows, truncating, where } from './helpers/platform.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 import { until } from './helpers/until.ts'
@@ -364,6 +366,47 @@ serialLinux('an empty pool of huge pages is an error that names it', (t) => {
     })
     t.regex(error.message, /\/proc\/sys\/vm\/nr_hugepages/)
   }
+})
+
+serialLinux('files that have nothing but huge pages are mapped in whole ones, and leave none', (t) => {
+  const mounted = mountFileSystem(t, 'hugetlbfs')
+  if (typeof mounted === 'string' || poolOfHugePages(t, 8) < 6) {
+    t.pass(typeof mounted === 'string' ? mounted : 'this machine has no huge pages to give')
+    return
+  }
+  const [HUGE, path] = [2 ** 21, join(mounted.folder, 'file')]
+  const readWrite = { protection: 'read-write', onFault() {} } as const
+  const left = () => readFileSync('/proc/self/maps', 'latin1').includes(mounted.folder)
+  const views: Buffer[] = []
+  {
+    using map = mapShared(path, { ...readWrite, create: true, length: 5000 })
+    views.push(map.buffer.fill(7))
+    map.syncSync()
+    map.protect('read')
+    throwsCodedError(t, () => map.resize(2 * HUGE), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
+  }
+  t.false(left(), 'a part of a page')
+  {
+    using map = mapShared(path, { ...readWrite, create: true, length: 2 * HUGE, allocate: true })
+    t.is(map.read(4999, 2).toString('hex'), '0700')
+    using part = mapPrivate(path, { offset: HUGE + 5, length: 10 })
+    part.buffer.fill(8)
+    t.true(part.read().every((byte) => byte === 8))
+    t.true(map.read(HUGE).every((byte) => byte === 0))
+    views.push(map.buffer, part.buffer)
+    truncateSync(path, HUGE)
+    t.is(map.buffer[HUGE + 5], 0)
+    t.is(map.faults, 1)
+  }
+  t.false(left(), 'whole pages')
+  for (const more of [{}, { allocate: true }, { populate: true }]) {
+    const options = { ...readWrite, create: true, length: 64 * HUGE, ...more }
+    const error = t.throws(() => mapShared(`${path}-2`, options), { code: 'ENOMEM' })
+    t.regex(error!.message, /nr_hugepages/)
+    t.false(existsSync(`${path}-2`))
+  }
+  t.false(left(), 'refused')
+  t.is(views.length, 3)
 })
 
 serialLinux('explicit huge pages are mapped, protected and given back', (t) => {

@@ -158,6 +158,11 @@ impl Opened {
         self.metadata.file_type().is_char_device() && sys::is_dev_zero(self.metadata.rdev())
     }
 
+    /// Bytes of a page of the file where it has no other than huge ones.
+    pub fn huge_pages(&self) -> Option<usize> {
+        sys::huge_pages_of(&self.file, &self.metadata)
+    }
+
     /// Size in bytes; `None` for a device that does not tell.
     pub fn size(&self) -> Option<u64> {
         if self.is_regular() {
@@ -208,7 +213,7 @@ impl Opened {
     /// Whether the file can be mapped at all: maps one page of it, and lets go.
     pub fn probe(&self, shared: bool) -> Result<()> {
         let mut page = MmapOptions::new();
-        page.len(sys::page_size());
+        page.len(self.huge_pages().unwrap_or_else(sys::page_size));
         let mapped = match shared {
             true => page.map_raw_read_only(&*self.file).map(drop),
             // SAFETY: no byte of the page is looked at.

@@ -123,6 +123,11 @@ impl Opened {
         false
     }
 
+    /// Bytes of a page of the file where it has no other than huge ones: it has.
+    pub fn huge_pages(&self) -> Option<usize> {
+        None
+    }
+
     /// Size in bytes.
     pub fn size(&self) -> Option<u64> {
         Some(self.size)

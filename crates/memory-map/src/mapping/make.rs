@@ -181,12 +181,13 @@ impl Mapping {
         let reads_are_loads =
             file.is_some_and(|opened| sys::reads_are_loads(opened.identity().device));
         let reads_file = reads_are_loads && !options.populate;
+        let huge = file.and_then(Opened::huge_pages).map_or(options.huge, HugePages::Explicit);
         let mapping = Self {
             kind,
             token: next_token(),
             offset,
             length: AtomicUsize::new(length),
-            options: options.clone(),
+            options: Options { huge, ..options.clone() },
             blocks: blocks(kind, allocate, options),
             made: None,
             state: Mutex::new(state),

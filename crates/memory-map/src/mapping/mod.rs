@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::file::{Blocks, Made, Opened};
 use crate::lock_anyway::LockAnyway;
-use crate::options::{Kind, Options};
+use crate::options::{HugePages, Kind, Options};
 use crate::protection::Protection;
 use crate::region::foreign::note_retired;
 use crate::region::{Addresses, Contents, Region, RegionKey, Snapshot, access};
@@ -183,7 +183,10 @@ impl Mapping {
     fn page_offset_of(&self, length: usize) -> usize {
         match length {
             0 => 0,
-            _ => (self.offset % sys::allocation_granularity() as u64) as usize,
+            _ => match self.options.huge {
+                HugePages::Explicit(size) => (self.offset % size as u64) as usize,
+                _ => (self.offset % sys::allocation_granularity() as u64) as usize,
+            },
         }
     }
 

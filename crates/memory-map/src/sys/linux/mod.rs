@@ -85,6 +85,16 @@ pub(crate) fn device_size(fd: std::os::fd::RawFd) -> Option<u64> {
     (status == 0).then_some(bytes)
 }
 
+/// Bytes of a page of a file whose file system has nothing but huge ones (hugetlbfs): what is mapped of it
+/// can be changed and unmapped in whole ones only.
+pub(crate) fn huge_pages_of(file: &std::fs::File, metadata: &std::fs::Metadata) -> Option<usize> {
+    const HUGETLBFS_MAGIC: u32 = 0x9584_58f6;
+    let size = usize::try_from(metadata.blksize()).ok().filter(|size| *size > page_size())?;
+    let system = nix::sys::statfs::fstatfs(file).ok()?;
+    #[allow(clippy::unnecessary_cast)] // the type differs from one C library to another
+    (system.filesystem_type().0 as u32 == HUGETLBFS_MAGIC).then_some(size)
+}
+
 /// Whether a device number is that of `/dev/zero`.
 pub(crate) fn is_dev_zero(device: u64) -> bool {
     nix::sys::stat::major(device as libc::dev_t) == 1

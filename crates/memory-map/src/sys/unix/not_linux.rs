@@ -8,6 +8,11 @@ pub(crate) fn is_shared_memory(metadata: &std::fs::Metadata) -> bool {
     metadata.mode() & u32::from(libc::S_IFMT) == 0
 }
 
+/// Bytes of a page of a file whose file system has nothing but huge ones: there is none.
+pub(crate) fn huge_pages_of(_file: &std::fs::File, _metadata: &std::fs::Metadata) -> Option<usize> {
+    None
+}
+
 /// Size in bytes of a device: unknown.
 pub(crate) fn device_size(_fd: std::os::fd::RawFd) -> Option<u64> {
     None

@@ -1,0 +1,82 @@
+// File systems of one's own, which go when the test ends, also when it fails.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import type { ExecutionContext } from 'ava'
+
+import { scratchFolder } from './scratch.ts'
+
+export type FileSystem = {
+  /** Where it is mounted. */
+  folder: string
+  /** Mounts it where it was, as it is now. */
+  mountAgain(): void
+  /** Fails while anything there is in use. */
+  unmount(): void
+  /** Forbids stores. */
+  makeReadOnly(): void
+}
+
+export const fileSystems = ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlay', 'fuse', 'hugetlbfs'] as const
+export type Type = (typeof fileSystems)[number]
+
+/** The image of a disk takes no more blocks than its file system fills; XFS takes none that is smaller. */
+const DISK = 320 * 2 ** 20
+
+const run = (command: string, ...args: string[]) => void execFileSync(command, args, { stdio: 'pipe' })
+
+/** What mounts a file system of a type on a folder; what it needs is made in another. */
+function preparation(t: ExecutionContext, type: Type, folder: string, scratch: string): () => void {
+  const disk = (format: string, mount: (image: string) => void) => {
+    const image = join(scratch, 'image')
+    writeFileSync(image, '')
+    truncateSync(image, DISK)
+    run(`mkfs.${format}`, '-q', image)
+    return () => mount(image)
+  }
+  switch (type) {
+    case 'tmpfs':
+      return () => run('mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', folder)
+    case 'hugetlbfs':
+      return () => run('mount', '-t', 'hugetlbfs', 'hugetlbfs', folder)
+    case 'overlay': {
+      // Both are of one file system, and overlayfs takes no layer of its own kind.
+      const layers = mountFileSystem(t, 'tmpfs')
+      if (typeof layers === 'string') throw new Error(layers)
+      const [lower, upper, work] = ['lower', 'upper', 'work'].map((name) => join(layers.folder, name))
+      for (const layer of [lower, upper, work]) mkdirSync(layer!)
+      const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
+      return () => run('mount', '-t', 'overlay', '-o', options, 'overlay', folder)
+    }
+    case 'fuse':
+      return disk('ext4', (image) => run('fuse2fs', image, folder, '-o', 'fakeroot'))
+    default:
+      return disk(type, (image) => run('mount', '-t', type, '-o', 'loop', image, folder))
+  }
+}
+
+/** Mounts a file system for one test; why it cannot be, if so. */
+export function mountFileSystem(t: ExecutionContext, type: Type): FileSystem | string {
+  if (process.getuid?.() !== 0) return 'only root may mount file systems'
+  const scratch = scratchFolder(t)
+  const folder = join(scratch, 'mounted')
+  mkdirSync(folder)
+  try {
+    const mount = preparation(t, type, folder, scratch)
+    mount()
+    t.teardown(() => {
+      // What still uses it keeps it until that ends.
+      if (spawnSync('umount', [folder]).status !== 0) spawnSync('umount', ['--lazy', folder])
+    })
+    return {
+      folder,
+      mountAgain: mount,
+      unmount: () => run('umount', folder),
+      makeReadOnly: () => run('mount', '-o', 'remount,ro', folder),
+    }
+  } catch (error) {
+    return `no ${type} can be mounted here: ${(error as Error).message.split('\n')[0]}`
+  }
+}
