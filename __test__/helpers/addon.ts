@@ -57,6 +57,11 @@ export function tripwirePath(): string {
   return compiled('tripwire')
 }
 
+/** The addon of ../addon/inject.c. */
+export function injectionPath(): string {
+  return compiled('inject')
+}
+
 /** The library of ../addon/refuse.c, to be preloaded. */
 export function refusalPath(): string {
   return compiled('refuse')

@@ -54,6 +54,15 @@ impl Made {
     }
 }
 
+/// Takes the name of what has just been made away, of which nothing more is known.
+fn take_back(source: Source<'_>) {
+    let _ = match source {
+        Source::Path(path) => std::fs::remove_file(path).ok(),
+        Source::Memory { name, .. } => unlink_memory(name).ok(),
+        Source::Fd(_) => None,
+    };
+}
+
 /// How long to wait for shared memory without a length: its maker sets one right afterwards.
 const MAKING: Duration = Duration::from_millis(100);
 const BEING_MADE: &str = "it has no bytes yet: whoever made it is about to give it a length, or has \
@@ -71,7 +80,11 @@ impl Opened {
                 open_memory(name, writable, create, exclusive)?
             }
         };
-        let mut metadata = metadata_of(&file)?;
+        let mut metadata = metadata_of(&file).inspect_err(|_| {
+            if is_new {
+                take_back(source)
+            }
+        })?;
         refuse_unmappable(&metadata, Some(file.as_fd()))?;
         let is_memory = matches!(source, Source::Memory { .. }) || sys::is_shared_memory(&metadata);
         if let Source::Memory { length, .. } = source
@@ -140,8 +153,10 @@ impl Opened {
 
     /// Refuses a file that lacks one of the seals.
     pub fn check_seals(&self, seals: Seals) -> Result<()> {
+        if seals.is_empty() {
+            return Ok(());
+        }
         match sys::seals_of(&self.file) {
-            _ if seals.is_empty() => Ok(()),
             Ok(there) if there.include(seals) => Ok(()),
             Ok(_) => Err(Error::NotSealed),
             Err(_) => Err(NO_SEALS),
@@ -182,7 +197,7 @@ impl Opened {
     /// Another process may extend it further at the same time, so no call here may set a length:
     /// one that was asked for before would cut off what is stored since. For the same reason
     /// nothing is rolled back when the disk is full.
-    pub fn grow(&mut self, start: u64, end: u64, blocks: Blocks) -> Result<()> {
+    pub fn grow(&self, start: u64, end: u64, blocks: Blocks) -> Result<()> {
         let Some(size) = self.size().filter(|_| self.is_regular()) else { return Ok(()) };
         let refused = |error| match error {
             // What fallocate(2) says of a descriptor that is not open for writing, too.
@@ -206,7 +221,6 @@ impl Opened {
         if size < end {
             sys::extend(&self.file, to_offset(end)?).map_err(refused)?;
         }
-        self.metadata = metadata_of(&self.file)?;
         Ok(())
     }
 

@@ -267,11 +267,19 @@ impl Inner {
     /// The file now, if it is still the one that was mapped: the descriptor is visible to the
     /// user, who may have closed it and opened another file under its number.
     pub fn file(&self) -> Option<Identity> {
+        self.find_file().ok()
+    }
+
+    /// As `file`. `Err` holds the error number of what was asked, or says that it is another file.
+    pub fn find_file(&self) -> Result<Identity, i32> {
         let (Backing::File { fd, .. }, Some(identity)) = (self.backing, self.identity) else {
-            return None;
+            return Err(sys::EBADF);
         };
-        let is_same = |now: &Identity| (now.device, now.inode) == (identity.device, identity.inode);
-        sys::identify(fd).filter(is_same)
+        match sys::identify(fd) {
+            Some(now) if (now.device, now.inode) == (identity.device, identity.inode) => Ok(now),
+            Some(_) => Err(sys::EBADF),
+            None => Err(sys::errno()),
+        }
     }
 }
 

@@ -148,8 +148,10 @@ impl Channel {
             return Err(too_short());
         }
         let range = SharedRange::new(mapping, offset, length, 64, true)?;
+        // First what can fail: what is there stays then.
+        let channel = Self::tie(mapping, range, offset, ring)?;
         {
-            let place = range.place();
+            let place = channel.range.place();
             let words = place.enter()?;
             // Opening it now finds no channel. Users of the channel that was here before must see
             // that this is another one.
@@ -167,7 +169,7 @@ impl Channel {
             words.word(at::MAGIC).store(MAGIC, Ordering::Release);
             words.check()?;
         }
-        Self::tie(mapping, range, offset, ring)
+        Ok(channel)
     }
 
     /// Opens the channel at `offset`.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::advice::Advice;
+use crate::allocate::with_room;
 use crate::error::{Error, Result};
 use crate::file::Opened;
 use crate::guard::{self, Inner};
@@ -199,11 +200,14 @@ fn clear_page_from(region: &Region, start: usize) {
 impl Inner {
     /// Whether the descriptor, which the user can see, still stands for the file.
     fn check_file(&self) -> Result<()> {
-        if self.is_of_file() && self.file().is_none() {
-            let why = "the mapping's own descriptor was closed, or belongs to another file now";
-            return Err(Error::os_because(sys::EBADF, "fstat", why));
+        let why = "the mapping's own descriptor was closed, or belongs to another file now";
+        match self.find_file() {
+            Err(sys::EBADF) if self.is_of_file() => {
+                Err(Error::os_because(sys::EBADF, "fstat", why))
+            }
+            Err(errno) if self.is_of_file() => Err(Error::os(errno, "fstat")),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Puts every page back, or says which cannot be.
@@ -242,8 +246,10 @@ impl Region {
             guard::note_change();
             // SAFETY: the range is the region's, whose lock is held; the guard contains the
             // faults of code that still uses it.
-            if matches!(unsafe { place::empty(&(end..before)) }, Emptied::AsItWas | Emptied::Lost) {
-                return Err(out_of_memory());
+            match unsafe { place::empty(&(end..before)) } {
+                Emptied::AsItWas(errno) => return Err(Error::os(errno, "mmap")),
+                Emptied::Lost => return Err(out_of_memory()),
+                Emptied::Inaccessible | Emptied::Zeros => {}
             }
             inner.shrink(end);
         }
@@ -358,7 +364,9 @@ fn copy_pages(from: &Region, to: &Region, length: usize) -> Result<()> {
 
 fn copy_differences(from: &Region, to: &Region, length: usize) -> Result<()> {
     let page = sys::page_size();
-    let (mut old, mut new) = (vec![0; COMPARED], vec![0; COMPARED]);
+    let (mut old, mut new) = (with_room(COMPARED)?, with_room(COMPARED)?);
+    old.resize(COMPARED, 0);
+    new.resize(COMPARED, 0);
     for at in (0..length).step_by(COMPARED) {
         let size = COMPARED.min(length - at);
         let part = |of: &Region, at, size| {

@@ -298,7 +298,11 @@ impl Region {
             let emptied = gaps.iter().map(empty).find(|emptied| *emptied != Emptied::Inaccessible);
             match emptied {
                 None | Some(Emptied::Inaccessible | Emptied::Zeros) => {}
-                Some(Emptied::AsItWas) => return Vec::new(),
+                Some(Emptied::AsItWas(_)) => {
+                    drop(inner);
+                    sys::NO_FILE.inspect(|none| self.close_file(*none));
+                    return Vec::new();
+                }
                 Some(Emptied::Lost) => {
                     self.lose(&mut inner);
                     return Vec::new();

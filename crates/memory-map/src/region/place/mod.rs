@@ -14,8 +14,8 @@ pub(crate) enum Emptied {
     /// Zeros, which nothing stands behind.
     #[cfg_attr(unix, allow(dead_code))]
     Zeros,
-    /// What it held before: the system granted nothing. That is wasteful, and safe.
-    AsItWas,
+    /// What it held before: the system granted nothing, with this error number. That is wasteful, and safe.
+    AsItWas(i32),
     /// Nothing of ours: another thread was given the addresses.
     #[cfg_attr(unix, allow(dead_code))]
     Lost,

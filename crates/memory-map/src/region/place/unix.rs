@@ -23,7 +23,7 @@ pub(crate) unsafe fn empty(range: &Range<usize>) -> Emptied {
     let closed = guard::with_vma_reserve(|| unsafe {
         sys::map_over(range.start, range.len(), Protection::None, Backing::Zeros)
     });
-    closed.map_or(Emptied::AsItWas, |()| Emptied::Inaccessible)
+    closed.map_or_else(Emptied::AsItWas, |()| Emptied::Inaccessible)
 }
 
 /// Whether parts of regions can be replaced, so that addresses can be reserved behind any mapping.

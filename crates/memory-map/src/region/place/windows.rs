@@ -25,7 +25,7 @@ pub(crate) unsafe fn empty(range: &Range<usize>) -> Emptied {
     match unsafe { sys::give_up_and_reserve(start, length) } {
         Ok(true) => Emptied::Inaccessible,
         Ok(false) => Emptied::Lost,
-        Err(_) => Emptied::AsItWas,
+        Err(errno) => Emptied::AsItWas(errno),
     }
 }
 

@@ -57,10 +57,12 @@ fn advice_number(advice: Advice) -> c_int {
     }
 }
 
-/// Whether the kernel knows an advice: it answers 0 for no bytes then (madvise(2), NOTES).
+/// Whether the kernel knows an advice: it answers 0 for no bytes then, and else `EINVAL` (madvise(2),
+/// NOTES). What refuses the call altogether refuses it again.
 pub(crate) fn supports(advice: Advice) -> bool {
     // SAFETY: no bytes are advised on.
-    unsafe { libc::madvise(std::ptr::null_mut(), 0, advice_number(advice)) == 0 }
+    let status = unsafe { libc::madvise(std::ptr::null_mut(), 0, advice_number(advice)) };
+    status == 0 || crate::sys::errno() != libc::EINVAL
 }
 
 /// Advises on a range. `Err` holds the error number.

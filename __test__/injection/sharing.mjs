@@ -1,0 +1,142 @@
+// What processes share, as calls of which each system call is to fail; see ./operations.mjs.
+
+import assert from 'node:assert/strict'
+
+import { LENGTH, nothing, sync, using } from './scene.mjs'
+
+const { Channel, Mutex, notify, Semaphore, wait, waitAsync } = sync
+
+const synchronising = (kind) => /^(a shared file|named memory|shared memory)$/.test(kind)
+/** The mapping zeroed, and `make(map)`. */
+const fresh = (make) => (map) => {
+  map.write(Buffer.alloc(LENGTH))
+  return make(map)
+}
+const sharing = (make, run, check) => using(synchronising, fresh(make), run, check, true)
+/** A call that may have stored something when it fails, and can be made again. */
+const waiting = (make, run, check) => (kind) => {
+  const operation = sharing(make, run, check)(kind)
+  return operation && { ...operation, same: () => {} }
+}
+const channel = (map) => Channel.create(map)
+const channels = (map) => ({ inbox: Channel.create(map), outbox: Channel.open(map) })
+/** What something that waits gives, when `wake` is called in a moment. */
+const woken = async (promise, wake) => {
+  const called = new Promise((resolve, reject) => {
+    setTimeout(() => {
+      try {
+        resolve(wake())
+      } catch (error) {
+        reject(error)
+      }
+    }, 1)
+  })
+  const results = await Promise.allSettled([promise, called])
+  for (const { reason } of results) if (reason !== undefined) throw reason
+  return results[0].value
+}
+const LONG = 1000
+const isSent = (_, sent, at) => {
+  assert.ok(sent)
+  assert.equal(String(at.receive(0)), 'message')
+}
+
+export const synchronisers = {
+  'Channel.create': sharing(
+    nothing,
+    (map) => Channel.create(map),
+    (_, made) => assert.ok(made.trySend('x')),
+  ),
+  'Channel.open': sharing(
+    channel,
+    (map) => Channel.open(map),
+    (_, made) => assert.ok(made.trySend('x')),
+  ),
+  send: waiting(channel, (_, at) => at.send('message'), isSent),
+  sendAsync: waiting(channel, (_, at) => at.sendAsync('message'), isSent),
+  receive: waiting(
+    channel,
+    (_, at) => at.receive(5),
+    (_, message) => assert.equal(message, undefined),
+  ),
+  receiveAsync: waiting(
+    channels,
+    (_, { inbox, outbox }) => woken(inbox.receiveAsync(LONG), () => outbox.send('late')),
+    (_, message) => assert.equal(String(message), 'late'),
+  ),
+  'reserve, commit, borrow, release': waiting(
+    channel,
+    (_, at) => {
+      const reserved = at.reserve(100, 0)
+      reserved.fill(7)
+      at.commit(reserved)
+      const borrowed = at.borrow(0)
+      const [first] = borrowed
+      at.release(borrowed)
+      return first
+    },
+    (_, first) => assert.equal(first, 7),
+  ),
+  'new Mutex': sharing(
+    nothing,
+    (map) => new Mutex(map, 0),
+    (_, mutex) => {
+      assert.equal(mutex.lock(), 'acquired')
+      mutex.unlock()
+    },
+  ),
+  'Mutex.lock, unlock': waiting(
+    (map) => new Mutex(map, 0),
+    (_, mutex) => {
+      const how = mutex.lock()
+      mutex.unlock()
+      return how
+    },
+    (_, how) => assert.equal(how, 'acquired'),
+  ),
+  'Mutex.lockAsync': waiting(
+    (map) => new Mutex(map, 0),
+    async (_, mutex) => {
+      if (mutex.tryLock() === false) throw new Error('the mutex is locked')
+      const how = await woken(mutex.lockAsync(LONG), () => mutex.unlock())
+      mutex.unlock()
+      return how
+    },
+    (_, how) => assert.equal(how, 'acquired'),
+  ),
+  'new Semaphore': sharing(
+    nothing,
+    (map) => new Semaphore(map, 0, 2),
+    (_, made) => assert.ok(made.tryAcquire()),
+  ),
+  acquire: waiting(
+    (map) => new Semaphore(map, 0, 0),
+    (_, semaphore) => semaphore.acquire(5),
+    (_, got, semaphore) => {
+      assert.equal(got, false)
+      semaphore.release()
+      assert.ok(semaphore.acquire(0))
+    },
+  ),
+  acquireAsync: waiting(
+    (map) => new Semaphore(map, 0, 0),
+    (_, semaphore) => woken(semaphore.acquireAsync(LONG), () => semaphore.release()),
+    (_, got) => assert.ok(got),
+  ),
+  wait: waiting(
+    nothing,
+    (map) => wait(map, 8, 0, 5),
+    (_, result) => assert.match(result, /^(timed-out|not-equal)$/),
+  ),
+  'waitAsync, notify': waiting(
+    nothing,
+    (map) => {
+      map.write(Buffer.from([0]), 8)
+      return woken(waitAsync(map, 8, 0, LONG), () => {
+        map.write(Buffer.from([1]), 8)
+        return notify(map, 8)
+      })
+    },
+    (_, result) => assert.match(result, /^(ok|not-equal)$/),
+  ),
+}
