@@ -53,6 +53,8 @@ const DONE_WITHOUT = [
   { call: 'futex', of: /Async/ },
   // Somebody has that number: another is taken.
   { call: /^fcntl/, error: 'EAGAIN' },
+  // Signals: one that is not blocked comes.
+  { call: 'pthread_sigmask' },
   // The keys of a hash table are others.
   { call: 'getrandom' },
 ]

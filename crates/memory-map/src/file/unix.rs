@@ -138,7 +138,8 @@ impl Opened {
             ),
             error => failed(error, "memfd_create"),
         })?;
-        file.set_len(size).map_err(|error| Error::io(&error, "ftruncate"))?;
+        sys::without_size_signal(|| file.set_len(size))
+            .map_err(|error| Error::io(&error, "ftruncate"))?;
         let metadata = metadata_of(&file)?;
         Ok(Self { file: Arc::new(file), metadata, is_memory: true, made: None })
     }

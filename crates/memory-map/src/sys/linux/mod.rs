@@ -149,9 +149,11 @@ fn fallocate(
     length: Offset,
 ) -> nix::Result<()> {
     loop {
-        // SAFETY: the call has no pointers, and the descriptor is the file's.
-        let status = unsafe { fallocate64(file.as_raw_fd(), flags, start, length) };
-        match Errno::result(status) {
+        let done = without_size_signal(|| {
+            // SAFETY: the call has no pointers, and the descriptor is the file's.
+            Errno::result(unsafe { fallocate64(file.as_raw_fd(), flags, start, length) })
+        });
+        match done {
             Err(Errno::EINTR) => {}
             done => return done.map(drop),
         }

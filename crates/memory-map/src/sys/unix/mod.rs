@@ -261,6 +261,33 @@ pub(crate) fn space(fd: RawFd) -> nix::Result<Space> {
     Ok(Space { all, free, available })
 }
 
+/// Makes a call that can make a file longer. Beyond RLIMIT_FSIZE the system sends SIGXFSZ besides the error,
+/// which ends a process that does not ignore it.
+pub(crate) fn without_size_signal<T>(call: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+    let mut signal = SigSet::empty();
+    signal.add(Signal::SIGXFSZ);
+    let Ok(before) = signal.thread_swap_mask(SigmaskHow::SIG_BLOCK) else { return call() };
+    let result = call();
+    if !before.contains(Signal::SIGXFSZ) {
+        if is_pending(libc::SIGXFSZ) {
+            let _ = signal.wait();
+        }
+        let _ = before.thread_set_mask();
+    }
+    result
+}
+
+fn is_pending(signal: c_int) -> bool {
+    let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `pending` is valid for one set.
+    if unsafe { libc::sigpending(pending.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: sigpending returned 0, so it filled the set.
+    unsafe { libc::sigismember(pending.as_ptr(), signal) == 1 }
+}
+
 /// Makes a file `end` bytes long if it is shorter, by a store of its last byte.
 ///
 /// Should another process store to that byte in the moment in between, its store is lost; there is
@@ -270,7 +297,8 @@ pub(crate) fn extend_by_store(file: &File, end: Offset) -> nix::Result<()> {
     if metadata(file)?.len() > last {
         return Ok(());
     }
-    let stored = std::os::unix::fs::FileExt::write_all_at(file, &[0], last);
+    let store = || std::os::unix::fs::FileExt::write_all_at(file, &[0], last);
+    let stored = without_size_signal(store);
     stored.map_err(|error| error.raw_os_error().map_or(TAKES_NO_BYTES, nix::Error::from_raw))
 }
 

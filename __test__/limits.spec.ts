@@ -1,0 +1,111 @@
+// A process that has reached a limit of its own (getrlimit(2)): what needs more is refused with the system's error, and
+// mappings that are there work on, as do their faults. RLIMIT_DATA is in out-of-memory.spec.ts, RLIMIT_MEMLOCK in
+// residency.spec.ts, and the number of memory areas in memory-areas.spec.ts.
+
+import { survives } from './helpers/faults.ts'
+import { onLinux as test } from './helpers/platform.ts'
+import { runtimes } from './helpers/runtimes.ts'
+
+const prelude = `
+  import { execFileSync } from 'node:child_process'
+  const { openSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+  const { Mutex } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+  const MiB = 2 ** 20
+  const limit = (name, value) => execFileSync('prlimit', ['--pid', String(process.pid), '--' + name + '=' + value + ':'])
+  const path = makeFile(Buffer.alloc(4 * pageSize, 7))
+  const map = mapShared(path, { protection: 'read-write', onFault() {} })
+  const file = fs.openSync(path, 'r+')
+  /** Whether a fault of the mapping is contained, and its stores reach the file. */
+  const works = () => {
+    const view = map.buffer
+    fs.ftruncateSync(file, pageSize)
+    assert.equal(view[2 * pageSize], 0)
+    view[3 * pageSize] = 1
+    assert.ok(map.faults > 0)
+    view[0] = 9
+    assert.throws(() => map.syncSync(), { code: 'ERR_MMAP_FAULT' })
+    assert.equal(map.read(0, 1)[0], 9)
+    map.write(Buffer.of(8), 0)
+    assert.equal(view[0], 8)
+  }`
+
+const limits: Record<string, string> = {
+  'RLIMIT_AS: no addresses': `
+    const much = 2 ** 36
+    const sparse = makeFile(much)
+    const size = Number(/^VmSize:\\s+(\\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
+    limit('as', size + 2 ** 35)
+    const refused = { code: 'ENOMEM', syscall: 'mmap' }
+    assert.throws(() => mapShared(sparse), refused)
+    assert.throws(() => mapPrivate(sparse), refused)
+    assert.throws(() => mapAnonymous(much, { reserve: false }), refused)
+    assert.throws(() => mapAnonymous(much, { shared: true }), refused)
+    const created = { protection: 'read-write', create: true, length: much }
+    assert.throws(() => mapShared('new', created), { code: 'ENOMEM' })
+    assert.ok(!fs.existsSync('new'))
+    assert.throws(() => map.resize(much), refused)
+    assert.equal(map.length, 4 * pageSize)
+    assert.equal(fs.statSync(path).size, 4 * pageSize)
+    works()
+    const part = mapShared(sparse, { length: MiB })
+    assert.equal(part.buffer[0], 0)
+    part.close()`,
+  'RLIMIT_NOFILE: no descriptors': `
+    const other = mapShared(makeFile(Buffer.alloc(100)), { protection: 'read-write' })
+    const memory = mapAnonymous(pageSize)
+    memory.buffer.fill(5)
+    // Each number below the limit is taken, so nothing else gets one either.
+    const taken = []
+    limit('nofile', 200)
+    try {
+      for (;;) taken.push(fs.openSync('/dev/null'))
+    } catch (error) {
+      assert.equal(error.code, 'EMFILE')
+    }
+    const refused = { code: 'EMFILE' }
+    assert.throws(() => mapShared(path), { ...refused, syscall: 'open', message: /keepOpen/ })
+    assert.throws(() => mapPrivate(path, { keepOpen: false }), refused)
+    assert.throws(() => mapShared(map.fd), { ...refused, syscall: 'fcntl' })
+    assert.throws(() => mapAnonymous(100, { shared: true }), { ...refused, syscall: 'memfd_create' })
+    assert.throws(() => openSharedMemory('limits-' + process.pid, { create: true, length: 1 }), refused)
+    assert.throws(() => new Mutex(other, 0), refused)
+    const plain = mapAnonymous(100)
+    plain.buffer.fill(1)
+    plain.close()
+    memory.resize(100 * pageSize)
+    assert.equal(memory.read(0, 1)[0], 5)
+    assert.equal(memory.read(50 * pageSize, 1)[0], 0)
+    map.resize(8 * pageSize)
+    map.resize(4 * pageSize)
+    works()
+    other.close()
+    // The descriptor that came back is enough.
+    mapAnonymous(100, { shared: true }).close()
+    taken.forEach((fd) => fs.closeSync(fd))
+    mapShared(path).close()`,
+  'RLIMIT_FSIZE: no longer files': `
+    limit('fsize', MiB)
+    const refused = { code: 'EFBIG' }
+    const options = { protection: 'read-write', create: true, length: 2 * MiB }
+    for (const more of [{}, { allocate: true }, { populate: true }]) {
+      assert.throws(() => mapShared('new', { ...options, ...more }), refused)
+      assert.ok(!fs.existsSync('new'))
+      assert.throws(() => mapShared(path, { ...options, ...more }), refused)
+      assert.throws(() => openSharedMemory('limits-' + process.pid, { ...options, ...more }), refused)
+      assert.ok(!fs.existsSync('/dev/shm/limits-' + process.pid))
+    }
+    assert.throws(() => mapAnonymous(2 * MiB, { shared: true }), refused)
+    assert.throws(() => map.resize(2 * MiB), refused)
+    assert.equal(map.length, 4 * pageSize)
+    assert.equal(fs.statSync(path).size, 4 * pageSize)
+    map.resize(MiB)
+    works()`,
+}
+
+for (const runtime of runtimes()) {
+  for (const [what, source] of Object.entries(limits)) {
+    test(`${what} (${runtime.name} ${runtime.version})`, async (t) => {
+      await survives(t, runtime, `${prelude}\n${source}\nconsole.log('end')`)
+    })
+  }
+}
