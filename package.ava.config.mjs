@@ -1,4 +1,4 @@
-// The tests that need more installed than `npm test` does: `npm run test:package`, `test:libraries`, `test:examples` and `test:cli`.
+// The tests that need more than `npm test` does: `npm run test:package`, `test:libraries`, `test:examples`, `test:cli` and `test:overcommit`.
 
 import { readFileSync } from 'node:fs'
 
@@ -6,5 +6,5 @@ const { ava } = JSON.parse(readFileSync(new URL('package.json', import.meta.url)
 
 export default {
   ...ava,
-  files: ['package', 'libraries', 'examples', 'cli'].map((name) => `__test__/${name}/*.spec.ts`),
+  files: ['package', 'libraries', 'examples', 'cli', 'overcommit'].map((name) => `__test__/${name}/*.spec.ts`),
 }

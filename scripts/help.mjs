@@ -18,6 +18,7 @@ const descriptions = {
   'test:soak': 'a mixed load for ten minutes, or as many as are given: docs/testing.md',
   'test:model': 'random programs, with other seeds and for longer: docs/testing.md',
   'test:injection': 'has every system call of the library fail in each way: docs/testing.md',
+  'test:overcommit': 'mappings where the system promises no memory that it does not have; changes that for a moment',
   'test:loom': 'models of the locks and the ring, under loom',
   'test:sanitizers': 'the tests of the core, and random programs on Node, under sanitizers: docs/testing.md',
   fuzz: 'fuzzes one target of the core, or all: docs/testing.md',

@@ -159,6 +159,27 @@ const resizes = (kinds, ready, length) =>
 
 const closes = (ready, run) => using(all, ready, run, (map) => assert.ok(map.closed), true)
 
+/** Before the others: after mappings that could not be closed, a fault was once not contained, for an unknown reason. */
+const faults = {
+  'a load behind the end': {
+    of: using(
+      (kind) => kind.startsWith('a shared file'),
+      (map) => map.view(),
+      (map, view, { path }) => {
+        fs.truncateSync(path, pageSize)
+        return view[2 * pageSize]
+      },
+      async (map, value) => {
+        assert.equal(value, 0)
+        assert.equal(map.faults, 1)
+        assert.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' })
+      },
+      true,
+    ),
+    faults: true,
+  },
+}
+
 const users = {
   view: using(
     all,
@@ -296,23 +317,6 @@ const users = {
   close: closes(nothing, (map) => map.close()),
   'close, with views': closes(viewed, (map) => map.close()),
   'closeAsync, with views': closes(viewed, (map) => map.closeAsync()),
-  'a load behind the end': {
-    of: using(
-      (kind) => kind.startsWith('a shared file'),
-      (map) => map.view(),
-      (map, view, { path }) => {
-        fs.truncateSync(path, pageSize)
-        return view[2 * pageSize]
-      },
-      async (map, value) => {
-        assert.equal(value, 0)
-        assert.equal(map.faults, 1)
-        assert.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' })
-      },
-      true,
-    ),
-    faults: true,
-  },
 }
 
 // ---- Calls that allocate as much as the user has asked for
@@ -369,7 +373,7 @@ const allocators = {
 /** Every call by its name. */
 export const operations = new Map([
   ...Object.entries({ ...makers, ...allocators }),
-  ...Object.entries({ ...users, ...synchronisers }).flatMap(([name, user]) =>
+  ...Object.entries({ ...faults, ...users, ...synchronisers }).flatMap(([name, user]) =>
     Object.keys(KINDS).flatMap((kind) => {
       const operation = (user.of ?? user)(kind)
       return operation ? [[`${name}: ${kind}`, { ...operation, faults: user.faults === true }]] : []

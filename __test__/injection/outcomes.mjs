@@ -50,9 +50,11 @@ const DONE_WITHOUT = [
   { call: 'futex_waitv' },
   // Who waits looks at the word, and where the thread that waits for a promise gives up the loop looks from time to time.
   { call: 'futex', error: 'EAGAIN' },
-  { call: 'futex', of: /Async/ },
+  { call: /^(futex|pthread_create)$/, of: /Async/ },
   // Somebody has that number: another is taken.
   { call: /^fcntl/, error: 'EAGAIN' },
+  // Memory areas in reserve, and memory of the runtime's that is left to it.
+  { call: 'mprotect', of: /^(?!protect|map|openShared)/ },
   // Signals: one that is not blocked comes.
   { call: 'pthread_sigmask' },
   // The keys of a hash table are others.

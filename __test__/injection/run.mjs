@@ -25,6 +25,8 @@ const MOST_CALLS = 6
 /** What is allocated for a length that the user chose; what is less ends the process, as it does in the runtimes. */
 const LARGE = 65_536
 const EVERY = 2 ** 31 - 1
+/** Milliseconds until what has no use is collected, on however busy a machine. */
+const LONGEST = 20_000
 
 /** Calls that are made until they go another way. */
 const isMadeAgain = (call, error) => error === 'EINTR' || (call.startsWith('futex') && error === 'EAGAIN')
@@ -90,13 +92,13 @@ const held = () => ({ addresses: injection.held(), descriptors: ownDescriptors()
 
 /** Waits until nothing more is held than before; what still is, if something is. */
 async function left(before, failure) {
-  for (let i = 0; ; i++) {
+  for (const end = Date.now() + LONGEST; ;) {
     const now = held()
     const more = Object.keys(now).filter((what) => now[what] > before[what])
     if (more.every((what) => mayKeep(failure, what))) return undefined
-    if (i === 20) return more.map((what) => `${now[what] - before[what]} more ${what}`).join(', ')
+    if (Date.now() > end) return more.map((what) => `${now[what] - before[what]} more ${what}`).join(', ')
     collect()
-    await turn(i)
+    await turn(1)
     main.mapAnonymous(1).close() // what could not be unmapped is tried again by the next that goes
   }
 }
