@@ -26,6 +26,8 @@ pub(crate) struct Beginning {
     pub identity: Option<Identity>,
     /// Whether it has an end.
     pub sized: bool,
+    /// Whether it is shared memory that nothing can be mapped from again (of /dev/zero).
+    pub shared_memory: bool,
     pub page_size: usize,
     /// The owner to wake after a fault, and the mapping that it is told of.
     pub owner: u64,
@@ -46,6 +48,7 @@ impl FaultRecord {
         inner.backing = beginning.backing;
         inner.identity = beginning.identity;
         inner.sized = beginning.sized;
+        inner.shared_memory = beginning.shared_memory;
         inner.page_size = beginning.page_size;
         inner.user = beginning.user;
         inner.runs = vec![Run { start, protection: beginning.protection }];
@@ -56,6 +59,8 @@ impl FaultRecord {
         inner.trapped = Vec::new();
         inner.opened = 0..0;
         inner.left = None;
+        inner.stalls = 0;
+        inner.doubts = 0;
         self.faults.store(0, Ordering::Relaxed);
         self.owner.store(beginning.owner, Ordering::Release);
         self.token.store(beginning.token, Ordering::Release);

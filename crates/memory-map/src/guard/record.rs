@@ -63,6 +63,8 @@ pub(crate) struct Inner {
     pub(super) identity: Option<Identity>,
     /// Whether it has an end (a device has none).
     pub(super) sized: bool,
+    /// Whether it is shared memory that nothing can be mapped from again (of /dev/zero).
+    pub(super) shared_memory: bool,
     /// Size of the pages: they can be overlaid only whole.
     pub(super) page_size: usize,
     /// Which of the addresses are the user's.
@@ -122,6 +124,7 @@ impl FaultRecord {
                 backing: Backing::Zeros,
                 identity: None,
                 sized: false,
+                shared_memory: false,
                 page_size: 1,
                 user: 0..0,
                 runs: Vec::new(),

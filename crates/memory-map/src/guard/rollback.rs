@@ -28,14 +28,14 @@ impl Inner {
             .map(|overlay| if let How::Saved(saved) = overlay.how { saved.charged } else { 0 })
             .sum();
         let room = MAX_SAVED.checked_div(size)?.saturating_sub(before);
-        // A closed file cannot be mapped again where its pages were hidden.
-        let can_tell = size == sys::page_size() && !self.has_closed_file();
+        // A closed file cannot be mapped again where its pages were hidden. Shared memory looks like a file.
+        let can_tell = size == sys::page_size() && !self.has_closed_file() && !self.shared_memory;
         let mut own = 0;
         let told = can_tell && sys::each_own_page(part, |_| own += 1);
         if told && own == 0 {
             return Some(Saved::NOTHING);
         }
-        let may_be_zeros = !self.is_of_file();
+        let may_be_zeros = !self.is_of_file() && !self.shared_memory;
         let most = if told { own } else { pages };
         if most > room && !(told && may_be_zeros) {
             return None;

@@ -111,6 +111,7 @@ impl Region {
             },
             identity: again.map(Opened::identity),
             sized: again.is_some_and(Opened::is_regular),
+            shared_memory: again.is_none() && contents.file.is_some() && contents.shared,
             page_size: contents.page_size(),
             owner: contents.owner,
             token: contents.token,
