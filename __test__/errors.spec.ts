@@ -1,4 +1,4 @@
-// What every misuse and every refusal of the system is told as.
+// What every misuse and every refusal of the system is told as. (Long: a case for each of them.)
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// How a fault is told: counted at once, as news on the next turn of the event loop, and as an error that sticks until
-// a call throws it. Each fault exactly once each way.
+// (Long: each kind of fault is told in three ways.) How a fault is told: counted at once, as news on the next turn of
+// the event loop, and as an error that sticks until a call throws it. Each fault exactly once each way.
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFileSync, statSync, truncateSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// A disk that is full, or fails: stores that find no block, and pages that cannot be read, are faults and not the end of
-// the process; with `allocate` a full disk says so when the mapping is made.
+// (Long: each file system has its own way to be full.) A disk that is full, or fails: stores that find no block, and
+// pages that cannot be read, are faults and not the end of the process; with `allocate` a full disk says so when the mapping is made.
 //
 // These tests mount small file systems of their own, for which they need to be root.
 

@@ -1,4 +1,4 @@
-// Making a mapping: what can be mapped, what the options do, and what the mapping says of itself.
+// Making a mapping: what can be mapped, what the options do, what it says of itself. (Long: a test for each option.)
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import {

@@ -1,4 +1,4 @@
-// Searches give what those of a Buffer give, in a mapping of any size.
+// Searches give what those of a Buffer give, in a mapping of any size. (Long: each search has the same cases.)
 
 import { constants } from 'node:buffer'
 import { truncateSync, writeFileSync } from 'node:fs'

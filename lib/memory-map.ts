@@ -1,4 +1,4 @@
-// The public class, in one file with all of its doc comments, which are a third of it.
+// The public class. (Long: a third are doc comments, and a class is in one file.)
 
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'

@@ -36,6 +36,7 @@ const descriptions = {
   release: 'publishes; npm run release -- --dry-run only packs',
   lint: 'all that follows; needs rustfmt and Clippy',
   'lint:needs': 'whether what lint needs is installed',
+  'lint:lengths': 'whether long files say why they are long',
   'lint:rust': 'layers, formatting and Clippy',
   'lint:js': 'oxlint and Prettier',
   'lint:types': 'the types of the tests',

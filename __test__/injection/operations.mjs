@@ -159,7 +159,6 @@ const resizes = (kinds, ready, length) =>
 
 const closes = (ready, run) => using(all, ready, run, (map) => assert.ok(map.closed), true)
 
-/** Before the others: after mappings that could not be closed, a fault was once not contained, for an unknown reason. */
 const faults = {
   'a load behind the end': {
     of: using(
@@ -373,7 +372,7 @@ const allocators = {
 /** Every call by its name. */
 export const operations = new Map([
   ...Object.entries({ ...makers, ...allocators }),
-  ...Object.entries({ ...faults, ...users, ...synchronisers }).flatMap(([name, user]) =>
+  ...Object.entries({ ...users, ...faults, ...synchronisers }).flatMap(([name, user]) =>
     Object.keys(KINDS).flatMap((kind) => {
       const operation = (user.of ?? user)(kind)
       return operation ? [[`${name}: ${kind}`, { ...operation, faults: user.faults === true }]] : []

@@ -1,4 +1,4 @@
-// How fast do two processes, or two threads, talk; and what does a lock cost?
+// How fast do two processes, or two threads, talk; and what does a lock cost? (Long: a row for each way to talk.)
 
 import { execFileSync, fork } from 'node:child_process'
 import fs from 'node:fs'

@@ -1,4 +1,4 @@
-// Messages from many processes to one, through shared memory. (A fifth are doc comments, without which it is below 500 lines.)
+// Messages from many processes to one, through shared memory. (Long: a fifth are doc comments.)
 
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'

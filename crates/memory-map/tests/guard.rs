@@ -1,4 +1,5 @@
-//! No load or store to a mapping ends the process, and nothing that was lost goes unreported.
+//! (Long: a test for each way to fault.) No load or store to a mapping ends the process, and nothing that
+//! was lost goes unreported.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;

@@ -1,5 +1,5 @@
-//! The lock and the channel under loom, which tries every order in which the threads' operations
-//! and what they see of each other can come (up to a number of preemptions, where said).
+//! (Long: the models share their steps.) The lock and the channel under loom, which tries every order in
+//! which the threads' operations and what they see of each other can come (up to a number of preemptions, where said).
 //!
 //! The sources are the crate's own; atomics, sleep and spin under them are the models'. A sleep
 //! ends by a wake only, or where the model says that all slices end, once a thread has died: any other

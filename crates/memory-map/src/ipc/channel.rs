@@ -1,5 +1,4 @@
-//! A channel: messages from many processes to one, through a ring in shared memory. (Long, because a
-//! third of it is examples and what each call throws.)
+//! A channel: messages from many processes to one, through a ring in memory. (Long: a third are examples.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
