@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 
 import { mapShared } from '../../index.js'
-import { check, collect, folder, turn, until } from '../helpers/observe.mjs'
+import { check, collect, folder, isBun, turn, until } from '../helpers/observe.mjs'
 import { isCopied, movable } from './transfer.mjs'
 
 const file = join(folder(), 'file')
@@ -27,14 +27,17 @@ async function collectAll() {
   }
 }
 // The last ones keep their bytes; the others may be known only to the code that has them.
-for (const [keep, expected] of [
-  [true, 'closed'],
-  [false, 'transferred out of a mapping'],
+for (const { keep, expected } of [
+  { keep: true, expected: /^closed$/ },
+  // Bun's collector looks at the stack, and sometimes keeps what is not used any more.
+  { keep: false, expected: isBun ? /transferred out of a mapping|^closed$/ : /transferred out of a mapping/ },
 ]) {
+  const before = told.length
   const { bytes, mapping } = await take(keep)
   await collectAll()
   check(bytes[9000] === (isCopied ? 65 : 0), 'its bytes are gone')
-  check(isCopied || (await until(() => told.some((what) => what.includes(expected)))), expected + ': ' + told.join())
+  const isTold = isCopied || (await until(() => told.slice(before).some((what) => expected.test(what))))
+  check(isTold, expected + ': ' + told.join())
   check(!keep || told.length === (isCopied ? 0 : 1), told.join())
   globalThis.kept = mapping
 }
