@@ -32,11 +32,13 @@ const map = mapShared(file, {
 })
 let slots = map.length / SLOT
 if (isNew) {
-  // As docs/durability.md has it.
+  // As docs/durability.md has it; Windows has no fsync of a folder.
   await map.sync()
-  const folder = fs.openSync(dirname(file), 'r')
-  fs.fsyncSync(folder)
-  fs.closeSync(folder)
+  if (process.platform !== 'win32') {
+    const folder = fs.openSync(dirname(file), 'r')
+    fs.fsyncSync(folder)
+    fs.closeSync(folder)
+  }
 }
 
 let number = first
