@@ -200,7 +200,7 @@ fn stores_to_200_000_read_only_pages_stay_few_areas() {
     }
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(target_os = "freebsd")))]
 fn random(state: &mut u64, below: usize) -> usize {
     *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
     (*state >> 33) as usize % below
