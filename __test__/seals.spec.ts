@@ -164,7 +164,7 @@ for (const runtime of runtimes()) {
 
 // Who can have it
 
-onLinux('memory without a name is the owner’s alone, and so is that of huge pages', (t) => {
+onLinux('memory without a name is the owner’s alone, sealed or not', (t) => {
   using map = mapAnonymous(1, { shared: true })
   t.is(fstatSync(map.fd!).mode & 0o7777, 0o600)
   using sealed = mapAnonymous(1, { shared: true, seal: 'grow' })
