@@ -1,5 +1,9 @@
-//! Synchronisation objects in shared memory.
+//! The functions and classes behind `memory-map/sync`.
 
+mod channel;
 mod direct;
-mod objects;
+mod in_mapping;
+mod mutex;
+mod semaphore;
+mod wait;
 mod waits;

@@ -3,8 +3,8 @@
 //! (`Mapping::sync`, which writes pages to the disk, is something else.)
 //!
 //! The algorithms work on words in shared memory and know nothing of mappings, so that loom can
-//! check them (`tests/models.rs` puts its own `atomic`, `park` and `spin` under them): `lock`,
-//! `event` and `ring`. The rest ties them to mappings: `shared_range` reaches the words with
+//! check them (`tests/models/main.rs` puts its own `atomic`, `park` and `spin` under them): `lock`,
+//! `eventcount` and `ring`. The rest ties them to mappings: `shared_range` reaches the words with
 //! faults contained, `participant` says which processes are alive, and `wait`,
 //! `mutex`, `semaphore` and `channel` are what users of the crate see.
 //!
@@ -14,7 +14,7 @@
 mod atomic;
 mod channel;
 mod direct;
-mod event;
+mod eventcount;
 mod lock;
 mod mutex;
 mod park;

@@ -9,7 +9,7 @@ use std::sync::atomic as local;
 use std::time::Duration;
 
 use super::atomic::{AtomicU64, Ordering};
-use super::event;
+use super::eventcount;
 use super::lock::{self, World};
 use super::park::{self, Patience};
 use super::spin::Spin;
@@ -233,7 +233,7 @@ impl<M: Memory> Ring<'_, M> {
             return found.map(Some);
         }
         for round in 0.. {
-            let value = event::prepare(self.word(event));
+            let value = eventcount::prepare(self.word(event));
             let slice = match look(Some(round))? {
                 Ok(found) => return Ok(Some(found)),
                 Err(slice) => slice,
@@ -258,7 +258,7 @@ impl<M: Memory> Ring<'_, M> {
             self.word(header + 8).store(lengths(part.length, length), Ordering::Relaxed);
         }
         self.finish(header, COMMITTED)?;
-        event::signal(self.word(at::FILLED));
+        eventcount::signal(self.word(at::FILLED));
         Ok(())
     }
 
@@ -275,7 +275,7 @@ impl<M: Memory> Ring<'_, M> {
             return Ok(0);
         }
         let sent = self.send_locked(lengths, patience, fill);
-        event::signal(self.word(at::FILLED));
+        eventcount::signal(self.word(at::FILLED));
         match lock::unlock(senders, self.me) {
             Ok(()) => sent,
             Err(_) => sent.and(Err(damaged())),
@@ -292,7 +292,7 @@ impl<M: Memory> Ring<'_, M> {
         for length in lengths {
             let mut place = self.fits(length)?;
             if let (None, Some(patience)) = (place, patience) {
-                event::signal(self.word(at::FILLED)); // or the receiver makes no room
+                eventcount::signal(self.word(at::FILLED)); // or the receiver makes no room
                 place = self.wait_for_room(length, patience)?;
             }
             let Some(place) = place else { break };
@@ -307,7 +307,7 @@ impl<M: Memory> Ring<'_, M> {
     /// Gives the room of a message up.
     pub fn abandon(&self, part: Part) -> Result<()> {
         self.finish(part.offset - HEADER, SKIPPED)?;
-        event::signal(self.word(at::FILLED));
+        eventcount::signal(self.word(at::FILLED));
         Ok(())
     }
 
@@ -423,7 +423,7 @@ impl<M: Memory> Ring<'_, M> {
                 && self.word(at::HEAD).load(Ordering::Relaxed) == end
         };
         if before / eighth != end / eighth || is_last() {
-            event::signal(self.word(at::EMPTIED));
+            eventcount::signal(self.word(at::EMPTIED));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::atomic::{AtomicU64, Ordering};
-use super::event;
+use super::eventcount;
 use super::park::{self, Patience};
 use super::shared_range::{SharedRange, Words};
 use super::spin::Spin;
@@ -31,7 +31,7 @@ pub struct Semaphore {
     spin: Spin,
 }
 
-/// Where the words are: permits plus one (0: never used), and an event.
+/// Where the words are: permits plus one (0: never used), and an eventcount.
 const PERMITS: usize = 0;
 const RELEASED: usize = 8;
 
@@ -91,7 +91,7 @@ impl Semaphore {
         }
         loop {
             let event = words.word(RELEASED);
-            let value = event::prepare(event);
+            let value = eventcount::prepare(event);
             let got = take(permits).is_some();
             words.check()?;
             if got {
@@ -135,7 +135,7 @@ impl Semaphore {
                 Err(now) => seen = now,
             }
         }
-        event::signal(words.word(RELEASED));
+        eventcount::signal(words.word(RELEASED));
         words.check()
     }
 }

@@ -1,0 +1,87 @@
+//! The class behind `Mutex`.
+
+use std::sync::Arc;
+
+use memory_map::ipc::Mutex;
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::in_mapping::{InMapping, lock_code, locked};
+use super::waits::{Job, NativeWait, block};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
+
+#[napi]
+pub struct NativeMutex(Tied<InMapping<Mutex>>);
+
+#[napi]
+impl NativeMutex {
+    #[napi(constructor)]
+    pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
+        match Mutex::new(&mapping, offset as usize) {
+            Ok(mutex) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(mutex) }))),
+            Err(error) => Err(to_js(&env, &error)),
+        }
+    }
+
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<Mutex>>> {
+        External::new(self.0.clone())
+    }
+
+    /// What the word is while this mapping holds the lock and nobody waits for it.
+    #[napi]
+    pub fn held(&self, env: Env) -> Result<BigInt> {
+        Ok(BigInt::from(self.0.get(&env)?.object.held()))
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn lock_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.0.get(env)?;
+        let (mutex, taken) = (Arc::clone(object), Arc::clone(object));
+        let job = Job {
+            wait: Box::new(move |patience| mutex.lock_in_turn(patience).map(lock_code)),
+            give_back: Some(Box::new(move |code| {
+                // It fails where the mapping is gone, and then the lock is given up with it.
+                let _ = locked(code).map(|how| taken.put_back(how));
+            })),
+        };
+        pending.start(env, mapping, timeout, job)
+    }
+}
+
+/// 0 acquired, 1 recovered, 2 timed out.
+#[napi]
+pub fn mutex_lock(
+    env: Env,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+    timeout: f64,
+) -> Result<u32> {
+    let mutex = mutex.get(&env)?;
+    block(&env, timeout, |patience| mutex.object.lock(patience)).map(lock_code)
+}
+
+/// 0 acquired, 1 recovered, 2 held by another owner.
+#[napi]
+pub fn mutex_try_lock(
+    env: Env,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+) -> Result<u32> {
+    mutex.get(&env)?.object.try_lock().map(lock_code).map_err(|error| to_js(&env, &error))
+}
+
+#[napi]
+pub fn mutex_unlock(
+    env: Env,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+) -> Result<()> {
+    mutex.get(&env)?.object.unlock().map_err(|error| to_js(&env, &error))
+}

@@ -1,0 +1,68 @@
+//! The class behind `Semaphore`.
+
+use std::sync::Arc;
+
+use memory_map::ipc::Semaphore;
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::in_mapping::{InMapping, TIMED_OUT, code};
+use super::waits::{Job, NativeWait, block};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
+
+#[napi]
+pub struct NativeSemaphore(Tied<InMapping<Semaphore>>);
+
+#[napi]
+impl NativeSemaphore {
+    #[napi(constructor)]
+    pub fn new(env: Env, map: Token, offset: f64, initial: Option<u32>) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
+        match Semaphore::new(&mapping, offset as usize, initial) {
+            Ok(semaphore) => {
+                Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(semaphore) })))
+            }
+            Err(error) => Err(to_js(&env, &error)),
+        }
+    }
+
+    /// 0 acquired, 2 timed out.
+    #[napi]
+    pub fn acquire(&self, env: Env, timeout: f64) -> Result<u32> {
+        let semaphore = self.0.get(&env)?;
+        block(&env, timeout, |patience| semaphore.object.acquire(patience)).map(code)
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn acquire_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.0.get(env)?;
+        let (semaphore, taken) = (Arc::clone(object), Arc::clone(object));
+        let job = Job {
+            wait: Box::new(move |patience| semaphore.acquire(patience).map(code)),
+            give_back: Some(Box::new(move |code| {
+                if code != TIMED_OUT {
+                    // It fails where the mapping is gone, and the permit with it.
+                    let _ = taken.release(1);
+                }
+            })),
+        };
+        pending.start(env, mapping, timeout, job)
+    }
+
+    #[napi]
+    pub fn try_acquire(&self, env: Env) -> Result<bool> {
+        self.0.get(&env)?.object.try_acquire().map_err(|error| to_js(&env, &error))
+    }
+
+    #[napi]
+    pub fn release(&self, env: Env, count: u32) -> Result<()> {
+        self.0.get(&env)?.object.release(count).map_err(|error| to_js(&env, &error))
+    }
+}

@@ -1,0 +1,195 @@
+//! Processes that are killed while they lock, send or receive: after any instruction.
+//!
+//! A child does something once under ptrace(2), and is killed before and after each instruction
+//! that changes the shared memory. Others run freely and are killed at some moment, a thousand of
+//! them. What they leave behind must be usable within a second, before any process has waited for them.
+#![cfg(target_os = "linux")]
+#![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod channel;
+mod mutex;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex as StdMutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use common::{PAGE, TempFile, shared};
+use memory_map::ipc::{Channel, Patience};
+use memory_map::{Mapping, Protection};
+
+/// Set while the mutex at 0 is held.
+const BUSY: usize = 64;
+/// Set when a message has been received, and before it is released.
+const RECEIVED: usize = 128;
+const CHANNEL: usize = PAGE;
+
+/// What is left behind is to be usable within a second; a busy machine may take longer.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// One test at a time: a process that is forked has only one thread, and the locks of all.
+static ALONE: StdMutex<()> = StdMutex::new(());
+
+fn word(map: &Mapping, offset: usize) -> &AtomicU64 {
+    // SAFETY: the offset is inside the mapping, which lives as long as the reference.
+    unsafe { AtomicU64::from_ptr((map.address().unwrap() + offset) as *mut u64) }
+}
+
+fn soon() -> Patience<'static> {
+    Patience::of(Duration::from_secs(120))
+}
+
+/// A file with a mutex and a channel, and this process's mapping of it.
+struct Place {
+    file: TempFile,
+    map: Mapping,
+}
+
+impl Place {
+    fn new() -> Self {
+        let file = TempFile::sparse(3 * PAGE as u64);
+        let map = shared(&file, Protection::ReadWrite);
+        Channel::create(&map, CHANNEL, 1024).unwrap();
+        Self { file, map }
+    }
+
+    fn open(&self) -> Mapping {
+        shared(&self.file, Protection::ReadWrite)
+    }
+
+    /// A sum over all that is shared, to see changes by.
+    fn state(&self) -> u64 {
+        let words = [0..3, CHANNEL / 8..CHANNEL / 8 + 128].into_iter().flatten();
+        words.fold(0u64, |sum, i| {
+            sum.rotate_left(5).wrapping_mul(31) ^ word(&self.map, 8 * i).load(Ordering::Relaxed)
+        })
+    }
+}
+
+/// Another process, forked from this one. It is killed, and waited for, when this goes.
+struct Child(i32);
+
+impl Child {
+    /// Starts one that prepares something, and then does it under ptrace.
+    fn start<T>(
+        place: &Place,
+        prepare: impl FnOnce(&Mapping) -> T,
+        act: impl FnOnce(&Mapping, &T),
+    ) -> Self {
+        let child = Self::run(place, |map| {
+            let prepared = prepare(map);
+            // SAFETY: takes no pointers.
+            unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
+            // SAFETY: takes no pointers.
+            unsafe { libc::raise(libc::SIGSTOP) };
+            act(map, &prepared);
+        });
+        assert_eq!(child.wait_for_stop(), Some(libc::SIGSTOP));
+        child
+    }
+
+    /// Starts one that does something.
+    fn run(place: &Place, act: impl FnOnce(&Mapping)) -> Self {
+        // SAFETY: no other test runs, so that no thread holds a lock that the child needs.
+        let pid = unsafe { libc::fork() };
+        assert!(pid >= 0);
+        if pid > 0 {
+            return Self(pid);
+        }
+        let act = std::panic::AssertUnwindSafe(|| act(&place.open()));
+        let done = std::panic::catch_unwind(act);
+        // SAFETY: ends the process, without what the test harness would do.
+        unsafe { libc::_exit(if done.is_ok() { 0 } else { 99 }) };
+    }
+
+    /// The signal by which it has stopped; `None` where it has ended as it should.
+    fn wait_for_stop(&self) -> Option<i32> {
+        let mut status = 0;
+        // SAFETY: `status` is valid for one int.
+        let pid = unsafe { libc::waitpid(self.0, &raw mut status, libc::__WALL) };
+        assert_eq!(pid, self.0);
+        if libc::WIFSTOPPED(status) {
+            return Some(libc::WSTOPSIG(status));
+        }
+        assert_eq!(status, 0, "the child has failed");
+        None
+    }
+
+    /// Runs an instruction; whether there is another one.
+    fn step(&self) -> bool {
+        // SAFETY: takes no pointers but null ones.
+        assert_eq!(unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.0, 0, 0) }, 0);
+        match self.wait_for_stop() {
+            Some(libc::SIGTRAP) => true,
+            Some(signal) => panic!("stopped by {signal}"),
+            None => false,
+        }
+    }
+
+    fn kill(&self) {
+        // SAFETY: takes no pointers; the process is a child of ours and not waited for.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+        // SAFETY: a null pointer is allowed for the status.
+        unsafe { libc::waitpid(self.0, std::ptr::null_mut(), libc::__WALL) };
+    }
+}
+
+/// Runs the child until the shared memory has changed so many times, or to the instruction before
+/// the next change; `None` where it does not change so often.
+fn run_until(place: &Place, child: &Child, changes: usize) -> Option<()> {
+    let mut left = changes;
+    let mut state = place.state();
+    while left > 0 {
+        if !child.step() {
+            return None;
+        }
+        let now = place.state();
+        left -= usize::from(now != state);
+        state = now;
+    }
+    Some(())
+}
+
+/// Kills a new child after each of the changes that it makes, and before the first; says how many.
+fn after_every_change(
+    prepare: impl Fn(&Place),
+    start: impl Fn(&Place) -> Child,
+    check: impl Fn(&Place, Child, &str),
+) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for changes in 0.. {
+        let place = Place::new();
+        prepare(&place);
+        let child = start(&place);
+        if run_until(&place, &child, changes).is_none() {
+            std::mem::forget(child); // it has ended
+            assert!(changes > 2, "nothing was seen to change");
+            return;
+        }
+        check(&place, child, &format!("after {changes} changes"));
+    }
+}
+
+/// Numbers from 0 to before `below`.
+fn random(below: u64) -> u64 {
+    static STATE: AtomicU64 = AtomicU64::new(1);
+    let state = STATE.load(Ordering::Relaxed).wrapping_mul(6364136223846793005).wrapping_add(1);
+    STATE.store(state, Ordering::Relaxed);
+    (state >> 33) % below
+}
+
+/// Lets a child run for up to a millisecond.
+fn some_time() {
+    let end = Instant::now() + Duration::from_micros(random(1000));
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+}

@@ -1,0 +1,177 @@
+//! The ring of a channel.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::ipc::atomic::AtomicU64;
+use crate::ipc::lock::{self, World};
+use crate::ipc::park::{self, Patience};
+use crate::ipc::ring::{Learned, Memory, Part, Ring, at};
+use crate::ipc::spin::Spin;
+use crate::{DEAD, Life, check, everybody};
+
+const RING: usize = 64;
+
+/// A channel of 64 bytes, in which every message of eight has a cell for its bytes.
+struct Place {
+    words: Vec<AtomicU64>,
+    bytes: Vec<UnsafeCell<u64>>,
+    life: Life,
+    /// Of each participant.
+    learned: [Learned; DEAD as usize + 1],
+}
+
+// SAFETY: as for `Locking`.
+unsafe impl Sync for Place {}
+
+impl World for Place {
+    fn is_alive(&self, participant: u64) -> bool {
+        self.life.is_alive(participant)
+    }
+    fn check(&self) -> memory_map::Result<()> {
+        Ok(())
+    }
+}
+
+/// The words that are used: loom cannot have as many as there are bytes.
+const HEADS: [usize; 5] = [at::SENDERS, at::HEAD, at::TAIL, at::FILLED, at::EMPTIED];
+
+impl Memory for Place {
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        match HEADS.iter().position(|head| *head == offset) {
+            Some(index) => &self.words[index],
+            None => &self.words[HEADS.len() + (offset - at::DATA) / 8],
+        }
+    }
+}
+
+impl Place {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            words: (0..HEADS.len() + RING / 8).map(|_| AtomicU64::new(0)).collect(),
+            bytes: (0..RING / 8).map(|_| UnsafeCell::new(0)).collect(),
+            life: everybody(),
+            learned: std::array::from_fn(|_| Learned::new()),
+        })
+    }
+
+    fn ring(&self, me: u64) -> Ring<'_, Self> {
+        Ring { memory: self, size: RING, me, learned: &self.learned[me as usize] }
+    }
+
+    fn fill(&self, part: Part, value: u64) {
+        let cell = &self.bytes[(part.offset - at::DATA) / 8];
+        // SAFETY: loom checks that nobody else has the pointer now.
+        cell.with_mut(|bytes| unsafe { *bytes = value });
+    }
+
+    fn send(&self, me: u64, value: u64) {
+        let ring = self.ring(me);
+        let part = ring.reserve(8, Some(&Patience::default())).unwrap().unwrap();
+        self.fill(part, value);
+        ring.commit(part, 8).unwrap();
+    }
+
+    fn receive(&self) -> u64 {
+        let ring = self.ring(1);
+        let (part, end) = ring.next(Some(&Patience::default())).unwrap().unwrap();
+        let cell = &self.bytes[(part.offset - at::DATA) / 8];
+        // SAFETY: as above.
+        let value = cell.with(|bytes| unsafe { *bytes });
+        ring.release(end);
+        value
+    }
+}
+
+#[test]
+fn messages_come_in_order_while_the_ring_fills_and_empties() {
+    // Two fit at a time: the sender waits for room, and the fourth is where the first was.
+    check(Some(3), || {
+        let place = Place::new();
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || (1..=4).for_each(|i| sender.send(2, i)));
+        let received: Vec<_> = (1..=4).map(|_| place.receive()).collect();
+        assert_eq!(received, [1, 2, 3, 4]);
+        sending.join().unwrap();
+    });
+}
+
+#[test]
+fn messages_that_are_sent_at_once_come_in_order_while_the_ring_fills_and_empties() {
+    check(Some(3), || {
+        let place = Place::new();
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || {
+            let fill = |index: usize, part| sender.fill(part, index as u64 + 1);
+            let patience = Patience::default();
+            let sent = sender.ring(2).send_all([8; 4].into_iter(), Some(&patience), fill);
+            assert_eq!(sent, Ok(4));
+        });
+        let received: Vec<_> = (1..=4).map(|_| place.receive()).collect();
+        assert_eq!(received, [1, 2, 3, 4]);
+        sending.join().unwrap();
+    });
+}
+
+#[test]
+fn the_messages_of_two_senders_all_come() {
+    check(Some(3), || {
+        let place = Place::new();
+        let senders = [2, 3].map(|me| {
+            let place = Arc::clone(&place);
+            thread::spawn(move || place.send(me, me))
+        });
+        let mut received = [place.receive(), place.receive()];
+        received.sort_unstable();
+        assert_eq!(received, [2, 3]);
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+    });
+}
+
+#[test]
+fn a_message_whose_sender_is_dead_is_skipped() {
+    check(Some(3), || {
+        let place = Place::new();
+        place.ring(DEAD).reserve(8, None).unwrap().unwrap();
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || sender.send(2, 5));
+        assert_eq!(place.receive(), 5);
+        sending.join().unwrap();
+    });
+}
+
+#[test]
+fn a_message_that_was_committed_before_its_sender_died_comes() {
+    check(Some(3), || {
+        let place = Place::new();
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || {
+            sender.send(2, 5);
+            sender.life.dead.store(2, SeqCst);
+            park::wake_all();
+        });
+        assert_eq!(place.receive(), 5);
+        sending.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sender_that_dies_with_the_lock_is_succeeded() {
+    check(Some(3), || {
+        let place = Place::new();
+        let patience = Patience::default();
+        let ring = place.ring(DEAD);
+        lock::lock(ring.memory.word(at::SENDERS), DEAD, &Spin, &patience, &place.life).unwrap();
+        let senders = [2, 3].map(|me| {
+            let place = Arc::clone(&place);
+            thread::spawn(move || place.send(me, me))
+        });
+        let mut received = [place.receive(), place.receive()];
+        received.sort_unstable();
+        assert_eq!(received, [2, 3]);
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+    });
+}
