@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { inspect } from 'node:util'
 
 /** A count of bytes, or an offset in bytes. Results are always numbers. */
@@ -331,6 +331,19 @@ type Over<T, B extends ArrayBufferLike> = T extends {
       : T
     : T
   : T
+/** Where to write, and how. */
+interface WriteStreamOptions {
+  /** Where the first byte goes. Beyond the mapping's end, zeros come before it. Default: 0. */
+  readonly start?: Bytes | undefined
+  /** How many bytes may wait in the stream before `write` returns `false`. Default: Node's, 16 or 64 KiB. */
+  readonly highWaterMark?: number | undefined
+  /** Destroys the stream with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+  /** Write to the disk, as `map.sync()` does, before the stream emits `'finish'`. Default: false. */
+  readonly flush?: boolean | undefined
+  /** Close the mapping when the stream has finished or failed, or is destroyed. Default: false. */
+  readonly autoClose?: boolean | undefined
+}
 /**
  * A mapping: pages of a file, or memory without a file. Made by `mapShared`, `mapPrivate`, `mapAnonymous` and
  * `openSharedMemory`.
@@ -407,9 +420,6 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    *
    * ```js
    * const prices = map.typedArray(Float64Array, 64, 1000)
-   *
-   * const copied = new Float32Array(1000) // for elements at any byte
-   * new Uint8Array(copied.buffer).set(map.view(3, copied.byteLength))
    * ```
    *
    * If others can change the memory, `sort` sorts a copy and stores that, because engines that sort in place leave
@@ -417,7 +427,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * is read-only, so is the result: it is a store without permission, told as any other (`'protection'`).
    *
    * @throws `ERR_OUT_OF_RANGE` if the elements are not aligned in memory, which begins at a page: in a file where
-   *   {@link offset} plus `byteOffset` is no multiple of their size
+   *   {@link offset} plus `byteOffset` is no multiple of their size: {@link readTyped} copies those
    * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
    */
   typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset?: Bytes, length?: Bytes): Over<T, B>
@@ -449,11 +459,41 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   createReadStream(options?: Readonly<ReadStreamOptions>): Readable
   /**
+   * A stream into the mapping, from `start` on. If what is written does not fit, the mapping is resized in steps of
+   * 1 to 64 MiB, and its file with it; in the end both have the length that was needed, and at least the one they had.
+   *
+   * ```js
+   * const map = mapShared('copy.bin', { create: true, length: 0, protection: 'read-write' })
+   * await pipeline(request, map.createWriteStream({ flush: true, autoClose: true }))
+   * ```
+   *
+   * The length is set back also when the stream fails or is destroyed. If the process is killed before, the file ends
+   * with zeros. Each step detaches earlier views, as {@link resize} does. If someone else resizes the mapping meanwhile,
+   * or closes it, the stream fails with `ERR_MMAP_CLOSED`. On Windows, where a mapped file cannot be made shorter, it
+   * grows by what is written. A private mapping, and one without a descriptor, cannot grow beyond its file.
+   *
+   * @throws `ERR_MMAP_NOT_WRITABLE` if the protection forbids it
+   */
+  createWriteStream(options?: Readonly<WriteStreamOptions>): Writable
+  /**
    * Copies bytes out of the mapping. A short copy can share its `buffer` with others, as with `Buffer.allocUnsafe`.
    *
    * @throws {MemoryFaultError} if the bytes cannot be read: the file was truncated, the disk failed
    */
   read(offset?: Bytes, length?: Bytes): Buffer<ArrayBuffer>
+  /**
+   * Copies elements out of the mapping, from any byte on, with the arguments of {@link typedArray}. The bytes of an
+   * element are in the machine's order.
+   *
+   * ```js
+   * const weights = map.readTyped(Float32Array, 3, 1000)
+   * ```
+   *
+   * @param byteOffset in bytes
+   * @param length in elements; to the end of the mapping if there is none
+   * @throws {MemoryFaultError} if the bytes cannot be read
+   */
+  readTyped<T>(constructor: TypedArrayConstructor<T>, byteOffset?: Bytes, length?: Bytes): Over<T, ArrayBuffer>
   /**
    * Text of the mapping, as `buffer.toString` gives it, in a mapping of any size. It is decoded from a copy, so it
    * is safe while others change the memory.
@@ -801,6 +841,7 @@ export {
   type SharedMemoryOptions,
   type SyncOptions,
   type TypedArrayConstructor,
+  type WriteStreamOptions,
   allocationGranularity,
   mapAnonymous,
   mapPrivate,

@@ -200,6 +200,24 @@ for (const given of constructors) {
     }
   })
 
+  test(`readTyped copies a ${given.name} from any byte on`, (t) => {
+    using map = mapShared(scratchFile(t, contents), { protection: 'read-write' })
+    for (let byteOffset = 0; byteOffset < size; byteOffset++) {
+      const expected = new Constructor(heap.slice(byteOffset, byteOffset + 10 * size))
+      const copied = map.readTyped(Constructor, byteOffset, 10)
+      t.is(copied.constructor, Constructor)
+      t.deepEqual(copied, expected)
+      map.write(Buffer.alloc(size), byteOffset)
+      t.deepEqual(copied, expected, 'it is a copy')
+      map.write(Buffer.from(heap, byteOffset, size), byteOffset)
+    }
+    const rest = contents.length % size
+    t.is(map.readTyped(Constructor, rest).length, (contents.length - rest) / size)
+    const expected = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
+    throwsCodedError(t, () => map.readTyped(Constructor, contents.length - size + 1, 1), expected)
+    if (size > 1) throwsCodedError(t, () => map.readTyped(Constructor, rest + 1), expected)
+  })
+
   if (size > 1) {
     test(`a ${given.name} that is not aligned in memory is a RangeError that says which byte it is`, (t) => {
       const path = scratchFile(t, contents)

@@ -258,6 +258,8 @@ export declare namespace mapping {
   export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /** As `count`, off this thread; says too where the next one may begin. */
   export function countAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
+  /** Cuts the file off at the mapping's end, if it ends `length` bytes from the mapping's start. */
+  export function cutFile(map: Token, length: number): Outcome<undefined>
   /** Closes a mapping that was made in vain, and takes away the name of what was made for it. */
   export function discard(map: Token): void
   /** How many faults there were; null where the name has ended. */

@@ -36,6 +36,15 @@ export function allocate(length: number): Buffer<ArrayBuffer> {
   }
 }
 
+/** The same, with an ArrayBuffer of its own. */
+export function allocateAlone(length: number): Buffer<ArrayBuffer> {
+  try {
+    return Buffer.allocUnsafeSlow(length)
+  } catch {
+    throw outOfMemory(length)
+  }
+}
+
 /** Text of fewer bytes fits into what V8 has in reserve. */
 const LONG = 2 ** 20
 

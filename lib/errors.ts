@@ -42,6 +42,11 @@ export function resizedError(): Error {
   return withCode(new Error('The mapping was resized, which ends what was under way'), 'ERR_MMAP_CLOSED')
 }
 
+export function notWritable(): Error {
+  const code = 'ERR_MMAP_NOT_WRITABLE'
+  return withCode(new Error(`The mapping is not writable${ADVICE[code]}`), code)
+}
+
 export function tooLarge(what: string, advice: string): RangeError {
   return withCode(new RangeError(`${what}; ${advice}`), 'ERR_MMAP_TOO_LARGE')
 }

@@ -1,7 +1,7 @@
 // The public class. (Long: a third are doc comments, and a class is in one file.)
 
 import { constants } from 'node:buffer'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { isTypedArray } from 'node:util/types'
 
 import { abortable, toSignal } from './abort.js'
@@ -20,7 +20,7 @@ import {
   toUint8Array,
 } from './arguments.js'
 import type { Token } from './binding.js'
-import { allocate, allocateForText, cut, isDetached } from './buffers.js'
+import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
 import { closedError, illegalConstructor, invalidType, outOfRange, resizedError } from './errors.js'
 import { FaultLog } from './fault-log.js'
@@ -53,6 +53,7 @@ import {
   toSearch,
 } from './search.js'
 import {
+  checkAligned,
   elementSize,
   makeVolatile,
   notTypedArrays,
@@ -62,6 +63,7 @@ import {
 } from './typed-arrays.js'
 import { cutVolatile } from './volatile-buffer.js'
 import { readTooLarge, Windows } from './windows.js'
+import { createWriteStream, type WriteStreamOptions } from './write-stream.js'
 import { watchZlib } from './zlib-input.js'
 
 const { mapping } = native
@@ -238,9 +240,6 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    *
    * ```js
    * const prices = map.typedArray(Float64Array, 64, 1000)
-   *
-   * const copied = new Float32Array(1000) // for elements at any byte
-   * new Uint8Array(copied.buffer).set(map.view(3, copied.byteLength))
    * ```
    *
    * If others can change the memory, `sort` sorts a copy and stores that, because engines that sort in place leave
@@ -248,15 +247,15 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * is read-only, so is the result: it is a store without permission, told as any other (`'protection'`).
    *
    * @throws `ERR_OUT_OF_RANGE` if the elements are not aligned in memory, which begins at a page: in a file where
-   *   {@link offset} plus `byteOffset` is no multiple of their size
+   *   {@link offset} plus `byteOffset` is no multiple of their size: {@link readTyped} copies those
    * @throws `ERR_MMAP_TOO_LARGE` as {@link view} does
    */
   typedArray<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): Over<T, B> {
     const size = elementSize(constructor)
     this.#checkOpen() // after the caller's own code, which that may be
-    const [start, count] = toElements(byteOffset, length, size, {
+    const [start, count] = toElements(byteOffset, length, size, this.#length)
+    checkAligned(start, size, {
       pageOffset: this.#pageOffset,
-      length: this.#length,
       fileOffset: this.#kind === 'anonymous' ? undefined : this.#offset,
     })
     const window = this.#windows.over(start, start + count * size)
@@ -317,6 +316,27 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
+   * A stream into the mapping, from `start` on. If what is written does not fit, the mapping is resized in steps of
+   * 1 to 64 MiB, and its file with it; in the end both have the length that was needed, and at least the one they had.
+   *
+   * ```js
+   * const map = mapShared('copy.bin', { create: true, length: 0, protection: 'read-write' })
+   * await pipeline(request, map.createWriteStream({ flush: true, autoClose: true }))
+   * ```
+   *
+   * The length is set back also when the stream fails or is destroyed. If the process is killed before, the file ends
+   * with zeros. Each step detaches earlier views, as {@link resize} does. If someone else resizes the mapping meanwhile,
+   * or closes it, the stream fails with `ERR_MMAP_CLOSED`. On Windows, where a mapped file cannot be made shorter, it
+   * grows by what is written. A private mapping, and one without a descriptor, cannot grow beyond its file.
+   *
+   * @throws `ERR_MMAP_NOT_WRITABLE` if the protection forbids it
+   */
+  createWriteStream(options?: Readonly<WriteStreamOptions>): Writable {
+    this.#checkOpen()
+    return createWriteStream(this, (length) => this.#call(() => mapping.cutFile(this.#checkOpen(), length)), options)
+  }
+
+  /**
    * Copies bytes out of the mapping. A short copy can share its `buffer` with others, as with `Buffer.allocUnsafe`.
    *
    * @throws {MemoryFaultError} if the bytes cannot be read: the file was truncated, the disk failed
@@ -328,6 +348,30 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const bytes = allocate(end - start)
     this.#call(() => mapping.read(token, bytes, start))
     return bytes
+  }
+
+  /**
+   * Copies elements out of the mapping, from any byte on, with the arguments of {@link typedArray}. The bytes of an
+   * element are in the machine's order.
+   *
+   * ```js
+   * const weights = map.readTyped(Float32Array, 3, 1000)
+   * ```
+   *
+   * @param byteOffset in bytes
+   * @param length in elements; to the end of the mapping if there is none
+   * @throws {MemoryFaultError} if the bytes cannot be read
+   */
+  readTyped<T>(constructor: TypedArrayConstructor<T>, byteOffset: Bytes = 0, length?: Bytes): Over<T, ArrayBuffer> {
+    const size = elementSize(constructor)
+    const token = this.#checkOpen() // after the caller's own code, which that may be
+    const [start, count] = toElements(byteOffset, length, size, this.#length)
+    if (count * size > constants.MAX_LENGTH) throw readTooLarge(count * size)
+    const bytes = allocateAlone(count * size)
+    this.#call(() => mapping.read(token, bytes, start))
+    const array = new constructor(bytes.buffer, 0, count)
+    if (!isTypedArray(array)) throw notTypedArrays(constructor)
+    return array as Over<T, ArrayBuffer>
   }
 
   /**

@@ -105,19 +105,18 @@ export function notTypedArrays(constructor: unknown): TypeError {
   return invalidType('constructor', 'a constructor of typed arrays', constructor)
 }
 
-/** Where the pages of a mapping begin before it, how many bytes it has, and where in a file it begins if it is of one. */
+/** Where the pages of a mapping begin before it, and where in a file it begins if it is of one. */
 interface Place {
   readonly pageOffset: number
-  readonly length: number
   readonly fileOffset: number | undefined
 }
 
-/** Where elements of `size` bytes begin in a mapping, and how many there are. */
+/** Where elements of `size` bytes begin in a mapping of `total` bytes, aligned or not, and how many there are. */
 export function toElements(
   byteOffset: Bytes,
   length: Bytes | undefined,
   size: number,
-  { pageOffset, length: total, fileOffset }: Place,
+  total: number,
 ): [start: number, count: number] {
   const start = toOffset(byteOffset, total, 'byteOffset')
   const most = (total - start) / size
@@ -127,12 +126,15 @@ export function toElements(
     throw outOfRange('byteOffset', requirement, byteOffset)
   }
   if (count > most) throw outOfRange('length', `at most ${Math.floor(most)}, which are left from ${start} on`, length)
-  const beyond = (pageOffset + start) % size
-  if (beyond !== 0) {
-    const place = fileOffset === undefined ? '' : `, as byte ${fileOffset + start} of the file is not`
-    const next = start + size - beyond
-    const requirement = `at a multiple of ${size} bytes in memory${place}; the next is ${next}. Copy others out of a \`view\``
-    throw outOfRange('byteOffset', requirement, byteOffset)
-  }
   return [start, count]
+}
+
+/** Checks that elements of `size` bytes are aligned in memory. */
+export function checkAligned(start: number, size: number, { pageOffset, fileOffset }: Place): void {
+  const beyond = (pageOffset + start) % size
+  if (beyond === 0) return
+  const place = fileOffset === undefined ? '' : `, as byte ${fileOffset + start} of the file is not`
+  const next = start + size - beyond
+  const requirement = `at a multiple of ${size} bytes in memory${place}; the next is ${next}. Copy others with \`readTyped\``
+  throw outOfRange('byteOffset', requirement, start)
 }

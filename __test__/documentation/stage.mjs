@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { spawn as start } from 'node:child_process'
 import * as fs from 'node:fs'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Worker } from 'node:worker_threads'
 
@@ -36,6 +36,7 @@ const values = {
   length: 4096,
   bytes: Buffer.from('bytes'),
   signal: new AbortController().signal,
+  request: Readable.from(['bytes']),
   response: new PassThrough().resume(),
   /** @param {Buffer} bytes */
   handle: (bytes) => assert(Buffer.isBuffer(bytes)),

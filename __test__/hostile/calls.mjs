@@ -7,7 +7,7 @@
 // knows what was called when it crashed or stopped. (run.ts)
 
 import fs from 'node:fs'
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { inspect } from 'node:util'
 
 import { collect, random, turn } from '../helpers/observe.mjs'
@@ -32,6 +32,7 @@ const CHECKS = {
   DataView: (value) => value instanceof DataView,
   Uint8Array: (value) => value instanceof Uint8Array,
   Readable: (value) => value instanceof Readable,
+  Writable: (value) => value instanceof Writable,
   IteratorObject: (value) => typeof value.next === 'function',
   AsyncGenerator: (value) => typeof value.next === 'function',
   AsyncIterableIterator: (value) => typeof value.next === 'function',
@@ -252,6 +253,11 @@ async function use(value, at) {
     value.on('error', () => {})
     await turn()
     value.read()
+    value.destroy()
+  } else if (value instanceof Writable) {
+    value.on('error', () => {})
+    value.write('bytes')
+    await turn()
     value.destroy()
   } else if (typeof value?.next === 'function') {
     for (let i = 0; i < 3; i++) await value.next()

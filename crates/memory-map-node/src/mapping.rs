@@ -412,6 +412,12 @@ pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Outcome<()
     }))
 }
 
+/// Cuts the file off at the mapping's end, if it ends `length` bytes from the mapping's start.
+#[napi(namespace = "mapping")]
+pub fn cut_file(map: Token, length: f64) -> Outcome<()> {
+    Outcome(map.mapping.cut_file(length as u64))
+}
+
 /// Unmaps, and detaches every ArrayBuffer where they are not to last, or very many do; says what had
 /// happened since the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
 /// ArrayBuffer.

@@ -109,6 +109,40 @@ impl Mapping {
         Ok(())
     }
 
+    /// Cuts the file off at the mapping's end, if it still ends `length` bytes from the mapping's start: where
+    /// an earlier [`Mapping::resize`] has put its end. Nothing can be cut off on Windows, where the file is mapped.
+    ///
+    /// ```
+    /// use memory_map::{FileOptions, Mapping, Options, Protection, Source};
+    ///
+    /// let path = std::env::temp_dir().join(format!("memory-map-cut-{}", std::process::id()));
+    /// std::fs::write(&path, b"hello").unwrap();
+    /// let options = Options { protection: Protection::ReadWrite, ..Options::default() };
+    /// let map = Mapping::shared(Source::Path(&path), &FileOptions::default(), &options)?;
+    /// map.resize(1 << 20)?; // room for what may come
+    /// map.resize(6)?;
+    /// if cfg!(unix) {
+    ///     map.cut_file(1 << 20)?;
+    ///     assert_eq!(std::fs::read(&path).unwrap(), b"hello\0");
+    /// }
+    /// # map.close();
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The OS's.
+    pub fn cut_file(&self, length: u64) -> Result<()> {
+        let Some(file) = self.file() else { return Ok(()) };
+        let size = file.metadata().map_err(|error| Error::io(&error, "fstat"))?.len();
+        let end = self.offset() + self.len() as u64;
+        // Where others have extended the file since, what they have stored stays.
+        if end < size && self.offset().checked_add(length) == Some(size) {
+            file.set_len(end).map_err(|error| Error::io(&error, "ftruncate"))?;
+        }
+        Ok(())
+    }
+
     /// What a region of the mapping has when the mapping has `length` bytes.
     fn next<'a>(
         &self,

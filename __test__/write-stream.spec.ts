@@ -1,0 +1,226 @@
+// createWriteStream: the file that fs.createWriteStream makes of the same bytes, whatever length the mapping had; what
+// is left where the stream fails, is destroyed, or others change the length meanwhile.
+
+import { once } from 'node:events'
+import { appendFileSync, closeSync, createWriteStream, openSync, readFileSync } from 'node:fs'
+import { Readable, type Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, type WriteStreamOptions } from 'memory-map'
+
+import { isCodedError, throwsCodedError } from './helpers/errors.ts'
+import { endsWell } from './helpers/lifetimes.ts'
+import { isWindows, withDescriptors } from './helpers/platform.ts'
+import { runtimes, scenario } from './helpers/runtimes.ts'
+import { pattern, scratchFile } from './helpers/scratch.ts'
+
+const MiB = 2 ** 20
+
+/** Several steps of growth, and no whole number of pages. */
+const contents = pattern(5 * MiB + 123)
+
+const chunksOf = (bytes: Buffer, size: number) =>
+  Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
+
+const open = (path: string) => mapShared(path, { protection: 'read-write' })
+
+async function failure(stream: Writable): Promise<unknown> {
+  const [error] = await once(stream, 'error')
+  return error
+}
+
+for (const [before, start, size] of [
+  [0, 0, 64 * 1024],
+  [0, 0, 2 * MiB],
+  [100, 0, 1000],
+  [100, 100, 64 * 1024],
+  [8 * MiB, 1000, 64 * 1024],
+  [10, 3 * MiB + 1, 64 * 1024],
+] as const) {
+  test(`${size} bytes at a time from ${start} on into ${before}: the file that fs makes of it`, async (t) => {
+    const old = Buffer.alloc(before, 'o')
+    const [path, expected] = [scratchFile(t, old), scratchFile(t, old)]
+    const chunks = chunksOf(contents, size)
+    await pipeline(Readable.from(chunks), createWriteStream(expected, { start, flags: 'r+' }))
+    const map = open(path)
+    await pipeline(Readable.from(chunks), map.createWriteStream({ start }))
+    t.is(map.length, Math.max(before, start + contents.length))
+    t.true(map.read().equals(readFileSync(expected)))
+    map.close()
+    t.true(readFileSync(path).equals(readFileSync(expected)))
+  })
+}
+
+test('text has the encoding that write is given', async (t) => {
+  const path = scratchFile(t, '')
+  using map = open(path)
+  const stream = map.createWriteStream()
+  stream.write('grün')
+  stream.write('c3bc', 'hex')
+  stream.end()
+  await once(stream, 'finish')
+  t.is(readFileSync(path, 'utf8'), 'grünü')
+})
+
+test('chunks that wait are written together', async (t) => {
+  using map = open(scratchFile(t, ''))
+  const stream = map.createWriteStream()
+  stream.cork()
+  for (const chunk of chunksOf(contents, 1000)) stream.write(chunk)
+  stream.uncork()
+  stream.end()
+  await once(stream, 'finish')
+  t.true(map.read().equals(contents))
+})
+
+test('write says when as much waits as highWaterMark allows', (t) => {
+  using map = open(scratchFile(t, ''))
+  for (const [highWaterMark, more] of [
+    [5, true],
+    [4, false],
+  ] as const) {
+    const stream = map.createWriteStream({ highWaterMark })
+    stream.cork()
+    t.is(stream.write('four'), more)
+  }
+})
+
+test('a stream without bytes leaves the file as it is', async (t) => {
+  const path = scratchFile(t, 'old')
+  using map = open(path)
+  await pipeline(Readable.from([]), map.createWriteStream({ start: 10 }))
+  t.is(readFileSync(path, 'utf8'), 'old')
+})
+
+withDescriptors('a mapping in the middle of a file writes there', async (t) => {
+  const path = scratchFile(t, Buffer.alloc(1000, 'o'))
+  using map = mapShared(path, { offset: 700, protection: 'read-write' })
+  await pipeline(Readable.from([contents]), map.createWriteStream({ start: 1 }))
+  t.true(readFileSync(path).equals(Buffer.concat([Buffer.alloc(701, 'o'), contents])))
+})
+
+test('anonymous memory grows as well', async (t) => {
+  for (const shared of isWindows ? [false] : [false, true]) {
+    using map = mapAnonymous(10, { shared })
+    await pipeline(Readable.from([contents]), map.createWriteStream())
+    t.true(map.read().equals(contents))
+  }
+})
+
+test('a private mapping can be written to its end, and not beyond', async (t) => {
+  using map = mapPrivate(scratchFile(t, 'old'))
+  const stream = map.createWriteStream()
+  stream.write('new')
+  stream.write('!')
+  isCodedError(t, await failure(stream), { instanceOf: RangeError, code: 'ERR_MMAP_BEYOND_END' })
+  t.is(map.toString(), 'new')
+})
+
+test('a stream that is destroyed leaves what it has written, and no room behind it', async (t) => {
+  const path = scratchFile(t, '')
+  using map = open(path)
+  const stream = map.createWriteStream()
+  stream.write('written')
+  stream.destroy()
+  await once(stream, 'close')
+  t.is(readFileSync(path, 'utf8'), 'written')
+})
+
+test('an AbortSignal ends a stream in the same way', async (t) => {
+  const path = scratchFile(t, '')
+  using map = open(path)
+  const controller = new AbortController()
+  const stream = map.createWriteStream({ signal: controller.signal })
+  stream.write('written')
+  controller.abort()
+  t.is(((await failure(stream)) as Error).name, 'AbortError')
+  t.is(readFileSync(path, 'utf8'), 'written')
+})
+
+withDescriptors('what another process has appended meanwhile stays', async (t) => {
+  const path = scratchFile(t, '')
+  using map = open(path)
+  const stream = map.createWriteStream()
+  stream.write('written')
+  const { length } = map
+  appendFileSync(path, 'appended')
+  stream.end()
+  await once(stream, 'finish')
+  const file = readFileSync(path)
+  t.is(file.length, length + 8)
+  t.is(file.toString('utf8', 0, 7), 'written')
+  t.is(file.toString('utf8', length), 'appended')
+})
+
+const meanwhile: [title: string, change: (map: MemoryMap) => void][] = [
+  ['closed', (map) => map.close()],
+  ['resized', (map) => map.resize(100)],
+]
+
+for (const [title, change] of meanwhile) {
+  test(`a mapping that is ${title} meanwhile ends the stream with an error`, async (t) => {
+    using map = open(scratchFile(t, ''))
+    const stream = map.createWriteStream()
+    stream.write('written')
+    change(map)
+    stream.write('more')
+    isCodedError(t, await failure(stream), { instanceOf: Error, code: 'ERR_MMAP_CLOSED' })
+  })
+}
+
+test('autoClose closes the mapping when the stream has finished or failed', async (t) => {
+  const path = scratchFile(t, '')
+  const finished = open(path)
+  await pipeline(Readable.from(['bytes']), finished.createWriteStream({ autoClose: true, flush: true }))
+  t.true(finished.closed)
+  t.is(readFileSync(path, 'utf8'), 'bytes')
+  const failed = open(path)
+  const stream = failed.createWriteStream({ autoClose: true })
+  stream.destroy(new Error('given up'))
+  await failure(stream)
+  t.true(failed.closed)
+})
+
+test('a fault is the error of the stream', async (t) => {
+  using map = mapAnonymous(10)
+  map.protect('read')
+  throwsCodedError(t, () => map.createWriteStream(), { instanceOf: Error, code: 'ERR_MMAP_NOT_WRITABLE' })
+  map.protect('read-write')
+  const stream = map.createWriteStream()
+  map.protect('none')
+  stream.write('lost')
+  isCodedError(t, await failure(stream), { instanceOf: Error, code: 'ERR_MMAP_NOT_WRITABLE' })
+})
+
+withDescriptors("a descriptor stays the caller's", async (t) => {
+  const path = scratchFile(t, '')
+  const fd = openSync(path, 'r+')
+  const map = mapShared(fd, { protection: 'read-write' })
+  await pipeline(Readable.from([contents]), map.createWriteStream({ autoClose: true }))
+  closeSync(fd)
+  t.true(readFileSync(path).equals(contents))
+})
+
+test('wrong options are coded errors', (t) => {
+  using map = mapAnonymous(10)
+  const wrong: [options: object, instanceOf: ErrorConstructor, code: string][] = [
+    [{ start: -1 }, RangeError as ErrorConstructor, 'ERR_OUT_OF_RANGE'],
+    [{ start: 'a' }, TypeError as ErrorConstructor, 'ERR_INVALID_ARG_TYPE'],
+    [{ highWaterMark: 0 }, TypeError as ErrorConstructor, 'ERR_INVALID_ARG_VALUE'],
+    [{ signal: {} }, TypeError as ErrorConstructor, 'ERR_INVALID_ARG_TYPE'],
+    [{ flush: 'yes' }, TypeError as ErrorConstructor, 'ERR_INVALID_ARG_TYPE'],
+    [{ strat: 1 }, TypeError as ErrorConstructor, 'ERR_INVALID_ARG_VALUE'],
+  ]
+  for (const [options, instanceOf, code] of wrong) {
+    throwsCodedError(t, () => map.createWriteStream(options as WriteStreamOptions), { instanceOf, code })
+  }
+})
+
+// Every runtime
+
+for (const runtime of runtimes()) {
+  test(`a file gets every byte, on ${runtime.name} ${runtime.version}`, async (t: ExecutionContext) => {
+    await endsWell(t, runtime, scenario('write-stream'))
+  })
+}

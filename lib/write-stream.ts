@@ -1,0 +1,154 @@
+// Streams into a mapping, whose file grows as they need.
+
+import type { Writable } from 'node:stream'
+
+import { type Bytes, toBytes } from './arguments.js'
+import { check } from './choices.js'
+import { closedError, invalidValue, notWritable, resizedError } from './errors.js'
+import { type Protection, toBoolean } from './options.js'
+import { toSignal } from './signal.js'
+
+/** Where to write, and how. */
+export interface WriteStreamOptions {
+  /** Where the first byte goes. Beyond the mapping's end, zeros come before it. Default: 0. */
+  readonly start?: Bytes | undefined
+  /** How many bytes may wait in the stream before `write` returns `false`. Default: Node's, 16 or 64 KiB. */
+  readonly highWaterMark?: number | undefined
+  /** Destroys the stream with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+  /** Write to the disk, as `map.sync()` does, before the stream emits `'finish'`. Default: false. */
+  readonly flush?: boolean | undefined
+  /** Close the mapping when the stream has finished or failed, or is destroyed. Default: false. */
+  readonly autoClose?: boolean | undefined
+}
+
+/** What a stream needs of a mapping. */
+export interface Target {
+  readonly closed: boolean
+  readonly length: number
+  readonly protection: Protection
+  write(data: Uint8Array, offset: number): number
+  resize(length: number): void
+  sync(): Promise<void>
+  close(): void
+}
+
+const OPTIONS = ['start', 'highWaterMark', 'signal', 'flush', 'autoClose']
+
+/** By how much a mapping grows at a time: by half, within these limits in bytes. */
+const MIN_STEP = 2 ** 20
+const MAX_STEP = 2 ** 26
+
+/** Windows cannot make a file shorter that is mapped: there it grows by what is written, and no more. */
+const CAN_SHORTEN = process.platform !== 'win32'
+
+/** Cuts the file off at the mapping's end, if it ends `length` bytes from the mapping's start. */
+type Cut = (length: number) => void
+
+/** Makes a stream into `target`. */
+export function createWriteStream(target: Target, cutFile: Cut, options: unknown): Writable {
+  const given = check<WriteStreamOptions>(options, OPTIONS)
+  const start = given.start === undefined ? 0 : toBytes(given.start, 'options.start')
+  const { highWaterMark } = given
+  if (highWaterMark !== undefined && !(Number.isSafeInteger(highWaterMark) && highWaterMark > 0)) {
+    throw invalidValue('options.highWaterMark', highWaterMark, 'must be a whole number of at least 1')
+  }
+  const signal = toSignal(given.signal)
+  const flush = toBoolean(given.flush, 'options.flush', false)
+  const autoClose = toBoolean(given.autoClose, 'options.autoClose', false)
+  if (!target.protection.includes('write')) throw notWritable()
+  // Looked for when it is needed: loading it takes longer than loading the native library.
+  const { addAbortSignal, Writable } = process.getBuiltinModule('node:stream')
+  const growing = new Growing(target, cutFile, start)
+  const stream = new Writable({
+    ...(highWaterMark !== undefined && { highWaterMark }),
+    write: (chunk: Buffer, _, done) => settle(done, () => growing.append([chunk])),
+    writev: (chunks: { chunk: Buffer }[], done) => settle(done, () => growing.append(chunks.map(({ chunk }) => chunk))),
+    final: (done) =>
+      settle(done, () => {
+        growing.end()
+        return flush ? target.sync() : undefined
+      }),
+    destroy: (error, done) =>
+      settle(
+        (failure) => done(error ?? failure),
+        () => growing.end(),
+      ),
+  })
+  if (signal) addAbortSignal(signal, stream)
+  return autoClose ? stream.once('close', () => target.close()) : stream
+}
+
+/** Calls `done` when `run` is done, with its error if it fails. */
+function settle(done: (error?: Error | null) => void, run: () => void | Promise<void>): void {
+  let result
+  try {
+    result = run()
+  } catch (error) {
+    return done(error as Error)
+  }
+  if (result === undefined) done()
+  else result.then(() => done(), done)
+}
+
+/** A mapping that is written from one place on, and has more room at its end than was asked for, until `end`. */
+class Growing {
+  readonly #target: Target
+  readonly #cutFile: Cut
+  /** Where the next byte goes. */
+  #position: number
+  /** The length it is to have in the end. */
+  #wanted: number
+  /** The length it has. */
+  #length: number
+
+  constructor(target: Target, cutFile: Cut, start: number) {
+    this.#target = target
+    this.#cutFile = cutFile
+    this.#position = start
+    this.#wanted = this.#length = target.length
+  }
+
+  append(chunks: readonly Buffer[]): void {
+    this.#check()
+    const end = chunks.reduce((sum, { length }) => sum + length, this.#position)
+    if (end > this.#length) this.#grow(end)
+    for (const chunk of chunks) {
+      this.#target.write(chunk, this.#position)
+      this.#position += chunk.length
+      this.#wanted = Math.max(this.#wanted, this.#position)
+    }
+  }
+
+  /** Gives back what was not used, if that was not done already. */
+  end(): void {
+    if (this.#target.closed || this.#length === this.#wanted) return
+    this.#check()
+    const before = this.#length
+    this.#resize(this.#wanted)
+    this.#cutFile(before)
+  }
+
+  #grow(end: number): void {
+    const step = Math.min(Math.max(this.#length / 2, MIN_STEP), MAX_STEP)
+    if (CAN_SHORTEN) {
+      try {
+        return this.#resize(Math.max(end, Math.ceil(this.#length + step)))
+      } catch {
+        // There may be room for less.
+      }
+    }
+    this.#resize(end)
+  }
+
+  #resize(length: number): void {
+    this.#target.resize(length)
+    this.#length = length
+  }
+
+  /** Others may not change the length meanwhile: it would be unclear what is whose. */
+  #check(): void {
+    if (this.#target.closed) throw closedError()
+    if (this.#target.length !== this.#length) throw resizedError()
+  }
+}
