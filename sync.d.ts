@@ -152,6 +152,50 @@ declare class Channel extends Handle {
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void
 }
+/**
+ * A flag in {@link Event.byteLength} bytes of a shared mapping, which must be zero before the first use. It is set and
+ * cleared by any process, and wakes all who wait for it when it is set, as Python's `multiprocessing.Event` does.
+ *
+ * No wake-up is lost: a wait that began before `set()` ends, even if `clear()` follows at once. A process that is killed
+ * leaves nothing behind. Bytes that were something else are an event that is set or not.
+ *
+ * ```js
+ * const ready = new Event(map, 128)
+ * if (isFirst) ready.set()
+ * else await ready.waitAsync()
+ * ```
+ */
+declare class Event extends Handle {
+  #private
+  /** Bytes that an event takes. */
+  static readonly byteLength = 8
+  /**
+   * @param map a mapping that is shared and writable
+   * @param byteOffset in bytes; aligned to 8 in memory
+   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`
+   */
+  constructor(map: MemoryMap<any>, byteOffset: number | bigint)
+  /** Whether it is set. */
+  isSet(): boolean
+  /** Sets it, and wakes all who wait. */
+  set(): void
+  /** Has it not set any more: waits that begin from now on wait for the next `set()`. */
+  clear(): void
+  /**
+   * Waits until it is set, and blocks the thread meanwhile; `false` if the time is up first.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  wait(timeout?: number): boolean
+  /**
+   * As {@link wait}, without blocking the event loop. The wait begins with the call, not when it is awaited.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  waitAsync(options?: number | Readonly<WaitOptions>): Promise<boolean>
+  toJSON(): object
+}
 /** How a lock was acquired: after its last owner released it, or after that owner died. */
 type Locked = 'acquired' | 'recovered'
 /**
@@ -288,6 +332,7 @@ export {
   Channel,
   type ChannelOptions,
   type ChannelRange,
+  Event,
   type Locked,
   Mutex,
   Semaphore,

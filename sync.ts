@@ -5,6 +5,7 @@ import { connect } from './lib/sync/main.js'
 
 export { type WaitOptions } from './lib/sync/arguments.js'
 export { Channel, type ChannelOptions, type ChannelRange } from './lib/sync/channel.js'
+export { Event } from './lib/sync/event.js'
 export { type Locked, Mutex } from './lib/sync/mutex.js'
 export { Semaphore } from './lib/sync/semaphore.js'
 export { notify, wait, waitAsync, type WaitResult } from './lib/sync/wait.js'

@@ -31,6 +31,16 @@ export declare class NativeChannel {
   stopReceiving(): void
 }
 
+export declare class NativeEvent {
+  constructor(map: Token, offset: number)
+  isSet(): boolean
+  set(): void
+  clear(): void
+  /** 0 set, 2 timed out. */
+  wait(timeout: number): number
+  waitAsync(timeout: number, pending: NativeWait): Promise<number>
+}
+
 export declare class NativeMutex {
   constructor(map: Token, offset: number)
   /** For the functions below, which are called often. */

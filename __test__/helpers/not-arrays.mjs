@@ -5,10 +5,16 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 
 const { mapShared } = await import(new URL('../../index.js', import.meta.url).href)
-const { Channel, Mutex, Semaphore } = await import(new URL('../../sync.js', import.meta.url).href)
+const { Channel, Event, Mutex, Semaphore } = await import(new URL('../../sync.js', import.meta.url).href)
 
 const map = mapShared('shared', { create: true, length: 65_536, protection: 'read-write' })
-const handles = [map, new Mutex(map, 0), new Semaphore(map, 64, 1), Channel.create(map, { offset: 4096 })]
+const handles = [
+  map,
+  new Event(map, 128),
+  new Mutex(map, 0),
+  new Semaphore(map, 64, 1),
+  Channel.create(map, { offset: 4096 }),
+]
 const { port1, port2 } = new MessageChannel()
 
 const asArray = {

@@ -7,7 +7,7 @@ const root = new URL('../../', import.meta.url).href
 export const main = await import(`${root}index.js`)
 export const modules = { index: main, sync: await import(`${root}sync.js`) }
 const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize } = main
-const { Channel, Mutex, Semaphore } = modules.sync
+const { Channel, Event, Mutex, Semaphore } = modules.sync
 
 /** The name of named memory. */
 export const NAME = `hostile-${process.pid}`
@@ -64,6 +64,10 @@ export function makeFixture(kind) {
       Object.defineProperty(this, 'channel', { value: channel })
       return channel
     },
+    get event() {
+      map.write(Buffer.alloc(64), 128)
+      return new Event(map, 128)
+    },
     get mutex() {
       map.write(Buffer.alloc(64), 0)
       return new Mutex(map, 0)
@@ -82,6 +86,7 @@ export function makeFixture(kind) {
 export const RECEIVER = {
   MemoryMap: (at) => at.map,
   Channel: (at) => at.channel,
+  Event: (at) => at.event,
   Mutex: (at) => at.mutex,
   Semaphore: (at) => at.semaphore,
   MemoryFaultError: (at) => new main.MemoryFaultError(faultOf(at)),

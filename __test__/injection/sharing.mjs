@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 
 import { LENGTH, nothing, sync, using } from './scene.mjs'
 
-const { Channel, Mutex, notify, Semaphore, wait, waitAsync } = sync
+const { Channel, Event, Mutex, notify, Semaphore, wait, waitAsync } = sync
 
 const synchronising = (kind) => /^(a shared file|named memory|shared memory)$/.test(kind)
 /** The mapping zeroed, and `make(map)`. */
@@ -103,6 +103,28 @@ export const synchronisers = {
       return how
     },
     (_, how) => assert.equal(how, 'acquired'),
+  ),
+  'new Event': sharing(
+    nothing,
+    (map) => new Event(map, 0),
+    (_, made) => assert.equal(made.isSet(), false),
+  ),
+  'Event.wait': waiting(
+    (map) => new Event(map, 0),
+    (_, event) => event.wait(5),
+    (_, got, event) => {
+      assert.equal(got, false)
+      event.set()
+      assert.ok(event.wait(0))
+    },
+  ),
+  'Event.waitAsync': waiting(
+    (map) => new Event(map, 0),
+    (_, event) => {
+      event.clear()
+      return woken(event.waitAsync(LONG), () => event.set())
+    },
+    (_, got) => assert.ok(got),
   ),
   'new Semaphore': sharing(
     nothing,

@@ -24,7 +24,7 @@ import {
   type SharedMapOptions,
   unlinkSharedMemory,
 } from 'memory-map'
-import { Channel, Mutex, notify, Semaphore, wait, waitAsync } from 'memory-map/sync'
+import { Channel, Event, Mutex, notify, Semaphore, wait, waitAsync } from 'memory-map/sync'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
@@ -251,6 +251,8 @@ export async function between(map: MemoryMap<SharedArrayBuffer>): Promise<void> 
   same<typeof timed, 'acquired' | 'recovered' | 'timed-out'>(true)
   mutex.unlock()
   new Semaphore(map, 128, 3).release()
+  const happened = await new Event(map, 192).waitAsync({ timeout: 5 })
+  same<typeof happened, boolean>(true)
   for await (const message of Channel.create(map)) same<typeof message, Buffer>(true)
   // @ts-expect-error no mapping
   new Mutex(new SharedArrayBuffer(8), 0)

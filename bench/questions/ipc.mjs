@@ -264,14 +264,16 @@ const atomics = calls(() => {
   }
 })
 
-const [PERMIT, EMPTY, NOBODY] = ['take a permit and give it back', 'receive nothing', 'notify nobody']
+const CALLS = ['take a permit and give it back', 'receive nothing', 'notify nobody', 'look at an event']
+const [PERMIT, EMPTY, NOBODY, EVENT] = CALLS
 
 const ourCalls = calls(async ({ name }) => {
   const { mapAnonymous } = await import('../../index.js')
-  const { Channel, notify, Semaphore } = await import('../../sync.js')
+  const { Channel, Event, notify, Semaphore } = await import('../../sync.js')
   const map = mapAnonymous(8192, { shared: true })
   const permits = new Semaphore(map, 0, 1)
   const channel = Channel.create(map, { offset: 4096 })
+  const event = new Event(map, 128)
   return {
     [PERMIT]: () => {
       permits.tryAcquire()
@@ -279,6 +281,7 @@ const ourCalls = calls(async ({ name }) => {
     },
     [EMPTY]: () => channel.tryReceive(),
     [NOBODY]: () => notify(map, 64),
+    [EVENT]: () => event.isSet(),
   }[name]
 })
 
@@ -296,6 +299,7 @@ const theirCalls = calls(({ name }) => {
     },
     [EMPTY]: () => Atomics.load(words, 1) === Atomics.load(words, 2),
     [NOBODY]: () => Atomics.notify(words, 4),
+    [EVENT]: () => Atomics.load(words, 3) === 1,
   }[name]
 })
 
@@ -322,7 +326,7 @@ export const question = {
     { name: '8 B', what: 'trip', size: 8 },
     { name: '64 B', what: 'flow', size: 64 },
     { name: 'a lock', what: 'lock' },
-    ...[PERMIT, EMPTY, NOBODY].map((name) => ({ name, what: 'call' })),
+    ...CALLS.map((name) => ({ name, what: 'call' })),
     ...(quick ? [] : larger),
   ],
   ways: {
@@ -495,7 +499,7 @@ export const question = {
       value: value('memory-map, Mutex', 'a lock', 'lock') / value('Atomics, between threads only', 'a lock', 'lock'),
       atMost: 2,
     },
-    ...[PERMIT, EMPTY, NOBODY].map((name) => ({
+    ...CALLS.map((name) => ({
       what: `${name}: against Atomics between threads`,
       value: value('memory-map, other calls', name, 'call') / value('Atomics, between threads only', name, 'call'),
       atMost: 2,

@@ -116,6 +116,18 @@ export class Words {
     }
   }
 
+  /** The lower half of the first word; undefined where only the native library can tell. */
+  peek(): number | undefined {
+    if (this.#changes[0] !== this.#clean) return undefined
+    try {
+      const half = Atomics.load(this.#halves, 0)
+      return this.intact ? half : undefined
+    } catch {
+      this.#lose()
+      return undefined
+    }
+  }
+
   /** The halves of the words, the lower ones first: what they are is true if `intact` says so afterwards. */
   get halves(): Int32Array {
     return this.#halves

@@ -1,18 +1,19 @@
-//! Mutexes, semaphores and waits: they do what they should, and where something else stores to their
+//! Mutexes, semaphores, events and waits: they do what they should, and where something else stores to their
 //! words, now and then or all the time, there are errors or wrong answers, and nothing worse.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use memory_map::ipc::{Mutex, Patience, Semaphore, WaitResult, mark, notify, wait};
+use memory_map::ipc::{Event, Mutex, Patience, Semaphore, WaitResult, mark, notify, wait};
 use memory_map::{Error, Result};
 
 use super::{Input, Victim};
 
-/// Where the words are: a mutex, a semaphore, and one to wait on.
-const WORDS: usize = 4;
+/// Where the words are: a mutex, a semaphore, one to wait on, and an event.
+const WORDS: usize = 5;
 const SEMAPHORE: usize = 8;
 const WAITED: usize = 24;
+const EVENT: usize = 32;
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
@@ -29,6 +30,8 @@ pub fn run(data: &[u8]) {
         let initial = u32::from(input.byte());
         let new = || Semaphore::new(&victim.map, at + SEMAPHORE, Some(initial));
         let semaphore = new().expect("it can be made");
+        let event = Event::new(&victim.map, at + EVENT).expect("it can be made");
+        let mut happened = false;
         let (mut held, mut permits) = (None, u64::from(initial));
         for _ in 0..64 {
             if input.is_over() {
@@ -47,20 +50,20 @@ pub fn run(data: &[u8]) {
                     assert!(error == Error::Deadlock && (held.is_some() || !whole()), "{error:?}");
                 }
             };
-            match what % 12 {
+            match what % 16 {
                 0 => locked(mutex.lock(&patience), &mut held),
                 1 => locked(mutex.lock_in_turn(&patience), &mut held),
                 2 => locked(mutex.try_lock(), &mut held),
                 3 | 4 => {
                     let unlocked = match held {
-                        Some(how) if what % 12 == 4 => mutex.put_back(how),
+                        Some(how) if what % 16 == 4 => mutex.put_back(how),
                         _ => mutex.unlock(),
                     };
                     assert!(unlocked.is_ok() == held.take().is_some() || !whole(), "{unlocked:?}");
                     assert!(unlocked.as_ref().err().is_none_or(allow), "{unlocked:?}");
                 }
                 5 | 6 => {
-                    let got = match what % 12 {
+                    let got = match what % 16 {
                         5 => semaphore.try_acquire(),
                         _ => semaphore.acquire(&patience),
                     };
@@ -92,6 +95,19 @@ pub fn run(data: &[u8]) {
                     let before = mark(&victim.map, at, 8).expect("it is there");
                     assert_eq!(mark(&victim.map, at, 8), Ok(before));
                     assert!(mutex.held() != 0);
+                }
+                11 | 12 => {
+                    happened = what % 16 == 11;
+                    let done = if happened { event.set() } else { event.clear() };
+                    assert_eq!(done, Ok(()));
+                }
+                13 | 14 => {
+                    let seen = match what % 16 {
+                        13 => event.is_set(),
+                        _ => event.wait(&patience),
+                    };
+                    let seen = seen.expect("it can be looked at");
+                    assert!(seen == happened || !whole(), "{seen}");
                 }
                 _ => {
                     damaged.set(true);

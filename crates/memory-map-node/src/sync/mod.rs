@@ -2,6 +2,7 @@
 
 mod channel;
 mod direct;
+mod event;
 mod in_mapping;
 mod mutex;
 mod semaphore;

@@ -4,9 +4,9 @@
 //!
 //! The algorithms work on words in shared memory and know nothing of mappings, so that loom can
 //! check them (`tests/models/main.rs` puts its own `atomic`, `park` and `spin` under them): `lock`,
-//! `eventcount` and `ring`. The rest ties them to mappings: `shared_range` reaches the words with
+//! `eventcount`, `flag` and `ring`. The rest ties them to mappings: `shared_range` reaches the words with
 //! faults contained, `participant` says which processes are alive, and `wait`,
-//! `mutex`, `semaphore` and `channel` are what users of the crate see.
+//! `event`, `mutex`, `semaphore` and `channel` are what users of the crate see.
 //!
 //! Everything read from shared memory may be anything: another process wrote it. Offsets and
 //! lengths are checked each time, and every loop waits, ends or gets further.
@@ -14,7 +14,9 @@
 mod atomic;
 mod channel;
 mod direct;
+mod event;
 mod eventcount;
+mod flag;
 mod lock;
 mod mutex;
 mod park;
@@ -32,6 +34,7 @@ pub use park::{Cancel, Patience, WaitResult};
 pub use {
     channel::{Channel, Message, Received, Reservation},
     direct::mark,
+    event::{Began, Event},
     mutex::Mutex,
     pending::{Pending, Wait},
     semaphore::Semaphore,

@@ -10,6 +10,7 @@
 mod common;
 
 mod channel;
+mod event;
 mod mutex;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -14,6 +14,7 @@ mod error {
 #[path = "../../src/ipc"]
 mod ipc {
     pub(crate) mod eventcount;
+    pub(crate) mod flag;
     pub(crate) mod lock;
     pub(crate) mod ring;
 
@@ -98,6 +99,7 @@ mod ipc {
     }
 }
 
+mod flag;
 mod lock;
 mod overlay;
 mod ring;
