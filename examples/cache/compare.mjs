@@ -1,11 +1,14 @@
-// Serves pages from a cache that the workers of node:cluster share, and from one in each worker, under the same load:
-// memory and requests per second, in one table. `npm run example:cache` (Linux).
+// Serves pages from a cache that the workers of node:cluster share, from one in each worker, and from Redis, under the same
+// load and with the same memory for pages: hits and requests per second, in one table. `npm run example:cache` (Linux).
+//
+// Redis is left out where no `redis-server` is installed.
 
-import { execFileSync, fork } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { execFileSync, fork, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 const server = new URL('server.mjs', import.meta.url)
 const load = new URL('load/', import.meta.url)
@@ -17,6 +20,11 @@ const autocannon = createRequire(load)('autocannon')
 const seconds = Number(process.argv[2] ?? 10)
 const pages = Number(process.argv[3] ?? 2000)
 const workers = Math.max(4, availableParallelism())
+/** Room for half of the pages. */
+const memory = (pages / 2) * (16 << 10)
+
+const scratch = mkdtempSync(join(tmpdir(), 'cache-'))
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
 /** A free port. */
 function freePort() {
@@ -37,9 +45,34 @@ function* ids() {
   }
 }
 
-async function measure(kind) {
+/** Where a Redis listens that forgets what was used longest ago, and what ends it; undefined where there is none. */
+async function startRedis() {
+  const path = join(scratch, 'redis')
+  const limits = [
+    '--maxmemory',
+    String(memory),
+    '--maxmemory-policy',
+    'allkeys-lru',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]
+  const redis = spawn('redis-server', ['--port', '0', '--unixsocket', path, ...limits], { stdio: 'ignore' })
+  const failed = new Promise((resolve) => redis.once('error', () => resolve(true)).once('exit', () => resolve(true)))
+  while (!existsSync(path)) {
+    if (await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 50, false))])) return
+  }
+  return { path, stop: () => redis.kill() }
+}
+
+async function measure(kind, redis) {
   const port = await freePort()
-  const env = { ...process.env, CACHE: kind, PAGES: String(pages), WORKERS: String(workers), PORT: String(port) }
+  const facts = { CACHE: kind, MEMORY: memory, WORKERS: workers, PORT: port, ...(redis && { REDIS: redis.path }) }
+  const env = {
+    ...process.env,
+    ...Object.fromEntries(Object.entries(facts).map(([name, fact]) => [name, String(fact)])),
+  }
   const served = fork(server, { env })
   await new Promise((resolve) => served.once('message', resolve))
   const next = ids()
@@ -62,5 +95,11 @@ async function measure(kind) {
   }
 }
 
-console.log(`${workers} workers, ${pages} pages of 16 KiB, ${seconds} s of load from 32 connections, twice each`)
-console.table({ 'a cache in each worker': await measure('own'), 'one shared cache': await measure('shared') })
+console.log(
+  `${workers} workers, ${pages} pages of 16 KiB and room for half of them, ${seconds} s of load from 32 connections, twice each`,
+)
+const table = { 'lru-cache in each worker': await measure('own'), 'one shared cache': await measure('shared') }
+const redis = await startRedis()
+if (redis) table.Redis = await measure('redis', redis)
+redis?.stop()
+console.table(table)

@@ -1,23 +1,39 @@
-// A server of node:cluster that makes pages slowly and keeps them: each worker in a cache of its own, or all in one.
+// A server of node:cluster that makes pages slowly and keeps them: each worker in a cache of its own, all in one, or in Redis.
 // Run by compare.mjs.
 
 import cluster from 'node:cluster'
 import { pbkdf2 } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
 
 import { openSharedMemory, unlinkSharedMemory } from 'memory-map'
 
 import { SharedCache } from './shared-cache.mjs'
 
-const { CACHE: kind, PAGES: pages, WORKERS: workers } = process.env
+const { CACHE: kind, MEMORY, WORKERS: workers, REDIS } = process.env
 const PAGE = 16 << 10
 const name = `mm-cache-${cluster.isPrimary ? process.pid : process.ppid}`
-const shape = { shards: 64, setsPerShard: Math.ceil(Number(pages) / 64 / 2), slotSize: PAGE + 32 }
+const libraries = createRequire(new URL('load/', import.meta.url))
+
+/** What a worker keeps pages in: all of it in `MEMORY` bytes, however many workers there are. */
+const caches = {
+  own() {
+    const { LRUCache } = libraries('lru-cache')
+    return new LRUCache({ maxSize: Number(MEMORY) / Number(workers), sizeCalculation: (page) => page.length })
+  },
+  shared: () => new SharedCache(openSharedMemory(name), { blockSize: 4096 }),
+  async redis() {
+    const { createClient, RESP_TYPES } = libraries('@redis/client')
+    const client = await createClient({ socket: { path: REDIS } }).connect()
+    const typed = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
+    return { get: async (id) => (await typed.get(id)) ?? undefined, set: (id, page) => typed.set(id, page) }
+  },
+}
 
 if (cluster.isPrimary) {
-  if (kind === 'shared') openSharedMemory(name, { create: true, length: SharedCache.byteLength(shape) })
+  if (kind === 'shared') openSharedMemory(name, { create: true, length: Number(MEMORY) })
   for (let i = 0; i < Number(workers); i++) cluster.fork()
   let ready = 0
   cluster.on('listening', () => {
@@ -32,7 +48,7 @@ if (cluster.isPrimary) {
     process.exit()
   })
 } else {
-  const cache = kind === 'shared' ? new SharedCache(openSharedMemory(name), shape) : new Map()
+  const cache = await caches[kind]()
   const derive = promisify(pbkdf2)
   let [hits, misses] = [0, 0]
 
@@ -44,11 +60,11 @@ if (cluster.isPrimary) {
 
   createServer(async (request, response) => {
     const id = request.url.slice(1)
-    let page = cache.get(id)
+    let page = await cache.get(id)
     if (page === undefined) {
       misses++
       page = await make(id)
-      cache.set(id, page)
+      await cache.set(id, page)
     } else hits++
     response.end(page)
   }).listen(Number(process.env.PORT))
