@@ -23,8 +23,9 @@ export { MemoryFaultError } from './lib/faults.js'
 export type { FaultKind, MemoryFault } from './lib/faults.js'
 export { MemoryMap } from './lib/memory-map.js'
 export type { ReadStreamOptions } from './lib/read-stream.js'
+export { listSharedMemory, openSharedMemory, unlinkSharedMemory } from './lib/shared-memory.js'
+export type { NamedMemory } from './lib/shared-memory.js'
 export type { WriteStreamOptions } from './lib/write-stream.js'
-export { openSharedMemory, unlinkSharedMemory } from './lib/shared-memory.js'
 export type {
   AsyncSyncOptions,
   LineOptions,

@@ -87,6 +87,7 @@ const ofMemory: Record<keyof SharedMemoryOptions, true> = {
   length: true,
   create: true,
   exclusive: true,
+  temporary: true,
   allocate: true,
   mode: true,
 }

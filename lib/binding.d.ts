@@ -139,6 +139,9 @@ export declare function ipcWait(map: Token, offset: number, expected: number, ti
 /** The same on another thread. */
 export declare function ipcWaitAsync(map: Token, offset: number, expected: number, timeout: number, pending: NativeWait): Promise<number>
 
+/** Which memory has a name. */
+export declare function listSharedMemory(): Outcome<NativeNamedMemory[]>
+
 /**
  * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for
  * those that the system makes by itself.
@@ -164,6 +167,7 @@ export interface MapFlags {
   sealShrink: number
   sealGrow: number
   sealWrite: number
+  temporary: number
 }
 
 /**
@@ -188,6 +192,20 @@ export interface NativeFault {
   offset: number
   length: number
   contained: boolean
+}
+
+/** Memory that has a name, with a slash in front. */
+export interface NativeNamedMemory {
+  name: string
+  length: number
+  allocated: number
+  mode: number
+  uid: number
+  /** In milliseconds since 1970. */
+  modified: number
+  temporary: boolean
+  inUse: boolean
+  users: Array<number>
 }
 
 /** What has happened to a mapping. */
@@ -220,6 +238,9 @@ export declare function protectionNames(): Array<string>
 
 /** Puts the guard's signal handlers back where something has replaced them. */
 export declare function reclaimSignals(): void
+
+/** Takes the names away that go with their last user, and have none any more. */
+export declare function removeUnusedSharedMemory(): void
 
 /**
  * How many operations this thread has begun that are not done: of files, sockets, zlib, crypto and

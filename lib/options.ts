@@ -151,6 +151,17 @@ export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends
   /** With `create`: fail with `EEXIST` if it is there. Default: false. */
   readonly exclusive?: boolean | undefined
   /**
+   * With `create`: the name of what is made goes with its last user. Users are the mappings that `openSharedMemory` has
+   * made of it, until they are closed or their process ends, however it ends: if it is killed, who next opens the name,
+   * lists names or makes such memory removes it. Memory that is there already stays what it is. The owner can always
+   * open it to read and write (`mode`). `ERR_MMAP_UNSUPPORTED` on macOS and FreeBSD; on Windows every name goes with
+   * the last mapping. Default: false.
+   *
+   * @example
+   * using map = openSharedMemory('progress', { create: true, temporary: true, length: 4096 })
+   */
+  readonly temporary?: boolean | undefined
+  /**
    * Reserve the memory for all of it first, so that a full `/dev/shm` (Docker gives 64 MiB) is an `ENOSPC` error here
    * instead of a fault later. Needs a protection that can write. `ENOTSUP` on macOS; on Windows the memory is always
    * reserved. Default: false.
@@ -163,7 +174,7 @@ export interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends
 const COMMON = ['protection', 'populate', 'reserve', 'address', 'advice', 'backing', 'guard', 'onFault']
 const PRIVATE = [...COMMON, 'offset', 'length', 'keepOpen', 'seal']
 const SHARED = [...PRIVATE, 'create', 'mode', 'allocate']
-const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'mode', 'allocate']
+const MEMORY = [...COMMON, 'length', 'create', 'exclusive', 'temporary', 'mode', 'allocate']
 const ANONYMOUS = [...COMMON, 'shared', 'allocate', 'seal', 'hugePages']
 
 /** The bits of what the native library is told besides. */
@@ -254,6 +265,10 @@ export function parseMemory(options: unknown): ParsedMemory {
   }
   parsed.flags |= toChanges(given, parsed, 'memory')
   if (exclusive && !given.create) throw invalidValue('options.exclusive', exclusive, 'needs `create`')
+  if (toBoolean(given.temporary, 'options.temporary', false)) {
+    if (!given.create) throw invalidValue('options.temporary', true, 'needs `create`')
+    parsed.flags |= FLAGS.temporary
+  }
   parsed.exclusive = exclusive
   parsed.mode = toMode(given.mode, 0o600)
   return parsed

@@ -20,7 +20,21 @@ export function checkPermission(file: string, access: Access): void {
   if (!mayRead || !mayWrite) closeSync(openSync(path, access))
 }
 
-/** The same for memory that has a name, with its slash: on Linux it is a file, elsewhere it counts as one of that name. */
+/** Where Linux has memory that has a name. */
+const FOLDER = '/dev/shm'
+
+/** Throws if the process may not list the names of memory. */
+export function checkListPermission(): void {
+  checkPermission(FOLDER, 'r')
+}
+
+/** Whether the process may remove names of memory that it was not asked to. */
+export function mayRemoveNames(): boolean {
+  const { permission } = process as { permission?: Permission }
+  return permission === undefined || (permission.has('fs.read', FOLDER) && permission.has('fs.write', FOLDER))
+}
+
+/** As {@link checkPermission} for memory that has a name, with its slash: on Linux it is a file, elsewhere it counts as one of that name. */
 export function checkNamePermission(name: string, access: Access): void {
-  checkPermission(process.platform === 'linux' ? `/dev/shm${name}` : name, access)
+  checkPermission(process.platform === 'linux' ? `${FOLDER}${name}` : name, access)
 }

@@ -231,6 +231,17 @@ interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOpt
   /** With `create`: fail with `EEXIST` if it is there. Default: false. */
   readonly exclusive?: boolean | undefined
   /**
+   * With `create`: the name of what is made goes with its last user. Users are the mappings that `openSharedMemory` has
+   * made of it, until they are closed or their process ends, however it ends: if it is killed, who next opens the name,
+   * lists names or makes such memory removes it. Memory that is there already stays what it is. The owner can always
+   * open it to read and write (`mode`). `ERR_MMAP_UNSUPPORTED` on macOS and FreeBSD; on Windows every name goes with
+   * the last mapping. Default: false.
+   *
+   * @example
+   * using map = openSharedMemory('progress', { create: true, temporary: true, length: 4096 })
+   */
+  readonly temporary?: boolean | undefined
+  /**
    * Reserve the memory for all of it first, so that a full `/dev/shm` (Docker gives 64 MiB) is an `ENOSPC` error here
    * instead of a fault later. Needs a protection that can write. `ENOTSUP` on macOS; on Windows the memory is always
    * reserved. Default: false.
@@ -711,9 +722,31 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   [Symbol.asyncDispose](): Promise<void>
   toJSON(): object
 }
+/** Named memory, as {@link listSharedMemory} finds it. */
+interface NamedMemory {
+  /** Without a slash. */
+  readonly name: string
+  /** Bytes that it has. */
+  readonly length: number
+  /** Bytes of memory that it takes. */
+  readonly allocated: number
+  /** Permissions, as of a file. */
+  readonly mode: number
+  /** The user who owns it. */
+  readonly uid: number
+  /** When it was last written to by a system call, or made longer: stores to mapped memory do not count. */
+  readonly modified: Date
+  /** Whether the name goes with its last user. */
+  readonly temporary: boolean
+  /** Whether it is known to be in use: by a process of `users`, or, if it is temporary, by any other. */
+  readonly inUse: boolean
+  /** The pids of the processes that have it mapped, of those that this process may look at. */
+  readonly users: readonly number[]
+}
 /**
  * Maps named memory (shm_open(3)): every process of this machine that opens the name maps the same
- * memory. It stays until `unlinkSharedMemory`, even when nothing maps it, or until the machine restarts.
+ * memory. It stays until `unlinkSharedMemory`, even when nothing maps it, or until the machine restarts; with
+ * `temporary` until its last user is gone.
  *
  * On Windows it is a section named `Local\` and the name: of the processes of one session, as long as it was made, in
  * whole pages, and gone with the last mapping of it. `mode` changes nothing there: it is this user's.
@@ -725,7 +758,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
  * @param name without a slash, but for one in front, which may be left out. Linux takes 255 bytes, FreeBSD 1,022,
  * Windows about 250 and macOS 30: more is `ENAMETOOLONG`
  * @throws `ENOENT`, `EEXIST`, `EACCES` and the OS's other errors; `EAGAIN` for memory that is being made and has no
- * length yet; `ENOSPC` with `allocate` or `populate`; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for more than it
+ * length yet; `ERR_MMAP_BUSY` if its name is being removed for more than a second; `ENOSPC` with `allocate` or `populate`; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for more than it
  * was made with, on Windows
  */
 declare function openSharedMemory(name: string, options?: Readonly<SharedMemoryOptions>): MemoryMap
@@ -746,6 +779,18 @@ declare function openSharedMemory(
  * @throws `ENOENT` and the OS's other errors
  */
 declare function unlinkSharedMemory(name: string): void
+/**
+ * Lists the named memory of this machine, whoever made it, and POSIX semaphores with it (as `sem.NAME`). First removes
+ * the names of this user's `temporary` memory that has no user any more. Looks at the maps of all processes, which takes
+ * milliseconds.
+ *
+ * ```js
+ * const left = listSharedMemory().filter(({ inUse }) => !inUse)
+ * ```
+ *
+ * @throws `ERR_MMAP_UNSUPPORTED` on macOS, Windows and FreeBSD, and the OS's errors
+ */
+declare function listSharedMemory(): NamedMemory[]
 /** Bytes of one page of memory. The ranges of `protect` are multiples of it. */
 declare const pageSize: number
 /** The alignment of a mapping's start in memory, in bytes: 65,536 on Windows, otherwise a page. */
@@ -828,6 +873,7 @@ export {
   type MemoryFault,
   MemoryFaultError,
   MemoryMap,
+  type NamedMemory,
   type Needle,
   type PrefetchOptions,
   type Protection,
@@ -843,6 +889,7 @@ export {
   type TypedArrayConstructor,
   type WriteStreamOptions,
   allocationGranularity,
+  listSharedMemory,
   mapAnonymous,
   mapPrivate,
   mapShared,

@@ -120,6 +120,10 @@ const makers = {
     () => openSharedMemory(name, { create: true, exclusive: true, length: LENGTH, allocate: true, mode: 0o640 }),
     zeros(LENGTH),
   ),
+  'openSharedMemory, new and temporary': making(
+    () => openSharedMemory(name, { create: true, temporary: true, length: LENGTH }),
+    zeros(LENGTH),
+  ),
   openSharedMemory: making(() => openSharedMemory(name), { prepare: memory }),
   'openSharedMemory, to read': making(() => openSharedMemory(name, { protection: 'read' }), { prepare: memory }),
   'openSharedMemory, longer': making(() => openSharedMemory(name, { create: true, length: 2 * LENGTH }), {

@@ -12,11 +12,13 @@ import {
   type FileSource,
   type Kind,
   mapAnonymous,
+  listSharedMemory,
   mapPrivate,
   mapShared,
   MemoryFaultError,
   type MemoryFault,
   MemoryMap,
+  type NamedMemory,
   openSharedMemory,
   pageSize,
   type Protection,
@@ -85,6 +87,11 @@ export function sharedViews(): void {
   const plain = openSharedMemory('/name')
   same<typeof plain.buffer, Buffer<ArrayBuffer>>(true)
   unlinkSharedMemory('/name')
+  openSharedMemory('/name', { create: true, temporary: true, length: 4096n })
+  const names = listSharedMemory()
+  same<typeof names, NamedMemory[]>(true)
+  // @ts-expect-error it is only told
+  names[0]!.inUse = false
   const either = mapShared('file', { backing: Math.random() < 0.5 ? 'array-buffer' : backing })
   same<typeof either, MemoryMap<ArrayBuffer | SharedArrayBuffer>>(true)
 }

@@ -43,19 +43,6 @@ export function participants(inode) {
   return { alive, ofFile: ofFile.length > 0 ? ofFile.map(([, number]) => number) : [...alive.keys()] }
 }
 
-/** Which processes have which file of a folder mapped. */
-export function usersOf(folder) {
-  const users = new Map()
-  for (const pid of pids()) {
-    const maps = attempt(() => readFileSync(`/proc/${pid}/maps`, 'utf8'), '')
-    const paths = Array.from(maps.matchAll(/^(?:\S+ +){5}(\/.*)$/gm), ([, path]) => path)
-    for (const path of new Set(paths)) {
-      if (path.startsWith(`${folder}/`)) users.set(path, [...(users.get(path) ?? []), Number(pid)])
-    }
-  }
-  return users
-}
-
 /** What a process is called. */
 export function nameOf(pid) {
   const words = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'), [])

@@ -10,6 +10,7 @@ mod error;
 mod held;
 mod libuv;
 mod mapping;
+mod memory_names;
 mod platform;
 mod search;
 mod shared_array_buffer;

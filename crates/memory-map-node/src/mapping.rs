@@ -29,6 +29,7 @@ const CLOSE_FILE: u32 = 32;
 const SEAL_SHRINK: u32 = 64;
 const SEAL_GROW: u32 = 128;
 const SEAL_WRITE: u32 = 256;
+const TEMPORARY: u32 = 512;
 
 /// What JavaScript calls each, by its position here.
 const PROTECTIONS: [(&str, Protection); 5] = [
@@ -61,6 +62,7 @@ pub struct MapFlags {
     pub seal_shrink: u32,
     pub seal_grow: u32,
     pub seal_write: u32,
+    pub temporary: u32,
 }
 
 #[napi]
@@ -75,6 +77,7 @@ pub fn map_flags() -> MapFlags {
         seal_shrink: SEAL_SHRINK,
         seal_grow: SEAL_GROW,
         seal_write: SEAL_WRITE,
+        temporary: TEMPORARY,
     }
 }
 
@@ -208,14 +211,13 @@ pub fn map_shared_memory(
 ) -> Outcome<f64> {
     let file = file_options(0.0, length, flags, mode);
     let options = options(&env, protection, flags, address);
-    let source = Source::Memory { name: &name, exclusive, length: file.length.unwrap_or(0) };
+    let source = Source::Memory {
+        name: &name,
+        exclusive,
+        temporary: flags & TEMPORARY != 0,
+        length: file.length.unwrap_or(0),
+    };
     hold(&env, Mapping::shared(source, &file, &options))
-}
-
-/// Takes the name of shared memory away.
-#[napi]
-pub fn unlink_shared_memory(name: String) -> Outcome<()> {
-    Outcome(memory_map::unlink_memory(&name))
 }
 
 /// Whether the system would grant so many bytes of memory now.

@@ -22,7 +22,7 @@ pub use advice::Advice;
 pub use allocate::copy_of;
 pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
-pub use file::{Source, unlink_memory};
+pub use file::{NamedMemory, Source, list_memory, remove_unused_memory, unlink_memory};
 pub use guard::{
     ORPHANS, changes, forget_owner, reclaim_signals, register_owner, take_faulted, wake_owner,
 };

@@ -254,7 +254,7 @@ fn a_store_to_a_read_only_page_among_writable_ones_is_undone() {
 fn named(name: &str, exclusive: bool, length: u64, create: bool) -> Result<Mapping, Error> {
     let file =
         FileOptions { length: create.then_some(length), create: create.then_some(0o600), ..WHOLE };
-    let source = Source::Memory { name, exclusive, length };
+    let source = Source::Memory { name, exclusive, temporary: false, length };
     Mapping::shared(source, &file, &options(Protection::ReadWrite))
 }
 
@@ -298,7 +298,7 @@ fn a_store_to_read_only_memory_with_a_name_is_undone() {
     let name = format!("mm-rust-read-{}", std::process::id());
     let map = named(&name, true, PAGE as u64, true).unwrap();
     View::of(&map).store(0, 7);
-    let source = Source::Memory { name: &name, exclusive: false, length: 0 };
+    let source = Source::Memory { name: &name, exclusive: false, temporary: false, length: 0 };
     let reader = Mapping::shared(source, &WHOLE, &options(Protection::Read)).unwrap();
     let view = View::of(&reader);
     view.store(0, 1);

@@ -162,7 +162,12 @@ fn of_memory(input: &mut Input<'_>, file: &FileOptions, options: &Options) {
         ..file.clone()
     };
     let name = start + &rest;
-    let source = Source::Memory { name: &name, exclusive, length: file.length.unwrap_or(0) };
+    let source = Source::Memory {
+        name: &name,
+        exclusive,
+        temporary: false,
+        length: file.length.unwrap_or(0),
+    };
     let made = Mapping::shared(source, &file, options);
     if let Ok(map) = &made {
         assert!(

@@ -3,12 +3,29 @@
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod family;
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "memory_list_linux.rs")]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "memory_list_none.rs")]
+mod list;
+mod memory_list;
+#[cfg(unix)]
+mod shm;
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "temporary_linux.rs")]
+#[cfg_attr(
+    all(unix, not(any(target_os = "linux", target_os = "android"))),
+    path = "temporary_none.rs"
+)]
+#[cfg_attr(windows, path = "temporary_windows.rs")]
+mod temporary;
 
 use std::ffi::c_int;
 use std::path::Path;
 
 pub use family::unlink_memory;
 pub(crate) use family::{Made, Opened};
+pub use list::list_memory;
+pub use memory_list::NamedMemory;
+pub(crate) use temporary::Temporary;
+pub use temporary::remove_unused_memory;
 
 /// When a file that is mapped gets its blocks on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +62,10 @@ pub enum Source<'a> {
         name: &'a str,
         /// Fail if it is there already.
         exclusive: bool,
+        /// Have the name of what is made removed with its last user, however that ends: the last [`Mapping`](crate::Mapping)
+        /// that was made by the name. Linux; on Windows every name goes with the last mapping, elsewhere it is
+        /// [`Error::Unsupported`](crate::Error::Unsupported).
+        temporary: bool,
         /// Bytes that it is made with, where it cannot become longer later: on Windows.
         length: u64,
     },

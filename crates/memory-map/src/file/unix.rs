@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
-use super::{Blocks, Source};
+use super::shm::{LARGE, failed, metadata_of, open_or_make};
+use super::temporary::{self, Temporary};
+use super::{Blocks, Source, shm};
 use crate::error::{Error, Result};
 use crate::options::Seals;
 use crate::sys;
@@ -26,6 +28,8 @@ pub(crate) struct Opened {
     is_memory: bool,
     /// What this call has made.
     pub made: Option<Made>,
+    /// The name that goes with its last user, who has this file open.
+    pub temporary: Option<Temporary>,
 }
 
 /// A file, or memory, that was made with a name.
@@ -41,10 +45,10 @@ impl Made {
     /// Takes the name away, if it still leads to what was made.
     pub fn remove(&self) {
         let _ = match self {
-            Self::Memory { name, device, inode } => open_memory(name, false, None, false)
+            Self::Memory { name, device, inode } => shm::open(name, false, None, false)
                 .and_then(|(there, _)| metadata_of(&there))
                 .is_ok_and(|there| (there.dev(), there.ino()) == (*device, *inode))
-                .then(|| unlink_memory(name).ok())
+                .then(|| shm::unlink(name).ok())
                 .flatten(),
             Self::File { path, device, inode } => std::fs::symlink_metadata(path)
                 .is_ok_and(|there| (there.dev(), there.ino()) == (*device, *inode))
@@ -58,7 +62,7 @@ impl Made {
 fn take_back(source: Source<'_>) {
     let _ = match source {
         Source::Path(path) => std::fs::remove_file(path).ok(),
-        Source::Memory { name, .. } => unlink_memory(name).ok(),
+        Source::Memory { name, .. } => shm::unlink(name).ok(),
         Source::Fd(_) => None,
     };
 }
@@ -73,11 +77,14 @@ impl Opened {
     ///
     /// `create` holds the permissions of a file that is to be made where there is none.
     pub fn new(source: Source<'_>, writable: bool, create: Option<u32>) -> Result<Self> {
+        let mut temporary: Option<Temporary> = None;
         let (file, is_new) = match source {
             Source::Path(path) => open_path(path, writable, create)?,
             Source::Fd(fd) => (duplicate(fd)?, false),
-            Source::Memory { name, exclusive, .. } => {
-                open_memory(name, writable, create, exclusive)?
+            Source::Memory { name, exclusive, temporary: is_temporary, .. } => {
+                let opened = temporary::open(name, writable, create, exclusive, is_temporary)?;
+                temporary = opened.2;
+                (opened.0, opened.1)
             }
         };
         let mut metadata = metadata_of(&file).inspect_err(|_| {
@@ -108,7 +115,7 @@ impl Opened {
             Source::Fd(_) => None,
         };
         let made = made.filter(|_| is_new);
-        Ok(Self { file: Arc::new(file), metadata, is_memory, made })
+        Ok(Self { file: Arc::new(file), metadata, is_memory, made, temporary })
     }
 
     /// Says more about a refusal to map the file, opened by its path, to an `end` that it does not have yet.
@@ -125,7 +132,7 @@ impl Opened {
     pub fn again(file: Arc<File>) -> Result<Self> {
         let metadata = metadata_of(&file)?;
         let is_memory = sys::is_shared_memory(&metadata);
-        Ok(Self { file, metadata, is_memory, made: None })
+        Ok(Self { file, metadata, is_memory, made: None, temporary: None })
     }
 
     /// An anonymous file of `size` bytes, of huge pages of `huge` bytes where that is given. Only a `sealable` one can be
@@ -141,7 +148,7 @@ impl Opened {
         sys::without_size_signal(|| file.set_len(size))
             .map_err(|error| Error::io(&error, "ftruncate"))?;
         let metadata = metadata_of(&file)?;
-        Ok(Self { file: Arc::new(file), metadata, is_memory: true, made: None })
+        Ok(Self { file: Arc::new(file), metadata, is_memory: true, made: None, temporary: None })
     }
 
     /// Seals it for good.
@@ -284,45 +291,8 @@ fn to_offset(bytes: u64) -> Result<sys::Offset> {
     sys::Offset::try_from(bytes).map_err(|_| Error::os(libc::EFBIG, "fallocate"))
 }
 
-fn failed(error: Errno, syscall: &'static str) -> Error {
-    Error::os(error as i32, syscall)
-}
-
-/// glibc calls a name that is too long invalid.
-fn memory_failed(error: Errno, syscall: &'static str, name: &str) -> Error {
-    const SHORT: usize = 31; // what every system takes
-    match error {
-        Errno::EINVAL if name.len() > SHORT => failed(Errno::ENAMETOOLONG, syscall),
-        error => failed(error, syscall),
-    }
-}
-
-fn metadata_of(file: &File) -> Result<Metadata> {
-    file.metadata().map_err(|error| Error::io(&error, "fstat"))
-}
-
-/// For files of 2 GiB and more on 32-bit Linux, which open(2) refuses without.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const LARGE: OFlag = OFlag::O_LARGEFILE;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const LARGE: OFlag = OFlag::empty();
-
 fn is_lack_of_space(error: Errno) -> bool {
     matches!(error, Errno::ENOSPC | Errno::EDQUOT)
-}
-
-/// Opens a file, or makes it, and says whether it did. `open` is given what to do besides.
-///
-/// What is there is opened with O_CREAT too: the system may refuse one that another user has put into a folder for
-/// all (`fs.protected_regular`, proc_sys_fs(5)). One that is removed in between is made, and not told as new.
-fn open_or_make(
-    exclusive: bool,
-    open: impl Fn(OFlag) -> nix::Result<OwnedFd>,
-) -> nix::Result<(File, bool)> {
-    match open(OFlag::O_CREAT | OFlag::O_EXCL) {
-        Err(Errno::EEXIST) if !exclusive => open(OFlag::O_CREAT).map(|fd| (fd.into(), false)),
-        made => made.map(|fd| (fd.into(), true)),
-    }
 }
 
 fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, bool)> {
@@ -346,23 +316,6 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, 
     .map_err(|error| failed(error, "open"))
 }
 
-fn open_memory(
-    name: &str,
-    writable: bool,
-    create: Option<u32>,
-    exclusive: bool,
-) -> Result<(File, bool)> {
-    let flags = LARGE | if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
-    let mode = Mode::from_bits_truncate(create.unwrap_or(0) as libc::mode_t);
-    // shm_open(3) sets FD_CLOEXEC by itself.
-    let open = |more| nix::sys::mman::shm_open(name, flags | more, mode);
-    match create {
-        None => open(OFlag::empty()).map(|fd| (fd.into(), false)),
-        Some(_) => open_or_make(exclusive, open),
-    }
-    .map_err(|error| memory_failed(error, "shm_open", name))
-}
-
 /// Unlinks a name of shared memory: the memory is freed once no process
 /// has it mapped or open.
 ///
@@ -370,7 +323,7 @@ fn open_memory(
 /// use memory_map::{FileOptions, Mapping, Options, Protection, Source, unlink_memory};
 ///
 /// let name = format!("/memory-map-example-{}", std::process::id());
-/// let source = Source::Memory { name: &name, exclusive: true, length: 4096 };
+/// let source = Source::Memory { name: &name, exclusive: true, temporary: false, length: 4096 };
 /// let file = FileOptions { length: Some(4096), create: Some(0o600), ..FileOptions::default() };
 /// let options = Options { protection: Protection::ReadWrite, ..Options::default() };
 /// let map = Mapping::shared(source, &file, &options)?;
@@ -382,7 +335,8 @@ fn open_memory(
 /// # Errors
 /// The OS's.
 pub fn unlink_memory(name: &str) -> Result<()> {
-    nix::sys::mman::shm_unlink(name).map_err(|error| memory_failed(error, "shm_unlink", name))
+    let _held = temporary::hold(name);
+    shm::unlink(name)
 }
 
 fn duplicate(fd: RawFd) -> Result<File> {
@@ -446,15 +400,16 @@ mod tests {
     #[test]
     fn memory_that_took_the_name_since_is_not_removed() {
         let name = format!("/memory-map-{}-made", std::process::id());
-        let source = || Source::Memory { name: &name, exclusive: true, length: 0 };
+        let source =
+            || Source::Memory { name: &name, exclusive: true, temporary: false, length: 0 };
         let first = made(source());
         // So that its inode is not used again.
-        let held = open_memory(&name, false, None, false).unwrap();
+        let held = shm::open(&name, false, None, false).unwrap();
         unlink_memory(&name).unwrap();
         let second = made(source());
         first.remove();
         drop(held);
-        assert!(open_memory(&name, false, None, false).is_ok());
+        assert!(shm::open(&name, false, None, false).is_ok());
         second.remove();
         assert_eq!(unlink_memory(&name).unwrap_err(), Error::os(libc::ENOENT, "shm_unlink"));
     }

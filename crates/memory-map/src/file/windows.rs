@@ -14,6 +14,7 @@ use windows_sys::Win32::Storage::FileSystem::*;
 #[path = "windows_section.rs"]
 mod section;
 
+use super::temporary::Temporary;
 use super::{Blocks, Source};
 use crate::error::{Error, Result};
 use crate::options::Seals;
@@ -40,6 +41,8 @@ pub(crate) struct Opened {
     size: u64,
     /// What this call has made.
     pub made: Option<Made>,
+    /// None.
+    pub temporary: Option<Temporary>,
 }
 
 /// A file that was made at a path.
@@ -67,7 +70,7 @@ impl Opened {
                 (file, is_new.then(|| Made(path.to_owned())))
             }
             Source::Fd(fd) => (duplicate(fd)?, None),
-            Source::Memory { name, exclusive, length } => {
+            Source::Memory { name, exclusive, length, .. } => {
                 let section = match create {
                     Some(_) => section::create(name, exclusive, length)?,
                     None => section::open(name, writable)?,
@@ -92,7 +95,7 @@ impl Opened {
             true => section::size(&file)?,
             false => identity.size,
         };
-        Ok(Self { file, identity, size, made: None })
+        Ok(Self { file, identity, size, made: None, temporary: None })
     }
 
     /// Memory that another process can be given by a descriptor, which there is not here.

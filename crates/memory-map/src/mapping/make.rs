@@ -143,6 +143,7 @@ impl Mapping {
         }
         mapping.populate()?;
         mapping.made = opened.made.take();
+        mapping.temporary = opened.temporary.take();
         if file.close_file {
             mapping.close_file();
         }
@@ -190,6 +191,7 @@ impl Mapping {
             options: Options { huge, ..options.clone() },
             blocks: blocks(kind, allocate, options),
             made: None,
+            temporary: None,
             state: Mutex::new(state),
             attached: Attached::default(),
             file_reads: AtomicUsize::new(if reads_file { 0 } else { FILE_READS }),

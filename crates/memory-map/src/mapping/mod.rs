@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::file::{Blocks, Made, Opened};
+use crate::file::{Blocks, Made, Opened, Temporary};
 use crate::lock_anyway::LockAnyway;
 use crate::options::{HugePages, Kind, Options};
 use crate::protection::Protection;
@@ -57,6 +57,8 @@ pub struct Mapping {
     blocks: Blocks,
     /// What was made to be mapped.
     made: Option<Made>,
+    /// The name that goes with the last user.
+    temporary: Option<Temporary>,
     state: Mutex<State>,
     attached: Attached,
     /// Reads so far, up to [`FILE_READS`].
@@ -308,6 +310,12 @@ impl Mapping {
         let former = std::mem::take(&mut state.former);
         drop(state);
         drop((pages, former)); // the last holder unmaps
+        self.leave_name();
+    }
+
+    /// Removes the name if this was the last user, and it goes with that.
+    fn leave_name(&self) {
+        self.temporary.iter().for_each(Temporary::leave);
     }
 
     /// Loads from every page of a range, to find out whether all can be read.
@@ -401,7 +409,10 @@ impl Mapping {
         }
         let snapshots = self.take_snapshots(&mut state);
         state.replace(Pages::Closed, &snapshots);
-        std::mem::take(&mut state.reports)
+        let reports = std::mem::take(&mut state.reports);
+        drop(state);
+        self.leave_name();
+        reports
     }
 
     pub(crate) fn check(&self, offset: usize, length: usize) -> Result<Range<usize>> {

@@ -3,6 +3,8 @@
 
 #[path = "../unix/advice.rs"]
 mod advice;
+#[path = "../unix/byte_lock.rs"]
+mod byte_lock;
 mod futex;
 #[path = "../unix/liveness.rs"]
 mod liveness;

@@ -1,6 +1,8 @@
 //! Linux: copies that come back short instead of faulting.
 
 mod advice;
+#[path = "../unix/byte_lock.rs"]
+pub(crate) mod byte_lock;
 mod futex;
 #[path = "../unix/liveness.rs"]
 mod liveness;
