@@ -196,6 +196,84 @@ declare class Event extends Handle {
   waitAsync(options?: number | Readonly<WaitOptions>): Promise<boolean>
   toJSON(): object
 }
+/** Where the newest value is, and how much memory it has. */
+interface LatestOptions {
+  /** Where it begins, in bytes; a multiple of 8 in memory. Default: 0. */
+  readonly offset?: number | bigint | undefined
+  /**
+   * Bytes of memory: {@link Latest.byteLengthFor} says how many values of a length need. All that use it must give the
+   * same. Default: to the end of the mapping.
+   */
+  readonly length?: number | bigint | undefined
+}
+/**
+ * The newest of the values that any process writes: a price, a measurement, a configuration. The memory must be zero
+ * before the first use.
+ *
+ * Writers wait for each other, never for readers. Readers wait for nobody: they get a whole value even while a writer is
+ * stopped or killed in the middle of the next one. They need no writable mapping.
+ *
+ * ```js
+ * const price = new Latest(map, { offset: 0, length: Latest.byteLengthFor(64) })
+ * price.write('1.0843')
+ * // elsewhere
+ * for (let seen = 0; ; ) {
+ *   await price.waitAsync(seen)
+ *   seen = price.version // before `read`, so that no later value is missed
+ *   show(price.read())
+ * }
+ * ```
+ */
+declare class Latest extends Handle {
+  #private
+  /** Bytes of memory that values of up to `maxLength` bytes take. */
+  static byteLengthFor(maxLength: number | bigint): number
+  /**
+   * @param map a mapping that is shared; to write, one that is writable
+   * @throws `ERR_MMAP_INVALID` if the memory has something else, or values of another length; `ERR_MMAP_NOT_SHARED`,
+   *   `ERR_OUT_OF_RANGE`
+   */
+  constructor(map: MemoryMap<any>, options?: Readonly<LatestOptions>)
+  /** Bytes of the longest value. */
+  get maxLength(): number
+  /** How many values have been written; 0 before the first. */
+  get version(): number
+  /**
+   * Writes a value. Blocks the thread while another writer copies one; `false` if the time is up first.
+   *
+   * @param data a string is written as UTF-8
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_OUT_OF_RANGE` if it is longer than {@link maxLength}; `ERR_MMAP_NOT_WRITABLE`, `ERR_MMAP_INVALID`,
+   *   `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  write(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean
+  /**
+   * Copies the newest value; undefined before the first.
+   *
+   * @throws `ERR_MMAP_INVALID` if something else has stored to the memory; `ERR_MMAP_BUSY` if values are written for
+   *   seconds faster than one can be copied; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  read(): Buffer | undefined
+  /**
+   * Copies the newest value to the start of `target`, and returns how many bytes it has; undefined before the first.
+   *
+   * @throws `ERR_OUT_OF_RANGE` if `target` is too short; otherwise as above
+   */
+  read(target: NodeJS.ArrayBufferView): number | undefined
+  /**
+   * Waits until {@link version} is another one than `version`, and blocks the thread; `false` if the time is up first.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   */
+  wait(version: number, timeout?: number): boolean
+  /**
+   * As {@link wait}, without blocking the event loop. It keeps the process alive.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  waitAsync(version: number, options?: number | Readonly<WaitOptions>): Promise<boolean>
+  toJSON(): object
+}
 /** How a lock was acquired: after its last owner released it, or after that owner died. */
 type Locked = 'acquired' | 'recovered'
 /**
@@ -333,6 +411,8 @@ export {
   type ChannelOptions,
   type ChannelRange,
   Event,
+  Latest,
+  type LatestOptions,
   type Locked,
   Mutex,
   Semaphore,

@@ -41,6 +41,18 @@ export declare class NativeEvent {
   waitAsync(timeout: number, pending: NativeWait): Promise<number>
 }
 
+export declare class NativeLatest {
+  constructor(map: Token, offset: number, length: number)
+  get maxLength(): number
+  /** For the functions below, which are called often. */
+  handle(): object
+  /** How many values were written. */
+  version(): number
+  /** Waits for another version: 0, or 2 where there is none in time. */
+  wait(version: number, timeout: number): number
+  waitAsync(version: number, timeout: number, pending: NativeWait): Promise<number>
+}
+
 export declare class NativeMutex {
   constructor(map: Token, offset: number)
   /** For the functions below, which are called often. */
@@ -141,6 +153,15 @@ export declare function ipcWaitAsync(map: Token, offset: number, expected: numbe
 
 /** Which memory has a name. */
 export declare function listSharedMemory(): Outcome<NativeNamedMemory[]>
+
+/**
+ * Copies the newest value into `target`, from `offset` on, unless there is too little room, and says
+ * how long it is; -1 where there is none yet.
+ */
+export declare function latestRead(latest: object, target: Buffer, offset: number): number
+
+/** Writes a value; `false` where other writers do until the time is up. */
+export declare function latestWrite(latest: object, data: Uint8Array, timeout: number): boolean
 
 /**
  * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for

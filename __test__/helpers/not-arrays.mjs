@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 
 const { mapShared } = await import(new URL('../../index.js', import.meta.url).href)
-const { Channel, Event, Mutex, Semaphore } = await import(new URL('../../sync.js', import.meta.url).href)
+const { Channel, Event, Latest, Mutex, Semaphore } = await import(new URL('../../sync.js', import.meta.url).href)
 
 const map = mapShared('shared', { create: true, length: 65_536, protection: 'read-write' })
 const handles = [
@@ -14,6 +14,7 @@ const handles = [
   new Mutex(map, 0),
   new Semaphore(map, 64, 1),
   Channel.create(map, { offset: 4096 }),
+  new Latest(map, { offset: 1024, length: 1024 }),
 ]
 const { port1, port2 } = new MessageChannel()
 

@@ -15,7 +15,7 @@ import { KINDS, main, makeFixture, modules, NAME, ofType, RECEIVER, right, SHARE
 import { PROPERTIES, RECEIVERS, Thrown, throwsItself, VALUES } from './values.mjs'
 
 const { unlinkSharedMemory } = main
-const { Channel, Event, Mutex, Semaphore } = modules.sync
+const { Channel, Event, Latest, Mutex, Semaphore } = modules.sync
 
 const [surfaceFile, reportFile, ...numbers] = process.argv.slice(2)
 const [first, step, randomCalls, seed] = numbers.map(Number)
@@ -40,6 +40,7 @@ const CHECKS = {
   MemoryFaultError: (value) => value instanceof main.MemoryFaultError,
   Channel: (value) => value instanceof Channel,
   Event: (value) => value instanceof Event,
+  Latest: (value) => value instanceof Latest,
   Mutex: (value) => value instanceof Mutex,
   Semaphore: (value) => value instanceof Semaphore,
 }

@@ -7,7 +7,7 @@ const root = new URL('../../', import.meta.url).href
 export const main = await import(`${root}index.js`)
 export const modules = { index: main, sync: await import(`${root}sync.js`) }
 const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize } = main
-const { Channel, Event, Mutex, Semaphore } = modules.sync
+const { Channel, Event, Latest, Mutex, Semaphore } = modules.sync
 
 /** The name of named memory. */
 export const NAME = `hostile-${process.pid}`
@@ -72,6 +72,12 @@ export function makeFixture(kind) {
       map.write(Buffer.alloc(64), 0)
       return new Mutex(map, 0)
     },
+    get latest() {
+      map.write(Buffer.alloc(512), 1024)
+      const latest = new Latest(map, { offset: 1024, length: 512 })
+      latest.write('newest')
+      return latest
+    },
     get semaphore() {
       map.write(Buffer.alloc(64), 64)
       return new Semaphore(map, 64, 3)
@@ -87,6 +93,7 @@ export const RECEIVER = {
   MemoryMap: (at) => at.map,
   Channel: (at) => at.channel,
   Event: (at) => at.event,
+  Latest: (at) => at.latest,
   Mutex: (at) => at.mutex,
   Semaphore: (at) => at.semaphore,
   MemoryFaultError: (at) => new main.MemoryFaultError(faultOf(at)),

@@ -3,7 +3,7 @@
 import { cut } from '../buffers.js'
 
 /** Messages up to this length share memory with others, as those of `Buffer.allocUnsafe` do. */
-const SMALL = 4096
+export const SMALL = 4096
 const POOL = 64 * 1024
 
 /** How many messages go in one call at most. */

@@ -73,6 +73,11 @@ fn channel() {
 }
 
 #[test]
+fn latest() {
+    replay("latest");
+}
+
+#[test]
 fn locks() {
     replay("locks");
 }
@@ -96,6 +101,6 @@ fn search() {
 fn every_target_is_replayed() {
     assert_eq!(
         targets::ALL.map(|(name, _)| name),
-        ["channel", "locks", "options", "ranges", "search"]
+        ["channel", "latest", "locks", "options", "ranges", "search"]
     );
 }

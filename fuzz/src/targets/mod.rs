@@ -3,6 +3,7 @@
 //! libFuzzer runs them (`npm run fuzz`), and so does `crates/memory-map/tests/fuzz.rs`, with the corpus.
 
 mod channel;
+mod latest;
 mod locks;
 mod options;
 mod ranges;
@@ -17,8 +18,9 @@ use memory_map::{FileOptions, Mapping, Options, Source, page_size};
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const ALL: [(&str, Target); 5] = [
+pub const ALL: [(&str, Target); 6] = [
     ("channel", channel::run),
+    ("latest", latest::run),
     ("locks", locks::run),
     ("options", options::run),
     ("ranges", ranges::run),

@@ -4,6 +4,7 @@ mod channel;
 mod direct;
 mod event;
 mod in_mapping;
+mod latest;
 mod mutex;
 mod semaphore;
 mod wait;

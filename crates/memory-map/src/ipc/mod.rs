@@ -4,19 +4,21 @@
 //!
 //! The algorithms work on words in shared memory and know nothing of mappings, so that loom can
 //! check them (`tests/models/main.rs` puts its own `atomic`, `park` and `spin` under them): `lock`,
-//! `eventcount`, `flag` and `ring`. The rest ties them to mappings: `shared_range` reaches the words with
-//! faults contained, `participant` says which processes are alive, and `wait`,
-//! `event`, `mutex`, `semaphore` and `channel` are what users of the crate see.
+//! `eventcount`, `flag`, `ring` and `seqlock`. The rest ties them to mappings: `shared_range` reaches
+//! the words with faults contained, `participant` says which processes are alive, and `wait`,
+//! `event`, `mutex`, `semaphore`, `latest` and `channel` are what users of the crate see.
 //!
 //! Everything read from shared memory may be anything: another process wrote it. Offsets and
 //! lengths are checked each time, and every loop waits, ends or gets further.
 
 mod atomic;
+mod blocks;
 mod channel;
 mod direct;
 mod event;
 mod eventcount;
 mod flag;
+mod latest;
 mod lock;
 mod mutex;
 mod park;
@@ -24,6 +26,7 @@ mod participant;
 mod pending;
 mod ring;
 mod semaphore;
+mod seqlock;
 mod shared_range;
 mod spin;
 mod threads;
@@ -35,6 +38,7 @@ pub use {
     channel::{Channel, Message, Received, Reservation},
     direct::mark,
     event::{Began, Event},
+    latest::Latest,
     mutex::Mutex,
     pending::{Pending, Wait},
     semaphore::Semaphore,

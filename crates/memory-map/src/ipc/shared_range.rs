@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::atomic::AtomicU64;
+use super::blocks::Blocks;
 use super::participant::Participant;
 use super::{lock::World, ring::Memory};
 use crate::error::{Error, Result};
@@ -213,12 +214,37 @@ pub(crate) struct Session<'a> {
     pub participant: &'a Participant,
 }
 
+impl Blocks for Words<'_> {
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        Words::word(self, offset)
+    }
+    fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        let length = count.checked_mul(8).filter(|_| offset.is_multiple_of(8));
+        let Some(address) = length.and_then(|length| self.address(offset, length)) else {
+            return &[];
+        };
+        // SAFETY: as for `word`, of words that all lie inside the range, which begins at a multiple of
+        // eight (what is no multiple of it in memory has no words).
+        unsafe { std::slice::from_raw_parts(address as *const AtomicU64, count) }
+    }
+}
+
 impl World for Session<'_> {
     fn is_alive(&self, participant: u64) -> bool {
         self.participant.is_alive(participant)
     }
     fn check(&self) -> Result<()> {
         self.words.check()
+    }
+}
+
+/// The same, of words that can also be used without a participant.
+impl World for (&Words<'_>, &Participant) {
+    fn is_alive(&self, participant: u64) -> bool {
+        self.1.is_alive(participant)
+    }
+    fn check(&self) -> Result<()> {
+        self.0.check()
     }
 }
 

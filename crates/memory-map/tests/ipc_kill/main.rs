@@ -11,6 +11,7 @@ mod common;
 
 mod channel;
 mod event;
+mod latest;
 mod mutex;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,7 @@ const BUSY: usize = 64;
 /// Set when a message has been received, and before it is released.
 const RECEIVED: usize = 128;
 const CHANNEL: usize = PAGE;
+const LATEST: usize = 256;
 
 /// What is left behind is to be usable within a second; a busy machine may take longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -62,7 +64,9 @@ impl Place {
 
     /// A sum over all that is shared, to see changes by.
     fn state(&self) -> u64 {
-        let words = [0..3, CHANNEL / 8..CHANNEL / 8 + 128].into_iter().flatten();
+        let words = [0..3, LATEST / 8..LATEST / 8 + 38, CHANNEL / 8..CHANNEL / 8 + 128]
+            .into_iter()
+            .flatten();
         words.fold(0u64, |sum, i| {
             sum.rotate_left(5).wrapping_mul(31) ^ word(&self.map, 8 * i).load(Ordering::Relaxed)
         })

@@ -13,10 +13,12 @@ mod error {
 
 #[path = "../../src/ipc"]
 mod ipc {
+    pub(crate) mod blocks;
     pub(crate) mod eventcount;
     pub(crate) mod flag;
     pub(crate) mod lock;
     pub(crate) mod ring;
+    pub(crate) mod seqlock;
 
     pub(crate) mod atomic {
         pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
@@ -104,6 +106,7 @@ mod lock;
 mod overlay;
 mod ring;
 mod semaphore;
+mod seqlock;
 
 use std::sync::atomic::Ordering::SeqCst;
 

@@ -1,0 +1,235 @@
+// The newest value: whole, whoever writes, is stopped or is killed.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, mapShared } from 'memory-map'
+import { Latest, type LatestOptions } from 'memory-map/sync'
+
+import { isWindows } from './helpers/platform.ts'
+import { Peer } from './helpers/processes.ts'
+import { type Runtime, runtimes } from './helpers/runtimes.ts'
+import { sparseFile } from './helpers/scratch.ts'
+import { HANG_MS } from './helpers/until.ts'
+
+const place = { offset: 64, length: Latest.byteLengthFor(200) }
+
+function open(t: ExecutionContext, file = sparseFile(t, 16_384)) {
+  const map = mapShared(file, { protection: 'read-write' })
+  t.teardown(() => map.close())
+  return { file, map }
+}
+
+/** A second process that has the newest value of the file as `latest`. */
+async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
+  const peer = await Peer.start(t, runtime)
+  await peer.run(`(async () => {
+    const { Latest } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+    latest = new Latest(map, ${JSON.stringify(place)})
+  })()`)
+  return peer
+}
+
+/** Has a process write values without an end, each of which has all the same bytes. */
+const WRITE = `void (function write(n) {
+  for (let i = 0; i < 500; i++) latest.write(Buffer.alloc(++n % 200 + 1, n % 251))
+  setImmediate(write, n)
+})(0)`
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  test(`${name}: the newest value is read in another process, with the version that was waited for`, async (t) => {
+    const { file, map } = open(t)
+    const latest = new Latest(map, place)
+    const peer = await peerOf(t, file, runtime)
+    t.is(await peer.run('latest.read() === undefined && latest.version'), 0)
+    const waiting = peer.run(`(async () => {
+      const woken = await latest.waitAsync(0, ${HANG_MS})
+      return [woken, latest.version, latest.read().toString()]
+    })()`)
+    t.true(latest.write('one'))
+    t.deepEqual(await waiting, [true, 1, 'one'])
+    const here = latest.waitAsync(1)
+    t.true(await peer.run(`latest.write(Uint8Array.of(1, 2, 3))`))
+    t.true(await here)
+    t.deepEqual(latest.read(), Buffer.of(1, 2, 3))
+    t.deepEqual(await peer.run('[latest.wait(2, 5), latest.wait(1), latest.maxLength]'), [false, true, 200])
+    t.deepEqual(
+      await peer.run(`(() => {
+        const target = Buffer.alloc(8, 9)
+        const lengths = Array.from({ length: 200 }, () => latest.read(target))
+        return [[...new Set(lengths)], [...target]]
+      })()`),
+      [[3], [1, 2, 3, 9, 9, 9, 9, 9]],
+    )
+  })
+
+  test(`${name}: values are whole while two processes write, and one of them is stopped or killed`, async (t) => {
+    const { file, map } = open(t)
+    const latest = new Latest(map, place)
+    latest.write(Buffer.alloc(1, 1))
+    const [other, reader] = [await peerOf(t, file, runtime), await peerOf(t, file, runtime)]
+    const read = `(() => {
+      const target = Buffer.alloc(200)
+      for (let i = 0; i < 20_000; i++) {
+        const length = latest.read(target)
+        const copy = latest.read()
+        for (let j = 1; j < length; j++) if (target[j] !== target[0]) return 'not whole: ' + target.subarray(0, length)
+        for (let j = 1; j < copy.length; j++) if (copy[j] !== copy[0]) return 'not whole: ' + copy
+      }
+      return latest.version
+    })()`
+    await other.run(WRITE)
+    for (let before = 0, i = 0; i < 3; i++) {
+      latest.write('')
+      const version = await reader.run(read)
+      t.true(Number(version) > before, String(version))
+      before = Number(version)
+      if (isWindows) continue
+      process.kill(other.pid, 'SIGSTOP')
+      t.is(typeof (await reader.run(read)), 'number')
+      process.kill(other.pid, 'SIGCONT')
+    }
+    await other.kill()
+    const version = latest.version
+    t.is(await reader.run(read), version)
+    t.true(latest.write('after'))
+    t.is(await reader.run('latest.read().toString()'), 'after')
+  })
+}
+
+test('there is no value before the first, and one of no bytes is one', (t) => {
+  const { map } = open(t)
+  const latest = new Latest(map)
+  t.is(latest.read(), undefined)
+  t.is(latest.read(Buffer.alloc(8)), undefined)
+  t.is(latest.version, 0)
+  t.true(latest.write(''))
+  t.deepEqual(latest.read(), Buffer.alloc(0))
+  t.is(latest.read(Buffer.alloc(0)), 0)
+  t.is(latest.version, 1)
+  t.regex(String(latest), /^Latest \{ maxLength: \d+, version: 1 \}$/)
+})
+
+for (const shared of [false, true]) {
+  test(`values of every length come back, on ${shared ? 'the shared' : 'the default'} backing`, (t) => {
+    const map = mapShared(sparseFile(t, 65_536), {
+      protection: 'read-write',
+      backing: shared ? 'shared-array-buffer' : 'array-buffer',
+    })
+    t.teardown(() => map.close())
+    const [short, long] = [new Latest(map, { length: 2048 }), new Latest(map, { offset: 4096 })]
+    t.deepEqual([short.maxLength, long.maxLength], [640, 20_440])
+    const target = new Uint16Array(512)
+    for (let i = 0; i <= 640; i++) {
+      const value = Buffer.alloc(i, i)
+      t.true(short.write(value))
+      t.true(value.equals(short.read()!))
+      t.is(short.read(target), i)
+      t.true(value.equals(Buffer.from(target.buffer).subarray(0, i)))
+      t.true(long.write(Buffer.alloc(i * 31, i)))
+      t.true(long.read()!.equals(Buffer.alloc(i * 31, i)))
+    }
+  })
+}
+
+test('what is read stays as it was when others are written', (t) => {
+  const { map } = open(t)
+  const latest = new Latest(map, place)
+  const read: Buffer[] = []
+  for (let i = 0; i < 100; i++) {
+    latest.write(Buffer.of(i, i))
+    read.push(latest.read()!)
+  }
+  t.deepEqual(
+    read,
+    Array.from({ length: 100 }, (_, i) => Buffer.of(i, i)),
+  )
+})
+
+test('a mapping that is only read reads and waits, and does not write', async (t) => {
+  const { file, map } = open(t)
+  const readOnly = mapShared(file)
+  t.teardown(() => readOnly.close())
+  const [reader, latest] = [new Latest(readOnly, place), new Latest(map, place)]
+  t.is(reader.read(), undefined)
+  const waiting = reader.waitAsync(0)
+  latest.write('hello')
+  t.true(await waiting)
+  for (let i = 0; i < 100; i++) t.is(reader.read()!.toString(), 'hello')
+  t.throws(() => reader.write('no'), { code: 'ERR_MMAP_NOT_WRITABLE' })
+})
+
+test('a wait ends by its time, by a signal, and when the mapping is closed', async (t) => {
+  const { map } = open(t)
+  const latest = new Latest(map, place)
+  t.false(await latest.waitAsync(0, 5))
+  t.false(latest.wait(0, 5))
+  t.true(latest.wait(1))
+  const controller = new AbortController()
+  const [aborted, closed] = [latest.waitAsync(0, { signal: controller.signal }), latest.waitAsync(0)]
+  await sleep(5)
+  controller.abort()
+  await t.throwsAsync(aborted, { name: 'AbortError' })
+  map.close()
+  await t.throwsAsync(closed, { code: 'ERR_MMAP_CLOSED' })
+  t.throws(() => latest.read(), { code: 'ERR_MMAP_CLOSED' })
+  t.throws(() => latest.version, { code: 'ERR_MMAP_CLOSED' })
+  t.regex(String(latest), /^Latest \{ maxLength: 200 \}$/)
+})
+
+test('a value that was read often is not read any more when the mapping is closed, and is when it was resized', (t) => {
+  const { map } = open(t)
+  const latest = new Latest(map, place)
+  latest.write('hello')
+  for (let i = 0; i < 100; i++) t.is(latest.read()!.toString(), 'hello')
+  map.resize(32_768)
+  for (let i = 0; i < 100; i++) t.is(latest.read()!.toString(), 'hello')
+  latest.write('again')
+  t.is(latest.read()!.toString(), 'again')
+  map.close()
+  t.throws(() => latest.read(), { code: 'ERR_MMAP_CLOSED' })
+})
+
+test('memory that has something else, or another length, is not used', (t) => {
+  const { map } = open(t)
+  const latest = new Latest(map, place)
+  latest.write('hello')
+  for (let i = 0; i < 100; i++) latest.read()
+  t.throws(() => void new Latest(map, { ...place, length: 500 }), { code: 'ERR_MMAP_INVALID' })
+  t.throws(() => void new Latest(map, { offset: 80 }), { code: 'ERR_MMAP_INVALID' })
+  map.write(Buffer.alloc(8, 1), 64)
+  t.throws(() => latest.read(), { code: 'ERR_MMAP_INVALID' })
+  t.throws(() => latest.write(''), { code: 'ERR_MMAP_INVALID' })
+  map.write(Buffer.alloc(64), 64)
+  t.is(latest.read(), undefined)
+})
+
+test('wrong arguments are named', (t) => {
+  const { map } = open(t)
+  const latest = new Latest(map, place)
+  const any = latest as unknown as Record<string, (...args: unknown[]) => unknown>
+  const make = (options: unknown) => new Latest(map, options as LatestOptions)
+  latest.write(Buffer.alloc(10))
+  for (const [run, code, message] of [
+    [() => new Latest({} as typeof map), 'ERR_INVALID_ARG_TYPE', /map/],
+    [() => make({ ofset: 1 }), 'ERR_INVALID_ARG_VALUE', /offset/],
+    [() => make({ offset: -1 }), 'ERR_OUT_OF_RANGE', /offset/],
+    [() => make({ length: 135 }), 'ERR_OUT_OF_RANGE', /length.*136/],
+    [() => make({ length: 2 ** 20 }), 'ERR_OUT_OF_RANGE', /inside/],
+    [() => make({ offset: 4 }), 'ERR_OUT_OF_RANGE', /aligned/],
+    [() => new Latest(mapAnonymous(4096)), 'ERR_MMAP_NOT_SHARED', /shared/],
+    [() => any['write']!(5), 'ERR_INVALID_ARG_TYPE', /data/],
+    [() => latest.write('x'.repeat(201)), 'ERR_OUT_OF_RANGE', /data.*200/],
+    [() => any['write']!('x', 'y'), 'ERR_INVALID_ARG_TYPE', /timeout/],
+    [() => any['read']!('x'), 'ERR_INVALID_ARG_TYPE', /target/],
+    [() => latest.read(Buffer.alloc(9)), 'ERR_OUT_OF_RANGE', /target.*10/],
+    [() => any['wait']!('x'), 'ERR_INVALID_ARG_TYPE', /version/],
+    [() => latest.wait(1.5), 'ERR_OUT_OF_RANGE', /version/],
+    [() => Latest.byteLengthFor(-1), 'ERR_OUT_OF_RANGE', /maxLength/],
+  ] as const) {
+    t.regex(t.throws(run, { code })!.message, message)
+  }
+})

@@ -1,0 +1,101 @@
+//! The class behind `Latest`.
+
+use std::sync::Arc;
+
+use memory_map::ipc::{Latest, Patience};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::in_mapping::{InMapping, code};
+use super::waits::{Job, NativeWait, block};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
+
+#[napi]
+pub struct NativeLatest {
+    tied: Tied<InMapping<Latest>>,
+    max_length: f64,
+}
+
+#[napi]
+impl NativeLatest {
+    #[napi(constructor)]
+    pub fn new(env: Env, map: Token, offset: f64, length: f64) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
+        match Latest::new(&mapping, offset as usize, length as usize) {
+            Ok(latest) => {
+                let max_length = latest.max_length() as f64;
+                let object = Arc::new(latest);
+                Ok(Self { tied: Tied::new(&env, InMapping { mapping, object }), max_length })
+            }
+            Err(error) => Err(to_js(&env, &error)),
+        }
+    }
+
+    #[napi(getter)]
+    pub fn max_length(&self) -> f64 {
+        self.max_length
+    }
+
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<Latest>>> {
+        External::new(self.tied.clone())
+    }
+
+    /// How many values were written.
+    #[napi]
+    pub fn version(&self, env: Env) -> Result<f64> {
+        let version = self.tied.get(&env)?.object.version();
+        version.map(|version| version as f64).map_err(|error| to_js(&env, &error))
+    }
+
+    /// Waits for another version: 0, or 2 where there is none in time.
+    #[napi]
+    pub fn wait(&self, env: Env, version: f64, timeout: f64) -> Result<u32> {
+        let latest = self.tied.get(&env)?;
+        block(&env, timeout, |patience| latest.object.wait(version as u64, patience)).map(code)
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn wait_async<'env>(
+        &self,
+        env: &'env Env,
+        version: f64,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.tied.get(env)?;
+        let latest = Arc::clone(object);
+        let wait = move |patience: &Patience<'_>| latest.wait(version as u64, patience).map(code);
+        pending.start(env, mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+    }
+}
+
+/// Writes a value; `false` where other writers do until the time is up.
+#[napi]
+pub fn latest_write(
+    env: Env,
+    #[napi(ts_arg_type = "object")] latest: &External<Tied<InMapping<Latest>>>,
+    data: &[u8],
+    timeout: f64,
+) -> Result<bool> {
+    let latest = latest.get(&env)?;
+    block(&env, timeout, |patience| latest.object.write(data, patience))
+}
+
+/// Copies the newest value into `target`, from `offset` on, unless there is too little room, and says
+/// how long it is; -1 where there is none yet.
+#[napi]
+pub fn latest_read(
+    env: Env,
+    #[napi(ts_arg_type = "object")] latest: &External<Tied<InMapping<Latest>>>,
+    mut target: BufferSlice,
+    offset: u32,
+) -> Result<f64> {
+    let latest = latest.get(&env)?;
+    let target = target.get_mut(offset as usize..).unwrap_or_default();
+    let read = latest.object.read(target).map_err(|error| to_js(&env, &error))?;
+    Ok(read.map_or(-1.0, |length| length as f64))
+}

@@ -1,0 +1,70 @@
+// Copies of the newest value that are made here, without a call of the native library, which costs several times what
+// copying a short value does.
+//
+// It is what crates/memory-map/src/ipc/seqlock.rs does, in one attempt: anything that is not as it should be is NONE, and
+// the native library looks. On x64 only, where a processor makes its loads in their order: elsewhere the loads of a copy
+// might be made after the last look at the slot's mark, and JavaScript has no fence. That the guard has put nothing else
+// in the place of the memory is known as for other words (words.ts).
+
+import { cut } from '../buffers.js'
+import { thisProcess as process } from '../environment.js'
+import { type MemoryMap } from './main.js'
+import { Words } from './words.js'
+
+/** Nothing was copied. */
+export const NONE = -1
+
+/** Halves of words: what the memory is, and the number of the newest value; bytes of the head, and of a slot's. */
+const [LAYOUT, CURRENT, HEAD, HEADER] = [0, 4, 64, 16]
+const KIND = 0x4c01
+
+const isOrdered = process.arch === 'x64'
+
+/** The slots of a {@link Latest} whose values have up to `max` bytes. */
+export class Slots {
+  readonly words: Words
+  readonly #max: number
+  /** What the views are of, and for each slot one of its value. */
+  #halves: Int32Array = new Int32Array(0)
+  #values: Uint8Array[] = []
+
+  constructor(map: MemoryMap<any>, offset: number, length: number, max: number) {
+    this.words = new Words(map, offset, length)
+    this.#max = max
+  }
+
+  /** Copies the newest value to `target`, from `start` on, and returns its length, or {@link NONE}. */
+  read(target: Uint8Array, start: number): number {
+    const { halves } = this.words
+    if (!isOrdered || halves.length === 0) return NONE
+    const max = this.#max
+    if (halves[LAYOUT] !== ((max << 16) | KIND) || halves[LAYOUT + 1] !== max >>> 16) return NONE
+    const low = Atomics.load(halves, CURRENT)
+    const high = halves[CURRENT + 1]!
+    // 2 ** 32 is one more than a multiple of three.
+    const slot = (((low >>> 0) % 3) + ((high >>> 0) % 3)) % 3
+    const mark = (HEAD + slot * (HEADER + max)) / 4
+    if (Atomics.load(halves, mark) !== low || halves[mark + 1] !== high || (low | high) === 0) return NONE
+    const length = halves[mark + 2]!
+    if (length < 0 || length > max || halves[mark + 3] !== 0 || length > target.length - start) return NONE
+    try {
+      target.set(this.#value(slot, length), start)
+    } catch {
+      return NONE // one of the two has no memory any more
+    }
+    const isWhole = Atomics.load(halves, mark) === low && halves[mark + 1] === high && this.words.intact
+    return isWhole ? length : NONE
+  }
+
+  #value(slot: number, length: number): Uint8Array {
+    const { halves } = this.words
+    if (halves !== this.#halves) {
+      this.#halves = halves
+      this.#values = []
+    }
+    const known = this.#values[slot]
+    if (known !== undefined && known.length === length) return known
+    const start = halves.byteOffset + HEAD + slot * (HEADER + this.#max) + HEADER
+    return (this.#values[slot] = cut(halves.buffer, start, length))
+  }
+}
