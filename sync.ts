@@ -4,11 +4,13 @@ import { MemoryMap } from './index.js'
 import { connect } from './lib/sync/main.js'
 
 export { type WaitOptions } from './lib/sync/arguments.js'
+export { Broadcast, type BroadcastRange, type SubscribeOptions } from './lib/sync/broadcast.js'
 export { Channel, type ChannelOptions, type ChannelRange } from './lib/sync/channel.js'
 export { Event } from './lib/sync/event.js'
 export { Latest, type LatestOptions } from './lib/sync/latest.js'
 export { type Locked, Mutex } from './lib/sync/mutex.js'
 export { Semaphore } from './lib/sync/semaphore.js'
+export { BroadcastReceiver } from './lib/sync/receiver.js'
 export { notify, wait, waitAsync, type WaitResult } from './lib/sync/wait.js'
 
 connect(MemoryMap)

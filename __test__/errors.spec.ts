@@ -10,7 +10,7 @@ import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import * as library from 'memory-map'
 import { mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize } from 'memory-map'
-import { Channel, Semaphore } from 'memory-map/sync'
+import { Broadcast, Channel, Semaphore } from 'memory-map/sync'
 
 import { isSystemError, throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { isWindows, onPosix } from './helpers/platform.ts'
@@ -783,6 +783,7 @@ test('classes that functions make instances of name the functions', (t) => {
   for (const [Class, makes] of [
     [MemoryMap, 'mapShared'],
     [Channel, 'Channel.create'],
+    [Broadcast, 'Broadcast.create'],
   ] as const) {
     const make = Class as unknown as new (...args: unknown[]) => unknown
     for (const args of [[], ['file'], [map], [map, { offset: 0 }], [map, 'shared', undefined, {}]]) {

@@ -4,6 +4,18 @@ export type Token = number
 /** What a function returns that throws the errors of the core. */
 export type Outcome<T> = T
 
+export declare class NativeBroadcast {
+  /** Makes a broadcast of `length` bytes, or opens one where `length` is negative. */
+  constructor(map: Token, offset: number, length: number, lossless: boolean)
+  get capacity(): number
+  get maxLength(): number
+  get lossless(): boolean
+  /** For the functions below, which are called often. */
+  handle(): object
+  sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
+  subscribe(oldest: boolean): NativeReceiver
+}
+
 export declare class NativeChannel {
   /** Makes a channel of `length` bytes, or opens one where `length` is negative. */
   constructor(map: Token, offset: number, length: number)
@@ -62,6 +74,16 @@ export declare class NativeMutex {
   lockAsync(timeout: number, pending: NativeWait): Promise<number>
 }
 
+export declare class NativeReceiver {
+  /** For the function below, which is called often. */
+  handle(): object
+  /** How many messages were lost. */
+  lost(): number
+  /** Waits until there is a message: 0, or 2 where there is none in time. */
+  readyAsync(timeout: number, pending: NativeWait): Promise<number>
+  close(): void
+}
+
 export declare class NativeSemaphore {
   constructor(map: Token, offset: number, initial?: number | undefined | null)
   /** 0 acquired, 2 timed out. */
@@ -95,6 +117,15 @@ export declare function allocationGranularity(): number
 
 /** Notes, when JavaScript is about to end on this thread, which ArrayBuffers have their memory. */
 export declare function beforeExit(): void
+
+/** Receives a message as `channelReceive` does. */
+export declare function broadcastReceive(receiver: object, target: Buffer, offset: number, timeout: number): number
+
+/**
+ * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
+ * 0.
+ */
+export declare function broadcastSend(broadcast: object, data: Uint8Array, timeout: number): boolean
 
 /**
  * Whether this runtime makes a SharedArrayBuffer of memory that it does not own: some have the
@@ -151,9 +182,6 @@ export declare function ipcWait(map: Token, offset: number, expected: number, ti
 /** The same on another thread. */
 export declare function ipcWaitAsync(map: Token, offset: number, expected: number, timeout: number, pending: NativeWait): Promise<number>
 
-/** Which memory has a name. */
-export declare function listSharedMemory(): Outcome<NativeNamedMemory[]>
-
 /**
  * Copies the newest value into `target`, from `offset` on, unless there is too little room, and says
  * how long it is; -1 where there is none yet.
@@ -162,6 +190,9 @@ export declare function latestRead(latest: object, target: Buffer, offset: numbe
 
 /** Writes a value; `false` where other writers do until the time is up. */
 export declare function latestWrite(latest: object, data: Uint8Array, timeout: number): boolean
+
+/** Which memory has a name. */
+export declare function listSharedMemory(): Outcome<NativeNamedMemory[]>
 
 /**
  * Maps memory without a file. `huge` is the size of its huge pages in bytes, 0 for none, 1 for

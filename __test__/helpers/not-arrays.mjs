@@ -5,9 +5,12 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 
 const { mapShared } = await import(new URL('../../index.js', import.meta.url).href)
-const { Channel, Event, Latest, Mutex, Semaphore } = await import(new URL('../../sync.js', import.meta.url).href)
+const { Broadcast, Channel, Event, Latest, Mutex, Semaphore } = await import(
+  new URL('../../sync.js', import.meta.url).href
+)
 
 const map = mapShared('shared', { create: true, length: 65_536, protection: 'read-write' })
+const broadcast = Broadcast.create(map, { offset: 32_768 })
 const handles = [
   map,
   new Event(map, 128),
@@ -15,6 +18,8 @@ const handles = [
   new Semaphore(map, 64, 1),
   Channel.create(map, { offset: 4096 }),
   new Latest(map, { offset: 1024, length: 1024 }),
+  broadcast,
+  broadcast.subscribe(),
 ]
 const { port1, port2 } = new MessageChannel()
 

@@ -15,7 +15,7 @@ import { KINDS, main, makeFixture, modules, NAME, ofType, RECEIVER, right, SHARE
 import { PROPERTIES, RECEIVERS, Thrown, throwsItself, VALUES } from './values.mjs'
 
 const { unlinkSharedMemory } = main
-const { Channel, Event, Latest, Mutex, Semaphore } = modules.sync
+const { Broadcast, BroadcastReceiver, Channel, Event, Latest, Mutex, Semaphore } = modules.sync
 
 const [surfaceFile, reportFile, ...numbers] = process.argv.slice(2)
 const [first, step, randomCalls, seed] = numbers.map(Number)
@@ -38,6 +38,8 @@ const CHECKS = {
   AsyncIterableIterator: (value) => typeof value.next === 'function',
   MemoryMap: (value) => value instanceof main.MemoryMap,
   MemoryFaultError: (value) => value instanceof main.MemoryFaultError,
+  Broadcast: (value) => value instanceof Broadcast,
+  BroadcastReceiver: (value) => value instanceof BroadcastReceiver,
   Channel: (value) => value instanceof Channel,
   Event: (value) => value instanceof Event,
   Latest: (value) => value instanceof Latest,

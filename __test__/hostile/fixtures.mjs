@@ -7,7 +7,7 @@ const root = new URL('../../', import.meta.url).href
 export const main = await import(`${root}index.js`)
 export const modules = { index: main, sync: await import(`${root}sync.js`) }
 const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize } = main
-const { Channel, Event, Latest, Mutex, Semaphore } = modules.sync
+const { Broadcast, Channel, Event, Latest, Mutex, Semaphore } = modules.sync
 
 /** The name of named memory. */
 export const NAME = `hostile-${process.pid}`
@@ -72,6 +72,15 @@ export function makeFixture(kind) {
       map.write(Buffer.alloc(64), 0)
       return new Mutex(map, 0)
     },
+    get broadcast() {
+      return Broadcast.create(map, { offset: 8192, length: 1024 })
+    },
+    get receiver() {
+      const broadcast = this.broadcast
+      const receiver = broadcast.subscribe()
+      broadcast.send('one')
+      return receiver
+    },
     get latest() {
       map.write(Buffer.alloc(512), 1024)
       const latest = new Latest(map, { offset: 1024, length: 512 })
@@ -91,6 +100,8 @@ export function makeFixture(kind) {
 /** An object of each class. */
 export const RECEIVER = {
   MemoryMap: (at) => at.map,
+  Broadcast: (at) => at.broadcast,
+  BroadcastReceiver: (at) => at.receiver,
   Channel: (at) => at.channel,
   Event: (at) => at.event,
   Latest: (at) => at.latest,

@@ -49,6 +49,25 @@ const jobs = {
     const data = Buffer.alloc(Number(size), 1)
     for (let i = 0; i < count; i++) await there.sendAsync(data)
   },
+  async 'broadcast receive'(file) {
+    const { mapShared } = await import('../../index.js')
+    const { Broadcast } = await import('../../sync.js')
+    const receiver = Broadcast.open(mapShared(file, { protection: 'read-write' })).subscribe()
+    process.send('ready')
+    // What was lost does not come.
+    while (receiver.receive()[0] !== 0) continue // the last one
+    process.send('done')
+  },
+  'process receive': (count) => {
+    let left = Number(count)
+    process.on('message', () => --left === 0 && process.send('done'))
+    process.send('ready')
+  },
+  'socket receive': (address, bytes) => {
+    let left = Number(bytes)
+    const socket = net.connect(address, () => process.send('ready'))
+    socket.on('data', (data) => (left -= data.length) <= 0 && process.send('done'))
+  },
   'process echo': () => process.on('message', (data) => process.send(data)),
   'process send': (_, size, count) => {
     const data = Buffer.alloc(Number(size), 1)

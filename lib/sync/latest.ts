@@ -34,14 +34,13 @@ const [HEAD, SLOTS, HEADER] = [64, 3, 16]
  * stopped or killed in the middle of the next one. They need no writable mapping.
  *
  * ```js
- * const price = new Latest(map, { offset: 0, length: Latest.byteLengthFor(64) })
+ * const map = mapShared('price', { create: true, length: Latest.byteLengthFor(64), protection: 'read-write' })
+ * const price = new Latest(map)
  * price.write('1.0843')
  * // elsewhere
- * for (let seen = 0; ; ) {
- *   await price.waitAsync(seen)
- *   seen = price.version // before `read`, so that no later value is missed
- *   show(price.read())
- * }
+ * const seen = price.version // before `read`, so that no later value is missed
+ * price.read()?.toString()
+ * await price.waitAsync(seen, 1000) // until there is another one
  * ```
  */
 export class Latest extends Handle {

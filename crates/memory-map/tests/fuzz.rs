@@ -68,6 +68,11 @@ fn replay(name: &str) {
 }
 
 #[test]
+fn broadcast() {
+    replay("broadcast");
+}
+
+#[test]
 fn channel() {
     replay("channel");
 }
@@ -101,6 +106,6 @@ fn search() {
 fn every_target_is_replayed() {
     assert_eq!(
         targets::ALL.map(|(name, _)| name),
-        ["channel", "latest", "locks", "options", "ranges", "search"]
+        ["broadcast", "channel", "latest", "locks", "options", "ranges", "search"]
     );
 }

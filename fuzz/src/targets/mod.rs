@@ -2,6 +2,7 @@
 //!
 //! libFuzzer runs them (`npm run fuzz`), and so does `crates/memory-map/tests/fuzz.rs`, with the corpus.
 
+mod broadcast;
 mod channel;
 mod latest;
 mod locks;
@@ -18,7 +19,8 @@ use memory_map::{FileOptions, Mapping, Options, Source, page_size};
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const ALL: [(&str, Target); 6] = [
+pub const ALL: [(&str, Target); 7] = [
+    ("broadcast", broadcast::run),
     ("channel", channel::run),
     ("latest", latest::run),
     ("locks", locks::run),

@@ -241,7 +241,7 @@ pub fn channel_receive_many(
     attempt(&env, timeout, receive).map(received_code)
 }
 
-fn received_code(received: Received) -> f64 {
+pub fn received_code(received: Received) -> f64 {
     match received {
         Received::Nothing => -1.0,
         Received::Copied(count) => count as f64,

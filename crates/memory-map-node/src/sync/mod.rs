@@ -1,5 +1,6 @@
 //! The functions and classes behind `memory-map/sync`.
 
+mod broadcast;
 mod channel;
 mod direct;
 mod event;

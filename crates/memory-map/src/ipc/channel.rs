@@ -607,9 +607,9 @@ fn too_short() -> Error {
     Error::OutOfRange { name: "length", requirement: "at least 640 bytes" }
 }
 
-fn little_endian() -> Result<()> {
+pub(crate) fn little_endian() -> Result<()> {
     if cfg!(target_endian = "little") {
         return Ok(());
     }
-    Err(Error::Unsupported("channels are little-endian, and this processor is not"))
+    Err(Error::Unsupported("channels and broadcasts are little-endian, and this processor is not"))
 }

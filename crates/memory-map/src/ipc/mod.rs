@@ -4,19 +4,21 @@
 //!
 //! The algorithms work on words in shared memory and know nothing of mappings, so that loom can
 //! check them (`tests/models/main.rs` puts its own `atomic`, `park` and `spin` under them): `lock`,
-//! `eventcount`, `flag`, `ring` and `seqlock`. The rest ties them to mappings: `shared_range` reaches
-//! the words with faults contained, `participant` says which processes are alive, and `wait`,
-//! `event`, `mutex`, `semaphore`, `latest` and `channel` are what users of the crate see.
+//! `eventcount`, `feed`, `flag`, `ring` and `seqlock`. The rest ties them to mappings: `shared_range`
+//! reaches the words with faults contained, `participant` says which processes are alive, and `wait`,
+//! `broadcast`, `channel`, `event`, `latest`, `mutex` and `semaphore` are what users of the crate see.
 //!
 //! Everything read from shared memory may be anything: another process wrote it. Offsets and
 //! lengths are checked each time, and every loop waits, ends or gets further.
 
 mod atomic;
 mod blocks;
+mod broadcast;
 mod channel;
 mod direct;
 mod event;
 mod eventcount;
+mod feed;
 mod flag;
 mod latest;
 mod lock;
@@ -35,6 +37,7 @@ mod wait;
 pub use lock::Locked;
 pub use park::{Cancel, Patience, WaitResult};
 pub use {
+    broadcast::{Broadcast, From, Receiver},
     channel::{Channel, Message, Received, Reservation},
     direct::mark,
     event::{Began, Event},

@@ -229,6 +229,15 @@ impl Blocks for Words<'_> {
     }
 }
 
+impl Blocks for Session<'_> {
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        self.words.word(offset)
+    }
+    fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        self.words.words(offset, count)
+    }
+}
+
 impl World for Session<'_> {
     fn is_alive(&self, participant: u64) -> bool {
         self.participant.is_alive(participant)

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod broadcast;
 mod channel;
 mod event;
 mod latest;
@@ -28,6 +29,8 @@ const BUSY: usize = 64;
 const RECEIVED: usize = 128;
 const CHANNEL: usize = PAGE;
 const LATEST: usize = 256;
+const BROADCAST: usize = 2 * PAGE;
+const LOSSLESS: usize = 3 * PAGE;
 
 /// What is left behind is to be usable within a second; a busy machine may take longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -52,7 +55,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let file = TempFile::sparse(3 * PAGE as u64);
+        let file = TempFile::sparse(5 * PAGE as u64);
         let map = shared(&file, Protection::ReadWrite);
         Channel::create(&map, CHANNEL, 1024).unwrap();
         Self { file, map }
@@ -64,9 +67,14 @@ impl Place {
 
     /// A sum over all that is shared, to see changes by.
     fn state(&self) -> u64 {
-        let words = [0..3, LATEST / 8..LATEST / 8 + 38, CHANNEL / 8..CHANNEL / 8 + 128]
-            .into_iter()
-            .flatten();
+        let words = [
+            0..3,
+            LATEST / 8..LATEST / 8 + 38,
+            CHANNEL / 8..CHANNEL / 8 + 128,
+            BROADCAST / 8..BROADCAST / 8 + 104,
+            LOSSLESS / 8..LOSSLESS / 8 + 616,
+        ];
+        let words = words.into_iter().flatten();
         words.fold(0u64, |sum, i| {
             sum.rotate_left(5).wrapping_mul(31) ^ word(&self.map, 8 * i).load(Ordering::Relaxed)
         })

@@ -15,6 +15,7 @@ mod error {
 mod ipc {
     pub(crate) mod blocks;
     pub(crate) mod eventcount;
+    pub(crate) mod feed;
     pub(crate) mod flag;
     pub(crate) mod lock;
     pub(crate) mod ring;
@@ -101,6 +102,7 @@ mod ipc {
     }
 }
 
+mod feed;
 mod flag;
 mod lock;
 mod overlay;

@@ -1,0 +1,302 @@
+// Broadcasts: every receiver gets every message, or knows how many it lost, whoever is slow, stopped or killed.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, mapShared } from 'memory-map'
+import { Broadcast, type BroadcastRange, BroadcastReceiver, type SubscribeOptions } from 'memory-map/sync'
+
+import { isWindows } from './helpers/platform.ts'
+import { Peer } from './helpers/processes.ts'
+import { type Runtime, runtimes } from './helpers/runtimes.ts'
+import { sparseFile } from './helpers/scratch.ts'
+import { until } from './helpers/until.ts'
+
+/** A lossless one has its places for receivers first, and then half a kilobyte. */
+const SMALLEST = { offset: 64, length: 4416 + 512 }
+
+function open(t: ExecutionContext, file = sparseFile(t, 2 ** 17)) {
+  const map = mapShared(file, { protection: 'read-write' })
+  t.teardown(() => map.close())
+  return { file, map }
+}
+
+/** A second process that has the broadcast of the file as `broadcast`. */
+async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
+  const peer = await Peer.start(t, runtime)
+  await peer.run(`(async () => {
+    const { Broadcast } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+    broadcast = Broadcast.open(map, { offset: 64 })
+    receiver = broadcast.subscribe()
+    undefined
+  })()`)
+  return peer
+}
+
+/** What a receiver there gets up to the message `end`, by which sender, and how many it lost. */
+const COUNT = `(async () => {
+  const [next, wrong] = [{}, []]
+  let count = 0
+  for await (const message of receiver) {
+    const [name, i, tail] = message.toString().split(' ')
+    if (name === 'end') break
+    if (tail.length !== i % 50) wrong.push(message.toString())
+    if (Number(i) < (next[name] ?? 0)) wrong.push(name + ' ' + i + ' after ' + next[name])
+    next[name] = Number(i) + 1
+    count++
+  }
+  return { count, lost: receiver.lost, wrong, next }
+})()`
+
+const text = (name: string, i: number) => `${name} ${i} ${'x'.repeat(i % 50)}`
+const SEND = (name: string, count: number) => `(async () => {
+  for (let i = 0; i < ${count}; i++) {
+    const text = '${name} ' + i + ' ' + 'x'.repeat(i % 50)
+    if (i % 3 === 0) broadcast.send(text)
+    else await broadcast.sendAsync(text)
+  }
+})()`
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  for (const lossless of [false, true]) {
+    const kind = lossless ? 'lossless' : 'lossy'
+
+    test(`${name}: two processes send and two receive, ${kind}`, async (t) => {
+      const { file, map } = open(t)
+      const broadcast = Broadcast.create(map, { ...SMALLEST, lossless })
+      const peers = [await peerOf(t, file, runtime), await peerOf(t, file, runtime)]
+      const counts = peers.map((peer) => peer.run(COUNT))
+      const sender = await peerOf(t, file, runtime)
+      await sender.run('receiver.close()')
+      const there = sender.run(SEND('there', 3000))
+      for (let i = 0; i < 3000; i++) await broadcast.sendAsync(text('here', i))
+      await there
+      await broadcast.sendAsync('end')
+      for (const { count, lost, wrong } of (await Promise.all(counts)) as any[]) {
+        t.deepEqual(wrong, [])
+        t.is(count + lost, 6000)
+        if (lossless) t.is(lost, 0)
+      }
+    })
+  }
+
+  test(`${name}: a receiver that is stopped or killed holds up whom it may`, async (t) => {
+    const { file, map } = open(t)
+    const lossless = Broadcast.create(map, { ...SMALLEST, lossless: true })
+    const peer = await peerOf(t, file, runtime)
+    const here = lossless.subscribe()
+    while (lossless.trySend('message')) t.is(here.tryReceive()!.toString(), 'message')
+    t.false(lossless.send('held back', 10))
+    t.false(await lossless.sendAsync('held back', 10))
+    if (!isWindows) process.kill(peer.pid, 'SIGSTOP')
+    t.false(await lossless.sendAsync('held back', 100))
+    const sent = lossless.sendAsync('at last')
+    await peer.kill()
+    t.true(await sent)
+    t.is((await here.receiveAsync())!.toString(), 'at last')
+    for (let i = 0; i < 100; i++) {
+      t.true(lossless.send(`${i}`))
+      t.is(here.receive()!.toString(), `${i}`)
+    }
+    t.is(here.lost, 0)
+  })
+}
+
+test('a receiver begins with the next message, or with the oldest', (t) => {
+  const { map } = open(t)
+  for (const lossless of [false, true]) {
+    const broadcast = Broadcast.create(map, { ...SMALLEST, lossless })
+    t.is(broadcast.lossless, lossless)
+    broadcast.send('one')
+    const [now, oldest] = [broadcast.subscribe(), broadcast.subscribe({ from: 'oldest' })]
+    broadcast.send(Buffer.from('two'))
+    t.is(now.receive()!.toString(), 'two')
+    t.is(oldest.receive()!.toString(), 'one')
+    t.is(oldest.tryReceive()!.toString(), 'two')
+    for (const receiver of [now, oldest]) {
+      t.is(receiver.tryReceive(), undefined)
+      t.is(receiver.receive(5), undefined)
+      t.is(receiver.lost, 0)
+      receiver.close()
+    }
+  }
+})
+
+test('a receiver that is too slow is told how many messages it has lost, and goes on', async (t) => {
+  const { map } = open(t)
+  const broadcast = Broadcast.create(map, { length: 1024 })
+  const receiver = broadcast.subscribe()
+  for (let i = 0; i < 100; i++) t.true(broadcast.trySend(`message ${i}`))
+  t.is(receiver.lost, 0) // it does not know yet
+  const received: string[] = []
+  for await (const message of receiver) {
+    received.push(message.toString())
+    if (received.length === 1) t.is(received[0], `message ${receiver.lost}`)
+    if (received.length + receiver.lost === 100) break
+  }
+  t.true(received.length > 10 && receiver.lost > 10)
+  t.is(received.at(-1), 'message 99')
+  broadcast.send('on')
+  t.is((await receiver.receiveAsync())!.toString(), 'on')
+})
+
+test('messages of all lengths arrive, on either backing', (t) => {
+  for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
+    const map = mapShared(sparseFile(t, 2 ** 17), { protection: 'read-write', backing })
+    t.teardown(() => map.close())
+    const broadcast = Broadcast.create(map)
+    const receivers = [broadcast.subscribe(), broadcast.subscribe()]
+    t.is(broadcast.maxLength, Math.floor(broadcast.capacity / 2))
+    for (let length = 0; length <= broadcast.maxLength; length += 331) {
+      const message = Buffer.alloc(length, length)
+      t.true(broadcast.send(message))
+      for (const receiver of receivers) t.true(message.equals(receiver.receive()!))
+    }
+    t.deepEqual(
+      receivers.map((receiver) => receiver.lost),
+      [0, 0],
+    )
+  }
+})
+
+test('what is received stays as it was when others follow', (t) => {
+  const { map } = open(t)
+  const broadcast = Broadcast.create(map, { length: 1024 })
+  const receiver = broadcast.subscribe()
+  const received = Array.from({ length: 200 }, (_, i) => {
+    broadcast.send(Buffer.of(i, i))
+    return receiver.receive()!
+  })
+  t.true(received.every((message, i) => message.equals(Buffer.of(i, i))))
+})
+
+test('a worker receives what others send, and its place is free when it ends', async (t) => {
+  const { file, map } = open(t)
+  const broadcast = Broadcast.create(map, { ...SMALLEST, lossless: true })
+  const worker = new Worker(
+    `const { parentPort, workerData } = require('node:worker_threads')
+    void (async () => {
+      const { mapShared } = await import(workerData.root + 'index.js')
+      const { Broadcast } = await import(workerData.root + 'sync.js')
+      const map = mapShared(workerData.file, { protection: 'read-write' })
+      const receiver = Broadcast.open(map, { offset: 64 }).subscribe()
+      parentPort.postMessage('ready')
+      parentPort.postMessage(receiver.receive().toString())
+      parentPort.on('message', () => {})
+    })()`,
+    { eval: true, workerData: { root: new URL('../', import.meta.url).href, file } },
+  )
+  const messages: unknown[] = []
+  worker.on('message', (message) => messages.push(message))
+  await until(() => messages.length === 1)
+  broadcast.send('hello')
+  await until(() => messages.length === 2)
+  t.deepEqual(messages, ['ready', 'hello'])
+  while (broadcast.trySend('more')) continue
+  const sent = broadcast.sendAsync('last')
+  await worker.terminate()
+  t.true(await sent)
+})
+
+test('waits end by their time, by a signal, by close, and when the mapping is closed', async (t) => {
+  const { map } = open(t)
+  const broadcast = Broadcast.create(map, { ...SMALLEST, lossless: true })
+  const [first, second, third] = [broadcast.subscribe(), broadcast.subscribe(), broadcast.subscribe()]
+  t.is(await first.receiveAsync(5), undefined)
+  const controller = new AbortController()
+  const ends = [
+    t.throwsAsync(first.receiveAsync({ signal: controller.signal }), { name: 'AbortError' }),
+    t.throwsAsync(second.receiveAsync(), { code: 'ERR_MMAP_CLOSED', message: /receiver is closed/ }),
+    t.throwsAsync(third.receiveAsync(), { code: 'ERR_MMAP_CLOSED' }),
+  ]
+  t.throws(() => third.receive(), { code: 'ERR_MMAP_BUSY' })
+  t.is(third.tryReceive(), undefined)
+  await sleep(5)
+  controller.abort()
+  second.close()
+  second.close()
+  t.true(second.closed)
+  t.throws(() => second.tryReceive(), { code: 'ERR_MMAP_CLOSED' })
+  await Promise.all(ends.slice(0, 2))
+  const other = Broadcast.create(map, { offset: 8192, length: 8192, lossless: true })
+  const slow = other.subscribe()
+  while (other.trySend('full')) continue
+  const sends = [
+    t.throwsAsync(other.sendAsync('x', { signal: controller.signal }), { name: 'AbortError' }),
+    t.throwsAsync(other.sendAsync('y'), { code: 'ERR_MMAP_CLOSED', message: /broadcast is closed/ }),
+  ]
+  t.throws(() => other.send('z'), { code: 'ERR_MMAP_BUSY' })
+  t.false(other.trySend('z'))
+  await sleep(5)
+  other.close()
+  await Promise.all(sends)
+  t.throws(() => other.send('z'), { code: 'ERR_MMAP_CLOSED' })
+  t.is(slow.receive()!.toString(), 'full')
+  map.close()
+  await ends[2]
+  t.true(first.closed && broadcast.closed)
+  t.is(first.lost, 0)
+  t.throws(() => first.tryReceive(), { code: 'ERR_MMAP_CLOSED' })
+  t.throws(() => broadcast.send(''), { code: 'ERR_MMAP_CLOSED' })
+})
+
+test('iterating ends when the receiver is closed', async (t) => {
+  const { map } = open(t)
+  const broadcast = Broadcast.create(map)
+  const receiver = broadcast.subscribe()
+  const received: string[] = []
+  const iterating = (async () => {
+    for await (const message of receiver) received.push(message.toString())
+  })()
+  for (const message of ['one', 'two', 'three']) {
+    await broadcast.sendAsync(message)
+    await until(() => received.at(-1) === message)
+  }
+  receiver.close()
+  await iterating
+  t.deepEqual(received, ['one', 'two', 'three'])
+  t.regex(String(receiver), /^BroadcastReceiver \{ lost: 0, closed: true \}$/)
+  t.regex(String(broadcast), /^Broadcast \{ capacity: \d+, maxLength: \d+, lossless: false, closed: false \}$/)
+})
+
+test('what is no broadcast is not opened', (t) => {
+  const { map } = open(t)
+  t.throws(() => Broadcast.open(map), { code: 'ERR_MMAP_INVALID', message: /create/ })
+  Broadcast.create(map, { length: 1024 })
+  map.write(Buffer.of(9), 8)
+  t.throws(() => Broadcast.open(map), { code: 'ERR_MMAP_INVALID', message: /version/ })
+  t.throws(() => new (BroadcastReceiver as any)(map, {}), { code: 'ERR_ILLEGAL_CONSTRUCTOR', message: /subscribe/ })
+  t.throws(() => new (Broadcast as any)(map, {}), { code: 'ERR_ILLEGAL_CONSTRUCTOR', message: /Broadcast.create/ })
+})
+
+test('wrong arguments are named', async (t) => {
+  const { map } = open(t)
+  const broadcast = Broadcast.create(map, { length: 1024 })
+  const any = broadcast as unknown as Record<string, (...args: unknown[]) => unknown>
+  const receiver = broadcast.subscribe() as unknown as Record<string, (...args: unknown[]) => unknown>
+  const create = (options: unknown) => Broadcast.create(map, options as BroadcastRange)
+  const subscribe = (options: unknown) => broadcast.subscribe(options as SubscribeOptions)
+  for (const [run, code, message] of [
+    [() => Broadcast.create({} as typeof map), 'ERR_INVALID_ARG_TYPE', /map/],
+    [() => create({ loss: 1 }), 'ERR_INVALID_ARG_VALUE', /lossless/],
+    [() => create({ lossless: 1 }), 'ERR_INVALID_ARG_TYPE', /lossless/],
+    [() => create({ offset: -1 }), 'ERR_OUT_OF_RANGE', /offset/],
+    [() => create({ offset: 8 }), 'ERR_OUT_OF_RANGE', /aligned/],
+    [() => create({ length: 447 }), 'ERR_OUT_OF_RANGE', /448/],
+    [() => create({ length: 4543, lossless: true }), 'ERR_OUT_OF_RANGE', /4544/],
+    [() => Broadcast.create(mapAnonymous(4096)), 'ERR_MMAP_NOT_SHARED', /shared/],
+    [() => subscribe({ from: 'new' }), 'ERR_INVALID_ARG_VALUE', /from.*'now' or 'oldest'/],
+    [() => subscribe({ form: 'now' }), 'ERR_INVALID_ARG_VALUE', /from/],
+    [() => any['send']!(5), 'ERR_INVALID_ARG_TYPE', /data/],
+    [() => broadcast.send('x'.repeat(321)), 'ERR_OUT_OF_RANGE', /data.*320/],
+    [() => any['send']!('x', 'y'), 'ERR_INVALID_ARG_TYPE', /timeout/],
+    [() => receiver['receive']!('y'), 'ERR_INVALID_ARG_TYPE', /timeout/],
+  ] as const) {
+    t.regex(t.throws(() => void run(), { code })!.message, message)
+  }
+  await t.throwsAsync(async () => receiver['receiveAsync']!({ time: 1 }), { code: 'ERR_INVALID_ARG_VALUE' })
+})

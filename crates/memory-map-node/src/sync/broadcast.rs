@@ -1,0 +1,154 @@
+//! The classes behind `Broadcast` and `BroadcastReceiver`.
+
+use std::sync::Arc;
+
+use memory_map::copy_of;
+use memory_map::ipc::{Broadcast, From, Patience, Receiver};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::channel::received_code;
+use super::in_mapping::{InMapping, code};
+use super::waits::{Job, NativeWait, attempt};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
+
+#[napi]
+pub struct NativeBroadcast {
+    tied: Tied<InMapping<Broadcast>>,
+    capacity: f64,
+    max_length: f64,
+    lossless: bool,
+}
+
+#[napi]
+impl NativeBroadcast {
+    /// Makes a broadcast of `length` bytes, or opens one where `length` is negative.
+    #[napi(constructor)]
+    pub fn new(env: Env, map: Token, offset: f64, length: f64, lossless: bool) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
+        let broadcast = if length < 0.0 {
+            Broadcast::open(&mapping, offset as usize)
+        } else {
+            Broadcast::create(&mapping, offset as usize, length as usize, lossless)
+        };
+        let object = Arc::new(broadcast.map_err(|error| to_js(&env, &error))?);
+        Ok(Self {
+            capacity: object.capacity() as f64,
+            max_length: object.max_length() as f64,
+            lossless: object.is_lossless(),
+            tied: Tied::new(&env, InMapping { mapping, object }),
+        })
+    }
+
+    #[napi(getter)]
+    pub fn capacity(&self) -> f64 {
+        self.capacity
+    }
+
+    #[napi(getter)]
+    pub fn max_length(&self) -> f64 {
+        self.max_length
+    }
+
+    #[napi(getter)]
+    pub fn lossless(&self) -> bool {
+        self.lossless
+    }
+
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<Broadcast>>> {
+        External::new(self.tied.clone())
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn send_async<'env>(
+        &self,
+        env: &'env Env,
+        data: &[u8],
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let data = copy_of(data).map_err(|error| to_js(env, &error))?;
+        let InMapping { mapping, object } = &*self.tied.get(env)?;
+        let broadcast = Arc::clone(object);
+        let wait = move |patience: &Patience<'_>| broadcast.send(&data, Some(patience)).map(code);
+        pending.start(env, mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+    }
+
+    #[napi]
+    pub fn subscribe(&self, env: Env, oldest: bool) -> Result<NativeReceiver> {
+        let InMapping { mapping, object } = &*self.tied.get(&env)?;
+        let from = if oldest { From::Oldest } else { From::Now };
+        let receiver = object.subscribe(mapping, from).map_err(|error| to_js(&env, &error))?;
+        let receiver = InMapping { mapping: Arc::clone(mapping), object: Arc::new(receiver) };
+        Ok(NativeReceiver(Tied::new(&env, receiver)))
+    }
+}
+
+#[napi]
+pub struct NativeReceiver(Tied<InMapping<Receiver>>);
+
+#[napi]
+impl NativeReceiver {
+    /// For the function below, which is called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<Receiver>>> {
+        External::new(self.0.clone())
+    }
+
+    /// How many messages were lost.
+    #[napi]
+    pub fn lost(&self, env: Env) -> Result<f64> {
+        Ok(self.0.get(&env)?.object.lost() as f64)
+    }
+
+    /// Waits until there is a message: 0, or 2 where there is none in time.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn ready_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.0.get(env)?;
+        let receiver = Arc::clone(object);
+        let wait = move |patience: &Patience<'_>| receiver.wait_for_message(patience).map(code);
+        pending.start(env, mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+    }
+
+    #[napi]
+    pub fn close(&self, env: Env) -> Result<()> {
+        self.0.get(&env)?.object.close().map_err(|error| to_js(&env, &error))
+    }
+}
+
+/// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
+/// 0.
+#[napi]
+pub fn broadcast_send(
+    env: Env,
+    #[napi(ts_arg_type = "object")] broadcast: &External<Tied<InMapping<Broadcast>>>,
+    data: &[u8],
+    timeout: f64,
+) -> Result<bool> {
+    let broadcast = broadcast.get(&env)?;
+    attempt(&env, timeout, |patience| broadcast.object.send(data, patience))
+}
+
+/// Receives a message as `channelReceive` does.
+#[napi]
+pub fn broadcast_receive(
+    env: Env,
+    #[napi(ts_arg_type = "object")] receiver: &External<Tied<InMapping<Receiver>>>,
+    mut target: BufferSlice,
+    offset: u32,
+    timeout: f64,
+) -> Result<f64> {
+    let receiver = receiver.get(&env)?;
+    let target = target.get_mut(offset as usize..).unwrap_or_default();
+    attempt(&env, timeout, |patience| receiver.object.receive_into(target, patience))
+        .map(received_code)
+}

@@ -1,0 +1,355 @@
+//! A broadcast: messages from many processes to many, each of which gets all. (Long: a third are
+//! examples.)
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use super::channel::{Received, little_endian};
+use super::feed::{Cursor, Feed, PLACE, PLACES, SLACK, Spins, Taken, at};
+use super::park::Patience;
+use super::participant::Participant;
+use super::shared_range::{Session, SharedRange};
+use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
+use crate::mapping::Mapping;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"MMAPCAST");
+const VERSION: u64 = 1;
+/// Bytes of the smallest ring.
+const SMALLEST: usize = 128;
+/// How long a receiver waits to join, while a sender copies a message.
+const JOIN: Duration = Duration::from_secs(10);
+
+/// One user of a broadcast: it sends, and makes receivers.
+///
+/// Every method may be called from any thread.
+///
+/// ```
+/// use memory_map::ipc::{Broadcast, From, Received};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let broadcast = Broadcast::create(&map, 0, 4096, false)?;
+/// let receivers = [broadcast.subscribe(&map, From::Now)?, broadcast.subscribe(&map, From::Now)?];
+/// broadcast.send(b"hello", None)?;
+/// let mut bytes = [0; 8];
+/// for receiver in &receivers {
+///     assert_eq!(receiver.receive_into(&mut bytes, None)?, Received::Copied(5));
+/// }
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+pub struct Broadcast(Arc<Shared>);
+
+struct Shared {
+    range: Arc<SharedRange>,
+    ring: usize,
+    is_lossless: bool,
+    /// Who sends, as the holder of the senders' lock.
+    participant: Participant,
+    spins: Spins,
+}
+
+/// With which message a receiver begins.
+///
+/// ```
+/// use memory_map::ipc::{Broadcast, From, Received};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let broadcast = Broadcast::create(&map, 0, 4096, false)?;
+/// broadcast.send(b"hello", None)?;
+/// let (old, new) = (broadcast.subscribe(&map, From::Oldest)?, broadcast.subscribe(&map, From::Now)?);
+/// assert_eq!(old.receive_into(&mut [0; 8], None)?, Received::Copied(5));
+/// assert_eq!(new.receive_into(&mut [0; 8], None)?, Received::Nothing);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The next one that is sent.
+    Now,
+    /// The oldest one that is still there.
+    Oldest,
+}
+
+/// A receiver of all messages since it was made.
+///
+/// ```
+/// use memory_map::ipc::{Broadcast, From};
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let broadcast = Broadcast::create(&map, 0, 704, false)?;
+/// let receiver = broadcast.subscribe(&map, From::Now)?;
+/// for _ in 0..100 {
+///     broadcast.send(b"more than there is room for", None)?;
+/// }
+/// let mut received = 0;
+/// while receiver.receive_into(&mut [0; 64], None)? != memory_map::ipc::Received::Nothing {
+///     received += 1;
+/// }
+/// assert_eq!(received + receiver.lost(), 100);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+pub struct Receiver {
+    shared: Arc<Shared>,
+    /// Who has the place in memory, where nothing may be lost.
+    _participant: Option<Participant>,
+    cursor: Mutex<Cursor>,
+    closed: AtomicBool,
+}
+
+impl Broadcast {
+    /// Makes a broadcast of the `length` bytes at `offset`, whatever they hold. Where it is lossless,
+    /// senders wait for the slowest living receiver; else they write over what it has not received.
+    ///
+    /// # Errors
+    /// As for [`crate::ipc::Mutex::new`]; [`Error::OutOfRange`] if that is too little.
+    pub fn create(
+        mapping: &Mapping,
+        offset: usize,
+        length: usize,
+        is_lossless: bool,
+    ) -> Result<Self> {
+        little_endian()?;
+        let ring = length.saturating_sub(data(is_lossless)) & !63;
+        if ring < SMALLEST {
+            let requirement = "at least 448 bytes, or 4544 if it is lossless";
+            return Err(Error::OutOfRange { name: "length", requirement });
+        }
+        let range = SharedRange::new(mapping, offset, length, 64, true)?;
+        // First what can fail: what is there stays then.
+        let broadcast = Self::tie(mapping, range, ring, is_lossless)?;
+        broadcast.0.run(|feed| {
+            let word = |offset| feed.memory.words.word(offset);
+            // Opening it now finds no broadcast. Receivers of the one that was here before must see
+            // that they were overtaken.
+            word(at::MAGIC).store(0, Ordering::SeqCst);
+            let before = word(at::HEAD).load(Ordering::Relaxed) % (1 << 62);
+            let start = (before / ring as u64 + 2) * ring as u64;
+            for offset in (8..data(is_lossless)).step_by(8) {
+                word(offset).store(0, Ordering::Relaxed);
+            }
+            word(at::VERSION).store(VERSION, Ordering::Relaxed);
+            word(at::RING).store(ring as u64, Ordering::Relaxed);
+            word(at::LOSSLESS).store(is_lossless.into(), Ordering::Relaxed);
+            // The number of the message before the first.
+            word(data(is_lossless) + ring - 8).store(0, Ordering::Relaxed);
+            for position in [at::HEAD, at::TAIL, at::LAST] {
+                word(position).store(start, Ordering::Relaxed);
+            }
+            word(at::MAGIC).store(MAGIC, Ordering::Release);
+            Ok(())
+        })?;
+        Ok(broadcast)
+    }
+
+    /// Opens the broadcast at `offset`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is none, or not all of it, or of another version; otherwise
+    /// as for [`Broadcast::create`].
+    pub fn open(mapping: &Mapping, offset: usize) -> Result<Self> {
+        little_endian()?;
+        let length = mapping.len().saturating_sub(offset);
+        if length < at::PLACES {
+            return Err(Error::Invalid("there is no broadcast: the mapping is too short for one"));
+        }
+        let all = SharedRange::new(mapping, offset, length, 64, true)?;
+        let (ring, is_lossless) = {
+            let place = all.place();
+            let words = place.enter()?;
+            let magic = words.word(at::MAGIC).load(Ordering::Acquire);
+            let [version, ring, lossless] = [at::VERSION, at::RING, at::LOSSLESS]
+                .map(|offset| words.word(offset).load(Ordering::Relaxed));
+            words.check()?;
+            if magic != MAGIC {
+                return Err(Error::Invalid(
+                    "there is no broadcast: what is there was not made by `create`",
+                ));
+            }
+            if version != VERSION || lossless > 1 {
+                return Err(Error::Invalid("the broadcast has another version of the layout"));
+            }
+            let room = length.saturating_sub(data(lossless == 1)) as u64;
+            match usize::try_from(ring).ok().filter(|ring| *ring as u64 <= room) {
+                Some(ring) if ring >= SMALLEST && ring.is_multiple_of(64) => (ring, lossless == 1),
+                Some(_) => return Err(Error::Invalid("the broadcast has an impossible size")),
+                None => return Err(Error::Invalid("the broadcast is cut short")),
+            }
+        };
+        // The mapping may become shorter, and have all of the broadcast still.
+        let range = SharedRange::new(mapping, offset, data(is_lossless) + ring, 64, true)?;
+        let broadcast = Self::tie(mapping, range, ring, is_lossless)?;
+        broadcast.0.run(|feed| feed.verify())?;
+        Ok(broadcast)
+    }
+
+    fn tie(mapping: &Mapping, range: SharedRange, ring: usize, is_lossless: bool) -> Result<Self> {
+        let participant = Participant::another(mapping)?;
+        let range = range.following(mapping);
+        Ok(Self(Arc::new(Shared { range, ring, is_lossless, participant, spins: Spins::new() })))
+    }
+
+    /// Bytes that messages share, with 16 more for each.
+    pub fn capacity(&self) -> usize {
+        self.0.ring - SLACK
+    }
+
+    /// Bytes of the longest message: half the capacity.
+    pub fn max_length(&self) -> usize {
+        (self.capacity() / 2).min(u32::MAX as usize)
+    }
+
+    /// Whether senders wait for the slowest receiver.
+    pub fn is_lossless(&self) -> bool {
+        self.0.is_lossless
+    }
+
+    /// Sends a message to all receivers. Without `patience` it does not wait; `false` if another sender
+    /// was sending, or a receiver that must lose nothing had no room for it, until the time was up.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a length over [`Broadcast::max_length`]; [`Error::Invalid`] if the
+    /// memory does not hold a broadcast any more; [`Error::Fault`], [`Error::Closed`],
+    /// [`Error::Cancelled`].
+    pub fn send(&self, bytes: &[u8], patience: Option<&Patience<'_>>) -> Result<bool> {
+        if bytes.len() > self.max_length() {
+            let requirement = "at most half the broadcast's capacity";
+            return Err(Error::OutOfRange { name: "length", requirement });
+        }
+        self.0.run(|feed| feed.send(bytes, patience))
+    }
+
+    /// Makes a receiver.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if it is lossless and has 64 receivers, or a sender is stopped in the middle of
+    /// a message for seconds; otherwise as for [`Broadcast::send`].
+    pub fn subscribe(&self, mapping: &Mapping, from: From) -> Result<Receiver> {
+        let participant = self.0.is_lossless.then(|| Participant::another(mapping)).transpose()?;
+        let number = participant.as_ref().map_or(0, |participant| participant.number);
+        let patience = Patience::of(JOIN);
+        let cursor = self.0.run(|feed| feed.join(from == From::Oldest, number, &patience))?;
+        Ok(Receiver {
+            shared: Arc::clone(&self.0),
+            _participant: participant,
+            cursor: Mutex::new(cursor),
+            closed: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Receiver {
+    /// Receives the next message by copying it to the start of `bytes`, unless that is too short.
+    /// Without `patience` it does not wait.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the memory does not hold a broadcast any more; [`Error::Fault`];
+    /// [`Error::Closed`], also after [`Receiver::close`]; [`Error::Cancelled`].
+    pub fn receive_into(
+        &self,
+        bytes: &mut [u8],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Received> {
+        loop {
+            let received = self.shared.run(|feed| feed.take(&mut *self.cursor()?, bytes))?;
+            match (received, patience) {
+                (Taken::Copied(length), _) => return Ok(Received::Copied(length)),
+                (Taken::TooLong(length), _) => return Ok(Received::TooLong(length)),
+                (Taken::Nothing, None) => return Ok(Received::Nothing),
+                (Taken::Nothing, Some(patience)) => {
+                    if !self.wait_for_message(patience)? || patience.is_over()? {
+                        return Ok(Received::Nothing);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until there is a message to receive, or to count as lost; `false` if the time is up first.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use memory_map::ipc::{Broadcast, From, Patience};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let broadcast = Broadcast::create(&map, 0, 4096, false)?;
+    /// let receiver = broadcast.subscribe(&map, From::Now)?;
+    /// assert!(!receiver.wait_for_message(&Patience::of(Duration::ZERO))?);
+    /// broadcast.send(b"hello", None)?;
+    /// assert!(receiver.wait_for_message(&Patience::FOREVER)?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Receiver::receive_into`].
+    pub fn wait_for_message(&self, patience: &Patience<'_>) -> Result<bool> {
+        let position = self.cursor()?.position;
+        self.shared.run(|feed| feed.wait(position, patience))
+    }
+
+    /// How many messages were lost: written over before this receiver had received them. It is known
+    /// when the message after them is received.
+    pub fn lost(&self) -> u64 {
+        self.cursor.lock_anyway().lost
+    }
+
+    /// Stops receiving, and holds no sender back any more.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Broadcast, From};
+    /// use memory_map::{Error, Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(8192, true, &Options::default())?;
+    /// let broadcast = Broadcast::create(&map, 0, 8192, true)?;
+    /// let receiver = broadcast.subscribe(&map, From::Now)?;
+    /// while broadcast.send(b"hello", None)? {}
+    /// receiver.close()?;
+    /// assert!(broadcast.send(b"hello", None)?);
+    /// assert_eq!(receiver.receive_into(&mut [0; 8], None), Err(Error::Closed));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        self.shared.run(|feed| {
+            feed.leave(&mut self.cursor.lock_anyway());
+            Ok(())
+        })
+    }
+
+    fn cursor(&self) -> Result<MutexGuard<'_, Cursor>> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        Ok(self.cursor.lock_anyway())
+    }
+}
+
+impl Shared {
+    fn run<T>(&self, work: impl FnOnce(&Feed<'_, Session<'_>>) -> Result<T>) -> Result<T> {
+        let place = self.range.place();
+        let session = Session { words: place.enter()?, participant: &self.participant };
+        let feed = Feed {
+            memory: &session,
+            data: data(self.is_lossless),
+            size: self.ring,
+            me: self.participant.number,
+            spins: &self.spins,
+        };
+        let result = work(&feed);
+        // A fault explains whatever else went wrong.
+        session.words.check()?;
+        result
+    }
+}
+
+/// Where the ring begins.
+const fn data(is_lossless: bool) -> usize {
+    at::PLACES + if is_lossless { PLACES * PLACE } else { 0 }
+}
