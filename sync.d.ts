@@ -21,15 +21,22 @@ interface WaitOptions {
   /** Ends the wait: the promise is rejected with an `AbortError`, and nothing was taken. */
   readonly signal?: AbortSignal | undefined
 }
-/** Where a channel is. */
+/** Where a channel or a queue is. */
 interface ChannelOptions {
   /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */
   readonly offset?: number | bigint | undefined
 }
-/** Where to put a channel, and its length. */
+/** Where to put a channel or a queue, and its length. */
 interface ChannelRange extends ChannelOptions {
   /** Its length in bytes, at least 640. Default: to the end of the mapping. */
   readonly length?: number | bigint | undefined
+}
+/** What waits in a channel. */
+interface Pending {
+  /** Messages that were sent, and were not received, or were borrowed and not released. */
+  readonly messages: number
+  /** How many bytes are in them. */
+  readonly bytes: number
 }
 /**
  * Messages with boundaries, from many senders in many processes to one receiver. The messages of each sender arrive in
@@ -52,7 +59,8 @@ declare class Channel extends Handle {
   /**
    * Makes a channel in a shared and writable mapping, over whatever was there.
    *
-   * @throws `ERR_OUT_OF_RANGE` if it does not fit; as for a {@link Mutex}
+   * @throws `ERR_OUT_OF_RANGE` if it does not fit; `ERR_MMAP_BUSY` if another process is making one there, and does not
+   *   get on for five seconds; as for a {@link Mutex}
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel
   /**
@@ -61,12 +69,41 @@ declare class Channel extends Handle {
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel
+  /**
+   * Opens the channel that is there, or makes one if the memory is zero. Of processes that call it at the same moment
+   * one makes it, and all get the same. If one is killed while it makes it, the next one does.
+   *
+   * ```js
+   * const map = mapShared('news', { protection: 'read-write', create: true, length: 2 ** 20 })
+   * const news = Channel.openOrCreate(map)
+   * ```
+   *
+   * @param options the length is that of a new channel; one that is there has its own
+   * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
+   */
+  static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel
+  /**
+   * Opens the channel, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   *
+   * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
+   * @throws as {@link open}
+   */
+  static openAsync(
+    map: MemoryMap<any>,
+    options?: Readonly<ChannelOptions & Pick<WaitOptions, 'signal'>>,
+  ): Promise<Channel>
+  static openAsync(
+    map: MemoryMap<any>,
+    options: Readonly<ChannelOptions & WaitOptions> | undefined,
+  ): Promise<Channel | undefined>
   /** How many bytes messages may take in all, with 16 more for each. */
   get capacity(): number
   /** Bytes of the longest message: half the capacity. */
   get maxLength(): number
   /** Whether `close()` was called, here or on the mapping. */
   get closed(): boolean
+  /** What waits in the channel, sent by anybody. It is counted each time, message by message, while others go on. */
+  get pending(): Pending
   /**
    * Sends a message, and blocks the thread until there is room for it; `false` if the time is up first.
    *
@@ -129,6 +166,13 @@ declare class Channel extends Handle {
   /** Reserves room for a message if there is some now. */
   tryReserve(length: number | bigint): Buffer | undefined
   /**
+   * As {@link reserve}, without blocking the event loop, in turn with {@link sendAsync}. If the promise rejects, nothing
+   * is reserved.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  reserveAsync(length: number | bigint, options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
+  /**
    * Sends the Buffer that {@link reserve} returned, or its first `length` bytes. Do not use the Buffer after that.
    */
   commit(reserved: Buffer, length?: number | bigint): void
@@ -136,12 +180,22 @@ declare class Channel extends Handle {
   abandon(reserved: Buffer): void
   /**
    * Receives a message without copying it. The Buffer is a view of the shared memory, valid until {@link release}.
-   * Blocks the thread as {@link receive} does.
+   * Blocks the thread as {@link receive} does. Further messages can be borrowed before the first is released; until all
+   * are, `receive` and its kind throw `ERR_MMAP_BUSY`.
    */
   borrow(timeout?: number): Buffer | undefined
-  /** Borrows a message if there is one now, and no `receiveAsync` is pending. */
+  /** Borrows a message if there is one now, and no asynchronous call is pending. */
   tryBorrow(): Buffer | undefined
-  /** Gives back the Buffer that {@link borrow} returned. Do not use it after that: senders reuse its room. */
+  /**
+   * As {@link borrow}, without blocking the event loop. If the promise rejects, nothing is borrowed.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  borrowAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
+  /**
+   * Gives back a Buffer that {@link borrow} returned. Do not use it after that: senders reuse its room, as soon as all
+   * that were borrowed before it are given back too.
+   */
   release(borrowed: Buffer): void
   /**
    * Ends pending calls and lets another receiver take over. The channel stays in the memory, and the mapping stays open.
@@ -453,6 +507,161 @@ declare class Mutex extends Handle {
   unlock(): void
   toJSON(): object
 }
+/** What is in a queue. */
+interface QueuePending {
+  /** Messages that wait for a receiver. */
+  readonly messages: number
+  /** How many bytes are in them. */
+  readonly bytes: number
+  /** Messages that receivers have, living and dead, and have not released. */
+  readonly delivered: number
+}
+/** A message of a {@link Queue}. It is this receiver's until it is released or requeued, or the receiver dies. */
+declare class QueueMessage extends Handle {
+  #private
+  /** Its bytes: a copy, which you may keep. */
+  readonly data: Buffer
+  /**
+   * How often it was delivered, with this time. A message that kills or stops each of its receivers comes again and
+   * again: put it aside when this becomes too many.
+   */
+  readonly deliveries: number
+  private constructor()
+  /**
+   * The work is done: the message does not come again.
+   *
+   * @throws `ERR_MMAP_NOT_OWNER` if it was released or requeued before; `ERR_MMAP_CLOSED` if the queue was closed, which
+   *   requeued it
+   */
+  release(): void
+  /**
+   * Gives the message back: this or another receiver gets it again, before those that were never delivered.
+   *
+   * @throws as {@link release}
+   */
+  requeue(): void
+  /** Requeues it, unless it was released: for `using`. */
+  [Symbol.dispose](): void
+  toJSON(): object
+}
+/**
+ * Work for several processes: each message goes to one receiver, which has it until it releases it. If the receiver dies
+ * before that, or is closed, another one gets the message. So work is done at least once; a receiver that is killed
+ * between doing it and releasing it has it done twice.
+ *
+ * Messages are delivered first in the order in which they were sent. Any `Queue` can send and receive.
+ *
+ * ```js
+ * const map = mapShared('jobs', { protection: 'read-write', create: true, length: 2 ** 20 })
+ * const jobs = Queue.openOrCreate(map)
+ * jobs.send('resize 1.png')
+ * // in each worker; a job is released when the loop goes on
+ * for await (const job of jobs) handle(job.data)
+ * ```
+ */
+declare class Queue extends Handle {
+  #private
+  private constructor()
+  /**
+   * Makes a queue in a shared and writable mapping, over whatever was there.
+   *
+   * @throws `ERR_OUT_OF_RANGE` if it does not fit; as `Channel.create`
+   */
+  static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue
+  /**
+   * Opens an existing queue.
+   *
+   * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
+   */
+  static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Queue
+  /**
+   * Opens the queue that is there, or makes one if the memory is zero. All that call it at the same moment get the same.
+   *
+   * @param options the length is that of a new queue; one that is there has its own
+   * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
+   */
+  static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue
+  /**
+   * Opens the queue, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   *
+   * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
+   * @throws as {@link open}
+   */
+  static openAsync(
+    map: MemoryMap<any>,
+    options?: Readonly<ChannelOptions & Pick<WaitOptions, 'signal'>>,
+  ): Promise<Queue>
+  static openAsync(
+    map: MemoryMap<any>,
+    options: Readonly<ChannelOptions & WaitOptions> | undefined,
+  ): Promise<Queue | undefined>
+  /** How many bytes messages may take in all, with 32 more for each: those that wait, and those that are delivered. */
+  get capacity(): number
+  /** Bytes of the longest message: half the capacity, less 16. */
+  get maxLength(): number
+  /** Whether `close()` was called, here or on the mapping. */
+  get closed(): boolean
+  /** What is in the queue, sent by anybody. It is counted each time, message by message, while others go on. */
+  get pending(): QueuePending
+  /**
+   * Sends a message, and blocks the thread until there is room for it; `false` if the time is up first.
+   *
+   * Room comes back in the order of the messages: one that a receiver keeps for long keeps that of all later ones.
+   *
+   * @param data a string is sent as UTF-8
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_OUT_OF_RANGE` if it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
+   *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean
+  /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
+  trySend(data: NodeJS.ArrayBufferView | string): boolean
+  /**
+   * Sends messages in their order, with none of others between them if they are short, and blocks the thread until there
+   * is room for them. Returns how many were sent before the time was up.
+   *
+   * @param timeout in milliseconds, for all; for ever if there is none
+   * @throws as {@link send}
+   */
+  sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number
+  /**
+   * As {@link send}, without blocking the event loop. Messages are sent in the order of the calls. If the promise
+   * rejects, its message is not sent.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean>
+  /**
+   * Receives a message, and blocks the thread until there is one; undefined if the time is up first. Several can be
+   * received before the first is released.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_BUSY` if a `receiveAsync` is pending; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  receive(timeout?: number): QueueMessage | undefined
+  /** Receives a message if there is one now, and no `receiveAsync` is pending. */
+  tryReceive(): QueueMessage | undefined
+  /**
+   * As {@link receive}, without blocking the event loop. It keeps the process alive. If the promise rejects, nothing was
+   * received.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  receiveAsync(options?: number | Readonly<WaitOptions>): Promise<QueueMessage | undefined>
+  /**
+   * The messages, until the queue is closed. Each is released when the loop goes on to the next one. A loop that is left
+   * by `break` or an error requeues its message, unless that was released.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<QueueMessage, undefined, undefined>
+  /**
+   * Ends pending calls and requeues the messages that were received and not released. The queue stays in the memory, and
+   * the mapping stays open.
+   */
+  close(): void
+  toJSON(): object
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void
+}
 /**
  * A count of permits in {@link Semaphore.byteLength} bytes of a shared mapping, which must be zero before the first
  * use. It does not know who took a permit: the permits of a process that dies are lost.
@@ -541,6 +750,10 @@ export {
   type LatestOptions,
   type Locked,
   Mutex,
+  type Pending,
+  Queue,
+  QueueMessage,
+  type QueuePending,
   Semaphore,
   type SubscribeOptions,
   type WaitOptions,

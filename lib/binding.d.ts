@@ -17,8 +17,8 @@ export declare class NativeBroadcast {
 }
 
 export declare class NativeChannel {
-  /** Makes a channel of `length` bytes, or opens one where `length` is negative. */
-  constructor(map: Token, offset: number, length: number)
+  /** Makes a channel of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2). */
+  constructor(map: Token, offset: number, length: number, how: number)
   get capacity(): number
   /** What the receiver's word is while this is the receiver. */
   receiver(): bigint
@@ -31,6 +31,13 @@ export declare class NativeChannel {
   /** Takes room for a message; its offset in the mapping, or -1 where there is none in time. */
   reserve(length: number, timeout: number): number
   /**
+   * The same on another thread, one at a time: 0, and then `reserved` has it, or 2 where there is
+   * none in time.
+   */
+  reserveAsync(length: number, timeout: number, pending: NativeWait): Promise<number>
+  /** What `reserveAsync` has reserved; its offset in the mapping, or -1. */
+  reserved(): number
+  /**
    * Sends the first `length` bytes of what was reserved, or nothing where `length` is negative;
    * `false` where nothing is reserved at `offset`.
    */
@@ -38,7 +45,9 @@ export declare class NativeChannel {
   /** Receives a message and leaves it where it is: its offset in the mapping and its length. */
   borrow(timeout: number): Array<number> | null
   /** Gives back what was borrowed; `false` where nothing was. */
-  release(): boolean
+  release(offset: number): boolean
+  /** How many messages there are, and how many bytes in them. */
+  pending(): Array<number>
   /** Lets another one be the receiver. */
   stopReceiving(): void
 }
@@ -72,6 +81,39 @@ export declare class NativeMutex {
   /** What the word is while this mapping holds the lock and nobody waits for it. */
   held(): bigint
   lockAsync(timeout: number, pending: NativeWait): Promise<number>
+}
+
+export declare class NativeQueue {
+  /** Makes a queue of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2). */
+  constructor(map: Token, offset: number, length: number, how: number)
+  get capacity(): number
+  get maxLength(): number
+  /**
+   * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
+   * 0.
+   */
+  send(data: Uint8Array, timeout: number): boolean
+  /**
+   * Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
+   * there was room for in time.
+   */
+  sendMany(data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+  sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
+  /** Waits until there is a message: 0, or 2 where there is none in time. */
+  readyAsync(timeout: number, pending: NativeWait): Promise<number>
+  /**
+   * Receives a message: its number, its length and how often it was delivered; `null` where there is
+   * none in time. Does not wait where `timeout` is 0.
+   */
+  receive(timeout: number): Array<number> | null
+  /** Copies a message to `target`; `false` where there is none of that number. */
+  read(number: number, target: Buffer): boolean
+  /** Is done with a message, or gives it up; `false` where there is none of that number. */
+  settle(number: number, requeue: boolean): boolean
+  /** Gives all messages up. */
+  requeueAll(): void
+  /** How many messages wait and how many bytes are in them, and how many receivers have. */
+  pending(): Array<number>
 }
 
 export declare class NativeReceiver {
@@ -132,6 +174,9 @@ export declare function broadcastSend(broadcast: object, data: Uint8Array, timeo
  * function, and refuse. So it is asked for one of a byte.
  */
 export declare function canShareExternal(): boolean
+
+/** Waits until there is a channel: 0, or 2 where there is none in time. */
+export declare function channelMade(map: Token, offset: number, timeout: number, pending: NativeWait): Promise<number>
 
 /**
  * Receives a message into `target`, from `offset` on, and says how long it is; -1 where there is
@@ -287,6 +332,9 @@ export declare function pageSize(): number
 
 /** What each protection is called, by its number. */
 export declare function protectionNames(): Array<string>
+
+/** Waits until there is a queue: 0, or 2 where there is none in time. */
+export declare function queueMade(map: Token, offset: number, timeout: number, pending: NativeWait): Promise<number>
 
 /** Puts the guard's signal handlers back where something has replaced them. */
 export declare function reclaimSignals(): void

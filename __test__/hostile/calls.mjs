@@ -15,7 +15,7 @@ import { KINDS, main, makeFixture, modules, NAME, ofType, RECEIVER, right, SHARE
 import { PROPERTIES, RECEIVERS, Thrown, throwsItself, VALUES } from './values.mjs'
 
 const { unlinkSharedMemory } = main
-const { Broadcast, BroadcastReceiver, Channel, Event, Latest, Mutex, Semaphore } = modules.sync
+const { Broadcast, BroadcastReceiver, Channel, Event, Latest, Mutex, Queue, QueueMessage, Semaphore } = modules.sync
 
 const [surfaceFile, reportFile, ...numbers] = process.argv.slice(2)
 const [first, step, randomCalls, seed] = numbers.map(Number)
@@ -44,6 +44,8 @@ const CHECKS = {
   Event: (value) => value instanceof Event,
   Latest: (value) => value instanceof Latest,
   Mutex: (value) => value instanceof Mutex,
+  Queue: (value) => value instanceof Queue,
+  QueueMessage: (value) => value instanceof QueueMessage,
   Semaphore: (value) => value instanceof Semaphore,
 }
 

@@ -7,7 +7,7 @@ const root = new URL('../../', import.meta.url).href
 export const main = await import(`${root}index.js`)
 export const modules = { index: main, sync: await import(`${root}sync.js`) }
 const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize } = main
-const { Broadcast, Channel, Event, Latest, Mutex, Semaphore } = modules.sync
+const { Broadcast, Channel, Event, Latest, Mutex, Queue, Semaphore } = modules.sync
 
 /** The name of named memory. */
 export const NAME = `hostile-${process.pid}`
@@ -87,6 +87,11 @@ export function makeFixture(kind) {
       latest.write('newest')
       return latest
     },
+    get queue() {
+      const queue = Queue.create(map, { offset: 2048 })
+      queue.sendMany(['one', 'two', 'three'])
+      return queue
+    },
     get semaphore() {
       map.write(Buffer.alloc(64), 64)
       return new Semaphore(map, 64, 3)
@@ -106,6 +111,8 @@ export const RECEIVER = {
   Event: (at) => at.event,
   Latest: (at) => at.latest,
   Mutex: (at) => at.mutex,
+  Queue: (at) => at.queue,
+  QueueMessage: (at) => at.queue.receive(1),
   Semaphore: (at) => at.semaphore,
   MemoryFaultError: (at) => new main.MemoryFaultError(faultOf(at)),
 }

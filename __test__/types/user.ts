@@ -26,7 +26,7 @@ import {
   type SharedMapOptions,
   unlinkSharedMemory,
 } from 'memory-map'
-import { Channel, Event, Mutex, notify, Semaphore, wait, waitAsync } from 'memory-map/sync'
+import { Channel, Event, Mutex, notify, Queue, QueueMessage, Semaphore, wait, waitAsync } from 'memory-map/sync'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
@@ -261,6 +261,12 @@ export async function between(map: MemoryMap<SharedArrayBuffer>): Promise<void> 
   const happened = await new Event(map, 192).waitAsync({ timeout: 5 })
   same<typeof happened, boolean>(true)
   for await (const message of Channel.create(map)) same<typeof message, Buffer>(true)
+  same<Awaited<ReturnType<typeof Channel.openAsync>>, Channel | undefined>(true)
+  const opened = await Channel.openAsync(map, { signal: AbortSignal.timeout(5) })
+  same<typeof opened, Channel>(true)
+  const borrowed = await opened.borrowAsync(5)
+  same<typeof borrowed, Buffer | undefined>(true)
+  for await (const message of Queue.openOrCreate(map)) same<typeof message, QueueMessage>(true)
   // @ts-expect-error no mapping
   new Mutex(new SharedArrayBuffer(8), 0)
 }

@@ -2,30 +2,19 @@
 
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
-import { allocate, copyOf } from '../buffers.js'
+import { allocate } from '../buffers.js'
 import { Handle, tag } from '../handle.js'
-import { check } from '../choices.js'
-import { aborted, illegalConstructor, invalidType, invalidValue, outOfRange, withCode } from '../errors.js'
-import { type Limit, toCount, toLimit, toMessage, toToken, toTimeout, type WaitOptions } from './arguments.js'
+import { illegalConstructor, invalidValue, outOfRange } from '../errors.js'
+import { type Limit, toCount, toLimit, toTimeout, type WaitOptions } from './arguments.js'
 import { Messages } from './iterator.js'
+import { Lifetime } from './lifetime.js'
 import { explain, type MemoryMap, native } from './main.js'
-import { Batch, MOST, Pool } from './messages.js'
-import { call, waitFor } from './pending.js'
-import { Pace, Poll } from './poll.js'
-import { Turns } from './turns.js'
+import { MOST, Pool } from './messages.js'
+import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, openAsync } from './opening.js'
+import { call } from './pending.js'
+import { Receiving } from './receiving.js'
+import { Sending } from './sending.js'
 import { Words } from './words.js'
-
-/** Where a channel is. */
-export interface ChannelOptions {
-  /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */
-  readonly offset?: number | bigint | undefined
-}
-
-/** Where to put a channel, and its length. */
-export interface ChannelRange extends ChannelOptions {
-  /** Its length in bytes, at least 640. Default: to the end of the mapping. */
-  readonly length?: number | bigint | undefined
-}
 
 /** Bytes of a channel's head (docs/channel.md), and halves of words in it. */
 const HEAD_SIZE = 512
@@ -40,14 +29,12 @@ const ENDS = new Uint32Array(MOST)
 
 const FOR_EVER: Limit = { timeout: -1, signal: undefined }
 
-/** What is pending. */
-class Pending {
-  readonly sends = new Turns()
-  readonly receives = new Turns()
-  /** What ends the waits. */
-  readonly ends = new Set<() => void>()
-  readonly poll = new Poll()
-  readonly pace = new Pace()
+/** What waits in a channel. */
+export interface Pending {
+  /** Messages that were sent, and were not received, or were borrowed and not released. */
+  readonly messages: number
+  /** How many bytes are in them. */
+  readonly bytes: number
 }
 
 /**
@@ -78,39 +65,42 @@ export class Channel extends Handle {
   /** The halves of the receiver's word while that is this end. */
   readonly #receiver: Int32Array
   /** Where in the mapping the Buffers are that `reserve` gave out, and how long they were then. */
-  #reserved = new WeakMap<Buffer, { readonly offset: number; readonly size: number }>()
-  #borrowed: Buffer | undefined
-  /** V8 looks the fields of an object up in a table when it has more than twelve. */
-  readonly #pending = new Pending()
-  readonly #memory = { pool: new Pool(), batch: new Batch() }
-  #closed = false
+  readonly #reserved = new WeakMap<Buffer, { readonly offset: number; readonly size: number }>()
+  /** Where in the mapping the Buffers are that are borrowed. */
+  readonly #borrowed = new Map<Buffer, number>()
+  readonly #pool = new Pool()
+  readonly #life: Lifetime
+  readonly #sending: Sending
+  readonly #receiving: Receiving
 
   private constructor(map: MemoryMap<any>, behind: NativeChannel, offset: number) {
     super()
     if (!(behind instanceof native.NativeChannel)) throw illegalConstructor('`Channel.create` or `Channel.open`')
     this.#map = map
     this.#native = behind
-    this.#handle = behind.handle()
+    const handle = behind.handle()
+    this.#handle = handle
     this.#max = behind.maxLength
     this.#words = new Words(map, offset, HEAD_SIZE)
     this.#receiver = new Int32Array(new BigInt64Array([behind.receiver()]).buffer)
+    this.#life = new Lifetime(map, 'channel')
+    this.#sending = new Sending(this.#life, {
+      max: this.#max,
+      send: (bytes, timeout) => native.channelSend(handle, bytes, timeout),
+      sendMany: (...batch) => native.channelSendMany(handle, ...batch),
+      sendAsync: (...wait) => behind.sendAsync(...wait),
+    })
+    this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
   }
 
   /**
    * Makes a channel in a shared and writable mapping, over whatever was there.
    *
-   * @throws `ERR_OUT_OF_RANGE` if it does not fit; as for a {@link Mutex}
+   * @throws `ERR_OUT_OF_RANGE` if it does not fit; `ERR_MMAP_BUSY` if another process is making one there, and does not
+   *   get on for five seconds; as for a {@link Mutex}
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel {
-    const token = toToken(map)
-    const { offset, length } = check<ChannelRange>(options, ['offset', 'length'])
-    const start = toBytes(offset ?? 0, 'options.offset')
-    const size = length === undefined ? Math.max(0, map.length - start) : toBytes(length, 'options.length')
-    return new Channel(
-      map,
-      call(map, () => new native.NativeChannel(token, start, size)),
-      start,
-    )
+    return make(map, options, CREATE, native.NativeChannel, (...behind) => new Channel(map, ...behind))
   }
 
   /**
@@ -119,14 +109,45 @@ export class Channel extends Handle {
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel {
-    const token = toToken(map)
-    const { offset } = check<ChannelOptions>(options, ['offset'])
-    const start = toBytes(offset ?? 0, 'options.offset')
-    return new Channel(
-      map,
-      call(map, () => new native.NativeChannel(token, start, -1)),
-      start,
-    )
+    return open(map, options, native.NativeChannel, (...behind) => new Channel(map, ...behind))
+  }
+
+  /**
+   * Opens the channel that is there, or makes one if the memory is zero. Of processes that call it at the same moment
+   * one makes it, and all get the same. If one is killed while it makes it, the next one does.
+   *
+   * ```js
+   * const map = mapShared('news', { protection: 'read-write', create: true, length: 2 ** 20 })
+   * const news = Channel.openOrCreate(map)
+   * ```
+   *
+   * @param options the length is that of a new channel; one that is there has its own
+   * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
+   */
+  static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel {
+    return make(map, options, EITHER, native.NativeChannel, (...behind) => new Channel(map, ...behind))
+  }
+
+  /**
+   * Opens the channel, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   *
+   * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
+   * @throws as {@link open}
+   */
+  static openAsync(
+    map: MemoryMap<any>,
+    options?: Readonly<ChannelOptions & Pick<WaitOptions, 'signal'>>,
+  ): Promise<Channel>
+  static openAsync(
+    map: MemoryMap<any>,
+    options: Readonly<ChannelOptions & WaitOptions> | undefined,
+  ): Promise<Channel | undefined>
+  static openAsync(
+    map: MemoryMap<any>,
+    options?: Readonly<ChannelOptions & WaitOptions>,
+  ): Promise<Channel | undefined> {
+    const wrap = (behind: NativeChannel, offset: number) => new Channel(map, behind, offset)
+    return openAsync(map, options, native.channelMade, native.NativeChannel, wrap)
   }
 
   /** How many bytes messages may take in all, with 16 more for each. */
@@ -141,7 +162,14 @@ export class Channel extends Handle {
 
   /** Whether `close()` was called, here or on the mapping. */
   get closed(): boolean {
-    return this.#closed || this.#map.closed
+    return this.#life.closed
+  }
+
+  /** What waits in the channel, sent by anybody. It is counted each time, message by message, while others go on. */
+  get pending(): Pending {
+    this.#life.check()
+    const [messages, bytes] = call(this.#map, () => this.#native.pending()) as [number, number]
+    return { messages, bytes }
   }
 
   /**
@@ -153,16 +181,12 @@ export class Channel extends Handle {
    *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean {
-    const bytes = this.#message(data)
-    const limit = toTimeout(timeout)
-    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, and this would overtake it')
-    return this.#send(bytes, limit)
+    return this.#sending.send(data, timeout)
   }
 
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean {
-    const bytes = this.#message(data)
-    return !this.#pending.sends.busy && this.#send(bytes, 0)
+    return this.#sending.trySend(data)
   }
 
   /**
@@ -174,19 +198,7 @@ export class Channel extends Handle {
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
-    const limit = toTimeout(timeout)
-    this.#checkOpen()
-    if (typeof Object(messages)[Symbol.iterator] !== 'function') throw invalidType('messages', 'an Iterable', messages)
-    const all = Array.from(messages, (message) => this.#message(message))
-    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, and this would overtake it')
-    const end = limit > 0 ? performance.now() + limit : 0
-    const remaining = (): number => (limit > 0 ? Math.max(0, end - performance.now()) : limit)
-    let sent = 0
-    for (let next = 0; sent === next && next < all.length;) {
-      next = this.#memory.batch.pack(all, sent)
-      sent += next > sent ? this.#sendBatch(next - sent, remaining()) : Number(this.#send(all[next++]!, remaining()))
-    }
-    return sent
+    return this.#sending.sendMany(messages, timeout)
   }
 
   /**
@@ -195,15 +207,8 @@ export class Channel extends Handle {
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
-  async sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean> {
-    const limit = toLimit(options)
-    if (this.trySend(data)) return true
-    // The caller may change its bytes meanwhile.
-    const bytes = copyOf(this.#message(data))
-    return await this.#pending.sends.run(limit, false, async (left) => {
-      this.#checkOpen()
-      return (await this.#wait(left, (...rest) => this.#native.sendAsync(bytes, ...rest))) === 0
-    })
+  sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean> {
+    return this.#sending.sendAsync(data, options)
   }
 
   /**
@@ -215,14 +220,14 @@ export class Channel extends Handle {
    */
   receive(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
-    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
+    this.#receiving.checkIdle()
     return this.#take(limit)
   }
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined {
-    if (!this.#pending.receives.busy) return this.#look()
-    this.#checkOpen()
+    if (!this.#receiving.turns.busy) return this.#look()
+    this.#life.check()
     return undefined
   }
 
@@ -232,9 +237,8 @@ export class Channel extends Handle {
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
-  async receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
-    const limit = toLimit(options)
-    return this.#now() ?? (await this.#pending.receives.run(limit, undefined, (left) => this.#next(left)))
+  receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
+    return this.#receiving.get(options, () => this.#look())
   }
 
   /**
@@ -246,8 +250,8 @@ export class Channel extends Handle {
   receiveMany(most: number, timeout?: number): Buffer[] {
     const count = toCount(most, 'most', 1)
     const limit = toTimeout(timeout)
-    this.#checkOpen()
-    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
+    this.#life.check()
+    this.#receiving.checkIdle()
     const messages: Buffer[] = []
     try {
       while (this.#takeMany(messages, count, messages.length === 0 ? limit : 0) && messages.length < count) continue
@@ -260,12 +264,13 @@ export class Channel extends Handle {
   /** The messages, until the channel is closed. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     const isClosed = (): boolean => this.closed
+    const look = () => this.#look()
     return new Messages({
       get closed() {
         return isClosed()
       },
-      take: () => this.#now(),
-      wait: () => this.#pending.receives.run(FOR_EVER, undefined, (left) => this.#next(left)),
+      take: () => this.#receiving.now(look),
+      wait: () => this.#receiving.wait(FOR_EVER, look),
     }) as unknown as AsyncIterableIterator<Buffer>
   }
 
@@ -275,20 +280,36 @@ export class Channel extends Handle {
    * later arrive after it.
    */
   reserve(length: number | bigint, timeout?: number): Buffer | undefined {
-    const bytes = this.#length(toBytes(length, 'length'), 'length', length)
+    const bytes = this.#toLength(length)
     const limit = toTimeout(timeout)
-    this.#checkOpen()
-    if (this.#pending.sends.busy) throw busy('A sendAsync is pending, and this would overtake it')
+    this.#life.check()
+    this.#sending.checkIdle()
     const offset = call(this.#map, () => this.#native.reserve(bytes, limit))
-    if (offset < 0) return undefined
-    const buffer: Buffer = this.#map.view(offset, bytes)
-    this.#reserved.set(buffer, { offset, size: bytes })
-    return buffer
+    return this.#viewReserved(offset, bytes)
   }
 
   /** Reserves room for a message if there is some now. */
   tryReserve(length: number | bigint): Buffer | undefined {
-    return this.#pending.sends.busy ? undefined : this.reserve(length, 0)
+    return this.#sending.turns.busy ? undefined : this.reserve(length, 0)
+  }
+
+  /**
+   * As {@link reserve}, without blocking the event loop, in turn with {@link sendAsync}. If the promise rejects, nothing
+   * is reserved.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  async reserveAsync(length: number | bigint, options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
+    const bytes = this.#toLength(length)
+    const limit = toLimit(options)
+    return (
+      this.tryReserve(bytes) ??
+      (await this.#sending.turns.run(limit, undefined, async (left) => {
+        this.#life.check()
+        await this.#life.wait(left, (...rest) => this.#native.reserveAsync(bytes, ...rest))
+        return this.#viewReserved(this.#native.reserved(), bytes)
+      }))
+    )
   }
 
   /**
@@ -308,29 +329,44 @@ export class Channel extends Handle {
 
   /**
    * Receives a message without copying it. The Buffer is a view of the shared memory, valid until {@link release}.
-   * Blocks the thread as {@link receive} does.
+   * Blocks the thread as {@link receive} does. Further messages can be borrowed before the first is released; until all
+   * are, `receive` and its kind throw `ERR_MMAP_BUSY`.
    */
   borrow(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
-    this.#checkOpen()
-    if (this.#pending.receives.busy) throw busy('A receiveAsync is pending, and the next message is for that')
-    const place = call(this.#map, () => this.#native.borrow(limit))
-    if (!place) return undefined
-    return (this.#borrowed = this.#map.view(place[0], place[1]))
+    this.#life.check()
+    this.#receiving.checkIdle()
+    return this.#borrow(limit)
   }
 
-  /** Borrows a message if there is one now, and no `receiveAsync` is pending. */
+  /** Borrows a message if there is one now, and no asynchronous call is pending. */
   tryBorrow(): Buffer | undefined {
-    return this.#pending.receives.busy ? undefined : this.borrow(0)
+    return this.#receiving.turns.busy ? undefined : this.borrow(0)
   }
 
-  /** Gives back the Buffer that {@link borrow} returned. Do not use it after that: senders reuse its room. */
+  /**
+   * As {@link borrow}, without blocking the event loop. If the promise rejects, nothing is borrowed.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  borrowAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
+    return this.#receiving.get(options, () => {
+      this.#life.check()
+      return this.#borrow(0)
+    })
+  }
+
+  /**
+   * Gives back a Buffer that {@link borrow} returned. Do not use it after that: senders reuse its room, as soon as all
+   * that were borrowed before it are given back too.
+   */
   release(borrowed: Buffer): void {
-    if (borrowed === undefined || borrowed !== this.#borrowed) {
-      throw invalidValue('borrowed', borrowed, 'must be the Buffer that `borrow` returned last')
+    const offset = this.#borrowed.get(borrowed)
+    if (offset === undefined) {
+      throw invalidValue('borrowed', borrowed, 'must be a Buffer that `borrow` returned and that is not released')
     }
-    this.#borrowed = undefined
-    call(this.#map, () => this.#native.release())
+    this.#borrowed.delete(borrowed)
+    call(this.#map, () => this.#native.release(offset))
   }
 
   /**
@@ -338,15 +374,14 @@ export class Channel extends Handle {
    * A message that was borrowed and not released is received again.
    */
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    for (const end of this.#pending.ends) end()
-    this.#borrowed = undefined
+    if (!this.#life.close()) return
+    this.#borrowed.clear()
     if (this.#map.closed) return
     const stop = () => this.#native.stopReceiving()
+    const { turns } = this.#receiving
     // The receiving thread has to see first that it is to end.
-    if (!this.#pending.receives.busy) call(this.#map, stop)
-    else void this.#pending.receives.ended.then(() => this.#map.closed || call(this.#map, stop)).catch(() => {}) // a fault, which the mapping tells
+    if (!turns.busy) call(this.#map, stop)
+    else void turns.ended.then(() => this.#map.closed || call(this.#map, stop)).catch(() => {}) // a fault, which the mapping tells
   }
 
   toJSON(): object {
@@ -359,38 +394,33 @@ export class Channel extends Handle {
     this.close()
   }
 
-  #checkOpen(): void {
-    if (this.#closed) throw withCode(new Error('The channel is closed'), 'ERR_MMAP_CLOSED')
+  #toLength(length: number | bigint): number {
+    return this.#sending.checkLength(toBytes(length, 'length'), 'length', length)
   }
 
-  #message(data: unknown): Uint8Array {
-    this.#checkOpen()
-    const bytes = toMessage(data)
-    this.#length(bytes.length, 'data', bytes.length)
-    return bytes
+  #viewReserved(offset: number, size: number): Buffer | undefined {
+    if (offset < 0) return undefined
+    const buffer: Buffer = this.#map.view(offset, size)
+    this.#reserved.set(buffer, { offset, size })
+    return buffer
   }
 
-  #length(length: number, name: string, value: unknown): number {
-    if (length > this.#max) throw outOfRange(name, `at most ${this.#max} bytes, half the capacity`, value)
-    return length
-  }
-
-  #send(bytes: Uint8Array, timeout: number): boolean {
-    try {
-      return native.channelSend(this.#handle, bytes, timeout)
-    } catch (error) {
-      throw explain(this.#map, error)
-    }
+  #borrow(timeout: number): Buffer | undefined {
+    const place = call(this.#map, () => this.#native.borrow(timeout))
+    if (!place) return undefined
+    const buffer: Buffer = this.#map.view(place[0], place[1])
+    this.#borrowed.set(buffer, place[0]!)
+    return buffer
   }
 
   #look(): Buffer | undefined {
-    this.#checkOpen()
+    this.#life.check()
     return this.#isEmpty() ? undefined : this.#take(0)
   }
 
   #take(timeout: number): Buffer | undefined {
-    this.#checkOpen()
-    const { pool } = this.#memory
+    this.#life.check()
+    const pool = this.#pool
     try {
       let length = native.channelReceive(this.#handle, pool.ready(), pool.used, timeout)
       if (length >= 0) return pool.cut(length)
@@ -411,7 +441,7 @@ export class Channel extends Handle {
   #isEmpty(): boolean {
     const { halves } = this.#words
     // A ring is shorter than a half counts.
-    if (halves.length === 0 || this.#borrowed !== undefined || this.#max >= 2 ** 30) return false
+    if (halves.length === 0 || this.#borrowed.size > 0 || this.#max >= 2 ** 30) return false
     return (
       Atomics.load(halves, HEAD) === halves[TAIL] &&
       (halves[RECEIVER]! & ~CONTENDED) === this.#receiver[0] &&
@@ -420,14 +450,9 @@ export class Channel extends Handle {
     )
   }
 
-  #sendBatch(count: number, timeout: number): number {
-    const { bytes, ends } = this.#memory.batch
-    return call(this.#map, () => native.channelSendMany(this.#handle, bytes, ends, count, timeout))
-  }
-
   /** Adds available messages to `messages`, up to `most` in all. Returns whether there were any. */
   #takeMany(messages: Buffer[], most: number, timeout: number): boolean {
-    const { pool } = this.#memory
+    const pool = this.#pool
     const memory = pool.ready()
     const count = call(this.#map, () => {
       return native.channelReceiveMany(this.#handle, memory, pool.used, ENDS, most - messages.length, timeout)
@@ -442,48 +467,6 @@ export class Channel extends Handle {
     return count > 0
   }
 
-  /** A message that is there now, unless the event loop is to go on first. */
-  #now(): Buffer | undefined {
-    return this.#pending.pace.isDue ? undefined : this.tryReceive()
-  }
-
-  /** Waits for a message: first on turns of the event loop, then on a thread. */
-  async #next({ timeout, signal }: Limit): Promise<Buffer | undefined> {
-    if (this.#pending.pace.isOver) {
-      await this.#pending.pace.rest()
-      if (signal?.aborted) throw aborted(signal)
-      const message = this.#look()
-      if (message !== undefined) return message
-    }
-    const start = performance.now()
-    const end = timeout < 0 ? Infinity : start + timeout
-    for (;;) {
-      const remaining = Math.max(0, end - performance.now())
-      const message = await this.#pending.poll.until(
-        () => this.#look(),
-        remaining,
-        () => !signal?.aborted,
-      )
-      if (message !== undefined) return message
-      if (signal?.aborted) throw aborted(signal)
-      this.#checkOpen() // or nothing would end the wait
-      const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
-      if ((await this.#wait(limit, (...rest) => this.#native.readyAsync(...rest))) !== 0) return undefined
-      const late = this.#take(0)
-      this.#pending.poll.learn(performance.now() - start)
-      if (late !== undefined) return late
-    }
-  }
-
-  async #wait(limit: Limit, start: Parameters<typeof waitFor>[2]): Promise<number> {
-    try {
-      return await waitFor(this.#map, limit, start, this.#pending.ends)
-    } catch (error) {
-      this.#checkOpen() // says so if `close` has ended it
-      throw error
-    }
-  }
-
   #find(reserved: Buffer): { offset: number; size: number } {
     const found = this.#reserved.get(reserved)
     if (found === undefined) throw invalidValue('reserved', reserved, 'must be a Buffer that `reserve` returned')
@@ -495,8 +478,4 @@ export class Channel extends Handle {
     this.#reserved.delete(reserved)
     call(this.#map, () => this.#native.commit(offset, length))
   }
-}
-
-function busy(message: string): Error {
-  return withCode(new Error(message), 'ERR_MMAP_BUSY')
 }

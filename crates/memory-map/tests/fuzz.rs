@@ -83,6 +83,11 @@ fn latest() {
 }
 
 #[test]
+fn queue() {
+    replay("queue");
+}
+
+#[test]
 fn locks() {
     replay("locks");
 }
@@ -106,6 +111,6 @@ fn search() {
 fn every_target_is_replayed() {
     assert_eq!(
         targets::ALL.map(|(name, _)| name),
-        ["broadcast", "channel", "latest", "locks", "options", "ranges", "search"]
+        ["broadcast", "channel", "latest", "locks", "options", "queue", "ranges", "search"]
     );
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memory_map::copy_of;
 use memory_map::ipc::{Channel, Message, Patience, Received, Reservation};
@@ -22,19 +22,27 @@ pub struct NativeChannel {
     max_length: f64,
     /// What JavaScript fills in, by its offset in the mapping.
     reserved: RefCell<HashMap<usize, Reservation>>,
-    borrowed: RefCell<Option<Message>>,
+    /// What a thread has reserved, and JavaScript has not fetched yet.
+    arrived: Arc<Mutex<Option<Reservation>>>,
+    /// By its offset in the mapping.
+    borrowed: RefCell<HashMap<usize, Message>>,
 }
+
+/// How a channel comes to be.
+const CREATE: u32 = 0;
+const OPEN: u32 = 1;
 
 #[napi]
 impl NativeChannel {
-    /// Makes a channel of `length` bytes, or opens one where `length` is negative.
+    /// Makes a channel of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2).
     #[napi(constructor)]
-    pub fn new(env: Env, map: Token, offset: f64, length: f64) -> Result<Self> {
+    pub fn new(env: Env, map: Token, offset: f64, length: f64, how: u32) -> Result<Self> {
         let mapping = Arc::clone(&map.mapping);
-        let channel = if length < 0.0 {
-            Channel::open(&mapping, offset as usize)
-        } else {
-            Channel::create(&mapping, offset as usize, length as usize)
+        let (offset, length) = (offset as usize, length as usize);
+        let channel = match how {
+            CREATE => Channel::create(&mapping, offset, length),
+            OPEN => Channel::open(&mapping, offset),
+            _ => Channel::open_or_create(&mapping, offset, length),
         };
         let object = Arc::new(channel.map_err(|error| to_js(&env, &error))?);
         let (capacity, max_length) = (object.capacity() as f64, object.max_length() as f64);
@@ -43,6 +51,7 @@ impl NativeChannel {
             capacity,
             max_length,
             reserved: RefCell::default(),
+            arrived: Arc::default(),
             borrowed: RefCell::default(),
         })
     }
@@ -114,14 +123,51 @@ impl NativeChannel {
     pub fn reserve(&self, env: Env, length: f64, timeout: f64) -> Result<f64> {
         let channel = self.tied.get(&env)?;
         let length = length as usize;
-        match attempt(&env, timeout, |patience| channel.object.reserve(length, patience))? {
-            None => Ok(-1.0),
-            Some(reservation) => {
-                let offset = reservation.offset();
-                self.reserved.borrow_mut().insert(offset, reservation);
-                Ok(offset as f64)
+        let room = attempt(&env, timeout, |patience| channel.object.reserve(length, patience))?;
+        Ok(self.keep_room(room))
+    }
+
+    fn keep_room(&self, room: Option<Reservation>) -> f64 {
+        room.map_or(-1.0, |room| {
+            let offset = room.offset();
+            self.reserved.borrow_mut().insert(offset, room);
+            offset as f64
+        })
+    }
+
+    /// The same on another thread, one at a time: 0, and then `reserved` has it, or 2 where there is
+    /// none in time.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn reserve_async<'env>(
+        &self,
+        env: &'env Env,
+        length: f64,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.tied.get(env)?;
+        let (channel, arrived) = (Arc::clone(object), Arc::clone(&self.arrived));
+        let wait = move |patience: &Patience<'_>| {
+            let room = channel.reserve(length as usize, Some(patience))?;
+            let done = code(room.is_some());
+            *lock(&arrived) = room;
+            Ok(done)
+        };
+        let (channel, arrived) = (Arc::clone(object), Arc::clone(&self.arrived));
+        let give_back = move |_| {
+            if let Some(room) = lock(&arrived).take() {
+                let _ = channel.abandon(room); // a fault, which the mapping tells
             }
-        }
+        };
+        let job = Job { wait: Box::new(wait), give_back: Some(Box::new(give_back)) };
+        pending.start(env, mapping, timeout, job)
+    }
+
+    /// What `reserveAsync` has reserved; its offset in the mapping, or -1.
+    #[napi]
+    pub fn reserved(&self) -> f64 {
+        let room = lock(&self.arrived).take();
+        self.keep_room(room)
     }
 
     /// Sends the first `length` bytes of what was reserved, or nothing where `length` is negative;
@@ -144,31 +190,60 @@ impl NativeChannel {
     #[napi]
     pub fn borrow(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
         let channel = self.tied.get(&env)?;
-        let message = attempt(&env, timeout, |patience| channel.object.receive(patience))?;
+        let message = attempt(&env, timeout, |patience| channel.object.borrow(patience))?;
         Ok(message.map(|message| {
-            let place = vec![message.offset() as f64, message.length() as f64];
-            *self.borrowed.borrow_mut() = Some(message);
-            place
+            let (offset, length) = (message.offset(), message.length());
+            self.borrowed.borrow_mut().insert(offset, message);
+            vec![offset as f64, length as f64]
         }))
     }
 
     /// Gives back what was borrowed; `false` where nothing was.
     #[napi]
-    pub fn release(&self, env: Env) -> Result<bool> {
-        let Some(message) = self.borrowed.borrow_mut().take() else { return Ok(false) };
+    pub fn release(&self, env: Env, offset: f64) -> Result<bool> {
+        let message = self.borrowed.borrow_mut().remove(&(offset as usize));
+        let Some(message) = message else { return Ok(false) };
         let channel = &self.tied.get(&env)?.object;
         channel.release(message).map(|()| true).map_err(|error| to_js(&env, &error))
+    }
+
+    /// How many messages there are, and how many bytes in them.
+    #[napi]
+    pub fn pending(&self, env: Env) -> Result<Vec<f64>> {
+        let pending = self.tied.get(&env)?.object.pending();
+        let (messages, bytes) = pending.map_err(|error| to_js(&env, &error))?;
+        Ok(vec![messages as f64, bytes as f64])
     }
 
     /// Lets another one be the receiver.
     #[napi]
     pub fn stop_receiving(&self, env: Env) -> Result<()> {
         let channel = &self.tied.get(&env)?.object;
-        if let Some(message) = self.borrowed.borrow_mut().take() {
+        for (_, message) in self.borrowed.take() {
             channel.keep(message);
         }
         channel.stop_receiving().map_err(|error| to_js(&env, &error))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until there is a channel: 0, or 2 where there is none in time.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn channel_made<'env>(
+    env: &'env Env,
+    map: Token,
+    offset: f64,
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    let mapping = Arc::clone(&map.mapping);
+    let wait = move |patience: &Patience<'_>| {
+        Channel::wait_for_channel(&mapping, offset as usize, patience).map(code)
+    };
+    pending.start(env, &map.mapping, timeout, Job { wait: Box::new(wait), give_back: None })
 }
 
 /// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is

@@ -7,6 +7,7 @@ mod event;
 mod in_mapping;
 mod latest;
 mod mutex;
+mod queue;
 mod semaphore;
 mod wait;
 mod waits;

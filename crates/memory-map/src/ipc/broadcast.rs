@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::channel::{Received, little_endian};
+use super::channel::Received;
 use super::feed::{Cursor, Feed, PLACE, PLACES, SLACK, Spins, Taken, at};
 use super::park::Patience;
 use super::participant::Participant;
 use super::shared_range::{Session, SharedRange};
+use super::shared_ring::little_endian;
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::mapping::Mapping;

@@ -1,20 +1,25 @@
 //! A channel: messages from many processes to one, through a ring in memory. (Long: a third are examples.)
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::borrowed::Borrowed;
+use super::head::Kind;
 use super::lock;
 use super::park::Patience;
-use super::participant::Participant;
-use super::ring::{Learned, Part, Ring, SLACK, at};
-use super::shared_range::{Session, SharedRange};
+use super::ring::{Part, Ring, at};
+use super::shared_range::Session;
+use super::shared_ring::{SharedRing, copy_in, copy_out};
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"MMAPCHAN");
-const VERSION: u64 = 1;
-/// Bytes of the smallest ring.
-const SMALLEST: usize = 128;
+const KIND: Kind = Kind {
+    magic: u64::from_le_bytes(*b"MMAPCHAN"),
+    version: 1,
+    none: "there is no channel: what is there was not made by `create`, or is too short for one",
+    other_version: "the channel has another version of the layout",
+    impossible: "the channel has an impossible size",
+    short: "the channel is cut short",
+};
 
 /// One end of a channel, or both: the first to receive is the receiver.
 ///
@@ -36,13 +41,9 @@ const SMALLEST: usize = 128;
 /// # Ok::<(), memory_map::Error>(())
 /// ```
 pub struct Channel {
-    range: Arc<SharedRange>,
-    offset: usize,
-    ring: usize,
-    /// The two roles: sending and receiving.
-    participant: Participant,
-    learned: Learned,
+    ring: SharedRing,
     receiving: AtomicBool,
+    borrowed: Borrowed,
 }
 
 /// Room for a message that is being made.
@@ -137,38 +138,30 @@ impl Channel {
     /// Makes a channel of the `length` bytes at `offset`, whatever they hold.
     ///
     /// # Errors
-    /// As for [`crate::ipc::Mutex::new`]; [`Error::OutOfRange`] if that is too little.
+    /// As for [`crate::ipc::Mutex::new`]; [`Error::OutOfRange`] if that is too little; [`Error::Busy`]
+    /// if another process is making one there and does not get on.
     pub fn create(mapping: &Mapping, offset: usize, length: usize) -> Result<Self> {
-        little_endian()?;
-        let Some(ring) = length.checked_sub(at::DATA).map(|ring| ring & !63) else {
-            return Err(too_short());
-        };
-        if ring < SMALLEST {
-            return Err(too_short());
-        }
-        let range = SharedRange::new(mapping, offset, length, 64, true)?;
-        // First what can fail: what is there stays then.
-        let channel = Self::tie(mapping, range, offset, ring)?;
-        {
-            let place = channel.range.place();
-            let words = place.enter()?;
-            // Opening it now finds no channel. Users of the channel that was here before must see
-            // that this is another one.
-            words.word(at::MAGIC).store(0, Ordering::SeqCst);
-            let before = words.word(at::HEAD).load(Ordering::Relaxed) % (1 << 62);
-            let start = (before & !7) + 2 * ring as u64;
-            for word in (8..at::DATA).step_by(8) {
-                words.word(word).store(0, Ordering::Relaxed);
-            }
-            words.word(at::VERSION).store(VERSION, Ordering::Relaxed);
-            words.word(at::RING).store(ring as u64, Ordering::Relaxed);
-            for position in [at::HEAD, at::TAIL] {
-                words.word(position).store(start, Ordering::Relaxed);
-            }
-            words.word(at::MAGIC).store(MAGIC, Ordering::Release);
-            words.check()?;
-        }
-        Ok(channel)
+        SharedRing::create(mapping, offset, length, &KIND).map(Self::of)
+    }
+
+    /// Opens the channel at `offset`, or makes one of `length` bytes where the memory is zero. Of those
+    /// that call it at once one makes it, and all get the same.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let one = Channel::open_or_create(&map, 0, 2048)?;
+    /// let other = Channel::open_or_create(&map, 0, 4096)?; // opens it as it is
+    /// assert_eq!(one.capacity(), other.capacity());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Channel::create`] and [`Channel::open`].
+    pub fn open_or_create(mapping: &Mapping, offset: usize, length: usize) -> Result<Self> {
+        SharedRing::open_or_create(mapping, offset, length, &KIND).map(Self::of)
     }
 
     /// Opens the channel at `offset`.
@@ -177,61 +170,51 @@ impl Channel {
     /// [`Error::Invalid`] if there is none, or not all of it, or of another version; otherwise
     /// as for [`Channel::create`].
     pub fn open(mapping: &Mapping, offset: usize) -> Result<Self> {
-        little_endian()?;
-        let length = mapping.len().saturating_sub(offset);
-        if length < at::DATA {
-            return Err(Error::Invalid("there is no channel: the mapping is too short for one"));
-        }
-        let all = SharedRange::new(mapping, offset, length, 64, true)?;
-        let ring = {
-            let place = all.place();
-            let words = place.enter()?;
-            let magic = words.word(at::MAGIC).load(Ordering::Acquire);
-            let version = words.word(at::VERSION).load(Ordering::Relaxed);
-            let ring = words.word(at::RING).load(Ordering::Relaxed);
-            words.check()?;
-            if magic != MAGIC {
-                return Err(Error::Invalid(
-                    "there is no channel: what is there was not made by `create`",
-                ));
-            }
-            if version != VERSION {
-                return Err(Error::Invalid("the channel has another version of the layout"));
-            }
-            let room = (length - at::DATA) as u64;
-            match usize::try_from(ring).ok().filter(|ring| *ring as u64 <= room) {
-                Some(ring) if ring >= SMALLEST && ring.is_multiple_of(64) => ring,
-                Some(_) => return Err(Error::Invalid("the channel has an impossible size")),
-                None => return Err(Error::Invalid("the channel is cut short")),
-            }
-        };
-        // The mapping may become shorter, and have all of the channel still.
-        let range = SharedRange::new(mapping, offset, at::DATA + ring, 64, true)?;
-        let channel = Self::tie(mapping, range, offset, ring)?;
-        channel.run(|ring| ring.verify())?;
-        Ok(channel)
+        SharedRing::open(mapping, offset, &KIND).map(Self::of)
     }
 
-    fn tie(mapping: &Mapping, range: SharedRange, offset: usize, ring: usize) -> Result<Self> {
-        let participant = Participant::another(mapping)?;
-        let range = range.following(mapping);
-        let receiving = AtomicBool::new(false);
-        Ok(Self { range, offset, ring, participant, learned: Learned::new(), receiving })
+    /// Waits until [`Channel::open`] finds a channel at `offset`; `false` if the time is up first.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use memory_map::ipc::{Channel, Patience};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// assert!(!Channel::wait_for_channel(&map, 0, &Patience::of(Duration::ZERO))?);
+    /// Channel::create(&map, 0, 4096)?;
+    /// assert!(Channel::wait_for_channel(&map, 0, &Patience::FOREVER)?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if something else is there; otherwise as for [`Channel::create`].
+    pub fn wait_for_channel(
+        mapping: &Mapping,
+        offset: usize,
+        patience: &Patience<'_>,
+    ) -> Result<bool> {
+        SharedRing::wait_for(mapping, offset, &KIND, patience)
+    }
+
+    fn of(ring: SharedRing) -> Self {
+        Self { ring, receiving: AtomicBool::new(false), borrowed: Borrowed::default() }
     }
 
     /// Bytes that messages and their headers, of 16 bytes each, share.
     pub fn capacity(&self) -> usize {
-        self.ring - SLACK
+        self.ring.capacity()
     }
 
     /// What the receiver's word is while this is the receiver.
     pub fn receiver(&self) -> u64 {
-        lock::held(self.participant.number)
+        lock::held(self.ring.participant.number)
     }
 
     /// Bytes of the longest message: half the capacity.
     pub fn max_length(&self) -> usize {
-        (self.capacity() / 2).min(u32::MAX as usize)
+        self.ring.max_length()
     }
 
     /// Reserves room for a message of `length` bytes, to be filled in place. Without `patience` it
@@ -249,8 +232,8 @@ impl Channel {
         patience: Option<&Patience<'_>>,
     ) -> Result<Option<Reservation>> {
         self.check_length(length)?;
-        let part = self.run(|ring| ring.reserve(length, patience))?;
-        Ok(part.map(|part| Reservation(part, self.offset)))
+        let part = self.ring.run(|ring| ring.reserve(length, patience))?;
+        Ok(part.map(|part| Reservation(part, self.ring.offset)))
     }
 
     /// Sends the first `length` bytes of what was filled in.
@@ -264,7 +247,7 @@ impl Channel {
                 requirement: "at most what was reserved",
             });
         }
-        self.run(|ring| ring.commit(reservation.0, length))
+        self.ring.run(|ring| ring.commit(reservation.0, length))
     }
 
     /// Gives a reservation up: nothing is sent.
@@ -284,7 +267,7 @@ impl Channel {
     /// # Errors
     /// As for [`Channel::reserve`].
     pub fn abandon(&self, reservation: Reservation) -> Result<()> {
-        self.run(|ring| ring.abandon(reservation.0))
+        self.ring.run(|ring| ring.abandon(reservation.0))
     }
 
     /// Sends a message; `false` if there is no room for it in time.
@@ -293,7 +276,7 @@ impl Channel {
     /// As for [`Channel::reserve`].
     pub fn send(&self, bytes: &[u8], patience: Option<&Patience<'_>>) -> Result<bool> {
         self.check_length(bytes.len())?;
-        self.run(|ring| {
+        self.ring.run(|ring| {
             let Some(part) = ring.reserve(bytes.len(), patience)? else { return Ok(false) };
             copy_in(ring, part, bytes);
             ring.commit(part, part.length)?;
@@ -329,7 +312,7 @@ impl Channel {
         };
         let messages = (0..ends.len()).map(message);
         messages.clone().try_for_each(|message| self.check_length(message.len()))?;
-        self.run(|ring| {
+        self.ring.run(|ring| {
             let lengths = messages.map(<[u8]>::len);
             ring.send_all(lengths, patience, |index, part| copy_in(ring, part, message(index)))
         })
@@ -342,12 +325,63 @@ impl Channel {
     /// [`Error::Busy`] if another living participant receives, or a message is not released yet;
     /// otherwise as for [`Channel::reserve`].
     pub fn receive(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
-        self.begin()?;
-        let message = self.next(patience);
-        if !matches!(message, Ok(Some(_))) {
-            self.receiving.store(false, Ordering::Release);
+        self.alone(|| {
+            self.check_returned()?;
+            self.take(patience)
+        })
+    }
+
+    /// As [`Channel::receive`], also while earlier messages are not released yet.
+    ///
+    /// The ring takes its room back in the order of the messages: that of one that is released before
+    /// its turn, when those before it are.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let channel = Channel::create(&map, 0, 4096)?;
+    /// channel.send_many(b"onetwo", &[3, 6], None)?;
+    /// let (one, two) = (channel.borrow(None)?.unwrap(), channel.borrow(None)?.unwrap());
+    /// channel.release(two)?;
+    /// channel.release(one)?;
+    /// assert_eq!(channel.pending()?, (0, 0));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Channel::receive`], but [`Error::Busy`] for unreleased messages.
+    pub fn borrow(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
+        self.alone(|| self.take(patience))
+    }
+
+    fn take(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
+        let message = self.next(patience)?;
+        if let Some(message) = &message {
+            self.borrowed.add(message.end);
         }
-        message
+        Ok(message)
+    }
+
+    /// How many messages there are that were sent and not released, and how many bytes are in them. It
+    /// goes over all of them, while others go on.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let channel = Channel::create(&map, 0, 4096)?;
+    /// channel.send_many(b"onetwo", &[3, 6], None)?;
+    /// assert_eq!(channel.pending()?, (2, 6));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Channel::reserve`].
+    pub fn pending(&self) -> Result<(usize, usize)> {
+        self.ring.run(|ring| ring.pending(|_| 0)).map(|[there, _]| there)
     }
 
     /// Receives a message by copying it to the start of `bytes`, at once if it fits.
@@ -359,19 +393,22 @@ impl Channel {
         bytes: &mut [u8],
         patience: Option<&Patience<'_>>,
     ) -> Result<Received> {
-        self.begin()?;
-        let received = self.run(|ring| {
+        let receive = |ring: &Ring<'_, Session<'_>>| {
             self.become_receiver(ring)?;
-            let Some((part, end)) = ring.next(patience)? else { return Ok(Received::Nothing) };
+            let Some((part, end)) = ring.next(None, patience)? else {
+                return Ok(Received::Nothing);
+            };
             let Some(bytes) = bytes.get_mut(..part.length) else {
                 return Ok(Received::TooLong(part.length));
             };
             copy_out(ring, part, bytes)?;
             ring.release(end);
             Ok(Received::Copied(part.length))
-        });
-        self.receiving.store(false, Ordering::Release);
-        received
+        };
+        self.alone(|| {
+            self.check_returned()?;
+            self.ring.run(receive)
+        })
     }
 
     /// Receives messages by copying them to `bytes`, each at the next multiple of eight, and their
@@ -401,12 +438,11 @@ impl Channel {
         ends: &mut [u32],
         patience: Option<&Patience<'_>>,
     ) -> Result<Received> {
-        self.begin()?;
-        let received = self.run(|ring| {
+        let receive = |ring: &Ring<'_, Session<'_>>| {
             self.become_receiver(ring)?;
             let (mut count, mut start) = (0, 0);
             for end in ends {
-                let next = match ring.next(patience.filter(|_| count == 0)) {
+                let next = match ring.next(None, patience.filter(|_| count == 0)) {
                     Err(_) if count > 0 => break, // the next call says so
                     next => next?,
                 };
@@ -424,9 +460,11 @@ impl Channel {
                 count += 1;
             }
             Ok(if count == 0 { Received::Nothing } else { Received::Copied(count) })
-        });
-        self.receiving.store(false, Ordering::Release);
-        received
+        };
+        self.alone(|| {
+            self.check_returned()?;
+            self.ring.run(receive)
+        })
     }
 
     /// Waits until there is a message to receive; `false` if the time is up first.
@@ -448,30 +486,36 @@ impl Channel {
     /// # Errors
     /// As for [`Channel::receive`].
     pub fn wait_for_message(&self, patience: &Patience<'_>) -> Result<bool> {
-        self.begin()?;
-        let message = self.next(Some(patience));
-        self.receiving.store(false, Ordering::Release);
-        message.map(|message| message.is_some())
+        self.alone(|| self.next(Some(patience))).map(|message| message.is_some())
     }
 
-    fn begin(&self) -> Result<()> {
+    /// Receives, if no other thread does.
+    fn alone<T>(&self, receive: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.receiving.swap(true, Ordering::Acquire) {
-            return Err(Error::Busy(
-                "a message is already being received, or a borrowed one is not released",
-            ));
+            return Err(Error::Busy("a message is already being received"));
         }
-        Ok(())
+        let received = receive();
+        self.receiving.store(false, Ordering::Release);
+        received
+    }
+
+    fn check_returned(&self) -> Result<()> {
+        if self.borrowed.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Busy("a message that was received or borrowed is not released"))
     }
 
     fn next(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
-        let found = self.run(|ring| {
+        let found = self.ring.run(|ring| {
             self.become_receiver(ring)?;
-            ring.next(patience)
+            ring.next(self.borrowed.end(), patience)
         })?;
-        Ok(found.map(|(part, end)| Message { part, base: self.offset, end }))
+        Ok(found.map(|(part, end)| Message { part, base: self.ring.offset, end }))
     }
 
-    /// Leaves a message where it is, to be received again.
+    /// Leaves a message where it is, to be received again with those that came after it, once none is in
+    /// use.
     ///
     /// ```
     /// use memory_map::ipc::Channel;
@@ -485,8 +529,8 @@ impl Channel {
     /// assert_eq!(channel.receive(None)?.unwrap().length(), 5);
     /// # Ok::<(), memory_map::Error>(())
     /// ```
-    pub fn keep(&self, _message: Message) {
-        self.receiving.store(false, Ordering::Release);
+    pub fn keep(&self, message: Message) {
+        self.borrowed.keep(message.end);
     }
 
     /// Copies a part of a message out: as many bytes as `bytes` has.
@@ -500,17 +544,16 @@ impl Channel {
                 requirement: "at most that of the message",
             });
         }
-        self.run(|ring| copy_out(ring, message.part, bytes))
+        self.ring.run(|ring| copy_out(ring, message.part, bytes))
     }
 
-    /// Gives the room of a message back.
+    /// Gives the room of a message back, when that of those before it is.
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn release(&self, message: Message) -> Result<()> {
-        self.receiving.store(false, Ordering::Release);
-        self.run(|ring| {
-            ring.release(message.end);
+        self.ring.run(|ring| {
+            self.borrowed.release(message.end, |end| ring.release(end));
             Ok(())
         })
     }
@@ -534,21 +577,23 @@ impl Channel {
     /// # Errors
     /// [`Error::Busy`] while a message is received; [`Error::Fault`], [`Error::Closed`].
     pub fn stop_receiving(&self) -> Result<()> {
-        self.begin()?;
-        let result = self.run(|ring| {
-            match lock::unlock(ring.memory.words.word(at::RECEIVER), self.participant.number) {
-                Ok(()) | Err(Error::NotOwner) => Ok(()),
-                Err(error) => Err(error),
-            }
-        });
-        self.receiving.store(false, Ordering::Release);
-        result
+        let stop = |ring: &Ring<'_, Session<'_>>| match lock::unlock(
+            ring.memory.words.word(at::RECEIVER),
+            self.ring.participant.number,
+        ) {
+            Ok(()) | Err(Error::NotOwner) => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.alone(|| {
+            self.check_returned()?;
+            self.ring.run(stop)
+        })
     }
 
     fn become_receiver(&self, ring: &Ring<'_, Session<'_>>) -> Result<()> {
         let word = ring.memory.words.word(at::RECEIVER);
-        if lock::owner(word) == self.participant.number
-            || lock::try_lock(word, self.participant.number, ring.memory).is_some()
+        if lock::owner(word) == self.ring.participant.number
+            || lock::try_lock(word, self.ring.participant.number, ring.memory).is_some()
         {
             return Ok(());
         }
@@ -565,51 +610,4 @@ impl Channel {
         }
         Ok(())
     }
-
-    fn run<T>(&self, work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>) -> Result<T> {
-        let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: &self.participant };
-        let ring = Ring {
-            memory: &session,
-            size: self.ring,
-            me: self.participant.number,
-            learned: &self.learned,
-        };
-        let result = work(&ring);
-        // A fault explains whatever else went wrong.
-        session.words.check()?;
-        result
-    }
-}
-
-/// Fills a message in that is not committed.
-fn copy_in(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
-    if let Some(to) = ring.memory.words.address(part.offset, part.length.min(bytes.len())) {
-        // SAFETY: `to` has as many bytes, inside the range, whose faults are contained; `copy`
-        // allows an overlap. No one should read them before the commit; a reader that does gets a
-        // mixture of bytes.
-        unsafe { std::ptr::copy(bytes.as_ptr(), to as *mut u8, part.length.min(bytes.len())) };
-    }
-}
-
-/// Copies the first bytes of a message out, and fails where they could not be read.
-fn copy_out(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &mut [u8]) -> Result<()> {
-    if let Some(from) = ring.memory.words.address(part.offset, bytes.len()) {
-        // SAFETY: `from` has as many bytes, inside the range, whose faults are contained, and
-        // `bytes` is not part of it, or else what arrives is a mixture; a sender who breaks the
-        // rules changes it too. `copy` allows an overlap.
-        unsafe { std::ptr::copy(from as *const u8, bytes.as_mut_ptr(), bytes.len()) };
-    }
-    ring.memory.words.check()
-}
-
-fn too_short() -> Error {
-    Error::OutOfRange { name: "length", requirement: "at least 640 bytes" }
-}
-
-pub(crate) fn little_endian() -> Result<()> {
-    if cfg!(target_endian = "little") {
-        return Ok(());
-    }
-    Err(Error::Unsupported("channels and broadcasts are little-endian, and this processor is not"))
 }

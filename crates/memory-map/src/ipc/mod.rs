@@ -13,23 +13,29 @@
 
 mod atomic;
 mod blocks;
+mod borrowed;
 mod broadcast;
 mod channel;
+mod counts;
+mod deliveries;
 mod direct;
 mod event;
 mod eventcount;
 mod feed;
 mod flag;
+mod head;
 mod latest;
 mod lock;
 mod mutex;
 mod park;
 mod participant;
 mod pending;
+mod queue;
 mod ring;
 mod semaphore;
 mod seqlock;
 mod shared_range;
+mod shared_ring;
 mod spin;
 mod threads;
 mod wait;
@@ -44,6 +50,7 @@ pub use {
     latest::Latest,
     mutex::Mutex,
     pending::{Pending, Wait},
+    queue::{Delivery, Queue},
     semaphore::Semaphore,
     shared_range::Mark,
     wait::{notify, wait},

@@ -24,8 +24,11 @@ pub(crate) mod at {
     pub const HEAD: usize = 128;
     pub const TAIL: usize = 192;
     pub const RECEIVER: usize = 256;
+    pub const NEXT: usize = 264;
+    pub const RETURNED: usize = 272;
     pub const FILLED: usize = 320;
     pub const EMPTIED: usize = 384;
+    pub const MAKER: usize = 448;
     pub const DATA: usize = 512;
 }
 
@@ -35,12 +38,12 @@ pub(crate) const HEADER: usize = 16;
 pub(crate) const SLACK: usize = 64;
 
 /// The states of a message, in the lowest bits of its first word; above them is its owner.
-const RESERVED: u64 = 1;
-const COMMITTED: u64 = 2;
-const SKIPPED: u64 = 3;
-const STATE: u64 = 3;
+pub(crate) const RESERVED: u64 = 1;
+pub(crate) const COMMITTED: u64 = 2;
+pub(crate) const SKIPPED: u64 = 3;
+pub(crate) const STATE: u64 = 3;
 /// In place of a message: nothing from here to the end of the ring.
-const PADDING: u64 = 4;
+pub(crate) const PADDING: u64 = 4;
 
 /// A wake-up is lost only if its sender dies just before it; then it takes this long to be noticed.
 const IDLE_SLICE: Duration = Duration::from_millis(500);
@@ -54,11 +57,11 @@ pub(crate) trait Memory: World {
 /// What one user of a ring has learned: about waits, and how far the other side had come when it was
 /// last asked. Asking each time would bounce a cache line between two cores for each message.
 pub(crate) struct Learned {
-    lock: Spin,
-    filled: Spin,
+    pub lock: Spin,
+    pub filled: Spin,
     emptied: Spin,
     /// The head that the receiver saw last.
-    head: local::AtomicU64,
+    pub head: local::AtomicU64,
     /// The tail that the holder of the senders' lock saw last.
     tail: local::AtomicU64,
 }
@@ -97,6 +100,16 @@ enum Next {
     Nothing,
 }
 
+/// What stands somewhere in the ring: a message, or padding.
+pub(crate) struct Found {
+    /// Where it begins, from the start of the memory.
+    pub offset: usize,
+    pub header: u64,
+    pub length: usize,
+    /// The position where it ends.
+    pub end: u64,
+}
+
 /// A ring of `size` bytes in `memory`; `me` is the participant that uses it.
 pub(crate) struct Ring<'a, M> {
     pub memory: &'a M,
@@ -106,7 +119,7 @@ pub(crate) struct Ring<'a, M> {
 }
 
 impl<M: Memory> Ring<'_, M> {
-    fn word(&self, offset: usize) -> &AtomicU64 {
+    pub fn word(&self, offset: usize) -> &AtomicU64 {
         self.memory.word(offset)
     }
 
@@ -121,14 +134,14 @@ impl<M: Memory> Ring<'_, M> {
     }
 
     /// The positions of the tail and the head, if they can be true.
-    fn span(&self) -> Result<(u64, u64)> {
+    pub fn span(&self) -> Result<(u64, u64)> {
         let tail = self.word(at::TAIL).load(Ordering::Acquire);
         let head = self.word(at::HEAD).load(Ordering::Acquire);
         self.filled(tail, head).map(|_| (tail, head)).ok_or_else(damaged)
     }
 
     /// How many bytes are between a tail and a head, if both can be true.
-    fn filled(&self, tail: u64, head: u64) -> Option<usize> {
+    pub fn filled(&self, tail: u64, head: u64) -> Option<usize> {
         let filled = head.wrapping_sub(tail);
         let plausible = filled <= self.size as u64 && (head | tail).is_multiple_of(8);
         plausible.then_some(filled as usize)
@@ -221,7 +234,7 @@ impl<M: Memory> Ring<'_, M> {
 
     /// Looks with `look` until it finds something, and sleeps on the event meanwhile, each time for
     /// as long as `look` says at most. `look` is told how often that was already.
-    fn wait<T>(
+    pub fn wait<T>(
         &self,
         event: usize,
         spin: &Spin,
@@ -319,18 +332,23 @@ impl<M: Memory> Ring<'_, M> {
             .map_err(|_| damaged())
     }
 
-    /// The oldest message that is there; `None` if there is none in time, or now if `patience`
-    /// has none. It stays there until `release`. Only the receiver may ask.
-    pub fn next(&self, patience: Option<&Patience<'_>>) -> Result<Option<(Part, u64)>> {
+    /// The oldest message that is there, or the first from the position `after` on, where messages
+    /// before it are in use; `None` if there is none in time, or now if `patience` has none. It stays
+    /// there until `release`. Only the receiver may ask.
+    pub fn next(
+        &self,
+        after: Option<u64>,
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Option<(Part, u64)>> {
         let Some(patience) = patience else {
-            return Ok(self.look(true)?.ok());
+            return Ok(self.look(after, true)?.ok());
         };
-        if let Ok(found) = self.look(false)? {
+        if let Ok(found) = self.look(after, false)? {
             return Ok(Some(found));
         }
         // Asking whether a sender is alive is a system call: before each sleep, not in a spin.
         self.wait(at::FILLED, &self.learned.filled, patience, |round| {
-            let found = self.look(round.is_some())?;
+            let found = self.look(after, round.is_some())?;
             Ok(found.map_err(|slept| match slept {
                 true => lock::slice(round.unwrap_or(0)),
                 false => IDLE_SLICE,
@@ -340,10 +358,14 @@ impl<M: Memory> Ring<'_, M> {
 
     /// The oldest message and where it ends, or whether one is on its way. Goes past messages that
     /// will never be complete; of those whose sender may be dead only if `ask`.
-    fn look(&self, ask: bool) -> Result<std::result::Result<(Part, u64), bool>> {
+    fn look(
+        &self,
+        mut after: Option<u64>,
+        ask: bool,
+    ) -> Result<std::result::Result<(Part, u64), bool>> {
         // Each turn goes past at least one word of the ring.
         for _ in 0..=self.size / 8 {
-            match self.first()? {
+            match self.first(&mut after)? {
                 Next::Message { part, end } => return Ok(Ok((part, end))),
                 Next::Nothing => return Ok(Err(false)),
                 Next::Pending { offset, header, end } => {
@@ -355,7 +377,7 @@ impl<M: Memory> Ring<'_, M> {
                     let word = self.word(offset);
                     let order = (Ordering::Acquire, Ordering::Relaxed);
                     if word.compare_exchange(header, skipped, order.0, order.1).is_ok() {
-                        self.release(end);
+                        self.pass(&mut after, end);
                     }
                 }
             }
@@ -363,53 +385,73 @@ impl<M: Memory> Ring<'_, M> {
         Ok(Err(false))
     }
 
-    /// The tail, and how many bytes are known to be filled behind it: none only if there are none.
-    fn received(&self) -> Result<(u64, usize)> {
-        let tail = self.word(at::TAIL).load(Ordering::Acquire);
+    /// Goes past what will never be a message. Its room goes back with that of what is before it.
+    fn pass(&self, after: &mut Option<u64>, end: u64) {
+        match after {
+            Some(after) => *after = end,
+            None => self.release(end),
+        }
+    }
+
+    /// The tail, or where to begin instead, and how many bytes are known to be filled behind it: none
+    /// only if there are none.
+    fn received(&self, after: Option<u64>) -> Result<(u64, usize)> {
+        let start = after.unwrap_or_else(|| self.word(at::TAIL).load(Ordering::Acquire));
         let before = self.learned.head.load(Ordering::Relaxed);
-        if let Some(filled) = self.filled(tail, before).filter(|filled| *filled > 0) {
-            return Ok((tail, filled));
+        if let Some(filled) = self.filled(start, before).filter(|filled| *filled > 0) {
+            return Ok((start, filled));
         }
         let (tail, head) = self.span()?;
         self.learned.head.store(head, Ordering::Relaxed);
-        Ok((tail, head.wrapping_sub(tail) as usize))
+        let start = after.unwrap_or(tail);
+        Ok((start, self.filled(start, head).ok_or_else(damaged)?))
     }
 
-    /// What stands at the tail, after padding and messages that were given up.
-    fn first(&self) -> Result<Next> {
+    /// What stands first, after padding and messages that were given up.
+    fn first(&self, after: &mut Option<u64>) -> Result<Next> {
         for _ in 0..=self.size / 8 {
-            let (tail, filled) = self.received()?;
+            let (start, filled) = self.received(*after)?;
             if filled == 0 {
                 return Ok(Next::Nothing);
             }
-            let offset = self.offset(tail);
-            let room = self.room(offset).min(filled);
-            let header = self.word(offset).load(Ordering::Acquire);
-            if header == PADDING && room == self.room(offset) {
-                self.release(tail.wrapping_add(room as u64));
-                continue;
-            }
-            if room < HEADER {
-                return Err(damaged());
-            }
-            let lengths = self.word(offset + 8).load(Ordering::Relaxed);
-            let (reserved, length) = (lengths as u32 as usize, (lengths >> 32) as usize);
-            let size = HEADER + reserved.next_multiple_of(8);
-            if size > room || length > reserved {
-                return Err(damaged());
-            }
-            let end = tail.wrapping_add(size as u64);
+            let Found { offset, header, length, end } = self.at(start, filled)?;
             match header & STATE {
+                _ if header == PADDING => self.pass(after, end),
                 COMMITTED => {
                     let part = Part { offset: offset + HEADER, length };
                     return Ok(Next::Message { part, end });
                 }
                 RESERVED => return Ok(Next::Pending { offset, header, end }),
-                SKIPPED => self.release(end),
+                SKIPPED => self.pass(after, end),
                 _ => return Err(damaged()),
             }
         }
         Err(damaged())
+    }
+
+    /// What stands at a position, behind which so many bytes are filled.
+    pub fn at(&self, position: u64, filled: usize) -> Result<Found> {
+        let offset = self.offset(position);
+        let room = self.room(offset).min(filled);
+        let header = self.word(offset).load(Ordering::Acquire);
+        if header == PADDING && room == self.room(offset) {
+            return Ok(Found {
+                offset,
+                header,
+                length: 0,
+                end: position.wrapping_add(room as u64),
+            });
+        }
+        if room < HEADER || header == PADDING {
+            return Err(damaged());
+        }
+        let lengths = self.word(offset + 8).load(Ordering::Relaxed);
+        let (reserved, length) = (lengths as u32 as usize, (lengths >> 32) as usize);
+        let size = HEADER + reserved.next_multiple_of(8);
+        if size > room || length > reserved {
+            return Err(damaged());
+        }
+        Ok(Found { offset, header, length, end: position.wrapping_add(size as u64) })
     }
 
     /// Gives the room of everything before a position back to the senders. Senders that wait for
@@ -432,6 +474,6 @@ fn lengths(reserved: usize, length: usize) -> u64 {
     (length as u64) << 32 | reserved as u64
 }
 
-fn damaged() -> Error {
+pub(crate) fn damaged() -> Error {
     Error::Invalid("the channel is damaged: something else has written to its memory")
 }

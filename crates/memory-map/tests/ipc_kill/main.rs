@@ -14,13 +14,14 @@ mod channel;
 mod event;
 mod latest;
 mod mutex;
+mod queue;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{PAGE, TempFile, shared};
-use memory_map::ipc::{Channel, Patience};
+use memory_map::ipc::{Channel, Patience, Queue};
 use memory_map::{Mapping, Protection};
 
 /// Set while the mutex at 0 is held.
@@ -31,6 +32,9 @@ const CHANNEL: usize = PAGE;
 const LATEST: usize = 256;
 const BROADCAST: usize = 2 * PAGE;
 const LOSSLESS: usize = 3 * PAGE;
+const QUEUE: usize = 5 * PAGE;
+/// Where nothing is yet.
+const FRESH: usize = 5 * PAGE + 2048;
 
 /// What is left behind is to be usable within a second; a busy machine may take longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -47,7 +51,7 @@ fn soon() -> Patience<'static> {
     Patience::of(Duration::from_secs(120))
 }
 
-/// A file with a mutex and a channel, and this process's mapping of it.
+/// A file with a mutex, a channel and a queue, and this process's mapping of it.
 struct Place {
     file: TempFile,
     map: Mapping,
@@ -55,9 +59,10 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let file = TempFile::sparse(5 * PAGE as u64);
+        let file = TempFile::sparse(6 * PAGE as u64);
         let map = shared(&file, Protection::ReadWrite);
         Channel::create(&map, CHANNEL, 1024).unwrap();
+        Queue::create(&map, QUEUE, 1024).unwrap();
         Self { file, map }
     }
 
@@ -67,12 +72,15 @@ impl Place {
 
     /// A sum over all that is shared, to see changes by.
     fn state(&self) -> u64 {
+        let part = |start: usize| start / 8..start / 8 + 128;
         let words = [
             0..3,
             LATEST / 8..LATEST / 8 + 38,
-            CHANNEL / 8..CHANNEL / 8 + 128,
+            part(CHANNEL),
             BROADCAST / 8..BROADCAST / 8 + 104,
             LOSSLESS / 8..LOSSLESS / 8 + 616,
+            part(QUEUE),
+            part(FRESH),
         ];
         let words = words.into_iter().flatten();
         words.fold(0u64, |sum, i| {

@@ -14,9 +14,12 @@ mod error {
 #[path = "../../src/ipc"]
 mod ipc {
     pub(crate) mod blocks;
+    pub(crate) mod counts;
+    pub(crate) mod deliveries;
     pub(crate) mod eventcount;
     pub(crate) mod feed;
     pub(crate) mod flag;
+    pub(crate) mod head;
     pub(crate) mod lock;
     pub(crate) mod ring;
     pub(crate) mod seqlock;
@@ -104,8 +107,10 @@ mod ipc {
 
 mod feed;
 mod flag;
+mod head;
 mod lock;
 mod overlay;
+mod queue;
 mod ring;
 mod semaphore;
 mod seqlock;

@@ -77,7 +77,7 @@ impl Place {
 
     fn receive(&self) -> u64 {
         let ring = self.ring(1);
-        let (part, end) = ring.next(Some(&Patience::default())).unwrap().unwrap();
+        let (part, end) = ring.next(None, Some(&Patience::default())).unwrap().unwrap();
         let cell = &self.bytes[(part.offset - at::DATA) / 8];
         // SAFETY: as above.
         let value = cell.with(|bytes| unsafe { *bytes });

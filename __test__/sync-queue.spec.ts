@@ -1,0 +1,268 @@
+// A queue: work for several processes, each message to one of them.
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, mapShared } from 'memory-map'
+import { Channel, Queue, QueueMessage } from 'memory-map/sync'
+
+import { Peer } from './helpers/processes.ts'
+import { type Runtime, runtimes } from './helpers/runtimes.ts'
+import { scratchFile, sparseFile } from './helpers/scratch.ts'
+import { HANG_MS, turns, until } from './helpers/until.ts'
+
+function make(t: ExecutionContext, length = 64 * 1024) {
+  const file = sparseFile(t, length)
+  const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
+  t.teardown(() => map.close())
+  return { file, map, queue: Queue.create(map) }
+}
+
+function reopen(t: ExecutionContext, file: string): Queue {
+  const map = mapShared(file, { protection: 'read-write' })
+  t.teardown(() => map.close())
+  return Queue.open(map)
+}
+
+/** A second process that has the queue. */
+async function peerOf(t: ExecutionContext, file: string, runtime: Runtime): Promise<Peer> {
+  const peer = await Peer.start(t, runtime)
+  await peer.run(`(async () => {
+    const { Queue } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+    queue = Queue.open(map)
+  })()`)
+  return peer
+}
+
+const text = (message: QueueMessage | undefined): string | undefined => message?.data.toString()
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  test(`${name}: two receivers share the messages, and each comes to one of them`, async (t) => {
+    const { file, queue } = make(t)
+    const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
+    const count = 500
+    const working = peers.map((peer) =>
+      peer.run(`(async () => {
+        const seen = []
+        for await (const message of queue) {
+          if (message.data.length === 0) break // and it is requeued: for the other one
+          seen.push(message.data.readUInt32LE())
+        }
+        return seen
+      })()`),
+    )
+    for (let i = 0; i < count; i++) {
+      const data = Buffer.alloc(4 + ((i * 37) % 3000))
+      data.writeUInt32LE(i)
+      await queue.sendAsync(data)
+    }
+    await queue.sendAsync('')
+    const seen = (await Promise.all(working)) as number[][]
+    for (const one of seen)
+      t.deepEqual(
+        one,
+        [...one].sort((a, b) => a - b),
+      )
+    t.deepEqual(
+      seen.flat().sort((a, b) => a - b),
+      Array.from({ length: count }, (_, i) => i),
+    )
+    t.deepEqual(queue.pending, { messages: 1, bytes: 0, delivered: 0 })
+    for (const peer of peers) t.is((await peer.end()).code, 0)
+  })
+
+  test(`${name}: the messages of a receiver that is killed come to another, which is told how often`, async (t) => {
+    const { file, queue } = make(t)
+    const peer = await peerOf(t, file, runtime)
+    queue.sendMany(['one', 'two', 'three'])
+    t.is(await peer.run('first = queue.receive(), second = queue.receive(), first.data.toString()'), 'one')
+    t.is(await peer.run('second.release(), second.data.toString()'), 'two')
+    t.deepEqual(queue.pending, { messages: 1, bytes: 5, delivered: 1 })
+    const three = queue.receive()!
+    t.deepEqual([text(three), three.deliveries], ['three', 1])
+    const waiting = queue.receiveAsync()
+    await turns()
+    await peer.kill()
+    const again = (await waiting)!
+    t.deepEqual([text(again), again.deliveries], ['one', 2])
+    again.release()
+    three.release()
+    t.deepEqual(queue.pending, { messages: 0, bytes: 0, delivered: 0 })
+  })
+
+  test(`${name}: a receiver that waits gets what another gives up, and what is sent`, async (t) => {
+    const { file, queue } = make(t)
+    const peer = await peerOf(t, file, runtime)
+    queue.send('poison')
+    const message = queue.receive()!
+    const receiving = peer.run(`queue.receive().deliveries`)
+    await turns()
+    message.requeue()
+    t.is(await receiving, 2)
+    const other = peer.run(`queue.receiveAsync().then((message) => message.data.toString())`)
+    await turns()
+    queue.send('sent')
+    t.is(await other, 'sent')
+    // A process that ends gives up what it has.
+    t.is((await peer.end()).code, 0)
+    const back = [queue.receive(HANG_MS), queue.receive(HANG_MS)]
+    t.deepEqual(back.map(text).sort(), ['poison', 'sent'])
+    t.deepEqual(back.map((one) => one!.deliveries).sort(), [2, 3])
+  })
+}
+
+test('messages are released and requeued, by hand and by a loop', async (t) => {
+  const { queue } = make(t)
+  t.is(queue.tryReceive(), undefined)
+  t.is(queue.receive(1), undefined)
+  queue.sendMany(['one', 'two', 'three'])
+  const first = queue.receive()!
+  first.release()
+  t.throws(() => first.release(), { code: 'ERR_MMAP_NOT_OWNER' })
+  t.throws(() => first.requeue(), { code: 'ERR_MMAP_NOT_OWNER' })
+  for await (const message of queue) {
+    t.is(text(message), 'two')
+    break
+  }
+  await t.throwsAsync(
+    (async () => {
+      for await (const message of queue) throw new Error(`${text(message)} ${message.deliveries}`)
+    })(),
+    { message: 'two 2' },
+  )
+  const seen: string[] = []
+  for await (const message of queue) {
+    seen.push(`${text(message)} ${message.deliveries}`)
+    if (text(message) === 'three') {
+      message.release()
+      break
+    }
+  }
+  t.deepEqual(seen, ['two 3', 'three 1'])
+  t.deepEqual(queue.pending, { messages: 0, bytes: 0, delivered: 0 })
+  queue.send('last')
+  queue.receive()![Symbol.dispose]()
+  t.is(queue.pending.messages, 1)
+  t.is(JSON.stringify(queue.receive()), '{"length":4,"deliveries":2}')
+})
+
+test('messages that are given up come before those that were never delivered, in their order', (t) => {
+  const { queue } = make(t)
+  queue.sendMany(['1', '2', '3', '4', '5'])
+  const [one, two, three] = [queue.receive()!, queue.receive()!, queue.receive()!]
+  three.requeue()
+  one.requeue()
+  t.deepEqual(
+    [1, 2, 3, 4].map(() => text(queue.receive(0))),
+    ['1', '3', '4', '5'],
+  )
+  two.release()
+})
+
+test('messages of every size, while the ring wraps around', (t) => {
+  const { file, queue } = make(t, 8192)
+  const other = reopen(t, file)
+  for (let length = 0; length <= queue.maxLength; length += length < 100 ? 1 : 97) {
+    t.true(queue.trySend(Buffer.alloc(length, length)))
+    const message = other.tryReceive()!
+    if (!message.data.equals(Buffer.alloc(length, length))) t.fail(`${length}`)
+    message.release()
+  }
+  t.throws(() => queue.send(Buffer.alloc(queue.maxLength + 1)), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => queue.send(5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+test('a full queue holds senders back until messages are released', async (t) => {
+  const { queue } = make(t, 2048)
+  let sent = 0
+  while (queue.trySend(`${sent}`)) sent++
+  t.false(queue.send('late', 10))
+  t.is(queue.sendMany(['late'], 10), 0)
+  const sending = queue.sendAsync('waits')
+  t.throws(() => queue.send('early'), { code: 'ERR_MMAP_BUSY' })
+  const kept = queue.receive()!
+  for (let i = 1; i < sent; i++) queue.receive()!.release()
+  await turns()
+  t.is(queue.pending.messages, 0, 'the first one keeps the room of the others')
+  kept.release()
+  t.true(await sending)
+  t.is(text(queue.receive()), 'waits')
+})
+
+test('receiveAsync that rejects has nothing, and close ends it and gives messages back', async (t) => {
+  const { file, queue } = make(t)
+  const other = reopen(t, file)
+  t.is(await queue.receiveAsync(10), undefined)
+  await t.throwsAsync(queue.receiveAsync({ signal: AbortSignal.timeout(10) }), { name: 'AbortError' })
+  const waiting = queue.receiveAsync()
+  t.is(queue.tryReceive(), undefined)
+  t.throws(() => queue.receive(), { code: 'ERR_MMAP_BUSY' })
+  other.sendMany(['one', 'two'])
+  const [one, two] = [(await waiting)!, queue.receive()!]
+  const pending = queue.receiveAsync()
+  queue.close()
+  queue.close()
+  await t.throwsAsync(pending, { code: 'ERR_MMAP_CLOSED', message: 'The queue is closed' })
+  t.deepEqual([text(other.receive(0)), text(other.receive(0))], ['one', 'two'])
+  for (const message of [one, two]) t.throws(() => message.release(), { code: 'ERR_MMAP_CLOSED' })
+  one[Symbol.dispose]()
+  for (const call of [() => queue.send('x'), () => queue.receive(), () => queue.pending, () => queue.sendMany([])]) {
+    t.throws(call, { code: 'ERR_MMAP_CLOSED' })
+  }
+  for await (const message of queue) t.fail(`${text(message)} of a closed queue`)
+  t.true(queue.closed)
+})
+
+test('a mapping that is closed or moved ends what is pending', async (t) => {
+  const { map, queue, file } = make(t)
+  const other = reopen(t, file)
+  queue.send('one')
+  const message = queue.receive()!
+  const waiting = queue.receiveAsync()
+  await turns()
+  const before = map.address
+  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  await t.throwsAsync(waiting, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
+  message.requeue()
+  t.is(queue.receive()!.deliveries, 2)
+  const again = queue.receiveAsync()
+  await turns()
+  map.close()
+  await t.throwsAsync(again, { code: 'ERR_MMAP_CLOSED' })
+  t.is(text(other.receive(HANG_MS)), 'one')
+})
+
+test('queues are opened as channels are, and are none', async (t) => {
+  const { map, queue } = make(t)
+  queue.send('kept')
+  t.is(text(Queue.openOrCreate(map).receive()), 'kept')
+  t.throws(() => Channel.open(map), { code: 'ERR_MMAP_INVALID' })
+  t.throws(() => Channel.openOrCreate(map), { code: 'ERR_MMAP_INVALID' })
+  const fresh = mapAnonymous(8192, { shared: true })
+  const waiting = Queue.openAsync(fresh)
+  await turns()
+  Queue.openOrCreate(fresh).send('first')
+  t.is(text((await waiting).receive()), 'first')
+  t.throws(() => Queue.open(mapAnonymous(100, { shared: true })), { code: 'ERR_MMAP_INVALID' })
+  t.throws(() => Queue.create(map, { length: 100 }), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => Queue.create(map, { lenght: 100 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => Queue.create(mapAnonymous(8192)), { code: 'ERR_MMAP_NOT_SHARED' })
+  t.throws(() => new (Queue as never as new () => Queue)(), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
+  t.throws(() => new (QueueMessage as never as new () => QueueMessage)(), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
+  map.buffer.fill('text')
+  t.throws(() => queue.receive(0), { code: 'ERR_MMAP_INVALID' })
+  t.throws(() => reopen(t, scratchFile(t, Buffer.alloc(8192, 7))), { code: 'ERR_MMAP_INVALID' })
+})
+
+test('a receiver that only waits finds what a closed mapping had', async (t) => {
+  const { file, queue } = make(t)
+  const map = mapShared(file, { protection: 'read-write' })
+  queue.send('held')
+  Queue.open(map).receive()
+  const waiting = queue.receiveAsync()
+  await turns()
+  map.close()
+  t.is((await waiting)!.deliveries, 2)
+  await until(() => queue.pending.delivered === 1)
+})

@@ -1,0 +1,199 @@
+//! The class behind `Queue`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use memory_map::copy_of;
+use memory_map::ipc::{Delivery, Patience, Queue};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::in_mapping::{InMapping, code};
+use super::waits::{Job, NativeWait, attempt};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
+
+#[napi]
+pub struct NativeQueue {
+    tied: Tied<InMapping<Queue>>,
+    capacity: f64,
+    max_length: f64,
+    /// What was received and is neither released nor given up, by a number.
+    taken: RefCell<HashMap<u32, Delivery>>,
+    last: Cell<u32>,
+}
+
+/// How a queue comes to be.
+const CREATE: u32 = 0;
+const OPEN: u32 = 1;
+
+#[napi]
+impl NativeQueue {
+    /// Makes a queue of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2).
+    #[napi(constructor)]
+    pub fn new(env: Env, map: Token, offset: f64, length: f64, how: u32) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
+        let (offset, length) = (offset as usize, length as usize);
+        let queue = match how {
+            CREATE => Queue::create(&mapping, offset, length),
+            OPEN => Queue::open(&mapping, offset),
+            _ => Queue::open_or_create(&mapping, offset, length),
+        };
+        let object = Arc::new(queue.map_err(|error| to_js(&env, &error))?);
+        let (capacity, max_length) = (object.capacity() as f64, object.max_length() as f64);
+        Ok(Self {
+            tied: Tied::new(&env, InMapping { mapping, object }),
+            capacity,
+            max_length,
+            taken: RefCell::default(),
+            last: Cell::default(),
+        })
+    }
+
+    #[napi(getter)]
+    pub fn capacity(&self) -> f64 {
+        self.capacity
+    }
+
+    #[napi(getter)]
+    pub fn max_length(&self) -> f64 {
+        self.max_length
+    }
+
+    /// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
+    /// 0.
+    #[napi]
+    pub fn send(&self, env: Env, data: &[u8], timeout: f64) -> Result<bool> {
+        let queue = self.tied.get(&env)?;
+        attempt(&env, timeout, |patience| queue.object.send(data, patience))
+    }
+
+    /// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
+    /// there was room for in time.
+    #[napi]
+    pub fn send_many(
+        &self,
+        env: Env,
+        data: &[u8],
+        ends: &[u32],
+        count: u32,
+        timeout: f64,
+    ) -> Result<u32> {
+        let queue = self.tied.get(&env)?;
+        let ends = ends.get(..count as usize).unwrap_or(ends);
+        attempt(&env, timeout, |patience| queue.object.send_many(data, ends, patience))
+            .map(|sent| sent as u32)
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn send_async<'env>(
+        &self,
+        env: &'env Env,
+        data: &[u8],
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let data = copy_of(data).map_err(|error| to_js(env, &error))?;
+        self.start(env, timeout, pending, move |queue, patience| {
+            queue.send(&data, Some(patience)).map(code)
+        })
+    }
+
+    /// Waits until there is a message: 0, or 2 where there is none in time.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn ready_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        self.start(env, timeout, pending, |queue, patience| {
+            queue.wait_for_message(patience).map(code)
+        })
+    }
+
+    fn start<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+        wait: impl Fn(&Queue, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.tied.get(env)?;
+        let queue = Arc::clone(object);
+        let wait = Box::new(move |patience: &Patience<'_>| wait(&queue, patience));
+        pending.start(env, mapping, timeout, Job { wait, give_back: None })
+    }
+
+    /// Receives a message: its number, its length and how often it was delivered; `null` where there is
+    /// none in time. Does not wait where `timeout` is 0.
+    #[napi]
+    pub fn receive(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
+        let queue = self.tied.get(&env)?;
+        let message = attempt(&env, timeout, |patience| queue.object.receive(patience))?;
+        Ok(message.map(|message| {
+            let mut taken = self.taken.borrow_mut();
+            let mut number = self.last.get().wrapping_add(1);
+            while taken.contains_key(&number) {
+                number = number.wrapping_add(1);
+            }
+            self.last.set(number);
+            let told = [f64::from(number), message.length() as f64, message.deliveries() as f64];
+            taken.insert(number, message);
+            told.to_vec()
+        }))
+    }
+
+    /// Copies a message to `target`; `false` where there is none of that number.
+    #[napi]
+    pub fn read(&self, env: Env, number: u32, mut target: BufferSlice) -> Result<bool> {
+        let queue = &self.tied.get(&env)?.object;
+        let taken = self.taken.borrow();
+        let Some(message) = taken.get(&number) else { return Ok(false) };
+        queue.read(message, &mut target).map(|()| true).map_err(|error| to_js(&env, &error))
+    }
+
+    /// Is done with a message, or gives it up; `false` where there is none of that number.
+    #[napi]
+    pub fn settle(&self, env: Env, number: u32, requeue: bool) -> Result<bool> {
+        let Some(message) = self.taken.borrow_mut().remove(&number) else { return Ok(false) };
+        let queue = &self.tied.get(&env)?.object;
+        let settled = if requeue { queue.requeue(message) } else { queue.release(message) };
+        settled.map(|()| true).map_err(|error| to_js(&env, &error))
+    }
+
+    /// Gives all messages up.
+    #[napi]
+    pub fn requeue_all(&self, env: Env) -> Result<()> {
+        let queue = &self.tied.get(&env)?.object;
+        let taken = self.taken.take().into_values();
+        let done = taken.map(|message| queue.requeue(message)).reduce(std::result::Result::and);
+        done.unwrap_or(Ok(())).map_err(|error| to_js(&env, &error))
+    }
+
+    /// How many messages wait and how many bytes are in them, and how many receivers have.
+    #[napi]
+    pub fn pending(&self, env: Env) -> Result<Vec<f64>> {
+        let pending = self.tied.get(&env)?.object.pending();
+        let [there, taken] = pending.map_err(|error| to_js(&env, &error))?;
+        Ok(vec![there.0 as f64, there.1 as f64, taken.0 as f64])
+    }
+}
+
+/// Waits until there is a queue: 0, or 2 where there is none in time.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn queue_made<'env>(
+    env: &'env Env,
+    map: Token,
+    offset: f64,
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    let mapping = Arc::clone(&map.mapping);
+    let wait = move |patience: &Patience<'_>| {
+        Queue::wait_for_queue(&mapping, offset as usize, patience).map(code)
+    };
+    pending.start(env, &map.mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+}

@@ -1,0 +1,79 @@
+//! The messages of a channel that its receiver has, and that are still in the ring.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use crate::lock_anyway::LockAnyway;
+
+/// Messages in the order in which they came. The ring takes its room back in that order only, so what
+/// is released before its turn is remembered.
+#[derive(Default)]
+pub(crate) struct Borrowed {
+    /// How many there are: most receivers have none, and ask for each message.
+    count: AtomicUsize,
+    messages: Mutex<VecDeque<Entry>>,
+}
+
+struct Entry {
+    end: u64,
+    state: State,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    InUse,
+    Released,
+    /// To be received again, with what came after it.
+    Kept,
+}
+
+impl Borrowed {
+    fn messages(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.messages.lock_anyway()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// Where the last one ends.
+    pub fn end(&self) -> Option<u64> {
+        if self.is_empty() { None } else { self.messages().back().map(|entry| entry.end) }
+    }
+
+    /// Adds the message that ends there.
+    pub fn add(&self, end: u64) {
+        let mut messages = self.messages();
+        messages.push_back(Entry { end, state: State::InUse });
+        self.count.store(messages.len(), Ordering::Release);
+    }
+
+    /// The message that ends at `end` is done with. `give` is called with the end of what can go back.
+    pub fn release(&self, end: u64, give: impl FnOnce(u64)) {
+        self.settle(end, State::Released, give);
+    }
+
+    /// The message that ends at `end` is to come again.
+    pub fn keep(&self, end: u64) {
+        self.settle(end, State::Kept, |_| {});
+    }
+
+    fn settle(&self, end: u64, state: State, give: impl FnOnce(u64)) {
+        let mut messages = self.messages();
+        if let Some(entry) = messages.iter_mut().find(|entry| entry.end == end) {
+            entry.state = state;
+        }
+        let mut done = None;
+        while messages.front().is_some_and(|first| first.state == State::Released) {
+            done = messages.pop_front().map(|first| first.end);
+        }
+        if messages.iter().all(|entry| entry.state != State::InUse) {
+            messages.clear();
+        }
+        if let Some(done) = done {
+            give(done);
+        }
+        self.count.store(messages.len(), Ordering::Release);
+    }
+}

@@ -1,0 +1,286 @@
+//! Messages in a ring that several receivers share. `docs/queue.md` has the layout.
+//!
+//! Each message begins with two words of its own: a claim, which is a robust lock that its receiver holds
+//! until it is done, and how often it was delivered. A receiver looks for a message, claims it and
+//! gives room back under the receivers' lock. It is done with a message, or gives it up, by one store
+//! to the claim, without that lock. Whatever a death leaves undone, a look at all messages that were
+//! delivered and are not done finds: each receiver has such a look before it sleeps, when it takes the
+//! lock over from a dead one, and now and then.
+
+use std::time::Duration;
+
+use super::atomic::{AtomicU64, Ordering};
+use super::eventcount;
+use super::lock::{self, Locked};
+use super::park::Patience;
+use super::ring::{COMMITTED, HEADER, Memory, PADDING, Part, RESERVED, Ring, SKIPPED, STATE, at};
+use super::ring::{Found, damaged};
+use crate::error::{Error, Result};
+
+/// Bytes of the two words before a message's own.
+pub(crate) const ENVELOPE: usize = 16;
+/// The claim of a message that is done: no lock leaves this.
+const DONE: u64 = 1;
+
+/// A message that was delivered, and is this receiver's until it is done or given up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub part: Part,
+    /// The offset of its claim.
+    claim: usize,
+    /// How often it was delivered, with this time.
+    pub deliveries: u64,
+}
+
+/// A message that can be claimed.
+struct Spot {
+    found: Found,
+    /// Whether it was never delivered.
+    is_new: bool,
+}
+
+/// The receivers' side of a ring.
+pub(crate) struct Deliveries<'a, M>(pub &'a Ring<'a, M>);
+
+impl<M: Memory> Deliveries<'_, M> {
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        self.0.word(offset)
+    }
+
+    /// Takes the first message that nobody has; `None` if there is none in time. `due` says whether to
+    /// look for those of dead receivers although there are others.
+    pub fn take(&self, due: bool, patience: &Patience<'_>) -> Result<Option<Taken>> {
+        self.wait(due, patience, |spot| self.claim(spot))
+    }
+
+    /// The same, without a wait for a message; `patience` is for other receivers to look.
+    pub fn try_take(&self, due: bool, patience: &Patience<'_>) -> Result<Option<Taken>> {
+        self.attempt(due, true, patience, &|spot| self.claim(spot))
+    }
+
+    /// Waits until there is a message that nobody has; `false` if there is none in time.
+    pub fn ready(&self, patience: &Patience<'_>) -> Result<bool> {
+        self.wait(true, patience, |_| Some(())).map(|found| found.is_some())
+    }
+
+    fn wait<T>(
+        &self,
+        due: bool,
+        patience: &Patience<'_>,
+        take: impl Fn(&Spot) -> Option<T>,
+    ) -> Result<Option<T>> {
+        if let Some(taken) = self.attempt(due, false, patience, &take)? {
+            return Ok(Some(taken));
+        }
+        let Ring { learned, .. } = self.0;
+        self.0.wait(at::FILLED, &learned.filled, patience, |round| {
+            // Asking who is alive is a system call: before each sleep, not in a spin.
+            let found = self.attempt(false, round.is_some(), patience, &take)?;
+            Ok(found.ok_or_else(|| lock::slice(round.unwrap_or(0))))
+        })
+    }
+
+    /// Takes a message that is there. Looks for those of dead receivers first if `due`, and last if
+    /// `ask`.
+    fn attempt<T>(
+        &self,
+        due: bool,
+        ask: bool,
+        patience: &Patience<'_>,
+        take: &impl Fn(&Spot) -> Option<T>,
+    ) -> Result<Option<T>> {
+        if !due && !ask && !self.may_have() {
+            return Ok(None);
+        }
+        let (word, lock, me) = (self.word(at::RECEIVER), &self.0.learned.lock, self.0.me);
+        let Some(locked) = lock::lock(word, me, lock, patience, self.0.memory)? else {
+            return Ok(None);
+        };
+        let all = due || locked == Locked::Recovered;
+        let mut found = self.find(all);
+        if ask && !all && matches!(found, Ok(None)) {
+            found = self.find(true);
+        }
+        let taken = found.map(|spot| spot.and_then(|spot| take(&spot)));
+        match lock::unlock(word, me) {
+            Ok(()) => taken,
+            Err(_) => taken.and(Err(damaged())),
+        }
+    }
+
+    /// Whether a look is worth it: may say so in vain, or miss what has just come.
+    fn may_have(&self) -> bool {
+        let next = self.word(at::NEXT).load(Ordering::Relaxed);
+        next != self.word(at::HEAD).load(Ordering::Acquire)
+            || self.word(at::RETURNED).load(Ordering::Relaxed) != 0
+    }
+
+    /// The first message that can be claimed. Looks among those that were delivered before if one was
+    /// given up, or `all`: then at who is alive, too. The caller holds the receivers' lock.
+    fn find(&self, all: bool) -> Result<Option<Spot>> {
+        let (tail, head) = self.advance()?;
+        let next = self.word(at::NEXT).load(Ordering::Relaxed);
+        // It is not moved when the tail passes it, or by one who dies.
+        let is_inside =
+            next.wrapping_sub(tail) <= head.wrapping_sub(tail) && next.is_multiple_of(8);
+        let next = if is_inside { next } else { tail };
+        // Whoever gives one up from now on says so again.
+        if self.word(at::RETURNED).load(Ordering::Relaxed) != 0 || all {
+            self.word(at::RETURNED).swap(0, Ordering::AcqRel);
+            if let Some(found) = self.find_delivered(tail, next, head, all)? {
+                // There may be more.
+                self.word(at::RETURNED).store(1, Ordering::Relaxed);
+                return Ok(Some(Spot { found, is_new: false }));
+            }
+        }
+        self.find_new(next, head, all)
+    }
+
+    fn find_delivered(
+        &self,
+        mut position: u64,
+        next: u64,
+        head: u64,
+        all: bool,
+    ) -> Result<Option<Found>> {
+        while self.filled(position, next) > 0 {
+            let found = self.0.at(position, self.filled(position, head))?;
+            if is_message(&found)? && self.is_free(&found, all) {
+                return Ok(Some(found));
+            }
+            position = found.end;
+        }
+        Ok(None)
+    }
+
+    fn find_new(&self, mut position: u64, head: u64, all: bool) -> Result<Option<Spot>> {
+        while self.filled(position, head) > 0 {
+            let found = self.0.at(position, self.filled(position, head))?;
+            if found.header & STATE == RESERVED {
+                if !all || self.0.memory.is_alive(found.header >> 2) {
+                    return Ok(None);
+                }
+                // The sender may have committed it before it died.
+                let skipped = found.header & !STATE | SKIPPED;
+                let order = (Ordering::Acquire, Ordering::Relaxed);
+                let word = self.word(found.offset);
+                if word.compare_exchange(found.header, skipped, order.0, order.1).is_err() {
+                    continue;
+                }
+            } else if is_message(&found)? && self.is_free(&found, all) {
+                return Ok(Some(Spot { found, is_new: true }));
+            }
+            // What another one has here it claimed before it died: a look at all finds it.
+            position = found.end;
+            self.word(at::NEXT).store(position, Ordering::Relaxed);
+        }
+        Ok(None)
+    }
+
+    fn filled(&self, from: u64, to: u64) -> usize {
+        self.0.filled(from, to).unwrap_or(0)
+    }
+
+    fn is_free(&self, found: &Found, ask: bool) -> bool {
+        let claim = self.word(found.offset + HEADER).load(Ordering::Acquire);
+        let owner = claim >> 2;
+        claim == 0 || ask && claim != DONE && owner != self.0.me && !self.0.memory.is_alive(owner)
+    }
+
+    /// Claims a message. It is counted afterwards: one who dies in between has not delivered it.
+    fn claim(&self, spot: &Spot) -> Option<Taken> {
+        let Spot { found, is_new } = spot;
+        let claim = found.offset + HEADER;
+        lock::try_lock(self.word(claim), self.0.me, self.0.memory)?;
+        let count = self.word(claim + 8);
+        let deliveries = count.load(Ordering::Relaxed).saturating_add(1);
+        count.store(deliveries, Ordering::Relaxed);
+        if *is_new {
+            self.word(at::NEXT).store(found.end, Ordering::Relaxed);
+        }
+        let length = found.length.saturating_sub(ENVELOPE);
+        let part = Part { offset: claim + ENVELOPE, length };
+        Some(Taken { part, claim, deliveries })
+    }
+
+    /// Gives the room of what is done back, up to the first that is not. The tail and the head.
+    fn advance(&self) -> Result<(u64, u64)> {
+        let (tail, head) = self.0.span()?;
+        self.0.learned.head.store(head, Ordering::Relaxed);
+        let mut position = tail;
+        while self.filled(position, head) > 0 {
+            let found = self.0.at(position, self.filled(position, head))?;
+            let is_over = match is_message(&found)? {
+                true => self.word(found.offset + HEADER).load(Ordering::Acquire) == DONE,
+                false => found.header & STATE != RESERVED,
+            };
+            if !is_over {
+                break;
+            }
+            position = found.end;
+        }
+        if position != tail {
+            self.0.release(position);
+        }
+        Ok((position, head))
+    }
+
+    /// Is done with a message. `patience` is for other receivers to look; where it has an end, the room
+    /// is perhaps given back by the next one.
+    pub fn release(&self, taken: Taken, patience: &Patience<'_>) -> Result<()> {
+        self.settle(taken, DONE)?;
+        let (word, spin, me) = (self.word(at::RECEIVER), &self.0.learned.lock, self.0.me);
+        if lock::lock(word, me, spin, patience, self.0.memory)?.is_none() {
+            return Ok(());
+        }
+        let advanced = self.advance().map(drop);
+        match lock::unlock(word, me) {
+            Ok(()) => advanced,
+            Err(_) => advanced.and(Err(damaged())),
+        }
+    }
+
+    /// Gives a message up, for any receiver.
+    pub fn requeue(&self, taken: Taken) -> Result<()> {
+        self.settle(taken, 0)?;
+        self.word(at::RETURNED).store(1, Ordering::Release);
+        eventcount::signal(self.word(at::FILLED));
+        Ok(())
+    }
+
+    fn settle(&self, taken: Taken, to: u64) -> Result<()> {
+        let word = self.word(taken.claim);
+        let seen = word.load(Ordering::Relaxed);
+        let is_ours = seen >> 2 == self.0.me && seen != DONE;
+        let order = (Ordering::Release, Ordering::Relaxed);
+        if is_ours && word.compare_exchange(seen, to, order.0, order.1).is_ok() {
+            return Ok(());
+        }
+        Err(Error::NotOwner)
+    }
+
+    /// How many messages nobody has, and bytes in them; and the same of those that receivers have.
+    pub fn pending(&self) -> Result<[(usize, usize); 2]> {
+        let sums =
+            self.0.pending(|offset| match self.word(offset + HEADER).load(Ordering::Relaxed) {
+                0 => 0,
+                DONE => 2,
+                _ => 1,
+            })?;
+        Ok(sums.map(|(messages, bytes)| (messages, bytes.saturating_sub(messages * ENVELOPE))))
+    }
+}
+
+/// Whether a message stands there, and not one that is not committed, or nothing.
+fn is_message(found: &Found) -> Result<bool> {
+    match found.header & STATE {
+        COMMITTED if found.length < ENVELOPE => Err(damaged()),
+        COMMITTED => Ok(true),
+        RESERVED | SKIPPED => Ok(false),
+        _ if found.header == PADDING => Ok(false),
+        _ => Err(damaged()),
+    }
+}
+
+/// How long a receiver may find messages without a look for those of dead ones.
+pub(crate) const LOOK: Duration = Duration::from_millis(100);

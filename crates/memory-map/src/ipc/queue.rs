@@ -1,0 +1,317 @@
+//! A queue: messages from many processes to several, each to one of them, and again if that one dies.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::deliveries::{Deliveries, ENVELOPE, LOOK, Taken};
+use super::head::Kind;
+use super::park::Patience;
+use super::ring::{Part, Ring};
+use super::shared_range::Session;
+use super::shared_ring::{SharedRing, copy_in, copy_out};
+use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
+use crate::mapping::Mapping;
+
+const KIND: Kind = Kind {
+    magic: u64::from_le_bytes(*b"MMAPQUEU"),
+    version: 1,
+    none: "there is no queue: what is there was not made by `create`, or is too short for one",
+    other_version: "the queue has another version of the layout",
+    impossible: "the queue has an impossible size",
+    short: "the queue is cut short",
+};
+/// How long another receiver may look, where this one does not wait for a message.
+const BRIEF: Duration = Duration::from_millis(100);
+
+/// One of those who send to a queue, receive from it, or both.
+///
+/// Each message goes to one receiver, which has it until it releases it, gives it up or dies, by
+/// [`Queue`]s of their own. Then the others get it again.
+///
+/// ```
+/// use memory_map::ipc::Queue;
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let queue = Queue::create(&map, 0, 4096)?;
+/// let worker = Queue::open(&map, 0)?;
+/// queue.send(b"job", None)?;
+/// let job = worker.receive(None)?.unwrap();
+/// drop(worker); // as if it had died
+/// let job = queue.receive(None)?.unwrap();
+/// let mut bytes = vec![0; job.length()];
+/// queue.read(&job, &mut bytes)?;
+/// assert_eq!((&bytes[..], job.deliveries()), (&b"job"[..], 2));
+/// queue.release(job)?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+pub struct Queue {
+    ring: SharedRing,
+    /// When this looked for the messages of dead receivers last.
+    looked: Mutex<Option<Instant>>,
+}
+
+/// A message that was delivered to one [`Queue`].
+///
+/// ```
+/// use memory_map::ipc::Queue;
+/// use memory_map::{Mapping, Options};
+///
+/// let map = Mapping::anonymous(4096, true, &Options::default())?;
+/// let queue = Queue::create(&map, 0, 4096)?;
+/// queue.send(b"job", None)?;
+/// let job = queue.receive(None)?.unwrap();
+/// assert_eq!((job.length(), job.deliveries()), (3, 1));
+/// queue.requeue(job)?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Delivery(Taken);
+
+impl Delivery {
+    /// How many bytes it has.
+    pub fn length(&self) -> usize {
+        self.0.part.length
+    }
+
+    /// How often it was delivered, with this time.
+    pub fn deliveries(&self) -> u64 {
+        self.0.deliveries
+    }
+}
+
+impl Queue {
+    /// Makes a queue of the `length` bytes at `offset`, whatever they hold.
+    ///
+    /// # Errors
+    /// As for [`crate::ipc::Channel::create`].
+    pub fn create(mapping: &Mapping, offset: usize, length: usize) -> Result<Self> {
+        SharedRing::create(mapping, offset, length, &KIND).map(Self::of)
+    }
+
+    /// Opens the queue at `offset`.
+    ///
+    /// # Errors
+    /// As for [`crate::ipc::Channel::open`].
+    pub fn open(mapping: &Mapping, offset: usize) -> Result<Self> {
+        SharedRing::open(mapping, offset, &KIND).map(Self::of)
+    }
+
+    /// Opens the queue at `offset`, or makes one of `length` bytes where the memory is zero.
+    ///
+    /// ```
+    /// use memory_map::ipc::Queue;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let one = Queue::open_or_create(&map, 0, 2048)?;
+    /// let other = Queue::open_or_create(&map, 0, 4096)?; // opens it as it is
+    /// assert_eq!(one.capacity(), other.capacity());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`crate::ipc::Channel::open_or_create`].
+    pub fn open_or_create(mapping: &Mapping, offset: usize, length: usize) -> Result<Self> {
+        SharedRing::open_or_create(mapping, offset, length, &KIND).map(Self::of)
+    }
+
+    /// Waits until [`Queue::open`] finds a queue at `offset`; `false` if the time is up first.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Patience, Queue};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// Queue::create(&map, 0, 4096)?;
+    /// assert!(Queue::wait_for_queue(&map, 0, &Patience::FOREVER)?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`crate::ipc::Channel::wait_for_channel`].
+    pub fn wait_for_queue(
+        mapping: &Mapping,
+        offset: usize,
+        patience: &Patience<'_>,
+    ) -> Result<bool> {
+        SharedRing::wait_for(mapping, offset, &KIND, patience)
+    }
+
+    fn of(ring: SharedRing) -> Self {
+        Self { ring, looked: Mutex::default() }
+    }
+
+    /// Bytes that messages and their headers, of 32 bytes each, share.
+    pub fn capacity(&self) -> usize {
+        self.ring.capacity()
+    }
+
+    /// Bytes of the longest message: half the capacity, less 16.
+    pub fn max_length(&self) -> usize {
+        self.ring.max_length().saturating_sub(ENVELOPE)
+    }
+
+    /// Sends a message; `false` if there is no room for it in time. Without `patience` it does not wait.
+    ///
+    /// # Errors
+    /// As for [`crate::ipc::Channel::send`].
+    pub fn send(&self, bytes: &[u8], patience: Option<&Patience<'_>>) -> Result<bool> {
+        self.check_length(bytes.len())?;
+        self.ring.run(|ring| {
+            let Some(part) = ring.reserve(ENVELOPE + bytes.len(), patience)? else {
+                return Ok(false);
+            };
+            fill(ring, part, bytes);
+            ring.commit(part, part.length)?;
+            Ok(true)
+        })
+    }
+
+    /// Sends messages, with none of others between them: they lie in `bytes` one behind the other,
+    /// each up to its end in `ends`. How many there was room for in time.
+    ///
+    /// ```
+    /// use memory_map::ipc::Queue;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let queue = Queue::create(&map, 0, 4096)?;
+    /// assert_eq!(queue.send_many(b"onetwo", &[3, 6], None)?, 2);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Queue::send`].
+    pub fn send_many(
+        &self,
+        bytes: &[u8],
+        ends: &[u32],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<usize> {
+        let message = |index: usize| {
+            let start = index.checked_sub(1).map_or(0, |before| ends[before] as usize);
+            bytes.get(start..ends[index] as usize).unwrap_or_default()
+        };
+        let lengths = (0..ends.len()).map(|index| message(index).len());
+        lengths.clone().try_for_each(|length| self.check_length(length))?;
+        self.ring.run(|ring| {
+            let lengths = lengths.map(|length| ENVELOPE + length);
+            ring.send_all(lengths, patience, |index, part| fill(ring, part, message(index)))
+        })
+    }
+
+    fn check_length(&self, length: usize) -> Result<()> {
+        if length > self.max_length() {
+            let requirement = "at most half the queue's capacity, less 16 bytes";
+            return Err(Error::OutOfRange { name: "length", requirement });
+        }
+        Ok(())
+    }
+
+    /// Receives a message; `None` if none comes in time. Without `patience` it does not wait for one.
+    ///
+    /// Messages that were never delivered come in the order in which they were sent, and before them
+    /// those that were given up.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the memory does not hold a queue any more; [`Error::Fault`],
+    /// [`Error::Closed`], [`Error::Cancelled`].
+    pub fn receive(&self, patience: Option<&Patience<'_>>) -> Result<Option<Delivery>> {
+        let due = self.is_due();
+        let taken = self.ring.run(|ring| match patience {
+            Some(patience) => Deliveries(ring).take(due, patience),
+            None => Deliveries(ring).try_take(due, &Patience::of(BRIEF)),
+        })?;
+        Ok(taken.map(Delivery))
+    }
+
+    /// Waits until there is a message to receive; `false` if the time is up first. Another receiver may
+    /// get it.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Patience, Queue};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let queue = Queue::create(&map, 0, 4096)?;
+    /// queue.send(b"job", None)?;
+    /// assert!(queue.wait_for_message(&Patience::FOREVER)?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Queue::receive`].
+    pub fn wait_for_message(&self, patience: &Patience<'_>) -> Result<bool> {
+        self.ring.run(|ring| Deliveries(ring).ready(patience))
+    }
+
+    /// Copies the first bytes of a message out: as many as `bytes` has.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if the message has fewer; [`Error::Fault`], [`Error::Closed`].
+    pub fn read(&self, message: &Delivery, bytes: &mut [u8]) -> Result<()> {
+        if bytes.len() > message.length() {
+            let requirement = "at most that of the message";
+            return Err(Error::OutOfRange { name: "length", requirement });
+        }
+        self.ring.run(|ring| copy_out(ring, message.0.part, bytes))
+    }
+
+    /// Is done with a message: it does not come again.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] if it is not this queue's; [`Error::Invalid`], [`Error::Fault`],
+    /// [`Error::Closed`].
+    pub fn release(&self, message: Delivery) -> Result<()> {
+        self.ring.run(|ring| Deliveries(ring).release(message.0, &Patience::of(BRIEF)))
+    }
+
+    /// Gives a message up: this or another receiver gets it again, before those that were never
+    /// delivered.
+    ///
+    /// # Errors
+    /// As for [`Queue::release`].
+    pub fn requeue(&self, message: Delivery) -> Result<()> {
+        self.ring.run(|ring| Deliveries(ring).requeue(message.0))
+    }
+
+    /// How many messages wait, and bytes in them; and the same of those that receivers have. It goes
+    /// over all of them, while others go on.
+    ///
+    /// ```
+    /// use memory_map::ipc::Queue;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let queue = Queue::create(&map, 0, 4096)?;
+    /// queue.send_many(b"onethree", &[3, 8], None)?;
+    /// let one = queue.receive(None)?.unwrap();
+    /// assert_eq!(queue.pending()?, [(1, 5), (1, 3)]);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Queue::receive`].
+    pub fn pending(&self) -> Result<[(usize, usize); 2]> {
+        self.ring.run(|ring| Deliveries(ring).pending())
+    }
+
+    /// Whether it is time to look for the messages of dead receivers.
+    fn is_due(&self) -> bool {
+        let mut looked = self.looked.lock_anyway();
+        let due = looked.is_none_or(|then| then.elapsed() >= LOOK);
+        if due {
+            *looked = Some(Instant::now());
+        }
+        due
+    }
+}
+
+/// Fills a message in, behind an envelope of zeros.
+fn fill(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
+    copy_in(ring, Part { length: ENVELOPE, ..part }, &[0; ENVELOPE]);
+    let length = part.length.saturating_sub(ENVELOPE);
+    copy_in(ring, Part { offset: part.offset + ENVELOPE, length }, bytes);
+}

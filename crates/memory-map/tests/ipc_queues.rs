@@ -1,0 +1,114 @@
+//! Queues between mappings of one file, and how channels and queues are made.
+#![cfg(not(target_os = "freebsd"))] // it has neither
+#![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use common::ipc::{HANG, ms, open};
+use common::{PAGE, TempFile};
+use memory_map::ipc::{Channel, Delivery, Queue};
+use memory_map::{Error, Mapping};
+
+fn read(queue: &Queue, message: &Delivery) -> u64 {
+    let mut bytes = [0; 8];
+    queue.read(message, &mut bytes).unwrap();
+    u64::from_le_bytes(bytes)
+}
+
+#[test]
+fn each_message_comes_to_one_receiver_in_order_for_each() {
+    let file = TempFile::sparse(PAGE as u64);
+    let maps = [(); 4].map(|()| open(&file));
+    Queue::create(&maps[0], 0, 2048).unwrap();
+    let queue = |at: usize| Queue::open(&maps[at], 0).unwrap();
+    let all = Mutex::new(BTreeSet::new());
+    const EACH: u64 = 5000;
+    std::thread::scope(|scope| {
+        for sender in 0..2 {
+            let queue = queue(sender as usize);
+            scope.spawn(move || {
+                for i in 0..EACH {
+                    let bytes = (i * 2 + sender).to_le_bytes();
+                    assert!(queue.send(&bytes, Some(&ms(HANG))).unwrap());
+                }
+            });
+        }
+        for receiver in 2..4 {
+            let (queue, all) = (queue(receiver), &all);
+            scope.spawn(move || {
+                let mut last = [None; 2];
+                while all.lock().unwrap().len() < 2 * EACH as usize {
+                    let Some(message) = queue.receive(Some(&ms(20))).unwrap() else { continue };
+                    let number = read(&queue, &message);
+                    if message.deliveries() == 1 {
+                        let last = &mut last[(number % 2) as usize];
+                        assert!(last.replace(number) < Some(number), "{number}");
+                    }
+                    if number % 7 == 3 && message.deliveries() < 3 {
+                        queue.requeue(message).unwrap();
+                        continue;
+                    }
+                    assert!(all.lock().unwrap().insert(number), "{number} twice");
+                    queue.release(message).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(queue(0).pending().unwrap(), [(0, 0); 2]);
+}
+
+#[test]
+fn what_a_mapping_has_comes_again_when_it_is_closed_or_dropped() {
+    let file = TempFile::sparse(PAGE as u64);
+    let map = open(&file);
+    let queue = Queue::create(&map, 0, 2048).unwrap();
+    queue.send(&7u64.to_le_bytes(), None).unwrap();
+    for deliveries in 1..10 {
+        let other = open(&file);
+        let there = Queue::open(&other, 0).unwrap();
+        let message = there.receive(Some(&ms(HANG))).unwrap().unwrap();
+        assert_eq!((message.deliveries(), read(&there, &message)), (deliveries, 7));
+        match deliveries % 2 {
+            0 => drop(other.close()),
+            _ => drop((there, other)),
+        }
+    }
+}
+
+#[test]
+fn those_who_open_or_create_at_once_get_one_and_the_same() {
+    for _ in 0..50 {
+        let file = TempFile::sparse(PAGE as u64);
+        let maps = [(); 4].map(|()| open(&file));
+        let lengths = [640, 1024, 2048, 4096];
+        let make = |at: usize| Channel::open_or_create(&maps[at], 0, lengths[at]).unwrap();
+        let channels = std::thread::scope(|scope| {
+            let made = [0, 1, 2, 3].map(|at| scope.spawn(move || make(at)));
+            made.map(|thread| thread.join().unwrap())
+        });
+        for channel in &channels {
+            assert_eq!(channel.capacity(), channels[0].capacity());
+            assert!(channel.send(b"from each", None).unwrap());
+        }
+        assert_eq!(channels[0].pending().unwrap(), (4, 36));
+    }
+}
+
+#[test]
+fn only_memory_of_zeros_is_made_a_queue_of() {
+    let file = TempFile::sparse(PAGE as u64);
+    let map = open(&file);
+    map.write(b"something", 0).unwrap();
+    for result in [Queue::open(&map, 0), Queue::open_or_create(&map, 0, 1024)] {
+        assert!(matches!(result, Err(Error::Invalid(_))));
+    }
+    assert!(matches!(Queue::open(&map, 1024), Err(Error::Invalid(_))));
+    Queue::open_or_create(&map, 1024, 1024).unwrap();
+    assert!(matches!(Channel::open(&map, 1024), Err(Error::Invalid(_))));
+    assert!(matches!(Queue::open_or_create(&map, 2048, 600), Err(Error::OutOfRange { .. })));
+    let private = Mapping::anonymous(4096, false, &memory_map::Options::default()).unwrap();
+    assert!(matches!(Queue::open_or_create(&private, 0, 1024), Err(Error::NotShared)));
+}

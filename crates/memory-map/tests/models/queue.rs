@@ -1,0 +1,209 @@
+//! The messages of a queue, and those who receive them.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::ipc::atomic::AtomicU64;
+use crate::ipc::deliveries::{Deliveries, ENVELOPE, Taken};
+use crate::ipc::lock::{self, World};
+use crate::ipc::park::{self, Patience};
+use crate::ipc::ring::{Learned, Memory, Part, Ring, at};
+use crate::ipc::spin::Spin;
+use crate::{DEAD, Life, check, everybody};
+
+/// Two messages of eight bytes fit, of 40 with all.
+const RING: usize = 80;
+const HEADS: [usize; 8] = [
+    at::SENDERS,
+    at::HEAD,
+    at::TAIL,
+    at::RECEIVER,
+    at::NEXT,
+    at::RETURNED,
+    at::FILLED,
+    at::EMPTIED,
+];
+
+/// A queue, in which every message has a cell for its bytes.
+struct Place {
+    words: Vec<AtomicU64>,
+    bytes: Vec<UnsafeCell<u64>>,
+    life: Life,
+    /// Of each participant.
+    learned: [Learned; DEAD as usize + 1],
+}
+
+// SAFETY: as for `Locking`.
+unsafe impl Sync for Place {}
+
+impl World for Place {
+    fn is_alive(&self, participant: u64) -> bool {
+        self.life.is_alive(participant)
+    }
+    fn check(&self) -> memory_map::Result<()> {
+        Ok(())
+    }
+}
+
+impl Memory for Place {
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        match HEADS.iter().position(|head| *head == offset) {
+            Some(index) => &self.words[index],
+            None => &self.words[HEADS.len() + (offset - at::DATA) / 8],
+        }
+    }
+}
+
+impl Place {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            words: (0..HEADS.len() + RING / 8).map(|_| AtomicU64::new(0)).collect(),
+            bytes: (0..RING / 8).map(|_| UnsafeCell::new(0)).collect(),
+            life: everybody(),
+            learned: std::array::from_fn(|_| Learned::new()),
+        })
+    }
+
+    fn ring(&self, me: u64) -> Ring<'_, Self> {
+        Ring { memory: self, size: RING, me, learned: &self.learned[me as usize] }
+    }
+
+    fn cell(&self, part: Part) -> &UnsafeCell<u64> {
+        &self.bytes[(part.offset - at::DATA) / 8]
+    }
+
+    fn send(&self, me: u64, value: u64) {
+        let ring = self.ring(me);
+        let part = ring.reserve(ENVELOPE + 8, Some(&Patience::default())).unwrap().unwrap();
+        for word in [0, 8] {
+            self.word(part.offset + word).store(0, std::sync::atomic::Ordering::Relaxed);
+        }
+        let own = Part { offset: part.offset + ENVELOPE, length: 8 };
+        // SAFETY: loom checks that nobody else has the pointer now.
+        self.cell(own).with_mut(|bytes| unsafe { *bytes = value });
+        ring.commit(part, part.length).unwrap();
+    }
+
+    fn take(&self, me: u64) -> (Taken, u64) {
+        let ring = self.ring(me);
+        let taken = Deliveries(&ring).take(false, &Patience::default()).unwrap().unwrap();
+        // SAFETY: as above.
+        let value = self.cell(taken.part).with(|bytes| unsafe { *bytes });
+        (taken, value)
+    }
+
+    fn release(&self, me: u64, taken: Taken) {
+        Deliveries(&self.ring(me)).release(taken, &Patience::default()).unwrap();
+    }
+
+    fn requeue(&self, me: u64, taken: Taken) {
+        Deliveries(&self.ring(me)).requeue(taken).unwrap();
+    }
+
+    fn receive(&self, me: u64) -> u64 {
+        let (taken, value) = self.take(me);
+        self.release(me, taken);
+        value
+    }
+}
+
+#[test]
+fn each_message_comes_to_one_receiver() {
+    check(Some(2), || {
+        let place = Place::new();
+        place.send(3, 1);
+        let receivers = [1, 2].map(|me| {
+            let place = Arc::clone(&place);
+            thread::spawn(move || place.receive(me))
+        });
+        place.send(3, 2);
+        let mut received = receivers.map(|receiver| receiver.join().unwrap());
+        received.sort_unstable();
+        assert_eq!(received, [1, 2]);
+        assert_eq!(place.word(at::TAIL).load(SeqCst), place.word(at::HEAD).load(SeqCst));
+    });
+}
+
+#[test]
+fn a_sender_gets_room_from_receivers() {
+    check(Some(2), || {
+        let place = Place::new();
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || (1..=4).for_each(|i| sender.send(2, i)));
+        let received: Vec<_> = (1..=4).map(|_| place.receive(1)).collect();
+        assert_eq!(received, [1, 2, 3, 4]);
+        sending.join().unwrap();
+    });
+}
+
+#[test]
+fn a_message_that_is_given_up_comes_to_one_who_sleeps() {
+    check(Some(3), || {
+        let place = Place::new();
+        place.send(3, 5);
+        let (taken, _) = place.take(1);
+        let other = Arc::clone(&place);
+        let receiving = thread::spawn(move || {
+            let (taken, value) = other.take(2);
+            assert_eq!(taken.deliveries, 2);
+            other.release(2, taken);
+            value
+        });
+        place.requeue(1, taken);
+        assert_eq!(receiving.join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn messages_that_are_done_in_any_order_give_their_room_back() {
+    check(Some(3), || {
+        let place = Place::new();
+        place.send(3, 1);
+        place.send(3, 2);
+        let (first, second) = (place.take(1).0, place.take(2).0);
+        let other = Arc::clone(&place);
+        let releasing = thread::spawn(move || other.release(2, second));
+        place.release(1, first);
+        releasing.join().unwrap();
+        assert_eq!(place.word(at::TAIL).load(SeqCst), place.word(at::HEAD).load(SeqCst));
+    });
+}
+
+#[test]
+fn the_message_of_a_dead_receiver_comes_to_one_of_the_others() {
+    check(Some(2), || {
+        let place = Place::new();
+        place.send(3, 1);
+        place.take(DEAD);
+        park::wake_all();
+        place.send(3, 2);
+        let receivers = [1, 2].map(|me| {
+            let place = Arc::clone(&place);
+            thread::spawn(move || place.receive(me))
+        });
+        let mut received = receivers.map(|receiver| receiver.join().unwrap());
+        received.sort_unstable();
+        assert_eq!(received, [1, 2]);
+    });
+}
+
+#[test]
+fn one_who_dies_while_it_looks_hides_no_message() {
+    check(Some(3), || {
+        let place = Place::new();
+        place.send(3, 1);
+        let (taken, _) = place.take(1);
+        let (lock, patience) = (place.word(at::RECEIVER), Patience::default());
+        lock::lock(lock, DEAD, &Spin, &patience, &place.life).unwrap();
+        let other = Arc::clone(&place);
+        let receiving = thread::spawn(move || other.receive(2));
+        place.requeue(1, taken);
+        // The dead one has seen that it was given up, or not.
+        place.word(at::RETURNED).store(0, SeqCst);
+        park::wake_all();
+        assert_eq!(receiving.join().unwrap(), 1);
+    });
+}

@@ -1,0 +1,340 @@
+// Messages from many processes to several, each to one of them.
+
+import type { NativeQueue } from '../binding.js'
+import { allocate } from '../buffers.js'
+import { illegalConstructor, withCode } from '../errors.js'
+import { Handle, tag } from '../handle.js'
+import { toTimeout, type WaitOptions } from './arguments.js'
+import { Lifetime } from './lifetime.js'
+import { type MemoryMap, native } from './main.js'
+import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, openAsync } from './opening.js'
+import { call } from './pending.js'
+import { Receiving } from './receiving.js'
+import { Sending } from './sending.js'
+
+/** What is in a queue. */
+export interface QueuePending {
+  /** Messages that wait for a receiver. */
+  readonly messages: number
+  /** How many bytes are in them. */
+  readonly bytes: number
+  /** Messages that receivers have, living and dead, and have not released. */
+  readonly delivered: number
+}
+
+/** Makes a `QueueMessage`, whose constructor is private. */
+let messageOf: (queue: Lifetime, behind: NativeQueue, number: number, data: Buffer, deliveries: number) => QueueMessage
+/** Whether a message is this receiver's still. */
+let isOwn: (message: QueueMessage) => boolean
+
+/** A message of a {@link Queue}. It is this receiver's until it is released or requeued, or the receiver dies. */
+export class QueueMessage extends Handle {
+  static {
+    tag(this)
+    messageOf = (...all) => new QueueMessage(...all)
+    isOwn = (message) => message.#number >= 0
+  }
+
+  /** Its bytes: a copy, which you may keep. */
+  readonly data: Buffer
+  /**
+   * How often it was delivered, with this time. A message that kills or stops each of its receivers comes again and
+   * again: put it aside when this becomes too many.
+   */
+  readonly deliveries: number
+  readonly #life: Lifetime
+  readonly #native: NativeQueue
+  /** Negative when it is not this receiver's any more. */
+  #number: number
+
+  private constructor(life: Lifetime, behind: NativeQueue, number: number, data: Buffer, deliveries: number) {
+    super()
+    if (!(life instanceof Lifetime)) throw illegalConstructor('`queue.receive`')
+    this.#life = life
+    this.#native = behind
+    this.#number = number
+    this.data = data
+    this.deliveries = deliveries
+  }
+
+  /**
+   * The work is done: the message does not come again.
+   *
+   * @throws `ERR_MMAP_NOT_OWNER` if it was released or requeued before; `ERR_MMAP_CLOSED` if the queue was closed, which
+   *   requeued it
+   */
+  release(): void {
+    this.#settle(false)
+  }
+
+  /**
+   * Gives the message back: this or another receiver gets it again, before those that were never delivered.
+   *
+   * @throws as {@link release}
+   */
+  requeue(): void {
+    this.#settle(true)
+  }
+
+  #settle(requeue: boolean): void {
+    this.#life.check()
+    const number = this.#number
+    if (number < 0) {
+      throw withCode(new Error('The message was released or requeued before'), 'ERR_MMAP_NOT_OWNER')
+    }
+    call(this.#life.map, () => this.#native.settle(number, requeue))
+    this.#number = -1
+  }
+
+  /** Requeues it, unless it was released: for `using`. */
+  [Symbol.dispose](): void {
+    if (this.#number >= 0 && !this.#life.closed) this.requeue()
+  }
+
+  toJSON(): object {
+    return { length: this.data.length, deliveries: this.deliveries }
+  }
+}
+
+/**
+ * Work for several processes: each message goes to one receiver, which has it until it releases it. If the receiver dies
+ * before that, or is closed, another one gets the message. So work is done at least once; a receiver that is killed
+ * between doing it and releasing it has it done twice.
+ *
+ * Messages are delivered first in the order in which they were sent. Any `Queue` can send and receive.
+ *
+ * ```js
+ * const map = mapShared('jobs', { protection: 'read-write', create: true, length: 2 ** 20 })
+ * const jobs = Queue.openOrCreate(map)
+ * jobs.send('resize 1.png')
+ * // in each worker; a job is released when the loop goes on
+ * for await (const job of jobs) handle(job.data)
+ * ```
+ */
+export class Queue extends Handle {
+  static {
+    tag(this)
+  }
+
+  readonly #life: Lifetime
+  readonly #native: NativeQueue
+  readonly #sending: Sending
+  readonly #receiving: Receiving
+
+  private constructor(map: MemoryMap<any>, behind: NativeQueue) {
+    super()
+    if (!(behind instanceof native.NativeQueue)) throw illegalConstructor('`Queue.create` or `Queue.open`')
+    this.#life = new Lifetime(map, 'queue')
+    this.#native = behind
+    this.#sending = new Sending(this.#life, {
+      max: behind.maxLength,
+      send: (...message) => behind.send(...message),
+      sendMany: (...batch) => behind.sendMany(...batch),
+      sendAsync: (...wait) => behind.sendAsync(...wait),
+    })
+    this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
+  }
+
+  /**
+   * Makes a queue in a shared and writable mapping, over whatever was there.
+   *
+   * @throws `ERR_OUT_OF_RANGE` if it does not fit; as `Channel.create`
+   */
+  static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue {
+    return make(map, options, CREATE, native.NativeQueue, (behind) => new Queue(map, behind))
+  }
+
+  /**
+   * Opens an existing queue.
+   *
+   * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
+   */
+  static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Queue {
+    return open(map, options, native.NativeQueue, (behind) => new Queue(map, behind))
+  }
+
+  /**
+   * Opens the queue that is there, or makes one if the memory is zero. All that call it at the same moment get the same.
+   *
+   * @param options the length is that of a new queue; one that is there has its own
+   * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
+   */
+  static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue {
+    return make(map, options, EITHER, native.NativeQueue, (behind) => new Queue(map, behind))
+  }
+
+  /**
+   * Opens the queue, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   *
+   * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
+   * @throws as {@link open}
+   */
+  static openAsync(
+    map: MemoryMap<any>,
+    options?: Readonly<ChannelOptions & Pick<WaitOptions, 'signal'>>,
+  ): Promise<Queue>
+  static openAsync(
+    map: MemoryMap<any>,
+    options: Readonly<ChannelOptions & WaitOptions> | undefined,
+  ): Promise<Queue | undefined>
+  static openAsync(map: MemoryMap<any>, options?: Readonly<ChannelOptions & WaitOptions>): Promise<Queue | undefined> {
+    const wrap = (behind: NativeQueue) => new Queue(map, behind)
+    return openAsync(map, options, native.queueMade, native.NativeQueue, wrap)
+  }
+
+  /** How many bytes messages may take in all, with 32 more for each: those that wait, and those that are delivered. */
+  get capacity(): number {
+    return this.#native.capacity
+  }
+
+  /** Bytes of the longest message: half the capacity, less 16. */
+  get maxLength(): number {
+    return this.#native.maxLength
+  }
+
+  /** Whether `close()` was called, here or on the mapping. */
+  get closed(): boolean {
+    return this.#life.closed
+  }
+
+  /** What is in the queue, sent by anybody. It is counted each time, message by message, while others go on. */
+  get pending(): QueuePending {
+    this.#life.check()
+    const counts = call(this.#life.map, () => this.#native.pending())
+    const [messages, bytes, delivered] = counts as [number, number, number]
+    return { messages, bytes, delivered }
+  }
+
+  /**
+   * Sends a message, and blocks the thread until there is room for it; `false` if the time is up first.
+   *
+   * Room comes back in the order of the messages: one that a receiver keeps for long keeps that of all later ones.
+   *
+   * @param data a string is sent as UTF-8
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_OUT_OF_RANGE` if it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
+   *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean {
+    return this.#sending.send(data, timeout)
+  }
+
+  /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
+  trySend(data: NodeJS.ArrayBufferView | string): boolean {
+    return this.#sending.trySend(data)
+  }
+
+  /**
+   * Sends messages in their order, with none of others between them if they are short, and blocks the thread until there
+   * is room for them. Returns how many were sent before the time was up.
+   *
+   * @param timeout in milliseconds, for all; for ever if there is none
+   * @throws as {@link send}
+   */
+  sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
+    return this.#sending.sendMany(messages, timeout)
+  }
+
+  /**
+   * As {@link send}, without blocking the event loop. Messages are sent in the order of the calls. If the promise
+   * rejects, its message is not sent.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean> {
+    return this.#sending.sendAsync(data, options)
+  }
+
+  /**
+   * Receives a message, and blocks the thread until there is one; undefined if the time is up first. Several can be
+   * received before the first is released.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_BUSY` if a `receiveAsync` is pending; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  receive(timeout?: number): QueueMessage | undefined {
+    const limit = toTimeout(timeout)
+    this.#life.check()
+    this.#receiving.checkIdle()
+    return this.#take(limit)
+  }
+
+  /** Receives a message if there is one now, and no `receiveAsync` is pending. */
+  tryReceive(): QueueMessage | undefined {
+    return this.#receiving.turns.busy ? undefined : this.receive(0)
+  }
+
+  /**
+   * As {@link receive}, without blocking the event loop. It keeps the process alive. If the promise rejects, nothing was
+   * received.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  receiveAsync(options?: number | Readonly<WaitOptions>): Promise<QueueMessage | undefined> {
+    return this.#receiving.get(options, () => {
+      this.#life.check()
+      return this.#take(0)
+    })
+  }
+
+  /**
+   * The messages, until the queue is closed. Each is released when the loop goes on to the next one. A loop that is left
+   * by `break` or an error requeues its message, unless that was released.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<QueueMessage, undefined, undefined> {
+    for (;;) {
+      let message: QueueMessage | undefined
+      try {
+        message = await this.receiveAsync()
+      } catch (error) {
+        if (this.closed) return
+        throw error
+      }
+      if (message === undefined) continue
+      let isDone = false
+      try {
+        yield message
+        isDone = true
+      } finally {
+        if (isOwn(message) && !this.closed) {
+          if (isDone) message.release()
+          else message.requeue()
+        }
+      }
+    }
+  }
+
+  /**
+   * Ends pending calls and requeues the messages that were received and not released. The queue stays in the memory, and
+   * the mapping stays open.
+   */
+  close(): void {
+    if (this.#life.close() && !this.#life.map.closed) call(this.#life.map, () => this.#native.requeueAll())
+  }
+
+  toJSON(): object {
+    const { capacity, maxLength, closed } = this
+    return { capacity, maxLength, closed }
+  }
+
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #take(timeout: number): QueueMessage | undefined {
+    const { map } = this.#life
+    const taken = call(map, () => this.#native.receive(timeout))
+    if (!taken) return undefined
+    const [number, length, deliveries] = taken as [number, number, number]
+    try {
+      const data = allocate(length)
+      call(map, () => this.#native.read(number, data))
+      return messageOf(this.#life, this.#native, number, data, deliveries)
+    } catch (error) {
+      // Another one may have the memory for it.
+      if (!map.closed) call(map, () => this.#native.settle(number, true))
+      throw error
+    }
+  }
+}

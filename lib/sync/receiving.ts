@@ -1,0 +1,71 @@
+// Waiting for messages: the same for channels and queues.
+
+import type { NativeWait } from '../binding.js'
+import { aborted } from '../errors.js'
+import { type Limit, toLimit } from './arguments.js'
+import { checkIdle, type Lifetime } from './lifetime.js'
+import { Pace, Poll } from './poll.js'
+import { Turns } from './turns.js'
+
+/** Receives messages in the order of the calls. */
+export class Receiving {
+  readonly #life: Lifetime
+  /** Waits until there may be a message: 0, or another number where there is none in time. */
+  readonly #ready: (timeout: number, wait: NativeWait) => Promise<number>
+  readonly #poll = new Poll()
+  readonly #pace = new Pace()
+  readonly turns = new Turns()
+
+  constructor(life: Lifetime, ready: (timeout: number, wait: NativeWait) => Promise<number>) {
+    this.#life = life
+    this.#ready = ready
+  }
+
+  /** Throws where this call would overtake one that is pending. */
+  checkIdle(): void {
+    checkIdle(this.turns.busy, 'An asynchronous call is pending, and the next message is for that')
+  }
+
+  /** A message that `look` finds now, unless the event loop is to go on first, or a call is pending. */
+  now<T>(look: () => T | undefined): T | undefined {
+    if (this.#pace.isDue) return undefined
+    if (!this.turns.busy) return look()
+    this.#life.check()
+    return undefined
+  }
+
+  /** The next message that `look` finds; undefined if there is none in time. */
+  async get<T>(options: unknown, look: () => T | undefined): Promise<T | undefined> {
+    const limit = toLimit(options)
+    return this.now(look) ?? (await this.wait(limit, look))
+  }
+
+  /** The same, after `now` was asked. */
+  wait<T>(limit: Limit, look: () => T | undefined): Promise<T | undefined> {
+    return this.turns.run(limit, undefined, (left) => this.#next(left, look))
+  }
+
+  /** Waits for a message: first on turns of the event loop, then on a thread. */
+  async #next<T>({ timeout, signal }: Limit, look: () => T | undefined): Promise<T | undefined> {
+    if (this.#pace.isOver) {
+      await this.#pace.rest()
+      if (signal?.aborted) throw aborted(signal)
+      const message = look()
+      if (message !== undefined) return message
+    }
+    const start = performance.now()
+    const end = timeout < 0 ? Infinity : start + timeout
+    for (;;) {
+      const remaining = Math.max(0, end - performance.now())
+      const message = await this.#poll.until(look, remaining, () => !signal?.aborted)
+      if (message !== undefined) return message
+      if (signal?.aborted) throw aborted(signal)
+      this.#life.check() // or nothing would end the wait
+      const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
+      if ((await this.#life.wait(limit, this.#ready)) !== 0) return undefined
+      const late = look()
+      this.#poll.learn(performance.now() - start)
+      if (late !== undefined) return late
+    }
+  }
+}
