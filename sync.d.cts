@@ -31,6 +31,130 @@ interface ChannelRange extends ChannelOptions {
   /** Its length in bytes, at least 640. Default: to the end of the mapping. */
   readonly length?: number | bigint | undefined
 }
+/**
+ * Receives every message of a {@link Broadcast} since it was made by {@link Broadcast.subscribe}, at its own pace.
+ *
+ * If senders have written over messages before this receiver had received them, it goes on with the oldest that is still
+ * there (if senders are faster even then, with the newest), and {@link lost} has grown by those in between.
+ */
+declare class BroadcastReceiver extends Handle {
+  #private
+  private constructor()
+  /**
+   * How many messages this receiver has lost, because it was too slow. It grows with the message that is received after
+   * them. Always 0 if the broadcast is lossless.
+   */
+  get lost(): number
+  /** Whether `close()` was called, here or on the mapping. */
+  get closed(): boolean
+  /**
+   * Receives a message, and blocks the thread until there is one; undefined if the time is up first.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_BUSY` while a `receiveAsync` is pending; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  receive(timeout?: number): Buffer | undefined
+  /** Receives a message if there is one now, and no `receiveAsync` is pending. */
+  tryReceive(): Buffer | undefined
+  /**
+   * As {@link receive}, without blocking the event loop. It keeps the process alive. If the promise rejects, nothing
+   * was received.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
+  /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end it. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>
+  /** Ends pending calls. If the broadcast is lossless, senders do not wait for this receiver any more. */
+  close(): void
+  toJSON(): object
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void
+}
+/** Where to put a broadcast, its length, and whether receivers may lose messages. */
+interface BroadcastRange extends ChannelRange {
+  /**
+   * Whether senders wait until the slowest living receiver has room, of at most 64. Default: false, senders never wait
+   * for receivers, and a receiver that is too slow is told how many messages it has lost.
+   */
+  readonly lossless?: boolean | undefined
+}
+/** With which message a receiver begins. */
+interface SubscribeOptions {
+  /** `'now'`: the next one that is sent. `'oldest'`: the oldest one that is still there. Default: `'now'`. */
+  readonly from?: 'now' | 'oldest' | undefined
+}
+/**
+ * Messages with boundaries, from many senders in many processes to many receivers, each of which gets every message since
+ * it joined, in the order in which they were sent.
+ *
+ * By default senders never wait for receivers: one that is too slow loses messages, and {@link BroadcastReceiver.lost}
+ * says how many. With `lossless: true` senders wait for the slowest receiver, unless its process has died.
+ *
+ * ```js
+ * const news = Broadcast.create(mapShared('news', { create: true, length: 2 ** 20, protection: 'read-write' }))
+ * news.send('hello')
+ * // elsewhere
+ * const receiver = Broadcast.open(mapShared('news', { protection: 'read-write' })).subscribe({ from: 'oldest' })
+ * for await (const message of receiver) console.log(message.toString(), receiver.lost)
+ * ```
+ */
+declare class Broadcast extends Handle {
+  #private
+  private constructor()
+  /**
+   * Makes a broadcast in a shared and writable mapping, over whatever was there. It needs 448 bytes at least, or 4,544 if
+   * it is lossless.
+   *
+   * @throws `ERR_OUT_OF_RANGE` if it does not fit; as for a {@link Mutex}
+   */
+  static create(map: MemoryMap<any>, options?: Readonly<BroadcastRange>): Broadcast
+  /**
+   * Opens an existing broadcast.
+   *
+   * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
+   */
+  static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Broadcast
+  /** How many bytes messages may take in all, with 16 more for each. */
+  get capacity(): number
+  /** Bytes of the longest message: half the capacity. */
+  get maxLength(): number
+  /** Whether senders wait for the slowest receiver. */
+  get lossless(): boolean
+  /** Whether `close()` was called, here or on the mapping. */
+  get closed(): boolean
+  /**
+   * Makes a receiver of all messages from now on, or of all that are still there.
+   *
+   * @throws `ERR_MMAP_BUSY` if it is lossless and has 64 receivers, or for ten seconds a sender is stopped in the middle
+   *   of a message; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  subscribe(options?: Readonly<SubscribeOptions>): BroadcastReceiver
+  /**
+   * Sends a message to all receivers. Blocks the thread while another sender copies one and, if the broadcast is lossless,
+   * until every living receiver has room; `false` if the time is up first.
+   *
+   * @param data a string is sent as UTF-8
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_OUT_OF_RANGE` if it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
+   *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean
+  /** Sends a message if that needs no waiting now, and no `sendAsync` is pending. */
+  trySend(data: NodeJS.ArrayBufferView | string): boolean
+  /**
+   * As {@link send}, without blocking the event loop. Messages are sent in the order of the calls. If the promise
+   * rejects, its message is not sent.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean>
+  /** Ends pending calls. The receivers that it made go on, the broadcast stays in the memory, and the mapping open. */
+  close(): void
+  toJSON(): object
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void
+}
 /** What waits in a channel. */
 interface Pending {
   /** Messages that were sent, and were not received, or were borrowed and not released. */
@@ -201,130 +325,6 @@ declare class Channel extends Handle {
    * Ends pending calls and lets another receiver take over. The channel stays in the memory, and the mapping stays open.
    * A message that was borrowed and not released is received again.
    */
-  close(): void
-  toJSON(): object
-  /** As {@link close}: for `using`. */
-  [Symbol.dispose](): void
-}
-/**
- * Receives every message of a {@link Broadcast} since it was made by {@link Broadcast.subscribe}, at its own pace.
- *
- * If senders have written over messages before this receiver had received them, it goes on with the oldest that is still
- * there (if senders are faster even then, with the newest), and {@link lost} has grown by those in between.
- */
-declare class BroadcastReceiver extends Handle {
-  #private
-  private constructor()
-  /**
-   * How many messages this receiver has lost, because it was too slow. It grows with the message that is received after
-   * them. Always 0 if the broadcast is lossless.
-   */
-  get lost(): number
-  /** Whether `close()` was called, here or on the mapping. */
-  get closed(): boolean
-  /**
-   * Receives a message, and blocks the thread until there is one; undefined if the time is up first.
-   *
-   * @param timeout in milliseconds; for ever if there is none
-   * @throws `ERR_MMAP_BUSY` while a `receiveAsync` is pending; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
-   */
-  receive(timeout?: number): Buffer | undefined
-  /** Receives a message if there is one now, and no `receiveAsync` is pending. */
-  tryReceive(): Buffer | undefined
-  /**
-   * As {@link receive}, without blocking the event loop. It keeps the process alive. If the promise rejects, nothing
-   * was received.
-   *
-   * @param options the timeout in milliseconds, or that and an `AbortSignal`
-   */
-  receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
-  /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end it. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>
-  /** Ends pending calls. If the broadcast is lossless, senders do not wait for this receiver any more. */
-  close(): void
-  toJSON(): object
-  /** As {@link close}: for `using`. */
-  [Symbol.dispose](): void
-}
-/** Where to put a broadcast, its length, and whether receivers may lose messages. */
-interface BroadcastRange extends ChannelRange {
-  /**
-   * Whether senders wait until the slowest living receiver has room, of at most 64. Default: false, senders never wait
-   * for receivers, and a receiver that is too slow is told how many messages it has lost.
-   */
-  readonly lossless?: boolean | undefined
-}
-/** With which message a receiver begins. */
-interface SubscribeOptions {
-  /** `'now'`: the next one that is sent. `'oldest'`: the oldest one that is still there. Default: `'now'`. */
-  readonly from?: 'now' | 'oldest' | undefined
-}
-/**
- * Messages with boundaries, from many senders in many processes to many receivers, each of which gets every message since
- * it joined, in the order in which they were sent.
- *
- * By default senders never wait for receivers: one that is too slow loses messages, and {@link BroadcastReceiver.lost}
- * says how many. With `lossless: true` senders wait for the slowest receiver, unless its process has died.
- *
- * ```js
- * const news = Broadcast.create(mapShared('news', { create: true, length: 2 ** 20, protection: 'read-write' }))
- * news.send('hello')
- * // elsewhere
- * const receiver = Broadcast.open(mapShared('news', { protection: 'read-write' })).subscribe({ from: 'oldest' })
- * for await (const message of receiver) console.log(message.toString(), receiver.lost)
- * ```
- */
-declare class Broadcast extends Handle {
-  #private
-  private constructor()
-  /**
-   * Makes a broadcast in a shared and writable mapping, over whatever was there. It needs 448 bytes at least, or 4,544 if
-   * it is lossless.
-   *
-   * @throws `ERR_OUT_OF_RANGE` if it does not fit; as for a {@link Mutex}
-   */
-  static create(map: MemoryMap<any>, options?: Readonly<BroadcastRange>): Broadcast
-  /**
-   * Opens an existing broadcast.
-   *
-   * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
-   */
-  static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Broadcast
-  /** How many bytes messages may take in all, with 16 more for each. */
-  get capacity(): number
-  /** Bytes of the longest message: half the capacity. */
-  get maxLength(): number
-  /** Whether senders wait for the slowest receiver. */
-  get lossless(): boolean
-  /** Whether `close()` was called, here or on the mapping. */
-  get closed(): boolean
-  /**
-   * Makes a receiver of all messages from now on, or of all that are still there.
-   *
-   * @throws `ERR_MMAP_BUSY` if it is lossless and has 64 receivers, or for ten seconds a sender is stopped in the middle
-   *   of a message; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
-   */
-  subscribe(options?: Readonly<SubscribeOptions>): BroadcastReceiver
-  /**
-   * Sends a message to all receivers. Blocks the thread while another sender copies one and, if the broadcast is lossless,
-   * until every living receiver has room; `false` if the time is up first.
-   *
-   * @param data a string is sent as UTF-8
-   * @param timeout in milliseconds; for ever if there is none
-   * @throws `ERR_OUT_OF_RANGE` if it is longer than {@link maxLength}; `ERR_MMAP_BUSY` while a `sendAsync` is
-   *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
-   */
-  send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean
-  /** Sends a message if that needs no waiting now, and no `sendAsync` is pending. */
-  trySend(data: NodeJS.ArrayBufferView | string): boolean
-  /**
-   * As {@link send}, without blocking the event loop. Messages are sent in the order of the calls. If the promise
-   * rejects, its message is not sent.
-   *
-   * @param options the timeout in milliseconds, or that and an `AbortSignal`
-   */
-  sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean>
-  /** Ends pending calls. The receivers that it made go on, the broadcast stays in the memory, and the mapping open. */
   close(): void
   toJSON(): object
   /** As {@link close}: for `using`. */

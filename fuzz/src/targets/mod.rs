@@ -7,6 +7,7 @@ mod channel;
 mod latest;
 mod locks;
 mod options;
+mod queue;
 mod ranges;
 mod search;
 
@@ -19,12 +20,13 @@ use memory_map::{FileOptions, Mapping, Options, Source, page_size};
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const ALL: [(&str, Target); 7] = [
+pub const ALL: [(&str, Target); 8] = [
     ("broadcast", broadcast::run),
     ("channel", channel::run),
     ("latest", latest::run),
     ("locks", locks::run),
     ("options", options::run),
+    ("queue", queue::run),
     ("ranges", ranges::run),
     ("search", search::run),
 ];
