@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { mapShared } from 'memory-map'
-import { Channel } from 'memory-map/sync'
+import { Channel, Queue } from 'memory-map/sync'
 
-import { jobsOf, LENGTH, RESULTS } from './layout.mjs'
+import { JOBS, LENGTH, RESULTS } from './layout.mjs'
 
 const [port, count = '2'] = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'jobs-'))
@@ -17,32 +17,23 @@ const path = join(folder, 'queues')
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit())
 
-const map = mapShared(path, { create: true, length: LENGTH * (1 + Number(count)), protection: 'read-write' })
+const map = mapShared(path, { create: true, length: LENGTH, protection: 'read-write' })
+const jobs = Queue.create(map, JOBS) // each job goes to one worker, and to another if that one dies
 const results = Channel.create(map, RESULTS) // from all workers to this process
-const workers = Array.from({ length: Number(count) }, (_, index) => employ({ index, jobs: new Map() }))
+for (let index = 0; index < Number(count); index++) employ()
+const waiting = new Map()
 let ids = 0
 
-/** Starts a worker. What its predecessor had not answered is sent again. */
-function employ(worker) {
-  worker.channel?.close()
-  worker.channel = Channel.create(map, jobsOf(worker.index)) // over that of the predecessor
-  worker.process = fork(new URL('worker.mjs', import.meta.url), [path, String(worker.index)])
-  worker.process.once('exit', () => employ(worker))
-  for (const [id, { job }] of worker.jobs) send(worker, id, job)
-  return worker
+/** Starts a worker, and another one when it ends. */
+function employ() {
+  fork(new URL('worker.mjs', import.meta.url), [path]).once('exit', employ)
 }
 
-function send({ channel }, id, job) {
-  channel.sendAsync(JSON.stringify({ id, job })).catch(() => {}) // closed: a new worker gets it
-}
-
-function run(job) {
-  const worker = workers.reduce((least, other) => (other.jobs.size < least.jobs.size ? other : least))
+async function run(job) {
   const id = ids++
-  return new Promise((resolve) => {
-    worker.jobs.set(id, { job, resolve })
-    send(worker, id, job)
-  })
+  const result = new Promise((resolve) => waiting.set(id, resolve))
+  await jobs.sendAsync(JSON.stringify({ id, job }))
+  return await result
 }
 
 const server = createServer(async (request, response) => {
@@ -57,7 +48,6 @@ server.listen(Number(port), '127.0.0.1', () => console.log(`http://127.0.0.1:${s
 
 for await (const message of results) {
   const { id, ...result } = JSON.parse(message.toString())
-  const worker = workers.find(({ jobs }) => jobs.has(id))
-  worker?.jobs.get(id).resolve(result) // undefined: it was answered before its worker died, and again
-  worker?.jobs.delete(id)
+  waiting.get(id)?.(result) // undefined: its worker died after it had answered, and it was done again
+  waiting.delete(id)
 }

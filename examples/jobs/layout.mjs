@@ -1,5 +1,6 @@
-// Where the channels are: the results come first, then the jobs of each worker.
+// Where the queue of jobs is in the file, and the channel of their results.
 
-export const LENGTH = 2 ** 20
-export const RESULTS = { offset: 0, length: LENGTH }
-export const jobsOf = (index) => ({ offset: LENGTH * (1 + index), length: LENGTH })
+const SIZE = 2 ** 20
+export const JOBS = { offset: 0, length: SIZE }
+export const RESULTS = { offset: SIZE, length: SIZE }
+export const LENGTH = 2 * SIZE

@@ -1,19 +1,19 @@
 // A worker of front.mjs: counts the primes below a number.
 
 import { mapShared } from 'memory-map'
-import { Channel } from 'memory-map/sync'
+import { Channel, Queue } from 'memory-map/sync'
 
-import { jobsOf, RESULTS } from './layout.mjs'
+import { JOBS, RESULTS } from './layout.mjs'
 
-const [path, index] = process.argv.slice(2)
-const map = mapShared(path, { protection: 'read-write' })
-const jobs = Channel.open(map, { offset: jobsOf(Number(index)).offset })
+const map = mapShared(process.argv[2], { protection: 'read-write' })
+const jobs = Queue.open(map, { offset: JOBS.offset })
 const results = Channel.open(map, { offset: RESULTS.offset })
 process.once('disconnect', () => process.exit()) // the front has ended
 
-for await (const message of jobs) {
-  const { id, job } = JSON.parse(message.toString())
-  await results.sendAsync(JSON.stringify({ id, primes: primesBelow(job.limit), pid: process.pid }))
+for await (const { data, deliveries } of jobs) {
+  const { id, job } = JSON.parse(data.toString())
+  const result = deliveries > 3 ? { error: 'this job has killed three workers' } : { primes: primesBelow(job.limit) }
+  await results.sendAsync(JSON.stringify({ id, ...result, pid: process.pid }))
 }
 
 function primesBelow(limit) {
