@@ -68,6 +68,13 @@ const jobs = {
     const socket = net.connect(address, () => process.send('ready'))
     socket.on('data', (data) => (left -= data.length) <= 0 && process.send('done'))
   },
+  async 'queue work'(file) {
+    const { mapShared } = await import('../../index.js')
+    const { Channel, Queue } = await import('../../sync.js')
+    const map = mapShared(file, { protection: 'read-write' })
+    const results = Channel.open(map, { offset: RING })
+    for await (const { data } of Queue.open(map)) results.send(data)
+  },
   'process echo': () => process.on('message', (data) => process.send(data)),
   'process send': (_, size, count) => {
     const data = Buffer.alloc(Number(size), 1)

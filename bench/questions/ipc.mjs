@@ -1,6 +1,7 @@
 // How fast do two processes, or two threads, talk; and what does a lock cost? (Long: a row for each way to talk.)
 
 import { execFileSync, fork } from 'node:child_process'
+import { EventEmitter } from 'node:events'
 import fs from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
@@ -229,6 +230,48 @@ const processSend = way({
   },
 })
 
+/** Microseconds for each job that workers answer, with so many on their way at a time. */
+async function answered(count, send, receive) {
+  const window = 64
+  const start = performance.now()
+  for (let i = 0; i < window; i++) await send()
+  for (let i = window; i < count + window; i++) {
+    await receive()
+    if (i < count) await send()
+  }
+  return { jobs: [((performance.now() - start) * 1000) / count] }
+}
+
+/** The same of jobs that two workers share, after each has answered some. */
+const work = (begin) =>
+  way({
+    jobs: async (context) => {
+      const { send, receive } = await begin(Buffer.alloc(context.size, 1))
+      await answered(1000, send, receive)
+      return answered(messagesOf(context, FEW), send, receive)
+    },
+  })
+
+const queueWork = work(async (data) => {
+  const { mapShared } = await import('../../index.js')
+  const { Channel, Queue } = await import('../../sync.js')
+  const file = path.join(place(), 'queue')
+  const map = mapShared(file, { protection: 'read-write', create: true, length: 2 * RING })
+  map.buffer.fill(0)
+  const queue = Queue.create(map, { length: RING })
+  const results = Channel.create(map, { offset: RING })
+  for (let i = 0; i < 2; i++) start('queue work', [file])
+  return { send: () => queue.send(data), receive: () => results.receiveAsync() }
+})
+
+const processWork = work((data) => {
+  const workers = [start('process echo', []), start('process echo', [])]
+  const both = new EventEmitter()
+  for (const worker of workers) worker.on('message', (message) => both.emit('message', message))
+  let sent = 0
+  return { send: () => workers[sent++ % 2].send(data), receive: events(both, 'message') }
+})
+
 const limit = (spins) => ({
   program: 'c-ipc',
   args: ({ quick }) => [quick ? 1000 : 20_000, spins],
@@ -319,12 +362,14 @@ export const question = {
     trip: { title: 'There and back', unit: 'µs' },
     flow: { title: 'One way, for each message', unit: 'µs' },
     delay: { title: 'How late the event loop turns meanwhile: 99 of 100 turns', unit: 'ms' },
+    jobs: { title: 'Jobs that two worker processes answer, 64 on their way: for each', unit: 'µs' },
     lock: { title: 'Locking and unlocking what nobody else wants', unit: 'ns' },
     call: { title: 'Calls that find nothing in the way', unit: 'ns' },
   },
   cases: (quick) => [
     { name: '8 B', what: 'trip', size: 8 },
     { name: '64 B', what: 'flow', size: 64 },
+    { name: 'jobs of 64 B', what: 'jobs', size: 64 },
     { name: 'a lock', what: 'lock' },
     ...CALLS.map((name) => ({ name, what: 'call' })),
     ...(quick ? [] : larger),
@@ -451,6 +496,8 @@ export const question = {
       }),
       only: ({ what, size }) => what === 'flow' && size === MIB,
     },
+    'memory-map, Queue and Channel': queueWork,
+    'process.send, round robin': processWork,
     'memory-map, Mutex': way({ lock: mutex }),
     'memory-map, other calls': way({ call: ourCalls }),
     'Atomics, between threads only': way({ lock: atomics, call: theirCalls }),
@@ -517,6 +564,13 @@ export const question = {
       value: value(`memory-map, Channel${how}`, '1 MiB', 'flow') / value('a copy between two Buffers', '1 MiB', 'flow'),
       atMost: 2,
     })),
+    {
+      what: 'jobs that two workers answer: against process.send, round robin',
+      value:
+        value('memory-map, Queue and Channel', 'jobs of 64 B', 'jobs') /
+        value('process.send, round robin', 'jobs of 64 B', 'jobs'),
+      atMost: 0.5,
+    },
     {
       what: 'one way, 64 B: against process.send',
       value: value('memory-map, Channel', '64 B', 'flow') / value('process.send', '64 B', 'flow'),
