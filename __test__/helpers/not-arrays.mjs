@@ -5,12 +5,14 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 
 const { mapShared } = await import(new URL('../../index.js', import.meta.url).href)
-const { Broadcast, Channel, Event, Latest, Mutex, Semaphore } = await import(
+const { Broadcast, Channel, Event, Latest, Mutex, Queue, Semaphore } = await import(
   new URL('../../sync.js', import.meta.url).href
 )
 
 const map = mapShared('shared', { create: true, length: 65_536, protection: 'read-write' })
-const broadcast = Broadcast.create(map, { offset: 32_768 })
+const broadcast = Broadcast.create(map, { offset: 32_768, length: 16_384 })
+const queue = Queue.create(map, { offset: 49_152 })
+queue.send('message')
 const handles = [
   map,
   new Event(map, 128),
@@ -20,6 +22,8 @@ const handles = [
   new Latest(map, { offset: 1024, length: 1024 }),
   broadcast,
   broadcast.subscribe(),
+  queue,
+  queue.receive(),
 ]
 const { port1, port2 } = new MessageChannel()
 
