@@ -77,14 +77,16 @@ pub(crate) fn lock(
     patience: &Patience<'_>,
     world: &impl World,
 ) -> Result<Option<Locked>> {
-    if take(word, 0, me, 0).is_ok() {
-        return Ok(Some(Locked::Acquired));
-    }
-    let spun = spin.until(|| {
-        (word.load(Ordering::Relaxed) == 0 && take(word, 0, me, 0).is_ok()).then_some(())
-    });
-    if spun.is_some() {
-        return Ok(Some(Locked::Acquired));
+    if !patience.has_slept() {
+        if take(word, 0, me, 0).is_ok() {
+            return Ok(Some(Locked::Acquired));
+        }
+        let spun = spin.until(|| {
+            (word.load(Ordering::Relaxed) == 0 && take(word, 0, me, 0).is_ok()).then_some(())
+        });
+        if spun.is_some() {
+            return Ok(Some(Locked::Acquired));
+        }
     }
     let mut round = 0;
     let locked = loop {

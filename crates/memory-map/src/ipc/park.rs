@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use super::atomic::AtomicU64;
+use super::nap::Nap;
 use crate::error::{Error, Result};
 use crate::sys::{self, Woken};
 
@@ -81,6 +82,8 @@ pub struct Patience<'a> {
     pub cancel: Option<&'a Cancel>,
     /// Asked, on the thread that waits, ten times a second while it sleeps; ends the wait by `false`.
     pub tick: Option<&'a dyn Fn() -> bool>,
+    /// What keeps a wait that is called again after each sleep.
+    pub(crate) nap: Option<&'a Nap>,
 }
 
 /// How long a thread sleeps at a time if it has to ask whether to go on waiting.
@@ -88,7 +91,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 impl<'a> Patience<'a> {
     /// Waits for ever.
-    pub const FOREVER: Self = Self { deadline: None, cancel: None, tick: None };
+    pub const FOREVER: Self = Self { deadline: None, cancel: None, tick: None, nap: None };
 
     /// Waits for so long at most.
     pub fn of(timeout: Duration) -> Self {
@@ -103,6 +106,22 @@ impl<'a> Patience<'a> {
     /// The same, which `tick` can end by `false`: it is called now and then while the thread sleeps.
     pub fn while_true(self, tick: &'a dyn Fn() -> bool) -> Self {
         Self { tick: Some(tick), ..self }
+    }
+
+    /// Whether the wait has slept, and was called again.
+    pub(crate) fn has_slept(&self) -> bool {
+        self.nap.is_some_and(Nap::has_slept)
+    }
+
+    /// Where a call ends only to sleep: has the next one know that it keeps its turn.
+    pub(crate) fn keep_turn(&self) -> bool {
+        let nap = self.nap.filter(|nap| nap.is_asleep());
+        nap.map(Nap::keep_turn).is_some()
+    }
+
+    /// Whether the call before kept its turn, for this one.
+    pub(crate) fn take_turn(&self) -> bool {
+        self.nap.is_some_and(Nap::take_turn)
     }
 
     /// How long from now on; `None` if that has no end.
@@ -123,13 +142,18 @@ impl<'a> Patience<'a> {
 }
 
 /// Sleeps while the four bytes at `address` are `expected`, until the time is up or `limit`. It may
-/// end for no reason.
+/// end for no reason. A wait that has no thread ends with [`Error::Cancelled`] instead, and is called
+/// again after the sleep: then the first of these calls tells how it was.
 pub(crate) fn sleep_on(
     address: usize,
     expected: u32,
     limit: Option<Duration>,
     patience: &Patience<'_>,
 ) -> Result<Woken> {
+    if let Some(nap) = patience.nap.filter(|nap| !nap.has_thread()) {
+        let is_cancelled = patience.cancel.is_some_and(Cancel::is_cancelled);
+        return nap.sleep(address, expected, limit, patience.deadline, is_cancelled);
+    }
     let tick = patience.tick.map(|_| TICK);
     let end = [patience.remaining(), limit, tick].into_iter().flatten().min();
     let cancel = patience.cancel.map(|cancel| &cancel.0);

@@ -5,10 +5,12 @@
 //! to move has the threads leave its memory first, and they go on afterwards; one that is about to
 //! be closed ends them. What a thread has taken by then, but not reported, is given back.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
+use super::nap::{Nap, Outcome};
 use super::park::{Cancel, Patience};
+use super::sleepers::{self, Next, Place, Sleeper};
 use super::threads;
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
@@ -42,7 +44,8 @@ pub trait Wait: Send + Sync + 'static {
     /// What it comes to.
     type Output: Send;
 
-    /// Waits; called again where it was interrupted.
+    /// Waits; called again where it was interrupted, which is wherever it would sleep: what it has done
+    /// by then it must know the next time.
     ///
     /// # Errors
     /// [`Error::Cancelled`] if the patience says so, and then nothing was taken.
@@ -60,24 +63,32 @@ pub trait Wait: Send + Sync + 'static {
 /// A wait that is pending, or over and not yet reported.
 pub struct Pending<W: Wait> {
     wait: W,
+    deadline: Option<Instant>,
     cancel: Cancel,
-    state: Mutex<Progress<W::Output>>,
-    /// The thread is out of the memory, or may come back.
+    nap: Nap,
+    /// Where it sleeps, unless on a thread of its own.
+    place: Option<Place>,
+    state: Mutex<Progress<W>>,
+    /// The wait is out of the memory, or may come back.
     changed: Condvar,
 }
 
-struct Progress<T> {
-    /// Whether the thread is in `wait`.
+type Done<W> = Box<dyn FnOnce(Arc<Pending<W>>) + Send>;
+
+struct Progress<W: Wait> {
+    /// Whether it is in `wait`, or asleep.
     inside: bool,
     /// Whether it must stay out of the memory for now.
     paused: bool,
     /// Whether the wait was ended before its time.
     ended: bool,
-    result: Option<Result<T>>,
+    result: Option<Result<W::Output>>,
+    /// What is told of the end.
+    done: Option<Done<W>>,
 }
 
 impl<W: Wait> Pending<W> {
-    /// Begins to wait on another thread, which calls `done` when the wait is over.
+    /// Begins to wait, and leaves this thread free: another one calls `done` when the wait is over.
     ///
     /// # Errors
     /// [`Error::Busy`] if there is no thread for it.
@@ -89,58 +100,86 @@ impl<W: Wait> Pending<W> {
     ) -> Result<Arc<Self>> {
         let pending = Arc::new(Self {
             wait,
+            deadline,
             cancel: Cancel::default(),
+            nap: Nap::default(),
+            place: sleepers::place(),
             state: Mutex::new(Progress {
                 inside: false,
                 paused: false,
                 ended: false,
                 result: None,
+                done: Some(Box::new(done)),
             }),
             changed: Condvar::new(),
         });
         mapping.attached().attach(&pending);
-        let own = Arc::clone(&pending);
-        threads::run(Box::new(move || {
-            own.run(deadline);
-            done(own);
-        }))?;
+        match &pending.place {
+            Some(place) => place.start(Arc::clone(&pending) as Arc<dyn Sleeper>),
+            None => pending.run_on_thread()?,
+        }
         Ok(pending)
     }
 
-    fn state(&self) -> MutexGuard<'_, Progress<W::Output>> {
+    fn state(&self) -> MutexGuard<'_, Progress<W>> {
         self.state.lock_anyway()
     }
 
-    fn run(&self, deadline: Option<Instant>) {
-        let patience = Patience { deadline, ..Patience::FOREVER }.or_until(&self.cancel);
-        let mut state = self.state();
-        loop {
-            while state.paused && !state.ended {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    fn patience(&self) -> Patience<'_> {
+        let nap = Some(&self.nap);
+        Patience { deadline: self.deadline, nap, ..Patience::FOREVER }.or_until(&self.cancel)
+    }
+
+    fn run_on_thread(self: &Arc<Self>) -> Result<()> {
+        self.nap.set_thread(true);
+        let own = Arc::clone(self);
+        let started = threads::run(Box::new(move || {
+            while let Next::Rest = own.advance() {
+                let state = own.state();
+                drop(own.changed.wait_while(state, |state| state.paused && !state.ended));
             }
-            let result = if state.ended {
-                Err(Error::Cancelled)
-            } else {
-                state.inside = true;
-                drop(state);
-                let result = self.wait.wait(&patience);
-                state = self.state();
-                if state.paused && !state.ended && result.as_ref().err() == Some(&Error::Cancelled)
-                {
+        }));
+        started.inspect_err(|_| self.nap.set_thread(false))
+    }
+
+    /// Goes on until it sleeps, must stay out of the memory, or is over.
+    fn advance(self: &Arc<Self>) -> Next {
+        let mut state = self.state();
+        let result = if state.inside || !state.ended {
+            if state.paused && !state.inside && !state.ended {
+                return Next::Rest;
+            }
+            state.inside = true;
+            drop(state);
+            let result = self.wait.wait(&self.patience());
+            let sleep = self.nap.take();
+            state = self.state();
+            if result.as_ref().err() == Some(&Error::Cancelled) {
+                if let Some(sleep) = sleep {
+                    return Next::Sleep(sleep);
+                }
+                if state.paused && !state.ended {
                     state.inside = false;
                     self.changed.notify_all();
-                    continue;
+                    return Next::Rest;
                 }
-                result
-            };
-            state.result = Some(result);
-            if state.ended {
-                self.revoke(&mut state);
             }
-            state.inside = false;
-            self.changed.notify_all();
-            return;
+            result
+        } else {
+            Err(Error::Cancelled)
+        };
+        state.result = Some(result);
+        if state.ended {
+            self.revoke(&mut state);
         }
+        state.inside = false;
+        let done = state.done.take();
+        drop(state);
+        self.changed.notify_all();
+        if let Some(done) = done {
+            done(Arc::clone(self));
+        }
+        Next::Over
     }
 
     /// Ends the wait: it comes to [`Error::Cancelled`], unless that is too late.
@@ -150,23 +189,27 @@ impl<W: Wait> Pending<W> {
         self.revoke(&mut state);
         drop(state);
         self.changed.notify_all();
+        self.cancel();
+    }
+
+    fn cancel(&self) {
         self.cancel.cancel();
+        self.nudge();
     }
 
-    /// As `end`; returns when the thread is out of the memory.
-    pub fn end_now(&self) {
-        self.end();
-        self.wait_outside(self.state());
-    }
-
-    /// Waits until the thread is out of the memory.
-    fn wait_outside(&self, mut state: MutexGuard<'_, Progress<W::Output>>) {
-        while state.inside {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    fn nudge(&self) {
+        if let Some(place) = &self.place {
+            place.nudge();
         }
     }
 
-    fn revoke(&self, state: &mut Progress<W::Output>) {
+    /// As `end`; returns when the wait is out of the memory.
+    pub fn end_now(&self) {
+        self.end();
+        self.leave();
+    }
+
+    fn revoke(&self, state: &mut Progress<W>) {
         if let Some(Ok(output)) = state.result.take_if(|result| result.is_ok()) {
             let back = self.wait.give_back(output);
             state.result = Some(back.map_or_else(Ok, |()| Err(Error::Cancelled)));
@@ -182,12 +225,28 @@ impl<W: Wait> Pending<W> {
     }
 }
 
+impl<W: Wait> Sleeper for Pending<W> {
+    fn go_on(self: Arc<Self>, how: Option<Outcome>) -> Next {
+        if let Some(how) = how {
+            self.nap.end(how);
+        }
+        self.advance()
+    }
+
+    fn move_out(self: Arc<Self>) -> bool {
+        self.run_on_thread().is_ok()
+    }
+}
+
 impl<W: Wait> Attachment for Pending<W> {
     fn pause(&self) {
-        let mut state = self.state();
-        state.paused = true;
-        self.cancel.cancel();
-        self.wait_outside(state);
+        self.state().paused = true;
+        self.cancel();
+    }
+
+    fn leave(&self) {
+        let state = self.state();
+        drop(self.changed.wait_while(state, |state| state.inside));
     }
 
     fn follow(&self, _to: Option<&Whereabouts>) {
@@ -200,10 +259,12 @@ impl<W: Wait> Attachment for Pending<W> {
         if !state.ended {
             self.cancel.reset();
         }
+        drop(state);
         self.changed.notify_all();
+        self.nudge();
     }
 
     fn end(&self) {
-        self.end_now();
+        Self::end(self);
     }
 }

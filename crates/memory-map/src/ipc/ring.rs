@@ -191,7 +191,8 @@ impl<M: Memory> Ring<'_, M> {
     /// none. `length` must be at most half the capacity.
     pub fn reserve(&self, length: usize, patience: Option<&Patience<'_>>) -> Result<Option<Part>> {
         let senders = self.word(at::SENDERS);
-        if !self.lock_senders(patience)? {
+        let has_turn = patience.is_some_and(Patience::take_turn);
+        if !has_turn && !self.lock_senders(patience)? {
             return Ok(None);
         }
         // A sender that waits for room keeps the lock, so that a long message gets its turn.
@@ -199,6 +200,9 @@ impl<M: Memory> Ring<'_, M> {
             Some(patience) => self.wait_for_room(length, patience),
             None => self.fits(length),
         };
+        if place.is_err() && patience.is_some_and(Patience::keep_turn) {
+            return place.map(|_| None);
+        }
         let part = place.map(|place| place.map(|place| self.claim(length, place)));
         match lock::unlock(senders, self.me) {
             Ok(()) => part,

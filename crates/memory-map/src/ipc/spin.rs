@@ -6,6 +6,7 @@
 //! so on up to 1024; successful spins undo that. The cost is bounded: `LIMIT` of processor time for
 //! a spin in vain, and nothing with one processor.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +16,15 @@ const LIMIT: Duration = Duration::from_micros(100);
 /// Waits without a look after one in vain, at least and at most.
 const FEWEST: u32 = 4;
 const MOST: u32 = 1024;
+
+thread_local! {
+    static NEVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has this thread not spin: others wait for it.
+pub(crate) fn never_on_this_thread() {
+    NEVER.set(true);
+}
 
 /// What an object has learned.
 pub(crate) struct Spin {
@@ -59,8 +69,9 @@ impl Spin {
     }
 }
 
-/// Whether what is waited for can happen while this thread spins.
+/// Whether what is waited for can happen while this thread spins, and it may.
 fn worth_it() -> bool {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)) > 1
+        && !NEVER.get()
 }

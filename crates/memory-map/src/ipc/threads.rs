@@ -1,4 +1,4 @@
-//! Threads for waits: each pending wait has one, which sleeps in the kernel.
+//! Threads for waits that cannot share one (see `sleepers`).
 //!
 //! A runtime's own pool has few threads, and files could not be read while they wait. Threads are
 //! kept for a while and used again.
@@ -45,11 +45,14 @@ pub(crate) fn run(job: Job) -> Result<()> {
     }
     threads.all += 1;
     drop(threads);
+    spawn(move || work(job)).inspect_err(|_| self::threads().all -= 1)
+}
+
+/// Begins a thread.
+pub(crate) fn spawn(run: impl FnOnce() + Send + 'static) -> Result<()> {
     let builder = std::thread::Builder::new().name("memory-map wait".into()).stack_size(STACK);
-    builder.spawn(move || work(job)).map(drop).map_err(|_| {
-        self::threads().all -= 1;
-        Error::Busy("the system has no thread for another wait")
-    })
+    let thread = builder.spawn(run).map(drop);
+    thread.map_err(|_| Error::Busy("the system has no thread for another wait"))
 }
 
 fn work(first: Job) {

@@ -44,17 +44,20 @@ pub fn wait(
     // keeps them mapped until it ends.
     let word = unsafe { AtomicU32::from_ptr(address as *mut u32) };
     let differs = || (word.load(Ordering::SeqCst) != expected).then_some(());
-    if differs().is_some() {
+    // After a sleep, how that ended comes first.
+    if !patience.has_slept() {
+        if differs().is_some() {
+            words.check()?;
+            return Ok(WaitResult::NotEqual);
+        }
         words.check()?;
-        return Ok(WaitResult::NotEqual);
-    }
-    words.check()?;
-    if patience.is_over()? {
-        return Ok(WaitResult::TimedOut);
-    }
-    let spin = &SPINS[address / 4 % SPINS.len()];
-    if spin.until(differs).is_some() {
-        return words.check().map(|()| WaitResult::NotEqual);
+        if patience.is_over()? {
+            return Ok(WaitResult::TimedOut);
+        }
+        let spin = &SPINS[address / 4 % SPINS.len()];
+        if spin.until(differs).is_some() {
+            return words.check().map(|()| WaitResult::NotEqual);
+        }
     }
     loop {
         let woken = park::sleep_on(address, expected, None, patience);

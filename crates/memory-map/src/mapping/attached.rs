@@ -11,8 +11,12 @@ use crate::region::{Addresses, Region};
 
 /// What is told of changes of its mapping.
 pub(crate) trait Attachment: Any + Send + Sync {
-    /// The mapping may move: nothing may be done in its memory until `resume`.
+    /// The mapping may move: nothing may be done in its memory until `resume`, from the end of
+    /// `leave` on.
     fn pause(&self) {}
+
+    /// Comes after `pause` or `end`, and returns when nothing is done in the memory any more.
+    fn leave(&self) {}
 
     /// What was paused may go on.
     fn resume(&self) {}
@@ -90,6 +94,7 @@ impl Attached {
         let attachments: Vec<_> =
             self.state().attachments.iter().filter_map(Weak::upgrade).collect();
         attachments.iter().for_each(|attachment| attachment.pause());
+        attachments.iter().for_each(|attachment| attachment.leave());
         Paused(attachments)
     }
 
@@ -106,9 +111,9 @@ impl Attached {
     /// Tells that the mapping is about to be closed.
     pub fn end(&self) {
         let Members { attachments, shared } = std::mem::take(&mut *self.state());
-        for attachment in attachments.iter().filter_map(Weak::upgrade) {
-            attachment.end();
-        }
+        let attachments: Vec<_> = attachments.iter().filter_map(Weak::upgrade).collect();
+        attachments.iter().for_each(|attachment| attachment.end());
+        attachments.iter().for_each(|attachment| attachment.leave());
         self.ended.store(true, Ordering::Release);
         if let Some(shared) = shared {
             shared.end();

@@ -47,3 +47,9 @@ pub(crate) fn futex_wake(_address: usize, _count: u32) -> u32 {
 
 /// Nothing to do: sleepers look by themselves.
 pub(crate) fn wake_private(_word: &AtomicU32) {}
+
+/// Whether `futex_wait` sleeps, or looks at the word again and again.
+#[cfg_attr(target_vendor = "apple", allow(dead_code))]
+pub(crate) fn sleeps_on_a_word() -> bool {
+    false
+}

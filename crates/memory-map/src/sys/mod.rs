@@ -27,6 +27,20 @@ pub(crate) enum Woken {
     Perhaps,
 }
 
+/// How a sleep on many words ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+pub(crate) enum WokenOf {
+    /// The time is up, or it was interrupted or ended by its control word; no other was woken.
+    Nothing,
+    /// That word was woken, and others perhaps.
+    Word(usize),
+    /// Some words hold something else.
+    Any,
+    /// The system cannot do it, or not with all of the words.
+    Failed,
+}
+
 /// What pages are mapped from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backing {

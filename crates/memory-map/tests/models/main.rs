@@ -57,6 +57,15 @@ mod ipc {
             pub(crate) fn is_over(&self) -> Result<bool> {
                 Ok(false)
             }
+            pub(crate) fn has_slept(&self) -> bool {
+                false
+            }
+            pub(crate) fn keep_turn(&self) -> bool {
+                false
+            }
+            pub(crate) fn take_turn(&self) -> bool {
+                false
+            }
         }
 
         #[derive(Default)]

@@ -49,6 +49,11 @@ fn calls() -> Option<&'static Calls> {
         .as_ref()
 }
 
+/// Whether `futex_wait` sleeps, or looks at the word again and again.
+pub(crate) fn sleeps_on_a_word() -> bool {
+    calls().is_some()
+}
+
 /// A wait without an end, and one that can be cancelled, looks so often whether it is.
 const GLANCE: Duration = Duration::from_millis(100);
 

@@ -6,6 +6,8 @@ mod advice;
 #[path = "../futex_poll.rs"]
 mod futex;
 mod liveness;
+#[path = "../no_futex_ring.rs"]
+mod no_futex_ring;
 #[path = "../no_vma.rs"]
 mod no_vma;
 #[path = "../unix/not_linux.rs"]
@@ -18,6 +20,7 @@ mod wakeup;
 pub(crate) use advice::*;
 pub(crate) use futex::*;
 pub(crate) use liveness::*;
+pub(crate) use no_futex_ring::*;
 pub(crate) use no_vma::*;
 pub(crate) use not_linux::*;
 pub use unix::*;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::Woken;
+use crate::sys::{Woken, WokenOf};
 
 /// Where the kernel cannot wait for two words, a wait that can be cancelled looks so often.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -50,6 +50,31 @@ fn wait_for_one(address: usize, expected: u32, limit: Option<Duration>) -> Resul
     outcome(status)
 }
 
+/// Whether `futex_wait` sleeps, or looks at the word again and again.
+pub(crate) fn sleeps_on_a_word() -> bool {
+    true
+}
+
+/// Of how many words `futex_wait_any` can see that they wake.
+pub(crate) const MOST_WORDS: usize = 127;
+
+/// Sleeps while each word is what is expected and `control` is 0, for `limit` at most.
+pub(crate) fn futex_wait_any(
+    words: impl Iterator<Item = (usize, u32)>,
+    control: &AtomicU32,
+    limit: Option<Duration>,
+) -> WokenOf {
+    let shared = words.take(MOST_WORDS).map(|(address, value)| Waiter::shared(address, value));
+    let waiters: Vec<_> = [Waiter::own(control)].into_iter().chain(shared).collect();
+    match wait_for_many(&waiters, limit) {
+        Ok(0) | Err(libc::ETIMEDOUT | libc::EINTR) => WokenOf::Nothing,
+        Ok(index) => WokenOf::Word(index - 1),
+        Err(libc::EAGAIN) if control.load(Ordering::SeqCst) != 0 => WokenOf::Nothing,
+        Err(libc::EAGAIN) => WokenOf::Any,
+        Err(_) => WokenOf::Failed,
+    }
+}
+
 /// One entry of futex_waitv(2).
 #[repr(C)]
 struct Waiter {
@@ -61,8 +86,21 @@ struct Waiter {
 
 /// The same on every architecture that Rust has a standard library for, MIPS excepted.
 const SYS_FUTEX_WAITV: libc::c_long = 449;
-const FUTEX2_SIZE_U32: u32 = 2;
-const FUTEX2_PRIVATE: u32 = 128;
+pub(super) const FUTEX2_SIZE_U32: u32 = 2;
+pub(super) const FUTEX2_PRIVATE: u32 = 128;
+
+impl Waiter {
+    fn shared(address: usize, expected: u32) -> Self {
+        let (value, address) = (expected.into(), address as u64);
+        Self { value, address, flags: FUTEX2_SIZE_U32, reserved: 0 }
+    }
+
+    /// One that waits while a word of our own is 0.
+    fn own(word: &AtomicU32) -> Self {
+        let (address, flags) = (word.as_ptr() as u64, FUTEX2_SIZE_U32 | FUTEX2_PRIVATE);
+        Self { value: 0, address, flags, reserved: 0 }
+    }
+}
 
 fn wait_for_two(
     address: usize,
@@ -70,26 +108,22 @@ fn wait_for_two(
     limit: Option<Duration>,
     cancel: &AtomicU32,
 ) -> Result<Woken, i32> {
-    let shared = Waiter {
-        value: expected.into(),
-        address: address as u64,
-        flags: FUTEX2_SIZE_U32,
-        reserved: 0,
-    };
-    let own = Waiter {
-        value: 0,
-        address: cancel.as_ptr() as u64,
-        flags: FUTEX2_SIZE_U32 | FUTEX2_PRIVATE,
-        reserved: 0,
-    };
     // The cancelled one first: where both words differ already, that is what the caller sees.
-    let waiters = [own, shared];
+    match wait_for_many(&[Waiter::own(cancel), Waiter::shared(address, expected)], limit) {
+        Ok(0) => Ok(Woken::Perhaps), // cancelled
+        Ok(_) => Ok(Woken::Notified),
+        Err(errno) => failure(errno),
+    }
+}
+
+/// Which was woken; the last one, if several were.
+fn wait_for_many(waiters: &[Waiter], limit: Option<Duration>) -> Result<usize, i32> {
     let end = match limit {
         Some(limit) => Some(now()?.plus(limit)),
         None => None,
     };
     let end = end.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the kernel reads the two entries and the time, which outlive the call, and checks the
+    // SAFETY: the kernel reads the entries and the time, which outlive the call, and checks the
     // addresses in them. The time is a point of the monotonic clock.
     let status = unsafe {
         libc::syscall(
@@ -101,18 +135,18 @@ fn wait_for_two(
             libc::CLOCK_MONOTONIC,
         )
     };
-    match status {
-        0 => Ok(Woken::Perhaps), // cancelled
-        1.. => Ok(Woken::Notified),
-        _ => outcome(status),
-    }
+    usize::try_from(status).map_err(|_| super::errno())
 }
 
 fn outcome(status: libc::c_long) -> Result<Woken, i32> {
     if status == 0 {
         return Ok(Woken::Notified);
     }
-    match super::errno() {
+    failure(super::errno())
+}
+
+fn failure(errno: i32) -> Result<Woken, i32> {
+    match errno {
         libc::EAGAIN => Ok(Woken::NotEqual),
         libc::ETIMEDOUT => Ok(Woken::TimedOut),
         libc::EINTR => Ok(Woken::Perhaps),

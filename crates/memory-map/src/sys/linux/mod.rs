@@ -4,6 +4,7 @@ mod advice;
 #[path = "../unix/byte_lock.rs"]
 pub(crate) mod byte_lock;
 mod futex;
+mod futex_ring;
 #[path = "../unix/liveness.rs"]
 mod liveness;
 mod pagemap;
@@ -14,6 +15,7 @@ mod wakeup;
 
 pub(crate) use advice::*;
 pub(crate) use futex::*;
+pub(crate) use futex_ring::*;
 pub(crate) use liveness::*;
 pub(crate) use pagemap::*;
 pub use unix::*;

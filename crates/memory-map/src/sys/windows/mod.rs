@@ -19,6 +19,8 @@ mod file;
 #[path = "../futex_poll.rs"]
 mod futex;
 mod liveness;
+#[path = "../no_futex_ring.rs"]
+mod no_futex_ring;
 #[path = "../no_vma.rs"]
 mod no_vma;
 mod section;
@@ -28,6 +30,7 @@ pub(crate) use advice::*;
 pub(crate) use file::*;
 pub(crate) use futex::*;
 pub(crate) use liveness::*;
+pub(crate) use no_futex_ring::*;
 pub(crate) use no_vma::*;
 pub(crate) use wakeup::*;
 

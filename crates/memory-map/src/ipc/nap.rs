@@ -1,0 +1,137 @@
+//! The sleep of a wait that has no thread of its own: the wait asks for it and ends, and is told how
+//! it was when it is called again.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::lock_anyway::LockAnyway;
+use crate::sys::Woken;
+
+/// What a wait sleeps on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sleep {
+    pub address: usize,
+    pub expected: u32,
+    pub until: Option<Instant>,
+    /// Whether the wait only looks again then, and its own time is not up.
+    pub is_slice: bool,
+    /// Whether it has slept there before.
+    pub is_again: bool,
+    /// Whether it must be told exactly how it ended: else it may end for no reason.
+    pub is_exact: bool,
+}
+
+/// How a sleep ended, or the error of the system.
+pub(crate) type Outcome = std::result::Result<Woken, i32>;
+
+/// The longest slice that one grows to.
+const LONGEST: Duration = Duration::from_millis(320);
+
+/// What a wait keeps from one call to the next.
+#[derive(Default)]
+pub(crate) struct Nap(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Whether it sleeps on a thread of its own after all.
+    has_thread: bool,
+    asked: Option<Sleep>,
+    how: Option<Outcome>,
+    has_slept: bool,
+    kept_turn: bool,
+    /// Where it slept last, and how often in a row.
+    address: usize,
+    round: usize,
+}
+
+impl Nap {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock_anyway()
+    }
+
+    pub fn has_thread(&self) -> bool {
+        self.state().has_thread
+    }
+
+    /// Whether the wait sleeps on the thread that calls it from now on.
+    pub fn set_thread(&self, has_thread: bool) {
+        self.state().has_thread = has_thread;
+    }
+
+    /// Tells how the sleep ended that was asked for.
+    pub fn end(&self, how: Outcome) {
+        self.state().how = Some(how);
+    }
+
+    /// The sleep that the call which just ended asked for.
+    pub fn take(&self) -> Option<Sleep> {
+        self.state().asked.take()
+    }
+
+    /// Says how the last sleep was; where that was told already, asks for one and ends the call. The
+    /// caller may read the word at `address`.
+    pub fn sleep(
+        &self,
+        address: usize,
+        expected: u32,
+        limit: Option<Duration>,
+        deadline: Option<Instant>,
+        is_cancelled: bool,
+    ) -> Result<Woken> {
+        let mut state = self.state();
+        if let Some(how) = state.how.take() {
+            return how.map_err(|errno| Error::os(errno, "futex"));
+        }
+        if is_cancelled {
+            return Err(Error::Cancelled);
+        }
+        // SAFETY: as for `sys::futex_wait`, the word belongs to an `Access` of the caller's, which
+        // keeps it mapped and contains its faults.
+        let word = unsafe { AtomicU32::from_ptr(address as *mut u32) };
+        if word.load(Ordering::SeqCst) != expected {
+            return Ok(Woken::NotEqual);
+        }
+        let is_again = state.address == address;
+        state.round = if is_again { state.round + 1 } else { 0 };
+        state.address = address;
+        // Called again, the wait has forgotten how often it slept: the slices grow here.
+        let grown = |limit: Duration| limit.max((limit * (1 << state.round.min(8))).min(LONGEST));
+        let slice = limit.map(|limit| end_of(grown(limit)));
+        let is_slice = slice.is_some_and(|slice| deadline.is_none_or(|deadline| slice < deadline));
+        let until = if is_slice { slice } else { deadline };
+        let is_exact = limit.is_none();
+        state.asked = Some(Sleep { address, expected, until, is_slice, is_again, is_exact });
+        state.has_slept = true;
+        Err(Error::Cancelled)
+    }
+
+    /// Whether the call ends only to sleep.
+    pub fn is_asleep(&self) -> bool {
+        self.state().asked.is_some()
+    }
+
+    /// Whether it has slept before.
+    pub fn has_slept(&self) -> bool {
+        self.state().has_slept
+    }
+
+    pub fn keep_turn(&self) {
+        self.state().kept_turn = true;
+    }
+
+    pub fn take_turn(&self) -> bool {
+        std::mem::take(&mut self.state().kept_turn)
+    }
+}
+
+/// When a slice is over that begins now: many that are over at about the same time are over at once,
+/// so that the thread wakes up for all of them.
+fn end_of(slice: Duration) -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = *START.get_or_init(Instant::now);
+    let grid = (slice.as_nanos() / 8).max(1);
+    let end = (start.elapsed() + slice).as_nanos().div_ceil(grid) * grid;
+    start + Duration::from_nanos(u64::try_from(end).unwrap_or(u64::MAX / 2))
+}

@@ -1,0 +1,458 @@
+//! A thread that sleeps for many waits at once.
+//!
+//! In the best case the system tells of each word by itself (`FutexRing`): then one thread sleeps for
+//! all waits of the process, exactly as each would by itself. Else it may tell that some words of a
+//! hundred changed (`futex_wait_any`): waits that can look again share such threads. Where it cannot
+//! do that either, the thread looks again and again. Waits for which that is not enough have threads
+//! of their own then, as long as there are any.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::nap::{Outcome, Sleep};
+use super::{spin, threads};
+use crate::lock_anyway::LockAnyway;
+use crate::sys::{self, FutexRing, Woken, WokenOf};
+
+/// A wait that has no thread.
+pub(crate) trait Sleeper: Send + Sync {
+    /// Goes on, told how it slept if it did.
+    fn go_on(self: Arc<Self>, how: Option<Outcome>) -> Next;
+
+    /// Goes on to sleep on a thread of its own; `false` if there is none.
+    fn move_out(self: Arc<Self>) -> bool;
+}
+
+/// What a wait does next.
+pub(crate) enum Next {
+    Sleep(Sleep),
+    /// Nothing, until it is nudged.
+    Rest,
+    Over,
+}
+
+/// A wait's place in a group.
+pub(crate) struct Place {
+    group: Arc<Group>,
+    number: u64,
+    taken: AtomicBool,
+}
+
+impl Place {
+    /// Has the group's thread run the wait.
+    pub fn start(&self, sleeper: Arc<dyn Sleeper>) {
+        self.taken.store(true, Ordering::Release);
+        self.group.tell(News::Start(self.number, sleeper));
+    }
+
+    /// Has the wait go on, although it sleeps or rests.
+    pub fn nudge(&self) {
+        if self.taken.load(Ordering::Acquire) {
+            self.group.tell(News::Nudge(self.number));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.group.state().members -= 1;
+    }
+}
+
+/// The waits of one thread.
+struct Group {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// 0 while the thread sleeps.
+    control: AtomicU32,
+}
+
+#[derive(Default)]
+struct State {
+    news: Vec<News>,
+    /// Whether the thread will see the news without being woken.
+    awake: bool,
+    /// How many places are held, and how many there are, once that is known.
+    members: usize,
+    room: Option<usize>,
+    /// Whether the thread has ended.
+    gone: bool,
+    /// Whether it sleeps until `changed`.
+    on_condition: bool,
+}
+
+enum News {
+    Start(u64, Arc<dyn Sleeper>),
+    Nudge(u64),
+}
+
+struct Groups {
+    process: u32,
+    all: Vec<Arc<Group>>,
+}
+
+static GROUPS: Mutex<Groups> = Mutex::new(Groups { process: 0, all: Vec::new() });
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+/// How long a thread stays without waits.
+const IDLE: Duration = Duration::from_secs(2);
+/// How often words are looked at that wake nobody, at first and at last.
+const GLANCES: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(16));
+/// What to wait for before something is tried again that the system refused.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A place for a wait; `None` if there is no thread for it.
+pub(crate) fn place() -> Option<Place> {
+    let mut groups = GROUPS.lock_anyway();
+    let process = std::process::id();
+    if groups.process != process {
+        // After a fork(2) the threads are those of the parent.
+        *groups = Groups { process, all: Vec::new() };
+    }
+    groups.all.retain(|group| !group.state().gone);
+    let free = groups.all.iter().find_map(|group| group.join(false));
+    free.or_else(|| {
+        groups.all.extend(Group::spawn());
+        groups.all.iter().rev().find_map(|group| group.join(true))
+    })
+}
+
+impl Group {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock_anyway()
+    }
+
+    fn spawn() -> Option<Arc<Self>> {
+        let state = Mutex::new(State { awake: true, ..State::default() });
+        let (changed, control) = (Condvar::new(), AtomicU32::new(1));
+        let group = Arc::new(Self { state, changed, control });
+        let own = Arc::clone(&group);
+        threads::spawn(move || Thread::new(own).run()).ok()?;
+        let mut state = group.state();
+        while state.room.is_none() {
+            state = group.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        Some(group)
+    }
+
+    fn join(self: &Arc<Self>, anyway: bool) -> Option<Place> {
+        let mut state = self.state();
+        let has_room = anyway || state.room.is_some_and(|room| state.members < room);
+        if state.gone || !has_room {
+            return None;
+        }
+        state.members += 1;
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Some(Place { group: Arc::clone(self), number, taken: AtomicBool::new(false) })
+    }
+
+    fn tell(&self, news: News) {
+        let mut state = self.state();
+        state.news.push(news);
+        if state.awake {
+            return;
+        }
+        state.awake = true;
+        self.control.store(1, Ordering::SeqCst);
+        let on_condition = state.on_condition;
+        drop(state);
+        if on_condition {
+            self.changed.notify_all();
+        } else {
+            sys::wake_private(&self.control);
+        }
+    }
+}
+
+/// How the thread sleeps.
+enum Floor {
+    /// And whether the ring has a sleep on the group's control word.
+    Ring(FutexRing, bool),
+    Vector,
+    Timer,
+}
+
+/// A wait, and its sleep if it is asleep.
+struct Bed {
+    sleeper: Arc<dyn Sleeper>,
+    sleep: Option<Sleep>,
+    /// Counts the sleeps: how one of the ring's ended that it had given up is of no interest.
+    sleeps: u16,
+    /// How often in a row it looked at the same word, where none wakes it.
+    glances: u32,
+    /// Whether it stays, because there is no thread for it.
+    stays: bool,
+}
+
+struct Thread {
+    group: Arc<Group>,
+    floor: Floor,
+    beds: HashMap<u64, Bed>,
+    timers: BTreeSet<(Instant, u64)>,
+    woken: Vec<(u64, Option<Outcome>)>,
+    /// How often in a row the ring has failed.
+    refused: u32,
+}
+
+/// How often in a row the ring may fail.
+const PATIENCE: u32 = 100;
+
+const PERHAPS: Option<Outcome> = Some(Ok(Woken::Perhaps));
+
+/// The mark of the control word's sleep.
+const CONTROL: u64 = 0;
+
+impl Bed {
+    fn new(sleeper: Arc<dyn Sleeper>) -> Self {
+        Self { sleeper, sleep: None, sleeps: 0, glances: 0, stays: false }
+    }
+
+    fn mark(&self, number: u64) -> u64 {
+        number << 16 | u64::from(self.sleeps)
+    }
+}
+
+impl Thread {
+    fn new(group: Arc<Group>) -> Self {
+        let floor =
+            FutexRing::new().map_or_else(|_| without_ring(&group), |ring| Floor::Ring(ring, false));
+        let (beds, timers) = (HashMap::new(), BTreeSet::new());
+        Self { group, floor, beds, timers, woken: Vec::new(), refused: 0 }
+    }
+
+    fn run(mut self) {
+        spin::never_on_this_thread();
+        self.tell_floor();
+        self.group.changed.notify_all();
+        loop {
+            for (number, how) in std::mem::take(&mut self.woken) {
+                self.go_on(number, how);
+            }
+            let now = Instant::now();
+            while let Some(timer) = self.timers.first().copied().filter(|timer| timer.0 <= now) {
+                self.timers.remove(&timer);
+                self.be_due(timer.1);
+            }
+            if !self.hear() && self.woken.is_empty() && !self.sleep() {
+                return;
+            }
+        }
+    }
+
+    fn tell_floor(&self) {
+        let mut state = self.group.state();
+        let is_vector = matches!(self.floor, Floor::Vector);
+        state.room = Some(if is_vector { sys::MOST_WORDS } else { usize::MAX });
+        state.on_condition = matches!(self.floor, Floor::Timer);
+    }
+
+    /// Takes the news; whether there were any.
+    fn hear(&mut self) -> bool {
+        let news = std::mem::take(&mut self.group.state().news);
+        let any = !news.is_empty();
+        for news in news {
+            match news {
+                News::Start(number, sleeper) => {
+                    self.beds.insert(number, Bed::new(sleeper));
+                    self.woken.push((number, None));
+                }
+                News::Nudge(number) => match self.beds.get(&number) {
+                    Some(Bed { sleep: Some(_), .. }) => self.wake(number),
+                    Some(_) => self.woken.push((number, None)),
+                    None => {}
+                },
+            }
+        }
+        any
+    }
+
+    fn go_on(&mut self, number: u64, how: Option<Outcome>) {
+        let Some(bed) = self.beds.get_mut(&number) else { return };
+        match (bed.sleep.take(), how) {
+            (Some(sleep), Some(_)) => {
+                if let Some(until) = sleep.until {
+                    self.timers.remove(&(until, number));
+                }
+            }
+            (None, None) => {}
+            (None, Some(_)) => return, // it has been told already
+            (sleep, None) => {
+                bed.sleep = sleep;
+                return self.wake(number);
+            }
+        }
+        let next = Arc::clone(&bed.sleeper).go_on(how);
+        self.follow(number, next);
+    }
+
+    fn follow(&mut self, number: u64, next: Next) {
+        match next {
+            Next::Sleep(sleep) => self.lie_down(number, sleep),
+            Next::Rest => {}
+            Next::Over => drop(self.beds.remove(&number)),
+        }
+    }
+
+    /// Has a wait look whose time is up.
+    fn be_due(&mut self, number: u64) {
+        let Some(bed) = self.beds.get_mut(&number) else { return };
+        let Some(before) = bed.sleep.take_if(|sleep| sleep.is_slice) else {
+            return self.wake(number);
+        };
+        let next = Arc::clone(&bed.sleeper).go_on(PERHAPS);
+        // Most go on sleeping as they did. A wake-up that others missed because it came while this one
+        // looked is no loss: what it was about is known to the next who looks.
+        if let (Next::Sleep(sleep), Floor::Ring(..)) = (&next, &self.floor)
+            && (sleep.address, sleep.expected) == (before.address, before.expected)
+        {
+            bed.sleep = Some(*sleep);
+            self.timers.extend(sleep.until.map(|until| (until, number)));
+            return;
+        }
+        if let Floor::Ring(ring, _) = &mut self.floor {
+            let _ = ring.cancel(bed.mark(number)); // else it ends some day
+        }
+        self.follow(number, next);
+    }
+
+    fn lie_down(&mut self, number: u64, mut sleep: Sleep) {
+        let Some(bed) = self.beds.get_mut(&number) else { return };
+        let is_enough = match self.floor {
+            Floor::Ring(..) => true,
+            Floor::Vector => !sleep.is_exact,
+            Floor::Timer => !sys::sleeps_on_a_word(),
+        };
+        if !is_enough && !bed.stays {
+            if Arc::clone(&bed.sleeper).move_out() {
+                self.beds.remove(&number);
+            } else {
+                bed.stays = true;
+                self.woken.push((number, None));
+            }
+            return;
+        }
+        if matches!(self.floor, Floor::Timer) {
+            bed.glances = if sleep.is_again { bed.glances + 1 } else { 0 };
+            let glance = Instant::now() + (GLANCES.0 * (1 << bed.glances.min(16))).min(GLANCES.1);
+            sleep.until = Some(sleep.until.map_or(glance, |until| until.min(glance)));
+        }
+        bed.sleep = Some(sleep);
+        bed.sleeps = bed.sleeps.wrapping_add(1);
+        let mark = bed.mark(number);
+        self.timers.extend(sleep.until.map(|until| (until, number)));
+        if let Floor::Ring(ring, _) = &mut self.floor
+            && ring.wait(mark, sleep.address, sleep.expected).is_err()
+        {
+            std::thread::sleep(PAUSE);
+            self.woken.push((number, PERHAPS));
+        }
+    }
+
+    /// Ends a sleep.
+    fn wake(&mut self, number: u64) {
+        if let (Floor::Ring(ring, _), Some(bed)) = (&mut self.floor, self.beds.get(&number))
+            && ring.cancel(bed.mark(number)).is_ok()
+        {
+            return;
+        }
+        self.woken.push((number, PERHAPS));
+    }
+
+    /// Sleeps until something happens; `false` if nothing does for long, and nobody needs the thread.
+    fn sleep(&mut self) -> bool {
+        let mut state = self.group.state();
+        if !state.news.is_empty() {
+            return true;
+        }
+        let is_idle = state.members == 0 && self.beds.is_empty();
+        state.awake = false;
+        self.group.control.store(0, Ordering::SeqCst);
+        let next =
+            self.timers.first().map(|timer| timer.0.saturating_duration_since(Instant::now()));
+        let limit = if is_idle { Some(IDLE) } else { next };
+        let start = Instant::now();
+        if state.on_condition {
+            let is_quiet = |state: &mut State| state.news.is_empty();
+            let limit = limit.unwrap_or(IDLE);
+            drop(self.group.changed.wait_timeout_while(state, limit, is_quiet));
+        } else {
+            drop(state);
+            self.sleep_on_words(limit);
+        }
+        let mut state = self.group.state();
+        state.awake = true;
+        self.group.control.store(1, Ordering::SeqCst);
+        let is_over =
+            is_idle && state.members == 0 && state.news.is_empty() && start.elapsed() >= IDLE;
+        state.gone = is_over;
+        !is_over
+    }
+
+    fn sleep_on_words(&mut self, limit: Option<Duration>) {
+        match &mut self.floor {
+            Floor::Ring(ring, is_armed) => {
+                *is_armed = *is_armed || ring.wait_private(CONTROL, &self.group.control, 0).is_ok();
+                let status = if *is_armed { ring.enter(limit) } else { Err(0) };
+                ring.take(|mark, how| match mark {
+                    CONTROL => *is_armed = false,
+                    mark => {
+                        let number = mark >> 16;
+                        if self.beds.get(&number).is_some_and(|bed| bed.mark(number) == mark) {
+                            self.woken.push((number, Some(how)));
+                        }
+                    }
+                });
+                self.refused = if status.is_ok() { 0 } else { self.refused + 1 };
+                if self.refused > 0 {
+                    std::thread::sleep(PAUSE);
+                }
+                if self.refused == PATIENCE {
+                    self.floor = without_ring(&self.group);
+                    self.tell_floor();
+                    let asleep = self.beds.iter().filter(|(_, bed)| bed.sleep.is_some());
+                    self.woken.extend(asleep.map(|(number, _)| (*number, PERHAPS)));
+                }
+            }
+            Floor::Vector => self.sleep_on_vector(limit),
+            Floor::Timer => {}
+        }
+    }
+
+    fn sleep_on_vector(&mut self, limit: Option<Duration>) {
+        let beds = self.beds.iter();
+        let asleep: Vec<_> = beds.filter_map(|(number, bed)| Some((*number, bed.sleep?))).collect();
+        let (seen, unseen) = asleep.split_at(asleep.len().min(sys::MOST_WORDS));
+        let glance = (!unseen.is_empty()).then_some(GLANCES.1);
+        let limit = [limit, glance].into_iter().flatten().min();
+        let words = seen.iter().map(|(_, sleep)| (sleep.address, sleep.expected));
+        let one = match sys::futex_wait_any(words, &self.group.control, limit) {
+            WokenOf::Nothing if unseen.is_empty() => return,
+            WokenOf::Nothing => {
+                return self.woken.extend(unseen.iter().map(|bed| (bed.0, PERHAPS)));
+            }
+            WokenOf::Word(index) => seen.get(index).map(|bed| bed.0),
+            WokenOf::Any => None,
+            WokenOf::Failed => {
+                std::thread::sleep(GLANCES.1);
+                None
+            }
+        };
+        // Which of the others were woken too is not known.
+        self.woken.extend(asleep.iter().map(|bed| match one {
+            Some(number) if number == bed.0 => (number, Some(Ok(Woken::Notified))),
+            _ => (bed.0, PERHAPS),
+        }));
+    }
+}
+
+/// How the thread sleeps where it has no ring.
+fn without_ring(group: &Group) -> Floor {
+    // The control word is 1 now: that ends at once.
+    match sys::futex_wait_any([].into_iter(), &group.control, Some(Duration::ZERO)) {
+        WokenOf::Failed => Floor::Timer,
+        _ => Floor::Vector,
+    }
+}
