@@ -62,6 +62,11 @@ export function injectionPath(): string {
   return compiled('inject')
 }
 
+/** The addon of ../addon/forbid.c: `forbid(number)` returns 0, or the error. Linux only. */
+export function forbidPath(): string {
+  return compiled('forbid')
+}
+
 /** The library of ../addon/refuse.c, to be preloaded. */
 export function refusalPath(): string {
   return compiled('refuse')

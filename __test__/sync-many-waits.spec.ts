@@ -1,0 +1,22 @@
+// Thousands of waits in one process, which need hardly any threads.
+
+import { forbidPath } from './helpers/addon.ts'
+import { onLinux } from './helpers/platform.ts'
+import { runScript, runtimes, scenario } from './helpers/runtimes.ts'
+
+/** What is forbidden, by the numbers of the system calls, which are the same on every architecture. */
+const SYSTEMS = {
+  'where nothing is forbidden': [],
+  'where io_uring is forbidden': ['425'],
+  'where io_uring and futex_waitv are forbidden': ['425', '449'],
+}
+
+for (const runtime of runtimes()) {
+  for (const [system, args] of Object.entries(SYSTEMS)) {
+    onLinux(`${runtime.name} ${runtime.version}: a thousand waits end when they are to, ${system}`, async (t) => {
+      const options = { args, env: { FORBID: forbidPath() } }
+      const { stdout, code, signal, stderr } = await runScript(runtime, scenario('sync-many-waits'), options)
+      t.deepEqual({ stdout, code, signal }, { stdout: 'reached the end\n', code: 0, signal: null }, stderr)
+    })
+  }
+}
