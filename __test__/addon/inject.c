@@ -38,7 +38,8 @@ enum way { NUMBER, POINTER, RESULT };
   X(calloc, POINTER) X(realloc, POINTER) X(posix_memalign, RESULT)
 
 // What `syscall` is called with, by the names of the calls.
-#define BY_NUMBER(X) X(futex) X(futex_waitv) X(memfd_create) X(mlock2) X(cachestat) X(fcntl64)
+#define BY_NUMBER(X) X(futex) X(futex_waitv) X(memfd_create) X(mlock2) X(cachestat) X(fcntl64) X(io_uring_setup) \
+  X(io_uring_enter)
 
 enum {
 #define INDEX(name, way) AT_##name,
@@ -64,6 +65,10 @@ static atomic_long mapped;
 #endif
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
+#endif
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#define SYS_io_uring_enter 426
 #endif
 #ifndef SYS_fcntl64
 #define SYS_fcntl64 -1

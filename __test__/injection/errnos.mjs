@@ -66,6 +66,8 @@ const ERRNOS = {
   futex: 'EINTR EAGAIN EFAULT',
   futex_wake: '', // it has no reason to
   futex_waitv: 'EINTR EAGAIN EFAULT ENOSYS EPERM',
+  io_uring_setup: 'EPERM ENOSYS EINVAL ENOMEM EMFILE ENFILE',
+  io_uring_enter: 'EINTR EAGAIN EBUSY ENOMEM EPERM',
   sigaction: 'EINVAL',
   pthread_sigmask: 'EINVAL',
   pthread_create: 'EAGAIN EPERM ENOMEM',

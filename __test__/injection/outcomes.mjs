@@ -48,6 +48,9 @@ const DONE_WITHOUT = [
   { call: 'sigaction', of: /^(?!map|openShared)/ },
   // Old kernels have none: threads look from time to time.
   { call: 'futex_waitv' },
+  // One thread sleeps for all who wait: where it cannot, several do.
+  { call: /^io_uring_/ },
+  { call: /^(mmap|mmap64|madvise)$/, of: /Async/ },
   // Who waits looks at the word, and where the thread that waits for a promise gives up the loop looks from time to time.
   { call: 'futex', error: 'EAGAIN' },
   { call: /^(futex|pthread_create)$/, of: /Async/ },
