@@ -367,7 +367,7 @@ impl Thread {
         if !state.news.is_empty() {
             return true;
         }
-        let is_idle = state.members == 0 && self.beds.is_empty();
+        let is_idle = self.beds.is_empty();
         state.awake = false;
         self.group.control.store(0, Ordering::SeqCst);
         let next =
