@@ -1,7 +1,7 @@
 // Thousands of waits in one process, which need hardly any threads.
 
 import { forbidPath } from './helpers/addon.ts'
-import { onLinux } from './helpers/platform.ts'
+import { onLinux, where } from './helpers/platform.ts'
 import { runScript, runtimes, scenario } from './helpers/runtimes.ts'
 
 /** What is forbidden, by the numbers of the system calls, which are the same on every architecture. */
@@ -11,11 +11,23 @@ const SYSTEMS = {
   'where io_uring and futex_waitv are forbidden': ['425', '449'],
 }
 
+const asRoot = where(process.platform === 'linux' && process.getuid?.() === 0, 'becomes another user, as root can')
+
 for (const runtime of runtimes()) {
   for (const [system, args] of Object.entries(SYSTEMS)) {
     onLinux(`${runtime.name} ${runtime.version}: a thousand waits end when they are to, ${system}`, async (t) => {
       const options = { args, env: { FORBID: forbidPath() } }
       const { stdout, code, signal, stderr } = await runScript(runtime, scenario('sync-many-waits'), options)
+      t.deepEqual({ stdout, code, signal }, { stdout: 'reached the end\n', code: 0, signal: null }, stderr)
+    })
+  }
+
+  // Deno has no setuid.
+  if (runtime.name === 'deno') continue
+  for (const [system, args] of Object.entries(SYSTEMS)) {
+    asRoot(`${runtime.name} ${runtime.version}: a user who can have two threads more waits, ${system}`, async (t) => {
+      const options = { args, env: { FORBID: forbidPath() } }
+      const { stdout, code, signal, stderr } = await runScript(runtime, scenario('sync-few-threads'), options)
       t.deepEqual({ stdout, code, signal }, { stdout: 'reached the end\n', code: 0, signal: null }, stderr)
     })
   }
