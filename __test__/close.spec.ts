@@ -39,6 +39,7 @@ const uses: Record<string, ((map: MemoryMap) => unknown)[]> = {
   createWriteStream: [(map) => map.createWriteStream()],
   dataView: [(map) => map.dataView()],
   find: [(map) => map.find('a'), (map) => map.find('a', { length: 0 })],
+  handle: [(map) => map.handle],
   includes: [(map) => map.includes('a')],
   indexOf: [(map) => map.indexOf('a'), (map) => map.indexOf('')],
   lastIndexOf: [(map) => map.lastIndexOf('a')],

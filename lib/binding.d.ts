@@ -151,6 +151,9 @@ export declare class NativeWait {
   end(): void
 }
 
+/** Another name of what `handle` has named, on any thread; null where this process has not made the handle. */
+export declare function adopt(handle: string): NativeAdopted | null
+
 /** What each advice is called, by its number. */
 export declare function adviceNames(): Array<string>
 
@@ -281,6 +284,16 @@ export declare function mutexTryLock(mutex: object): number
 
 export declare function mutexUnlock(mutex: object): void
 
+/** What another thread is to know of a mapping. */
+export interface NativeAdopted {
+  token: number
+  kind: 'shared' | 'private' | 'anonymous'
+  /** Where in the file it starts. */
+  offset: number
+  /** What `handle` was given first. */
+  note: string
+}
+
 /** A contained fault. */
 export interface NativeFault {
   /** What it is known by, in the error of a call and in the report. */
@@ -407,6 +420,13 @@ export declare namespace mapping {
    * its memory.
    */
   export function forget(token: number): void
+  /** Names a mapping for `adopt`: 32 hexadecimal digits. */
+  export function handle(map: Token, note: string): Outcome<string>
+  /**
+   * Keeps the memory that another thread has put the mapping over, for this thread's part. `bytes` is a view of all
+   * of it, of an object of its own.
+   */
+  export function keep(map: Token, bytes: Uint8Array): void
   /**
    * Leaves copies of ranges, given by their ends in turn, at the addresses that the next
    * `close` or `resize` takes from the mapping.

@@ -24,13 +24,22 @@ import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buf
 import { check } from './choices.js'
 import { closedError, illegalConstructor, invalidType, outOfRange, resizedError } from './errors.js'
 import { FaultLog } from './fault-log.js'
-import { numbered } from './faults.js'
+import { listen, numbered } from './faults.js'
 import { Handle, tag } from './handle.js'
 import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
 import { linesAsText, linesAsViews } from './lines.js'
+import { adopt, type FromOptions, type MemoryMapHandle, toHandle } from './map-handle.js'
 import { native } from './native.js'
-import { isVolatile, type Kind, type Parsed, PROTECTIONS, type Protection, toProtection } from './options.js'
+import {
+  isVolatile,
+  type Kind,
+  type Parsed,
+  PROTECTIONS,
+  type Protection,
+  toListener,
+  toProtection,
+} from './options.js'
 import {
   type AsyncSyncOptions,
   type LineOptions,
@@ -52,6 +61,7 @@ import {
   toRangeQuery,
   toSearch,
 } from './search.js'
+import { watchListeners } from './signals.js'
 import {
   checkAligned,
   elementSize,
@@ -61,8 +71,8 @@ import {
   toElements,
   type TypedArrayConstructor,
 } from './typed-arrays.js'
-import { cutVolatile } from './volatile-buffer.js'
-import { readTooLarge, Windows } from './windows.js'
+import { cutVolatile, toVolatileBuffer } from './volatile-buffer.js'
+import { checkMovable, readTooLarge, Windows } from './windows.js'
 import { createWriteStream, type WriteStreamOptions } from './write-stream.js'
 import { watchZlib } from './zlib-input.js'
 
@@ -140,6 +150,65 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     tag(MemoryMap)
   }
 
+  /**
+   * The mapping of a {@link handle}: the same pages, at the same addresses, on this thread. It has its own views, locks,
+   * waits, faults and `close()`. The pages are there for as long as one of the threads has its mapping open; a thread
+   * that ends, or whose mapping is collected, has it open no more.
+   *
+   * ```js
+   * // in the worker
+   * const map = MemoryMap.from(workerData)
+   * const words = map.typedArray(Int32Array)
+   * ```
+   *
+   * What `protect` and `advise` do, all threads see. `resize` throws `ERR_MMAP_BUSY` while another thread has the mapping
+   * open. After `close()` on one thread, views that it cannot empty (of a `'shared-array-buffer'`) show the pages until
+   * the other threads have closed theirs, too.
+   *
+   * @throws `ERR_MMAP_CLOSED` if no thread has the mapping open any more; `ERR_INVALID_ARG_VALUE` for a handle of another
+   *   process, of another version of this package, or from before a `resize` (with a shared backing on Node 20 and Deno)
+   */
+  static from(handle: MemoryMapHandle<'array-buffer'>, options?: Readonly<FromOptions>): MemoryMap
+  static from(
+    handle: MemoryMapHandle<'shared-array-buffer'>,
+    options?: Readonly<FromOptions>,
+  ): MemoryMap<SharedArrayBuffer>
+  static from(handle: MemoryMapHandle, options?: Readonly<FromOptions>): MemoryMap<ArrayBuffer | SharedArrayBuffer>
+  static from(handle: MemoryMapHandle, options?: Readonly<FromOptions>): MemoryMap<any> {
+    const { onFault } = check<FromOptions>(options, ['onFault'])
+    const listener = toListener(onFault)
+    const { token, kind, path, offset, shares, memory } = adopt(handle)
+    const protection = mapping.protection(token)
+    const rest = { flags: 0, address: null, advice: undefined, shared: true }
+    const map = construct(token, kind, path, { offset, shares, protection, onFault: listener, ...rest })
+    watchListeners()
+    map.#beShared()
+    try {
+      map.#windows.borrow(memory)
+    } catch (error) {
+      map.close()
+      throw error
+    }
+    return map
+  }
+
+  /**
+   * What another thread of this process makes the same mapping of, with {@link MemoryMap.from}. It can be posted to any
+   * thread, and by way of others. It keeps nothing open.
+   *
+   * ```js
+   * const worker = new Worker(program, { workerData: map.handle })
+   * ```
+   *
+   * If the memory was this thread's alone until now (a mapping without a file), make views anew: only those that are made
+   * after this decode copies, as `buffer` does.
+   */
+  get handle(): MemoryMapHandle<B extends SharedArrayBuffer ? 'shared-array-buffer' : 'array-buffer'> {
+    const token = this.#checkOpen()
+    this.#beShared()
+    return toHandle(token, { path: this.#path, shares: this.#windows.shares }, this.#windows.lent)
+  }
+
   /** Where stores go. */
   get kind(): Kind {
     return this.#kind
@@ -160,8 +229,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     return this.#path
   }
 
-  /** What may be done with the pages: the last protection that was set for the whole mapping. */
+  /** What may be done with the pages: the last protection that was set for the whole mapping, on any thread. */
   get protection(): Protection {
+    if (!this.#closed) this.#protection = PROTECTIONS[mapping.protection(this.#token)]!
     return this.#protection
   }
 
@@ -588,7 +658,6 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const [start, end] = this.#range(range)
     checkPages([start, end], this.#pageOffset, this.#length, native.pageSize())
     this.#call(() => mapping.protect(token, index, start, end))
-    this.#protection = PROTECTIONS[mapping.protection(token)]!
   }
 
   /**
@@ -678,13 +747,15 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * ```
    *
    * @param length in bytes
-   * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
+   * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; `ERR_MMAP_BUSY` while another thread has the
+   *   mapping open (see {@link handle}); the OS's errors (`ENOMEM`, `ENOSPC`...)
    */
   resize(length: Bytes): void {
     const token = this.#checkOpen()
     const bytes = toBytes(length, 'length')
     this.#log.collect()
     if (bytes === this.#length) return
+    checkMovable(this.#windows.shares)
     this.#keepTails()
     if (this.#windows.areUsed) watchZlib()
     this.#call(() => mapping.resize(token, bytes, isRuntimeBusy()))
@@ -701,6 +772,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /**
    * Closes the mapping. The file, its blocks and the memory are free when this returns. A second call does nothing.
+   * If other threads have the mapping open (see {@link handle}), it is closed for this one alone, and the pages stay.
    *
    * First await what you started with a view. A system call that still uses its memory (`fs.writeFile`, a socket)
    * fails with `EFAULT`; anything else that does (zlib, crypto) reads zeros, which is reported as a fault of kind
@@ -716,6 +788,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#token
     this.#keepTails()
     if (this.#windows.areUsed) watchZlib()
+    void this.protection // as it was last
     const reports = mapping.close(token, isRuntimeBusy())
     this.#closed = true
     // What was transferred away may fault later still.
@@ -786,6 +859,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     } finally {
       this.#log.collect() // what other threads have met that the answer does not depend on
     }
+  }
+
+  /** Other threads may have the mapping from now on: they change its memory, and fault in it. */
+  #beShared(): void {
+    listen()
+    if (!numbered.has(this.#token)) numbered.set(this.#token, new WeakRef(this.#log))
+    this.#windows.cut = cutVolatile
+    if (this.#buffer !== undefined) toVolatileBuffer(this.#buffer)
   }
 
   /** Runs a call of the native library, with its errors made the user's. */

@@ -347,6 +347,12 @@ function parseFile(given: FileMapOptions<Backing>, protection: Protection): Pars
   return parsed
 }
 
+/** What is called with the faults of a mapping. */
+export function toListener(onFault: unknown): Parsed['onFault'] {
+  if (onFault === undefined || typeof onFault === 'function') return onFault as Parsed['onFault']
+  throw invalidType('options.onFault', 'a function', onFault)
+}
+
 /** All fields exist from the start: adding or copying some later would cost more than all the checks. */
 function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory & ParsedAnonymous {
   const { address, advice, protection = fallback, backing = 'array-buffer', onFault } = given
@@ -357,9 +363,6 @@ function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory &
     }
   }
   if (advice !== undefined) toAdvice(advice, 'options.advice')
-  if (onFault !== undefined && typeof onFault !== 'function') {
-    throw invalidType('options.onFault', 'a function', onFault)
-  }
   return {
     protection: toProtection(protection, 'options.protection'),
     flags:
@@ -369,7 +372,7 @@ function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory &
     address: address ?? null,
     shares: toChoice(backing, 'options.backing', BACKINGS) === 1,
     advice,
-    onFault,
+    onFault: toListener(onFault),
     offset: 0,
     length: -1,
     mode: 0,

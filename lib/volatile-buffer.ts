@@ -19,7 +19,7 @@ let scratch: Buffer | undefined
 function copy(view: Uint8Array, start: number, end: number): Buffer {
   const length = end - start
   const copied = length <= SCRATCH ? (scratch ??= Buffer.allocUnsafeSlow(SCRATCH)) : allocateForText(length)
-  copied.set(length === view.length ? view : new Uint8Array(view.buffer, view.byteOffset + start, length))
+  if (length > 0) copied.set(length === view.length ? view : new Uint8Array(view.buffer, view.byteOffset + start, length))
   return copied
 }
 
@@ -91,6 +91,10 @@ class VolatileBuffer extends Uint8Array {
 
 const { prototype } = VolatileBuffer
 Object.setPrototypeOf(prototype, plain)
+
+/** Makes a Buffer one over memory that others can change. */
+export const toVolatileBuffer = (buffer: Buffer): Buffer => Object.setPrototypeOf(buffer, prototype)
+
 setVolatile(Buffer, VolatileBuffer)
 
 function define(name: string, value: (this: Uint8Array, ...parameters: any[]) => unknown): void {

@@ -4,7 +4,7 @@ import { constants } from 'node:buffer'
 
 import type { Token } from './binding.js'
 import { type Cut, isDetached } from './buffers.js'
-import { tooLarge, unsupported } from './errors.js'
+import { closedError, invalidValue, tooLarge, unsupported } from './errors.js'
 import { adopt, isInDenoWorker, isInWorker, listen, numbered, type Teller } from './faults.js'
 import { native } from './native.js'
 
@@ -62,7 +62,9 @@ export class Windows {
   readonly shares: boolean
   readonly #owner: Owner
   /** Makes a Buffer over a part of a window's memory. */
-  readonly cut: Cut
+  cut: Cut
+  /** Memory that another thread has put the mapping over. */
+  #borrowed: SharedArrayBuffer | undefined
   #length = 0
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #pageOffset = 0
@@ -87,6 +89,22 @@ export class Windows {
     this.shares = shares
     this.#owner = owner
     this.cut = cut
+  }
+
+  /** What another thread needs to have the same memory. */
+  get lent(): SharedArrayBuffer | undefined {
+    return this.shares && !external && this.#length > 0 ? (this.whole() as SharedArrayBuffer) : undefined
+  }
+
+  /** Takes what another thread has `lent`. */
+  borrow(memory: SharedArrayBuffer | undefined): void {
+    if (!this.shares || external || this.#length === 0) return
+    try {
+      mapping.keep(this.#token, new Uint8Array(clone(memory!)))
+    } catch (error) {
+      throw (error as { nativeCode?: string }).nativeCode === 'ERR_MMAP_CLOSED' ? closedError() : notLent(memory)
+    }
+    this.#borrowed = clone(memory)
   }
 
   /** An object that changes when earlier windows become useless. */
@@ -114,6 +132,7 @@ export class Windows {
     this.#billed = 0
     this.#low = Infinity
     this.#high = 0
+    this.#borrowed = undefined
     // SharedArrayBuffers are not billed.
     this.#setStep(this.shares || size <= MAX_SMALL ? this.#longestStep : FIRST_STEP)
   }
@@ -219,7 +238,9 @@ export class Windows {
     listen()
     const token = this.#token
     try {
-      const buffer = this.shares ? share(token, start, size) : mapping.arrayBuffer(token, start, size, lasting)
+      const buffer = this.shares
+        ? (this.#borrowed ?? share(token, start, size))
+        : mapping.arrayBuffer(token, start, size, lasting)
       if ((this.shares || lasting) && !numbered.has(token)) numbered.set(token, new WeakRef(this.#owner))
       return adopt(buffer, this.#owner)
     } catch (error) {
@@ -227,6 +248,21 @@ export class Windows {
     }
   }
 }
+
+/** The error of a handle whose mapping was resized since, or was given other memory. */
+function notLent(memory: unknown): TypeError {
+  const reason = 'must be the memory of the mapping. If the mapping was resized, take its `handle` again'
+  return invalidValue('handle.memory', memory, reason)
+}
+
+/** Refuses to move a mapping whose memory this thread could not make anew. */
+export function checkMovable(shares: boolean): void {
+  if (shares && !external && isInDenoWorker()) throw noneInDenoWorker()
+}
+
+/** Deno ends a worker without telling, and frees its memory: the guard would not know. */
+const noneInDenoWorker = (): Error =>
+  unsupported("Deno has no 'shared-array-buffer' backing in a worker: map on the main thread, and post it")
 
 const LIMIT = `a Buffer of this runtime has at most ${constants.MAX_LENGTH} bytes`
 
@@ -258,10 +294,7 @@ const clone = structuredClone
 /** Makes one over the bytes from `start` on that begin with the mapping's first page. */
 function share(token: Token, start: number, size: number): SharedArrayBuffer {
   if (external) return native.mapping.sharedArrayBuffer(token, start, size)
-  if (isInDenoWorker()) {
-    // Deno ends a worker without telling, and frees its memory: the guard would not know.
-    throw unsupported("Deno has no 'shared-array-buffer' backing in a worker: map on the main thread, and post it")
-  }
+  if (isInDenoWorker()) throw noneInDenoWorker()
   const buffer = growable(size)
   // Views of all that it may become would be slow. What the runtime takes for a growable one are whole pages.
   native.mapping.putOver(token, new Uint8Array(clone(buffer), 0, size))

@@ -18,7 +18,7 @@ const layers = {
     ['options', 'advice', 'fault', 'protection', 'error', 'lock_anyway'],
   ],
   'memory-map-node': [
-    ['advice', 'libuv', 'mapping', 'memory_names', 'search', 'shared_array_buffer', 'sync'],
+    ['advice', 'handle', 'libuv', 'mapping', 'memory_names', 'search', 'shared_array_buffer', 'sync'],
     ['tied'],
     ['environment'],
     ['held'],

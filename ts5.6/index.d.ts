@@ -250,6 +250,23 @@ interface SharedMemoryOptions<B extends Backing = 'array-buffer'> extends MapOpt
   /** Permissions of what `create` makes, less the umask, as for files. Default: 0o600, the owner alone. */
   readonly mode?: number | string | undefined
 }
+/**
+ * What {@link MemoryMap.from} makes a mapping of, in another thread: `map.handle`. It can be cloned, and so be posted. It
+ * keeps nothing open, and means nothing in another process.
+ */
+interface MemoryMapHandle<B extends Backing = Backing> {
+  /** What the mapping is called in this process. */
+  readonly mapping: string
+  /** What lies under the views. */
+  readonly backing: B
+  /** The memory itself, where the runtime can put a mapping under a SharedArrayBuffer only once (Node 20, Deno). */
+  readonly memory?: SharedArrayBuffer
+}
+/** The options of {@link MemoryMap.from}. */
+interface FromOptions {
+  /** Called with every fault, on this thread, on the next turn of its event loop. Default: a process warning, once. */
+  readonly onFault?: ((fault: MemoryFault) => void) | undefined
+}
 /** A part of a mapping to make durable, and how. */
 interface SyncOptions extends Range {
   /** Makes other mappings of the file read it again (`MS_INVALIDATE` of msync(2)). Default: false. */
@@ -373,6 +390,42 @@ interface WriteStreamOptions {
 declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> extends Handle {
   #private
   private constructor()
+  /**
+   * The mapping of a {@link handle}: the same pages, at the same addresses, on this thread. It has its own views, locks,
+   * waits, faults and `close()`. The pages are there for as long as one of the threads has its mapping open; a thread
+   * that ends, or whose mapping is collected, has it open no more.
+   *
+   * ```js
+   * // in the worker
+   * const map = MemoryMap.from(workerData)
+   * const words = map.typedArray(Int32Array)
+   * ```
+   *
+   * What `protect` and `advise` do, all threads see. `resize` throws `ERR_MMAP_BUSY` while another thread has the mapping
+   * open. After `close()` on one thread, views that it cannot empty (of a `'shared-array-buffer'`) show the pages until
+   * the other threads have closed theirs, too.
+   *
+   * @throws `ERR_MMAP_CLOSED` if no thread has the mapping open any more; `ERR_INVALID_ARG_VALUE` for a handle of another
+   *   process, of another version of this package, or from before a `resize` (with a shared backing on Node 20 and Deno)
+   */
+  static from(handle: MemoryMapHandle<'array-buffer'>, options?: Readonly<FromOptions>): MemoryMap
+  static from(
+    handle: MemoryMapHandle<'shared-array-buffer'>,
+    options?: Readonly<FromOptions>,
+  ): MemoryMap<SharedArrayBuffer>
+  static from(handle: MemoryMapHandle, options?: Readonly<FromOptions>): MemoryMap<ArrayBuffer | SharedArrayBuffer>
+  /**
+   * What another thread of this process makes the same mapping of, with {@link MemoryMap.from}. It can be posted to any
+   * thread, and by way of others. It keeps nothing open.
+   *
+   * ```js
+   * const worker = new Worker(program, { workerData: map.handle })
+   * ```
+   *
+   * If the memory was this thread's alone until now (a mapping without a file), make views anew: only those that are made
+   * after this decode copies, as `buffer` does.
+   */
+  get handle(): MemoryMapHandle<B extends SharedArrayBuffer ? 'shared-array-buffer' : 'array-buffer'>
   /** Where stores go. */
   get kind(): Kind
   /** Its length in bytes. */
@@ -381,7 +434,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   get offset(): number
   /** The file's path, if it was mapped by path. */
   get path(): string | undefined
-  /** What may be done with the pages: the last protection that was set for the whole mapping. */
+  /** What may be done with the pages: the last protection that was set for the whole mapping, on any thread. */
   get protection(): Protection
   /**
    * The mapping's own file descriptor, which is the system's: Deno's functions take others. undefined without a file,
@@ -688,13 +741,15 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * ```
    *
    * @param length in bytes
-   * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; the OS's errors (`ENOMEM`, `ENOSPC`...)
+   * @throws `ERR_MMAP_BEYOND_END` for a mapping that cannot extend its file; `ERR_MMAP_BUSY` while another thread has the
+   *   mapping open (see {@link handle}); the OS's errors (`ENOMEM`, `ENOSPC`...)
    */
   resize(length: Bytes): void
   /** Throws the oldest fault of the mapping that no call has thrown yet, if any. */
   check(): void
   /**
    * Closes the mapping. The file, its blocks and the memory are free when this returns. A second call does nothing.
+   * If other threads have the mapping open (see {@link handle}), it is closed for this one alone, and the pages stay.
    *
    * First await what you started with a view. A system call that still uses its memory (`fs.writeFile`, a socket)
    * fails with `EFAULT`; anything else that does (zlib, crypto) reads zeros, which is reported as a fault of kind
@@ -866,6 +921,7 @@ export {
   type FaultKind,
   type FileMapOptions,
   type FileSource,
+  type FromOptions,
   type Kind,
   type LineOptions,
   type LockOptions,
@@ -873,6 +929,7 @@ export {
   type MemoryFault,
   MemoryFaultError,
   MemoryMap,
+  type MemoryMapHandle,
   type NamedMemory,
   type Needle,
   type PrefetchOptions,

@@ -324,6 +324,8 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
     let environment = ENVIRONMENTS.try_with(take).ok().flatten();
     let Some(environment) = environment else { return };
     memory_map::forget_owner(environment.remote.owner);
+    // First, so that what is left of a mapping is taken out unless another thread has it, too.
+    environment.end_objects();
     for export in environment.exports.take().into_values().flatten() {
         export.before_teardown(env, environment.hooks_see_objects.get());
     }
@@ -333,7 +335,6 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
             mapping.leave();
         }
     }
-    environment.end_objects();
     environment.remote.end();
 }
 

@@ -7,6 +7,7 @@ mod advice;
 mod array_buffer;
 mod environment;
 mod error;
+mod handle;
 mod held;
 mod libuv;
 mod mapping;

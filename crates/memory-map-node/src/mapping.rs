@@ -150,16 +150,18 @@ fn file_options(offset: f64, length: f64, flags: u32, mode: u32) -> FileOptions 
 
 /// The name of what was mapped; `forget` ends it, or `close`.
 fn hold(env: &Env, result: memory_map::Result<Mapping>) -> Outcome<f64> {
-    Outcome(result.map(|mapping| {
-        let token = mapping.token();
-        let held = Held {
-            mapping: Arc::new(mapping),
-            exports: RefCell::default(),
-            is_orphan: Cell::new(false),
-        };
-        Environment::of(env.raw()).hold(token, held);
-        token as f64
-    }))
+    Outcome(result.map(|mapping| hold_mapping(env, mapping)))
+}
+
+pub fn hold_mapping(env: &Env, mapping: Mapping) -> f64 {
+    let token = mapping.token();
+    let held = Held {
+        mapping: Arc::new(mapping),
+        exports: RefCell::default(),
+        is_orphan: Cell::new(false),
+    };
+    Environment::of(env.raw()).hold(token, held);
+    token as f64
 }
 
 /// Maps a file. A negative `length` is "to the end of the file"; `flags` are those of

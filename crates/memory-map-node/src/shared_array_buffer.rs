@@ -137,31 +137,17 @@ pub fn shared_array_buffer(env: Env, map: Token, start: f64, length: f64) -> Res
     Ok(RawValue(value))
 }
 
-/// Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
-/// of it, of an object of its own, which is held for as long as the mapping is there.
-#[napi(namespace = "mapping")]
-pub fn put_over(
-    env: Env,
-    map: Token,
-    #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown,
-) -> Result<()> {
+/// Holds the object behind a view of shared memory, which then stays where it is.
+fn hold_object(env: &Env, view: &View, remote: &Arc<Remote>) -> Result<Held> {
     let raw = env.raw();
-    let view = View::of(&env, &bytes)?;
-    if view.length < map.mapping.page_offset() + map.mapping.len() {
-        let requirement = "a view of enough shared memory";
-        return Err(to_js(&env, &Error::OutOfRange { name: "bytes", requirement }));
-    }
-    let environment = Environment::of(raw);
-    environment.note_shared(view.length);
-    let remote = Arc::clone(&environment.remote);
     let mut object = ptr::null_mut();
     // SAFETY: `buffer` is an object of this environment; the count makes the reference strong.
     let status = unsafe { sys::napi_create_reference(raw, view.buffer, 1, &raw mut object) };
     if status != sys::Status::napi_ok {
-        return Err(refused(&env, status));
+        return Err(refused(env, status));
     }
-    let held = Held { object: Some(Reference(object)), remote: Arc::clone(&remote) };
-    let data = Arc::into_raw(remote).cast_mut().cast();
+    let held = Held { object: Some(Reference(object)), remote: Arc::clone(remote) };
+    let data = Arc::into_raw(Arc::clone(remote)).cast_mut().cast();
     let none = ptr::null_mut();
     // SAFETY: `collected` takes what `Arc::into_raw` gave.
     let status = unsafe {
@@ -171,11 +157,52 @@ pub fn put_over(
         // SAFETY: the finalizer was not registered, so the count is still ours.
         drop(unsafe { Arc::from_raw(data.cast::<Remote>()) });
     }
+    Ok(held)
+}
+
+/// A view of all of a mapping's memory, if it is long enough for that.
+fn whole_view(env: &Env, map: &Token, bytes: &Unknown<'_>) -> Result<View> {
+    let view = View::of(env, bytes)?;
+    if view.length < map.mapping.page_offset() + map.mapping.len() {
+        let requirement = "a view of enough shared memory";
+        return Err(to_js(env, &Error::OutOfRange { name: "bytes", requirement }));
+    }
+    Ok(view)
+}
+
+/// Puts the mapping over the memory of a growable SharedArrayBuffer. `bytes` is a view of all
+/// of it, of an object of its own, which is held for as long as the mapping is there.
+#[napi(namespace = "mapping")]
+pub fn put_over(
+    env: Env,
+    map: Token,
+    #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown,
+) -> Result<()> {
+    let view = whole_view(&env, &map, &bytes)?;
+    let environment = Environment::of(env.raw());
+    environment.note_shared(view.length);
+    let held = hold_object(&env, &view, &environment.remote)?;
     // SAFETY: the memory is that of a growable SharedArrayBuffer, which the caller made for
     // this and has given to no other code: whole pages, of the view's length at least, and no
     // allocator has a part in them. `held` keeps it there.
     unsafe { map.mapping.put_over(view.start, Box::new(held)) }
         .map_err(|error| to_js(&env, &error))?;
+    environment.add_foreign(&map.mapping);
+    Ok(())
+}
+
+/// Keeps the memory that another thread has put the mapping over, for this thread's part. `bytes` is a view of all
+/// of it, of an object of its own.
+#[napi(namespace = "mapping")]
+pub fn keep(
+    env: Env,
+    map: Token,
+    #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown,
+) -> Result<()> {
+    let view = whole_view(&env, &map, &bytes)?;
+    let environment = Environment::of(env.raw());
+    let held = hold_object(&env, &view, &environment.remote)?;
+    map.mapping.keep(view.start, Box::new(held)).map_err(|error| to_js(&env, &error))?;
     environment.add_foreign(&map.mapping);
     Ok(())
 }

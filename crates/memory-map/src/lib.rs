@@ -27,7 +27,7 @@ pub use guard::{
     ORPHANS, changes, forget_owner, reclaim_signals, register_owner, take_faulted, wake_owner,
 };
 pub use lock_anyway::LockAnyway;
-pub use mapping::{Count, Mapping, Needle, Prefetch, Residency, Sync};
+pub use mapping::{Count, Handle, Mapping, Needle, Prefetch, Residency, Sync};
 pub use options::{FileOptions, HugePages, Kind, Options, Seals, ShareableOptions};
 pub use protection::Protection;
 pub use region::{Backlog, Keeper, RegionKey, has_leftovers, sweep_leftovers, unmap_together};

@@ -42,10 +42,60 @@ struct Owner {
     waiting: Vec<u64>,
 }
 
-static OWNERS: Mutex<Option<HashMap<u64, Owner>>> = Mutex::new(None);
+impl Owner {
+    fn note(&mut self, token: u64) {
+        if !self.waiting.contains(&token) {
+            self.waiting.push(token);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    owners: HashMap<u64, Owner>,
+    /// Who is told in place of a record's own owner, and by which token, where several have a mapping.
+    sharers: HashMap<u64, Vec<(u64, u64)>>,
+}
+
+static TABLE: Mutex<Option<Table>> = Mutex::new(None);
+
+fn with_table<R>(f: impl FnOnce(&mut Table) -> R) -> R {
+    f(TABLE.lock_anyway().get_or_insert_default())
+}
 
 fn with_owners<R>(f: impl FnOnce(&mut HashMap<u64, Owner>) -> R) -> R {
-    f(OWNERS.lock_anyway().get_or_insert_default())
+    with_table(|table| f(&mut table.owners))
+}
+
+/// Has `owner` told, by `token`, what happens to the pages that records know by `pages`.
+pub(crate) fn share(pages: u64, owner: u64, token: u64) {
+    with_table(|table| table.sharers.entry(pages).or_default().push((owner, token)));
+}
+
+/// Ends what `share` began.
+pub(crate) fn unshare(pages: u64, token: u64) {
+    with_table(|table| {
+        if let Some(sharers) = table.sharers.get_mut(&pages) {
+            sharers.retain(|(_, sharer)| *sharer != token);
+        }
+    });
+}
+
+/// Ends all that `share` began.
+pub(crate) fn end_sharing(pages: u64) {
+    with_table(|table| table.sharers.remove(&pages));
+}
+
+/// Wakes all who share some pages, but for the one who knows already.
+pub(crate) fn tell_sharers(pages: u64, knows: u64) {
+    with_table(|Table { owners, sharers }| {
+        for (owner, token) in sharers.get(&pages).into_iter().flatten() {
+            if let Some(owner) = owners.get_mut(owner).filter(|_| *token != knows) {
+                owner.note(*token);
+                (owner.wake)();
+            }
+        }
+    });
 }
 
 /// Makes `wake` be called, on any thread, whenever a mapping of `owner` has faulted.
@@ -96,14 +146,18 @@ pub fn forget_owner(owner: u64) {
 /// # Ok::<(), memory_map::Error>(())
 /// ```
 pub fn take_faulted(owner: u64) -> Vec<u64> {
-    with_owners(|owners| {
-        sort_out(owners);
-        owners.get_mut(&owner).map(|owner| std::mem::take(&mut owner.waiting)).unwrap_or_default()
+    with_table(|table| {
+        sort_out(table);
+        table
+            .owners
+            .get_mut(&owner)
+            .map(|owner| std::mem::take(&mut owner.waiting))
+            .unwrap_or_default()
     })
 }
 
 /// Empties the stack into the owners' lists.
-fn sort_out(owners: &mut HashMap<u64, Owner>) {
+fn sort_out(Table { owners, sharers }: &mut Table) {
     let mut next = STACK.swap(ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: what is on the stack are `&'static FaultRecord`s.
     while let Some(record) = unsafe { next.as_ref() } {
@@ -112,22 +166,31 @@ fn sort_out(owners: &mut HashMap<u64, Owner>) {
         record.pending.store(false, Ordering::Release);
         let token = record.token.load(Ordering::Acquire);
         let owner = record.owner.load(Ordering::Acquire);
+        let shared = sharers.get(&token).into_iter().flatten();
+        let mut told = false;
+        for (owner, token) in shared {
+            if let Some(owner) = owners.get_mut(owner) {
+                owner.note(*token);
+                told = true;
+            }
+        }
+        if told {
+            continue;
+        }
         let (owner, token) = match owners.keys().min() {
             Some(&first) if owner != NONE && !owners.contains_key(&owner) => (first, ORPHANS),
             _ => (owner, token),
         };
-        if let Some(owner) = owners.get_mut(&owner)
-            && !owner.waiting.contains(&token)
-        {
-            owner.waiting.push(token);
+        if let Some(owner) = owners.get_mut(&owner) {
+            owner.note(token);
         }
     }
 }
 
 fn wake_owners() {
-    with_owners(|owners| {
-        sort_out(owners);
-        for owner in owners.values().filter(|owner| !owner.waiting.is_empty()) {
+    with_table(|table| {
+        sort_out(table);
+        for owner in table.owners.values().filter(|owner| !owner.waiting.is_empty()) {
             (owner.wake)();
         }
     });

@@ -22,7 +22,7 @@ impl Mapping {
 
     /// Fails where the file was closed by [`Mapping::close_file`].
     pub(crate) fn needs_file(&self) -> Result<()> {
-        let is_gone = match &self.state().pages {
+        let is_gone = match self.pages_in(&self.state()) {
             Pages::Mapped(region) => region.file().is_none(),
             Pages::Empty(file) => file.is_none(),
             Pages::Closed => false,

@@ -17,12 +17,14 @@ impl Mapping {
     /// That memory may be used only as the mapping itself may be.
     ///
     /// # Errors
-    /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Closed`].
+    /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Busy`] while another holder has the
+    /// mapping open; [`Error::Closed`].
     pub unsafe fn put_over(&self, start: usize, keeper: Keeper) -> Result<()> {
         self.needs_file()?;
         let _paused = self.attached().pause();
         let mut state = self.state();
-        let Pages::Mapped(old) = &state.pages else { return Err(Error::Closed) };
+        let Pages::Mapped(old) = self.pages_in(&state) else { return Err(Error::Closed) };
+        self.needs_no_other(&state)?;
         if matches!(self.options.huge, HugePages::Explicit(_)) {
             let why = "huge pages cannot be mapped over this runtime's memory";
             return Err(Error::Unsupported(why));
@@ -37,7 +39,7 @@ impl Mapping {
         let opened = old.file().map(Opened::again).transpose()?;
         let contents = self.contents(opened.as_ref(), self.len(), state.protection)?;
         // SAFETY: the caller vouches for the memory.
-        let new = unsafe { Region::over(&contents, start, keeper) }?;
+        let new = unsafe { Region::over(&contents, start, (self.token, keeper)) }?;
         new.take_over(old)?;
         state.replace(Pages::Mapped(new), &[]);
         drop(state);
@@ -46,11 +48,31 @@ impl Mapping {
         Ok(())
     }
 
+    /// Keeps the foreign memory that begins at `start`, by `keeper`, for as long as this holder is there: what the
+    /// others keep it by goes with their threads.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if the mapping is not over that memory; [`Error::Closed`].
+    pub fn keep(&self, start: usize, keeper: Keeper) -> Result<()> {
+        let state = self.state();
+        match self.pages_in(&state) {
+            Pages::Mapped(region) if region.is_foreign() && region.range().start == start => {
+                region.keep(self.token, keeper);
+                Ok(())
+            }
+            Pages::Closed => Err(Error::Closed),
+            _ => {
+                let requirement = "the memory that the mapping is over";
+                Err(Error::OutOfRange { name: "start", requirement })
+            }
+        }
+    }
+
     /// Lets go of foreign memory, which its owner may still use. A mapping that is there is
-    /// closed afterwards.
+    /// closed afterwards, unless another holder keeps the memory.
     pub fn leave(&self) {
-        let foreign = self.state().take_foreign();
-        if !foreign.is_empty() {
+        let (given_up, foreign) = self.state().take_foreign(self.token);
+        if given_up {
             self.attached.end();
         }
         foreign.iter().for_each(|region| region.leave());
@@ -58,17 +80,24 @@ impl Mapping {
 }
 
 impl State {
-    /// Takes out all regions over foreign memory.
-    fn take_foreign(&mut self) -> Vec<Arc<Region>> {
+    /// Takes out all regions over foreign memory that only the holder of `token` has kept; says whether it has
+    /// kept any.
+    fn take_foreign(&mut self, token: u64) -> (bool, Vec<Arc<Region>>) {
+        let had = self.former.len();
         let mut foreign: Vec<_> =
-            self.former.extract_if(.., |region| region.is_foreign()).collect();
+            self.former.extract_if(.., |region| region.is_last_to_keep(token)).collect();
+        let mut given_up = self.former.len() < had;
         if let Pages::Mapped(region) = &self.pages
             && region.is_foreign()
         {
-            foreign.push(Arc::clone(region));
-            self.pages = Pages::Closed;
+            given_up = true;
+            if region.is_last_to_keep(token) {
+                region.note_given_up();
+                foreign.push(Arc::clone(region));
+                self.pages = Pages::Closed;
+            }
         }
         self.faults += foreign.iter().map(|region| region.faults()).sum::<u64>();
-        foreign
+        (given_up, foreign)
     }
 }

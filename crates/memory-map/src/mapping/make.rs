@@ -1,9 +1,9 @@
 //! Making a mapping: of a file, or of memory without one.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-use super::{Attached, FILE_READS, Mapping, Pages, State, to_usize};
+use super::{Attached, Common, FILE_READS, Holder, Mapping, Pages, State, next_token, to_usize};
 use crate::error::{Error, Result};
 use crate::file::{Blocks, Made, Opened, Source};
 use crate::options::{FileOptions, HugePages, Kind, Options, ShareableOptions};
@@ -143,7 +143,9 @@ impl Mapping {
         }
         mapping.populate()?;
         mapping.made = opened.made.take();
-        mapping.temporary = opened.temporary.take();
+        if let Some(temporary) = opened.temporary.take() {
+            mapping.common.keep_name(temporary);
+        }
         if file.close_file {
             mapping.close_file();
         }
@@ -171,13 +173,15 @@ impl Mapping {
         options: &Options,
     ) -> Result<Self> {
         let pages = Pages::Empty(file.map(|opened| Arc::clone(&opened.file)));
+        let token = next_token();
         let state = State {
             protection: options.protection,
             pages,
             faults: 0,
-            reports: Vec::new(),
             former: Vec::new(),
             snapshots: Vec::new(),
+            holders: vec![Holder::new(token, 0)],
+            was_closed: false,
         };
         let reads_are_loads =
             file.is_some_and(|opened| sys::reads_are_loads(opened.identity().device));
@@ -185,16 +189,15 @@ impl Mapping {
         let huge = file.and_then(Opened::huge_pages).map_or(options.huge, HugePages::Explicit);
         let mapping = Self {
             kind,
-            token: next_token(),
+            token,
             offset,
-            length: AtomicUsize::new(length),
             options: Options { huge, ..options.clone() },
             blocks: blocks(kind, allocate, options),
             made: None,
-            temporary: None,
-            state: Mutex::new(state),
+            common: Common::new(token, length, state),
             attached: Attached::default(),
             file_reads: AtomicUsize::new(if reads_file { 0 } else { FILE_READS }),
+            is_over: AtomicBool::new(false),
         };
         if length > 0 {
             let region = Region::new(&mapping.contents(file, length, options.protection)?)?;
@@ -202,11 +205,6 @@ impl Mapping {
         }
         Ok(mapping)
     }
-}
-
-fn next_token() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 const NEEDS_LENGTH: Error =

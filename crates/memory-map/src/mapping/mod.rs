@@ -4,6 +4,7 @@ mod advice;
 mod attached;
 mod close_file;
 mod foreign;
+mod holders;
 mod make;
 mod needle;
 mod protect;
@@ -14,17 +15,18 @@ mod sync;
 
 pub use advice::{Prefetch, Residency};
 pub(crate) use attached::{Attached, Attachment, Whereabouts};
+pub use holders::Handle;
+pub(crate) use holders::{Common, Holder, Wanted, next_token};
 pub use needle::Needle;
 pub use search::Count;
 pub use sync::Sync;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 use crate::error::{Error, Result};
-use crate::fault::Fault;
-use crate::file::{Blocks, Made, Opened, Temporary};
+use crate::file::{Blocks, Made, Opened};
 use crate::lock_anyway::LockAnyway;
 use crate::options::{HugePages, Kind, Options};
 use crate::protection::Protection;
@@ -50,19 +52,18 @@ pub struct Mapping {
     kind: Kind,
     token: u64,
     offset: u64,
-    length: AtomicUsize,
     /// As it was made; the protection may be another by now.
     pub(crate) options: Options,
     /// When the file gets blocks on disk, if it is extended.
     blocks: Blocks,
     /// What was made to be mapped.
     made: Option<Made>,
-    /// The name that goes with the last user.
-    temporary: Option<Temporary>,
-    state: Mutex<State>,
+    common: Arc<Common>,
     attached: Attached,
     /// Reads so far, up to [`FILE_READS`].
     file_reads: AtomicUsize,
+    /// Whether this holder has closed the mapping, or let it go; changes under the lock of the state.
+    is_over: AtomicBool,
 }
 
 /// How many reads of a mapping are made of its file, where that comes to the same: to load a page for
@@ -77,10 +78,12 @@ pub(crate) struct State {
     pub former: Vec<Arc<Region>>,
     /// Faults of regions that it had, and that are forgotten.
     pub faults: u64,
-    /// What is to be told of them.
-    pub reports: Vec<Fault>,
-    /// The ranges whose snapshots the next `close` or move leaves behind.
-    pub snapshots: Vec<Range<usize>>,
+    /// The ranges whose snapshots the last `close` or the next move leaves behind.
+    pub snapshots: Wanted,
+    /// Who has the mapping.
+    pub holders: Vec<Holder>,
+    /// Whether a holder has called `close`.
+    pub was_closed: bool,
 }
 
 pub(crate) enum Pages {
@@ -115,17 +118,17 @@ impl Mapping {
             guard: self.options.guard,
             hint: self.options.address,
             owner: self.options.owner,
-            token: self.token,
+            token: self.common.token,
         })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock_anyway()
+        self.common.state.lock_anyway()
     }
 
     /// Where the mapping is in memory; `None` if it is empty.
     fn find_out(&self, state: &State) -> Result<Option<Whereabouts>> {
-        let region = match &state.pages {
+        let region = match self.pages_in(state) {
             Pages::Mapped(region) => Arc::clone(region),
             Pages::Empty(_) => return Ok(None),
             Pages::Closed => return Err(Error::Closed),
@@ -160,11 +163,11 @@ impl Mapping {
 
     /// Bytes of the mapping.
     pub fn len(&self) -> usize {
-        self.length.load(Ordering::Acquire)
+        self.common.length.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_len(&self, length: usize) {
-        self.length.store(length, Ordering::Release);
+        self.common.length.store(length, Ordering::Release);
     }
 
     /// Whether there are none.
@@ -209,14 +212,7 @@ impl Mapping {
 
     /// Whether [`Mapping::close`] has been called.
     pub fn is_closed(&self) -> bool {
-        matches!(self.state().pages, Pages::Closed)
-    }
-
-    /// Whether it is closed, has had no fault, and can have none any more.
-    pub fn has_nothing_to_tell(&self) -> bool {
-        let state = self.state();
-        let is_silent = state.faults == 0 && state.reports.is_empty() && state.former.is_empty();
-        matches!(state.pages, Pages::Closed) && is_silent
+        matches!(self.pages_in(&self.state()), Pages::Closed)
     }
 
     /// Address of the mapping's first byte; `None` if it is closed or empty.
@@ -228,7 +224,7 @@ impl Mapping {
 
     /// The mapping's own handle of its file; `None` if there is none, or it is closed.
     pub fn file(&self) -> Option<Arc<std::fs::File>> {
-        match &self.state().pages {
+        match self.pages_in(&self.state()) {
             Pages::Mapped(region) => region.file(),
             Pages::Empty(file) => file.clone(),
             Pages::Closed => None,
@@ -238,37 +234,6 @@ impl Mapping {
     /// What the objects of [`crate::ipc`] in this mapping share.
     pub(crate) fn attached(&self) -> &Attached {
         &self.attached
-    }
-
-    /// Faults so far.
-    pub fn faults(&self) -> u64 {
-        let state = self.state();
-        state.faults + state.regions().map(|region| region.faults()).sum::<u64>()
-    }
-
-    /// Heals what has faulted and hands over what there is to tell.
-    ///
-    /// ```
-    /// use memory_map::{FaultKind, Mapping, Options, Protection};
-    ///
-    /// let options = Options { protection: Protection::Read, ..Options::default() };
-    /// let map = Mapping::anonymous(100, false, &options)?;
-    /// let first = map.address().unwrap() as *mut u8;
-    /// // SAFETY: the page is mapped, and the fault of a store to it is contained.
-    /// unsafe { first.write_volatile(1) };
-    /// assert_eq!(map.collect()[0].kind, FaultKind::Protection);
-    /// # Ok::<(), memory_map::Error>(())
-    /// ```
-    pub fn collect(&self) -> Vec<Fault> {
-        let mut state = self.state();
-        state.drop_lost();
-        let mut reports = std::mem::take(&mut state.reports);
-        for region in state.regions() {
-            let mut inner = region.lock();
-            inner.heal();
-            reports.append(&mut inner.take_reports());
-        }
-        reports
     }
 
     /// Keeps the mapping's addresses from being unmapped, also after `close`; for a pointer that
@@ -298,24 +263,6 @@ impl Mapping {
     pub(crate) fn whereabouts(&self) -> Result<Whereabouts> {
         let empty = Error::OutOfRange { name: "length", requirement: "more than 0" };
         self.find_out(&self.state())?.ok_or(empty)
-    }
-
-    /// Lets go of everything, as dropping does, where work on other threads may keep the mapping for good.
-    /// The pages stay while there is a key, or an access.
-    pub fn let_go(&self) {
-        self.attached.end();
-        self.leave();
-        let mut state = self.state();
-        let pages = std::mem::replace(&mut state.pages, Pages::Closed);
-        let former = std::mem::take(&mut state.former);
-        drop(state);
-        drop((pages, former)); // the last holder unmaps
-        self.leave_name();
-    }
-
-    /// Removes the name if this was the last user, and it goes with that.
-    fn leave_name(&self) {
-        self.temporary.iter().for_each(Temporary::leave);
     }
 
     /// Loads from every page of a range, to find out whether all can be read.
@@ -388,33 +335,6 @@ impl Mapping {
         unsafe { access::copy_in(&region, &to, bytes) }
     }
 
-    /// Unmaps. The file, its blocks and the memory are free when this returns; addresses for
-    /// which there are keys read zeros until the keys are gone. Does nothing the second time.
-    ///
-    /// ```
-    /// use memory_map::{Error, Mapping, Options};
-    ///
-    /// let map = Mapping::anonymous(100, false, &Options::default())?;
-    /// assert_eq!(map.close(), []);
-    /// assert_eq!(map.read(0, &mut [0]), Err(Error::Closed));
-    /// # Ok::<(), Error>(())
-    /// ```
-    ///
-    /// Returns what had happened since the last [`Mapping::collect`].
-    pub fn close(&self) -> Vec<Fault> {
-        self.attached.end();
-        let mut state = self.state();
-        if matches!(state.pages, Pages::Closed) {
-            return Vec::new();
-        }
-        let snapshots = self.take_snapshots(&mut state);
-        state.replace(Pages::Closed, &snapshots);
-        let reports = std::mem::take(&mut state.reports);
-        drop(state);
-        self.leave_name();
-        reports
-    }
-
     pub(crate) fn check(&self, offset: usize, length: usize) -> Result<Range<usize>> {
         match offset.checked_add(length) {
             Some(end) if end <= self.len() => Ok(offset..end),
@@ -436,8 +356,10 @@ impl State {
     /// Makes `pages` what the mapping has, and gives up what it had.
     pub fn replace(&mut self, pages: Pages, snapshots: &[Snapshot]) {
         let Pages::Mapped(old) = std::mem::replace(&mut self.pages, pages) else { return };
+        old.note_given_up();
         if !old.is_ours_alone() {
-            self.reports.append(&mut old.retire(snapshots));
+            let reports = old.retire(snapshots);
+            self.note(reports);
             old.vacate();
             note_retired(&old);
             if self.former.len().is_power_of_two() {
@@ -446,15 +368,18 @@ impl State {
             self.former.push(old);
         } else {
             self.faults += old.faults();
-            self.reports.append(&mut old.give_up(snapshots));
+            let reports = old.give_up(snapshots);
+            self.note(reports);
         }
     }
 
     /// Forgets regions that can no longer be used.
     fn drop_lost(&mut self) {
-        for region in self.former.extract_if(.., |region| region.is_lost()) {
+        let lost: Vec<_> = self.former.extract_if(.., |region| region.is_lost()).collect();
+        for region in lost {
             self.faults += region.faults();
-            self.reports.append(&mut region.lock().take_reports());
+            let reports = region.lock().take_reports();
+            self.note(reports);
         }
     }
 }

@@ -47,7 +47,8 @@ impl Mapping {
     ///
     /// # Errors
     /// The OS's; [`Error::BeyondEnd`]; [`Error::Fault`] if pages are overlaid that cannot be
-    /// put back; [`Error::Unsupported`] if the mapping has closed its file; [`Error::Closed`]. The mapping is as it was then.
+    /// put back; [`Error::Unsupported`] if the mapping has closed its file; [`Error::Busy`] while
+    /// another holder has the mapping open; [`Error::Closed`]. The mapping is as it was then.
     pub fn resize(&self, length: u64) -> Result<()> {
         if matches!(self.options.huge, HugePages::Explicit(_)) {
             return Err(Error::Unsupported("a mapping of huge pages cannot change its length"));
@@ -56,7 +57,7 @@ impl Mapping {
         self.needs_file()?;
         let _paused = self.attached().pause();
         let mut state = self.state();
-        let file = match &state.pages {
+        let file = match self.pages_in(&state) {
             Pages::Mapped(region) => {
                 region.lock().check_file()?;
                 region.file()
@@ -68,6 +69,7 @@ impl Mapping {
         if length == before {
             return Ok(());
         }
+        self.needs_no_other(&state)?;
         let snapshots = self.take_snapshots(&mut state);
         let mut opened = file.clone().map(Opened::again).transpose()?;
         let extension = self.extension(opened.as_ref(), length, state.protection)?;

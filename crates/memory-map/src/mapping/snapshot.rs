@@ -31,7 +31,9 @@ impl Mapping {
         for range in &ranges {
             self.check(range.start, range.end.saturating_sub(range.start))?;
         }
-        self.state().snapshots = ranges;
+        let mut state = self.state();
+        state.snapshots.retain(|(token, _)| *token != self.token);
+        state.snapshots.extend(ranges.into_iter().map(|range| (self.token, range)));
         Ok(())
     }
 
@@ -42,7 +44,7 @@ impl Mapping {
             Pages::Mapped(region) if !ranges.is_empty() && !region.is_ours_alone() => {
                 let there = self.find_out(state).ok().flatten();
                 there.map_or_else(Vec::new, |there| {
-                    let ranges = ranges.iter().map(|range| there.addresses(range));
+                    let ranges = ranges.iter().map(|(_, range)| there.addresses(range));
                     Snapshot::all(&there.region, ranges.collect())
                 })
             }

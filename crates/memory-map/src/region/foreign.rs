@@ -1,8 +1,8 @@
 //! Regions over foreign memory: JavaScript's own, if the runtime makes no SharedArrayBuffer over
 //! memory that it does not own.
 //!
-//! While its keeper lives the memory is as good as ours. A region whose mapping is gone is *left*:
-//! the keeper goes, other threads may use the memory still, and its owner gives it back to the
+//! While a keeper lives the memory is as good as ours. A region whose mapping is gone is *left*:
+//! the keepers go, other threads may use the memory still, and its owner gives it back to the
 //! system one day without telling. What a left region has of no file is made such that no access
 //! to it can fail, and forgotten. Pages of a file can fail at any time, so the guard stays, and
 //! asks the system at each fault whether they are still there.
@@ -43,7 +43,11 @@ impl Region {
     /// # Safety
     /// From `start` on there must be whole pages for all of it, which nothing else uses and
     /// that stay where they are for as long as `keeper` lives.
-    pub unsafe fn over(contents: &Contents<'_>, start: usize, keeper: Keeper) -> Result<Arc<Self>> {
+    pub unsafe fn over(
+        contents: &Contents<'_>,
+        start: usize,
+        keeper: (u64, Keeper),
+    ) -> Result<Arc<Self>> {
         guard::install()?;
         sys::keep_vmas_open();
         let length = sys::ceil(contents.length, sys::page_size())
@@ -51,18 +55,37 @@ impl Region {
         // SAFETY: the caller vouches for the range, and holds no lock because it is no region yet.
         unsafe { sys::map_over(start, length, contents.protection, contents.backing()) }
             .map_err(|errno| contents.explain(Error::os(errno, "mmap")))?;
-        let foreign = Foreign { keeper: Mutex::new(Some(keeper)), shown: OnceLock::new() };
+        let foreign = Foreign { keepers: Mutex::new(vec![keeper]), shown: OnceLock::new() };
         let region = Self::of(contents, start..start + length, length, Some(foreign));
         note_foreign(&region);
         Ok(region)
+    }
+
+    /// Has foreign memory kept for another holder of the mapping, too.
+    pub fn keep(&self, token: u64, keeper: Keeper) {
+        if let Some(foreign) = &self.foreign {
+            foreign.keepers.lock_anyway().push((token, keeper));
+        }
+    }
+
+    /// Whether the memory is foreign, and nothing keeps it but for the holder of `token`; else that one keeps it
+    /// no more.
+    pub fn is_last_to_keep(&self, token: u64) -> bool {
+        let Some(foreign) = &self.foreign else { return false };
+        let mut keepers = foreign.keepers.lock_anyway();
+        let is_last = keepers.iter().all(|(keeper, _)| *keeper == token);
+        if !is_last {
+            keepers.retain(|(keeper, _)| *keeper != token);
+        }
+        is_last
     }
 
     /// Lets go of foreign memory, which its owner may still use.
     pub fn leave(self: &Arc<Self>) {
         let Some(foreign) = &self.foreign else { return };
         // Held to the end: another caller that leaves it gives the memory back next.
-        let mut keeper = foreign.keeper.lock_anyway();
-        if keeper.is_none() {
+        let mut keepers = foreign.keepers.lock_anyway();
+        if keepers.is_empty() {
             return;
         }
         self.end_accesses();
@@ -84,8 +107,8 @@ impl Region {
             }
             left.is_some()
         };
-        *keeper = None;
-        drop(keeper);
+        keepers.clear();
+        drop(keepers);
         if stays {
             note_left(self);
         }

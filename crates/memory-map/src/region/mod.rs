@@ -19,7 +19,7 @@ pub use unmap::unmap_together;
 
 use std::fs::File;
 use std::ops::{Deref, Range};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use self::place::Emptied;
@@ -37,8 +37,8 @@ pub type Keeper = Box<dyn Send + Sync>;
 
 /// What a region over foreign memory has besides; see `foreign`.
 struct Foreign {
-    /// What keeps the addresses, until they are left.
-    keeper: Mutex<Option<Keeper>>,
+    /// What keeps the addresses, by the tokens of those who keep them, until they are left.
+    keepers: Mutex<Vec<(u64, Keeper)>>,
     /// Which file the system shows there, once that was looked for.
     shown: OnceLock<Shown>,
 }
@@ -63,6 +63,8 @@ pub(crate) struct Region {
     file: Mutex<Option<Arc<File>>>,
     /// How many keys there are.
     keys: AtomicUsize,
+    /// [`GIVEN_UP`] and [`UNWANTED`].
+    fate: AtomicU8,
     /// Whether views of the region cannot be taken back from the code that holds them.
     lasting: AtomicBool,
     /// Whether a copy of ours stored to the region, or a pointer into it was given out.
@@ -70,6 +72,11 @@ pub(crate) struct Region {
     /// What there is besides where the addresses are not ours.
     foreign: Option<Foreign>,
 }
+
+/// No mapping has the region any more.
+const GIVEN_UP: u8 = 1;
+/// Its pages are to go as soon as that is so.
+const UNWANTED: u8 = 2;
 
 impl Region {
     /// Maps `contents` at unused addresses.
@@ -94,6 +101,7 @@ impl Region {
             record: FaultRecord::acquire(),
             file: Mutex::new(contents.own_file()),
             keys: AtomicUsize::new(0),
+            fate: AtomicU8::new(0),
             lasting: AtomicBool::new(foreign.is_some()),
             stored: AtomicBool::new(foreign.is_some()),
             foreign,
@@ -133,6 +141,18 @@ impl Region {
     /// Something is about to be stored to the region, or may be from now on.
     pub fn note_store(&self) {
         self.stored.store(true, Ordering::Release);
+    }
+
+    /// Notes that no mapping has the region any more, and takes the pages out where that was waited for.
+    pub fn note_given_up(&self) {
+        if self.fate.fetch_or(GIVEN_UP, Ordering::AcqRel) & UNWANTED != 0 {
+            self.retire(&[]);
+        }
+    }
+
+    /// Whether there are keys.
+    pub fn has_keys(&self) -> bool {
+        self.keys.load(Ordering::Acquire) > 0
     }
 
     /// Whether no key is out, and nothing else uses the addresses.
@@ -415,13 +435,16 @@ impl RegionKey {
         self.0.range.len()
     }
 
-    /// Takes the mapping's pages out at once: only the addresses are kept.
+    /// Takes the pages out, now or when the last thread that has the mapping lets it go: only the addresses are
+    /// kept.
     pub fn retire(&self) {
-        self.0.retire(&[]);
+        if self.0.fate.fetch_or(UNWANTED, Ordering::AcqRel) & GIVEN_UP != 0 {
+            self.0.retire(&[]);
+        }
     }
 
-    /// Takes the mapping's pages out at once and never gives the addresses back: something holds
-    /// them that will not say when it is done.
+    /// As [`RegionKey::retire`], and never gives the addresses back: something holds them that will not say when
+    /// it is done.
     pub fn keep_for_good(self) {
         self.retire();
         std::mem::forget(self);
