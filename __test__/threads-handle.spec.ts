@@ -20,3 +20,7 @@ onEach('the pages stay until every thread has closed its mapping or ended, in ea
 onEach('two threads are two owners of locks and channels, and one recovers what the other leaves', 'locks')
 
 onEach('a fault on one thread is told to each thread, and to none that has closed its mapping', 'faults')
+
+onEach('what is no handle of a mapping here is refused', 'foreign')
+
+onEach('threads end with a mapping open, and it is collected, and nothing is left', 'many')
