@@ -19,7 +19,8 @@ let scratch: Buffer | undefined
 function copy(view: Uint8Array, start: number, end: number): Buffer {
   const length = end - start
   const copied = length <= SCRATCH ? (scratch ??= Buffer.allocUnsafeSlow(SCRATCH)) : allocateForText(length)
-  if (length > 0) copied.set(length === view.length ? view : new Uint8Array(view.buffer, view.byteOffset + start, length))
+  if (length > 0)
+    copied.set(length === view.length ? view : new Uint8Array(view.buffer, view.byteOffset + start, length))
   return copied
 }
 
