@@ -102,11 +102,9 @@ export function listSharedMemory(): NamedMemory[] {
   checkListPermission()
   try {
     if (mayRemoveNames()) native.removeUnusedSharedMemory()
-    return native.listSharedMemory().map((memory) => ({
-      ...memory,
-      name: memory.name.slice(1),
-      modified: new Date(memory.modified),
-    }))
+    return native.listSharedMemory().map((memory) => {
+      return Object.assign(memory, { name: memory.name.slice(1), modified: new Date(memory.modified) })
+    })
   } catch (error) {
     throw translate(error)
   }

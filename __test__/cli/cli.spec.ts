@@ -259,7 +259,7 @@ onLinux('ls lists named memory and who has it mapped, and rm removes it', async 
   let gone = false
   const listed = async () =>
     ((await asJson(t, 'ls')) as { name: string }[]).find((entry) => entry.name === name) as object | undefined
-  t.like(await listed(), { name, length: 8192, pids: [process.pid] })
+  t.like(await listed(), { name, length: 8192, users: [process.pid] })
   t.regex(await cli(t, 'inspect', name), /^memory-map-cli-\d+: 8\.0 KiB\nno channel/)
   await cli(t, 'rm', name)
   gone = true

@@ -5,16 +5,14 @@ import { listSharedMemory, unlinkSharedMemory } from 'memory-map'
 import { size } from './draw.mjs'
 
 export function list({ json }) {
-  const found = listSharedMemory()
-    .map(({ users: pids, ...memory }) => ({ ...memory, pids }))
-    .toSorted((one, other) => other.length - one.length)
+  const found = listSharedMemory().toSorted((one, other) => other.length - one.length)
   if (json) return console.log(JSON.stringify(found, null, 2))
-  const rows = found.map(({ name, length, allocated, uid, modified, inUse, pids }) => [
+  const rows = found.map(({ name, length, allocated, uid, modified, inUse, users }) => [
     size(length),
     size(allocated),
     String(uid),
     modified.toISOString().slice(0, 19),
-    pids.join(',') || (inUse ? 'somebody' : 'nobody'),
+    users.join(',') || (inUse ? 'somebody' : 'nobody'),
     name,
   ])
   const table = [['LENGTH', 'IN MEMORY', 'USER', 'MODIFIED', 'MAPPED BY', 'NAME'], ...rows]
