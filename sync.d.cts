@@ -198,8 +198,8 @@ declare class Channel extends Handle {
    * one makes it, and all get the same. If one is killed while it makes it, the next one does.
    *
    * ```js
-   * const map = mapShared('news', { protection: 'read-write', create: true, length: 2 ** 20 })
-   * const news = Channel.openOrCreate(map)
+   * const map = mapShared('letters', { protection: 'read-write', create: true, length: 2 ** 20 })
+   * const letters = Channel.openOrCreate(map)
    * ```
    *
    * @param options the length is that of a new channel; one that is there has its own
@@ -721,8 +721,8 @@ type WaitResult = 'ok' | 'not-equal' | 'timed-out'
  */
 declare function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult
 /**
- * As {@link wait}, without blocking the event loop. A pending wait has a sleeping thread of its own. It keeps the
- * process alive, and rejects when the mapping is closed.
+ * As {@link wait}, without blocking the event loop. One thread sleeps for all pending waits where the system can do that
+ * (docs/memory-model.md). A pending wait keeps the process alive, and rejects when the mapping is closed.
  *
  * @param options the timeout in milliseconds, or that and an `AbortSignal`
  */

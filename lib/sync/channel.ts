@@ -117,8 +117,8 @@ export class Channel extends Handle {
    * one makes it, and all get the same. If one is killed while it makes it, the next one does.
    *
    * ```js
-   * const map = mapShared('news', { protection: 'read-write', create: true, length: 2 ** 20 })
-   * const news = Channel.openOrCreate(map)
+   * const map = mapShared('letters', { protection: 'read-write', create: true, length: 2 ** 20 })
+   * const letters = Channel.openOrCreate(map)
    * ```
    *
    * @param options the length is that of a new channel; one that is there has its own
