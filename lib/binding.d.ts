@@ -126,6 +126,17 @@ export declare class NativeReceiver {
   close(): void
 }
 
+export declare class NativeRwLock {
+  constructor(map: Token, offset: number)
+  lockShared(timeout: number): number
+  lockExclusive(timeout: number): number
+  tryLockShared(): number
+  tryLockExclusive(): number
+  lockSharedAsync(timeout: number, pending: NativeWait): Promise<number>
+  lockExclusiveAsync(timeout: number, pending: NativeWait): Promise<number>
+  unlock(): void
+}
+
 export declare class NativeSemaphore {
   constructor(map: Token, offset: number, initial?: number | undefined | null)
   /** 0 acquired, 2 timed out. */

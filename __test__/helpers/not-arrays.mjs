@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 
 const { mapShared } = await import(new URL('../../index.js', import.meta.url).href)
-const { Broadcast, Channel, Event, Latest, Mutex, Queue, Semaphore } = await import(
+const { Broadcast, Channel, Event, Latest, Mutex, Queue, RwLock, Semaphore } = await import(
   new URL('../../sync.js', import.meta.url).href
 )
 
@@ -18,6 +18,7 @@ const handles = [
   new Event(map, 128),
   new Mutex(map, 0),
   new Semaphore(map, 64, 1),
+  new RwLock(map, 512),
   Channel.create(map, { offset: 4096 }),
   new Latest(map, { offset: 1024, length: 1024 }),
   broadcast,

@@ -15,7 +15,8 @@ import { KINDS, main, makeFixture, modules, NAME, ofType, RECEIVER, right, SHARE
 import { PROPERTIES, RECEIVERS, Thrown, throwsItself, VALUES } from './values.mjs'
 
 const { unlinkSharedMemory } = main
-const { Broadcast, BroadcastReceiver, Channel, Event, Latest, Mutex, Queue, QueueMessage, Semaphore } = modules.sync
+const { Broadcast, BroadcastReceiver, Channel, Event, Latest, Mutex, Queue, QueueMessage, RwLock, Semaphore } =
+  modules.sync
 
 const [surfaceFile, reportFile, ...numbers] = process.argv.slice(2)
 const [first, step, randomCalls, seed] = numbers.map(Number)
@@ -46,6 +47,7 @@ const CHECKS = {
   Mutex: (value) => value instanceof Mutex,
   Queue: (value) => value instanceof Queue,
   QueueMessage: (value) => value instanceof QueueMessage,
+  RwLock: (value) => value instanceof RwLock,
   Semaphore: (value) => value instanceof Semaphore,
 }
 

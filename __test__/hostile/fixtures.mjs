@@ -7,7 +7,7 @@ const root = new URL('../../', import.meta.url).href
 export const main = await import(`${root}index.js`)
 export const modules = { index: main, sync: await import(`${root}sync.js`) }
 const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize } = main
-const { Broadcast, Channel, Event, Latest, Mutex, Queue, Semaphore } = modules.sync
+const { Broadcast, Channel, Event, Latest, Mutex, Queue, RwLock, Semaphore } = modules.sync
 
 /** The name of named memory. */
 export const NAME = `hostile-${process.pid}`
@@ -92,6 +92,10 @@ export function makeFixture(kind) {
       queue.sendMany(['one', 'two', 'three'])
       return queue
     },
+    get rwlock() {
+      map.write(Buffer.alloc(RwLock.byteLength), 512)
+      return new RwLock(map, 512)
+    },
     get semaphore() {
       map.write(Buffer.alloc(64), 64)
       return new Semaphore(map, 64, 3)
@@ -113,6 +117,7 @@ export const RECEIVER = {
   Mutex: (at) => at.mutex,
   Queue: (at) => at.queue,
   QueueMessage: (at) => at.queue.receive(1),
+  RwLock: (at) => at.rwlock,
   Semaphore: (at) => at.semaphore,
   MemoryFaultError: (at) => new main.MemoryFaultError(faultOf(at)),
 }

@@ -8,6 +8,7 @@ mod in_mapping;
 mod latest;
 mod mutex;
 mod queue;
+mod rwlock;
 mod semaphore;
 mod wait;
 mod waits;

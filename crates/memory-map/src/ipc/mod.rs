@@ -32,7 +32,9 @@ mod park;
 mod participant;
 mod pending;
 mod queue;
+mod readers;
 mod ring;
+mod rwlock;
 mod semaphore;
 mod seqlock;
 mod shared_range;
@@ -53,6 +55,7 @@ pub use {
     mutex::Mutex,
     pending::{Pending, Wait},
     queue::{Delivery, Queue},
+    rwlock::{ExclusiveWait, RwLock},
     semaphore::Semaphore,
     shared_range::Mark,
     wait::{notify, wait},

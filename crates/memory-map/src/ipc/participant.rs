@@ -4,10 +4,11 @@
 //! drops when the process ends, however it ends: before its parent has seen that, whatever process
 //! gets its pid next, and in other containers too. See `docs/memory-model.md`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::readers::Hold;
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping};
@@ -58,6 +59,8 @@ impl Registry {
 pub(crate) struct Participant {
     registry: Arc<Registry>,
     pub number: u64,
+    /// How it shares the locks that it has used, by their offset.
+    holds: Mutex<HashMap<usize, Arc<Mutex<Hold>>>>,
 }
 
 /// Bits of a participant's number.
@@ -91,12 +94,18 @@ impl Participant {
             if number != 0 && liveness.claim(number)? {
                 numbers.insert(number);
                 drop(members);
-                return Ok(Self { registry, number });
+                return Ok(Self { registry, number, holds: Mutex::default() });
             }
         }
         Err(Error::Busy(
             "another program has locked the whole file, so locks and channels cannot use it",
         ))
+    }
+
+    /// How it shares the lock at `offset`, which has so many slots.
+    pub fn hold(&self, offset: usize, slots: usize) -> Arc<Mutex<Hold>> {
+        let new = || Arc::new(Mutex::new(Hold::none(self.number, slots)));
+        Arc::clone(self.holds.lock_anyway().entry(offset).or_insert_with(new))
     }
 
     /// Whether the participant of that number still exists, in any process; yes if that is unknown.

@@ -21,11 +21,15 @@ mod ipc {
     pub(crate) mod flag;
     pub(crate) mod head;
     pub(crate) mod lock;
+    pub(crate) mod readers;
     pub(crate) mod ring;
     pub(crate) mod seqlock;
 
     pub(crate) mod atomic {
+        pub(crate) use std::sync::PoisonError;
+
         pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+        pub(crate) use loom::sync::{Mutex, MutexGuard};
     }
 
     pub(crate) mod spin {
@@ -120,6 +124,7 @@ mod head;
 mod lock;
 mod overlay;
 mod queue;
+mod readers;
 mod ring;
 mod semaphore;
 mod seqlock;

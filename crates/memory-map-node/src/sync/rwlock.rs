@@ -1,0 +1,96 @@
+//! The class behind `RwLock`.
+
+use std::sync::Arc;
+
+use memory_map::ipc::{ExclusiveWait, RwLock, Wait};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::in_mapping::{InMapping, lock_code, locked};
+use super::waits::{Job, NativeWait, block};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
+
+#[napi]
+pub struct NativeRwLock(Tied<InMapping<RwLock>>);
+
+/// Locks: 0 acquired, 1 recovered, 2 timed out or, without a timeout, held by another owner.
+#[napi]
+impl NativeRwLock {
+    #[napi(constructor)]
+    pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
+        match RwLock::new(&mapping, offset as usize) {
+            Ok(lock) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(lock) }))),
+            Err(error) => Err(to_js(&env, &error)),
+        }
+    }
+
+    #[napi]
+    pub fn lock_shared(&self, env: Env, timeout: f64) -> Result<u32> {
+        let lock = self.0.get(&env)?;
+        block(&env, timeout, |patience| lock.object.lock_shared(patience)).map(lock_code)
+    }
+
+    #[napi]
+    pub fn lock_exclusive(&self, env: Env, timeout: f64) -> Result<u32> {
+        let lock = self.0.get(&env)?;
+        block(&env, timeout, |patience| lock.object.lock_exclusive(patience)).map(lock_code)
+    }
+
+    #[napi]
+    pub fn try_lock_shared(&self, env: Env) -> Result<u32> {
+        let locked = self.0.get(&env)?.object.try_lock_shared();
+        locked.map(lock_code).map_err(|error| to_js(&env, &error))
+    }
+
+    #[napi]
+    pub fn try_lock_exclusive(&self, env: Env) -> Result<u32> {
+        let locked = self.0.get(&env)?.object.try_lock_exclusive();
+        locked.map(lock_code).map_err(|error| to_js(&env, &error))
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn lock_shared_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.0.get(env)?;
+        let (lock, taken) = (Arc::clone(object), Arc::clone(object));
+        let job = Job {
+            wait: Box::new(move |patience| lock.lock_shared_in_turn(patience).map(lock_code)),
+            give_back: Some(Box::new(move |code| {
+                // It fails where the mapping is gone, and then the lock is given up with it.
+                let _ = locked(code).map(|_| taken.unlock_shared());
+            })),
+        };
+        pending.start(env, mapping, timeout, job)
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn lock_exclusive_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.0.get(env)?;
+        let wait = Arc::new(ExclusiveWait::new(Arc::clone(object)));
+        let taken = Arc::clone(&wait);
+        let job = Job {
+            wait: Box::new(move |patience| wait.wait(patience).map(lock_code)),
+            give_back: Some(Box::new(move |code| {
+                let _ = taken.give_back(locked(code));
+            })),
+        };
+        pending.start(env, mapping, timeout, job)
+    }
+
+    #[napi]
+    pub fn unlock(&self, env: Env) -> Result<()> {
+        self.0.get(&env)?.object.unlock().map_err(|error| to_js(&env, &error))
+    }
+}
