@@ -149,6 +149,27 @@ test('what is read stays as it was when others are written', (t) => {
   )
 })
 
+test('a value that is written over while it is copied is copied again', (t) => {
+  const { map } = open(t)
+  const latest = new Latest(map, place)
+  latest.write(Buffer.alloc(10, 9))
+  for (let i = 0; i < 100; i++) latest.read()
+  const target = Buffer.alloc(10)
+  let writes = 0
+  // Where it is copied in JavaScript, that is by this method.
+  target.set = function (value, start = 0) {
+    Uint8Array.prototype.set.call(this, Uint8Array.from(value).subarray(0, 5), start)
+    while (writes < 3) latest.write(Buffer.alloc(10, ++writes))
+    Uint8Array.prototype.set.call(this, Uint8Array.from(value).subarray(5), start + 5)
+  }
+  t.is(latest.read(target), 10)
+  t.is(writes, process.arch === 'x64' ? 3 : 0)
+  t.deepEqual(
+    [...target],
+    Array.from({ length: 10 }, () => writes || 9),
+  )
+})
+
 test('a mapping that is only read reads and waits, and does not write', async (t) => {
   const { file, map } = open(t)
   const readOnly = mapShared(file)
