@@ -78,7 +78,9 @@ test.after.always(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The names of the stage as globals: those that an example declares or imports itself hide them. */
 function globals(names: string[]): string {
-  const declarations = names.map((name) => `  const ${name}: Stage['${name}']`)
+  // Of Node's `Event` the global declarations make use: examples import ours.
+  const own = names.filter((name) => name !== 'Event')
+  const declarations = own.map((name) => `  const ${name}: Stage['${name}']`)
   return `type Stage = import('./stage.mjs').Stage\ndeclare global {\n${declarations.join('\n')}\n}\nexport {}\n`
 }
 

@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from 'ava'
 import { mapShared, type MemoryMap } from 'memory-map'
-import { Channel, Event, Mutex, Semaphore, wait, waitAsync } from 'memory-map/sync'
+import { Barrier, Channel, Event, Mutex, Semaphore, wait, waitAsync } from 'memory-map/sync'
 
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
@@ -53,6 +53,7 @@ for (const [name, end] of Object.entries(ends)) {
     const waits: Record<string, Promise<unknown>> = {
       lock: new Mutex(map, LOCK).lockAsync({ signal }),
       acquire: new Semaphore(map, PERMITS, 0).acquireAsync({ signal, timeout: 1e6 }),
+      barrier: new Barrier(map, 256, 2).waitAsync({ signal }),
       event: new Event(map, 192).waitAsync({ signal }),
       receive: channel.receiveAsync({ signal }),
       'a second receive': channel.receiveAsync({ signal, timeout: Infinity }),
@@ -179,6 +180,8 @@ test('a signal that is aborted already, or a queue of waits with timeouts', asyn
 const BLOCKED = {
   wait: 'sync.wait(map, 0, 0)',
   'wait with a timeout': 'sync.wait(map, 0, 0, 1e9)',
+  barrier: 'new sync.Barrier(map, 256, 2).wait()',
+  condition: 'const m = new sync.Mutex(map, 208); m.lock(); new sync.Condition(map, 200).wait(m)',
   event: 'new sync.Event(map, 192).wait()',
   lock: 'new sync.Mutex(map, 64).lock()',
   acquire: 'new sync.Semaphore(map, 128, 0).acquire()',

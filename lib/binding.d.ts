@@ -4,6 +4,18 @@ export type Token = number
 /** What a function returns that throws the errors of the core. */
 export type Outcome<T> = T
 
+export declare class NativeBarrier {
+  constructor(map: Token, offset: number, parties?: number | undefined | null)
+  /** Which party this is; 4294967295 timed out. */
+  wait(timeout: number): number
+  waitAsync(timeout: number, pending: NativeWait): Promise<number>
+  abort(): void
+  reset(): void
+  parties(): number
+  waiting(): number
+  isBroken(): boolean
+}
+
 export declare class NativeBroadcast {
   /** Makes a broadcast of `length` bytes, or opens one where `length` is negative. */
   constructor(map: Token, offset: number, length: number, lossless: boolean)
@@ -50,6 +62,15 @@ export declare class NativeChannel {
   pending(): Array<number>
   /** Lets another one be the receiver. */
   stopReceiving(): void
+}
+
+export declare class NativeCondition {
+  constructor(map: Token, offset: number)
+  /** Releases the mutex, and takes it again: 0 notified, 1 recovered, 2 timed out. */
+  wait(mutex: object, timeout: number): number
+  /** The same; the mutex is released when this returns. */
+  waitAsync(mutex: object, timeout: number, pending: NativeWait): Promise<number>
+  notify(count: number): void
 }
 
 export declare class NativeEvent {
@@ -286,6 +307,9 @@ export interface MapFlags {
  * `lib/options.ts`.
  */
 export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): Outcome<number>
+
+/** Whether the mutex is held through its mapping. */
+export declare function mutexIsHeld(mutex: object): boolean
 
 /** 0 acquired, 1 recovered, 2 timed out. */
 export declare function mutexLock(mutex: object, timeout: number): number

@@ -21,6 +21,63 @@ interface WaitOptions {
   /** Ends the wait: the promise is rejected with an `AbortError`, and nothing was taken. */
   readonly signal?: AbortSignal | undefined
 }
+/**
+ * A barrier in {@link Barrier.byteLength} bytes of a shared mapping, which must be zero before the first use: each of up
+ * to 64 parties waits until all of them wait, as at Python's `multiprocessing.Barrier`. Then all go on, and it can be used
+ * again.
+ *
+ * It breaks if a party that waits gives up in time, is killed or closes its mapping, or by {@link abort}: then everyone who
+ * waits, or comes before {@link reset}, gets `ERR_MMAP_BROKEN`. The others learn within half a second that a party was
+ * killed. One that is killed before it comes is missed by nobody: give the others a timeout.
+ *
+ * ```js
+ * const barrier = new Barrier(map, 1024, 2)
+ * await Promise.all([barrier.waitAsync(), barrier.waitAsync()]) // in two processes, usually
+ * ```
+ */
+declare class Barrier extends Handle {
+  #private
+  /** Bytes that a barrier takes. */
+  static readonly byteLength = 536
+  /**
+   * @param map a mapping that is shared and writable
+   * @param byteOffset in bytes; aligned to 8 in memory
+   * @param parties how many, from 1 to 64: the first `Barrier` in these bytes that gives a number sets it
+   * @throws `ERR_OUT_OF_RANGE`, also if the barrier has another number of parties; `ERR_MMAP_INVALID` if the bytes are
+   *   something else; `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`; the system's error if the file cannot show which
+   *   processes are alive (docs/memory-model.md)
+   */
+  constructor(map: MemoryMap<any>, byteOffset: number | bigint, parties?: number)
+  /**
+   * Waits until all parties wait, and blocks the thread meanwhile. Returns which of them this is, from 0 to
+   * `parties - 1`; each number is returned once. If the time is up first, the barrier is broken for all others.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_BROKEN`; `ERR_MMAP_INVALID` if nobody has said how many parties there are, or something else has
+   *   overwritten the barrier; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  wait(): number
+  wait(timeout: number | undefined): number | 'timed-out'
+  /**
+   * As {@link wait}, without blocking the event loop. If a signal ends the wait, this party has not come, and the others
+   * go on waiting; if all had come by then, the promise resolves all the same.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  waitAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<number>
+  waitAsync(options: number | Readonly<WaitOptions> | undefined): Promise<number | 'timed-out'>
+  /** Breaks the barrier: all who wait, and who come before it is reset, get `ERR_MMAP_BROKEN`. */
+  abort(): void
+  /** Makes the barrier as it was at first. Those who wait get `ERR_MMAP_BROKEN`. */
+  reset(): void
+  /** Whether it is broken. */
+  get broken(): boolean
+  /** How many parties must come; 0 before anyone has said. */
+  get parties(): number
+  /** How many wait at the moment. */
+  get waiting(): number
+  toJSON(): object
+}
 /** Where a channel or a queue is. */
 interface ChannelOptions {
   /** Where it begins, in bytes; a multiple of 64 in memory. Default: 0. */
@@ -330,6 +387,162 @@ declare class Channel extends Handle {
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void
 }
+/** How a lock was acquired: after its last owner released it, or after that owner died. */
+type Locked = 'acquired' | 'recovered'
+/**
+ * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which must be zero before the first use.
+ *
+ * Its owner is a mapping: everything done through one `MemoryMap` counts as one owner. If the owner's process dies, at
+ * any moment, or its mapping is closed, the next `lock` returns `'recovered'`: what the lock protects may be half
+ * changed.
+ *
+ * ```js
+ * const mutex = new Mutex(map, 0)
+ * if (mutex.lock() === 'recovered') repair()
+ * try {
+ *   change()
+ * } finally {
+ *   mutex.unlock()
+ * }
+ * ```
+ */
+declare class Mutex extends Handle {
+  #private
+  /** Bytes that a mutex takes. */
+  static readonly byteLength = 8
+  /**
+   * @param map a mapping that is shared and writable
+   * @param byteOffset in bytes; aligned to 8 in memory
+   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error if the file
+   *   cannot show which processes are alive (docs/memory-model.md)
+   */
+  constructor(map: MemoryMap<any>, byteOffset: number | bigint)
+  /**
+   * Takes the lock, and blocks the thread until it has it.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_DEADLOCK` if this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  lock(): Locked
+  lock(timeout: number | undefined): Locked | 'timed-out'
+  /**
+   * As {@link lock}, without blocking the event loop. It also waits if this mapping holds the lock, because another
+   * function can release it. If the promise rejects, the lock was not taken.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  lockAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<Locked>
+  lockAsync(options: number | Readonly<WaitOptions> | undefined): Promise<Locked | 'timed-out'>
+  /** Takes the lock if no living owner holds it. Returns how it was acquired, or `false`. */
+  tryLock(): Locked | false
+  /**
+   * Releases the lock.
+   *
+   * @throws `ERR_MMAP_NOT_OWNER` if this mapping does not hold it
+   */
+  unlock(): void
+  toJSON(): object
+}
+/** How a wait for a condition ended: by a notification, with a mutex whose last owner had died, or by its timeout. */
+type Wakeup = 'ok' | 'recovered' | 'timed-out'
+/**
+ * A condition variable in {@link Condition.byteLength} bytes of a shared mapping, which must be zero before the first
+ * use: a way to wait for what others change under a mutex, as Python's `multiprocessing.Condition` is.
+ *
+ * A wait releases the mutex, which the caller holds, and has it again when it returns, also after a timeout. It returns
+ * `'recovered'` if the mutex came from an owner that had died, whether there was a notification or not. All that wait at
+ * one time use the same mutex, in this mapping or another one.
+ *
+ * No notification is lost: not one between the release and the sleep, not one whose receiver is killed before it has
+ * the mutex again. After a process was killed while it waited, a `notify` may wake one more than it should; so check what
+ * you wait for in a loop, or use {@link waitFor}.
+ *
+ * ```js
+ * const [mutex, changed] = [new Mutex(map, 0), new Condition(map, 512)]
+ * mutex.lock()
+ * if (changed.wait(mutex, 5) === 'recovered') repair() // `changed.notify()` wakes it
+ * mutex.unlock()
+ * ```
+ */
+declare class Condition extends Handle {
+  #private
+  /** Bytes that a condition takes. */
+  static readonly byteLength = 8
+  /**
+   * @param map a mapping that is shared and writable
+   * @param byteOffset in bytes; aligned to 8 in memory
+   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`
+   */
+  constructor(map: MemoryMap<any>, byteOffset: number | bigint)
+  /**
+   * Releases the mutex, waits for a notification, and takes the mutex again, which may take longer than the timeout. It
+   * blocks the thread: if a `lockAsync` of this mapping is pending, use {@link waitAsync}.
+   *
+   * @param mutex held by its mapping
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_NOT_OWNER` if the mutex is not held. After any other error that is not about an argument it is not
+   *   held any more: `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`, `ERR_MMAP_DEADLOCK` if a `lockAsync` of its mapping got it
+   *   meanwhile, `ERR_MMAP_BUSY` if 65,535 are waiting (or the bytes were something else)
+   */
+  wait(mutex: Mutex): 'ok' | 'recovered'
+  wait(mutex: Mutex, timeout: number | undefined): Wakeup
+  /**
+   * As {@link wait}, without blocking the event loop. The mutex is released when this returns its promise, and held
+   * again when that resolves. **If the promise rejects, the mutex is not held**, unless an argument was wrong: a
+   * `finally` that unlocks must not run then.
+   *
+   * @param mutex held by its mapping
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  waitAsync(mutex: Mutex, options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<'ok' | 'recovered'>
+  waitAsync(mutex: Mutex, options: number | Readonly<WaitOptions> | undefined): Promise<Wakeup>
+  /**
+   * Waits until `predicate` returns something true, which is asked with the mutex held: first at once, then after each
+   * notification. Returns `'recovered'` as soon as the mutex comes from an owner that died: repair, and call it again.
+   *
+   * ```js
+   * const [mutex, changed] = [new Mutex(map, 0), new Condition(map, 512)]
+   * mutex.lock()
+   * while (changed.waitFor(mutex, () => true) === 'recovered') repair()
+   * mutex.unlock()
+   * ```
+   *
+   * @param mutex held by its mapping
+   * @param predicate what is waited for
+   * @param timeout for all of it, in milliseconds; for ever if there is none
+   * @throws as {@link wait}, and what `predicate` throws: then the mutex is held
+   */
+  waitFor(mutex: Mutex, predicate: () => unknown): 'ok' | 'recovered'
+  waitFor(mutex: Mutex, predicate: () => unknown, timeout: number | undefined): Wakeup
+  /**
+   * As {@link waitFor}, without blocking the event loop. A promise that `predicate` returns is awaited, with the mutex
+   * held. If the wait rejects, the mutex is not held, as with {@link waitAsync}; if `predicate` throws, it is.
+   *
+   * @param mutex held by its mapping
+   * @param predicate what is waited for
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  waitForAsync(
+    mutex: Mutex,
+    predicate: () => unknown,
+    options?: Readonly<Pick<WaitOptions, 'signal'>>,
+  ): Promise<'ok' | 'recovered'>
+  waitForAsync(
+    mutex: Mutex,
+    predicate: () => unknown,
+    options: number | Readonly<WaitOptions> | undefined,
+  ): Promise<Wakeup>
+  /**
+   * Wakes up to `count` of those that wait now. The mutex need not be held, but what is waited for must be changed while
+   * it is.
+   *
+   * @param count how many, at most; 1 if not given
+   */
+  notify(count?: number): void
+  /** Wakes all that wait now. */
+  notifyAll(): void
+  toJSON(): object
+}
 /**
  * A flag in {@link Event.byteLength} bytes of a shared mapping, which must be zero before the first use. It is set and
  * cleared by any process, and wakes all who wait for it when it is set, as Python's `multiprocessing.Event` does.
@@ -338,9 +551,11 @@ declare class Channel extends Handle {
  * leaves nothing behind. Bytes that were something else are an event that is set or not.
  *
  * ```js
+ * import { Event } from 'memory-map/sync' // else it is the global one
+ *
  * const ready = new Event(map, 128)
- * if (isFirst) ready.set()
- * else await ready.waitAsync()
+ * setTimeout(() => ready.set(), 5) // in another process
+ * await ready.waitAsync()
  * ```
  */
 declare class Event extends Handle {
@@ -449,62 +664,6 @@ declare class Latest extends Handle {
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
   waitAsync(version: number, options?: number | Readonly<WaitOptions>): Promise<boolean>
-  toJSON(): object
-}
-/** How a lock was acquired: after its last owner released it, or after that owner died. */
-type Locked = 'acquired' | 'recovered'
-/**
- * A lock in {@link Mutex.byteLength} bytes of a shared mapping, which must be zero before the first use.
- *
- * Its owner is a mapping: everything done through one `MemoryMap` counts as one owner. If the owner's process dies, at
- * any moment, or its mapping is closed, the next `lock` returns `'recovered'`: what the lock protects may be half
- * changed.
- *
- * ```js
- * const mutex = new Mutex(map, 0)
- * if (mutex.lock() === 'recovered') repair()
- * try {
- *   change()
- * } finally {
- *   mutex.unlock()
- * }
- * ```
- */
-declare class Mutex extends Handle {
-  #private
-  /** Bytes that a mutex takes. */
-  static readonly byteLength = 8
-  /**
-   * @param map a mapping that is shared and writable
-   * @param byteOffset in bytes; aligned to 8 in memory
-   * @throws `ERR_MMAP_NOT_SHARED`, `ERR_MMAP_NOT_WRITABLE`, `ERR_OUT_OF_RANGE`; the system's error if the file
-   *   cannot show which processes are alive (docs/memory-model.md)
-   */
-  constructor(map: MemoryMap<any>, byteOffset: number | bigint)
-  /**
-   * Takes the lock, and blocks the thread until it has it.
-   *
-   * @param timeout in milliseconds; for ever if there is none
-   * @throws `ERR_MMAP_DEADLOCK` if this mapping holds it already; `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
-   */
-  lock(): Locked
-  lock(timeout: number | undefined): Locked | 'timed-out'
-  /**
-   * As {@link lock}, without blocking the event loop. It also waits if this mapping holds the lock, because another
-   * function can release it. If the promise rejects, the lock was not taken.
-   *
-   * @param options the timeout in milliseconds, or that and an `AbortSignal`
-   */
-  lockAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<Locked>
-  lockAsync(options: number | Readonly<WaitOptions> | undefined): Promise<Locked | 'timed-out'>
-  /** Takes the lock if no living owner holds it. Returns how it was acquired, or `false`. */
-  tryLock(): Locked | false
-  /**
-   * Releases the lock.
-   *
-   * @throws `ERR_MMAP_NOT_OWNER` if this mapping does not hold it
-   */
-  unlock(): void
   toJSON(): object
 }
 /** What is in a queue. */
@@ -822,12 +981,14 @@ declare function waitAsync(
  */
 declare function notify(map: MemoryMap<any>, byteOffset: number | bigint, count?: number): number
 export {
+  Barrier,
   Broadcast,
   type BroadcastRange,
   BroadcastReceiver,
   Channel,
   type ChannelOptions,
   type ChannelRange,
+  Condition,
   Event,
   Latest,
   type LatestOptions,
@@ -842,6 +1003,7 @@ export {
   type SubscribeOptions,
   type WaitOptions,
   type WaitResult,
+  type Wakeup,
   notify,
   wait,
   waitAsync,

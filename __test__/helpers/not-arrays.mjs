@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 
 const { mapShared } = await import(new URL('../../index.js', import.meta.url).href)
-const { Broadcast, Channel, Event, Latest, Mutex, Queue, RwLock, Semaphore } = await import(
+const { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, RwLock, Semaphore } = await import(
   new URL('../../sync.js', import.meta.url).href
 )
 
@@ -16,6 +16,8 @@ queue.send('message')
 const handles = [
   map,
   new Event(map, 128),
+  new Condition(map, 192),
+  new Barrier(map, 256, 2),
   new Mutex(map, 0),
   new Semaphore(map, 64, 1),
   new RwLock(map, 512),

@@ -15,8 +15,20 @@ import { KINDS, main, makeFixture, modules, NAME, ofType, RECEIVER, right, SHARE
 import { PROPERTIES, RECEIVERS, Thrown, throwsItself, VALUES } from './values.mjs'
 
 const { unlinkSharedMemory } = main
-const { Broadcast, BroadcastReceiver, Channel, Event, Latest, Mutex, Queue, QueueMessage, RwLock, Semaphore } =
-  modules.sync
+const {
+  Barrier,
+  Broadcast,
+  BroadcastReceiver,
+  Channel,
+  Condition,
+  Event,
+  Latest,
+  Mutex,
+  Queue,
+  QueueMessage,
+  RwLock,
+  Semaphore,
+} = modules.sync
 
 const [surfaceFile, reportFile, ...numbers] = process.argv.slice(2)
 const [first, step, randomCalls, seed] = numbers.map(Number)
@@ -42,6 +54,8 @@ const CHECKS = {
   Broadcast: (value) => value instanceof Broadcast,
   BroadcastReceiver: (value) => value instanceof BroadcastReceiver,
   Channel: (value) => value instanceof Channel,
+  Barrier: (value) => value instanceof Barrier,
+  Condition: (value) => value instanceof Condition,
   Event: (value) => value instanceof Event,
   Latest: (value) => value instanceof Latest,
   Mutex: (value) => value instanceof Mutex,

@@ -7,7 +7,7 @@ const root = new URL('../../', import.meta.url).href
 export const main = await import(`${root}index.js`)
 export const modules = { index: main, sync: await import(`${root}sync.js`) }
 const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize } = main
-const { Broadcast, Channel, Event, Latest, Mutex, Queue, RwLock, Semaphore } = modules.sync
+const { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, RwLock, Semaphore } = modules.sync
 
 /** The name of named memory. */
 export const NAME = `hostile-${process.pid}`
@@ -66,7 +66,17 @@ export function makeFixture(kind) {
     },
     get event() {
       map.write(Buffer.alloc(64), 128)
-      return new Event(map, 128)
+      const event = new Event(map, 128)
+      event.set()
+      return event
+    },
+    get condition() {
+      map.write(Buffer.alloc(64), 192)
+      return new Condition(map, 192)
+    },
+    get barrier() {
+      map.write(Buffer.alloc(Barrier.byteLength), 256)
+      return new Barrier(map, 256, 1)
     },
     get mutex() {
       map.write(Buffer.alloc(64), 0)
@@ -112,6 +122,8 @@ export const RECEIVER = {
   Broadcast: (at) => at.broadcast,
   BroadcastReceiver: (at) => at.receiver,
   Channel: (at) => at.channel,
+  Barrier: (at) => at.barrier,
+  Condition: (at) => at.condition,
   Event: (at) => at.event,
   Latest: (at) => at.latest,
   Mutex: (at) => at.mutex,
@@ -134,6 +146,9 @@ const ARGUMENT = {
   reserved: (at) => at.channel.reserve(16, 1),
   borrowed: (at) => at.channel.borrow(1),
   fault: faultOf,
+  mutex: (at) => at.mutex,
+  parties: () => 2,
+  predicate: () => () => true,
   create: () => true,
   mode: () => 0o600,
   messages: () => ['a', Buffer.from('b')],

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 
 import { LENGTH, nothing, sync, using } from './scene.mjs'
 
-const { Channel, Event, Mutex, notify, Semaphore, wait, waitAsync } = sync
+const { Barrier, Channel, Condition, Event, Mutex, notify, Semaphore, wait, waitAsync } = sync
 
 const synchronising = (kind) => /^(a shared file|named memory|shared memory)$/.test(kind)
 /** The mapping zeroed, and `make(map)`. */
@@ -103,6 +103,21 @@ export const synchronisers = {
       return how
     },
     (_, how) => assert.equal(how, 'acquired'),
+  ),
+  'new Barrier': sharing(
+    nothing,
+    (map) => new Barrier(map, 0, 1),
+    (_, made) => assert.equal(made.wait(), 0),
+  ),
+  'Condition.wait': waiting(
+    (map) => new Mutex(map, 0),
+    (map, mutex) => {
+      if (mutex.tryLock() === false) throw new Error('the mutex is locked')
+      const how = new Condition(map, 64).wait(mutex, 5)
+      mutex.unlock()
+      return how
+    },
+    (_, how) => assert.equal(how, 'timed-out'),
   ),
   'new Event': sharing(
     nothing,

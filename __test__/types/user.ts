@@ -26,7 +26,19 @@ import {
   type SharedMapOptions,
   unlinkSharedMemory,
 } from 'memory-map'
-import { Channel, Event, Mutex, notify, Queue, QueueMessage, Semaphore, wait, waitAsync } from 'memory-map/sync'
+import {
+  Barrier,
+  Channel,
+  Condition,
+  Event,
+  Mutex,
+  notify,
+  Queue,
+  QueueMessage,
+  Semaphore,
+  wait,
+  waitAsync,
+} from 'memory-map/sync'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
@@ -260,6 +272,16 @@ export async function between(map: MemoryMap<SharedArrayBuffer>): Promise<void> 
   new Semaphore(map, 128, 3).release()
   const happened = await new Event(map, 192).waitAsync({ timeout: 5 })
   same<typeof happened, boolean>(true)
+  const condition = new Condition(map, 200)
+  const told = condition.wait(mutex)
+  same<typeof told, 'ok' | 'recovered'>(true)
+  const toldInTime = await condition.waitForAsync(mutex, () => true, { timeout: 5 })
+  same<typeof toldInTime, 'ok' | 'recovered' | 'timed-out'>(true)
+  const barrier = new Barrier(map, 256, 3)
+  const index = await barrier.waitAsync()
+  same<typeof index, number>(true)
+  const met = barrier.wait(5)
+  same<typeof met, number | 'timed-out'>(true)
   for await (const message of Channel.create(map)) same<typeof message, Buffer>(true)
   same<Awaited<ReturnType<typeof Channel.openAsync>>, Channel | undefined>(true)
   const opened = await Channel.openAsync(map, { signal: AbortSignal.timeout(5) })

@@ -18,9 +18,11 @@ const SET = 2
  * leaves nothing behind. Bytes that were something else are an event that is set or not.
  *
  * ```js
+ * import { Event } from 'memory-map/sync' // else it is the global one
+ *
  * const ready = new Event(map, 128)
- * if (isFirst) ready.set()
- * else await ready.waitAsync()
+ * setTimeout(() => ready.set(), 5) // in another process
+ * await ready.waitAsync()
  * ```
  */
 export class Event extends Handle {

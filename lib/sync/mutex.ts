@@ -1,6 +1,7 @@
 // Mutual exclusion between processes.
 
 import type { NativeMutex } from '../binding.js'
+import { invalidType } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
@@ -11,6 +12,17 @@ import { DONE, NONE, type Step, UNKNOWN, Words } from './words.js'
 export type Locked = 'acquired' | 'recovered'
 
 const RESULTS = ['acquired', 'recovered', 'timed-out'] as const
+
+/** What a `Condition` needs of a mutex. */
+export interface MutexParts {
+  readonly handle: object
+  readonly map: MemoryMap<any>
+  /** Waits of its mapping that lock by its name on other threads. */
+  readonly pending: { count: number }
+}
+
+/** What a `Condition` needs of `value`, which must be a mutex. */
+export let toMutex: (value: unknown) => MutexParts
 
 /** How many `lockAsync` of a mapping are pending: their threads lock and unlock under the same name. */
 const waiting = new WeakMap<MemoryMap<any>, { count: number }>()
@@ -35,6 +47,12 @@ const waiting = new WeakMap<MemoryMap<any>, { count: number }>()
 export class Mutex extends Handle {
   static {
     tag(this)
+    toMutex = (value) => {
+      if (typeof value === 'object' && value !== null && #handle in value) {
+        return { handle: value.#handle, map: value.#map, pending: value.#waiting }
+      }
+      throw invalidType('mutex', 'a Mutex', value)
+    }
   }
 
   /** Bytes that a mutex takes. */

@@ -73,6 +73,8 @@ pub enum Error {
     Busy(&'static str),
     /// Shared memory does not hold what it should.
     Invalid(&'static str),
+    /// The barrier is broken: not all of its parties will come.
+    Broken,
     /// The wait was ended from another thread.
     Cancelled,
     /// The pages could not be read or written.
@@ -98,6 +100,7 @@ impl Error {
             Self::NotOwner => "ERR_MMAP_NOT_OWNER",
             Self::Busy(_) => "ERR_MMAP_BUSY",
             Self::Invalid(_) => "ERR_MMAP_INVALID",
+            Self::Broken => "ERR_MMAP_BROKEN",
             Self::Fault(_) => "ERR_MMAP_FAULT",
         })
     }
@@ -149,6 +152,9 @@ impl fmt::Display for Error {
             ),
             Self::Deadlock => f.write_str("this mapping already holds the lock"),
             Self::NotOwner => f.write_str("this mapping does not hold the lock"),
+            Self::Broken => f.write_str(
+                "the barrier is broken: a party gave up or was killed, or it was aborted or reset",
+            ),
             Self::Cancelled => f.write_str("the wait was ended"),
             Self::Unsupported(what) | Self::Busy(what) | Self::Invalid(what) => f.write_str(what),
             Self::Fault(fault) => fault.fmt(f),

@@ -1,19 +1,25 @@
-//! Mutexes, semaphores, events and waits: they do what they should, and where something else stores to their
+//! Mutexes, semaphores, events, conditions, barriers and waits: they do what they should, and where something else stores to their
 //! words, now and then or all the time, there are errors or wrong answers, and nothing worse.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use memory_map::ipc::{Event, Mutex, Patience, Semaphore, WaitResult, mark, notify, wait};
+use memory_map::ipc::{
+    Barrier, Condition, Event, Locked, Mutex, Patience, Semaphore, WaitResult, Wakeup, mark,
+    notify, wait,
+};
 use memory_map::{Error, Result};
 
 use super::{Input, Victim};
 
-/// Where the words are: a mutex, a semaphore, one to wait on, and an event.
-const WORDS: usize = 5;
+/// Where the words are: a mutex, a semaphore, one to wait on, an event, a
+/// condition and a barrier.
+const WORDS: usize = 6 + Barrier::SIZE / 8;
 const SEMAPHORE: usize = 8;
 const WAITED: usize = 24;
 const EVENT: usize = 32;
+const CONDITION: usize = 40;
+const BARRIER: usize = 48;
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
@@ -31,7 +37,10 @@ pub fn run(data: &[u8]) {
         let new = || Semaphore::new(&victim.map, at + SEMAPHORE, Some(initial));
         let semaphore = new().expect("it can be made");
         let event = Event::new(&victim.map, at + EVENT).expect("it can be made");
-        let mut happened = false;
+        let condition = Condition::new(&victim.map, at + CONDITION).expect("it can be made");
+        let barrier = Barrier::new(&victim.map, at + BARRIER, Some(1));
+        assert!(barrier.is_ok() || damaged.get());
+        let (mut happened, mut broken) = (false, false);
         let (mut held, mut permits) = (None, u64::from(initial));
         for _ in 0..64 {
             if input.is_over() {
@@ -50,20 +59,20 @@ pub fn run(data: &[u8]) {
                     assert!(error == Error::Deadlock && (held.is_some() || !whole()), "{error:?}");
                 }
             };
-            match what % 16 {
+            match what % 20 {
                 0 => locked(mutex.lock(&patience), &mut held),
                 1 => locked(mutex.lock_in_turn(&patience), &mut held),
                 2 => locked(mutex.try_lock(), &mut held),
                 3 | 4 => {
                     let unlocked = match held {
-                        Some(how) if what % 16 == 4 => mutex.put_back(how),
+                        Some(how) if what % 20 == 4 => mutex.put_back(how),
                         _ => mutex.unlock(),
                     };
                     assert!(unlocked.is_ok() == held.take().is_some() || !whole(), "{unlocked:?}");
                     assert!(unlocked.as_ref().err().is_none_or(allow), "{unlocked:?}");
                 }
                 5 | 6 => {
-                    let got = match what % 16 {
+                    let got = match what % 20 {
                         5 => semaphore.try_acquire(),
                         _ => semaphore.acquire(&patience),
                     };
@@ -97,17 +106,48 @@ pub fn run(data: &[u8]) {
                     assert!(mutex.held() != 0);
                 }
                 11 | 12 => {
-                    happened = what % 16 == 11;
+                    happened = what % 20 == 11;
                     let done = if happened { event.set() } else { event.clear() };
                     assert_eq!(done, Ok(()));
                 }
                 13 | 14 => {
-                    let seen = match what % 16 {
+                    let seen = match what % 20 {
                         13 => event.is_set(),
                         _ => event.wait(&patience),
                     };
                     let seen = seen.expect("it can be looked at");
                     assert!(seen == happened || !whole(), "{seen}");
+                }
+                15 => {
+                    let woken = condition.wait(&mutex, &patience);
+                    let expected = if held.is_some() {
+                        woken == Ok(Wakeup::TimedOut)
+                    } else {
+                        woken == Err(Error::NotOwner)
+                    };
+                    assert!(expected || !whole(), "{woken:?}");
+                    held = match woken {
+                        Ok(Wakeup::Recovered) => Some(Locked::Recovered),
+                        Ok(_) => Some(Locked::Acquired),
+                        Err(_) if whole() => held,
+                        Err(_) => None,
+                    };
+                    let _ = condition.notify(u32::from(input.byte()));
+                }
+                16 | 17 => {
+                    let Ok(barrier) = &barrier else { continue };
+                    let met = barrier.wait(&patience);
+                    let expected = if broken { Err(Error::Broken) } else { Ok(Some(0)) };
+                    assert!(met == expected || !whole(), "{met:?}");
+                }
+                18 => {
+                    let Ok(barrier) = &barrier else { continue };
+                    broken = !broken;
+                    let done = if broken { barrier.abort() } else { barrier.reset() };
+                    assert!(done.is_ok() || !whole(), "{done:?}");
+                    let seen = barrier.is_broken();
+                    assert!(seen == Ok(broken) || !whole(), "{seen:?}");
+                    assert!(barrier.waiting().is_ok_and(|waiting| waiting == 0) || !whole());
                 }
                 _ => {
                     damaged.set(true);

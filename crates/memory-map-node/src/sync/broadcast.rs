@@ -75,7 +75,12 @@ impl NativeBroadcast {
         let InMapping { mapping, object } = &*self.tied.get(env)?;
         let broadcast = Arc::clone(object);
         let wait = move |patience: &Patience<'_>| broadcast.send(&data, Some(patience)).map(code);
-        pending.start(env, mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+        pending.start(
+            env,
+            mapping,
+            timeout,
+            Job { wait: Box::new(wait), give_back: None, give_up: None },
+        )
     }
 
     #[napi]
@@ -116,7 +121,12 @@ impl NativeReceiver {
         let InMapping { mapping, object } = &*self.0.get(env)?;
         let receiver = Arc::clone(object);
         let wait = move |patience: &Patience<'_>| receiver.wait_for_message(patience).map(code);
-        pending.start(env, mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+        pending.start(
+            env,
+            mapping,
+            timeout,
+            Job { wait: Box::new(wait), give_back: None, give_up: None },
+        )
     }
 
     #[napi]

@@ -102,7 +102,7 @@ impl NativeChannel {
         let InMapping { mapping, object } = &*self.tied.get(env)?;
         let channel = Arc::clone(object);
         let wait = Box::new(move |patience: &Patience<'_>| wait(&channel, patience));
-        pending.start(env, mapping, timeout, Job { wait, give_back: None })
+        pending.start(env, mapping, timeout, Job { wait, give_back: None, give_up: None })
     }
 
     /// Waits until there is a message: 0, or 2 where there is none in time.
@@ -159,7 +159,7 @@ impl NativeChannel {
                 let _ = channel.abandon(room); // a fault, which the mapping tells
             }
         };
-        let job = Job { wait: Box::new(wait), give_back: Some(Box::new(give_back)) };
+        let job = Job { wait: Box::new(wait), give_back: Some(Box::new(give_back)), give_up: None };
         pending.start(env, mapping, timeout, job)
     }
 
@@ -243,7 +243,12 @@ pub fn channel_made<'env>(
     let wait = move |patience: &Patience<'_>| {
         Channel::wait_for_channel(&mapping, offset as usize, patience).map(code)
     };
-    pending.start(env, &map.mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+    pending.start(
+        env,
+        &map.mapping,
+        timeout,
+        Job { wait: Box::new(wait), give_back: None, give_up: None },
+    )
 }
 
 /// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is

@@ -62,6 +62,7 @@ impl NativeEvent {
         let job = Job {
             wait: Box::new(move |patience| event.wait_since(began, patience).map(code)),
             give_back: None,
+            give_up: None,
         };
         pending.start(env, mapping, timeout, job)
     }

@@ -69,7 +69,12 @@ impl NativeLatest {
         let InMapping { mapping, object } = &*self.tied.get(env)?;
         let latest = Arc::clone(object);
         let wait = move |patience: &Patience<'_>| latest.wait(version as u64, patience).map(code);
-        pending.start(env, mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+        pending.start(
+            env,
+            mapping,
+            timeout,
+            Job { wait: Box::new(wait), give_back: None, give_up: None },
+        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! The functions and classes behind `memory-map/sync`.
 
+mod barrier;
 mod broadcast;
 mod channel;
+mod condition;
 mod direct;
 mod event;
 mod in_mapping;

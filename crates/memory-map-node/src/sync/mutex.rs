@@ -53,6 +53,7 @@ impl NativeMutex {
                 // It fails where the mapping is gone, and then the lock is given up with it.
                 let _ = locked(code).map(|how| taken.put_back(how));
             })),
+            give_up: None,
         };
         pending.start(env, mapping, timeout, job)
     }

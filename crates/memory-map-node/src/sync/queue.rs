@@ -124,7 +124,7 @@ impl NativeQueue {
         let InMapping { mapping, object } = &*self.tied.get(env)?;
         let queue = Arc::clone(object);
         let wait = Box::new(move |patience: &Patience<'_>| wait(&queue, patience));
-        pending.start(env, mapping, timeout, Job { wait, give_back: None })
+        pending.start(env, mapping, timeout, Job { wait, give_back: None, give_up: None })
     }
 
     /// Receives a message: its number, its length and how often it was delivered; `null` where there is
@@ -195,5 +195,10 @@ pub fn queue_made<'env>(
     let wait = move |patience: &Patience<'_>| {
         Queue::wait_for_queue(&mapping, offset as usize, patience).map(code)
     };
-    pending.start(env, &map.mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+    pending.start(
+        env,
+        &map.mapping,
+        timeout,
+        Job { wait: Box::new(wait), give_back: None, give_up: None },
+    )
 }

@@ -66,6 +66,7 @@ impl NativeRwLock {
                 // It fails where the mapping is gone, and then the lock is given up with it.
                 let _ = locked(code).map(|_| taken.unlock_shared());
             })),
+            give_up: None,
         };
         pending.start(env, mapping, timeout, job)
     }
@@ -85,6 +86,7 @@ impl NativeRwLock {
             give_back: Some(Box::new(move |code| {
                 let _ = taken.give_back(locked(code));
             })),
+            give_up: None,
         };
         pending.start(env, mapping, timeout, job)
     }

@@ -52,6 +52,7 @@ impl NativeSemaphore {
                     let _ = taken.release(1);
                 }
             })),
+            give_up: None,
         };
         pending.start(env, mapping, timeout, job)
     }

@@ -40,7 +40,12 @@ pub fn ipc_wait_async<'env>(
     let wait = move |patience: &Patience<'_>| {
         wait(&mapping, offset as usize, expected, patience).map(wait_code)
     };
-    pending.start(env, &map.mapping, timeout, Job { wait: Box::new(wait), give_back: None })
+    pending.start(
+        env,
+        &map.mapping,
+        timeout,
+        Job { wait: Box::new(wait), give_back: None, give_up: None },
+    )
 }
 
 /// Wakes up to `count` waiters of the word, and says how many.

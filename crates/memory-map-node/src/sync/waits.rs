@@ -47,6 +47,8 @@ pub struct Job {
     pub wait: Box<Waiting>,
     /// Undoes what came to the number, where it can be undone.
     pub give_back: Option<Box<dyn Fn(u32) + Send + Sync>>,
+    /// Undoes what it has begun, or says what it came to where that is too late.
+    pub give_up: Option<Box<dyn Fn() -> Option<u32> + Send + Sync>>,
 }
 
 impl Wait for Job {
@@ -58,6 +60,10 @@ impl Wait for Job {
 
     fn give_back(&self, output: u32) -> std::result::Result<(), u32> {
         self.give_back.as_ref().map(|give_back| give_back(output)).ok_or(output)
+    }
+
+    fn give_up(&self) -> Option<u32> {
+        self.give_up.as_ref().and_then(|give_up| give_up())
     }
 }
 
@@ -92,6 +98,17 @@ impl NativeWait {
         timeout: f64,
         job: Job,
     ) -> Result<Object<'env>> {
+        self.start_in(env, [mapping, mapping], timeout, job)
+    }
+
+    /// The same, for a wait that does something in two mappings, until one of them is closed.
+    pub fn start_in<'env>(
+        &self,
+        env: &'env Env,
+        [mapping, other]: [&Mapping; 2],
+        timeout: f64,
+        job: Job,
+    ) -> Result<Object<'env>> {
         let (deferred, promise) = env.create_deferred()?;
         let refused = deferred.clone();
         // From now on, not from when the thread runs.
@@ -100,7 +117,12 @@ impl NativeWait {
             deferred.resolve(move |env| pending.result().map_err(|error| to_js(&env, &error)));
         };
         match Pending::start(mapping, deadline, job, settle) {
-            Ok(pending) => drop(self.0.set(Arc::downgrade(&pending))),
+            Ok(pending) => {
+                if !std::ptr::eq(mapping, other) {
+                    pending.also_in(other);
+                }
+                drop(self.0.set(Arc::downgrade(&pending)));
+            }
             Err(error) => refused.reject(to_js(env, &error)),
         }
         Ok(promise)

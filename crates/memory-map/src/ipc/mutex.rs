@@ -114,6 +114,14 @@ impl Mutex {
         })
     }
 
+    /// Whether this mapping holds the lock.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn is_held(&self) -> Result<bool> {
+        self.run(|session| Ok(lock::owner(session.words.word(0)) == self.participant.number))
+    }
+
     /// Gives the lock back.
     ///
     /// # Errors

@@ -58,6 +58,12 @@ pub trait Wait: Send + Sync + 'static {
     fn give_back(&self, output: Self::Output) -> std::result::Result<(), Self::Output> {
         Err(output)
     }
+
+    /// Undoes what a wait has begun that came to an error and is not called again, unless that is done
+    /// already. Where it is too late for that, says what it came to after all.
+    fn give_up(&self) -> Option<Self::Output> {
+        None
+    }
 }
 
 /// A wait that is pending, or over and not yet reported.
@@ -78,8 +84,8 @@ type Done<W> = Box<dyn FnOnce(Arc<Pending<W>>) + Send>;
 struct Progress<W: Wait> {
     /// Whether it is in `wait`, or asleep.
     inside: bool,
-    /// Whether it must stay out of the memory for now.
-    paused: bool,
+    /// How many mappings want it to stay out of the memory for now.
+    paused: u32,
     /// Whether the wait was ended before its time.
     ended: bool,
     result: Option<Result<W::Output>>,
@@ -106,7 +112,7 @@ impl<W: Wait> Pending<W> {
             place: sleepers::place(),
             state: Mutex::new(Progress {
                 inside: false,
-                paused: false,
+                paused: 0,
                 ended: false,
                 result: None,
                 done: Some(Box::new(done)),
@@ -116,9 +122,14 @@ impl<W: Wait> Pending<W> {
         mapping.attached().attach(&pending);
         match &pending.place {
             Some(place) => place.start(Arc::clone(&pending) as Arc<dyn Sleeper>),
-            None => pending.run_on_thread()?,
+            None => pending.run_on_thread().inspect_err(|_| drop(pending.wait.give_up()))?,
         }
         Ok(pending)
+    }
+
+    /// Has the wait end with another mapping too, in which it does something.
+    pub fn also_in(self: &Arc<Self>, mapping: &Mapping) {
+        mapping.attached().attach(self);
     }
 
     fn state(&self) -> MutexGuard<'_, Progress<W>> {
@@ -136,7 +147,7 @@ impl<W: Wait> Pending<W> {
         let started = threads::run(Box::new(move || {
             while let Next::Rest = own.advance() {
                 let state = own.state();
-                drop(own.changed.wait_while(state, |state| state.paused && !state.ended));
+                drop(own.changed.wait_while(state, |state| state.paused > 0 && !state.ended));
             }
         }));
         started.inspect_err(|_| self.nap.set_thread(false))
@@ -146,7 +157,7 @@ impl<W: Wait> Pending<W> {
     fn advance(self: &Arc<Self>) -> Next {
         let mut state = self.state();
         let result = if state.inside || !state.ended {
-            if state.paused && !state.inside && !state.ended {
+            if state.paused > 0 && !state.inside && !state.ended {
                 return Next::Rest;
             }
             state.inside = true;
@@ -158,7 +169,7 @@ impl<W: Wait> Pending<W> {
                 if let Some(sleep) = sleep {
                     return Next::Sleep(sleep);
                 }
-                if state.paused && !state.ended {
+                if state.paused > 0 && !state.ended {
                     state.inside = false;
                     self.changed.notify_all();
                     return Next::Rest;
@@ -166,7 +177,17 @@ impl<W: Wait> Pending<W> {
             }
             result
         } else {
-            Err(Error::Cancelled)
+            state.result.take().unwrap_or(Err(Error::Cancelled))
+        };
+        let result = match result {
+            Err(error) => {
+                state.inside = true;
+                drop(state);
+                let late = self.wait.give_up();
+                state = self.state();
+                late.ok_or(error)
+            }
+            result => result,
         };
         state.result = Some(result);
         if state.ended {
@@ -240,7 +261,7 @@ impl<W: Wait> Sleeper for Pending<W> {
 
 impl<W: Wait> Attachment for Pending<W> {
     fn pause(&self) {
-        self.state().paused = true;
+        self.state().paused += 1;
         self.cancel();
     }
 
@@ -255,8 +276,8 @@ impl<W: Wait> Attachment for Pending<W> {
 
     fn resume(&self) {
         let mut state = self.state();
-        state.paused = false;
-        if !state.ended {
+        state.paused = state.paused.saturating_sub(1);
+        if state.paused == 0 && !state.ended {
             self.cancel.reset();
         }
         drop(state);
@@ -266,5 +287,10 @@ impl<W: Wait> Attachment for Pending<W> {
 
     fn end(&self) {
         Self::end(self);
+        let mut state = self.state();
+        if !state.inside && state.result.is_none() {
+            // It has not begun yet, and when it does the memory may be gone.
+            state.result = self.wait.give_up().map(Ok);
+        }
     }
 }

@@ -9,8 +9,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod barrier;
 mod broadcast;
 mod channel;
+mod condition;
 mod event;
 mod latest;
 mod mutex;
@@ -74,7 +76,7 @@ impl Place {
     fn state(&self) -> u64 {
         let part = |start: usize| start / 8..start / 8 + 128;
         let words = [
-            0..3,
+            0..8,
             LATEST / 8..LATEST / 8 + 38,
             part(CHANNEL),
             BROADCAST / 8..BROADCAST / 8 + 104,

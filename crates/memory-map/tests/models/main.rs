@@ -21,7 +21,9 @@ mod ipc {
     pub(crate) mod flag;
     pub(crate) mod head;
     pub(crate) mod lock;
+    pub(crate) mod notices;
     pub(crate) mod readers;
+    pub(crate) mod rendezvous;
     pub(crate) mod ring;
     pub(crate) mod seqlock;
 
@@ -54,8 +56,11 @@ mod ipc {
         use super::atomic::{AtomicU64, Ordering};
         use crate::error::Result;
 
-        #[derive(Default)]
-        pub(crate) struct Patience<'a>(std::marker::PhantomData<&'a ()>);
+        #[derive(Clone, Copy, Default)]
+        pub(crate) struct Patience<'a> {
+            pub deadline: Option<std::time::Instant>,
+            pub of: std::marker::PhantomData<&'a ()>,
+        }
 
         impl Patience<'_> {
             pub(crate) fn is_over(&self) -> Result<bool> {
@@ -122,9 +127,11 @@ mod feed;
 mod flag;
 mod head;
 mod lock;
+mod notices;
 mod overlay;
 mod queue;
 mod readers;
+mod rendezvous;
 mod ring;
 mod semaphore;
 mod seqlock;

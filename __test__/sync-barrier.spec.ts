@@ -1,0 +1,185 @@
+// Processes that wait until all of them have come.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, mapShared } from 'memory-map'
+import { Barrier } from 'memory-map/sync'
+
+import { Peer } from './helpers/processes.ts'
+import { type Runtime, runtimes } from './helpers/runtimes.ts'
+import { sparseFile } from './helpers/scratch.ts'
+import { until } from './helpers/until.ts'
+
+const LONG = 120_000
+const broken = { code: 'ERR_MMAP_BROKEN' }
+
+function open(t: ExecutionContext, parties?: number, file = sparseFile(t, 4096)) {
+  const map = mapShared(file, { protection: 'read-write', onFault() {} })
+  t.teardown(() => map.close())
+  return { file, map, barrier: new Barrier(map, 64, parties) }
+}
+
+/** A second process that has the file as `map`, and a barrier in it. */
+async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
+  const peer = await Peer.start(t, runtime)
+  await peer.run(`(async () => {
+    sync = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+    barrier = new sync.Barrier(map, 64)
+    words = map.typedArray(Uint32Array)
+  })()`)
+  return peer
+}
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  test(`${name}: parties meet at a barrier, and each has its number`, async (t) => {
+    const { file, barrier } = open(t, 3)
+    const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
+    for (let round = 0; round < 4; round++) {
+      const waits = peers.map((peer, i) => peer.run((round + i) % 2 ? 'barrier.wait()' : 'barrier.waitAsync()'))
+      await until(() => barrier.waiting === 2)
+      waits.push(round % 2 ? barrier.waitAsync() : Promise.resolve(barrier.wait(LONG)))
+      t.deepEqual((await Promise.all(waits)).toSorted(), [0, 1, 2])
+    }
+    t.deepEqual(await peers[0]!.run('[barrier.parties, barrier.waiting, barrier.broken]'), [3, 0, false])
+
+    // A timeout breaks it for the others, until it is reset.
+    const there = peers[0]!.run('barrier.waitAsync().catch((error) => error.code)')
+    await until(() => barrier.waiting === 1)
+    t.is(await peers[1]!.run('barrier.wait(10)'), 'timed-out')
+    t.is(await there, 'ERR_MMAP_BROKEN')
+    t.true(barrier.broken)
+    t.throws(() => barrier.wait(), broken)
+    barrier.reset()
+    t.false(barrier.broken)
+
+    // So does the death of one that has come.
+    const waiting = barrier.waitAsync()
+    peers[1]!.run('barrier.wait()').catch(() => {})
+    await until(() => barrier.waiting === 2)
+    await peers[1]!.kill()
+    await t.throwsAsync(waiting, broken)
+    t.is((await peers[0]!.end()).code, 0)
+  })
+}
+
+test('three processes go through a barrier a thousand times, and none goes round twice', async (t) => {
+  const { file, map, barrier } = open(t, 3)
+  const peers = await Promise.all([peerOf(t, file), peerOf(t, file)])
+  const rounds = (least: number) => `(async () => {
+    let sum = 0
+    for (let round = 1; round <= 1000; round++) {
+      Atomics.add(words, 500, 1)
+      sum += (round + ${least}) % 2 ? barrier.wait(${LONG}) : await barrier.waitAsync()
+      if (Atomics.load(words, 500) < 3 * round) throw new Error('too early in ' + round)
+    }
+    return sum
+  })()`
+  const sums = peers.map((peer, i) => peer.run(rounds(i)))
+  const words = map.typedArray(Uint32Array)
+  let sum = 0
+  for (let round = 1; round <= 1000; round++) {
+    Atomics.add(words, 500, 1)
+    sum += Number(round % 3 ? barrier.wait(LONG) : await barrier.waitAsync())
+    if (Atomics.load(words, 500) < 3 * round) t.fail(`too early in ${round}`)
+  }
+  const [one, two] = (await Promise.all(sums)) as [number, number]
+  t.is(sum + one + two, 3000)
+})
+
+test('a party that waits is withdrawn by a signal, and its number is given again', async (t) => {
+  const { file, barrier } = open(t, 3)
+  const controller = new AbortController()
+  const first = barrier.waitAsync({ signal: controller.signal })
+  await until(() => barrier.waiting === 1)
+  const second = open(t, undefined, file).barrier.waitAsync({ timeout: LONG })
+  await until(() => barrier.waiting === 2)
+  controller.abort(new Error('enough'))
+  await t.throwsAsync(first, { code: 'ABORT_ERR' })
+  await until(() => barrier.waiting === 1)
+  await t.throwsAsync(barrier.waitAsync({ signal: controller.signal }), { code: 'ABORT_ERR' })
+  const rest = [barrier.waitAsync(), barrier.waitAsync()]
+  t.deepEqual((await Promise.all([second, ...rest])).toSorted(), [0, 1, 2])
+})
+
+test('where all have come a signal is too late, or the party has not come: never one without the other', async (t) => {
+  const { barrier } = open(t, 2)
+  for (let round = 0; round < 200; round++) {
+    const controller = new AbortController()
+    const first = barrier.waitAsync({ signal: controller.signal })
+    if (round % 2) await until(() => barrier.waiting === 1)
+    const second = barrier.waitAsync(LONG)
+    if (round % 3) await sleep(0)
+    controller.abort()
+    const [one] = await Promise.allSettled([first])
+    if (one.status === 'rejected') {
+      t.is((one.reason as { code: string }).code, 'ABORT_ERR')
+      await until(() => barrier.waiting === 1)
+      await barrier.waitAsync()
+    }
+    t.regex(String(await second), /^[01]$/)
+  }
+  t.deepEqual([barrier.waiting, barrier.broken], [0, false])
+})
+
+test('abort and reset are told to those who wait, close takes a party away, and so does a mapping that moves', async (t) => {
+  const { file, barrier } = open(t, 3)
+  for (const end of ['abort', 'reset'] as const) {
+    const waits = [barrier.waitAsync(), barrier.waitAsync()]
+    await until(() => barrier.waiting === 2)
+    barrier[end]()
+    for (const wait of waits) await t.throwsAsync(wait, broken)
+    t.is(barrier.broken, end === 'abort')
+    if (end === 'abort') await t.throwsAsync(barrier.waitAsync(), broken)
+    barrier.abort()
+    barrier.reset()
+  }
+  const other = open(t, undefined, file)
+  const closed = other.barrier.waitAsync()
+  await until(() => barrier.waiting === 1)
+  other.map.close()
+  await t.throwsAsync(closed, { code: 'ERR_MMAP_CLOSED' })
+  t.deepEqual([barrier.waiting, barrier.broken], [0, false])
+  t.throws(() => other.barrier.wait(), { code: 'ERR_MMAP_CLOSED' })
+  t.throws(() => other.barrier.broken, { code: 'ERR_MMAP_CLOSED' })
+
+  const { map, barrier: there } = open(t, 3, file)
+  const moved = there.waitAsync()
+  await until(() => barrier.waiting === 1)
+  const before = map.address
+  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  await t.throwsAsync(moved, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
+  t.is(barrier.waiting, 0)
+  const waits = [there.waitAsync(), barrier.waitAsync(), barrier.waitAsync()]
+  t.deepEqual((await Promise.all(waits)).toSorted(), [0, 1, 2])
+})
+
+test('parties are agreed on, and what is no barrier is refused', async (t) => {
+  const { file, map, barrier } = open(t)
+  t.is(Barrier.byteLength, 536)
+  t.deepEqual([barrier.parties, barrier.waiting, barrier.broken], [0, 0, false])
+  t.throws(() => barrier.wait(1), { code: 'ERR_MMAP_INVALID', message: /how many parties/ })
+  for (const wrong of [0, 65, 1.5, NaN]) t.throws(() => new Barrier(map, 64, wrong), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Barrier(map, 64, '3' as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.is(new Barrier(map, 64, 1).wait(), 0)
+  t.is(barrier.parties, 1)
+  t.is(await barrier.waitAsync(), 0)
+  t.throws(() => new Barrier(map, 64, 2), { code: 'ERR_OUT_OF_RANGE', message: /first used with/ })
+  t.throws(() => new Barrier(map, 60), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Barrier(map, 4096 - 528), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Barrier(mapShared(file), 0), { code: 'ERR_MMAP_NOT_WRITABLE' })
+  t.throws(() => new Barrier(mapAnonymous(4096), 0), { code: 'ERR_MMAP_NOT_SHARED' })
+  t.throws(() => barrier.wait('1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  await t.throwsAsync(barrier.waitAsync({ timeuot: 1 } as never), { message: /did you mean 'timeout'/ })
+  t.is(JSON.stringify(barrier), '{"byteOffset":64}')
+  for (const byte of [1, 2, 255]) {
+    map.buffer.fill(byte)
+    t.throws(() => new Barrier(map, 0, 2), { code: 'ERR_MMAP_INVALID' })
+    for (const call of ['wait', 'abort', 'reset'] as const)
+      t.throws(() => barrier[call](), { code: 'ERR_MMAP_INVALID' })
+    await t.throwsAsync(barrier.waitAsync(), { code: 'ERR_MMAP_INVALID' })
+  }
+})

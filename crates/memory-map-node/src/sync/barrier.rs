@@ -1,0 +1,88 @@
+//! The class behind `Barrier`.
+
+use std::sync::Arc;
+
+use memory_map::ipc::{Barrier, Coming};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::in_mapping::InMapping;
+use super::waits::{Job, NativeWait, block};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
+
+/// No party has this number.
+const TIMED_OUT: u32 = u32::MAX;
+
+#[napi]
+pub struct NativeBarrier(Tied<InMapping<Barrier>>);
+
+#[napi]
+impl NativeBarrier {
+    #[napi(constructor)]
+    pub fn new(env: Env, map: Token, offset: f64, parties: Option<u32>) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
+        match Barrier::new(&mapping, offset as usize, parties) {
+            Ok(made) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(made) }))),
+            Err(error) => Err(to_js(&env, &error)),
+        }
+    }
+
+    /// Which party this is; 4294967295 timed out.
+    #[napi]
+    pub fn wait(&self, env: Env, timeout: f64) -> Result<u32> {
+        let barrier = self.0.get(&env)?;
+        block(&env, timeout, |patience| barrier.object.wait(patience))
+            .map(|index| index.unwrap_or(TIMED_OUT))
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn wait_async<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.0.get(env)?;
+        let all = Arc::new((Arc::clone(object), Coming::default()));
+        let given_up = Arc::clone(&all);
+        let job = Job {
+            wait: Box::new(move |patience| {
+                let (barrier, coming) = &*all;
+                barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
+            }),
+            give_back: None,
+            give_up: Some(Box::new(move || {
+                let (barrier, coming) = &*given_up;
+                barrier.withdraw(coming)
+            })),
+        };
+        pending.start(env, mapping, timeout, job)
+    }
+
+    #[napi]
+    pub fn abort(&self, env: Env) -> Result<()> {
+        self.0.get(&env)?.object.abort().map_err(|error| to_js(&env, &error))
+    }
+
+    #[napi]
+    pub fn reset(&self, env: Env) -> Result<()> {
+        self.0.get(&env)?.object.reset().map_err(|error| to_js(&env, &error))
+    }
+
+    #[napi]
+    pub fn parties(&self, env: Env) -> Result<u32> {
+        self.0.get(&env)?.object.parties().map_err(|error| to_js(&env, &error))
+    }
+
+    #[napi]
+    pub fn waiting(&self, env: Env) -> Result<u32> {
+        self.0.get(&env)?.object.waiting().map_err(|error| to_js(&env, &error))
+    }
+
+    #[napi]
+    pub fn is_broken(&self, env: Env) -> Result<bool> {
+        self.0.get(&env)?.object.is_broken().map_err(|error| to_js(&env, &error))
+    }
+}

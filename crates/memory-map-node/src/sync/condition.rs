@@ -1,0 +1,105 @@
+//! The class behind `Condition`.
+
+use std::sync::Arc;
+
+use memory_map::ipc::{Condition, Mutex, Wakeup};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::in_mapping::{InMapping, TIMED_OUT};
+use super::waits::{Job, NativeWait, block};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
+
+#[napi]
+pub struct NativeCondition(Tied<InMapping<Condition>>);
+
+/// 0 notified, 1 recovered, 2 timed out.
+fn wakeup_code(wakeup: Wakeup) -> u32 {
+    match wakeup {
+        Wakeup::Notified => 0,
+        Wakeup::Recovered => 1,
+        Wakeup::TimedOut => TIMED_OUT,
+    }
+}
+
+fn wakeup(code: u32) -> Wakeup {
+    match code {
+        0 => Wakeup::Notified,
+        1 => Wakeup::Recovered,
+        _ => Wakeup::TimedOut,
+    }
+}
+
+#[napi]
+impl NativeCondition {
+    #[napi(constructor)]
+    pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
+        let mapping = Arc::clone(&map.mapping);
+        match Condition::new(&mapping, offset as usize) {
+            Ok(made) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(made) }))),
+            Err(error) => Err(to_js(&env, &error)),
+        }
+    }
+
+    /// Releases the mutex, and takes it again: 0 notified, 1 recovered, 2 timed out.
+    #[napi]
+    pub fn wait(
+        &self,
+        env: Env,
+        #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+        timeout: f64,
+    ) -> Result<u32> {
+        let (condition, mutex) = (self.0.get(&env)?, mutex.get(&env)?);
+        block(&env, timeout, |patience| condition.object.wait(&mutex.object, patience))
+            .map(wakeup_code)
+    }
+
+    /// The same; the mutex is released when this returns.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn wait_async<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let condition = self.0.get(env)?;
+        let InMapping { mapping: place, object: mutex } = &*mutex.get(env)?;
+        let waiting = condition.object.begin(mutex).map_err(|error| to_js(env, &error))?;
+        let all = Arc::new((Arc::clone(&condition.object), Arc::clone(mutex), waiting));
+        let [taken, given_up] = [&all, &all].map(Arc::clone);
+        let job = Job {
+            wait: Box::new(move |patience| {
+                let (condition, mutex, waiting) = &*all;
+                condition.wait_on(mutex, waiting, patience).map(wakeup_code)
+            }),
+            give_back: Some(Box::new(move |code| {
+                let (condition, mutex, waiting) = &*taken;
+                // It fails where the mapping is gone, and then the lock is given up with it.
+                let _ = condition.give_back(mutex, waiting, wakeup(code));
+            })),
+            give_up: Some(Box::new(move || {
+                let (condition, _, waiting) = &*given_up;
+                condition.give_up(waiting);
+                None
+            })),
+        };
+        pending.start_in(env, [&condition.mapping, place], timeout, job)
+    }
+
+    #[napi]
+    pub fn notify(&self, env: Env, count: u32) -> Result<()> {
+        self.0.get(&env)?.object.notify(count).map_err(|error| to_js(&env, &error))
+    }
+}
+
+/// Whether the mutex is held through its mapping.
+#[napi]
+pub fn mutex_is_held(
+    env: Env,
+    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+) -> Result<bool> {
+    mutex.get(&env)?.object.is_held().map_err(|error| to_js(&env, &error))
+}

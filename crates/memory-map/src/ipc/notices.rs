@@ -1,0 +1,119 @@
+//! Who waits for a notification, and how many are to be had: one word.
+//!
+//! The lower half counts the calls of `notify`; above are the number of those who wait, and of
+//! notifications that none of them has taken. A waiter takes one that came after it began, while it
+//! holds the mutex: so one that is killed before it goes on takes none with it, and one that is killed
+//! while it waits is at most counted on for ever, which lets another one wake up for nothing. Each
+//! change is one atomic operation, and no thread sleeps longer than a slice.
+
+use std::time::Duration;
+
+use super::atomic::{AtomicU64, Ordering};
+use super::park::{self, Patience};
+use super::spin::Spin;
+use crate::error::Result;
+
+/// How long, at most, a wake-up that was lost by a death goes unnoticed.
+const SLICE: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy)]
+struct Notices {
+    calls: u32,
+    waiting: u16,
+    given: u16,
+}
+
+impl Notices {
+    fn of(word: u64) -> Self {
+        Self { calls: word as u32, waiting: (word >> 32) as u16, given: (word >> 48) as u16 }
+    }
+
+    fn word(self) -> u64 {
+        u64::from(self.calls) | u64::from(self.waiting) << 32 | u64::from(self.given) << 48
+    }
+
+    fn is_due(self, began: u32) -> bool {
+        self.given > 0 && self.calls != began
+    }
+}
+
+/// Changes the word by `step`, unless that gives nothing; what it was before, and is now.
+fn change(
+    word: &AtomicU64,
+    step: impl Fn(Notices) -> Option<Notices>,
+) -> Option<(Notices, Notices)> {
+    let mut seen = word.load(Ordering::SeqCst);
+    loop {
+        let before = Notices::of(seen);
+        let after = step(before)?;
+        match word.compare_exchange(seen, after.word(), Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => return Some((before, after)),
+            Err(now) => seen = now,
+        }
+    }
+}
+
+/// Begins a wait: it is for a notification after so many calls. `None` where 65,535 wait already.
+pub(crate) fn begin(word: &AtomicU64) -> Option<u32> {
+    change(word, |seen| Some(Notices { waiting: seen.waiting.checked_add(1)?, ..seen }))
+        .map(|(before, _)| before.calls)
+}
+
+/// Sleeps until there is a notification to be taken; `false` if the time is up first.
+///
+/// # Errors
+/// What `check` says; [`crate::error::Error::Cancelled`]; the OS's.
+pub(crate) fn wait(
+    word: &AtomicU64,
+    began: u32,
+    spin: &Spin,
+    patience: &Patience<'_>,
+    check: impl Fn() -> Result<()>,
+) -> Result<bool> {
+    let is_due = || Notices::of(word.load(Ordering::SeqCst)).is_due(began).then_some(());
+    if is_due().or_else(|| spin.until(is_due)).is_some() {
+        return check().map(|()| true);
+    }
+    loop {
+        let seen = word.load(Ordering::SeqCst);
+        check()?;
+        if Notices::of(seen).is_due(began) {
+            return Ok(true);
+        }
+        if patience.is_over()? {
+            return Ok(false);
+        }
+        park::sleep(word, seen, SLICE, patience)?;
+    }
+}
+
+/// Takes a notification, and waits no more; `false` if there is none.
+pub(crate) fn take(word: &AtomicU64, began: u32) -> bool {
+    change(word, |seen| {
+        let (waiting, given) = (seen.waiting.saturating_sub(1), seen.given.saturating_sub(1));
+        seen.is_due(began).then_some(Notices { waiting, given, ..seen })
+    })
+    .is_some()
+}
+
+/// Waits no more, without a notification: those that are there are for others.
+pub(crate) fn leave(word: &AtomicU64) {
+    let left = change(word, |seen| {
+        let waiting = seen.waiting.saturating_sub(1);
+        Some(Notices { waiting, given: seen.given.min(waiting), ..seen })
+    });
+    // The wake-up may have come to the one who leaves.
+    if left.is_some_and(|(_, now)| now.given > 0) {
+        park::wake(word, 1);
+    }
+}
+
+/// Gives a notification to each of up to `count` who wait.
+pub(crate) fn notify(word: &AtomicU64, count: u32) {
+    let more = u16::try_from(count).unwrap_or(u16::MAX);
+    change(word, |seen| {
+        let given = seen.given.saturating_add(more).min(seen.waiting);
+        Some(Notices { calls: seen.calls.wrapping_add(1), given, ..seen })
+    });
+    park::wake(word, count);
+}
