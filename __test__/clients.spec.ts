@@ -1,0 +1,308 @@
+// Programs in other languages on the memory of Node, Bun and Deno: clients/python and clients/rust.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+import type { ExecutionContext } from 'ava'
+
+import { mapShared, type MemoryMap } from '../index.js'
+import { Channel, Mutex } from '../sync.js'
+import { isLinux, where } from './helpers/platform.ts'
+import { ending, Peer, run, start, untilAsleep } from './helpers/processes.ts'
+import { runtimes } from './helpers/runtimes.ts'
+import { scratchFile } from './helpers/scratch.ts'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+
+/** Where everything is in the file, for all languages; the mutex is at byte 0. */
+const NUMBER = 8
+const TO_CLIENT = { offset: 4096, length: 8192 }
+const FROM_CLIENT = { offset: 32_768, length: 8192 }
+const TIMES = 2000
+
+/** Whether a command can be run here. Where this runs in CI it must be. */
+function has(command: string, args: string[]): boolean {
+  return process.env.CI !== undefined || spawnSync(command, args, { cwd: root, stdio: 'ignore' }).status === 0
+}
+
+const importing = 'import sys; sys.path.insert(0, "clients/python"); import memory_map'
+const withPython = where(isLinux && has('python3', ['-c', importing]), 'needs Python 3.9 and libatomic.so.1')
+const withCargo = where(isLinux && has('cargo', ['--version']), 'needs Rust')
+
+class Scene {
+  readonly file: string
+  readonly map: MemoryMap
+  readonly mutex: Mutex
+
+  constructor(t: ExecutionContext) {
+    this.file = scratchFile(t, Buffer.alloc(65_536))
+    this.map = mapShared(this.file, { protection: 'read-write' })
+    this.mutex = new Mutex(this.map, 0)
+    t.teardown(() => this.map.close())
+  }
+
+  /** Python with the same file, in which `memory` and `mutex` are. */
+  async python(t: ExecutionContext): Promise<Peer> {
+    const peer = await Peer.startPython(t)
+    await peer.run(`import sys; sys.path.insert(0, '${root}clients/python')`)
+    await peer.run('from memory_map import *')
+    await peer.run(`memory = Memory('${this.file}'); mutex = Mutex(memory, 0)`)
+    return peer
+  }
+
+  number(): bigint {
+    return this.map.dataView(NUMBER, 8).getBigUint64(0, true)
+  }
+}
+
+/** Messages of all lengths up to the longest, many of them. */
+function* messages(most: number): Generator<Buffer> {
+  for (let i = 1; i <= 600; i++) yield Buffer.alloc(1 + ((i * 7919) % most), i % 251)
+}
+
+const COUNT_IN_PYTHON = `
+def count(times):
+    recovered = 0
+    for _ in range(times):
+        with mutex as how:
+            recovered += how == 'recovered'
+            number = int.from_bytes(memory.map[${NUMBER}:${NUMBER + 8}], 'little')
+            memory.map[${NUMBER}:${NUMBER + 8}] = (number + 1).to_bytes(8, 'little')
+    return recovered
+
+def answer():
+    inbox, outbox = Channel(memory, ${TO_CLIENT.offset}), Channel(memory, ${FROM_CLIENT.offset})
+    while message := inbox.receive():
+        outbox.send(message)
+`
+
+for (const runtime of runtimes()) {
+  withPython(`Python and ${runtime.name} ${runtime.version} count together, and lose nothing`, async (t) => {
+    const scene = new Scene(t)
+    const python = await scene.python(t)
+    await python.run(COUNT_IN_PYTHON)
+    const peer = await Peer.start(t, runtime)
+    await peer.run(`(async () => {
+      const { Mutex } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+      map = lib.mapShared('${scene.file}', { protection: 'read-write' })
+      mutex = new Mutex(map, 0)
+      count = (times) => {
+        const view = map.dataView()
+        for (let i = 0; i < times; i++) {
+          if (mutex.lock() !== 'acquired') throw new Error('nobody has died')
+          view.setBigUint64(${NUMBER}, view.getBigUint64(${NUMBER}, true) + 1n, true)
+          mutex.unlock()
+        }
+      }
+    })()`)
+    await Promise.all([python.run(`count(${TIMES})`), peer.run(`count(${TIMES})`)])
+    t.is(scene.number(), BigInt(2 * TIMES))
+    t.is(scene.mutex.tryLock(), 'acquired')
+  })
+}
+
+/** Sends messages to a client, and compares what it sends back. */
+async function echo(t: ExecutionContext, scene: Scene): Promise<void> {
+  const [out, back] = [TO_CLIENT, FROM_CLIENT].map(({ offset }) => Channel.open(scene.map, { offset })) as [
+    Channel,
+    Channel,
+  ]
+  const sending = (async () => {
+    for (const message of messages(out.maxLength)) await out.sendAsync(message)
+    await out.sendAsync('')
+  })()
+  for (const message of messages(out.maxLength)) {
+    const got = await back.receiveAsync(120_000)
+    if (!got?.equals(message)) return t.fail(`a message of ${message.length} bytes came as ${got?.length}`)
+  }
+  await sending
+  t.pass()
+}
+
+withPython('messages of all lengths go to Python and back', async (t) => {
+  const scene = new Scene(t)
+  for (const range of [TO_CLIENT, FROM_CLIENT]) Channel.create(scene.map, range).close()
+  const python = await scene.python(t)
+  await python.run(COUNT_IN_PYTHON)
+  await Promise.all([python.run('answer()'), echo(t, scene)])
+})
+
+withPython('Python that is killed with the mutex leaves it to Node, and the other way around', async (t) => {
+  const scene = new Scene(t)
+  const python = await scene.python(t)
+  t.is(await python.run('mutex.lock()'), 'acquired')
+  t.false(scene.mutex.tryLock())
+  t.is(scene.mutex.lock(1), 'timed-out')
+  const locked = scene.mutex.lockAsync()
+  await python.kill()
+  t.is(await locked, 'recovered')
+  scene.mutex.unlock()
+
+  const [runtime] = runtimes()
+  const node = await Peer.start(t, runtime!)
+  await node.run(`(async () => {
+    const { Mutex } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared('${scene.file}', { protection: 'read-write' })
+    mutex = new Mutex(map, 0)
+    mutex.lock()
+  })()`)
+  const next = await scene.python(t)
+  t.is(await next.run('mutex.try_lock()'), null)
+  t.is(await next.run('mutex.lock(0.01)'), 'timed-out')
+  const waiting = next.run('mutex.lock()')
+  await untilAsleep(next.pid)
+  await node.kill()
+  t.is(await waiting, 'recovered')
+  await next.run('mutex.unlock()')
+  t.is(scene.mutex.lock(), 'acquired')
+})
+
+withPython('Python that sleeps for the mutex is woken, and has it as acquired', async (t) => {
+  const scene = new Scene(t)
+  const python = await scene.python(t)
+  scene.mutex.lock()
+  const waiting = python.run('mutex.lock()')
+  await untilAsleep(python.pid)
+  scene.mutex.unlock()
+  t.is(await waiting, 'acquired')
+  const locked = scene.mutex.lockAsync()
+  await python.run('mutex.unlock()')
+  t.is(await locked, 'acquired')
+})
+
+withPython('a message that Python was writing when it was killed is skipped', async (t) => {
+  const scene = new Scene(t)
+  const channel = Channel.create(scene.map, TO_CLIENT)
+  const python = await scene.python(t)
+  await python.run(`channel = Channel(memory, ${TO_CLIENT.offset})`)
+  t.true(await python.run('channel.send(b"before")'))
+  await python.run('channel._claim(5, *channel._fits(5))') // as send does, before the bytes are there
+  channel.send('after')
+  t.is(channel.receive()?.toString(), 'before')
+  t.is(channel.tryReceive(), undefined)
+  await python.kill()
+  t.is(channel.receive()?.toString(), 'after')
+})
+
+withPython('Python skips what Node was writing when it was killed, and takes over from a dead receiver', async (t) => {
+  const scene = new Scene(t)
+  Channel.create(scene.map, TO_CLIENT).close()
+  const [runtime] = runtimes()
+  const node = await Peer.start(t, runtime!)
+  await node.run(`(async () => {
+    const { Channel } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared('${scene.file}', { protection: 'read-write' })
+    channel = Channel.open(map, { offset: ${TO_CLIENT.offset} })
+    channel.tryReceive()
+    channel.reserve(100)
+  })()`)
+  const python = await scene.python(t)
+  await python.run(`channel = Channel(memory, ${TO_CLIENT.offset})`)
+  await python.run('channel.send(b"from Python")')
+  await t.throwsAsync(python.run('channel.receive(0)'), { message: /Busy/ })
+  await node.kill()
+  t.is(await python.run('channel.receive().decode()'), 'from Python')
+  t.is(await python.run('channel.receive(0)'), null)
+  const first = Channel.open(scene.map, { offset: TO_CLIENT.offset })
+  t.throws(() => first.tryReceive(), { code: 'ERR_MMAP_BUSY' })
+  await python.run('channel.stop_receiving()')
+  t.is(first.tryReceive(), undefined)
+  t.false(await python.run(`[channel.send(bytes(channel.max_length), 0) for _ in range(4)][-1]`))
+})
+
+withPython('Python refuses what Node refuses', async (t) => {
+  const scene = new Scene(t)
+  const python = await scene.python(t)
+  const refused = (line: string, message: RegExp) => t.throwsAsync(python.run(line), { message })
+  await python.run('mutex.lock()')
+  await refused('mutex.lock()', /RuntimeError.*deadlock/)
+  await python.run('mutex.unlock()')
+  await refused('mutex.unlock()', /RuntimeError.*not held/)
+  await refused('Mutex(memory, 4)', /ValueError.*multiple of 8/)
+  await refused('Mutex(memory, 65536)', /ValueError/)
+  await refused('Channel(memory, 4096)', /Damaged.*no channel/)
+  const channel = Channel.create(scene.map, TO_CLIENT)
+  await python.run('channel = Channel(memory, 4096)')
+  await refused('channel.send(bytes(channel.max_length + 1))', /ValueError/)
+  channel.send('hello')
+  for (const [at, value] of [
+    [128, 2n ** 63n], // the head
+    [192, 3n], // the tail
+  ] as const) {
+    const view = scene.map.dataView(TO_CLIENT.offset + at, 8)
+    const before = view.getBigUint64(0, true)
+    view.setBigUint64(0, value, true)
+    await refused('channel.receive(0)', /Damaged/)
+    await refused('channel.send(b"1", 0)', /Damaged/)
+    view.setBigUint64(0, before, true)
+  }
+  t.is(await python.run('channel.receive(0).decode()'), 'hello')
+  scene.map.dataView(TO_CLIENT.offset, 8).setBigUint64(0, 0n, true)
+  await refused('Channel(memory, 4096)', /Damaged/)
+  await python.run('memory.close()')
+  await refused('mutex.try_lock()', /ValueError.*closed/)
+})
+
+withPython('a child that Python has forked holds no lock of its parent', async (t) => {
+  const scene = new Scene(t)
+  const python = await scene.python(t)
+  await python.run('mutex.lock()')
+  await python.run(`
+(out, into), pid = os.pipe(), 0
+pid = os.fork()
+if pid == 0:
+    os.close(0)
+    try:
+        mutex.unlock()
+    except ValueError:
+        os.write(into, b'refused')
+    os.close(1)
+    os.close(2)
+    import time
+    time.sleep(600)
+`)
+  const pid = (await python.run('pid')) as number
+  t.teardown(() => process.kill(pid, 'SIGKILL'))
+  t.is(await python.run('os.read(out, 7).decode()'), 'refused')
+  t.false(scene.mutex.tryLock(), 'the parent has it')
+  await python.kill()
+  t.is(scene.mutex.lock(), 'recovered', 'though the child lives')
+})
+
+withCargo('a Rust program counts with Node, answers messages, and takes over from the dead', async (t) => {
+  const scene = new Scene(t)
+  for (const range of [TO_CLIENT, FROM_CLIENT]) Channel.create(scene.map, range).close()
+  const build = ['build', '--quiet', '--locked', '--manifest-path', 'clients/rust/Cargo.toml', '--target-dir', 'target']
+  execFileSync('cargo', build, { cwd: root, stdio: 'inherit' })
+  const client = `${root}target/debug/memory-map-client`
+
+  const rust = ending(start(client, [scene.file, String(TIMES)]))
+  for (let i = 0; i < TIMES; i++) {
+    scene.mutex.lock()
+    const view = scene.map.dataView(NUMBER, 8)
+    view.setBigUint64(0, view.getBigUint64(0, true) + 1n, true)
+    scene.mutex.unlock()
+  }
+  await echo(t, scene)
+  t.like(await rust, { code: 0, stdout: 'recovered: 0\n', stderr: '' })
+  t.is(scene.number(), BigInt(2 * TIMES))
+
+  const [runtime] = runtimes()
+  const node = await Peer.start(t, runtime!)
+  await node.run(`(async () => {
+    const { Mutex } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared('${scene.file}', { protection: 'read-write' })
+    mutex = new Mutex(map, 0)
+    mutex.lock()
+  })()`)
+  const next = start(client, [scene.file, '1'])
+  await untilAsleep(next.pid!)
+  const ended = ending(next)
+  await node.kill()
+  const out = Channel.open(scene.map, { offset: TO_CLIENT.offset })
+  out.send('')
+  t.like(await ended, { code: 0, stdout: 'recovered: 1\n' })
+
+  const wrong = await run(client, ['/does/not/exist', '1'])
+  t.is(wrong.code, 1)
+})
