@@ -326,3 +326,30 @@ memory.close()`
   t.is(named.buffer.toString('latin1', 0, 5), 'hello')
   t.is(readFileSync(`/dev/shm/${name}`).length, named.length)
 })
+
+/** The function of docs/sharing-between-processes.md. */
+const workaround = /def open_shared_memory[^]*?(?=\n```)/.exec(
+  readFileSync(new URL('../docs/sharing-between-processes.md', import.meta.url), 'utf8'),
+)![0]
+
+linux('Python that opens a name takes it away when it ends, unless it is kept from that', (t) => {
+  if (python === undefined) {
+    t.pass('there is no Python here')
+    return
+  }
+  const name = freshName(t)
+  using map = openSharedMemory(name, { create: true, length: pageSize })
+  map.buffer[0] = 7
+  const run = (lines: string) => {
+    const program = `from multiprocessing import resource_tracker, shared_memory\nimport sys\n${lines}`
+    return spawnSync(python, ['-c', program], { encoding: 'utf8' })
+  }
+  const kept = run(`${workaround}\nmemory = open_shared_memory('${name}')\nprint(memory.buf[0])\nmemory.close()`)
+  t.deepEqual([kept.stdout, kept.stderr, kept.status], ['7\n', '', 0])
+  t.is(openSharedMemory(name).buffer[0], 7)
+  const tracking = 'dict(track=False) if sys.version_info >= (3, 13) else {}'
+  const taken = run(
+    `memory = shared_memory.SharedMemory('${name}', **(${tracking}))\nprint(sys.version_info >= (3, 13))\nmemory.close()`,
+  )
+  t.is(existsSync(`/dev/shm/${name}`), taken.stdout === 'True\n', 'from 3.13 on track=False does the same')
+})
