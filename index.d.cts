@@ -359,6 +359,34 @@ type Over<T, B extends ArrayBufferLike> = T extends {
       : T
     : T
   : T
+/** A `WebAssembly.Memory`, as far as TypeScript has to know one: the type of that name is the browser's. */
+interface WasmMemory {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer
+  grow(pages: number): number
+}
+/**
+ * The pages of a mapping in a WebAssembly memory; made by {@link MemoryMap.into}. They stay there until this is closed, or the
+ * mapping, or nothing can reach the memory any more.
+ */
+declare class WasmMapping extends Handle {
+  #private
+  private constructor()
+  /** Where in the memory the mapping begins, in bytes. */
+  get offset(): number
+  /** How many bytes of the mapping are there. They take up the whole of their last page. */
+  get length(): number
+  /** Whether the pages are not there any more: this was closed, or the mapping. */
+  get closed(): boolean
+  /**
+   * Takes the pages out, and puts zeros there, on every thread that has the memory. A second call does nothing.
+   *
+   * @throws the OS's errors (`ENOMEM`), after which the pages are there still
+   */
+  close(): void
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void
+  toJSON(): object
+}
 /** Where to write, and how. */
 interface WriteStreamOptions {
   /** Where the first byte goes. Beyond the mapping's end, zeros come before it. Default: 0. */
@@ -745,6 +773,31 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    *   mapping open (see {@link handle}); the OS's errors (`ENOMEM`, `ENOSPC`...)
    */
   resize(length: Bytes): void
+  /**
+   * Lays the mapping's pages over a part of a WebAssembly memory, without a copy and however large they are: a module
+   * reads the file there, and stores to it if the mapping is shared and writable. What the memory had there is gone.
+   * The mapping goes on as before; a second place has the same pages, under the same guard.
+   *
+   * ```js
+   * const { memory, records } = instance.exports
+   * using map = mapPrivate('access.log')
+   * const pages = Math.ceil(map.length / 65_536)
+   * using laid = map.into(memory, memory.grow(pages) * 65_536)
+   * records(laid.offset, laid.length)
+   * ```
+   *
+   * The module must not use that part for anything else: have it allocate there, or grow the memory first and use
+   * the new end. A mapping of a private file shows the file's bytes there, without what was stored through its views.
+   * docs/webassembly.md has the rest.
+   *
+   * @param offset where in the memory, in bytes: the start of a page of {@link pageSize} bytes. The memory must have
+   *   whole pages for all of the mapping
+   * @throws `ERR_OUT_OF_RANGE` if the memory has not; for a mapping that begins inside a page of the file, and for one that
+   *   ends inside a page before the file does
+   * @throws `ERR_MMAP_BUSY` if another mapping lies in that part
+   * @throws `ERR_MMAP_UNSUPPORTED` on Bun, whose memories can move, and on Windows; for memory without a file
+   */
+  into(memory: WasmMemory, offset: Bytes): WasmMapping
   /** Throws the oldest fault of the mapping that no call has thrown yet, if any. */
   check(): void
   /**
@@ -944,6 +997,8 @@ export {
   type SharedMemoryOptions,
   type SyncOptions,
   type TypedArrayConstructor,
+  WasmMapping,
+  type WasmMemory,
   type WriteStreamOptions,
   allocationGranularity,
   listSharedMemory,

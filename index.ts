@@ -49,6 +49,8 @@ export type {
   SharedMemoryOptions,
 } from './lib/options.js'
 export type { Needle, SearchOptions } from './lib/search.js'
+export { WasmMapping } from './lib/wasm.js'
+export type { WasmMemory } from './lib/wasm.js'
 
 /** Bytes of one page of memory. The ranges of `protect` are multiples of it. */
 export const pageSize: number = native.pageSize()

@@ -185,6 +185,8 @@ export declare class NativeWait {
 
 /** Another name of what `handle` has named, on any thread; null where this process has not made the handle. */
 export declare function adopt(handle: string): NativeAdopted | null
+/** Where the memory under a view is. */
+export declare function addressOf(bytes: Uint8Array): number
 
 /** What each advice is called, by its number. */
 export declare function adviceNames(): Array<string>
@@ -339,6 +341,13 @@ export interface NativeFault {
   contained: boolean
 }
 
+/** What was laid over memory. */
+export interface NativeLaid {
+  address: number
+  /** Whether the guard finds out by itself that the memory is gone. Otherwise it has to be kept. */
+  watched: boolean
+}
+
 /** Memory that has a name, with a slash in front. */
 export interface NativeNamedMemory {
   name: string
@@ -462,6 +471,13 @@ export declare namespace mapping {
    * of it, of an object of its own.
    */
   export function keep(map: Token, bytes: Uint8Array): void
+  /** Forgets where the mapping was laid over memory that is gone. */
+  export function forsake(map: Token, address: number): void
+  /**
+   * Lays the mapping over all pages of `bytes`, a view of a WebAssembly memory that does not move. When the memory has
+   * gone `forsake` is to be called before anything else.
+   */
+  export function layOver(map: Token, bytes: Uint8Array): NativeLaid
   /**
    * Leaves copies of ranges, given by their ends in turn, at the addresses that the next
    * `close` or `resize` takes from the mapping.
@@ -503,6 +519,8 @@ export declare namespace mapping {
   export function sync(map: Token, start: number, end: number, invalidate: boolean, stop: NativeStop): Promise<void>
   /** Makes a range durable, and waits for it. */
   export function syncSync(map: Token, start: number, end: number, invalidate: boolean): Outcome<undefined>
+  /** Puts zeros where the mapping was laid over memory that is there. */
+  export function takeUp(map: Token, address: number): Outcome<undefined>
   /** Loads from every page of a range. */
   export function touch(map: Token, start: number, end: number): Outcome<undefined>
   /** Lets it go out of memory again. */

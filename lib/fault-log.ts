@@ -5,6 +5,7 @@ import { resizedError, translate } from './errors.js'
 import { describeFault, type MemoryFault, MemoryFaultError, publish } from './faults.js'
 import { native } from './native.js'
 import { remedyOf } from './remedies.js'
+import { forgetGone } from './wasm.js'
 
 const { mapping } = native
 
@@ -37,6 +38,7 @@ export class FaultLog {
 
   /** Fetches what has happened. */
   collect(): void {
+    forgetGone(this.#token)
     const news = mapping.collect(this.#token)
     if (news == null) return
     // The native library forgets it once the memory cannot be reached any more.

@@ -72,6 +72,7 @@ import {
   type TypedArrayConstructor,
 } from './typed-arrays.js'
 import { cutVolatile, toVolatileBuffer } from './volatile-buffer.js'
+import { endAll, forgetGone, layOver, type WasmMapping, type WasmMemory } from './wasm.js'
 import { checkMovable, readTooLarge, Windows } from './windows.js'
 import { createWriteStream, type WriteStreamOptions } from './write-stream.js'
 import { watchZlib } from './zlib-input.js'
@@ -763,6 +764,44 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#measure()
   }
 
+  /**
+   * Lays the mapping's pages over a part of a WebAssembly memory, without a copy and however large they are: a module
+   * reads the file there, and stores to it if the mapping is shared and writable. What the memory had there is gone.
+   * The mapping goes on as before; a second place has the same pages, under the same guard.
+   *
+   * ```js
+   * const { memory, records } = instance.exports
+   * using map = mapPrivate('access.log')
+   * const pages = Math.ceil(map.length / 65_536)
+   * using laid = map.into(memory, memory.grow(pages) * 65_536)
+   * records(laid.offset, laid.length)
+   * ```
+   *
+   * The module must not use that part for anything else: have it allocate there, or grow the memory first and use
+   * the new end. A mapping of a private file shows the file's bytes there, without what was stored through its views.
+   * docs/webassembly.md has the rest.
+   *
+   * @param offset where in the memory, in bytes: the start of a page of {@link pageSize} bytes. The memory must have
+   *   whole pages for all of the mapping
+   * @throws `ERR_OUT_OF_RANGE` if the memory has not; for a mapping that begins inside a page of the file, and for one that
+   *   ends inside a page before the file does
+   * @throws `ERR_MMAP_BUSY` if another mapping lies in that part
+   * @throws `ERR_MMAP_UNSUPPORTED` on Bun, whose memories can move, and on Windows; for memory without a file
+   */
+  into(memory: WasmMemory, offset: Bytes): WasmMapping {
+    const token = this.#checkOpen()
+    listen()
+    numbered.set(token, new WeakRef(this.#log))
+    const [map, log] = [this, this.#log]
+    const layable = {
+      token,
+      length: this.#length,
+      collect: () => map.#closed || log.collect(),
+      explain: (error: unknown) => log.explain(error),
+    }
+    return layOver(layable, memory, offset)
+  }
+
   /** Throws the oldest fault of the mapping that no call has thrown yet, if any. */
   check(): void {
     this.#checkOpen()
@@ -789,8 +828,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#keepTails()
     if (this.#windows.areUsed) watchZlib()
     void this.protection // as it was last
+    forgetGone(token)
     const reports = mapping.close(token, isRuntimeBusy())
     this.#closed = true
+    endAll(token)
     // What was transferred away may fault later still.
     if (reports === null && !numbered.has(token)) collected.unregister(this)
     this.#log.end(reports ?? [])

@@ -18,7 +18,7 @@ const layers = {
     ['options', 'advice', 'fault', 'protection', 'error', 'lock_anyway'],
   ],
   'memory-map-node': [
-    ['advice', 'handle', 'libuv', 'mapping', 'memory_names', 'search', 'shared_array_buffer', 'sync'],
+    ['advice', 'handle', 'libuv', 'mapping', 'memory_names', 'search', 'shared_array_buffer', 'sync', 'wasm'],
     ['tied'],
     ['environment'],
     ['held'],

@@ -48,10 +48,20 @@ const values = {
   },
 }
 
+/** What stands for an instance of a WebAssembly module that counts lines in its memory. */
+function makeInstance() {
+  const memory = new /** @type {any} */ (globalThis).WebAssembly.Memory({ initial: 2 })
+  const count = (at, length) => Buffer.from(memory.buffer, at, length).toString('latin1').split('\n').length - 1
+  /** @type {{ memory: library.WasmMemory, records(at: number, length: number): number }} */
+  const exports = { memory, records: count }
+  return { exports }
+}
+
 /** Those that are made when they are first used. */
 const makers = {
   map: () => library.mapShared('map.bin', { protection: 'read-write' }),
   worker: () => new Worker('', { eval: true }),
+  instance: makeInstance,
   words: () => library.openSharedMemory(`work-${process.pid}`).typedArray(Int32Array),
 }
 

@@ -110,6 +110,9 @@ export function makeFixture(kind) {
       map.write(Buffer.alloc(64), 64)
       return new Semaphore(map, 64, 3)
     },
+    get laid() {
+      return map.into(newMemory(), pageSize)
+    },
     end() {
       for (const opened of this.opened) quietly(() => opened.close())
     },
@@ -131,8 +134,12 @@ export const RECEIVER = {
   QueueMessage: (at) => at.queue.receive(1),
   RwLock: (at) => at.rwlock,
   Semaphore: (at) => at.semaphore,
+  WasmMapping: (at) => at.laid,
   MemoryFaultError: (at) => new main.MemoryFaultError(faultOf(at)),
 }
+
+/** Of more than a mapping has. */
+const newMemory = () => new WebAssembly.Memory({ initial: 8 })
 
 const faultOf = (at) => ({ kind: 'io', offset: 0, length: pageSize, contained: true, map: at.map })
 
@@ -153,6 +160,7 @@ const ARGUMENT = {
   mode: () => 0o600,
   messages: () => ['a', Buffer.from('b')],
   constructor: () => Int32Array,
+  memory: newMemory,
   backing: () => 'array-buffer',
   keepOpen: () => true,
   guard: () => true,
@@ -171,6 +179,7 @@ const TYPED = {
   BufferEncoding: () => 'utf8',
   AbortSignal: () => new AbortController().signal,
   MemoryMap: (at) => at.map,
+  WasmMemory: newMemory,
   URL: () => new URL(`file://${path}`),
   TypedArrayConstructor: () => Int32Array,
   'NodeJS.ArrayBufferView': () => Uint8Array.of(97, 98),

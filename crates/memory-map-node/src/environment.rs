@@ -161,6 +161,11 @@ impl Environment {
         self.arm();
     }
 
+    /// Notes that a mapping is laid over memory of the runtime's.
+    pub fn note_laid(&self) {
+        self.arm();
+    }
+
     /// Notes that a SharedArrayBuffer is made. The runtime counts its bytes as nothing, and so would
     /// never hurry to give the addresses of closed ones back.
     pub fn note_shared(&self, length: usize) {

@@ -18,6 +18,7 @@ mod shared_array_buffer;
 mod sync;
 mod task;
 mod tied;
+mod wasm;
 
 use napi_derive::napi;
 

@@ -85,14 +85,14 @@ unsafe extern "C" fn collected(_env: sys::napi_env, data: *mut c_void, _hint: *m
 }
 
 /// A view that JavaScript made: where its memory is, how long it is, and the object of that.
-struct View {
-    start: usize,
-    length: usize,
+pub struct View {
+    pub start: usize,
+    pub length: usize,
     buffer: sys::napi_value,
 }
 
 impl View {
-    fn of(env: &Env, bytes: &Unknown<'_>) -> Result<Self> {
+    pub fn of(env: &Env, bytes: &Unknown<'_>) -> Result<Self> {
         let mut view = Self { start: 0, length: 0, buffer: ptr::null_mut() };
         let mut data = ptr::null_mut();
         // SAFETY: `bytes` is a value of this environment; what is not asked for may be null.

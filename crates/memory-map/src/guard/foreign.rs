@@ -29,6 +29,11 @@ impl Inner {
         self.left
     }
 
+    /// Whether anything lies over pages.
+    pub fn has_overlays(&self) -> bool {
+        !self.overlays.as_slice().is_empty()
+    }
+
     /// Makes all overlays such that stores to them succeed without the guard.
     pub fn open_overlays(&self) {
         for overlay in self.overlays.as_slice() {

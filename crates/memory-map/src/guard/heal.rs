@@ -54,6 +54,19 @@ impl Inner {
         vma_reserve::refill();
     }
 
+    /// Reports the overlays, and leaves them where they are.
+    pub fn report_overlays(&mut self) {
+        let overlays = self.overlays.as_slice().to_vec();
+        self.overlays.clear();
+        for overlay in overlays {
+            if !overlay.told {
+                let report = self.report(&overlay, true);
+                self.reports.push(report);
+            }
+            self.overlays.push(Overlay { told: true, ..overlay });
+        }
+    }
+
     /// Gives the overlays up, and reports them: what is below is about to be replaced.
     pub fn report_and_drop_overlays(&mut self) {
         for overlay in self.overlays.as_slice().to_vec() {

@@ -93,7 +93,8 @@ impl Holder {
 impl State {
     /// Faults so far.
     fn total(&self) -> u64 {
-        self.faults + self.regions().map(|region| region.faults()).sum::<u64>()
+        let laid = self.laid.iter().map(|laid| &laid.region);
+        self.faults + self.regions().chain(laid).map(|region| region.faults()).sum::<u64>()
     }
 
     fn holder(&mut self, token: u64) -> Option<&mut Holder> {
@@ -197,7 +198,8 @@ impl Mapping {
             inner.heal();
             inner.take_reports()
         };
-        let reports: Vec<_> = state.regions().flat_map(heal).collect();
+        let reports: Vec<_> =
+            state.regions().chain(state.laid_by(self.token)).flat_map(heal).collect();
         if !reports.is_empty() {
             state.note(reports);
             if state.holders.len() > 1 {
@@ -243,6 +245,7 @@ impl Mapping {
             return Vec::new();
         }
         state.was_closed = true;
+        state.end_laid(self.token, true);
         if state.others_are_open(self.token) {
             self.heal(&mut state);
             state.set_aside(self.token);
@@ -272,6 +275,7 @@ impl Mapping {
         self.attached.end();
         {
             let mut state = self.state();
+            state.end_laid(self.token, false);
             state.holders.retain(|holder| holder.token != self.token);
             if self.common.known.get().is_some() {
                 guard::unshare(self.common.token, self.token);
@@ -397,14 +401,13 @@ impl Mapping {
             }
             // What has happened by now is told to those who were there.
             let mut reports = Vec::new();
-            let mut counted = state.faults;
             for region in state.regions() {
                 let mut inner = region.lock();
                 inner.heal();
                 reports.append(&mut inner.take_reports());
-                counted += region.faults();
             }
             state.note(reports);
+            let counted = state.total();
             state.holders.push(Holder::new(token, counted));
             guard::share(handle.mapping, owner, token);
         }

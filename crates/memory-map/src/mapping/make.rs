@@ -179,6 +179,7 @@ impl Mapping {
             pages,
             faults: 0,
             former: Vec::new(),
+            laid: Vec::new(),
             snapshots: Vec::new(),
             holders: vec![Holder::new(token, 0)],
             was_closed: false,

@@ -5,6 +5,7 @@ mod attached;
 mod close_file;
 mod foreign;
 mod holders;
+mod laid;
 mod make;
 mod needle;
 mod protect;
@@ -17,6 +18,7 @@ pub use advice::{Prefetch, Residency};
 pub(crate) use attached::{Attached, Attachment, Whereabouts};
 pub use holders::Handle;
 pub(crate) use holders::{Common, Holder, Wanted, next_token};
+pub(crate) use laid::Laid;
 pub use needle::Needle;
 pub use search::Count;
 pub use sync::Sync;
@@ -76,6 +78,8 @@ pub(crate) struct State {
     pub pages: Pages,
     /// Regions that the mapping had, whose views cannot be taken away.
     pub former: Vec<Arc<Region>>,
+    /// Regions laid over memory of others, with the pages of the mapping once more.
+    pub laid: Vec<Laid>,
     /// Faults of regions that it had, and that are forgotten.
     pub faults: u64,
     /// The ranges whose snapshots the last `close` or the next move leaves behind.
@@ -344,7 +348,7 @@ impl Mapping {
 }
 
 impl State {
-    /// All regions whose faults are reported.
+    /// The regions of all holders.
     fn regions(&self) -> impl Iterator<Item = &Arc<Region>> {
         let mapped = match &self.pages {
             Pages::Mapped(region) => Some(region),

@@ -167,7 +167,7 @@ impl Foreign {
 }
 
 /// All VMAs of this process that have a file, by address.
-fn all_shown() -> Vec<(Range<usize>, Shown)> {
+pub(super) fn all_shown() -> Vec<(Range<usize>, Shown)> {
     let mut all = Vec::new();
     sys::each_vma(|vma| {
         all.extend(vma.shown().map(|shown| (vma.range.clone(), shown)));
@@ -177,7 +177,7 @@ fn all_shown() -> Vec<(Range<usize>, Shown)> {
 }
 
 /// Those that meet a range.
-fn shown_in<'a>(
+pub(super) fn shown_in<'a>(
     all: &'a [(Range<usize>, Shown)],
     range: &Range<usize>,
 ) -> impl Iterator<Item = &'a Shown> {
@@ -217,6 +217,15 @@ fn note_left(region: &Arc<Region>) {
     sweep_now_and_then();
     if count >= 16 && count.is_power_of_two() {
         sweep_leftovers();
+    }
+}
+
+/// Keeps a region under the guard whose memory may be gone already.
+pub(super) fn keep_leftover(region: &Arc<Region>) {
+    leftovers().push(Arc::clone(region));
+    sweep_leftovers();
+    if has_leftovers() {
+        sweep_now_and_then();
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod access;
 mod backlog;
 mod contents;
 pub(crate) mod foreign;
+mod laid;
 pub(crate) mod place;
 pub(crate) mod snapshot;
 mod unmap;
