@@ -218,8 +218,10 @@ here('a place that is not in the memory is refused', (t) => {
     const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
     throwsCodedError(t, () => map.into(memory, offset as never), type)
   }
-  map.into(memory, 2 * unit - contents.length)
-  t.true(bytesOf(memory, 0, unit).every((byte) => byte === 0))
+  const last = map.into(memory, 2 * unit - contents.length)
+  t.is(last.offset, 2 * unit - contents.length)
+  t.is(map.into(memory, -0).offset, 0)
+  t.true(bytesOf(memory, contents.length, unit).every((byte) => byte === 0))
 })
 
 here('what only looks like a memory is refused', (t) => {

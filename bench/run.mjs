@@ -32,6 +32,7 @@ const names = [
   'ipc',
   'stream',
   'start',
+  'wasm',
 ]
 
 const quick = process.argv.includes('--quick')

@@ -63,6 +63,7 @@ const CHECKS = {
   QueueMessage: (value) => value instanceof QueueMessage,
   RwLock: (value) => value instanceof RwLock,
   Semaphore: (value) => value instanceof Semaphore,
+  WasmMapping: (value) => value instanceof main.WasmMapping,
 }
 
 function isOf(type, value) {
