@@ -183,10 +183,11 @@ export declare class NativeWait {
   end(): void
 }
 
-/** Another name of what `handle` has named, on any thread; null where this process has not made the handle. */
-export declare function adopt(handle: string): NativeAdopted | null
 /** Where the memory under a view is. */
 export declare function addressOf(bytes: Uint8Array): number
+
+/** Another name of what `handle` has named, on any thread; null where this process has not made the handle. */
+export declare function adopt(handle: string): NativeAdopted | null
 
 /** What each advice is called, by its number. */
 export declare function adviceNames(): Array<string>
@@ -464,6 +465,8 @@ export declare namespace mapping {
    * its memory.
    */
   export function forget(token: number): void
+  /** Forgets where the mapping was laid over memory that is gone. */
+  export function forsake(map: Token, address: number): void
   /** Names a mapping for `adopt`: 32 hexadecimal digits. */
   export function handle(map: Token, note: string): Outcome<string>
   /**
@@ -471,8 +474,6 @@ export declare namespace mapping {
    * of it, of an object of its own.
    */
   export function keep(map: Token, bytes: Uint8Array): void
-  /** Forgets where the mapping was laid over memory that is gone. */
-  export function forsake(map: Token, address: number): void
   /**
    * Lays the mapping over all pages of `bytes`, a view of a WebAssembly memory that does not move. When the memory has
    * gone `forsake` is to be called before anything else.
