@@ -152,7 +152,8 @@ interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapOptions<
    *   reads zeros until `close()`, `contained` is false, and `sync()` rejects from then on. Its kind after the end of
    *   the file is `'io'`. Pages of a private mapping are still restored after a store without permission.
    * - No call notices that the file has become shorter inside its last page.
-   * - `resize()`, `Mutex` and `Channel`, and `sync()` on macOS and FreeBSD, throw `ERR_MMAP_UNSUPPORTED`.
+   * - `resize()`, what must know who is alive (`Mutex`, `Channel`...), and `sync()` on macOS and FreeBSD, throw
+   *   `ERR_MMAP_UNSUPPORTED`.
    *
    * Even so no access ends the process. Needs the backing `'array-buffer'`. Without effect on Windows, where a
    * mapping has no descriptor. Default: true.
@@ -419,7 +420,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   #private
   private constructor()
   /**
-   * The mapping of a {@link handle}: the same pages, at the same addresses, on this thread. It has its own views, locks,
+   * The mapping of a {@link MemoryMap.handle}: the same pages, at the same addresses, on this thread. It has its own views, locks,
    * waits, faults and `close()`. The pages are there for as long as one of the threads has its mapping open; a thread
    * that ends, or whose mapping is collected, has it open no more.
    *
@@ -447,7 +448,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * thread, and by way of others. It keeps nothing open.
    *
    * ```js
-   * const worker = new Worker(program, { workerData: map.handle })
+   * const worker = new Worker('./worker.mjs', { workerData: map.handle })
    * ```
    *
    * If the memory was this thread's alone until now (a mapping without a file), make views anew: only those that are made
@@ -759,7 +760,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   /**
    * Changes the length. Contents up to the smaller length are kept; a writable shared mapping extends its file if it
    * grows beyond the end. Earlier views are emptied, as by {@link close}, even if they would still fit: first await what
-   * you started with them. A `Mutex`, a `Semaphore` or a `Channel` stays what it was.
+   * you started with them. What `memory-map/sync` has in it stays what it was.
    * The file never becomes shorter. If it fails, the mapping and its views are as they were.
    *
    * Repeated growth is cheap: the mapping moves only when its length has doubled.

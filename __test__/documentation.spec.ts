@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import test from 'ava'
@@ -22,7 +22,6 @@ import { onLinux } from './helpers/platform.ts'
 import { run } from './helpers/processes.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
-const stage = fileURLToPath(new URL('documentation/stage.mjs', import.meta.url))
 const require = createRequire(import.meta.url)
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 
@@ -96,7 +95,11 @@ onLinux.serial('the examples compile', async (t) => {
     }
   }
   symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
-  writeFileSync(join(folder, 'stage.mjs'), readFileSync(stage))
+  for (const file of ['__test__/documentation/stage.mjs', 'examples/cache/shared-cache.mjs']) {
+    copyFileSync(join(root, file), join(folder, basename(file)))
+  }
+  writeFileSync(join(folder, 'worker.mjs'), '')
+  copyFileSync(join(root, '__test__/documentation/in-worker.mjs'), join(folder, 'in-worker.mjs'))
   for (const example of examples) {
     writeFileSync(join(folder, fileOf(example)), `import './stage.mjs'\n${runnable(example.code)}\nexport {}\n`)
   }
@@ -125,7 +128,8 @@ onLinux.serial('the examples compile', async (t) => {
 for (const example of examples) {
   onLinux.serial(`the example runs: ${example.place}`, async (t) => {
     const file = join('out', fileOf(example).replace('.mts', '.mjs'))
-    const { code, signal, stderr } = await run(process.execPath, [file], { cwd: folder }, 60_000)
+    const args = example.code.includes('from(workerData') ? ['in-worker.mjs', `./${file}`] : [file]
+    const { code, signal, stderr } = await run(process.execPath, args, { cwd: folder }, 60_000)
     t.deepEqual([code, signal], [0, null], `${runnable(example.code)}\n${stderr}`)
   })
 }

@@ -69,7 +69,8 @@ export interface FileMapOptions<B extends Backing = 'array-buffer'> extends MapO
    *   reads zeros until `close()`, `contained` is false, and `sync()` rejects from then on. Its kind after the end of
    *   the file is `'io'`. Pages of a private mapping are still restored after a store without permission.
    * - No call notices that the file has become shorter inside its last page.
-   * - `resize()`, `Mutex` and `Channel`, and `sync()` on macOS and FreeBSD, throw `ERR_MMAP_UNSUPPORTED`.
+   * - `resize()`, what must know who is alive (`Mutex`, `Channel`...), and `sync()` on macOS and FreeBSD, throw
+   *   `ERR_MMAP_UNSUPPORTED`.
    *
    * Even so no access ends the process. Needs the backing `'array-buffer'`. Without effect on Windows, where a
    * mapping has no descriptor. Default: true.

@@ -6,10 +6,13 @@ import { spawn as start } from 'node:child_process'
 import * as fs from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { Worker } from 'node:worker_threads'
+import { Worker, workerData } from 'node:worker_threads'
 
 import * as library from 'memory-map'
 import * as sync from 'memory-map/sync'
+
+// A global of the runtimes has this name: examples import theirs.
+const { Event: _, ...classes } = sync
 
 const LENGTH = 2 ** 21
 const contents = Buffer.alloc(LENGTH)
@@ -26,7 +29,9 @@ if (!isOther) fs.writeFileSync('access.log', Array.from({ length: 100 }, (_, at)
 
 const values = {
   ...library,
-  ...sync,
+  ...classes,
+  Worker,
+  workerData,
   assert,
   fs,
   pipeline,
@@ -100,7 +105,8 @@ if (isOther) {
   other.unref()
   process.on('exit', () => {
     other.kill('SIGKILL')
-    for (const name of ['work', 'counters']) attempt(() => library.unlinkSharedMemory(`${name}-${process.pid}`))
+    for (const name of ['work', 'counters', 'pages'])
+      attempt(() => library.unlinkSharedMemory(`${name}-${process.pid}`))
   })
 }
 

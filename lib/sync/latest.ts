@@ -132,7 +132,7 @@ export class Latest extends Handle {
   }
 
   /**
-   * Waits until {@link version} is another one than `version`, and blocks the thread; `false` if the time is up first.
+   * Waits until {@link Latest.version} is another one than `version`, and blocks the thread; `false` if the time is up first.
    *
    * @param timeout in milliseconds; for ever if there is none
    */
