@@ -17,7 +17,10 @@ mod event;
 mod latest;
 mod mutex;
 mod queue;
+mod rwlock;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,17 +29,19 @@ use common::{PAGE, TempFile, shared};
 use memory_map::ipc::{Channel, Patience, Queue};
 use memory_map::{Mapping, Protection};
 
-/// Set while the mutex at 0 is held.
+/// Set while the mutex at 0 is held, or somebody has the lock at `RWLOCK` alone.
 const BUSY: usize = 64;
 /// Set when a message has been received, and before it is released.
 const RECEIVED: usize = 128;
 const CHANNEL: usize = PAGE;
 const LATEST: usize = 256;
+const RWLOCK: usize = 1024;
 const BROADCAST: usize = 2 * PAGE;
 const LOSSLESS: usize = 3 * PAGE;
 const QUEUE: usize = 5 * PAGE;
 /// Where nothing is yet.
 const FRESH: usize = 5 * PAGE + 2048;
+const LENGTH: usize = 6 * PAGE;
 
 /// What is left behind is to be usable within a second; a busy machine may take longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -56,38 +61,29 @@ fn soon() -> Patience<'static> {
 /// A file with a mutex, a channel and a queue, and this process's mapping of it.
 struct Place {
     file: TempFile,
+    contents: File,
     map: Mapping,
 }
 
 impl Place {
     fn new() -> Self {
-        let file = TempFile::sparse(6 * PAGE as u64);
+        let file = TempFile::sparse(LENGTH as u64);
+        let contents = File::open(&file.0).unwrap();
         let map = shared(&file, Protection::ReadWrite);
         Channel::create(&map, CHANNEL, 1024).unwrap();
         Queue::create(&map, QUEUE, 1024).unwrap();
-        Self { file, map }
+        Self { file, contents, map }
     }
 
     fn open(&self) -> Mapping {
         shared(&self.file, Protection::ReadWrite)
     }
 
-    /// A sum over all that is shared, to see changes by.
-    fn state(&self) -> u64 {
-        let part = |start: usize| start / 8..start / 8 + 128;
-        let words = [
-            0..8,
-            LATEST / 8..LATEST / 8 + 38,
-            part(CHANNEL),
-            BROADCAST / 8..BROADCAST / 8 + 104,
-            LOSSLESS / 8..LOSSLESS / 8 + 616,
-            part(QUEUE),
-            part(FRESH),
-        ];
-        let words = words.into_iter().flatten();
-        words.fold(0u64, |sum, i| {
-            sum.rotate_left(5).wrapping_mul(31) ^ word(&self.map, 8 * i).load(Ordering::Relaxed)
-        })
+    /// All that is shared. It is read as a file, which takes one call, however long it is.
+    fn state(&self) -> Vec<u8> {
+        let mut bytes = vec![0; LENGTH];
+        self.contents.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
     }
 }
 
