@@ -324,6 +324,7 @@ const programs: [what: string, name: string, applies: (runtime: Runtime) => bool
   ['pages stay for as long as the memory', 'collected', ({ name }) => name !== 'bun'],
   ['addresses that a memory had are not guarded any more', 'reused', ({ name }) => name !== 'bun'],
   ['threads share what lies in a shared memory', 'threads', ({ name }) => name !== 'bun'],
+  ['two threads lay one mapping into a memory each', 'holders', ({ name }) => name !== 'bun'],
   ['memories that can move are refused', 'refused', ({ name }) => name === 'bun'],
 ]
 for (const [what, name, applies] of programs) {
