@@ -124,9 +124,9 @@ function withoutNull<T>(path: T, hasNull: boolean): T {
   return path
 }
 
-/** The bytes of a Buffer, a typed array or a DataView; undefined for anything else. */
+/** The bytes of a Buffer, a typed array or a DataView; undefined for anything else, and for bytes without a length. */
 export function toUint8Array(data: unknown): Uint8Array | undefined {
-  if (isUint8Array(data)) return data
+  if (isUint8Array(data)) return Number.isInteger(data.length) ? data : undefined
   return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : undefined
 }
 

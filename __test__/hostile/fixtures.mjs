@@ -88,7 +88,7 @@ export function makeFixture(kind) {
     get receiver() {
       const broadcast = this.broadcast
       const receiver = broadcast.subscribe()
-      broadcast.send('one')
+      for (const message of ['one', 'two', 'three']) broadcast.send(message)
       return receiver
     },
     get latest() {
@@ -153,6 +153,7 @@ const ARGUMENT = {
   reserved: (at) => at.channel.reserve(16, 1),
   borrowed: (at) => at.channel.borrow(1),
   fault: faultOf,
+  handle: (at) => at.map.handle,
   mutex: (at) => at.mutex,
   parties: () => 2,
   predicate: () => () => true,
