@@ -1,19 +1,42 @@
 // Waits that end before their time: they have nothing; and threads that end while they wait, or with a lock.
 
+import { setMaxListeners } from 'node:events'
+
 import test, { type ExecutionContext } from 'ava'
 import { mapShared, type MemoryMap } from 'memory-map'
-import { Barrier, Channel, Event, Mutex, Semaphore, wait, waitAsync } from 'memory-map/sync'
+import {
+  Barrier,
+  Broadcast,
+  Channel,
+  Condition,
+  Event,
+  Latest,
+  Mutex,
+  Queue,
+  RwLock,
+  Semaphore,
+  wait,
+  waitAsync,
+} from 'memory-map/sync'
 
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
 
 const LOCK = 64
 const PERMITS = 128
+const SHARED = 1024
+const EXCLUSIVE = 1536
+const LATEST = { offset: 2048, length: 512 }
 const CHANNEL = 4096
+const QUEUE = { offset: 6144, length: 1024 }
+const FULL_QUEUE = { offset: 10_240, length: 1024 }
+const BROADCAST = { offset: 12_288, length: 1024 }
+const FULL_BROADCAST = { offset: 16_384, length: 8192, lossless: true }
+const LENGTH = 32_768
 
 /** A file that is mapped twice: by two who exclude each other. */
 function open(t: ExecutionContext) {
-  const file = sparseFile(t, 16_384)
+  const file = sparseFile(t, LENGTH)
   const maps = [0, 1].map(() => mapShared(file, { protection: 'read-write', onFault: () => {} }))
   t.teardown(() => maps.forEach((map) => map.close()))
   const [map, other] = maps as [MemoryMap, MemoryMap]
@@ -23,6 +46,13 @@ function open(t: ExecutionContext) {
     other,
     owner: () => Atomics.load(words, LOCK / 8) >> 2n,
     permits: () => Atomics.load(words, PERMITS / 8) - 1n,
+    /** The state of a lock of readers and writers. */
+    state: (place: number) => Atomics.load(words, place / 8 + 1),
+    /** How many share one. */
+    readers: (place: number) => {
+      const slots = words.subarray(place / 8 + 4, (place + RwLock.byteLength) / 8)
+      return Array.from(slots.keys()).filter((i) => Atomics.load(slots, i) !== 0n).length
+    },
   }
 }
 
@@ -45,16 +75,33 @@ for (const [name, end] of Object.entries(ends)) {
     const { map, other, owner, permits } = open(t)
     const controller = new AbortController()
     const { signal } = controller
+    setMaxListeners(20, signal)
     const channel = Channel.create(map, { offset: CHANNEL, length: 1024 })
     const sender = Channel.create(map, { offset: 2 * CHANNEL, length: 1024 })
     while (sender.trySend('full')) continue
-    const mutex = new Mutex(other, LOCK)
+    const [mutex, rwlock] = [new Mutex(other, LOCK), new RwLock(other, SHARED)]
     mutex.lock()
+    rwlock.lockExclusive()
+    const condition = new Mutex(map, 208)
+    condition.lock()
+    const queue = Queue.create(map, FULL_QUEUE)
+    while (queue.trySend('full')) continue
+    const broadcast = Broadcast.create(map, FULL_BROADCAST)
+    const receiver = Broadcast.open(other, { offset: FULL_BROADCAST.offset }).subscribe()
+    while (broadcast.trySend('full')) continue
     const waits: Record<string, Promise<unknown>> = {
       lock: new Mutex(map, LOCK).lockAsync({ signal }),
       acquire: new Semaphore(map, PERMITS, 0).acquireAsync({ signal, timeout: 1e6 }),
       barrier: new Barrier(map, 256, 2).waitAsync({ signal }),
+      condition: new Condition(map, 200).waitAsync(condition, { signal }),
       event: new Event(map, 192).waitAsync({ signal }),
+      latest: new Latest(map, LATEST).waitAsync(0, { signal }),
+      'lock shared': new RwLock(map, SHARED).lockSharedAsync({ signal }),
+      'lock exclusive': new RwLock(map, SHARED).lockExclusiveAsync({ signal }),
+      'receive from a broadcast': Broadcast.create(map, BROADCAST).subscribe().receiveAsync({ signal }),
+      'send to a broadcast': broadcast.sendAsync('one too many', { signal }),
+      'receive from a queue': Queue.create(map, QUEUE).receiveAsync({ signal }),
+      'send to a queue': queue.sendAsync('one too many', { signal }),
       receive: channel.receiveAsync({ signal }),
       'a second receive': channel.receiveAsync({ signal, timeout: Infinity }),
       send: sender.sendAsync('one too many', { signal }),
@@ -64,45 +111,74 @@ for (const [name, end] of Object.entries(ends)) {
     end(map, controller)
     for (const [what, promise] of Object.entries(waits)) await t.throwsAsync(promise, error, what)
     mutex.unlock()
+    rwlock.unlock()
     new Semaphore(other, PERMITS).release()
     t.is(owner(), 0n)
     t.is(permits(), 1n)
+    t.is(rwlock.tryLockExclusive(), 'acquired')
+    t.is(new Mutex(other, 208).tryLock(), 'acquired')
     const messages = Channel.open(other, { offset: 2 * CHANNEL })
     if (name !== 'close') sender.close()
     for (let message = messages.tryReceive(); message; message = messages.tryReceive()) t.is(`${message}`, 'full')
+    for (let message = receiver.tryReceive(); message; message = receiver.tryReceive()) t.is(`${message}`, 'full')
+    if (name !== 'close') queue.close()
+    const jobs = Queue.open(other, { offset: FULL_QUEUE.offset })
+    for (let job = jobs.tryReceive(); job; job = jobs.tryReceive()) t.is(`${job.data}`, 'full')
   })
 
   test(`a wait that ${name} ends before it was reported gives back what it took`, async (t) => {
-    const { map, other, owner, permits } = open(t)
+    const { map, other, owner, permits, state, readers } = open(t)
     const controller = new AbortController()
     const { signal } = controller
     const [mine, mutex] = [new Mutex(map, LOCK), new Mutex(other, LOCK)]
+    const [shared, exclusive] = [new RwLock(other, SHARED), new RwLock(other, EXCLUSIVE)]
     mutex.lock()
+    shared.lockExclusive()
+    exclusive.lockExclusive()
+    const reading = new RwLock(map, SHARED).lockSharedAsync({ signal })
+    const writing = new RwLock(map, EXCLUSIVE).lockExclusiveAsync({ signal })
+    const writer = state(EXCLUSIVE)
     const locking = mine.lockAsync({ signal })
     const acquiring = new Semaphore(map, PERMITS, 0).acquireAsync({ signal })
     const [before] = [owner()]
     mutex.unlock()
+    shared.unlock()
+    exclusive.unlock()
     new Semaphore(other, PERMITS).release()
     until(() => owner() !== 0n && owner() !== before && permits() === 0n)
+    until(() => readers(SHARED) === 1)
+    until(() => state(EXCLUSIVE) !== 0n && state(EXCLUSIVE) !== writer)
     end(map, controller)
     t.is(owner(), 0n)
     t.is(permits(), 1n)
+    t.is(readers(SHARED), 0)
+    t.is(shared.tryLockExclusive(), 'acquired')
+    t.is(exclusive.tryLockExclusive(), 'acquired')
+    await t.throwsAsync(reading, error)
+    await t.throwsAsync(writing, error)
     await t.throwsAsync(locking, error)
     await t.throwsAsync(acquiring, error)
     t.is(mutex.lock(), 'acquired')
   })
 
   test(`a lock recovered by a wait that ${name} ended is recovered again by the next owner`, async (t) => {
-    const { map, other, owner } = open(t)
+    const { map, other, owner, state } = open(t)
     const third = mapShared(map.path!, { protection: 'read-write' })
     const controller = new AbortController()
     new Mutex(third, LOCK).lock()
-    const before = owner()
+    new RwLock(third, EXCLUSIVE).lockExclusive()
+    const [before, writer] = [owner(), state(EXCLUSIVE)]
     const locking = new Mutex(map, LOCK).lockAsync({ signal: controller.signal })
+    const writing = new RwLock(map, EXCLUSIVE).lockExclusiveAsync({ signal: controller.signal })
     third.close()
-    until(() => owner() !== before)
+    until(() => owner() !== before && state(EXCLUSIVE) !== writer)
     end(map, controller)
     await t.throwsAsync(locking, error)
+    await t.throwsAsync(writing, error)
+    const rwlock = new RwLock(other, EXCLUSIVE)
+    t.is(rwlock.lockExclusive(), 'recovered')
+    rwlock.unlock()
+    t.is(rwlock.lockExclusive(), 'acquired')
     const mutex = new Mutex(other, LOCK)
     t.is(mutex.lock(), 'recovered')
     mutex.unlock()
@@ -111,17 +187,25 @@ for (const [name, end] of Object.entries(ends)) {
 }
 
 test('what a wait has taken stays taken when the mapping moves', async (t) => {
-  const { map, other, owner, permits } = open(t)
+  const { map, other, owner, permits, readers } = open(t)
   const [mine, mutex] = [new Mutex(map, LOCK), new Mutex(other, LOCK)]
+  const [shared, rwlock] = [new RwLock(map, SHARED), new RwLock(other, SHARED)]
   mutex.lock()
+  rwlock.lockExclusive()
   const before = owner()
+  const reading = shared.lockSharedAsync()
   const locking = mine.lockAsync()
   const acquiring = new Semaphore(map, PERMITS, 0).acquireAsync()
   mutex.unlock()
+  rwlock.unlock()
   new Semaphore(other, PERMITS).release()
-  until(() => owner() !== 0n && owner() !== before && permits() === 0n)
+  until(() => owner() !== 0n && owner() !== before && permits() === 0n && readers(SHARED) === 1)
   map.resize(0)
-  map.resize(16_384)
+  map.resize(LENGTH)
+  t.is(await reading, 'acquired')
+  t.false(rwlock.tryLockExclusive())
+  shared.unlock()
+  t.is(rwlock.tryLockExclusive(), 'acquired')
   t.is(await locking, 'acquired')
   t.true(await acquiring)
   mine.unlock()
@@ -187,6 +271,16 @@ const BLOCKED = {
   acquire: 'new sync.Semaphore(map, 128, 0).acquire()',
   receive: 'sync.Channel.create(map, { offset: 4096, length: 1024 }).receive()',
   borrow: 'sync.Channel.create(map, { offset: 4096, length: 1024 }).borrow()',
+  'lock shared': 'new sync.RwLock(map, 1024).lockShared()',
+  'lock exclusive': 'new sync.RwLock(map, 1024).lockExclusive()',
+  latest: 'new sync.Latest(map, { offset: 2048, length: 512 }).wait(0)',
+  'receive from a broadcast': 'sync.Broadcast.create(map, { offset: 12288, length: 1024 }).subscribe().receive()',
+  'send to a broadcast':
+    'const b = sync.Broadcast.create(map, { offset: 16384, length: 8192, lossless: true });' +
+    'const r = b.subscribe(); while (b.send("message")) continue',
+  'receive from a queue': 'sync.Queue.create(map, { offset: 6144, length: 1024 }).receive()',
+  'send to a queue':
+    'const q = sync.Queue.create(map, { offset: 6144, length: 1024 }); while (q.send("message")) continue',
   send: 'const c = sync.Channel.create(map, { offset: 4096, length: 1024 }); while (c.send("message")) continue',
   reserve: 'const c = sync.Channel.create(map, { offset: 4096, length: 1024 }); while (c.reserve(100)) continue',
 }
@@ -197,10 +291,10 @@ const { Worker } = await import('node:worker_threads')
 const fs = await import('node:fs')
 const root = process.env.MEMORY_MAP_ROOT
 const { mapShared } = await import(root + 'index.js')
-const { Mutex } = await import(root + 'sync.js')
+const { Mutex, RwLock } = await import(root + 'sync.js')
 const files = []
 async function start(line, file = 'file' + files.push(0)) {
-  if (!fs.existsSync(file)) fs.writeFileSync(file, Buffer.alloc(16384))
+  if (!fs.existsSync(file)) fs.writeFileSync(file, Buffer.alloc(${LENGTH}))
   const worker = new Worker(\`(async () => {
     const { mapShared } = await import('\${root}index.js')
     const sync = await import('\${root}sync.js')
@@ -224,9 +318,10 @@ for (const runtime of runtimes()) {
       const blocked = []
       for (const line of ${JSON.stringify(Object.values(BLOCKED))}) {
         const file = 'of' + blocked.length
-        fs.writeFileSync(file, Buffer.alloc(16384))
+        fs.writeFileSync(file, Buffer.alloc(${LENGTH}))
         const map = mapShared(file, { protection: 'read-write' })
         new Mutex(map, 64).lock()
+        new RwLock(map, 1024).lockExclusive()
         blocked.push(await start(line, file))
       }
       await sleep(300) // they fall asleep
@@ -250,7 +345,7 @@ for (const runtime of runtimes()) {
 
   test(`${name}: process.exit() does not wait for workers that are blocked`, async (t) => {
     const source = `${WORKERS}
-      for (const line of ${JSON.stringify(Object.values(BLOCKED).filter((line) => !line.includes('Mutex')))}) {
+      for (const line of ${JSON.stringify(Object.values(BLOCKED).filter((line) => !/Mutex|RwLock/.test(line)))}) {
         await start(line)
       }
       await sleep(300)
@@ -273,11 +368,16 @@ for (const runtime of runtimes()) {
         }
       }).length
       const lock = 'globalThis.mutex = new sync.Mutex(map, 64); mutex.lock();' +
-        'globalThis.channel = sync.Channel.create(map, { offset: 4096 }); channel.send("x"); channel.receive();' +
+        'globalThis.shared = new sync.RwLock(map, 1024); shared.lockShared(); shared.lockShared();' +
+        'globalThis.exclusive = new sync.RwLock(map, 1536); exclusive.lockExclusive();' +
+        'globalThis.queue = sync.Queue.create(map, { offset: 6144, length: 1024 }); queue.send("job"); queue.receive();' +
+        'const lossless = { offset: 16384, length: 8192, lossless: true };' +
+        'globalThis.receiver = sync.Broadcast.create(map, lossless).subscribe();' +
+        'globalThis.channel = sync.Channel.create(map, { offset: 4096, length: 1024 }); channel.send("x"); channel.receive();' +
         'globalThis.semaphore = new sync.Semaphore(map, 128, 1); new sync.Semaphore(map, 256, 0).acquireAsync();'
       const stay = 'setInterval(() => {}, 1000);'
       const told = 'require("node:worker_threads").parentPort.postMessage("locked");'
-      const { Channel } = await import(root + 'sync.js')
+      const { Broadcast, Channel, Queue } = await import(root + 'sync.js')
       fs.writeFileSync('held', '')
       fs.truncateSync('held', 2 ** 28)
       for (const end of ${JSON.stringify(ends)}) {
@@ -289,6 +389,15 @@ for (const runtime of runtimes()) {
         if (end.startsWith('terminate') || end === '') await worker.terminate()
         await worker.ended
         console.log(end, new Mutex(map, 64).lock(60_000))
+        const [shared, exclusive] = [new RwLock(map, 1024), new RwLock(map, 1536)]
+        console.log(shared.lockExclusive(60_000), exclusive.lockExclusive(60_000))
+        shared.unlock()
+        exclusive.unlock()
+        const job = Queue.open(map, { offset: 6144 }).receive(60_000)
+        console.log(String(job?.data), job?.deliveries)
+        job?.release()
+        const broadcast = Broadcast.open(map, { offset: 16384 })
+        for (let i = 0; i < 1000; i++) if (!broadcast.send('message', 60_000)) throw new Error('held back by the dead')
         const channel = Channel.open(map, { offset: 4096 })
         for (let late = Date.now() + 60_000;;) {
           try {
@@ -305,7 +414,7 @@ for (const runtime of runtimes()) {
       }
       process.exit()`
     const { stdout, code, stderr } = await runScript(runtime, source)
-    const expected = ends.map((end) => `${end} recovered\n`)
+    const expected = ends.map((end) => `${end} recovered\nacquired recovered\njob 2\n`)
     t.deepEqual({ stdout, code }, { stdout: expected.join(''), code: 0 }, stderr)
   })
 }

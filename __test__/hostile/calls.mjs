@@ -11,7 +11,7 @@ import { Readable, Writable } from 'node:stream'
 import { inspect } from 'node:util'
 
 import { collect, random, turn } from '../helpers/observe.mjs'
-import { KINDS, main, makeFixture, modules, NAME, ofType, RECEIVER, right, SHARED } from './fixtures.mjs'
+import { KINDS, main, makeFixture, modules, NAME, ofType, prepare, RECEIVER, right, SHARED } from './fixtures.mjs'
 import { PROPERTIES, RECEIVERS, Thrown, throwsItself, VALUES } from './values.mjs'
 
 const { unlinkSharedMemory } = main
@@ -346,6 +346,7 @@ async function make(call, kind) {
   const at = makeFixture(kind)
   address = at.map.address
   try {
+    prepare(at, call.operation)
     const args = call.args(at)
     try {
       const given = invoke(call, at, args)

@@ -119,6 +119,11 @@ export function makeFixture(kind) {
   }
 }
 
+/** Makes what a call would wait for as long as its options say. */
+export function prepare(at, { owner, name }) {
+  if (name === 'openAsync') modules.sync[owner].create(at.map, { length: 4096 })
+}
+
 /** An object of each class. */
 export const RECEIVER = {
   MemoryMap: (at) => at.map,
