@@ -362,7 +362,9 @@ type Over<T, B extends ArrayBufferLike> = T extends {
   : T
 /** A `WebAssembly.Memory`, as far as TypeScript has to know one: the type of that name is the browser's. */
 interface WasmMemory {
+  /** All of its bytes; another object after it has grown. */
   readonly buffer: ArrayBuffer | SharedArrayBuffer
+  /** Makes it longer by so many pages of 64 KiB; gives how many it had. */
   grow(pages: number): number
 }
 /**
