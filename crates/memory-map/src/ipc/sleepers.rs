@@ -424,7 +424,7 @@ impl Thread {
     fn sleep_on_vector(&mut self, limit: Option<Duration>) {
         let beds = self.beds.iter();
         let asleep: Vec<_> = beds.filter_map(|(number, bed)| Some((*number, bed.sleep?))).collect();
-        let (seen, unseen) = asleep.split_at(asleep.len().min(sys::MOST_WORDS));
+        let (seen, unseen) = asleep.split_at_checked(sys::MOST_WORDS).unwrap_or((&asleep, &[]));
         let glance = (!unseen.is_empty()).then_some(GLANCES.1);
         let limit = [limit, glance].into_iter().flatten().min();
         let words = seen.iter().map(|(_, sleep)| (sleep.address, sleep.expected));
