@@ -203,6 +203,24 @@ fn what_is_not_a_channel_is_refused() {
 }
 
 #[test]
+fn a_message_of_an_impossible_length_is_damage() {
+    let file = TempFile::sparse(PAGE as u64);
+    let map = open(&file);
+    let channel = Channel::create(&map, 0, 2048).unwrap();
+    channel.send(b"hello", None).unwrap();
+    let lengths = word64(&map, 512 + 8);
+    let before = lengths.load(Ordering::Relaxed);
+    // The room that the message takes, and its length: in 32 bits the greatest ones round up to 0.
+    for (room, length) in [(u32::MAX, u32::MAX), (u32::MAX - 6, 5), (1497, 5), (5, 6)] {
+        lengths.store(u64::from(length) << 32 | u64::from(room), Ordering::Relaxed);
+        let why = channel.receive(None).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(why.contains("damaged"), "{room} {length}: {why}");
+    }
+    lengths.store(before, Ordering::Relaxed);
+    assert_eq!(take(&channel, None).unwrap(), b"hello");
+}
+
+#[test]
 fn who_has_a_channel_that_is_created_anew_has_the_new_one() {
     let file = TempFile::sparse(PAGE as u64);
     let (a, b) = (open(&file), open(&file));

@@ -451,10 +451,10 @@ impl<M: Memory> Ring<'_, M> {
         }
         let lengths = self.word(offset + 8).load(Ordering::Relaxed);
         let (reserved, length) = (lengths as u32 as usize, (lengths >> 32) as usize);
-        let size = HEADER + reserved.next_multiple_of(8);
-        if size > room || length > reserved {
+        if reserved > room - HEADER || length > reserved {
             return Err(damaged());
         }
+        let size = HEADER + reserved.next_multiple_of(8); // as `room` is one of eight, too
         Ok(Found { offset, header, length, end: position.wrapping_add(size as u64) })
     }
 
