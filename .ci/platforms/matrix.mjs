@@ -91,7 +91,8 @@ export const parts = {
     specs: [
       ...onFewAddresses,
       ...'fault-reports handlers random-faults protect residency sync sync-channel sync-mutex sync-wait'.split(' '),
-      ...'threads transfer close-in-use process-ends unmappable'.split(' '),
+      ...'sync-barrier sync-broadcast sync-channel-open sync-condition sync-event sync-latest sync-queue'.split(' '),
+      ...'sync-rwlock handle temporary-memory threads transfer close-in-use process-ends unmappable'.split(' '),
     ],
     shares: true,
   },
