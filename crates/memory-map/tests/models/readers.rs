@@ -14,6 +14,8 @@ use crate::ipc::spin::Spin;
 use crate::{DEAD, Life, TAKEN, check, everybody, threads};
 
 const SLOTS: usize = 2;
+/// Of the models with the most states; unoptimized they would take a minute.
+const PREEMPTIONS: usize = if cfg!(debug_assertions) { 2 } else { 3 };
 /// The words that are used: there is one between them.
 const USED: [usize; 3] = [at::GATE, at::STATE, at::LEFT];
 
@@ -105,7 +107,7 @@ impl Shared {
 #[test]
 fn a_writer_and_readers_exclude_each_other_and_none_is_left_asleep() {
     for writers in 1..=3 {
-        check(Some(3), move || {
+        check(Some(PREEMPTIONS), move || {
             let lock = Shared::new([0; 5]);
             let shared = Arc::clone(&lock);
             let locked = threads(
@@ -151,7 +153,7 @@ fn readers_are_in_together() {
 #[test]
 fn one_participant_reads_twice_while_a_writer_waits() {
     // On one thread, which blocks; and on two, of which one waits in its turn.
-    check(Some(3), || {
+    check(Some(PREEMPTIONS), || {
         let lock = Shared::new([0; 5]);
         let shared = Arc::clone(&lock);
         threads(3, move |thread| match thread {
@@ -231,7 +233,7 @@ fn what_the_dead_left_is_recovered() {
 #[test]
 fn whoever_dies_while_others_wait_leaves_the_lock_to_them() {
     for writes in [false, true] {
-        check(Some(3), move || {
+        check(Some(PREEMPTIONS), move || {
             let lock = Shared::new([0; 5]);
             let shared = Arc::clone(&lock);
             let locked = threads(3, move |me| {
