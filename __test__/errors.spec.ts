@@ -603,6 +603,11 @@ test('of a misspelt value the right one is given', (t) => {
   }
 })
 
+test('a value of a million characters is not taken for a misspelt one', (t) => {
+  const { message } = throwsCodedError(t, () => byKind.shared({ protection: `read${'-'.repeat(1e6)}` }), invalidValue)
+  t.false(message.includes('did you mean'))
+})
+
 // Methods
 
 /** A mapping of 100 bytes whose methods take anything. */

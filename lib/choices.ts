@@ -40,9 +40,14 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   rwx: 'read-write-execute',
 }
 
+/** Words that are longer were not meant to be one of ours, and comparing them takes long. */
+const LONGEST = 64
+
 /** Names the word of `known` that `word` was probably meant to be. */
 export function didYouMean(word: unknown, known: readonly string[]): string {
-  const meant = plain(String(word))
+  const text = String(word)
+  if (text.length > LONGEST) return ''
+  const meant = plain(text)
   const here = Object.hasOwn(ELSEWHERE, meant) ? ELSEWHERE[meant]! : ''
   if (known.includes(here)) return `; did you mean '${here}'?`
   if (known.includes(here.split(':', 1)[0]!)) return `; did you mean \`${here}\`?`

@@ -184,6 +184,7 @@ const TYPED = {
   Buffer: () => Buffer.from('abc'),
   BufferEncoding: () => 'utf8',
   AbortSignal: () => new AbortController().signal,
+  SharedArrayBuffer: () => new SharedArrayBuffer(64),
   MemoryMap: (at) => at.map,
   WasmMemory: newMemory,
   URL: () => new URL(`file://${path}`),
