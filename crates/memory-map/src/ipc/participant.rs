@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use super::readers::Hold;
 use crate::error::{Error, Result};
@@ -85,8 +86,10 @@ impl Participant {
 
     fn join(registry: Arc<Registry>) -> Result<Self> {
         for attempt in 0..16u32 {
-            // The standard library's hasher has keys from the system's source of random numbers.
-            let number = RandomState::new().hash_one(attempt) >> (u64::BITS - BITS);
+            // The standard library's hasher has keys from the system's source of random numbers; those of a
+            // process that was forked go on as its parent's and its siblings' do.
+            let here_and_now = (attempt, std::process::id(), SystemTime::now());
+            let number = RandomState::new().hash_one(here_and_now) >> (u64::BITS - BITS);
             let mut members = registry.lock();
             let Some(Members { liveness, numbers }) = &mut *members else {
                 return Err(Error::Closed);

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use memory_map::Mapping;
 use memory_map::ipc::{Locked, Mutex};
 
-use crate::{ALONE, BUSY, Child, LIMIT, Place, after_every_change, run_until, soon, word};
+use crate::{
+    ALONE, BUSY, Child, LIMIT, Place, RECEIVED, after_every_change, run_until, soon, word,
+};
 
 /// Takes the lock, within a second; `busy` must be clear unless the owner died.
 pub fn take(place: &Place, when: &str) {
@@ -106,4 +108,20 @@ fn whoever_is_killed_while_he_unlocks_leaves_nobody_asleep() {
             assert!(at.saturating_duration_since(killed) < LIMIT);
         });
     }
+}
+
+#[test]
+fn of_processes_forked_one_after_the_other_each_has_a_number_of_its_own() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = Place::new();
+    let held = [(); 2].map(|()| {
+        let child = Child::run(&place, |map| {
+            let held = Mutex::new(map, 0).unwrap().held();
+            word(map, RECEIVED).store(held, Ordering::Release);
+        });
+        assert_eq!(child.wait_for_stop(), None);
+        std::mem::forget(child); // it has ended
+        word(&place.map, RECEIVED).load(Ordering::Acquire)
+    });
+    assert!(held[0] != 0 && held[0] != held[1], "{held:?}");
 }
