@@ -131,8 +131,10 @@ test('workers that are killed while they store leave the cache whole', async (t)
     const { mapShared } = await import('${new URL('../index.js', import.meta.url).href}')
     const { SharedCache } = await import('${source}')
     const cache = new SharedCache(mapShared(${JSON.stringify(path)}, { protection: 'read-write' }))
+    const store = (id) => cache.set('key ' + id, Buffer.alloc(1000, 'page ' + id + ' '))
+    for (let id = 0; id < 200; id++) store(id)
     process.send('ready')
-    for (let id = 0; ; id = (id + 1) % 200) cache.set('key ' + id, Buffer.alloc(1000, 'page ' + id + ' '))`
+    for (let id = 0; ; id = (id + 1) % 200) store(id)`
   let found = 0
   for (let round = 0; round < 15; round++) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 
 import test from 'ava'
-import { mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize } from 'memory-map'
+import { mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize, type WasmMemory } from 'memory-map'
 
 import { isCodedError, throwsCodedError } from './helpers/errors.ts'
 import { areaAt, areasOf, descriptors } from './helpers/memory.ts'
@@ -42,6 +42,7 @@ const uses: Record<string, ((map: MemoryMap) => unknown)[]> = {
   handle: [(map) => map.handle],
   includes: [(map) => map.includes('a')],
   indexOf: [(map) => map.indexOf('a'), (map) => map.indexOf('')],
+  into: [(map) => map.into({} as WasmMemory, 0)],
   lastIndexOf: [(map) => map.lastIndexOf('a')],
   lines: [(map) => [...map.lines()]],
   lock: [(map) => map.lock(), (map) => map.lock({ length: 0 })],

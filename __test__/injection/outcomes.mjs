@@ -5,7 +5,7 @@ const TRANSLATED = [
   { call: 'madvise', error: 'EINVAL', code: 'ERR_MMAP_UNSUPPORTED' },
   // That a page cannot be had has a reason, which is looked for. A tmpfs is out of memory.
   { call: 'madvise', code: 'ENOSPC', of: /populat/ },
-  { call: 'fcntl', error: 'EINVAL', code: 'ERR_MMAP_UNSUPPORTED', of: /seal/ },
+  { call: /^fcntl/, error: 'EINVAL', code: 'ERR_MMAP_UNSUPPORTED', of: /seal|temporary/ },
   // Seals that cannot be asked for are none.
   { call: 'fcntl', code: 'ERR_MMAP_NOT_SEALED', of: /seal/ },
   // Who has the lock has it.
@@ -54,6 +54,12 @@ const DONE_WITHOUT = [
   // Who waits looks at the word, and where the thread that waits for a promise gives up the loop looks from time to time.
   { call: 'futex', error: 'EAGAIN' },
   { call: /^(futex|pthread_create)$/, of: /Async/ },
+  // Where a name leads to is asked until it is known.
+  { call: 'statx', of: /temporary/ },
+  // The standard library asks in the older way.
+  { call: 'statx', error: 'ENOSYS' },
+  // A lock that holds others back while the name is removed.
+  { call: /^(shm_open|fcntl|fcntl64|fstat|fstat64|statx)$/, of: /^unlinkSharedMemory/ },
   // Somebody has that number: another is taken.
   { call: /^fcntl/, error: 'EAGAIN' },
   // Memory areas in reserve, and memory of the runtime's that is left to it.
