@@ -231,8 +231,9 @@ fn a_key_kept_for_good_keeps_the_addresses_and_nothing_else() {
     let map = shared(&file, Protection::ReadWrite);
     let view = View::of(&map);
     map.key().unwrap().keep_for_good();
-    assert_eq!(view.load(0), 0);
+    assert_eq!(view.load(0), 7); // another thread may have the mapping
     map.close();
+    assert_eq!(view.load(0), 0);
     view.store(3 * PAGE, 1);
     assert_eq!((view.load(3 * PAGE), file.contents()[3 * PAGE]), (1, 7));
 }
