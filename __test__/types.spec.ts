@@ -117,7 +117,7 @@ test('declarations that say less are noticed', async (t) => {
     ['[Symbol.dispose](): void', '[Symbol.dispose](): any'],
   ] as const) {
     t.true(declarations.includes(exact), exact)
-    writeFileSync(path, declarations.replace(exact, vague))
+    writeFileSync(path, declarations.replaceAll(exact, vague))
     t.not(await compile(t, folder, 'user.mts', user, { module: 'nodenext' }), '', vague)
   }
 })

@@ -112,6 +112,8 @@ fn wait_for_two(
     match wait_for_many(&[Waiter::own(cancel), Waiter::shared(address, expected)], limit) {
         Ok(0) => Ok(Woken::Perhaps), // cancelled
         Ok(_) => Ok(Woken::Notified),
+        // One of the two differed already, and which is not said.
+        Err(libc::EAGAIN) if cancel.load(Ordering::SeqCst) != 0 => Ok(Woken::Perhaps),
         Err(errno) => failure(errno),
     }
 }
@@ -202,4 +204,18 @@ fn now() -> Result<Moment, i32> {
     }
     #[allow(clippy::useless_conversion)] // the fields' types differ from one system to another
     Ok(Moment { seconds: time.tv_sec.into(), nanoseconds: time.tv_nsec.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_was_cancelled_before_it_sleeps_does_not_say_that_the_word_is_another() {
+        let (word, cancel) = (AtomicU32::new(7), AtomicU32::new(1));
+        let wait = |expected| futex_wait(word.as_ptr() as usize, expected, None, Some(&cancel));
+        assert!(matches!(wait(7), Ok(Woken::Perhaps)));
+        cancel.store(0, Ordering::SeqCst);
+        assert!(matches!(wait(8), Ok(Woken::NotEqual)));
+    }
 }
