@@ -2,15 +2,15 @@
 
 import type { NativeReceiver } from '../binding.js'
 import { allocate } from '../buffers.js'
-import { aborted, illegalConstructor, withCode } from '../errors.js'
+import { illegalConstructor } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { type Limit, toLimit, toTimeout, type WaitOptions } from './arguments.js'
+import { type Limit, toTimeout, type WaitOptions } from './arguments.js'
 import { Messages } from './iterator.js'
+import { Lifetime } from './lifetime.js'
 import { explain, type MemoryMap, native } from './main.js'
 import { Pool } from './messages.js'
-import { call, waitFor } from './pending.js'
-import { Pace, Poll } from './poll.js'
-import { Turns } from './turns.js'
+import { call } from './pending.js'
+import { Receiving } from './receiving.js'
 
 const FOR_EVER: Limit = { timeout: -1, signal: undefined }
 
@@ -32,13 +32,10 @@ export class BroadcastReceiver extends Handle {
   readonly #map: MemoryMap<any>
   readonly #native: NativeReceiver
   readonly #handle: object
-  readonly #receives = new Turns()
-  readonly #ends = new Set<() => void>()
+  readonly #life: Lifetime
+  readonly #receiving: Receiving
   readonly #pool = new Pool()
-  readonly #poll = new Poll()
-  readonly #pace = new Pace()
   #lost = 0
-  #closed = false
 
   private constructor(map: MemoryMap<any>, behind: NativeReceiver) {
     super()
@@ -46,6 +43,8 @@ export class BroadcastReceiver extends Handle {
     this.#map = map
     this.#native = behind
     this.#handle = behind.handle()
+    this.#life = new Lifetime(map, 'receiver')
+    this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
   }
 
   /**
@@ -59,7 +58,7 @@ export class BroadcastReceiver extends Handle {
 
   /** Whether `close()` was called, here or on the mapping. */
   get closed(): boolean {
-    return this.#closed || this.#map.closed
+    return this.#life.closed
   }
 
   /**
@@ -70,16 +69,14 @@ export class BroadcastReceiver extends Handle {
    */
   receive(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
-    if (this.#receives.busy) {
-      throw withCode(new Error('A receiveAsync is pending, and the next message is for that'), 'ERR_MMAP_BUSY')
-    }
+    this.#receiving.checkIdle()
     return this.#take(limit)
   }
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined {
-    if (!this.#receives.busy) return this.#take(0)
-    this.#checkOpen()
+    if (!this.#receiving.turns.busy) return this.#take(0)
+    this.#life.check()
     return undefined
   }
 
@@ -90,31 +87,29 @@ export class BroadcastReceiver extends Handle {
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
   async receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
-    const limit = toLimit(options)
-    return this.#now() ?? (await this.#receives.run(limit, undefined, (left) => this.#next(left)))
+    return this.#receiving.get(options, () => this.#take(0))
   }
 
   /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     const isClosed = (): boolean => this.closed
+    const look = () => this.#take(0)
     return new Messages({
       get closed() {
         return isClosed()
       },
-      take: () => this.#now(),
-      wait: () => this.#receives.run(FOR_EVER, undefined, (left) => this.#next(left)),
+      take: () => this.#receiving.now(look),
+      wait: () => this.#receiving.wait(FOR_EVER, look),
     }) as unknown as AsyncIterableIterator<Buffer>
   }
 
   /** Ends pending calls. If the broadcast is lossless, senders do not wait for this receiver any more. */
   close(): void {
-    if (this.#closed) return
-    if (!this.#map.closed) {
+    if (!this.closed) {
       this.#lost = this.lost
       call(this.#map, () => this.#native.close())
     }
-    this.#closed = true
-    for (const end of this.#ends) end()
+    this.#life.close()
   }
 
   toJSON(): object {
@@ -127,12 +122,8 @@ export class BroadcastReceiver extends Handle {
     this.close()
   }
 
-  #checkOpen(): void {
-    if (this.#closed) throw withCode(new Error('The receiver is closed'), 'ERR_MMAP_CLOSED')
-  }
-
   #take(timeout: number): Buffer | undefined {
-    this.#checkOpen()
+    this.#life.check()
     try {
       let length = native.broadcastReceive(this.#handle, this.#pool.ready(), this.#pool.used, timeout)
       if (length >= 0) return this.#pool.cut(length)
@@ -145,44 +136,6 @@ export class BroadcastReceiver extends Handle {
       return undefined
     } catch (error) {
       throw explain(this.#map, error)
-    }
-  }
-
-  /** A message that is there now, unless the event loop is to go on first. */
-  #now(): Buffer | undefined {
-    return this.#pace.isDue ? undefined : this.tryReceive()
-  }
-
-  /** Waits for a message: first on turns of the event loop, then on a thread. */
-  async #next({ timeout, signal }: Limit): Promise<Buffer | undefined> {
-    if (this.#pace.isOver) await this.#pace.rest()
-    const start = performance.now()
-    const end = timeout < 0 ? Infinity : start + timeout
-    const remaining = (): number => Math.max(0, end - performance.now())
-    for (;;) {
-      if (signal?.aborted) throw aborted(signal)
-      const message = await this.#poll.until(
-        () => this.#take(0),
-        remaining(),
-        () => !signal?.aborted,
-      )
-      if (message !== undefined) return message
-      if (signal?.aborted) throw aborted(signal)
-      this.#checkOpen() // or nothing would end the wait
-      const limit = { timeout: end === Infinity ? -1 : remaining(), signal }
-      if ((await this.#wait(limit)) !== 0) return undefined
-      const late = this.#take(0)
-      this.#poll.learn(performance.now() - start)
-      if (late !== undefined) return late
-    }
-  }
-
-  async #wait(limit: Limit): Promise<number> {
-    try {
-      return await waitFor(this.#map, limit, (...rest) => this.#native.readyAsync(...rest), this.#ends)
-    } catch (error) {
-      this.#checkOpen() // says so if `close` has ended it
-      throw error
     }
   }
 }

@@ -1,4 +1,4 @@
-// Waiting for messages: the same for channels and queues.
+// Waiting for messages: the same for channels, queues and the receivers of broadcasts.
 
 import type { NativeWait } from '../binding.js'
 import { aborted } from '../errors.js'
