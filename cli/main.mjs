@@ -66,10 +66,13 @@ program
 
 program
   .command('inspect')
-  .description('show what lies in shared memory: channels, and mutexes that are held')
+  .description('show what lies in shared memory: channels, queues, broadcasts, ..., and mutexes that are held')
   .argument('<name>', 'a file, or the name of shared memory')
-  .option('-m, --mutex <offset>', 'a mutex is there; may be repeated', several, [])
-  .option('-s, --semaphore <offset>', 'a semaphore is there; may be repeated', several, [])
+  .option('-m, --mutex <offset>', 'a Mutex is there; may be repeated, as all of these', several, [])
+  .option('-r, --rwlock <offset>', 'an RwLock is there', several, [])
+  .option('-s, --semaphore <offset>', 'a Semaphore is there', several, [])
+  .option('-e, --event <offset>', 'an Event is there', several, [])
+  .option('-c, --condition <offset>', 'a Condition is there', several, [])
   .option(...json)
   .action(inspectShared)
 

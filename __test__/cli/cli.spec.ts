@@ -3,33 +3,22 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 
 import test, { type ExecutionContext } from 'ava'
 
 import { mapShared, openSharedMemory, pageSize, unlinkSharedMemory } from '../../index.js'
 import { packTool } from '../../scripts/pack.mjs'
-import { Mutex, Semaphore } from '../../sync.js'
 import { isLinux, onLinux, where } from '../helpers/platform.ts'
-import { ending, Peer, run, start } from '../helpers/processes.ts'
-import { runtimes } from '../helpers/runtimes.ts'
+import { run } from '../helpers/processes.ts'
 import { pattern, scratchFile, scratchFolder, sparseFile } from '../helpers/scratch.ts'
+import { asJson, cli, main, started } from './tool.ts'
 
-const main = fileURLToPath(new URL('../../cli/main.mjs', import.meta.url))
 const draw = (await import('../../cli/lib/draw.mjs' as string)) as {
   cellsOf(bitmap: Uint8Array, pages: number, cells: number): number[]
   strip(cells: number[]): string
 }
 
-async function cli(t: ExecutionContext, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await run(process.execPath, [main, ...args])
-  t.is(code, 0, stderr)
-  return stdout
-}
-
-const asJson = async (t: ExecutionContext, command: string, ...args: string[]) =>
-  JSON.parse(await cli(t, command, '--json', ...args))
+const collecting = new URL('../scenarios/collect.mjs', import.meta.url).href
 
 const TMPFS = 0x0102_1994
 
@@ -151,19 +140,11 @@ asNobody('who may not write a file is told that Linux does not tell', async (t) 
   t.is(JSON.parse(text)[0].resident, null)
 })
 
-async function started(t: ExecutionContext, ...args: string[]) {
-  const child = start(process.execPath, [main, ...args])
-  const ended = ending(child)
-  t.teardown(() => {
-    child.kill('SIGKILL')
-  })
-  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
-  return { child, ended, next: async () => (await lines.next()).value as string }
-}
-
-onLinux('lock keeps files in memory until it is stopped', async (t) => {
-  const { child, ended, next } = await started(t, 'lock', fileOf(t, 16))
+onLinux('lock keeps files in memory until it is stopped, whatever is collected', async (t) => {
+  const { child, ended, next } = started(t, '--expose-gc', '--import', collecting, main, 'lock', fileOf(t, 16))
   t.regex(await next(), /^1 files locked, 64\.0 KiB/)
+  child.kill('SIGUSR2')
+  t.is(await next(), 'collected')
   const [, locked] = /^VmLck:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))!
   t.is(Number(locked), 64)
   child.kill('SIGTERM')
@@ -172,7 +153,7 @@ onLinux('lock keeps files in memory until it is stopped', async (t) => {
 
 onLinux('watch draws again', async (t) => {
   const path = sparseFile(t, 8 * pageSize)
-  const { next } = await started(t, 'watch', '--interval', '0.05', path)
+  const { next } = started(t, main, 'watch', '--interval', '0.05', path)
   t.regex(await next(), /: 0 of 8 pages/)
   const map = mapShared(path)
   t.teardown(() => map.close())
@@ -181,72 +162,6 @@ onLinux('watch draws again', async (t) => {
   do line = await next()
   while (!line.includes(': 8 of 8 pages'))
   t.pass()
-})
-
-onLinux('inspect shows a channel, mutexes and semaphores, and who lives', async (t) => {
-  const path = scratchFile(t, Buffer.alloc(65_536))
-  const peer = await Peer.start(t, runtimes()[0]!)
-  const sync = new URL('../../sync.js', import.meta.url).href
-  await peer.run(`(async () => {
-    const { Channel, Mutex } = await import(${JSON.stringify(sync)})
-    map = lib.mapShared(${JSON.stringify(path)}, { protection: 'read-write' })
-    channel = Channel.create(map, { offset: 4096, length: 8192 })
-    channel.send('hello')
-    channel.send('a longer one')
-    channel.tryReceive()
-    channel.reserve(100)
-    new Mutex(map, 64).lock()
-
-  })()`)
-  const map = mapShared(path, { protection: 'read-write' })
-  t.teardown(() => map.close())
-  new Mutex(map, 80).lock()
-  new Semaphore(map, 128, 5).tryAcquire()
-  const found = await asJson(t, 'inspect', '--mutex', '72', '--semaphore', '128', path)
-  const [channel] = found.channels
-  t.is(found.channels.length, 1)
-  t.deepEqual([channel.offset, channel.length, channel.capacity], [4096, 8192, 8192 - 512 - 64])
-  t.is(channel.used, 16 + 16 + 16 + 104)
-  t.like(channel.messages, { waiting: 1, 'being written': 1, skipped: 0, damaged: false })
-  t.like(channel.messages.next, { state: 'waiting', length: 12 })
-  t.like(channel.receiver, { alive: true, pid: peer.pid })
-  t.deepEqual(
-    found.mutexes.map(({ offset, owner }: { offset: number; owner?: { pid: number } }) => [offset, owner?.pid]),
-    [
-      [64, peer.pid],
-      [72, undefined],
-      [80, process.pid],
-    ],
-  )
-  t.deepEqual(found.semaphores, [{ offset: 128, permits: 4, maySleep: false }])
-  await peer.kill()
-  const printed = await cli(t, 'inspect', path, '-m', '64')
-  t.regex(printed, /^ {2}next: 12 bytes, waiting, from a dead process\n {2}receiver: a dead process$/m)
-  t.regex(printed, /^mutex at 64: held by a dead process\nmutex at 80: held by process \d+ \(.+\)$/m)
-})
-
-onLinux('inspect takes bytes for what they are, whatever they are', async (t) => {
-  const wild = Buffer.alloc(8192)
-  wild.write('MMAPCHAN', 0)
-  wild.write('MMAPCHAN', 8) // not aligned
-  wild.write('MMAPCHAN', 64 + 1)
-  wild.write('MMAPCHAN', 128)
-  wild.writeBigUInt64LE(1n, 136)
-  wild.writeBigUInt64LE(2n ** 60n, 144) // a ring that does not fit
-  wild.write('MMAPCHAN', 1024)
-  wild.writeBigUInt64LE(1n, 1032)
-  wild.writeBigUInt64LE(1024n, 1040)
-  wild.writeBigUInt64LE(2n ** 63n, 1024 + 128) // a head that is far from the tail
-  wild.write('MMAPCHAN', 4096)
-  wild.writeBigUInt64LE(1n, 4104)
-  wild.writeBigUInt64LE(1024n, 4112)
-  wild.writeBigUInt64LE(64n, 4096 + 128)
-  wild.fill(255, 4096 + 512)
-  const printed = await cli(t, 'inspect', scratchFile(t, wild))
-  t.regex(printed, /^channel at 0: version \d+, which is not known here$/m)
-  t.regex(printed, /^channel at 1024: damaged$/m)
-  t.regex(printed, /^channel at 4096: 64 B of 960 B used, 7 %\n {2}messages: .*, and then damage$/m)
-  t.is(printed.match(/^channel/gm)!.length, 3)
 })
 
 onLinux('ls lists named memory and who has it mapped, and rm removes it', async (t) => {
@@ -260,12 +175,22 @@ onLinux('ls lists named memory and who has it mapped, and rm removes it', async 
   const listed = async () =>
     ((await asJson(t, 'ls')) as { name: string }[]).find((entry) => entry.name === name) as object | undefined
   t.like(await listed(), { name, length: 8192, users: [process.pid] })
-  t.regex(await cli(t, 'inspect', name), /^memory-map-cli-\d+: 8\.0 KiB\nno channel/)
+  t.regex(await cli(t, 'inspect', name), /^memory-map-cli-\d+: 8\.0 KiB\nnothing of memory-map\/sync /)
   await cli(t, 'rm', name)
   gone = true
   t.is(await listed(), undefined)
   const { code, stderr } = await run(process.execPath, [main, 'rm', name])
   t.deepEqual([code, /ENOENT/.test(stderr)], [1, true])
+})
+
+onLinux('ls says which names are temporary, and rm removes those too', async (t) => {
+  const name = `memory-map-cli-temporary-${process.pid}`
+  const map = openSharedMemory(name, { create: true, temporary: true, length: 4096 })
+  t.teardown(() => map.close())
+  const row = async () => (await cli(t, 'ls')).split('\n').find((line) => line.endsWith(` ${name}`))
+  t.regex((await row())!, new RegExp(`^4\\.0 KiB .* ${process.pid} +yes +${name}$`))
+  await cli(t, 'rm', name)
+  t.is(await row(), undefined)
 })
 
 test('what cannot be is said in a line', async (t) => {
