@@ -19,7 +19,7 @@ export class FaultLog {
   /** How many faults there were at the last check. */
   #count = 0
   /** Faults that no call has thrown yet, by their native id, the oldest first. */
-  readonly #sticking = new Map<number, MemoryFault>()
+  #sticking: Map<number, MemoryFault> | undefined
   /** Faults that have not been published yet. */
   #news: MemoryFault[] = []
   #warned = false
@@ -48,8 +48,8 @@ export class FaultLog {
 
   /** Throws the oldest fault that no call has thrown yet, if there is one. */
   throwOldest(): void {
-    for (const [id, oldest] of this.#sticking) {
-      this.#sticking.delete(id)
+    for (const [id, oldest] of this.#sticking ?? []) {
+      this.#sticking!.delete(id)
       throw new MemoryFaultError(oldest)
     }
   }
@@ -60,9 +60,9 @@ export class FaultLog {
     for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
   }
 
-  /** Notes what had happened before the mapping was closed. */
-  end(reports: readonly NativeFault[]): void {
-    void this.count // while the native library still knows it
+  /** Notes what had happened before the mapping was closed, `any` whether something can have. */
+  end(reports: readonly NativeFault[], any: boolean): void {
+    if (any) void this.count // while the native library still knows it
     this.#note(reports)
     this.#ended = true
   }
@@ -78,8 +78,8 @@ export class FaultLog {
   /** The fault that a call throws. It may have been reported already, because work on other threads ends later. */
   #claim(thrown: NativeFault): MemoryFault {
     this.collect()
-    const told = this.#sticking.get(thrown.id) ?? this.#describe(thrown)
-    this.#sticking.delete(thrown.id)
+    const told = this.#sticking?.get(thrown.id) ?? this.#describe(thrown)
+    this.#sticking?.delete(thrown.id)
     return told
   }
 
@@ -92,7 +92,8 @@ export class FaultLog {
       const fault = this.#describe(report)
       // A use of a closed mapping loses nothing that a sync under way has to keep.
       const sticks = !(this.#ended && report.kind === 'closed')
-      if (sticks && this.#sticking.size < MOST_STICKING) this.#sticking.set(report.id, fault)
+      const sticking = (this.#sticking ??= new Map())
+      if (sticks && sticking.size < MOST_STICKING) sticking.set(report.id, fault)
       // What is noted outside the guard's own turn is reported on the next one.
       if (this.#news.push(fault) === 1) setImmediate(() => this.tell())
     }

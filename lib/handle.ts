@@ -4,17 +4,17 @@ import { inspect } from 'node:util'
 
 import { withCode } from './errors.js'
 
+/** What no runtime clones, and engines make as fast as an object of a class without a parent. */
+const Uncloneable = WeakSet as unknown as new () => object
+
 /**
  * Makes functions throw that would otherwise take the object for an array of holes (`Buffer.from`, `new Uint8Array`,
  * `Array.from`), or clone it as an object without properties (`structuredClone`, `postMessage`).
  */
-export abstract class Handle {
-  constructor() {
-    // No runtime clones an object that wraps a symbol.
-    return Object.setPrototypeOf(Object(Symbol(new.target.name)), new.target.prototype)
-  }
-
+export abstract class Handle extends Uncloneable {
   static {
+    // Its own object has the methods of this class alone: it is no WeakSet to anybody.
+    Object.setPrototypeOf(this.prototype, Object.prototype)
     // Not all that takes arrays iterates: the rest looks at the first element, or as `Buffer.from` at the memory.
     Object.defineProperty(this.prototype, 'buffer', { get: refuse, configurable: true })
     Object.defineProperty(this.prototype, Symbol.iterator, { value: refuse, configurable: true, writable: true })
@@ -30,7 +30,7 @@ export abstract class Handle {
   }
 
   /** What it is, as `util.inspect` shows it. */
-  toString(): string {
+  override toString(): string {
     // V8 looks at the tag only of what has this method.
     return this[inspect.custom]()
   }

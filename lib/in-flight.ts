@@ -44,9 +44,12 @@ export const isRuntimeBusy: () => boolean =
         ? isInCallback // reads that wait for a pipe or a socket count as requests there
         : () => native.requests() > own || isInCallback()
 
+let hooks: typeof import('node:async_hooks') | undefined
+
 /** Whether a zlib stream that still has input called what runs now. */
 function isInCallback(): boolean {
-  const { buffer } = process.getBuiltinModule('node:async_hooks').executionAsyncResource() as { buffer?: unknown }
+  hooks ??= process.getBuiltinModule('node:async_hooks') // looking for it takes longer than the rest
+  const { buffer } = hooks.executionAsyncResource() as { buffer?: unknown }
   return ArrayBuffer.isView(buffer)
 }
 

@@ -116,6 +116,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #pageOffset = 0
   #protection: Protection
+  /** Whether that may have changed since it was mapped. */
+  #isProtected = false
   readonly #windows: Windows
   #buffer: Buffer<B> | undefined
   #inFlight: InFlight | undefined
@@ -232,7 +234,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** What may be done with the pages: the last protection that was set for the whole mapping, on any thread. */
   get protection(): Protection {
-    if (!this.#closed) this.#protection = PROTECTIONS[mapping.protection(this.#token)]!
+    if (this.#isProtected && !this.#closed) this.#protection = PROTECTIONS[mapping.protection(this.#token)]!
     return this.#protection
   }
 
@@ -658,6 +660,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const index = toProtection(protection, 'protection')
     const [start, end] = this.#range(range)
     checkPages([start, end], this.#pageOffset, this.#length, native.pageSize())
+    this.#isProtected = true
     this.#call(() => mapping.protect(token, index, start, end))
   }
 
@@ -827,14 +830,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#token
     this.#keepTails()
     if (this.#windows.areUsed) watchZlib()
-    void this.protection // as it was last
+    if (this.#isProtected) void this.protection // as it was last
     forgetGone(token)
-    const reports = mapping.close(token, isRuntimeBusy())
+    const reports = mapping.close(token, this.#windows.wereUsed && isRuntimeBusy())
     this.#closed = true
     endAll(token)
     // What was transferred away may fault later still.
     if (reports === null && !numbered.has(token)) collected.unregister(this)
-    this.#log.end(reports ?? [])
+    this.#log.end(reports ?? [], reports !== null || this.#windows.wereUsed)
     this.#streams?.fail(closedError())
     this.#buffer = undefined
     this.#windows.forget()
@@ -905,6 +908,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Other threads may have the mapping from now on: they change its memory, and fault in it. */
   #beShared(): void {
     listen()
+    this.#isProtected = true
     if (!numbered.has(this.#token)) numbered.set(this.#token, new WeakRef(this.#log))
     this.#windows.cut = cutVolatile
     if (this.#buffer !== undefined) toVolatileBuffer(this.#buffer)

@@ -55,6 +55,9 @@ export interface Window {
   readonly end: number
 }
 
+/** What a mapping without views has: a Map of its own would cost more than all else here. */
+const NONE = new Map<number, Window>()
+
 /** The windows of one mapping. */
 export class Windows {
   readonly #token: Token
@@ -69,11 +72,13 @@ export class Windows {
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #pageOffset = 0
   /** Every window of the current step, by where it begins and its step. */
-  #made = new Map<number, Window>()
+  #made = NONE
   /** A cache of windows, by where views begin: most are found here, in a few nanoseconds. */
   #recent: (Window | undefined)[] = []
   #lastSlot = LAST_SLOT
   #copies: boolean | undefined
+  /** Whether there has been memory over the mapping. */
+  wereUsed = false
   #step = NO_STEP
   #longestStep = NO_STEP
   /** How many windows may still be made before they become larger. */
@@ -138,7 +143,7 @@ export class Windows {
   }
 
   forget(): void {
-    this.#made = new Map()
+    this.#made = NONE
     this.#recent = []
   }
 
@@ -197,6 +202,7 @@ export class Windows {
     if (end > windowEnd) throw viewTooLarge()
     if (made === undefined && step < this.#longestStep && this.#widen(start, end, size)) return this.#find(start, end)
     const window = { memory: this.#make(first, size), start: windowStart, end: windowEnd }
+    if (this.#made === NONE) this.#made = new Map()
     this.#made.set(key, window)
     return window
   }
@@ -235,6 +241,7 @@ export class Windows {
 
   #make(start: number, size: number, lasting = false): ArrayBuffer | SharedArrayBuffer {
     if (size === 0) return this.shares ? new SharedArrayBuffer(0) : new ArrayBuffer(0)
+    this.wereUsed = true
     listen()
     const token = this.#token
     try {

@@ -1,12 +1,13 @@
 import { inspect } from 'node:util'
 import { MemoryMap } from './index.cjs'
 
+/** What no runtime clones, and engines make as fast as an object of a class without a parent. */
+declare const Uncloneable: new () => object
 /**
  * Makes functions throw that would otherwise take the object for an array of holes (`Buffer.from`, `new Uint8Array`,
  * `Array.from`), or clone it as an object without properties (`structuredClone`, `postMessage`).
  */
-declare abstract class Handle {
-  constructor()
+declare abstract class Handle extends Uncloneable {
   /** What it is, as `util.inspect` shows it. */
   abstract toJSON(): object
   /** What `console.log` shows. */
