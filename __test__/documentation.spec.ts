@@ -18,6 +18,8 @@ import { fileURLToPath } from 'node:url'
 
 import test from 'ava'
 
+import * as lib from '../index.js'
+import * as sync from '../sync.js'
 import { onLinux } from './helpers/platform.ts'
 import { run } from './helpers/processes.ts'
 
@@ -27,7 +29,7 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'ts
 
 const pages = ['README', 'ARCHITECTURE', 'CODE_OF_CONDUCT', 'CONTRIBUTING', 'SECURITY', 'CHANGELOG']
   .map((name) => `${name}.md`)
-  .concat(list('docs', '.md'), 'cli/README.md', 'examples/README.md', exampleReadmes())
+  .concat(list('docs', '.md'), 'cli/README.md', readmesOf('examples'), readmesOf('clients'))
 const sources = ['index.ts', ...list('lib', '.ts'), ...list('lib/sync', '.ts')].filter(
   (file) => !file.endsWith('.d.ts'),
 )
@@ -37,9 +39,10 @@ function list(folder: string, ending: string): string[] {
   return names.filter((name) => name.endsWith(ending)).map((name) => `${folder}/${name}`)
 }
 
-function exampleReadmes(): string[] {
-  return readdirSync(join(root, 'examples'))
-    .map((name) => `examples/${name}/README.md`)
+/** The page of a folder, and those of the folders in it. */
+function readmesOf(folder: string): string[] {
+  return ['.', ...readdirSync(join(root, folder))]
+    .map((name) => join(folder, name, 'README.md'))
     .filter((file) => existsSync(join(root, file)))
 }
 
@@ -173,6 +176,18 @@ test('the index has every page', (t) => {
   for (const page of list('docs', '.md')) {
     if (page !== 'docs/README.md') t.true(read('docs/README.md').includes(`](${page.slice('docs/'.length)})`), page)
   }
+})
+
+test('the index has every public name', (t) => {
+  const names = [lib, sync].flatMap((module) => Object.keys(module))
+  t.true(names.length > 20)
+  const rows = read('docs/README.md')
+    .match(/^\| `.+\]\(.+$/gm)!
+    .join('\n')
+  t.deepEqual(
+    names.filter((name) => !rows.includes(`\`${name}\``)),
+    [],
+  )
 })
 
 test('every error code of the sources is explained, and no other', (t) => {
