@@ -1,6 +1,7 @@
 // A mapping that several threads have, by its handle.
 
 import { survives } from './helpers/faults.ts'
+import { orLong } from './helpers/long.ts'
 import { byProgram } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
 
@@ -23,4 +24,6 @@ onEach('a fault on one thread is told to each thread, and to none that has close
 
 onEach('what is no handle of a mapping here is refused', 'foreign')
 
-onEach('threads end with a mapping open, and it is collected, and nothing is left', 'many')
+onEach('threads end with a mapping open, and it is collected, and nothing is left', 'many', {
+  WORKERS: orLong('60', '100'),
+})

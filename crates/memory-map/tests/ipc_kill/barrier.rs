@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use memory_map::ipc::{Barrier, Patience};
 use memory_map::{Error, Mapping};
 
-use crate::{ALONE, Child, LIMIT, Place, after_every_change, some_time, soon};
+use crate::{ALONE, Child, LIMIT, Place, after_every_change, kills, some_time, soon};
 
 fn barrier(map: &Mapping) -> Barrier {
     Barrier::new(map, 0, Some(2)).unwrap()
@@ -107,10 +107,10 @@ fn who_waits_is_told_that_another_one_was_killed_and_not_by_a_timeout() {
 }
 
 #[test]
-fn a_thousand_that_are_killed_at_some_moment_leave_a_barrier_that_works() {
+fn many_that_are_killed_at_some_moment_leave_a_barrier_that_works() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Place::new();
-    for round in 0..1000 {
+    for round in 0..kills() {
         let child = Child::run(&place, |map| {
             let barrier = barrier(map);
             loop {

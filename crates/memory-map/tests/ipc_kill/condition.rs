@@ -7,7 +7,7 @@ use std::time::Instant;
 use memory_map::Mapping;
 use memory_map::ipc::{Condition, Mutex, Wakeup};
 
-use crate::{ALONE, Child, LIMIT, Place, after_every_change, some_time, soon, word};
+use crate::{ALONE, Child, LIMIT, Place, after_every_change, kills, some_time, soon, word};
 
 const CONDITION: usize = 8;
 /// What is waited for, under the mutex.
@@ -71,10 +71,10 @@ fn whoever_is_killed_while_he_waits_or_notifies_takes_nothing_from_others() {
 }
 
 #[test]
-fn a_thousand_that_are_killed_at_some_moment_take_no_notification_with_them() {
+fn many_that_are_killed_at_some_moment_take_no_notification_with_them() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Place::new();
-    for round in 0..1000 {
+    for round in 0..kills() {
         let child = Child::run(&place, |map| {
             let both = both(map);
             loop {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use memory_map::Mapping;
 use memory_map::ipc::Event;
 
-use crate::{ALONE, Child, LIMIT, Place, after_every_change, run_until, some_time, soon};
+use crate::{ALONE, Child, LIMIT, Place, after_every_change, kills, run_until, some_time, soon};
 
 fn event(map: &Mapping) -> Event {
     Event::new(map, 0).unwrap()
@@ -69,10 +69,10 @@ fn whoever_is_killed_between_setting_and_waking_leaves_nobody_asleep() {
 }
 
 #[test]
-fn a_thousand_that_are_killed_at_some_moment_leave_an_event_that_works() {
+fn many_that_are_killed_at_some_moment_leave_an_event_that_works() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Place::new();
-    for round in 0..1000 {
+    for round in 0..kills() {
         let child = Child::run(&place, |map| {
             let event = event(map);
             for i in 0.. {

@@ -1,8 +1,9 @@
 //! Processes that are killed while they lock, send or receive: after any instruction.
 //!
 //! A child does something once under ptrace(2), and is killed before and after each instruction
-//! that changes the shared memory. Others run freely and are killed at some moment, a thousand of
-//! them. What they leave behind must be usable within a second, before any process has waited for them.
+//! that changes the shared memory. Others run freely and are killed at some moment: a hundred in
+//! each test, or a thousand with `MEMORY_MAP_LONG`. What they leave behind must be usable within a
+//! second, before any process has waited for them.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
@@ -203,6 +204,11 @@ fn random(below: u64) -> u64 {
     let state = STATE.load(Ordering::Relaxed).wrapping_mul(6364136223846793005).wrapping_add(1);
     STATE.store(state, Ordering::Relaxed);
     (state >> 33) % below
+}
+
+/// How many are killed at some moment. A busy machine may need more, until enough of them have done something.
+fn kills() -> u64 {
+    if std::env::var_os("MEMORY_MAP_LONG").is_some() { 1000 } else { 100 }
 }
 
 /// Lets a child run for up to a millisecond.
