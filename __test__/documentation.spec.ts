@@ -178,14 +178,23 @@ test('the index has every page', (t) => {
   }
 })
 
+const names = [lib, sync].flatMap((module) => Object.keys(module))
+
 test('the index has every public name', (t) => {
-  const names = [lib, sync].flatMap((module) => Object.keys(module))
   t.true(names.length > 20)
   const rows = read('docs/README.md')
     .match(/^\| `.+\]\(.+$/gm)!
     .join('\n')
   t.deepEqual(
     names.filter((name) => !rows.includes(`\`${name}\``)),
+    [],
+  )
+})
+
+test('the changelog has every public name', (t) => {
+  const changes = read('CHANGELOG.md')
+  t.deepEqual(
+    names.filter((name) => !new RegExp(`\`${name}\\b`).test(changes)),
     [],
   )
 })

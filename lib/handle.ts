@@ -38,7 +38,7 @@ export abstract class Handle extends Uncloneable {
 
 /** Names the objects of a class in errors of `structuredClone` and `postMessage`: V8 words these with its tag. */
 export function tag({ name, prototype }: { name: string; prototype: Handle }): void {
-  Object.defineProperty(prototype, Symbol.toStringTag, { value: `${name}: pass map.buffer`, configurable: true })
+  Object.defineProperty(prototype, Symbol.toStringTag, { value: `${name}: pass map.handle`, configurable: true })
 }
 
 function refuse(this: Handle): never {

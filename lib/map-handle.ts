@@ -55,7 +55,7 @@ const NONE = 'must be the `handle` of a mapping of this process, from this versi
 export function adopt(handle: unknown): Adopted {
   if (typeof handle !== 'object' || handle === null) throw invalidType('handle', 'the `handle` of a MemoryMap', handle)
   const { mapping, backing, memory } = handle as Partial<MemoryMapHandle>
-  if (typeof mapping !== 'string') throw invalidType('handle.mapping', 'of type string', mapping)
+  if (typeof mapping !== 'string') throw invalidType('handle', 'what `map.handle` gives', handle)
   if (memory !== undefined && !isSharedArrayBuffer(memory)) {
     throw invalidType('handle.memory', 'a SharedArrayBuffer', memory)
   }

@@ -29,7 +29,7 @@ interface WaitOptions {
  *
  * It breaks if a party that waits gives up in time, is killed or closes its mapping, or by {@link abort}: then everyone who
  * waits, or comes before {@link reset}, gets `ERR_MMAP_BROKEN`. The others learn within half a second that a party was
- * killed. One that is killed before it comes is missed by nobody: give the others a timeout.
+ * killed. Nobody notices that a party was killed before it came, so give the others a timeout.
  *
  * ```js
  * const barrier = new Barrier(map, 1024, 2)
@@ -573,7 +573,7 @@ declare class Event extends Handle {
   isSet(): boolean
   /** Sets it, and wakes all who wait. */
   set(): void
-  /** Has it not set any more: waits that begin from now on wait for the next `set()`. */
+  /** Clears it: waits that begin from now on wait for the next `set()`. */
   clear(): void
   /**
    * Waits until it is set, and blocks the thread meanwhile; `false` if the time is up first.
@@ -709,7 +709,7 @@ declare class QueueMessage extends Handle {
  * before that, or is closed, another one gets the message. So work is done at least once; a receiver that is killed
  * between doing it and releasing it has it done twice.
  *
- * Messages are delivered first in the order in which they were sent. Any `Queue` can send and receive.
+ * New messages come in the order in which they were sent. Any `Queue` can send and receive.
  *
  * ```js
  * const map = mapShared('jobs', { protection: 'read-write', create: true, length: 2 ** 20 })

@@ -142,7 +142,7 @@ asNobody('who may not write a file is told that Linux does not tell', async (t) 
 
 onLinux('lock keeps files in memory until it is stopped, whatever is collected', async (t) => {
   const { child, ended, next } = started(t, '--expose-gc', '--import', collecting, main, 'lock', fileOf(t, 16))
-  t.regex(await next(), /^1 files locked, 64\.0 KiB/)
+  t.regex(await next(), /^1 file locked, 64\.0 KiB/)
   child.kill('SIGUSR2')
   t.is(await next(), 'collected')
   const [, locked] = /^VmLck:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))!

@@ -88,7 +88,7 @@ onLinux('inspect shows one of each class, and who lives', async (t) => {
     '  next: 12 bytes, waiting, from a dead process\n  receiver: a dead process',
     'queue at 16384: 168 B of 7.4 KiB used, 2 %',
     '  messages: 2 waiting, 1 delivered, 1 done, 0 being written, 0 skipped',
-    '  next: 10 bytes, waiting, from a dead process, delivered 1 times before\n  a dead process has 1',
+    '  next: 10 bytes, waiting, from a dead process, delivered before: 1\n  a dead process has 1',
     'broadcast at 32768: 56 B of 11.6 KiB used, 0 %, lossless',
     '  messages: 2 kept, the newest is number 2, 10 bytes\n  receiver: a dead process, 32 B behind',
     'latest at 2048: value 1, 6 bytes of at most 64',

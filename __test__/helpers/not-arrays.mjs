@@ -45,7 +45,7 @@ const asArrayLike = {
   'slice of an array': () => Array.prototype.slice.call(map),
 }
 // JavaScriptCore does not say what cannot be cloned.
-const notCloned = 'bun' in process.versions ? /cloned/ : /pass map\.buffer/
+const notCloned = 'bun' in process.versions ? /cloned/ : /pass map\.handle/
 const asClone = {
   structuredClone: (handle) => structuredClone(handle),
   'structuredClone in an object': (handle) => structuredClone({ handle }),

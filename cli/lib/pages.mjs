@@ -51,7 +51,9 @@ export function lock(names) {
   for (const map of maps) if (map.length > 0) map.lock()
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit())
   const bytes = maps.reduce((sum, { length }) => sum + length, 0)
-  console.log(`${maps.length} files locked, ${size(bytes)}: until this program ends (Ctrl-C)`)
+  console.log(
+    `${maps.length === 1 ? '1 file' : `${maps.length} files`} locked, ${size(bytes)}: until this program ends (Ctrl-C)`,
+  )
   setInterval(() => maps.length, 2 ** 30) // it goes on, and none of them is collected
 }
 

@@ -18,7 +18,7 @@ const TIMED_OUT = 2 ** 32 - 1
  *
  * It breaks if a party that waits gives up in time, is killed or closes its mapping, or by {@link abort}: then everyone who
  * waits, or comes before {@link reset}, gets `ERR_MMAP_BROKEN`. The others learn within half a second that a party was
- * killed. One that is killed before it comes is missed by nobody: give the others a timeout.
+ * killed. Nobody notices that a party was killed before it came, so give the others a timeout.
  *
  * ```js
  * const barrier = new Barrier(map, 1024, 2)

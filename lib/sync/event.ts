@@ -64,7 +64,7 @@ export class Event extends Handle {
     this.#words.call(() => this.#native.set())
   }
 
-  /** Has it not set any more: waits that begin from now on wait for the next `set()`. */
+  /** Clears it: waits that begin from now on wait for the next `set()`. */
   clear(): void {
     this.#words.call(() => this.#native.clear())
   }

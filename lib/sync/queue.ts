@@ -101,7 +101,7 @@ export class QueueMessage extends Handle {
  * before that, or is closed, another one gets the message. So work is done at least once; a receiver that is killed
  * between doing it and releasing it has it done twice.
  *
- * Messages are delivered first in the order in which they were sent. Any `Queue` can send and receive.
+ * New messages come in the order in which they were sent. Any `Queue` can send and receive.
  *
  * ```js
  * const map = mapShared('jobs', { protection: 'read-write', create: true, length: 2 ** 20 })

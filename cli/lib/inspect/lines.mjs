@@ -48,7 +48,7 @@ function linesOfChannel(channel) {
   return [
     ring('channel', channel),
     `  messages: ${waiting} waiting, ${written} being written, ${skipped} skipped${end(messages)}`,
-    ...(next ? [`  next: ${next.length} bytes, ${next.state}, from ${who(next.sender)}`] : []),
+    ...(next ? [`  next: ${bytesOf(next.length)}, ${next.state}, from ${who(next.sender)}`] : []),
     `  receiver: ${who(receiver)}`,
     ...reserving(sender),
   ]
@@ -58,12 +58,12 @@ function linesOfQueue(queue) {
   const { used, messages, receivers, sender } = queue
   if (used === undefined) return [ring('queue', queue)]
   const { waiting, delivered, done, 'being written': written, skipped, next } = messages
-  const again = next?.deliveries > 0 ? `, delivered ${next.deliveries} times before` : ''
+  const again = next?.deliveries > 0 ? `, delivered before: ${next.deliveries}` : ''
   const counts = `${waiting} waiting, ${delivered} delivered, ${done} done, ${written} being written, ${skipped} skipped`
   return [
     ring('queue', queue),
     `  messages: ${counts}${end(messages)}`,
-    ...(next ? [`  next: ${next.length} bytes, ${next.state}, from ${who(next.sender)}${again}`] : []),
+    ...(next ? [`  next: ${bytesOf(next.length)}, ${next.state}, from ${who(next.sender)}${again}`] : []),
     ...receivers.map(({ messages: has, ...one }) => `  ${who(one)} has ${has}`),
     ...reserving(sender),
   ]
@@ -75,7 +75,7 @@ function linesOfBroadcast(broadcast) {
   const { kept, newest } = messages
   return [
     `${ring('broadcast', broadcast)}${lossless ? ', lossless' : ''}`,
-    `  messages: ${kept} kept${newest ? `, the newest is number ${newest.number}, ${newest.length} bytes` : ''}${end(messages)}`,
+    `  messages: ${kept} kept${newest ? `, the newest is number ${newest.number}, ${bytesOf(newest.length)}` : ''}${end(messages)}`,
     ...receivers.map((one) => `  receiver: ${who(one)}, ${size(Math.max(one.behind, 0))} behind`),
     ...(lossless && receivers.length === 0 ? ['  receiver: nobody'] : []),
     ...(sender ? [`  sending: ${who(sender)}`] : []),
@@ -83,7 +83,7 @@ function linesOfBroadcast(broadcast) {
 }
 
 function linesOfLatest({ offset, maxLength, version, bytes, writer, maySleep }) {
-  const value = version === 0n ? 'no value yet' : `value ${version}, ${bytes} bytes`
+  const value = version === 0n ? 'no value yet' : `value ${version}, ${bytesOf(bytes)}`
   const writing = writer ? `, ${who(writer)} is writing` : ''
   return [`latest at ${offset}: ${value} of at most ${maxLength}${writing}${wait(maySleep)}`]
 }
@@ -104,6 +104,7 @@ function linesOfRwLock({ offset, exclusive, shared, waiting, contended, unrepair
   ]
 }
 
+const bytesOf = (count) => (count === 1 ? '1 byte' : `${count} bytes`)
 const wait = (others) => (others ? ', others may wait' : '')
 const end = ({ damaged }) => (damaged ? ', and then damage' : '')
 const reserving = (sender) => (sender ? [`  reserving room: ${who(sender)}`] : [])

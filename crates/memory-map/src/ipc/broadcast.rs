@@ -166,7 +166,7 @@ impl Broadcast {
             words.check()?;
             if magic != MAGIC {
                 return Err(Error::Invalid(
-                    "there is no broadcast: what is there was not made by `create`",
+                    "there is no broadcast: `create` makes one, in the place of what is there",
                 ));
             }
             if version != VERSION || lossless > 1 {

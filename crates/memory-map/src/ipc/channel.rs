@@ -15,7 +15,7 @@ use crate::mapping::Mapping;
 const KIND: Kind = Kind {
     magic: u64::from_le_bytes(*b"MMAPCHAN"),
     version: 1,
-    none: "there is no channel: what is there was not made by `create`, or is too short for one",
+    none: "there is no channel: the memory is zero (`openOrCreate` makes one there), has something else in it, or is too short",
     other_version: "the channel has another version of the layout",
     impossible: "the channel has an impossible size",
     short: "the channel is cut short",

@@ -16,7 +16,7 @@ use crate::mapping::Mapping;
 const KIND: Kind = Kind {
     magic: u64::from_le_bytes(*b"MMAPQUEU"),
     version: 1,
-    none: "there is no queue: what is there was not made by `create`, or is too short for one",
+    none: "there is no queue: the memory is zero (`openOrCreate` makes one there), has something else in it, or is too short",
     other_version: "the queue has another version of the layout",
     impossible: "the queue has an impossible size",
     short: "the queue is cut short",

@@ -118,7 +118,11 @@ impl SharedRange {
         if !place.addresses.start.is_multiple_of(alignment) {
             return Err(Error::OutOfRange {
                 name: "byteOffset",
-                requirement: "aligned in memory: to 4 bytes, or 8 for a mutex, or 64 for a channel",
+                requirement: match alignment {
+                    4 => "a multiple of 4 in memory",
+                    8 => "a multiple of 8 in memory",
+                    _ => "a multiple of 64 in memory",
+                },
             });
         }
         let forbidden = place
