@@ -822,6 +822,109 @@ declare class Queue extends Handle {
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void
 }
+/** Where to put an {@link Rpc}, its length, and how many can call. */
+interface RpcRange extends ChannelRange {
+  /** How many clients can call at a time, each through a mapping of its own or an `Rpc` of its own. Default: 16. */
+  readonly clients?: number | undefined
+}
+/** The bytes of a reply; a string is sent as UTF-8. */
+type RpcReply = NodeJS.ArrayBufferView | string
+/** Answers a request. Its bytes are a copy, which it may keep. */
+type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
+interface ServeOptions {
+  /** Ends serving: requests that were received are still answered. */
+  readonly signal?: AbortSignal | undefined
+  /** How many requests may be in work at a time, if the handler is asynchronous. Default: no limit. */
+  readonly concurrency?: number | undefined
+}
+/**
+ * Requests of many clients to one server, each with its reply.
+ *
+ * A request is received by one server at most, and never again. If that dies before it has replied, the call is rejected;
+ * requests that it has not received wait for the next server. What a client that dies has asked for is of no harm.
+ *
+ * ```js
+ * const map = mapShared('calls', { protection: 'read-write', create: true, length: 2 ** 20 })
+ * const rpc = Rpc.openOrCreate(map)
+ * rpc.serve((request) => `hello ${request}`) // in one process
+ * const reply = await rpc.call('world') // in others
+ * ```
+ */
+declare class Rpc extends Handle {
+  #private
+  private constructor()
+  /**
+   * Makes one in a shared and writable mapping, over whatever was there: channels of the same length, one for requests
+   * and one for the replies to each client.
+   *
+   * @throws `ERR_OUT_OF_RANGE` if they do not fit; `ERR_MMAP_BUSY` if another process is making one there, and does not
+   *   get on for five seconds; as `Channel.create`
+   */
+  static create(map: MemoryMap<any>, options?: Readonly<RpcRange>): Rpc
+  /**
+   * Opens an existing one.
+   *
+   * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
+   */
+  static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Rpc
+  /**
+   * Opens the one that is there, or makes one if the memory is zero. All that call it at the same moment get the same.
+   *
+   * @param options the length and the clients are those of a new one; one that is there has its own
+   * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
+   */
+  static openOrCreate(map: MemoryMap<any>, options?: Readonly<RpcRange>): Rpc
+  /**
+   * Opens it, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   *
+   * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
+   * @throws as {@link open}
+   */
+  static openAsync(map: MemoryMap<any>, options?: Readonly<ChannelOptions & Pick<WaitOptions, 'signal'>>): Promise<Rpc>
+  static openAsync(
+    map: MemoryMap<any>,
+    options: Readonly<ChannelOptions & WaitOptions> | undefined,
+  ): Promise<Rpc | undefined>
+  /** How many clients can call at a time. */
+  get clients(): number
+  /** Bytes of the longest request, and of the longest reply. */
+  get maxLength(): number
+  /** Whether `close()` was called, here or on the mapping. */
+  get closed(): boolean
+  /**
+   * Answers requests, from those on that no server has received, until this is closed or the signal is aborted. If it is
+   * aborted, resolves once the requests that were received are answered.
+   *
+   * What the handler throws rejects the call of the client with its message, and serving goes on. If it returns promises,
+   * requests are in work at the same time. Replies to a client that does not take them wait in this process, and hold up
+   * no other client.
+   *
+   * @param handler gets a request, and gives its reply
+   * @throws `ERR_MMAP_BUSY` if another one serves, here or in another process, and is alive; `ERR_MMAP_INVALID`,
+   *   `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
+   */
+  serve(handler: RpcHandler, options?: Readonly<ServeOptions>): Promise<void>
+  /**
+   * Sends a request, and resolves to its reply. Any number of calls can wait at a time. They wait for a server if there is
+   * none, and keep the process alive.
+   *
+   * The first call takes one of the places of clients, until this is closed or its process dies.
+   *
+   * @param data a string is sent as UTF-8
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`. A request that was sent before it is not
+   *   taken back
+   * @throws `ERR_MMAP_REMOTE` if the handler has thrown; `ERR_MMAP_SERVER_GONE` if the server has received the request,
+   *   and was closed or has died before it replied; `ERR_MMAP_TIMED_OUT`; `ERR_MMAP_BUSY` if there are as many clients as
+   *   there can be; `ERR_OUT_OF_RANGE` if the request or the reply is longer than {@link maxLength};
+   *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   */
+  call(data: RpcReply, options?: number | Readonly<WaitOptions>): Promise<Buffer>
+  /** Ends serving and rejects the calls that wait. It stays in the memory, and the mapping stays open. */
+  close(): void
+  toJSON(): object
+  /** As {@link close}: for `using`. */
+  [Symbol.dispose](): void
+}
 /**
  * A lock in {@link RwLock.byteLength} bytes of a shared mapping, which must be zero before the first use. Many readers
  * share it, or one writer has it alone.
@@ -999,8 +1102,13 @@ export {
   Queue,
   QueueMessage,
   type QueuePending,
+  Rpc,
+  type RpcHandler,
+  type RpcRange,
+  type RpcReply,
   RwLock,
   Semaphore,
+  type ServeOptions,
   type SubscribeOptions,
   type WaitOptions,
   type WaitResult,

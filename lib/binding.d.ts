@@ -34,6 +34,12 @@ export declare class NativeChannel {
   get capacity(): number
   /** What the receiver's word is while this is the receiver. */
   receiver(): bigint
+  /** The receiver's word, or 0 where no living one receives. */
+  livingReceiver(): bigint
+  /** Where in the stream of bytes the message ends that this has sent last. */
+  sent(): bigint
+  /** Up to where in the stream of bytes messages were received by receivers that are gone. */
+  gone(): bigint
   get maxLength(): number
   /** For the functions below, which are called often. */
   handle(): object

@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 
 const { mapShared } = await import(new URL('../../index.js', import.meta.url).href)
-const { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, RwLock, Semaphore } = await import(
+const { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, Rpc, RwLock, Semaphore } = await import(
   new URL('../../sync.js', import.meta.url).href
 )
 
@@ -27,6 +27,7 @@ const handles = [
   broadcast.subscribe(),
   queue,
   queue.receive(),
+  Rpc.create(map, { offset: 8192, length: 16_384 }),
 ]
 const { port1, port2 } = new MessageChannel()
 

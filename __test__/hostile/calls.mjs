@@ -26,6 +26,7 @@ const {
   Mutex,
   Queue,
   QueueMessage,
+  Rpc,
   RwLock,
   Semaphore,
 } = modules.sync
@@ -62,6 +63,7 @@ const CHECKS = {
   Mutex: (value) => value instanceof Mutex,
   Queue: (value) => value instanceof Queue,
   QueueMessage: (value) => value instanceof QueueMessage,
+  Rpc: (value) => value instanceof Rpc,
   RwLock: (value) => value instanceof RwLock,
   Semaphore: (value) => value instanceof Semaphore,
   WasmMapping: (value) => value instanceof main.WasmMapping,

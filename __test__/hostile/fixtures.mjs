@@ -7,7 +7,7 @@ const root = new URL('../../', import.meta.url).href
 export const main = await import(`${root}index.js`)
 export const modules = { index: main, sync: await import(`${root}sync.js`) }
 const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize } = main
-const { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, RwLock, Semaphore } = modules.sync
+const { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, Rpc, RwLock, Semaphore } = modules.sync
 
 /** The name of named memory. */
 export const NAME = `hostile-${process.pid}`
@@ -102,6 +102,11 @@ export function makeFixture(kind) {
       queue.sendMany(['one', 'two', 'three'])
       return queue
     },
+    get rpc() {
+      const rpc = Rpc.create(map, { offset: 4096, length: 4096, clients: 2 })
+      rpc.serve((request) => request).catch(() => {}) // what is wrong with it its callers see
+      return rpc
+    },
     get rwlock() {
       map.write(Buffer.alloc(RwLock.byteLength), 512)
       return new RwLock(map, 512)
@@ -121,7 +126,8 @@ export function makeFixture(kind) {
 
 /** Makes what a call would wait for as long as its options say. */
 export function prepare(at, { owner, name }) {
-  if (name === 'openAsync') modules.sync[owner].create(at.map, { length: 4096 })
+  const clients = owner === 'Rpc' ? { clients: 2 } : {}
+  if (name === 'openAsync') modules.sync[owner].create(at.map, { length: 4096, ...clients })
 }
 
 /** An object of each class. */
@@ -137,6 +143,7 @@ export const RECEIVER = {
   Mutex: (at) => at.mutex,
   Queue: (at) => at.queue,
   QueueMessage: (at) => at.queue.receive(1),
+  Rpc: (at) => at.rpc,
   RwLock: (at) => at.rwlock,
   Semaphore: (at) => at.semaphore,
   WasmMapping: (at) => at.laid,
@@ -159,6 +166,7 @@ const ARGUMENT = {
   borrowed: (at) => at.channel.borrow(1),
   fault: faultOf,
   handle: (at) => at.map.handle,
+  handler: () => (request) => request,
   mutex: (at) => at.mutex,
   parties: () => 2,
   predicate: () => () => true,

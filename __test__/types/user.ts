@@ -35,6 +35,7 @@ import {
   notify,
   Queue,
   QueueMessage,
+  Rpc,
   Semaphore,
   wait,
   waitAsync,
@@ -289,6 +290,14 @@ export async function between(map: MemoryMap<SharedArrayBuffer>): Promise<void> 
   const borrowed = await opened.borrowAsync(5)
   same<typeof borrowed, Buffer | undefined>(true)
   for await (const message of Queue.openOrCreate(map)) same<typeof message, QueueMessage>(true)
+  same<Awaited<ReturnType<typeof Rpc.openAsync>>, Rpc | undefined>(true)
+  const rpc = Rpc.openOrCreate(map, { clients: 4 })
+  void rpc.serve((request) => request.toString(), { concurrency: 3 })
+  void rpc.serve(async (request) => new Float64Array(request.length))
+  // @ts-expect-error no reply
+  void rpc.serve(() => 5)
+  const reply = await rpc.call('request', { timeout: 5 })
+  same<typeof reply, Buffer>(true)
   // @ts-expect-error no mapping
   new Mutex(new SharedArrayBuffer(8), 0)
 }

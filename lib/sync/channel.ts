@@ -37,6 +37,9 @@ export interface Pending {
   readonly bytes: number
 }
 
+/** What the native library has behind a channel. */
+export let behindOf: (channel: Channel) => NativeChannel
+
 /**
  * Messages with boundaries, from many senders in many processes to one receiver. The messages of each sender arrive in
  * order. Any `Channel` can send. The first one that receives is the receiver, until it is closed, its mapping is closed,
@@ -55,6 +58,7 @@ export interface Pending {
 export class Channel extends Handle {
   static {
     tag(this)
+    behindOf = (channel) => channel.#native
   }
 
   readonly #map: MemoryMap<any>

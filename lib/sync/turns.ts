@@ -4,7 +4,7 @@ import { aborted } from '../errors.js'
 import type { Limit } from './arguments.js'
 
 /** The longest delay that a timer accepts: a longer one would count as none. */
-const LONGEST = 2 ** 31 - 1
+export const LONGEST = 2 ** 31 - 1
 
 /** Runs operations in the order in which they are asked for, each when the one before has ended. */
 export class Turns {

@@ -67,6 +67,26 @@ impl NativeChannel {
         Ok(BigInt::from(self.tied.get(&env)?.object.receiver()))
     }
 
+    /// The receiver's word, or 0 where no living one receives.
+    #[napi]
+    pub fn living_receiver(&self, env: Env) -> Result<BigInt> {
+        let receiver = self.tied.get(&env)?.object.living_receiver();
+        receiver.map(BigInt::from).map_err(|error| to_js(&env, &error))
+    }
+
+    /// Where in the stream of bytes the message ends that this has sent last.
+    #[napi]
+    pub fn sent(&self, env: Env) -> Result<BigInt> {
+        Ok(BigInt::from(self.tied.get(&env)?.object.sent()))
+    }
+
+    /// Up to where in the stream of bytes messages were received by receivers that are gone.
+    #[napi]
+    pub fn gone(&self, env: Env) -> Result<BigInt> {
+        let gone = self.tied.get(&env)?.object.gone();
+        gone.map(BigInt::from).map_err(|error| to_js(&env, &error))
+    }
+
     #[napi(getter)]
     pub fn max_length(&self) -> f64 {
         self.max_length

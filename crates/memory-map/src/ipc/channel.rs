@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::borrowed::Borrowed;
 use super::head::Kind;
-use super::lock;
+use super::lock::{self, World};
 use super::park::Patience;
 use super::ring::{Part, Ring, at};
 use super::shared_range::Session;
@@ -210,6 +210,62 @@ impl Channel {
     /// What the receiver's word is while this is the receiver.
     pub fn receiver(&self) -> u64 {
         lock::held(self.ring.participant.number)
+    }
+
+    /// The word of the receiver, if one is alive: what that has as [`Channel::receiver`]. Otherwise 0.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let sender = Channel::create(&map, 0, 4096)?;
+    /// assert_eq!(sender.living_receiver()?, 0);
+    /// let receiver = Channel::open(&map, 0)?;
+    /// receiver.receive(None)?;
+    /// assert_eq!(sender.living_receiver()?, receiver.receiver());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn living_receiver(&self) -> Result<u64> {
+        self.ring.run(|ring| Ok(living_receiver(ring)))
+    }
+
+    /// Where in the stream of bytes the message ends that this has sent last.
+    pub fn sent(&self) -> u64 {
+        self.ring.sent()
+    }
+
+    /// Up to where in the stream of bytes the messages were received by receivers that are gone: those
+    /// before the present receiver, or all if there is none that is alive.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let sender = Channel::create(&map, 0, 4096)?;
+    /// sender.send(b"request", None)?;
+    /// let receiver = Channel::open(&map, 0)?;
+    /// let message = receiver.receive(None)?.unwrap();
+    /// receiver.release(message)?;
+    /// assert!(sender.gone()? < sender.sent()); // the receiver may answer
+    /// receiver.stop_receiving()?;
+    /// assert!(sender.gone()? >= sender.sent()); // it will not
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn gone(&self) -> Result<u64> {
+        self.ring.run(|ring| {
+            // In this order: a receiver that comes meanwhile has none of what is before this tail.
+            let tail = ring.word(at::TAIL).load(Ordering::Acquire);
+            let begun = ring.word(at::BEGUN).load(Ordering::Acquire);
+            Ok(if living_receiver(ring) == 0 { tail } else { begun })
+        })
     }
 
     /// Bytes of the longest message: half the capacity.
@@ -592,9 +648,12 @@ impl Channel {
 
     fn become_receiver(&self, ring: &Ring<'_, Session<'_>>) -> Result<()> {
         let word = ring.memory.words.word(at::RECEIVER);
-        if lock::owner(word) == self.ring.participant.number
-            || lock::try_lock(word, self.ring.participant.number, ring.memory).is_some()
-        {
+        if lock::owner(word) == self.ring.participant.number {
+            return Ok(());
+        }
+        if lock::try_lock(word, self.ring.participant.number, ring.memory).is_some() {
+            let tail = ring.word(at::TAIL).load(Ordering::Relaxed);
+            ring.word(at::BEGUN).store(tail, Ordering::Release);
             return Ok(());
         }
         ring.memory.words.check()?;
@@ -610,4 +669,9 @@ impl Channel {
         }
         Ok(())
     }
+}
+
+fn living_receiver(ring: &Ring<'_, Session<'_>>) -> u64 {
+    let owner = lock::owner(ring.word(at::RECEIVER));
+    if owner != 0 && ring.memory.is_alive(owner) { lock::held(owner) } else { 0 }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Bytes of the smallest ring.
 pub(crate) const SMALLEST: usize = 128;
 /// Words that are zero in a new head.
-const CLEARED: [usize; 4] = [at::SENDERS, at::RECEIVER, at::FILLED, at::EMPTIED];
+const CLEARED: [usize; 5] = [at::SENDERS, at::RECEIVER, at::BEGUN, at::FILLED, at::EMPTIED];
 /// A wake-up is lost only if its sender dies just before it.
 const SLICE: Duration = Duration::from_millis(500);
 

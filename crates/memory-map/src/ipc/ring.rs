@@ -24,6 +24,8 @@ pub(crate) mod at {
     pub const HEAD: usize = 128;
     pub const TAIL: usize = 192;
     pub const RECEIVER: usize = 256;
+    /// Of a channel; a queue has the next two.
+    pub const BEGUN: usize = 264;
     pub const NEXT: usize = 264;
     pub const RETURNED: usize = 272;
     pub const FILLED: usize = 320;
@@ -64,6 +66,8 @@ pub(crate) struct Learned {
     pub head: local::AtomicU64,
     /// The tail that the holder of the senders' lock saw last.
     tail: local::AtomicU64,
+    /// Where the message ends that this user has reserved last.
+    pub sent: local::AtomicU64,
 }
 
 impl Learned {
@@ -74,6 +78,7 @@ impl Learned {
             emptied: Spin::new(),
             head: local::AtomicU64::new(0),
             tail: local::AtomicU64::new(0),
+            sent: local::AtomicU64::new(0),
         }
     }
 }
@@ -220,6 +225,7 @@ impl<M: Memory> Ring<'_, M> {
         self.word(offset).store(self.me << 2 | RESERVED, Ordering::Relaxed);
         let end = head.wrapping_add((HEADER + length.next_multiple_of(8)) as u64);
         self.word(at::HEAD).store(end, Ordering::Release);
+        self.learned.sent.store(end, Ordering::Relaxed);
         Part { offset: offset + HEADER, length }
     }
 

@@ -1,6 +1,7 @@
 //! A ring in a mapping, with its head: what channels, queues and broadcasts are made of.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::head::{self, Kind, SMALLEST};
@@ -96,6 +97,11 @@ impl SharedRing {
     /// Bytes that messages and their headers share.
     pub fn capacity(&self) -> usize {
         self.size - SLACK
+    }
+
+    /// Where the message ends that this has reserved last.
+    pub fn sent(&self) -> u64 {
+        self.learned.sent.load(Ordering::Relaxed)
     }
 
     /// Bytes of the longest message: half the capacity.

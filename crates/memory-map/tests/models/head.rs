@@ -15,7 +15,7 @@ use crate::{DEAD, Life, check, everybody};
 
 const KIND: Kind =
     Kind { magic: 77, version: 1, none: "", other_version: "", impossible: "", short: "" };
-const WORDS: [usize; 10] = [
+const WORDS: [usize; 11] = [
     at::MAGIC,
     at::VERSION,
     at::RING,
@@ -23,6 +23,7 @@ const WORDS: [usize; 10] = [
     at::HEAD,
     at::TAIL,
     at::RECEIVER,
+    at::BEGUN,
     at::FILLED,
     at::EMPTIED,
     at::MAKER,

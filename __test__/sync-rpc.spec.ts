@@ -1,0 +1,709 @@
+// Requests and their replies, between processes. (Long: what each side's death, slowness and end does to the other.)
+
+import { writeFileSync } from 'node:fs'
+
+import test, { type ExecutionContext } from 'ava'
+import { mapAnonymous, mapPrivate, mapShared, type MemoryMap } from 'memory-map'
+import { Channel, Rpc } from 'memory-map/sync'
+
+import { Peer } from './helpers/processes.ts'
+import { random } from './helpers/random.ts'
+import { type Runtime, runtimes, runScript } from './helpers/runtimes.ts'
+import { sparseFile } from './helpers/scratch.ts'
+import { HANG_MS, turns, until } from './helpers/until.ts'
+
+const LENGTH = 64 * 1024
+
+/** How many processes are killed; RPC_KILLS=1000 takes half an hour. */
+const KILLS = Number(process.env.RPC_KILLS ?? 12)
+
+function open(t: ExecutionContext, file: string) {
+  const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
+  t.teardown(() => map.close())
+  return map
+}
+
+/** One that is made, and a second one on another mapping of the same file. */
+function make(t: ExecutionContext, options = {}, length = LENGTH) {
+  const file = sparseFile(t, length)
+  const map = open(t, file)
+  const rpc = Rpc.create(map, options)
+  const other = open(t, file)
+  return { file, map, rpc, other: Rpc.open(other) }
+}
+
+/** A second process that has it. */
+async function peerOf(t: ExecutionContext, file: string, runtime: Runtime): Promise<Peer> {
+  const peer = await Peer.start(t, runtime)
+  await peer.run(`(async () => {
+    const { Rpc } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+    rpc = Rpc.open(map)
+  })()`)
+  return peer
+}
+
+const host = runtimes()[0]!
+
+/** Calls, and gives the reply as text, or the code of the error. */
+async function ask(rpc: Rpc, request: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<string> {
+  try {
+    return String(await rpc.call(request, options))
+  } catch (error) {
+    return String((error as { code: unknown }).code)
+  }
+}
+
+/** A handler whose requests are answered when the test says so. */
+function held() {
+  const answers = new Map<string, (reply: string) => void>()
+  return {
+    answers,
+    handler: (request: Buffer) => new Promise<string>((resolve) => answers.set(String(request), resolve)),
+  }
+}
+
+for (const runtime of runtimes()) {
+  const name = `${runtime.name} ${runtime.version}`
+
+  test(`${name}: two processes call each other, many calls at once, and each gets its own reply`, async (t) => {
+    const { file, rpc } = make(t)
+    const { file: back, rpc: ours } = make(t)
+    const peer = await peerOf(t, file, runtime)
+    await peer.run(`stop = new AbortController(), served = rpc.serve(async (request) => {
+      if (request.length % 3 === 0) await new Promise((resolve) => setTimeout(resolve, request.length % 7))
+      if (String(request) === 'five?') throw new TypeError('no, not five')
+      return Buffer.concat([request, request])
+    }, { signal: stop.signal }), 0`)
+    const sizes = Array.from({ length: 300 }, (_, i) => (i * 37) % (rpc.maxLength / 2))
+    const calls = sizes.map((size) => rpc.call(Buffer.alloc(size, size)))
+    for (const [i, reply] of (await Promise.all(calls)).entries()) {
+      t.deepEqual(reply, Buffer.alloc(2 * sizes[i]!, sizes[i]))
+    }
+    await t.throwsAsync(rpc.call('five?'), { message: 'no, not five', code: 'ERR_MMAP_REMOTE' })
+    t.is(String(await rpc.call('äö')), 'äöäö')
+
+    const stop = new AbortController()
+    const serving = ours.serve((request) => `${request}!`, { signal: stop.signal })
+    const replies = peer.run(`(async () => {
+      const { Rpc } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+      const theirs = Rpc.open(lib.mapShared(${JSON.stringify(back)}, { protection: 'read-write' }))
+      const calls = Array.from({ length: 200 }, (_, i) => theirs.call(String(i)))
+      return (await Promise.all(calls)).map(String)
+    })()`)
+    t.deepEqual(
+      await replies,
+      Array.from({ length: 200 }, (_, i) => `${i}!`),
+    )
+    stop.abort()
+    await serving
+    await peer.run('stop.abort(), served.then(() => 0)')
+    t.is((await peer.end()).code, 0)
+  })
+
+  test(`${name}: when the server is killed, its calls are rejected, and others wait for the next one`, async (t) => {
+    const { file, rpc } = make(t)
+    const early = ask(rpc, 'early') // waits for a server
+    const peer = await peerOf(t, file, runtime)
+    const serve = `received = [], void rpc.serve((request) => {
+      received.push(String(request))
+      return String(request) === 'never' ? new Promise(() => {}) : request
+    }, { concurrency: 1 }), 0`
+    await peer.run(serve)
+    t.is(await early, 'early')
+    const never = ask(rpc, 'never')
+    const later = ask(rpc, 'later') // is not received while that one is in work
+    while (!((await peer.run('received')) as string[]).includes('never')) await turns()
+    await peer.kill()
+    t.is(await never, 'ERR_MMAP_SERVER_GONE')
+    const next = await peerOf(t, file, runtime)
+    await next.run(serve)
+    t.is(await later, 'later')
+    t.deepEqual(await next.run('received'), ['later'])
+    const last = ask(rpc, 'never')
+    while (!((await next.run('received')) as string[]).includes('never')) await turns()
+    // Also if a third one has taken over before anybody has looked.
+    await next.kill()
+    const third = rpc.serve((request) => request)
+    t.is(await last, 'ERR_MMAP_SERVER_GONE')
+    rpc.close()
+    await third
+  })
+
+  test(`${name}: when a client is killed, its place is another's, and so are none of its replies`, async (t) => {
+    const { file, rpc, other } = make(t, { clients: 1 })
+    const { answers, handler } = held()
+    const serving = rpc.serve(handler)
+    const peer = await peerOf(t, file, runtime)
+    await peer.run(`void rpc.call('of the dead').catch(() => {}), void rpc.call('and another').catch(() => {}), 0`)
+    await until(() => answers.size === 2)
+    t.is(await ask(other, 'too many'), 'ERR_MMAP_BUSY')
+    answers.get('and another')!('in its channel')
+    await peer.kill()
+    const call = ask(other, 'of the living')
+    await until(() => answers.size === 3)
+    answers.get('of the dead')!('for the dead')
+    await turns()
+    answers.get('of the living')!('for the living')
+    t.is(await call, 'for the living')
+    rpc.close()
+    await serving
+  })
+}
+
+test('a client that is stopped holds up no other, and has all its replies when it goes on', async (t) => {
+  if (process.platform === 'win32') return void t.pass() // nothing stops a process there
+  const { file, rpc, other } = make(t, { clients: 2 })
+  const { answers, handler } = held()
+  const serving = rpc.serve((request) => (request.length > 0 ? handler(request) : ''))
+  const peer = await peerOf(t, file, host)
+  const count = 50
+  await peer.run(`calls = Array.from({ length: ${count} }, (_, i) => rpc.call(String(i))), 0`)
+  await until(() => answers.size === count)
+  process.kill(peer.pid, 'SIGSTOP')
+  // More than there is room for.
+  for (const [request, answer] of answers) answer(request.padEnd(rpc.maxLength / 2, '.'))
+  for (let i = 0; i < 100; i++) t.is(await ask(other, ''), '')
+  process.kill(peer.pid, 'SIGCONT')
+  const replies = await peer.run(`Promise.all(calls).then((all) => all.map((reply) => parseInt(reply)))`)
+  t.deepEqual(
+    replies,
+    Array.from({ length: count }, (_, i) => i),
+  )
+  rpc.close()
+  await serving
+})
+
+test('replies for a stopped client that is killed go with it, and a server that ends waits for no more', async (t) => {
+  if (process.platform === 'win32') return void t.pass() // nothing stops a process there
+  const { file, rpc } = make(t, { clients: 1 })
+  const { answers, handler } = held()
+  const stop = new AbortController()
+  let served = false
+  const serving = rpc.serve(handler, { signal: stop.signal }).then(() => (served = true))
+  const peer = await peerOf(t, file, host)
+  await peer.run(`for (let i = 0; i < 10; i++) void rpc.call(String(i)).catch(() => {})`)
+  await until(() => answers.size === 10)
+  process.kill(peer.pid, 'SIGSTOP')
+  for (const answer of answers.values()) answer('x'.repeat(rpc.maxLength))
+  stop.abort()
+  await turns()
+  t.false(served)
+  await peer.kill()
+  t.true(await serving)
+})
+
+test('a call whose time is up or whose signal is aborted is rejected, and its late reply is dropped', async (t) => {
+  const { rpc, other } = make(t)
+  const { answers, handler } = held()
+  const serving = rpc.serve(handler)
+  const controller = new AbortController()
+  const late = ask(other, 'late', { timeout: 20 })
+  const aborted = ask(other, 'aborted', { signal: controller.signal })
+  const patient = ask(other, 'patient', { timeout: 2 ** 40 })
+  await until(() => answers.size === 3)
+  controller.abort()
+  t.is(await late, 'ERR_MMAP_TIMED_OUT')
+  t.is(await aborted, 'ABORT_ERR')
+  answers.get('late')!('one')
+  answers.get('aborted')!('two')
+  answers.get('patient')!('three')
+  t.is(await patient, 'three')
+  t.is(await ask(other, 'x', { signal: controller.signal }), 'ABORT_ERR')
+  t.is(await ask(other, 'x', { timeout: 0 }), 'ERR_MMAP_TIMED_OUT')
+  rpc.close()
+  await serving
+})
+
+test('requests that there is no room for wait in their order, for as long as they may', async (t) => {
+  const { rpc, other } = make(t, { clients: 1 }, 128 + 2 * 640)
+  const full = Array.from({ length: 6 }, (_, i) => ask(other, String(i)))
+  const none = ask(other, 'no room', { timeout: 30 })
+  const controller = new AbortController()
+  const aborted = ask(other, 'no more', { signal: controller.signal })
+  t.is(await none, 'ERR_MMAP_TIMED_OUT')
+  controller.abort()
+  t.is(await aborted, 'ABORT_ERR')
+  const received: string[] = []
+  const serving = rpc.serve((request) => {
+    received.push(String(request))
+    return request
+  })
+  t.deepEqual(await Promise.all(full), ['0', '1', '2', '3', '4', '5'])
+  t.deepEqual(received, ['0', '1', '2', '3', '4', '5'])
+  rpc.close()
+  await serving
+})
+
+test('what is too long, and what a handler gives that is no reply, is told the caller', async (t) => {
+  const { rpc, other } = make(t)
+  const results: unknown[] = [
+    'x'.repeat(rpc.maxLength),
+    'x'.repeat(rpc.maxLength + 1),
+    undefined,
+    7,
+    new DataView(new ArrayBuffer(3)),
+  ]
+  const thrown: unknown[] = [null, 'text', new Error('ä'.repeat(rpc.maxLength)), { toString: () => ({}) }]
+  const serving = rpc.serve((request) => {
+    const [kind, index] = [request.toString('latin1', 0, 1), Number(request.toString('latin1', 1))]
+    if (kind === 't') throw thrown[index]
+    return (kind === 'p' ? Promise.resolve(results[index]) : results[index]) as string
+  })
+  for (const how of ['v', 'p']) {
+    t.is((await other.call(`${how}0`)).length, rpc.maxLength)
+    await t.throwsAsync(other.call(`${how}1`), {
+      instanceOf: RangeError,
+      code: 'ERR_OUT_OF_RANGE',
+      message: /reply has \d+ bytes, and \d+ is the most/,
+    })
+    await t.throwsAsync(other.call(`${how}2`), { code: 'ERR_MMAP_REMOTE', message: /must be a string.*undefined/ })
+    await t.throwsAsync(other.call(`${how}3`), { code: 'ERR_MMAP_REMOTE' })
+    t.deepEqual(await other.call(`${how}4`), Buffer.alloc(3))
+  }
+  await t.throwsAsync(other.call('t0'), { code: 'ERR_MMAP_REMOTE', message: 'null' })
+  await t.throwsAsync(other.call('t1'), { code: 'ERR_MMAP_REMOTE', message: 'text' })
+  await t.throwsAsync(other.call('t2'), { code: 'ERR_MMAP_REMOTE', message: /^ä+/ })
+  await t.throwsAsync(other.call('t3'), { code: 'ERR_MMAP_REMOTE', message: /no text/ })
+  await t.throwsAsync(other.call('x'.repeat(rpc.maxLength + 1)), { code: 'ERR_OUT_OF_RANGE' })
+  rpc.close()
+  await serving
+})
+
+test('as many requests are in work as concurrency says', async (t) => {
+  const { rpc, other } = make(t)
+  const { answers, handler } = held()
+  const serving = rpc.serve(handler, { concurrency: 2 })
+  const calls = ['a', 'b', 'c'].map((request) => ask(other, request))
+  await until(() => answers.size === 2)
+  await turns()
+  t.deepEqual([...answers.keys()], ['a', 'b'])
+  answers.get('b')!('B')
+  await until(() => answers.size === 3)
+  answers.get('a')!('A')
+  answers.get('c')!('C')
+  t.deepEqual(await Promise.all(calls), ['A', 'B', 'C'])
+  rpc.close()
+  await serving
+})
+
+test('one serves at a time; a server that its signal stops answers what it has, and the next one the rest', async (t) => {
+  const { rpc, other } = make(t)
+  const { answers, handler } = held()
+  const stop = new AbortController()
+  const serving = rpc.serve(handler, { signal: stop.signal })
+  const error = await t.throwsAsync(other.serve(handler), { code: 'ERR_MMAP_BUSY' })
+  t.regex(error.message, /Another one serves/)
+  await t.throwsAsync(rpc.serve(handler), { code: 'ERR_MMAP_BUSY' })
+  const first = ask(other, 'first')
+  await until(() => answers.size === 1)
+  stop.abort()
+  await turns()
+  const second = ask(other, 'second')
+  await t.throwsAsync(other.serve(handler), { code: 'ERR_MMAP_BUSY' }) // the first one has not been answered yet
+  answers.get('first')!('answered')
+  await serving
+  t.is(await first, 'answered')
+  const next = other.serve((request) => `${request} by the next`)
+  t.is(await second, 'second by the next')
+  await rpc.serve(handler, { signal: AbortSignal.abort() }).then(
+    () => t.fail('it served'),
+    (busy: { code: string }) => t.is(busy.code, 'ERR_MMAP_BUSY'),
+  )
+  other.close()
+  await next
+  await rpc.serve(handler, { signal: AbortSignal.abort() })
+})
+
+for (const [end, how] of Object.entries<(rpc: Rpc, map: MemoryMap) => void>({
+  'close() of the Rpc': (rpc: Rpc) => rpc.close(),
+  'close() of its mapping': (_rpc: Rpc, map: MemoryMap) => map.close(),
+})) {
+  test(`calls end by ${end}, and their place is another's`, async (t) => {
+    const { file, map, rpc, other } = make(t, { clients: 1, length: 2048 })
+    const { answers, handler } = held()
+    const serving = other.serve(handler, { concurrency: 1 })
+    const calls = [ask(rpc, 'received')]
+    await until(() => answers.has('received'))
+    calls.push(...Array.from({ length: 20 }, () => ask(rpc, 'sent, or waiting for room'.padEnd(rpc.maxLength))))
+    how(rpc, map)
+    for (const one of calls) t.is(await one, 'ERR_MMAP_CLOSED')
+    other.close()
+    await serving
+    rpc.close()
+    const [client, server] = [Rpc.open(open(t, file)), Rpc.open(open(t, file))]
+    const last = server.serve((request) => request)
+    let reply = 'ERR_MMAP_BUSY'
+    while (reply === 'ERR_MMAP_BUSY') {
+      await turns() // until its last wait has ended
+      reply = await ask(client, 'another')
+    }
+    t.is(reply, 'another')
+    server.close()
+    await last
+  })
+
+  test(`a server ends by ${end}, and its clients are told`, async (t) => {
+    const { map, rpc, other } = make(t)
+    const { answers, handler } = held()
+    const serving = rpc.serve(handler)
+    const call = ask(other, 'received')
+    await until(() => answers.has('received'))
+    how(rpc, map)
+    await serving
+    t.is(await call, 'ERR_MMAP_SERVER_GONE')
+    answers.get('received')!('too late')
+    const last = other.serve((request) => request)
+    t.is(await ask(other, 'next'), 'next')
+    other.close()
+    await last
+  })
+}
+
+test('resize() ends calls and servers, or they go on where the mapping can stay; new ones find it where it is', async (t) => {
+  const { map, rpc, other } = make(t)
+  const { answers, handler } = held()
+  const ended: unknown[] = []
+  const serve = (handler: (request: Buffer) => string | Promise<string>) =>
+    rpc.serve(handler).catch((error: { code: unknown }) => ended.push(error.code))
+  const serving = serve(handler)
+  const call = ask(other, 'theirs')
+  const own = ask(rpc, 'ours')
+  await until(() => answers.size === 2)
+  map.resize(2 ** 24)
+  await turns()
+  for (const answer of answers.values()) answer('reply')
+  t.regex(await call, ended.length > 0 ? /^ERR_MMAP_SERVER_GONE$/ : /^reply$/)
+  t.regex(await own, /^(reply|ERR_MMAP_CLOSED|ERR_MMAP_SERVER_GONE)$/)
+  const again = ended.length > 0 ? serve((request) => `${request}`) : undefined
+  const calls = [ask(other, 'new'), ask(rpc, 'own')]
+  if (again === undefined) {
+    await until(() => answers.size === 4)
+    answers.get('new')!('new')
+    answers.get('own')!('own')
+  }
+  t.deepEqual(await Promise.all(calls), ['new', 'own'])
+  rpc.close()
+  await Promise.all([serving, again])
+  for (const code of ended) t.is(code, 'ERR_MMAP_CLOSED')
+})
+
+test('after close() everything says so, and a second close() is nothing', async (t) => {
+  const { rpc, map } = make(t)
+  t.false(rpc.closed)
+  rpc.close()
+  rpc.close()
+  rpc[Symbol.dispose]()
+  t.true(rpc.closed)
+  await t.throwsAsync(rpc.call('x'), { code: 'ERR_MMAP_CLOSED', message: 'The Rpc is closed' })
+  await t.throwsAsync(
+    rpc.serve(() => ''),
+    { code: 'ERR_MMAP_CLOSED' },
+  )
+  const again = Rpc.open(map)
+  map.close()
+  t.true(again.closed)
+  await t.throwsAsync(again.call('x'), { code: 'ERR_MMAP_CLOSED' })
+  await t.throwsAsync(
+    again.serve(() => ''),
+    { code: 'ERR_MMAP_CLOSED' },
+  )
+  for (const how of ['create', 'open', 'openOrCreate'] as const)
+    t.throws(() => Rpc[how](map), { code: 'ERR_MMAP_CLOSED' })
+  await t.throwsAsync(Rpc.openAsync(map), { code: 'ERR_MMAP_CLOSED' })
+})
+
+test('what is not an Rpc, or not a whole one, is refused', async (t) => {
+  const { file, map, rpc } = make(t)
+  t.deepEqual(JSON.parse(JSON.stringify(rpc)), { clients: 16, maxLength: rpc.maxLength, closed: false })
+  t.is(Rpc.open(open(t, file)).maxLength, rpc.maxLength)
+  const invalid = { code: 'ERR_MMAP_INVALID' }
+  const words = map.typedArray(BigInt64Array, 0, 8)
+  const right = words.slice()
+  for (const [index, values] of [
+    [0, [0n, 1n]],
+    [1, [0n, 2n]],
+    [2, [0n, 639n, 640n + 8n, 2n ** 40n, -64n]],
+    [3, [0n, 17n, -1n, 2n ** 62n]],
+  ] as const) {
+    for (const value of values) {
+      words[index] = value
+      t.throws(() => Rpc.open(map), invalid, `${index}: ${value}`)
+      words.set(right)
+    }
+  }
+  t.throws(() => Rpc.open(map, { offset: 64 }), invalid)
+  t.throws(() => Rpc.open(map, { offset: LENGTH - 64 }), invalid)
+  t.throws(() => Rpc.openOrCreate(map, { offset: 128 }), invalid)
+  Rpc.open(map).close()
+  for (const offset of [8, 1, -1, 0.5, 2 ** 60]) {
+    t.throws(() => Rpc.open(map, { offset }), { code: 'ERR_OUT_OF_RANGE' }, String(offset))
+    t.throws(() => Rpc.create(map, { offset }), { code: 'ERR_OUT_OF_RANGE' }, String(offset))
+  }
+  t.throws(() => Rpc.create(map, { length: 1000 }), {
+    code: 'ERR_OUT_OF_RANGE',
+    message: /at least 11008 bytes for 16/,
+  })
+  t.throws(() => Rpc.create(map, { length: LENGTH + 64 }), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => Rpc.create(map, { clients: 0 }), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => Rpc.create(map, { clients: 2 ** 30 }), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => Rpc.create(map, { client: 3 } as never), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: /did you mean 'clients'/,
+  })
+  t.throws(() => Rpc.create(mapPrivate(file)), { code: 'ERR_MMAP_NOT_SHARED' })
+  t.throws(() => Rpc.open(mapPrivate(file)), { code: 'ERR_MMAP_NOT_SHARED' })
+  t.throws(() => Rpc.open(mapShared(file)), { code: 'ERR_MMAP_NOT_WRITABLE' })
+  t.throws(() => Rpc.open({} as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.throws(() => new (Rpc as unknown as new () => Rpc)(), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
+  await t.throwsAsync(rpc.serve('no' as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  await t.throwsAsync(
+    rpc.serve(() => '', { concurrency: 0 }),
+    { code: 'ERR_OUT_OF_RANGE' },
+  )
+  await t.throwsAsync(rpc.call(5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  await t.throwsAsync(rpc.call('x', { timeuot: 1 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+test('it is made by whoever comes first, and others find it, or wait for it', async (t) => {
+  const file = sparseFile(t, LENGTH)
+  const [map, other] = [open(t, file), open(t, file)]
+  const where = { offset: 1024 }
+  t.throws(() => Rpc.open(map, where), { code: 'ERR_MMAP_INVALID' })
+  t.is(await Rpc.openAsync(map, { ...where, timeout: 5 }), undefined)
+  t.is(await Rpc.openAsync(map, { ...where, timeout: 0 }), undefined)
+  await t.throwsAsync(Rpc.openAsync(map, { ...where, signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
+  const controller = new AbortController()
+  const aborted = Rpc.openAsync(map, { ...where, signal: controller.signal })
+  const opening = Rpc.openAsync(map, where)
+  controller.abort()
+  await t.throwsAsync(aborted, { code: 'ABORT_ERR' })
+  const first = Rpc.openOrCreate(other, { ...where, clients: 3, length: 8192 })
+  t.is((await opening).clients, 3)
+  t.is(Rpc.openOrCreate(map, { ...where, clients: 5 }).maxLength, first.maxLength)
+  t.is(Rpc.create(map, { ...where, clients: 5 }).clients, 5)
+  t.is((await Rpc.openAsync(map, { ...where, timeout: 0 }))!.clients, 5)
+})
+
+test('processes that make it at the same moment get the same', async (t) => {
+  const file = sparseFile(t, 20 * LENGTH)
+  const peers = await Promise.all([0, 1, 2].map(() => Peer.start(t, host)))
+  const found = await Promise.all(
+    peers.map((peer, i) =>
+      peer.run(`(async () => {
+        const { Rpc } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+        const map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+        const found = []
+        for (let i = 0; i < 20; i++) {
+          found.push(Rpc.openOrCreate(map, { offset: i * ${LENGTH}, length: ${LENGTH}, clients: ${i + 1} }).clients)
+        }
+        return found
+      })()`),
+    ),
+  )
+  t.deepEqual(found[0], found[1])
+  t.deepEqual(found[0], found[2])
+})
+
+test('a maker that dies half-way has made nothing, and the next one makes all of it', (t) => {
+  const { file, map, rpc } = make(t)
+  const words = map.typedArray(BigInt64Array, 0, 16)
+  words[0] = 0n // all is there but the magic number
+  words[8] = (12345n << 2n) | 2n // and the dead one has the lock
+  t.throws(() => Rpc.open(map), { code: 'ERR_MMAP_INVALID' })
+  const again = Rpc.openOrCreate(open(t, file), { clients: 4 })
+  t.is(again.clients, 4)
+  t.not(again.maxLength, rpc.maxLength)
+})
+
+test('garbage in any of its memory is an error with a code or a call without an answer, and nothing worse', async (t) => {
+  const { file, map } = make(t, { clients: 2 }, 8192)
+  const good = map.read()
+  const next = random(1)
+  const codes = new Set<unknown>()
+  for (let i = 0; i < 60; i++) {
+    map.write(good)
+    const [server, client] = [Rpc.open(open(t, file)), Rpc.open(open(t, file))]
+    const serving = server.serve((request) => request).catch((error: { code: unknown }) => codes.add(error.code))
+    t.is(await ask(client, 'before'), 'before')
+    for (let j = 0; j < 40; j++) map.write(Buffer.from([next(256)]), next(8192))
+    for (let j = 0; j < 3; j++) codes.add(await ask(client, 'after', { timeout: 20 }))
+    server.close()
+    client.close()
+    await serving
+  }
+  t.true(codes.has('after'))
+  for (const code of codes)
+    t.regex(String(code), /^after$|^ERR_MMAP_(TIMED_OUT|INVALID|BUSY|SERVER_GONE|REMOTE)$|^ERR_OUT_OF_RANGE$/)
+})
+
+test('messages that no client or server has written are dropped', async (t) => {
+  const { file, map, rpc, other } = make(t, { clients: 1 })
+  const size = Number(map.read(16, 8).readBigUInt64LE())
+  const requests = Channel.open(open(t, file), { offset: 128 })
+  const replies = Channel.open(open(t, file), { offset: 128 + size })
+  const received: string[] = []
+  const serving = rpc.serve((request) => {
+    received.push(String(request))
+    for (const length of [0, 15, 16, 40]) replies.send(Buffer.alloc(length, 255))
+    return request
+  })
+  for (const length of [0, 15, 16, 40]) requests.send(Buffer.alloc(length, 255))
+  t.is(await ask(other, 'one'), 'one')
+  t.is(await ask(other, 'two'), 'two')
+  t.deepEqual(received, ['one', 'two'])
+  rpc.close()
+  await serving
+})
+
+test('a file that is cut short is a fault of the calls and of the server', async (t) => {
+  const { file, rpc, other } = make(t)
+  const serving = rpc.serve((request) => request)
+  t.is(await ask(other, 'x'), 'x')
+  writeFileSync(file, '')
+  t.is(await ask(other, 'x', { timeout: HANG_MS }), 'ERR_MMAP_FAULT')
+  await t.throwsAsync(serving, { code: 'ERR_MMAP_FAULT' })
+})
+
+test('it works in memory without a file, where the system knows who is alive', async (t) => {
+  if (process.platform !== 'linux') return void t.pass()
+  const map = mapAnonymous(LENGTH, { shared: true })
+  const rpc = Rpc.openOrCreate(map)
+  const serving = rpc.serve((request) => request)
+  t.is(String(await rpc.call('x')), 'x')
+  map.close()
+  await serving
+})
+
+test('a process that has called, or whose server has ended, ends by itself', async (t) => {
+  const source = `
+    const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+    const { Rpc } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+    const map = mapShared('file', { protection: 'read-write', create: true, length: ${LENGTH} })
+    const rpc = Rpc.openOrCreate(map)
+    const stop = new AbortController()
+    const serving = rpc.serve((request) => request, { signal: stop.signal })
+    console.log(String(await rpc.call('x')))
+    stop.abort()
+    await serving
+    await rpc.call('x', 1).catch((error) => console.log(error.code))`
+  for (const runtime of runtimes()) {
+    const { stdout, code, timedOut } = await runScript(runtime, source)
+    t.deepEqual(
+      { stdout, code, timedOut },
+      { stdout: 'x\nERR_MMAP_TIMED_OUT\n', code: 0, timedOut: false },
+      runtime.name,
+    )
+  }
+})
+
+test('the calls of a worker, or of a server in one, end with it', async (t) => {
+  const source = `
+    const { Worker } = await import('node:worker_threads')
+    const root = process.env.MEMORY_MAP_ROOT
+    const { mapShared } = await import(root + 'index.js')
+    const { Rpc } = await import(root + 'sync.js')
+    const map = mapShared('file', { protection: 'read-write', create: true, length: ${LENGTH} })
+    const rpc = Rpc.openOrCreate(map, { clients: 2 })
+    const start = async (line) => {
+      const worker = new Worker(\`(async () => {
+        const { mapShared } = await import('\${root}index.js')
+        const { Rpc } = await import('\${root}sync.js')
+        const rpc = globalThis.rpc = Rpc.open(mapShared('file', { protection: 'read-write' }))
+        const told = (what) => require('node:worker_threads').parentPort.postMessage(what)
+        \${line}
+      })()\`, { eval: true })
+      await new Promise((resolve) => worker.once('message', resolve))
+      return worker
+    }
+    const server = await start("rpc.serve((request) => { told('received'); return new Promise(() => {}) }); told('up')")
+    const received = new Promise((resolve) => server.once('message', resolve))
+    const call = rpc.call('x').catch((error) => console.log(error.code))
+    await received
+    await server.terminate()
+    await call
+    const client = await start("rpc.call('x').catch(() => {}); told('up')")
+    await client.terminate()
+    const other = Rpc.open(mapShared('file', { protection: 'read-write' }))
+    void rpc.serve((request) => request)
+    for (;;) {
+      try {
+        console.log(String(await other.call('its place')))
+        break
+      } catch (error) {
+        if (error.code !== 'ERR_MMAP_BUSY') throw error
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+    }
+    process.exit()`
+  for (const runtime of runtimes()) {
+    const { stdout, stderr } = await runScript(runtime, source)
+    t.is(stdout, 'ERR_MMAP_SERVER_GONE\nits place\n', `${runtime.name} ${stderr}`)
+  }
+})
+
+test(`${KILLS} servers and clients that are killed anywhere: no call hangs, none is answered wrongly or done twice`, async (t) => {
+  t.timeout(KILLS * 20_000)
+  const [RPC, TIMES] = [LENGTH, 2 ** 22]
+  const file = sparseFile(t, RPC + TIMES)
+  const map = open(t, file)
+  const rpc = Rpc.create(map, { length: RPC, clients: 3 })
+  /** How often each request was worked on. */
+  const times = map.typedArray(Uint8Array, RPC, TIMES)
+  const next = random(2)
+  const counts: Record<string, number> = {}
+  const over = new AbortController()
+  let id = 0
+  async function callAll() {
+    while (!over.signal.aborted) {
+      const number = ++id % TIMES
+      times[number] = 0
+      const request = Buffer.alloc(4 + next(2000), number)
+      request.writeUInt32LE(number)
+      let result = 'replied'
+      try {
+        const reply = await rpc.call(request)
+        if (!reply.equals(request) || times[number] !== 1) result = `wrong: ${reply.length}, ${times[number]}`
+      } catch (error) {
+        result = String((error as { code: unknown }).code)
+        if (times[number]! > 1) result = `done ${times[number]} times`
+      }
+      counts[result] = (counts[result] ?? 0) + 1
+    }
+  }
+  const calling = Array.from({ length: 8 }, callAll)
+  let before = 0
+  for (let kill = 0; kill < KILLS; kill++) {
+    const server = await peerOf(t, file, host)
+    await server.run(`times = map.typedArray(Uint8Array, ${RPC}, ${TIMES}), void rpc.serve((request) => {
+      const number = request.readUInt32LE()
+      Atomics.add(times, number, 1)
+      return number % 3 === 0 ? new Promise((resolve) => setTimeout(resolve, number % 8, request)) : request
+    }), 0`)
+    if (kill % 2 === 0) {
+      const client = await peerOf(t, file, host)
+      await client.run(
+        `void (async () => { for (;;) await Promise.all([1, 2, 3].map((i) => rpc.call(Buffer.alloc(4 + 999 * i)))) })().catch(() => {}), 0`,
+      )
+      await new Promise((resolve) => setTimeout(resolve, next(20)))
+      await client.kill()
+    }
+    const some = before + next(300)
+    await until(() => (counts.replied ?? 0) > some)
+    await server.kill()
+    before = counts.replied!
+  }
+  const last = rpc.serve((request) => {
+    Atomics.add(times, request.readUInt32LE(), 1)
+    return request
+  })
+  over.abort()
+  await Promise.all(calling)
+  rpc.close()
+  await last
+  t.log(JSON.stringify(counts))
+  t.deepEqual(
+    Object.keys(counts).sort(),
+    counts.ERR_MMAP_SERVER_GONE ? ['ERR_MMAP_SERVER_GONE', 'replied'] : ['replied'],
+  )
+})

@@ -1,0 +1,219 @@
+// The side of an Rpc that answers.
+
+import { withCode } from '../errors.js'
+import { toMessage } from './arguments.js'
+import { behindOf, Channel } from './channel.js'
+import { callerOf, failureOf, HEAD, lastOf, replyTo, THROWN, TOO_LONG, VALUE } from './rpc-message.js'
+import { channelAt, type Region } from './rpc-region.js'
+
+/** The bytes of a reply; a string is sent as UTF-8. */
+export type RpcReply = NodeJS.ArrayBufferView | string
+
+/** Answers a request. Its bytes are a copy, which it may keep. */
+export type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
+
+export interface ServeOptions {
+  /** Ends serving: requests that were received are still answered. */
+  readonly signal?: AbortSignal | undefined
+  /** How many requests may be in work at a time, if the handler is asynchronous. Default: no limit. */
+  readonly concurrency?: number | undefined
+}
+
+/** How long the replies to a client wait before it is asked whether it is alive, in milliseconds. */
+const SLICE = 500
+
+/** The replies to one client. Where it is slow they wait here, and hold up nobody else. */
+class Outbox {
+  readonly #channel: Channel
+  readonly #waiting: Buffer[] = []
+
+  constructor(channel: Channel) {
+    this.#channel = channel
+  }
+
+  /** Sends a reply. What it returns resolves when all is sent, or the client is gone. */
+  send(reply: Buffer): Promise<void> | undefined {
+    if (this.#waiting.length === 0 && this.#channel.trySend(reply)) return undefined
+    return this.#waiting.push(reply) === 1 ? this.#sendAll() : undefined
+  }
+
+  close(): void {
+    this.#channel.close()
+  }
+
+  async #sendAll(): Promise<void> {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      // Whoever takes the place of a client that is gone drops what it finds.
+      const isThere = behindOf(this.#channel).livingReceiver() === callerOf(next)
+      if (!isThere || (await this.#channel.sendAsync(next, SLICE))) this.#waiting.shift()
+    }
+  }
+}
+
+/** Answers requests from when it is made until it is closed. */
+export class Server {
+  readonly #region: Region
+  readonly #handler: RpcHandler
+  readonly #concurrency: number
+  /** This end is the receiver for as long as it serves. */
+  readonly #requests: Channel
+  readonly #outboxes: (Outbox | undefined)[] = []
+  /** What is not done yet: requests that the handler has, and replies that wait. */
+  readonly #jobs = new Set<Promise<void>>()
+  #running = 0
+  /** Called when a job is done, or all is over. */
+  #goOn: (() => void) | undefined
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(region: Region, handler: RpcHandler, concurrency: number) {
+    this.#region = region
+    this.#handler = handler
+    this.#concurrency = concurrency
+    this.#requests = channelAt(region)
+  }
+
+  /** Serves until it is closed, or `signal` is aborted and what was received is answered. */
+  async run(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#receiveAll(signal)
+      // Until then this is the receiver still: calls whose receiver is gone have no answer.
+      while (this.#jobs.size > 0 && !this.#requests.closed) await this.#change()
+    } catch (error) {
+      if (!this.#requests.closed) throw error
+    } finally {
+      this.close()
+    }
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  close(): void {
+    this.#requests.close()
+    for (const outbox of this.#outboxes) outbox?.close()
+    this.#goOn?.()
+  }
+
+  async #receiveAll(signal: AbortSignal | undefined): Promise<void> {
+    const isOver = () => signal?.aborted === true || this.#requests.closed
+    let request = this.#begin()
+    for (;;) {
+      if (request !== undefined) this.#answer(request)
+      while (this.#running >= this.#concurrency && !isOver()) await this.#change()
+      if (isOver()) return
+      try {
+        request = await this.#requests.receiveAsync({ signal })
+      } catch (error) {
+        if (isOver()) return
+        throw error
+      }
+    }
+  }
+
+  /** Becomes the one that serves. There may be a request at once. */
+  #begin(): Buffer | undefined {
+    try {
+      return this.#requests.tryReceive()
+    } catch (error) {
+      if (codeOf(error) !== 'ERR_MMAP_BUSY') throw error
+      throw withCode(new Error('Another one serves here, and is alive'), 'ERR_MMAP_BUSY')
+    }
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => (this.#goOn = resolve))
+  }
+
+  #answer(request: Buffer): void {
+    if (request.length < HEAD || lastOf(request) >= this.#region.clients) return // nobody's
+    let reply: RpcReply | PromiseLike<RpcReply>
+    try {
+      reply = this.#handler(request.subarray(HEAD))
+    } catch (error) {
+      this.#refuse(request, error)
+      return
+    }
+    if (typeof (reply as Partial<PromiseLike<RpcReply>> | undefined)?.then !== 'function') {
+      this.#reply(request, reply as RpcReply)
+      return
+    }
+    this.#running++
+    const job = Promise.resolve(reply).then(
+      (value) => this.#reply(request, value),
+      (error) => this.#refuse(request, error),
+    )
+    this.#track(job.finally(() => this.#running--))
+  }
+
+  #reply(request: Buffer, value: RpcReply): void {
+    let bytes: Uint8Array
+    try {
+      bytes = toMessage(value)
+    } catch (error) {
+      this.#refuse(request, error)
+      return
+    }
+    const most = this.#requests.maxLength - HEAD
+    if (bytes.length <= most) this.#send(replyTo(request, VALUE, bytes), request)
+    else this.#fail(request, TOO_LONG, `The reply has ${bytes.length} bytes, and ${most} is the most`)
+  }
+
+  #refuse(request: Buffer, error: unknown): void {
+    this.#fail(request, THROWN, messageOf(error))
+  }
+
+  #fail(request: Buffer, status: typeof THROWN | typeof TOO_LONG, message: string): void {
+    this.#send(failureOf(request, status, message, this.#requests.maxLength), request)
+  }
+
+  #send(reply: Buffer, request: Buffer): void {
+    if (this.#requests.closed) return
+    const client = lastOf(request)
+    try {
+      const outbox = (this.#outboxes[client] ??= new Outbox(channelAt(this.#region, client)))
+      const sending = outbox.send(reply)
+      if (sending !== undefined) this.#track(sending.catch((error: unknown) => this.#lose(client, error)))
+    } catch (error) {
+      this.#lose(client, error)
+    }
+  }
+
+  /** Replies to a client cannot be sent. */
+  #lose(client: number, error: unknown): void {
+    if (this.#requests.closed) return
+    // Something else has written to that channel: the others are as they were.
+    if (codeOf(error) === 'ERR_MMAP_INVALID') {
+      this.#outboxes[client]?.close()
+      this.#outboxes[client] = undefined
+    } else {
+      this.#stop(error)
+    }
+  }
+
+  #stop(error: unknown): void {
+    if (this.#requests.closed) return
+    this.#failure = { error }
+    this.close()
+  }
+
+  #track(job: Promise<void>): void {
+    this.#jobs.add(job)
+    void job
+      .catch((error: unknown) => this.#stop(error))
+      .finally(() => {
+        this.#jobs.delete(job)
+        this.#goOn?.()
+      })
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | undefined)?.code
+}
+
+/** What the caller is told of what the handler has thrown, which may be anything. */
+function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message) : String(error)
+  } catch {
+    return 'The handler has thrown what has no text'
+  }
+}
