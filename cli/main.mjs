@@ -66,7 +66,7 @@ program
 
 program
   .command('inspect')
-  .description('show what lies in shared memory: channels, queues, broadcasts, ..., and mutexes that are held')
+  .description('show what of memory-map/sync lies in shared memory, and which processes use it')
   .argument('<name>', 'a file, or the name of shared memory')
   .option('-m, --mutex <offset>', 'a Mutex is there; may be repeated, as all of these', several, [])
   .option('-r, --rwlock <offset>', 'an RwLock is there', several, [])

@@ -4,6 +4,9 @@ import { fstatSync } from 'node:fs'
 
 import { participants } from '../processes.mjs'
 
+/** Bytes that are looked through at a time. */
+const BLOCK = 2 ** 20
+
 export class Memory {
   #participants
 
@@ -51,20 +54,29 @@ export class Memory {
 
   /** Where the words are that say that a living participant holds a mutex. */
   heldWords() {
-    return (this.#participants?.ofFile ?? []).flatMap((number) =>
-      [2n, 3n].flatMap((state) => {
-        const bytes = Buffer.alloc(8)
-        bytes.writeBigUInt64LE(number * 4n + state)
-        return this.occurrences(bytes, 8)
-      }),
-    )
+    const words = new Set((this.#participants?.ofFile ?? []).flatMap((number) => [number * 4n + 2n, number * 4n + 3n]))
+    if (words.size === 0) return []
+    const isLowest = new Uint8Array(2 ** 16)
+    for (const word of words) isLowest[Number(word & 0xffffn)] = 1
+    return this.wordsWith((lowest) => isLowest[lowest] === 1).filter((at) => words.has(this.word(at)))
   }
 
-  /** Where bytes occur at multiples of `alignment` in memory, or so many bytes behind one. */
-  occurrences(bytes, alignment, behind = 0) {
+  /** Where bytes occur at multiples of `alignment` in memory. They should be rare: each is a search of its own. */
+  occurrences(bytes, alignment) {
     const found = []
     for (let at = this.map.indexOf(bytes); at !== -1; at = this.map.indexOf(bytes, at + 1)) {
-      if (at % alignment === behind) found.push(at - behind)
+      if (at % alignment === 0) found.push(at)
+    }
+    return found
+  }
+
+  /** Where the words are whose lowest and highest two bytes pass a test. */
+  wordsWith(passes) {
+    const found = []
+    const end = this.length - (this.length % 8)
+    for (let start = 0; start < end; start += BLOCK) {
+      const halves = this.map.readTyped(Uint16Array, start, Math.min(BLOCK, end - start) / 2)
+      for (let i = 0; i < halves.length; i += 4) if (passes(halves[i], halves[i + 3])) found.push(start + 2 * i)
     }
     return found
   }

@@ -3,10 +3,10 @@
 const RWLOCK = { state: 8, slots: 32, count: 60, length: 512 }
 const BARRIER = { state: 8, names: 24, most: 64, length: 536 }
 /** The upper 15 bits of a barrier's second word. */
-const BARRIER_MARK = 0x2b41n
+const BARRIER_MARK = 0x2b41
 const LATEST = { writers: 8, current: 16, changed: 24, slots: 64, header: 16 }
 /** The lowest two bytes of the first word of a `Latest`. */
-const LATEST_KIND = Buffer.from([0x01, 0x4c])
+const LATEST_KIND = 0x4c01
 
 /** @param {number} offset of an `RwLock` */
 export function rwLockAt(memory, offset) {
@@ -43,16 +43,12 @@ export function conditionAt(memory, offset) {
   return { offset, waiting: Number((word >> 32n) & 0xffffn), notifications: Number(word >> 48n) }
 }
 
-/** Barriers are found by the mark in their second word, behind the number of parties, which has one byte. */
+/** Barriers are found by the mark in their second word. */
 export function barriersOf(memory) {
-  return [0n, 1n].flatMap((broken) => {
-    const mark = Number((BARRIER_MARK << 1n) | broken)
-    const bytes = Buffer.from([0, mark & 0xff, mark >> 8])
-    return memory
-      .occurrences(bytes, 8, 5)
-      .map((at) => barrierAt(memory, at - BARRIER.state))
-      .filter((barrier) => barrier !== undefined)
-  })
+  return memory
+    .wordsWith((_, highest) => highest >> 1 === BARRIER_MARK)
+    .map((at) => barrierAt(memory, at - BARRIER.state))
+    .filter((barrier) => barrier !== undefined)
 }
 
 /** A barrier, or undefined if those bytes are not one. */
@@ -76,7 +72,7 @@ function barrierAt(memory, offset) {
 /** A `Latest` is found by its first word, and by the marks of its slots, which say which values are in them. */
 export function latestOf(memory) {
   return memory
-    .occurrences(LATEST_KIND, 8)
+    .wordsWith((lowest) => lowest === LATEST_KIND)
     .map((offset) => latestAt(memory, offset))
     .filter((latest) => latest !== undefined)
 }
