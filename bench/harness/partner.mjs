@@ -1,5 +1,6 @@
-// The other side of the channels, sockets, pipes and threads in questions/ipc.mjs: partner.mjs JOB ARGUMENTS
+// The other side of what questions/ipc.mjs, fanout.mjs and rpc.mjs talk through: partner.mjs JOB ARGUMENTS
 
+import http from 'node:http'
 import net from 'node:net'
 import { isMainThread, parentPort } from 'node:worker_threads'
 
@@ -74,6 +75,23 @@ const jobs = {
     const map = mapShared(file, { protection: 'read-write' })
     const results = Channel.open(map, { offset: RING })
     for await (const { data } of Queue.open(map)) results.send(data)
+  },
+  async 'rpc serve'(file) {
+    const { mapShared } = await import('../../index.js')
+    const { Rpc } = await import('../../sync.js')
+    void Rpc.open(mapShared(file, { protection: 'read-write' })).serve((request) => request)
+    process.send('ready')
+  },
+  'process reply': () => {
+    process.on('message', (message) => process.send(message))
+    process.send('ready')
+  },
+  'http reply': (address) => {
+    const reply = (request, response) => {
+      const chunks = []
+      request.on('data', (chunk) => chunks.push(chunk)).on('end', () => response.end(Buffer.concat(chunks)))
+    }
+    http.createServer(reply).listen(address, () => process.send('ready'))
   },
   'process echo': () => process.on('message', (data) => process.send(data)),
   'process send': (_, size, count) => {
