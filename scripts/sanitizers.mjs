@@ -1,5 +1,5 @@
 // `npm run test:sanitizers [address | thread | miri]`: the tests of the core under a sanitizer, or under all that can be
-// had here; with AddressSanitizer also random programs on Node. docs/testing.md has more.
+// had here; with AddressSanitizer also random programs and hostile calls on Node. docs/testing.md has more.
 
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -67,13 +67,13 @@ function isLeak(block) {
   return /memory_map/.test(block) && Number(/leak of .* in (\d+) object/.exec(block)?.[1] ?? 0) >= 10
 }
 
-/** Random programs on this Node, with the library built for AddressSanitizer. */
+/** Random programs and hostile calls on this Node, with the library built for AddressSanitizer. */
 function onNode(library) {
   if (!existsSync(join(root, 'index.js'))) return 'first: npm run build'
   const [tree, reports] = ['tree', 'reports'].map((name) => join(folder, name))
   for (const one of [tree, reports]) rmSync(one, { recursive: true, force: true })
   mkdirSync(reports, { recursive: true })
-  const copied = ['lib', '__test__/helpers', '__test__/model', '__test__/scenarios']
+  const copied = ['lib', '__test__/helpers', '__test__/hostile', '__test__/model', '__test__/scenarios']
   const files = [
     'index.ts',
     'index.js',
@@ -96,12 +96,14 @@ function onNode(library) {
     LSAN_OPTIONS: suppressions('leaks.txt'),
   }
   const node = (...args) => run(process.execPath, ['--import=@oxc-node/core/register', ...args], { cwd: tree, env })
-  const passed = node('__test__/model/main.ts', '1', '200', 'node')
+  const programs = node('__test__/model/main.ts', '1', '200', 'node')
+  // One in 13 of them, and one of each function with nothing but hostile arguments.
+  const calls = node('__test__/hostile/main.ts', '1', '1', 'node', '13')
   const blocks = readdirSync(reports).flatMap((name) => readFileSync(join(reports, name), 'utf8').split(/\n\n+/))
   const ours = blocks.filter((block) => /ERROR: AddressSanitizer/.test(block) || isLeak(block))
   for (const block of new Set(ours)) console.log(block)
   console.log(`on Node: ${ours.length} reports of leaks and errors`)
-  return passed && ours.length === 0
+  return programs && calls && ours.length === 0
 }
 
 function thread() {

@@ -1,6 +1,10 @@
 // What the processes of load.mjs have in common: the bytes of a file, where what they share lies, and their messages.
 
-export const AT = { mutex: 0, one: 64, two: 128, channel: 4096 }
+export const AT = { mutex: 0, one: 64, two: 128, written: 192, rwlock: 512, latest: 2048 }
+/** What lies where, in the same memory. */
+export const CHANNEL = { offset: 4096, length: 2 ** 16 }
+export const BROADCAST = { offset: CHANNEL.offset + CHANNEL.length, length: 2 ** 14 }
+export const QUEUE = { offset: BROADCAST.offset + BROADCAST.length, length: 2 ** 14 }
 export const SHARED = 2 ** 17
 export const TRUNCATED = { files: 4, length: 2 ** 18 }
 
@@ -20,4 +24,9 @@ export function message(/** @type {number} */ number) {
   const bytes = Buffer.alloc(4 + ((number * 37) % 3000), number & 255)
   bytes.writeInt32LE(number, 0)
   return bytes
+}
+
+/** Whether bytes are the message of a number. */
+export function isMessage(/** @type {Buffer} */ bytes) {
+  return bytes.length >= 4 && bytes.equals(message(bytes.readInt32LE(0)))
 }

@@ -7,12 +7,12 @@ import { pipeline } from 'node:stream/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
 import { collect, random, turn } from '../helpers/observe.mjs'
-import { AT, DATA, message, TRUNCATED } from './layout.mjs'
+import { AT, BROADCAST, CHANNEL, DATA, isMessage, message, QUEUE, TRUNCATED } from './layout.mjs'
 
-const { mapAnonymous, mapPrivate, mapShared, openSharedMemory, pageSize, unlinkSharedMemory } = await import(
+const { mapAnonymous, mapPrivate, mapShared, MemoryMap, openSharedMemory, pageSize, unlinkSharedMemory } = await import(
   process.env.MEMORY_MAP_ROOT + 'index.js'
 )
-const { Channel, Mutex } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+const { Broadcast, Channel, Latest, Mutex, Queue, RwLock } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
 
 const [folder, index, seed] = isMainThread
   ? [process.argv[2], Number(process.argv[3]), Number(process.argv[4])]
@@ -174,13 +174,76 @@ const OPERATIONS = {
 
   async sent() {
     const map = mapShared(at('shared'), rw)
-    const channel = Channel.open(map, { offset: AT.channel })
+    const channel = Channel.open(map, { offset: CHANNEL.offset })
     for (let i = chance(10); i > 0; i--) {
       const bytes = message(chance(1000))
       const sent = isMainThread ? await channel.sendAsync(bytes, 500) : channel.send(bytes, 500)
       if (!sent) break
     }
     map.close()
+  },
+
+  async readOrWritten() {
+    const map = mapShared(at('shared'), rw)
+    const words = map.typedArray(Int32Array, 0, 64)
+    const lock = new RwLock(map, AT.rwlock)
+    const writes = chance(3) === 0
+    const [now, later] = writes ? ['lockExclusive', 'lockExclusiveAsync'] : ['lockShared', 'lockSharedAsync']
+    const locked = isMainThread ? await lock[later](2000) : lock[now](2000)
+    if (locked !== 'timed-out') {
+      const place = AT.written / 4
+      if (writes) words[place] = chance(2 ** 31)
+      const seen = words[place]
+      for (let spins = chance(2000); spins > 0; spins--) {
+        expect(Atomics.load(words, place) === seen, 'what is locked has changed')
+      }
+      lock.unlock()
+    }
+    map.close()
+  },
+
+  async broadcast() {
+    const map = mapShared(at('shared'), rw)
+    const broadcast = Broadcast.open(map, { offset: BROADCAST.offset })
+    const receiver = broadcast.subscribe()
+    const bytes = message(chance(1000))
+    if (isMainThread ? await broadcast.sendAsync(bytes, 500) : broadcast.send(bytes, 500)) {
+      const received = isMainThread ? await receiver.receiveAsync(500) : receiver.receive(500)
+      expect(received === undefined || isMessage(received), 'what was broadcast is not whole')
+    }
+    if (chance(2) === 0) receiver.close()
+    map.close()
+  },
+
+  async queued() {
+    const map = mapShared(at('shared'), rw)
+    const queue = Queue.open(map, { offset: QUEUE.offset })
+    queue.trySend(message(chance(1000)))
+    const taken = isMainThread ? await queue.receiveAsync(100) : queue.receive(100)
+    if (taken !== undefined) {
+      expect(isMessage(taken.data), 'what was queued is not whole')
+      if (chance(4) === 0) taken.requeue()
+      else if (chance(4) > 0) taken.release()
+    }
+    map.close()
+  },
+
+  latest() {
+    const map = mapShared(at('shared'), rw)
+    const latest = new Latest(map, { offset: AT.latest, length: Latest.byteLengthFor(64) })
+    latest.write(Buffer.alloc(64, chance(256)), 100)
+    const value = latest.read()
+    expect(value === undefined || value.equals(Buffer.alloc(64, value[0])), 'the latest value is of two')
+    map.close()
+  },
+
+  handled() {
+    const map = mapShared(at('data'), { onFault() {} })
+    const again = MemoryMap.from(map.handle, { onFault() {} })
+    map.close()
+    const place = chance(again.length)
+    expect(again.view(place, 1)[0] === DATA.byte(place), 'a byte is not that of the file')
+    if (chance(3) > 0) again.close()
   },
 }
 const NAMES = Object.keys(OPERATIONS)
@@ -207,12 +270,11 @@ async function flow() {
 /** Receives all messages, on one main thread of all. */
 async function receive() {
   const map = mapShared(at('shared'), rw)
-  const channel = Channel.open(map, { offset: AT.channel })
+  const channel = Channel.open(map, { offset: CHANNEL.offset })
   for (;;) {
     const received = await channel.receiveAsync(1000)
     if (received === undefined) continue
-    const isWhole = received.length >= 4 && received.equals(message(received.readInt32LE(0)))
-    if (!isWhole) wrong.push(`a message of ${received.length} bytes is not what was sent`)
+    if (!isMessage(received)) wrong.push(`a message of ${received.length} bytes is not what was sent`)
     done.received = (done.received ?? 0) + 1
   }
 }

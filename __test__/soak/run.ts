@@ -6,12 +6,12 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { mapShared, unlinkSharedMemory } from 'memory-map'
-import { Channel } from 'memory-map/sync'
+import { Broadcast, Channel, Queue } from 'memory-map/sync'
 
 import { Victim } from '../crash/children.ts'
 import { random } from '../helpers/random.ts'
 import { type Runtime, runtimes } from '../helpers/runtimes.ts'
-import { AT, DATA, SHARED, TRUNCATED } from './layout.mjs'
+import { BROADCAST, CHANNEL, DATA, QUEUE, SHARED, TRUNCATED } from './layout.mjs'
 
 const PROCESSES = 4
 /** The one that is killed. */
@@ -91,7 +91,9 @@ export async function soak(folder: string, { seconds, seed }: { seconds: number;
   const files = Array.from({ length: TRUNCATED.files }, (_, i) => join(folder, `truncated-${i}`))
   for (const file of files) writeFileSync(file, Buffer.alloc(TRUNCATED.length))
   const map = mapShared(join(folder, 'shared'), { protection: 'read-write' })
-  Channel.create(map, { offset: AT.channel }).close()
+  Channel.create(map, CHANNEL).close()
+  Broadcast.create(map, BROADCAST).close()
+  Queue.create(map, QUEUE).close()
   map.close()
 
   const start = (index: number) => new Loaded(all[index % all.length]!, [folder, index, chance(2 ** 31)])
