@@ -8,7 +8,7 @@ import { path, options } from './shared-backing.mjs'
 
 const before = areas().length
 let most = 0
-const cycles = isBun || isDeno ? 20_000 : 100_000
+const cycles = process.env.MEMORY_MAP_LONG && !isBun && !isDeno ? 100_000 : 20_000
 fs.truncateSync(path, 4096)
 for (let i = 0; i < cycles; i++) {
   const map = mapShared(path, options)
