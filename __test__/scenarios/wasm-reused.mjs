@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 
 import { mapShared, pageSize } from '../../index.js'
-import { check, collect, folder, turn } from '../helpers/observe.mjs'
+import { check, collect, folder, turn, until } from '../helpers/observe.mjs'
 import { over } from '../helpers/wasm-module.mjs'
 
 const path = join(folder(), 'file')
@@ -21,13 +21,17 @@ function traps(run) {
 }
 
 const first = new WebAssembly.Memory({ initial: 1 })
+let gone = 0
+const memories = new FinalizationRegistry(() => gone++)
 const held = []
+const onFault = () => {}
 for (let i = 0; i < 60; i++) {
   fs.writeFileSync(path, Buffer.alloc(length, 65))
   ;(() => {
     const memory = new WebAssembly.Memory({ initial: 2 })
+    memories.register(memory)
     const { peek } = over(memory)
-    const map = mapShared(path, { onFault: () => {} })
+    const map = mapShared(path, { onFault })
     held.push(map.into(memory, 65536))
     check(peek(65536) === 65, 'the file is there')
     if (i % 3 > 0) fs.truncateSync(path, i % 3 === 1 ? 0 : pageSize)
@@ -47,5 +51,8 @@ for (let i = 0; i < 60; i++) {
     check(traps(() => peek(at)) && traps(() => poke(at, 1)), 'a trap in memory of round ' + i)
   }
   check(peek(0) === 0 && over(first).peek(0) === 0, 'zeros')
+}
+if (fs.existsSync('/proc/self/maps')) {
+  check(await until(() => gone > 30), 'the guard keeps no memory: only so many are gone: ' + gone)
 }
 console.log('reached the end')
