@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_map::ipc::{Barrier, Coming};
+use memory_map::ipc::{Barrier, Coming, Patience};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -22,11 +22,8 @@ pub struct NativeBarrier(Tied<InMapping<Barrier>>);
 impl NativeBarrier {
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64, parties: Option<u32>) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
-        match Barrier::new(&mapping, offset as usize, parties) {
-            Ok(made) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(made) }))),
-            Err(error) => Err(to_js(&env, &error)),
-        }
+        InMapping::tied(&env, &map, |mapping| Barrier::new(mapping, offset as usize, parties))
+            .map(Self)
     }
 
     /// Which party this is; 4294967295 timed out.
@@ -47,17 +44,14 @@ impl NativeBarrier {
         let InMapping { mapping, object } = &*self.0.get(env)?;
         let all = Arc::new((Arc::clone(object), Coming::default()));
         let given_up = Arc::clone(&all);
-        let job = Job {
-            wait: Box::new(move |patience| {
-                let (barrier, coming) = &*all;
-                barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
-            }),
-            give_back: None,
-            give_up: Some(Box::new(move || {
-                let (barrier, coming) = &*given_up;
-                barrier.withdraw(coming)
-            })),
+        let wait = move |patience: &Patience<'_>| {
+            let (barrier, coming) = &*all;
+            barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
         };
+        let job = Job::new(wait).giving_up(move || {
+            let (barrier, coming) = &*given_up;
+            barrier.withdraw(coming)
+        });
         pending.start(env, mapping, timeout, job)
     }
 

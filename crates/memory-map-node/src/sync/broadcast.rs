@@ -3,64 +3,54 @@
 use std::sync::Arc;
 
 use memory_map::copy_of;
-use memory_map::ipc::{Broadcast, From, Patience, Receiver};
+use memory_map::ipc::{Broadcast, From, Receiver};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::channel::received_code;
 use super::in_mapping::{InMapping, code};
-use super::waits::{Job, NativeWait, attempt};
+use super::waits::{NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
 #[napi]
-pub struct NativeBroadcast {
-    tied: Tied<InMapping<Broadcast>>,
-    capacity: f64,
-    max_length: f64,
-    lossless: bool,
-}
+pub struct NativeBroadcast(Tied<InMapping<Broadcast>>);
 
 #[napi]
 impl NativeBroadcast {
     /// Makes a broadcast of `length` bytes, or opens one where `length` is negative.
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64, length: f64, lossless: bool) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
-        let broadcast = if length < 0.0 {
-            Broadcast::open(&mapping, offset as usize)
-        } else {
-            Broadcast::create(&mapping, offset as usize, length as usize, lossless)
-        };
-        let object = Arc::new(broadcast.map_err(|error| to_js(&env, &error))?);
-        Ok(Self {
-            capacity: object.capacity() as f64,
-            max_length: object.max_length() as f64,
-            lossless: object.is_lossless(),
-            tied: Tied::new(&env, InMapping { mapping, object }),
+        InMapping::tied(&env, &map, |mapping| {
+            if length < 0.0 {
+                Broadcast::open(mapping, offset as usize)
+            } else {
+                Broadcast::create(mapping, offset as usize, length as usize, lossless)
+            }
         })
+        .map(Self)
     }
 
     #[napi(getter)]
-    pub fn capacity(&self) -> f64 {
-        self.capacity
+    pub fn capacity(&self, env: Env) -> Result<f64> {
+        Ok(self.0.get(&env)?.object.capacity() as f64)
     }
 
     #[napi(getter)]
-    pub fn max_length(&self) -> f64 {
-        self.max_length
+    pub fn max_length(&self, env: Env) -> Result<f64> {
+        Ok(self.0.get(&env)?.object.max_length() as f64)
     }
 
     #[napi(getter)]
-    pub fn lossless(&self) -> bool {
-        self.lossless
+    pub fn lossless(&self, env: Env) -> Result<bool> {
+        Ok(self.0.get(&env)?.object.is_lossless())
     }
 
     /// For the functions below, which are called often.
     #[napi(ts_return_type = "object")]
     pub fn handle(&self) -> External<Tied<InMapping<Broadcast>>> {
-        External::new(self.tied.clone())
+        External::new(self.0.clone())
     }
 
     #[napi(ts_return_type = "Promise<number>")]
@@ -72,20 +62,14 @@ impl NativeBroadcast {
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
         let data = copy_of(data).map_err(|error| to_js(env, &error))?;
-        let InMapping { mapping, object } = &*self.tied.get(env)?;
-        let broadcast = Arc::clone(object);
-        let wait = move |patience: &Patience<'_>| broadcast.send(&data, Some(patience)).map(code);
-        pending.start(
-            env,
-            mapping,
-            timeout,
-            Job { wait: Box::new(wait), give_back: None, give_up: None },
-        )
+        self.0.get(env)?.start(env, timeout, pending, move |broadcast, patience| {
+            broadcast.send(&data, Some(patience)).map(code)
+        })
     }
 
     #[napi]
     pub fn subscribe(&self, env: Env, oldest: bool) -> Result<NativeReceiver> {
-        let InMapping { mapping, object } = &*self.tied.get(&env)?;
+        let InMapping { mapping, object } = &*self.0.get(&env)?;
         let from = if oldest { From::Oldest } else { From::Now };
         let receiver = object.subscribe(mapping, from).map_err(|error| to_js(&env, &error))?;
         let receiver = InMapping { mapping: Arc::clone(mapping), object: Arc::new(receiver) };
@@ -118,15 +102,9 @@ impl NativeReceiver {
         timeout: f64,
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
-        let InMapping { mapping, object } = &*self.0.get(env)?;
-        let receiver = Arc::clone(object);
-        let wait = move |patience: &Patience<'_>| receiver.wait_for_message(patience).map(code);
-        pending.start(
-            env,
-            mapping,
-            timeout,
-            Job { wait: Box::new(wait), give_back: None, give_up: None },
-        )
+        self.0.get(env)?.start(env, timeout, pending, |receiver, patience| {
+            receiver.wait_for_message(patience).map(code)
+        })
     }
 
     #[napi]

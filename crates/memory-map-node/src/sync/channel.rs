@@ -9,7 +9,7 @@ use memory_map::ipc::{Channel, Message, Patience, Received, Reservation};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, code};
+use super::in_mapping::{CREATE, InMapping, OPEN, code};
 use super::waits::{Job, NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -18,8 +18,6 @@ use crate::tied::Tied;
 #[napi]
 pub struct NativeChannel {
     tied: Tied<InMapping<Channel>>,
-    capacity: f64,
-    max_length: f64,
     /// What JavaScript fills in, by its offset in the mapping.
     reserved: RefCell<HashMap<usize, Reservation>>,
     /// What a thread has reserved, and JavaScript has not fetched yet.
@@ -28,28 +26,19 @@ pub struct NativeChannel {
     borrowed: RefCell<HashMap<usize, Message>>,
 }
 
-/// How a channel comes to be.
-const CREATE: u32 = 0;
-const OPEN: u32 = 1;
-
 #[napi]
 impl NativeChannel {
     /// Makes a channel of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2).
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64, length: f64, how: u32) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
         let (offset, length) = (offset as usize, length as usize);
-        let channel = match how {
-            CREATE => Channel::create(&mapping, offset, length),
-            OPEN => Channel::open(&mapping, offset),
-            _ => Channel::open_or_create(&mapping, offset, length),
-        };
-        let object = Arc::new(channel.map_err(|error| to_js(&env, &error))?);
-        let (capacity, max_length) = (object.capacity() as f64, object.max_length() as f64);
+        let tied = InMapping::tied(&env, &map, |mapping| match how {
+            CREATE => Channel::create(mapping, offset, length),
+            OPEN => Channel::open(mapping, offset),
+            _ => Channel::open_or_create(mapping, offset, length),
+        })?;
         Ok(Self {
-            tied: Tied::new(&env, InMapping { mapping, object }),
-            capacity,
-            max_length,
+            tied,
             reserved: RefCell::default(),
             arrived: Arc::default(),
             borrowed: RefCell::default(),
@@ -57,8 +46,8 @@ impl NativeChannel {
     }
 
     #[napi(getter)]
-    pub fn capacity(&self) -> f64 {
-        self.capacity
+    pub fn capacity(&self, env: Env) -> Result<f64> {
+        Ok(self.tied.get(&env)?.object.capacity() as f64)
     }
 
     /// What the receiver's word is while this is the receiver.
@@ -88,8 +77,8 @@ impl NativeChannel {
     }
 
     #[napi(getter)]
-    pub fn max_length(&self) -> f64 {
-        self.max_length
+    pub fn max_length(&self, env: Env) -> Result<f64> {
+        Ok(self.tied.get(&env)?.object.max_length() as f64)
     }
 
     /// For the functions below, which are called often.
@@ -107,22 +96,9 @@ impl NativeChannel {
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
         let data = copy_of(data).map_err(|error| to_js(env, &error))?;
-        self.start(env, timeout, pending, move |channel, patience| {
+        self.tied.get(env)?.start(env, timeout, pending, move |channel, patience| {
             channel.send(&data, Some(patience)).map(code)
         })
-    }
-
-    fn start<'env>(
-        &self,
-        env: &'env Env,
-        timeout: f64,
-        pending: &NativeWait,
-        wait: impl Fn(&Channel, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
-    ) -> Result<Object<'env>> {
-        let InMapping { mapping, object } = &*self.tied.get(env)?;
-        let channel = Arc::clone(object);
-        let wait = Box::new(move |patience: &Patience<'_>| wait(&channel, patience));
-        pending.start(env, mapping, timeout, Job { wait, give_back: None, give_up: None })
     }
 
     /// Waits until there is a message: 0, or 2 where there is none in time.
@@ -133,7 +109,7 @@ impl NativeChannel {
         timeout: f64,
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
-        self.start(env, timeout, pending, |channel, patience| {
+        self.tied.get(env)?.start(env, timeout, pending, |channel, patience| {
             channel.wait_for_message(patience).map(code)
         })
     }
@@ -179,8 +155,7 @@ impl NativeChannel {
                 let _ = channel.abandon(room); // a fault, which the mapping tells
             }
         };
-        let job = Job { wait: Box::new(wait), give_back: Some(Box::new(give_back)), give_up: None };
-        pending.start(env, mapping, timeout, job)
+        pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
     }
 
     /// What `reserveAsync` has reserved; its offset in the mapping, or -1.
@@ -260,15 +235,10 @@ pub fn channel_made<'env>(
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
     let mapping = Arc::clone(&map.mapping);
-    let wait = move |patience: &Patience<'_>| {
+    let job = Job::new(move |patience| {
         Channel::wait_for_channel(&mapping, offset as usize, patience).map(code)
-    };
-    pending.start(
-        env,
-        &map.mapping,
-        timeout,
-        Job { wait: Box::new(wait), give_back: None, give_up: None },
-    )
+    });
+    pending.start(env, &map.mapping, timeout, job)
 }
 
 /// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is

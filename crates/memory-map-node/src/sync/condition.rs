@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_map::ipc::{Condition, Mutex, Wakeup};
+use memory_map::ipc::{Condition, Mutex, Patience, Wakeup};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -36,11 +36,7 @@ fn wakeup(code: u32) -> Wakeup {
 impl NativeCondition {
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
-        match Condition::new(&mapping, offset as usize) {
-            Ok(made) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(made) }))),
-            Err(error) => Err(to_js(&env, &error)),
-        }
+        InMapping::tied(&env, &map, |mapping| Condition::new(mapping, offset as usize)).map(Self)
     }
 
     /// Releases the mutex, and takes it again: 0 notified, 1 recovered, 2 timed out.
@@ -70,22 +66,21 @@ impl NativeCondition {
         let waiting = condition.object.begin(mutex).map_err(|error| to_js(env, &error))?;
         let all = Arc::new((Arc::clone(&condition.object), Arc::clone(mutex), waiting));
         let [taken, given_up] = [&all, &all].map(Arc::clone);
-        let job = Job {
-            wait: Box::new(move |patience| {
-                let (condition, mutex, waiting) = &*all;
-                condition.wait_on(mutex, waiting, patience).map(wakeup_code)
-            }),
-            give_back: Some(Box::new(move |code| {
-                let (condition, mutex, waiting) = &*taken;
-                // It fails where the mapping is gone, and then the lock is given up with it.
-                let _ = condition.give_back(mutex, waiting, wakeup(code));
-            })),
-            give_up: Some(Box::new(move || {
-                let (condition, _, waiting) = &*given_up;
-                condition.give_up(waiting);
-                None
-            })),
+        let wait = move |patience: &Patience<'_>| {
+            let (condition, mutex, waiting) = &*all;
+            condition.wait_on(mutex, waiting, patience).map(wakeup_code)
         };
+        let give_back = move |code| {
+            let (condition, mutex, waiting) = &*taken;
+            // It fails where the mapping is gone, and then the lock is given up with it.
+            let _ = condition.give_back(mutex, waiting, wakeup(code));
+        };
+        let give_up = move || {
+            let (condition, _, waiting) = &*given_up;
+            condition.give_up(waiting);
+            None
+        };
+        let job = Job::new(wait).giving_back(give_back).giving_up(give_up);
         pending.start_in(env, [&condition.mapping, place], timeout, job)
     }
 

@@ -1,13 +1,11 @@
 //! The class behind `Event`.
 
-use std::sync::Arc;
-
 use memory_map::ipc::Event;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{InMapping, code};
-use super::waits::{Job, NativeWait, block};
+use super::waits::{NativeWait, block};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -19,11 +17,7 @@ pub struct NativeEvent(Tied<InMapping<Event>>);
 impl NativeEvent {
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
-        match Event::new(&mapping, offset as usize) {
-            Ok(event) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(event) }))),
-            Err(error) => Err(to_js(&env, &error)),
-        }
+        InMapping::tied(&env, &map, |mapping| Event::new(mapping, offset as usize)).map(Self)
     }
 
     #[napi]
@@ -55,15 +49,11 @@ impl NativeEvent {
         timeout: f64,
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
-        let InMapping { mapping, object } = &*self.0.get(env)?;
-        let event = Arc::clone(object);
+        let event = self.0.get(env)?;
         // From now on, not from when the thread runs.
-        let began = event.begin().map_err(|error| to_js(env, &error))?;
-        let job = Job {
-            wait: Box::new(move |patience| event.wait_since(began, patience).map(code)),
-            give_back: None,
-            give_up: None,
-        };
-        pending.start(env, mapping, timeout, job)
+        let began = event.object.begin().map_err(|error| to_js(env, &error))?;
+        event.start(env, timeout, pending, move |event, patience| {
+            event.wait_since(began, patience).map(code)
+        })
     }
 }

@@ -6,14 +6,50 @@
 use std::sync::Arc;
 
 use memory_map::Mapping;
-use memory_map::ipc::Locked;
+use memory_map::ipc::{Locked, Patience};
+use napi::bindgen_prelude::*;
+
+use super::waits::{Job, NativeWait};
+use crate::error::to_js;
+use crate::mapping::Token;
+use crate::tied::Tied;
 
 pub const TIMED_OUT: u32 = 2;
+
+/// How a channel or a queue comes to be; any other number opens one, or makes it if there is none.
+pub const CREATE: u32 = 0;
+pub const OPEN: u32 = 1;
 
 /// An object of the core's, in its mapping.
 pub struct InMapping<T> {
     pub mapping: Arc<Mapping>,
     pub object: Arc<T>,
+}
+
+impl<T: Send + Sync + 'static> InMapping<T> {
+    /// What `make` makes in a mapping, until the environment ends.
+    pub fn tied(
+        env: &Env,
+        map: &Token,
+        make: impl FnOnce(&Mapping) -> memory_map::Result<T>,
+    ) -> Result<Tied<Self>> {
+        let mapping = Arc::clone(&map.mapping);
+        let object = Arc::new(make(&mapping).map_err(|error| to_js(env, &error))?);
+        Ok(Tied::new(env, Self { mapping, object }))
+    }
+
+    /// Waits on another thread, for what need not be undone.
+    pub fn start<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+        wait: impl Fn(&T, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
+    ) -> Result<Object<'env>> {
+        let object = Arc::clone(&self.object);
+        let job = Job::new(move |patience| wait(&object, patience));
+        pending.start(env, &self.mapping, timeout, job)
+    }
 }
 
 /// 0 acquired, 1 recovered, 2 timed out.

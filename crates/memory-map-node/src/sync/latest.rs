@@ -1,60 +1,50 @@
 //! The class behind `Latest`.
 
-use std::sync::Arc;
-
-use memory_map::ipc::{Latest, Patience};
+use memory_map::ipc::Latest;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{InMapping, code};
-use super::waits::{Job, NativeWait, block};
+use super::waits::{NativeWait, block};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
 #[napi]
-pub struct NativeLatest {
-    tied: Tied<InMapping<Latest>>,
-    max_length: f64,
-}
+pub struct NativeLatest(Tied<InMapping<Latest>>);
 
 #[napi]
 impl NativeLatest {
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64, length: f64) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
-        match Latest::new(&mapping, offset as usize, length as usize) {
-            Ok(latest) => {
-                let max_length = latest.max_length() as f64;
-                let object = Arc::new(latest);
-                Ok(Self { tied: Tied::new(&env, InMapping { mapping, object }), max_length })
-            }
-            Err(error) => Err(to_js(&env, &error)),
-        }
+        InMapping::tied(&env, &map, |mapping| {
+            Latest::new(mapping, offset as usize, length as usize)
+        })
+        .map(Self)
     }
 
     #[napi(getter)]
-    pub fn max_length(&self) -> f64 {
-        self.max_length
+    pub fn max_length(&self, env: Env) -> Result<f64> {
+        Ok(self.0.get(&env)?.object.max_length() as f64)
     }
 
     /// For the functions below, which are called often.
     #[napi(ts_return_type = "object")]
     pub fn handle(&self) -> External<Tied<InMapping<Latest>>> {
-        External::new(self.tied.clone())
+        External::new(self.0.clone())
     }
 
     /// How many values were written.
     #[napi]
     pub fn version(&self, env: Env) -> Result<f64> {
-        let version = self.tied.get(&env)?.object.version();
+        let version = self.0.get(&env)?.object.version();
         version.map(|version| version as f64).map_err(|error| to_js(&env, &error))
     }
 
     /// Waits for another version: 0, or 2 where there is none in time.
     #[napi]
     pub fn wait(&self, env: Env, version: f64, timeout: f64) -> Result<u32> {
-        let latest = self.tied.get(&env)?;
+        let latest = self.0.get(&env)?;
         block(&env, timeout, |patience| latest.object.wait(version as u64, patience)).map(code)
     }
 
@@ -66,15 +56,9 @@ impl NativeLatest {
         timeout: f64,
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
-        let InMapping { mapping, object } = &*self.tied.get(env)?;
-        let latest = Arc::clone(object);
-        let wait = move |patience: &Patience<'_>| latest.wait(version as u64, patience).map(code);
-        pending.start(
-            env,
-            mapping,
-            timeout,
-            Job { wait: Box::new(wait), give_back: None, give_up: None },
-        )
+        self.0.get(env)?.start(env, timeout, pending, move |latest, patience| {
+            latest.wait(version as u64, patience).map(code)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_map::ipc::Mutex;
+use memory_map::ipc::{Mutex, Patience};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -19,11 +19,7 @@ pub struct NativeMutex(Tied<InMapping<Mutex>>);
 impl NativeMutex {
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
-        match Mutex::new(&mapping, offset as usize) {
-            Ok(mutex) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(mutex) }))),
-            Err(error) => Err(to_js(&env, &error)),
-        }
+        InMapping::tied(&env, &map, |mapping| Mutex::new(mapping, offset as usize)).map(Self)
     }
 
     /// For the functions below, which are called often.
@@ -47,14 +43,11 @@ impl NativeMutex {
     ) -> Result<Object<'env>> {
         let InMapping { mapping, object } = &*self.0.get(env)?;
         let (mutex, taken) = (Arc::clone(object), Arc::clone(object));
-        let job = Job {
-            wait: Box::new(move |patience| mutex.lock_in_turn(patience).map(lock_code)),
-            give_back: Some(Box::new(move |code| {
-                // It fails where the mapping is gone, and then the lock is given up with it.
-                let _ = locked(code).map(|how| taken.put_back(how));
-            })),
-            give_up: None,
-        };
+        let wait = move |patience: &Patience<'_>| mutex.lock_in_turn(patience).map(lock_code);
+        let job = Job::new(wait).giving_back(move |code| {
+            // It fails where the mapping is gone, and then the lock is given up with it.
+            let _ = locked(code).map(|how| taken.put_back(how));
+        });
         pending.start(env, mapping, timeout, job)
     }
 }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use memory_map::copy_of;
-use memory_map::ipc::{Delivery, Patience, Queue};
+use memory_map::ipc::{Delivery, Queue};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, code};
+use super::in_mapping::{CREATE, InMapping, OPEN, code};
 use super::waits::{Job, NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -18,48 +18,33 @@ use crate::tied::Tied;
 #[napi]
 pub struct NativeQueue {
     tied: Tied<InMapping<Queue>>,
-    capacity: f64,
-    max_length: f64,
     /// What was received and is neither released nor given up, by a number.
     taken: RefCell<HashMap<u32, Delivery>>,
     last: Cell<u32>,
 }
-
-/// How a queue comes to be.
-const CREATE: u32 = 0;
-const OPEN: u32 = 1;
 
 #[napi]
 impl NativeQueue {
     /// Makes a queue of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2).
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64, length: f64, how: u32) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
         let (offset, length) = (offset as usize, length as usize);
-        let queue = match how {
-            CREATE => Queue::create(&mapping, offset, length),
-            OPEN => Queue::open(&mapping, offset),
-            _ => Queue::open_or_create(&mapping, offset, length),
-        };
-        let object = Arc::new(queue.map_err(|error| to_js(&env, &error))?);
-        let (capacity, max_length) = (object.capacity() as f64, object.max_length() as f64);
-        Ok(Self {
-            tied: Tied::new(&env, InMapping { mapping, object }),
-            capacity,
-            max_length,
-            taken: RefCell::default(),
-            last: Cell::default(),
-        })
+        let tied = InMapping::tied(&env, &map, |mapping| match how {
+            CREATE => Queue::create(mapping, offset, length),
+            OPEN => Queue::open(mapping, offset),
+            _ => Queue::open_or_create(mapping, offset, length),
+        })?;
+        Ok(Self { tied, taken: RefCell::default(), last: Cell::default() })
     }
 
     #[napi(getter)]
-    pub fn capacity(&self) -> f64 {
-        self.capacity
+    pub fn capacity(&self, env: Env) -> Result<f64> {
+        Ok(self.tied.get(&env)?.object.capacity() as f64)
     }
 
     #[napi(getter)]
-    pub fn max_length(&self) -> f64 {
-        self.max_length
+    pub fn max_length(&self, env: Env) -> Result<f64> {
+        Ok(self.tied.get(&env)?.object.max_length() as f64)
     }
 
     /// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
@@ -96,7 +81,7 @@ impl NativeQueue {
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
         let data = copy_of(data).map_err(|error| to_js(env, &error))?;
-        self.start(env, timeout, pending, move |queue, patience| {
+        self.tied.get(env)?.start(env, timeout, pending, move |queue, patience| {
             queue.send(&data, Some(patience)).map(code)
         })
     }
@@ -109,22 +94,9 @@ impl NativeQueue {
         timeout: f64,
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
-        self.start(env, timeout, pending, |queue, patience| {
+        self.tied.get(env)?.start(env, timeout, pending, |queue, patience| {
             queue.wait_for_message(patience).map(code)
         })
-    }
-
-    fn start<'env>(
-        &self,
-        env: &'env Env,
-        timeout: f64,
-        pending: &NativeWait,
-        wait: impl Fn(&Queue, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
-    ) -> Result<Object<'env>> {
-        let InMapping { mapping, object } = &*self.tied.get(env)?;
-        let queue = Arc::clone(object);
-        let wait = Box::new(move |patience: &Patience<'_>| wait(&queue, patience));
-        pending.start(env, mapping, timeout, Job { wait, give_back: None, give_up: None })
     }
 
     /// Receives a message: its number, its length and how often it was delivered; `null` where there is
@@ -192,13 +164,8 @@ pub fn queue_made<'env>(
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
     let mapping = Arc::clone(&map.mapping);
-    let wait = move |patience: &Patience<'_>| {
+    let job = Job::new(move |patience| {
         Queue::wait_for_queue(&mapping, offset as usize, patience).map(code)
-    };
-    pending.start(
-        env,
-        &map.mapping,
-        timeout,
-        Job { wait: Box::new(wait), give_back: None, give_up: None },
-    )
+    });
+    pending.start(env, &map.mapping, timeout, job)
 }

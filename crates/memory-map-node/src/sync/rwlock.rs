@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_map::ipc::{ExclusiveWait, RwLock, Wait};
+use memory_map::ipc::{ExclusiveWait, Patience, RwLock, Wait};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -20,11 +20,7 @@ pub struct NativeRwLock(Tied<InMapping<RwLock>>);
 impl NativeRwLock {
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
-        match RwLock::new(&mapping, offset as usize) {
-            Ok(lock) => Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(lock) }))),
-            Err(error) => Err(to_js(&env, &error)),
-        }
+        InMapping::tied(&env, &map, |mapping| RwLock::new(mapping, offset as usize)).map(Self)
     }
 
     #[napi]
@@ -60,14 +56,11 @@ impl NativeRwLock {
     ) -> Result<Object<'env>> {
         let InMapping { mapping, object } = &*self.0.get(env)?;
         let (lock, taken) = (Arc::clone(object), Arc::clone(object));
-        let job = Job {
-            wait: Box::new(move |patience| lock.lock_shared_in_turn(patience).map(lock_code)),
-            give_back: Some(Box::new(move |code| {
-                // It fails where the mapping is gone, and then the lock is given up with it.
-                let _ = locked(code).map(|_| taken.unlock_shared());
-            })),
-            give_up: None,
-        };
+        let wait = move |patience: &Patience<'_>| lock.lock_shared_in_turn(patience).map(lock_code);
+        let job = Job::new(wait).giving_back(move |code| {
+            // It fails where the mapping is gone, and then the lock is given up with it.
+            let _ = locked(code).map(|_| taken.unlock_shared());
+        });
         pending.start(env, mapping, timeout, job)
     }
 
@@ -81,13 +74,10 @@ impl NativeRwLock {
         let InMapping { mapping, object } = &*self.0.get(env)?;
         let wait = Arc::new(ExclusiveWait::new(Arc::clone(object)));
         let taken = Arc::clone(&wait);
-        let job = Job {
-            wait: Box::new(move |patience| wait.wait(patience).map(lock_code)),
-            give_back: Some(Box::new(move |code| {
-                let _ = taken.give_back(locked(code));
-            })),
-            give_up: None,
-        };
+        let job =
+            Job::new(move |patience| wait.wait(patience).map(lock_code)).giving_back(move |code| {
+                let _ = taken.give_back(locked(code)); // as above
+            });
         pending.start(env, mapping, timeout, job)
     }
 

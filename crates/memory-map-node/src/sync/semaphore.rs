@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_map::ipc::Semaphore;
+use memory_map::ipc::{Patience, Semaphore};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -19,13 +19,8 @@ pub struct NativeSemaphore(Tied<InMapping<Semaphore>>);
 impl NativeSemaphore {
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64, initial: Option<u32>) -> Result<Self> {
-        let mapping = Arc::clone(&map.mapping);
-        match Semaphore::new(&mapping, offset as usize, initial) {
-            Ok(semaphore) => {
-                Ok(Self(Tied::new(&env, InMapping { mapping, object: Arc::new(semaphore) })))
-            }
-            Err(error) => Err(to_js(&env, &error)),
-        }
+        InMapping::tied(&env, &map, |mapping| Semaphore::new(mapping, offset as usize, initial))
+            .map(Self)
     }
 
     /// 0 acquired, 2 timed out.
@@ -44,16 +39,13 @@ impl NativeSemaphore {
     ) -> Result<Object<'env>> {
         let InMapping { mapping, object } = &*self.0.get(env)?;
         let (semaphore, taken) = (Arc::clone(object), Arc::clone(object));
-        let job = Job {
-            wait: Box::new(move |patience| semaphore.acquire(patience).map(code)),
-            give_back: Some(Box::new(move |code| {
-                if code != TIMED_OUT {
-                    // It fails where the mapping is gone, and the permit with it.
-                    let _ = taken.release(1);
-                }
-            })),
-            give_up: None,
-        };
+        let wait = move |patience: &Patience<'_>| semaphore.acquire(patience).map(code);
+        let job = Job::new(wait).giving_back(move |code| {
+            if code != TIMED_OUT {
+                // It fails where the mapping is gone, and the permit with it.
+                let _ = taken.release(1);
+            }
+        });
         pending.start(env, mapping, timeout, job)
     }
 

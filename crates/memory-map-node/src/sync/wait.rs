@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_map::ipc::{Patience, WaitResult, notify, wait};
+use memory_map::ipc::{WaitResult, notify, wait};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -37,15 +37,10 @@ pub fn ipc_wait_async<'env>(
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
     let mapping = Arc::clone(&map.mapping);
-    let wait = move |patience: &Patience<'_>| {
+    let job = Job::new(move |patience| {
         wait(&mapping, offset as usize, expected, patience).map(wait_code)
-    };
-    pending.start(
-        env,
-        &map.mapping,
-        timeout,
-        Job { wait: Box::new(wait), give_back: None, give_up: None },
-    )
+    });
+    pending.start(env, &map.mapping, timeout, job)
 }
 
 /// Wakes up to `count` waiters of the word, and says how many.

@@ -44,11 +44,30 @@ type Waiting = dyn Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync;
 
 /// What a thread does that waits.
 pub struct Job {
-    pub wait: Box<Waiting>,
-    /// Undoes what came to the number, where it can be undone.
-    pub give_back: Option<Box<dyn Fn(u32) + Send + Sync>>,
-    /// Undoes what it has begun, or says what it came to where that is too late.
-    pub give_up: Option<Box<dyn Fn() -> Option<u32> + Send + Sync>>,
+    wait: Box<Waiting>,
+    give_back: Option<Box<dyn Fn(u32) + Send + Sync>>,
+    give_up: Option<Box<dyn Fn() -> Option<u32> + Send + Sync>>,
+}
+
+impl Job {
+    /// One that has nothing to undo.
+    pub fn new(
+        wait: impl Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
+    ) -> Self {
+        Self { wait: Box::new(wait), give_back: None, give_up: None }
+    }
+
+    /// With what undoes a result that nobody takes any more.
+    pub fn giving_back(mut self, give_back: impl Fn(u32) + Send + Sync + 'static) -> Self {
+        self.give_back = Some(Box::new(give_back));
+        self
+    }
+
+    /// With what undoes a wait that has begun, or gives its result where that is too late.
+    pub fn giving_up(mut self, give_up: impl Fn() -> Option<u32> + Send + Sync + 'static) -> Self {
+        self.give_up = Some(Box::new(give_up));
+        self
+    }
 }
 
 impl Wait for Job {
