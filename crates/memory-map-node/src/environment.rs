@@ -337,7 +337,7 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
     for mapping in environment.foreign.take() {
         // The runtime may give the memory back without telling.
         if let Some(mapping) = mapping.upgrade() {
-            mapping.leave();
+            mapping.disown();
         }
     }
     environment.remote.end();

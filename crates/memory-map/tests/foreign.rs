@@ -157,7 +157,7 @@ fn memory_that_was_given_back_is_somebody_elses() {
     const ENDS: [fn(Mapping); 3] = [
         drop,
         |map| {
-            map.leave();
+            map.disown();
             std::mem::forget(map);
         },
         |map| {
@@ -426,7 +426,7 @@ fn a_mapping_that_has_left_its_memory_does_not_touch_it_again() {
     for file in [TempFile::new(&[7; LENGTH]), TempFile::new(&[8; LENGTH])] {
         let map = shared(&file, Protection::ReadWrite);
         owner.take(&map);
-        map.leave();
+        map.disown();
         let expected = owner.view().load(0);
         assert!(map.protect(0..LENGTH, Protection::None).is_err());
         map.close();

@@ -109,7 +109,7 @@ impl User<'_> {
             7 => {
                 if let Some((who, message)) = self.received.take() {
                     if input.flag() {
-                        self.channels[who].keep(message);
+                        self.channels[who].put_back(message);
                     } else {
                         let done = self.channels[who].release(message);
                         self.allow(done);

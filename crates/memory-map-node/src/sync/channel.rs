@@ -215,7 +215,7 @@ impl NativeChannel {
     pub fn stop_receiving(&self, env: Env) -> Result<()> {
         let channel = &self.tied.get(&env)?.object;
         for (_, message) in self.borrowed.take() {
-            channel.keep(message);
+            channel.put_back(message);
         }
         channel.stop_receiving().map_err(|error| to_js(&env, &error))
     }

@@ -41,8 +41,8 @@ const MAX_DOUBTS: u32 = 16;
 /// Pages of private memory that are overlaid together rather than singly once there are many overlays.
 const SMALL_RUN: usize = 16;
 
-/// Pages of a closed mapping that are opened together.
-const OPENED_TOGETHER: usize = 64;
+/// Pages of a closed mapping that are committed together.
+const COMMITTED_TOGETHER: usize = 64;
 
 /// Contains the fault of an access to `address`; whether the access is to be made again. `None` if the
 /// address is in no region.
@@ -97,7 +97,7 @@ impl FaultRecord {
 impl Inner {
     fn contain(&mut self, address: usize, signalled: Cause, access: AccessKind) -> Outcome {
         let page = sys::floor(address, self.page_size);
-        if let Some(outcome) = self.outcome_where_left(page) {
+        if let Some(outcome) = self.outcome_where_watched(page) {
             return outcome;
         }
         if self.phase == Phase::Reserved || page >= self.end {
@@ -106,12 +106,12 @@ impl Inner {
             if is_news {
                 self.used = Some(page);
             }
-            return match self.open_zeros(page) {
+            return match self.commit_zeros(page) {
                 None => Outcome::Foreign,
                 Some(_) if is_news => Outcome::Overlaid,
                 Some(part) => {
-                    let opened = if self.opened.is_empty() { &part } else { &self.opened };
-                    self.opened = part.start.min(opened.start)..part.end.max(opened.end);
+                    let so_far = if self.committed.is_empty() { &part } else { &self.committed };
+                    self.committed = part.start.min(so_far.start)..part.end.max(so_far.end);
                     Outcome::Retry
                 }
             };
@@ -130,11 +130,11 @@ impl Inner {
         };
         let Some(cause) = cause else { return Outcome::Retry };
         match overlaid {
-            // It is not open for stores, or no longer, or another thread was first, or the page
+            // It does not allow stores, or no longer, or another thread was first, or the page
             // was left closed when it could not be healed.
             Some(overlay) if matches!(overlay.how, How::Zeros) || cause == Cause::Protection => {
-                let opened = self.open(page, &overlay, protection);
-                return if opened { Outcome::Retry } else { Outcome::Foreign };
+                let allowed = self.allow_stores(page, &overlay, protection);
+                return if allowed { Outcome::Retry } else { Outcome::Foreign };
             }
             _ => {}
         }
@@ -175,10 +175,10 @@ impl Inner {
             size,
             told: false,
         });
-        // Without a note the page is never healed, but the process lives. What was left is not
-        // healed either, and the zeros over it could not be told from foreign memory.
-        if !noted || self.left.is_some() {
-            self.open_all(&part, how);
+        // Without a note the page is never healed, but the process lives. Watched memory is not
+        // healed either, and the zeros over it could not be told from another owner's.
+        if !noted || self.watched.is_some() {
+            self.allow_all_stores(&part, how);
         }
         if noted { Outcome::Overlaid } else { Outcome::Retry }
     }
@@ -196,7 +196,7 @@ impl Inner {
         if protection.readable() && unsafe { sys::peek(page, &raw mut byte, 1) } == Some(0) {
             return Some(Cause::Backing);
         }
-        if !overlaid.map_or(protection.writable(), |overlay| self.is_open(page, &overlay)) {
+        if !overlaid.map_or(protection.writable(), |overlay| self.allows_stores(page, &overlay)) {
             return Some(Cause::Protection);
         }
         self.doubts += 1;
@@ -263,22 +263,22 @@ impl Inner {
         .is_ok()
     }
 
-    /// Makes zeros of `page`, behind which there is nothing, and of some around it, and says of which: what
-    /// is left alone stays an error for system calls.
-    fn open_zeros(&self, page: usize) -> Option<Range<usize>> {
+    /// Makes zeros of `page`, behind which there is nothing, and of some around it; returns which. System calls on
+    /// all others go on to fail.
+    fn commit_zeros(&self, page: usize) -> Option<Range<usize>> {
         let first = if self.phase == Phase::Reserved { self.start } else { self.end };
         let part = if vma_reserve::are_few() {
             first..self.limit // and no VMA more
         } else {
-            let extent = OPENED_TOGETHER * sys::page_size();
+            let extent = COMMITTED_TOGETHER * sys::page_size();
             let start = sys::floor(page, extent);
             start.max(first)..start.saturating_add(extent).min(self.limit)
         };
-        let open = |part: &Range<usize>| {
+        let commit = |part: &Range<usize>| {
             // SAFETY: both parts lie in this region, whose lock is held.
-            with_vma_reserve(|| unsafe { sys::open_zeros(part.start, part.len()) }).is_ok()
+            with_vma_reserve(|| unsafe { sys::commit_zeros(part.start, part.len()) }).is_ok()
         };
         // Under strict overcommit memory may be granted page by page.
-        [part, page..page + self.page_size].into_iter().find(open)
+        [part, page..page + self.page_size].into_iter().find(commit)
     }
 }

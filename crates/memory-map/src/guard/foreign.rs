@@ -19,14 +19,15 @@ impl Inner {
         self.is_retired() || (self.guarded && !self.is_of_file())
     }
 
-    /// The region was left to its other owner; under the guard if it shows a file.
-    pub fn leave(&mut self, shown: Option<Shown>) {
-        self.left = shown;
+    /// From now on the memory may go to another owner at any time. The guard contains its faults for as long as it
+    /// shows this file, if any.
+    pub fn watch(&mut self, shown: Option<Shown>) {
+        self.watched = shown;
     }
 
-    /// The file whose pages were left under the guard, in memory that may have another owner by now.
-    pub fn left(&self) -> Option<Shown> {
-        self.left
+    /// The file that the memory showed when `watch` was called.
+    pub fn watched(&self) -> Option<Shown> {
+        self.watched
     }
 
     /// Whether anything lies over pages.
@@ -34,16 +35,16 @@ impl Inner {
         !self.overlays.as_slice().is_empty()
     }
 
-    /// Makes all overlays such that stores to them succeed without the guard.
-    pub fn open_overlays(&self) {
+    /// Lets stores to all overlays succeed without the guard.
+    pub fn allow_stores_to_overlays(&self) {
         for overlay in self.overlays.as_slice() {
-            self.open_all(&(overlay.start..overlay.end), overlay.how);
+            self.allow_all_stores(&(overlay.start..overlay.end), overlay.how);
         }
     }
 
-    /// What becomes of a fault of a page that was left and shows another file by now, or none. *handler*
-    pub(super) fn outcome_where_left(&self, page: usize) -> Option<Outcome> {
-        if self.left.is_none() || self.left == sys::shown_at(page) {
+    /// What becomes of a fault in watched memory that shows another file by now, or none. *handler*
+    pub(super) fn outcome_where_watched(&self, page: usize) -> Option<Outcome> {
+        if self.watched.is_none() || self.watched == sys::shown_at(page) {
             return None;
         }
         // If it was overlaid another thread was first, or it has another owner by now.

@@ -57,8 +57,8 @@ impl FaultRecord {
         inner.trap = false;
         inner.used = None;
         inner.trapped = Vec::new();
-        inner.opened = 0..0;
-        inner.left = None;
+        inner.committed = 0..0;
+        inner.watched = None;
         inner.stalls = 0;
         inner.doubts = 0;
         self.faults.store(0, Ordering::Relaxed);
@@ -141,19 +141,19 @@ impl Inner {
         self.copies -= 1;
         if self.copies == 0 {
             self.healed = Vec::new();
-            self.close_again();
+            self.trap_again();
         }
     }
 
-    /// Has the next use of what was opened for accesses of ours be a fault again.
-    fn close_again(&mut self) {
-        let opened = std::mem::take(&mut self.opened);
-        if !self.trap || opened.is_empty() {
+    /// Makes the next use of what was committed for our own accesses a fault again.
+    fn trap_again(&mut self) {
+        let committed = std::mem::take(&mut self.committed);
+        if !self.trap || committed.is_empty() {
             return;
         }
         note_change();
         for part in &self.trapped {
-            let part = part.start.max(opened.start)..part.end.min(opened.end);
+            let part = part.start.max(committed.start)..part.end.min(committed.end);
             if !part.is_empty() {
                 // SAFETY: the part lies in this region, whose lock is held; what still uses it is contained.
                 let closed = || unsafe { sys::protect(part.start, part.len(), Protection::None) };

@@ -43,16 +43,21 @@ impl Inner {
         .is_ok()
     }
 
-    /// Makes the overlay over `part` one that all can be stored to: there is no note of it, without
-    /// which no window of it would be closed. *handler*
-    pub(super) fn open_all(&self, part: &Range<usize>, how: How) {
+    /// Lets stores to all of the overlay over `part` succeed: there is no note of it, without which no window of it
+    /// would be closed. *handler*
+    pub(super) fn allow_all_stores(&self, part: &Range<usize>, how: How) {
         if matches!(how, How::Zeros) {
             self.lay_zeros(part, Protection::ReadWrite);
         }
     }
 
-    /// Makes a page under an overlay one that can be stored to. *handler*
-    pub(super) fn open(&mut self, page: usize, overlay: &Overlay, protection: Protection) -> bool {
+    /// Lets stores to a page under an overlay succeed. *handler*
+    pub(super) fn allow_stores(
+        &mut self,
+        page: usize,
+        overlay: &Overlay,
+        protection: Protection,
+    ) -> bool {
         match overlay.how {
             How::Zeros | How::PrivateFile => {
                 self.open_window(page, overlay.start..overlay.end, overlay.how, protection)
@@ -63,8 +68,8 @@ impl Inner {
         }
     }
 
-    /// Whether a page under an overlay is one that can be stored to. *handler*
-    pub(super) fn is_open(&self, page: usize, overlay: &Overlay) -> bool {
+    /// Whether stores to a page under an overlay succeed. *handler*
+    pub(super) fn allows_stores(&self, page: usize, overlay: &Overlay) -> bool {
         match overlay.how {
             How::Zeros | How::PrivateFile => {
                 self.scratch_windows.meeting(page..page + 1).next().is_some()

@@ -65,27 +65,31 @@ impl Inner {
         Some((part, How::PrivateFile))
     }
 
-    /// Makes an overlay one that all can be stored to: it is.
-    pub(super) fn open_all(&self, _part: &Range<usize>, _how: How) {}
+    /// Lets stores to all of an overlay succeed: they do.
+    pub(super) fn allow_all_stores(&self, _part: &Range<usize>, _how: How) {}
 
-    /// Makes a page under an overlay one that can be stored to. *handler*
-    pub(super) fn open(&mut self, page: usize, overlay: &Overlay, _protection: Protection) -> bool {
+    /// Lets stores to a page under an overlay succeed. *handler*
+    pub(super) fn allow_stores(
+        &mut self,
+        page: usize,
+        overlay: &Overlay,
+        _protection: Protection,
+    ) -> bool {
         // SAFETY: the page lies in this region, whose lock is held.
-        let opened = |page| unsafe { sys::open_zeros(page, self.page_size) }.is_ok();
-        !matches!(overlay.how, How::Zeros) || opened(page)
+        let commit = |page| unsafe { sys::commit_zeros(page, self.page_size) }.is_ok();
+        !matches!(overlay.how, How::Zeros) || commit(page)
     }
 
-    /// Whether a page under an overlay is one that can be stored to, where exceptions do not tell why:
-    /// they do.
-    pub(super) fn is_open(&self, _page: usize, _overlay: &Overlay) -> bool {
+    /// Whether stores to a page under an overlay succeed, where exceptions do not tell why: they do.
+    pub(super) fn allows_stores(&self, _page: usize, _overlay: &Overlay) -> bool {
         false
     }
 
     /// Hides what private pages hold, which was saved, behind writable zeros. *handler*
     pub(super) fn conceal(&self, part: &Range<usize>) -> bool {
         // SAFETY: the part lies in this region, whose lock is held.
-        let opened = unsafe { sys::protect(part.start, part.len(), Protection::ReadWrite) };
-        opened.is_ok() && fill_with_zeros(part)
+        let writable = unsafe { sys::protect(part.start, part.len(), Protection::ReadWrite) };
+        writable.is_ok() && fill_with_zeros(part)
     }
 
     /// Makes pages that `conceal` hid those of the file again: they still are.

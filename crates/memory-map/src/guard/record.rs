@@ -48,11 +48,11 @@ pub(crate) struct Inner {
     /// Whether the next use of a reserved page is a fault, and which page was used then.
     pub(super) trap: bool,
     pub(super) used: Option<usize>,
-    /// The parts of a retired region that the trap is for, and what was opened of them for accesses of ours.
+    /// The parts of a retired region that the trap is for, and which of them were committed for our own accesses.
     pub(super) trapped: Vec<Range<usize>>,
-    pub(super) opened: Range<usize>,
-    /// The file whose pages were left under the guard, in memory that may have another owner by now.
-    pub(super) left: Option<Shown>,
+    pub(super) committed: Range<usize>,
+    /// The file that the memory shows for as long as it is ours, if it may go to another owner at any time.
+    pub(super) watched: Option<Shown>,
     /// Copies and searches of ours that are under way.
     pub(super) copies: u32,
     /// What was healed while they were, and the addresses where they saw something else.
@@ -117,8 +117,8 @@ impl FaultRecord {
                 trap: false,
                 used: None,
                 trapped: Vec::new(),
-                opened: 0..0,
-                left: None,
+                committed: 0..0,
+                watched: None,
                 copies: 0,
                 healed: Vec::new(),
                 backing: Backing::Zeros,

@@ -50,15 +50,15 @@ impl Inner {
             with_vma_reserve(|| sys::map(0, length, Protection::ReadWrite, backing)).ok()? as usize;
         let mut saved = Saved { address, length, ..Saved::NOTHING };
         let mut all = true;
-        let mut keep = |page| {
-            all = all && self.keep(page, part, may_be_zeros, &mut saved).is_some();
+        let mut save = |page| {
+            all = all && self.save_page(page, part, may_be_zeros, &mut saved).is_some();
         };
         if told {
-            all = sys::each_own_page(part, &mut keep) && all;
+            all = sys::each_own_page(part, &mut save) && all;
         } else {
             let mut page = part.start;
             while page < part.end {
-                keep(page);
+                save(page);
                 page += size;
             }
         }
@@ -71,7 +71,7 @@ impl Inner {
     }
 
     /// Copies a page, unless it is zeros where that is what a new page would be. *handler*
-    fn keep(
+    fn save_page(
         &self,
         page: usize,
         part: &Range<usize>,

@@ -25,7 +25,7 @@ enum State {
     InUse,
     Released,
     /// To be received again, with what came after it.
-    Kept,
+    PutBack,
 }
 
 impl Borrowed {
@@ -54,9 +54,9 @@ impl Borrowed {
         self.settle(end, State::Released, give);
     }
 
-    /// The message that ends at `end` is to come again.
-    pub fn keep(&self, end: u64) {
-        self.settle(end, State::Kept, |_| {});
+    /// The message that ends at `end` is to be received again.
+    pub fn put_back(&self, end: u64) {
+        self.settle(end, State::PutBack, |_| {});
     }
 
     fn settle(&self, end: u64, state: State, give: impl FnOnce(u64)) {

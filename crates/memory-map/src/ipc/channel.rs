@@ -570,8 +570,7 @@ impl Channel {
         Ok(found.map(|(part, end)| Message { part, base: self.ring.offset, end }))
     }
 
-    /// Leaves a message where it is, to be received again with those that came after it, once none is in
-    /// use.
+    /// Puts a message back: it is received again, with those after it, as soon as none is in use.
     ///
     /// ```
     /// use memory_map::ipc::Channel;
@@ -581,12 +580,12 @@ impl Channel {
     /// let channel = Channel::create(&map, 0, 4096)?;
     /// channel.send(b"hello", None)?;
     /// let message = channel.receive(None)?.unwrap();
-    /// channel.keep(message);
+    /// channel.put_back(message);
     /// assert_eq!(channel.receive(None)?.unwrap().length(), 5);
     /// # Ok::<(), memory_map::Error>(())
     /// ```
-    pub fn keep(&self, message: Message) {
-        self.borrowed.keep(message.end);
+    pub fn put_back(&self, message: Message) {
+        self.borrowed.put_back(message.end);
     }
 
     /// Copies a part of a message out: as many bytes as `bytes` has.

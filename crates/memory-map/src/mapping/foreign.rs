@@ -70,12 +70,12 @@ impl Mapping {
 
     /// Lets go of foreign memory, which its owner may still use. A mapping that is there is
     /// closed afterwards, unless another holder keeps the memory.
-    pub fn leave(&self) {
+    pub fn disown(&self) {
         let (given_up, foreign) = self.state().take_foreign(self.token);
         if given_up {
             self.attached.end();
         }
-        foreign.iter().for_each(|region| region.leave());
+        foreign.iter().for_each(|region| region.disown());
     }
 }
 

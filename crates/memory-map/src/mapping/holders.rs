@@ -284,7 +284,7 @@ impl Mapping {
                 self.unmap(&mut state); // those who have closed it may still have its memory
             }
         }
-        self.leave();
+        self.disown();
         let mut state = self.state();
         self.is_over.store(true, Ordering::Relaxed);
         if state.others_are_open(self.token) {

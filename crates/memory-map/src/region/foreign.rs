@@ -1,11 +1,11 @@
 //! Regions over foreign memory: JavaScript's own, if the runtime makes no SharedArrayBuffer over
 //! memory that it does not own.
 //!
-//! While a keeper lives the memory is as good as ours. A region whose mapping is gone is *left*:
-//! the keepers go, other threads may use the memory still, and its owner gives it back to the
-//! system one day without telling. What a left region has of no file is made such that no access
-//! to it can fail, and forgotten. Pages of a file can fail at any time, so the guard stays, and
-//! asks the system at each fault whether they are still there.
+//! While a keeper lives the memory is as good as ours. A region whose mapping is gone is *disowned*:
+//! the keepers go, other threads may still use the memory, and its owner gives it back to the
+//! system one day without telling. Pages of no file are made such that no access to them can fail,
+//! and forgotten. Pages of a file can fail at any time, so the guard *watches* them: at each fault it
+//! asks the system whether they are still there.
 //!
 //! Only Node before 22.23, Deno, and runtimes that refuse external memory need this. To take it out,
 //! delete the three files of this name (in `guard`, `mapping` and `region`), and what the compiler
@@ -81,9 +81,9 @@ impl Region {
     }
 
     /// Lets go of foreign memory, which its owner may still use.
-    pub fn leave(self: &Arc<Self>) {
+    pub fn disown(self: &Arc<Self>) {
         let Some(foreign) = &self.foreign else { return };
-        // Held to the end: another caller that leaves it gives the memory back next.
+        // Held to the end: another caller that disowns it gives the memory back next.
         let mut keepers = foreign.keepers.lock_anyway();
         if keepers.is_empty() {
             return;
@@ -97,20 +97,20 @@ impl Region {
             // Where all of it was overlaid no file was shown: there it is back now, and nobody can
             // overlay it again before this is decided.
             let look = || shown_in(&all_shown(), &self.range()).next().copied();
-            let left = inner.can_fail().then(|| shown.or_else(look)).flatten();
-            inner.leave(left);
-            inner.open_overlays();
-            if left.is_none() {
+            let watched = inner.can_fail().then(|| shown.or_else(look)).flatten();
+            inner.watch(watched);
+            inner.allow_stores_to_overlays();
+            if watched.is_none() {
                 self.disarm(&inner);
                 guard::expect_late_faults();
                 self.lose(&mut inner);
             }
-            left.is_some()
+            watched.is_some()
         };
         keepers.clear();
         drop(keepers);
         if stays {
-            note_left(self);
+            note_disowned(self);
         }
     }
 
@@ -148,7 +148,7 @@ impl Foreign {
     /// Which file the region has in its place; nothing where that is not known.
     ///
     /// It has the same for as long as it is there, so one look at the system's list, which can be
-    /// long, serves all such regions: many are left at once when garbage is collected.
+    /// long, serves all such regions: many are disowned at once when garbage is collected.
     fn shown(&self) -> Option<Shown> {
         if self.shown.get().is_none() {
             let regions: Vec<_> = foreign_regions().iter().filter_map(Weak::upgrade).collect();
@@ -201,14 +201,14 @@ fn note_foreign(region: &Arc<Region>) {
     regions.push(Arc::downgrade(region));
 }
 
-/// Regions that were left, and stay under the guard.
+/// Regions that were disowned, and stay under the guard.
 static LEFTOVERS: Mutex<Vec<Arc<Region>>> = Mutex::new(Vec::new());
 
 fn leftovers() -> MutexGuard<'static, Vec<Arc<Region>>> {
     LEFTOVERS.lock_anyway()
 }
 
-fn note_left(region: &Arc<Region>) {
+fn note_disowned(region: &Arc<Region>) {
     let count = {
         let mut leftovers = leftovers();
         leftovers.push(Arc::clone(region));
@@ -265,7 +265,7 @@ pub fn has_leftovers() -> bool {
     !leftovers().is_empty()
 }
 
-/// Forgets foreign memory that was left under the guard and has been freed by its owner.
+/// Forgets foreign memory that was disowned under the guard and has been freed by its owner.
 pub fn sweep_leftovers() {
     let mut regions = leftovers();
     let shown = all_shown();
@@ -274,7 +274,7 @@ pub fn sweep_leftovers() {
     }
     regions.retain(|region| {
         let mut inner = region.lock();
-        let stays = shown_in(&shown, &region.range()).any(|shown| Some(*shown) == inner.left());
+        let stays = shown_in(&shown, &region.range()).any(|shown| Some(*shown) == inner.watched());
         if !stays {
             guard::expect_late_faults(); // zeros of ours may be there still
             region.lose(&mut inner);
@@ -309,7 +309,7 @@ pub(crate) fn note_retired(region: &Arc<Region>) {
             surplus.push(oldest);
         }
     }
-    surplus.iter().filter_map(Weak::upgrade).for_each(|region| region.leave());
+    surplus.iter().filter_map(Weak::upgrade).for_each(|region| region.disown());
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -354,13 +354,13 @@ mod tests {
         let region = map.whereabouts().unwrap().region;
         let access = Access::begin(&region, region.range()).unwrap();
         std::thread::scope(|scope| {
-            scope.spawn(|| region.leave());
+            scope.spawn(|| region.disown());
             while !region.lock().has_moved() {
                 sys::yield_now();
             }
             let (sender, second) = mpsc::channel();
             scope.spawn(|| {
-                region.leave();
+                region.disown();
                 sender.send(kept.load(Ordering::SeqCst)).unwrap();
                 drop(sender);
             });
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn one_look_at_the_list_of_vmas_serves_all_that_are_left() {
+    fn one_look_at_the_list_of_vmas_serves_all_that_are_disowned() {
         let page = sys::page_size();
         let maps: Vec<_> = (0..3)
             .map(|_| {
@@ -390,7 +390,7 @@ mod tests {
             region.foreign.as_ref().unwrap().shown.get().copied()
         };
         assert!(maps.iter().all(|(map, _)| shown(map).is_none()));
-        maps[0].0.leave();
+        maps[0].0.disown();
         for (map, start) in &maps[1..] {
             assert_eq!(shown(map), sys::shown_at(*start));
             assert!(shown(map).is_some());
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_overlaid_as_a_whole_stays_under_the_guard_when_it_is_left() {
+    fn what_is_overlaid_as_a_whole_stays_under_the_guard_when_it_is_disowned() {
         let page = sys::page_size();
         let map = Mapping::anonymous(4 * page as u64, true, &OPTIONS).unwrap();
         let backing = Backing::Memory { reserve: true };
@@ -416,7 +416,7 @@ mod tests {
             // SAFETY: the page is mapped, and its fault is contained.
             assert_eq!(unsafe { (start as *const u8).read_volatile() }, 0);
             assert_eq!(region.faults(), round);
-            map.leave();
+            map.disown();
             assert!(!region.is_lost());
         }
         // SAFETY: nothing uses the pages any more.

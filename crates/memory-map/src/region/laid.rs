@@ -1,9 +1,9 @@
 //! Regions laid over a part of memory that its owner goes on using: a WebAssembly memory.
 //!
 //! Nothing keeps such memory there. The runtime unmaps all of it once nothing can reach it, without telling, and
-//! the addresses can be somebody else's before anybody has noticed. So from its first moment such a region
-//! is to the guard what a left one is (`foreign`): each fault has the system asked whether these pages
-//! are there still. Where the system does not say, the owner is to keep the memory.
+//! the addresses can be another owner's before anyone notices. So the guard watches such a region from its first
+//! moment, as it does a disowned one (`foreign`): at each fault it asks the system whether these pages are still
+//! there. Where the system does not say, the owner has to keep the memory.
 //!
 //! What is done outside of the handler touches the addresses only while the memory is known to be there: who laid
 //! the region takes it up then, and forsakes it otherwise.
@@ -56,7 +56,7 @@ impl Region {
             region.lose(&mut inner);
             return Err(contents.explain(Error::os(errno, "mmap")));
         }
-        inner.leave(sys::shown_at(start));
+        inner.watch(sys::shown_at(start));
         drop(inner);
         laid.push(Arc::downgrade(&region));
         Ok(region)
@@ -85,7 +85,7 @@ impl Region {
 
     /// Whether the guard finds out by itself that the memory is gone.
     pub fn is_watched(&self) -> bool {
-        self.lock().left().is_some()
+        self.lock().watched().is_some()
     }
 
     /// Whether the region was laid, and neither taken up nor forsaken since.
@@ -127,7 +127,7 @@ impl Region {
         }
         inner.report_overlays();
         let reports = inner.take_reports();
-        let stays = inner.left().is_some();
+        let stays = inner.watched().is_some();
         if !stays {
             guard::expect_late_faults();
             self.lose(&mut inner);
@@ -157,10 +157,10 @@ fn refuse_overlap(laid: &[Weak<Region>], range: &Range<usize>) -> Result<()> {
     let shown = all_shown();
     let is_there = |region: &Arc<Region>| {
         let inner = region.lock();
-        let left = inner.left();
-        left.is_none()
+        let watched = inner.watched();
+        watched.is_none()
             || inner.has_overlays()
-            || shown_in(&shown, &region.range()).any(|shown| Some(*shown) == left)
+            || shown_in(&shown, &region.range()).any(|shown| Some(*shown) == watched)
     };
     match others.iter().any(is_there) {
         true => {

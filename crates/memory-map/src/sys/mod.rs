@@ -45,7 +45,7 @@ pub(crate) enum WokenOf {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backing {
     /// Zeroed private memory for which no swap is reserved; on Windows addresses without memory, where
-    /// `open_zeros` gives a page some.
+    /// `commit_zeros` gives a page some.
     Zeros,
     /// Zeroed private memory.
     Memory {

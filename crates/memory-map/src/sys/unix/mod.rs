@@ -202,7 +202,7 @@ pub(crate) unsafe fn protect(
 ///
 /// # Safety
 /// The range must belong to a region of this crate whose lock the caller holds.
-pub(crate) unsafe fn open_zeros(start: usize, length: usize) -> Result<(), i32> {
+pub(crate) unsafe fn commit_zeros(start: usize, length: usize) -> Result<(), i32> {
     // SAFETY: the caller owns the range.
     unsafe { protect(start, length, Protection::ReadWrite) }
 }

@@ -404,7 +404,7 @@ unsafe fn set_protection(start: usize, length: usize, flags: u32) -> Result<(), 
 ///
 /// # Safety
 /// The range must belong to a region of this crate whose lock the caller holds.
-pub(crate) unsafe fn open_zeros(start: usize, length: usize) -> Result<(), i32> {
+pub(crate) unsafe fn commit_zeros(start: usize, length: usize) -> Result<(), i32> {
     // SAFETY: the caller owns the range; pages that have memory keep their contents.
     let pointer =
         unsafe { VirtualAlloc(start as *const c_void, length, MEM_COMMIT, PAGE_READWRITE) };
