@@ -30,19 +30,34 @@ export interface Layable {
 /** Without this key nothing can be made. */
 const KEY = Symbol('memory-map')
 
-/** What lies in a memory, by the mapping whose pages they are. */
-const open = new Map<Token, Set<WasmMapping>>()
+/**
+ * Where a mapping lies in a memory. It keeps neither of them: the user's functions that a mapping has (`onFault`) may
+ * hold the memory, which would never go then.
+ */
+interface Place {
+  readonly token: Token
+  readonly address: number
+  readonly memory: WeakRef<WasmMemory>
+  /** Where in the memory the mapping begins, in bytes. */
+  readonly offset: number
+  readonly laid: WeakRef<WasmMapping>
+  closed: boolean
+}
+
+/** What lies in memories, by the mapping whose pages they are. */
+const places = new Map<Token, Set<Place>>()
+
+/** What lies in a memory, which keeps it and its mapping. */
+const laidIn = new WeakMap<WasmMemory, Set<WasmMapping>>()
 
 /** The memories that are to stay, where the guard does not find out that they are gone. */
-const kept = new Map<WasmMapping, WasmMemory>()
+const kept = new Map<Place, WasmMemory>()
 
-/** Keeps what lies in a memory, and its mapping, for as long as the memory is there. */
-const collected = new FinalizationRegistry<WasmMapping>((laid) => forget(laid))
+/** Forgets what lay in a memory that is gone. */
+const collected = new FinalizationRegistry<Place>((place) => forget(place))
 
 let lay: (map: Layable, memory: WasmMemory, offset: number, pages: Uint8Array) => WasmMapping
-let isThere: (laid: WasmMapping) => boolean
-let forget: (laid: WasmMapping) => void
-let end: (laid: WasmMapping) => void
+let mapOf: (laid: WasmMapping) => Layable
 
 /**
  * The pages of a mapping in a WebAssembly memory; made by {@link MemoryMap.into}. They stay there until this is closed, or the
@@ -50,57 +65,37 @@ let end: (laid: WasmMapping) => void
  */
 export class WasmMapping extends Handle {
   readonly #map: Layable
-  readonly #memory: WeakRef<WasmMemory>
-  readonly #address: number
-  readonly #offset: number
+  readonly #place: Place
   readonly #length: number
-  #closed = false
 
   private constructor(key: unknown, map: Layable, memory: WasmMemory, offset: number, pages: Uint8Array) {
     super()
     if (key !== KEY) throw illegalConstructor('`map.into`')
-    const { address, watched } = mapping.layOver(map.token, pages)
+    const { token, length } = map
+    const { address, watched } = mapping.layOver(token, pages)
+    const laid = new WeakRef<WasmMapping>(this)
+    this.#place = { token, address, memory: new WeakRef(memory), offset, laid, closed: false }
+    if (!watched) kept.set(this.#place, memory)
     this.#map = map
-    this.#memory = new WeakRef(memory)
-    if (!watched) kept.set(this, memory)
-    this.#address = address
-    this.#offset = offset
-    this.#length = map.length
+    this.#length = length
   }
 
   static {
-    lay = (map, memory, offset, pages) => {
-      const laid = new WasmMapping(KEY, map, memory, offset, pages)
-      const others = open.get(map.token)
-      if (others) others.add(laid)
-      else open.set(map.token, new Set([laid]))
-      collected.register(memory, laid, laid)
+    lay = (...all) => {
+      const laid = new WasmMapping(KEY, ...all)
+      const [{ token }, memory] = all
+      add(places, token, laid.#place)
+      add(laidIn, memory, laid)
+      collected.register(memory, laid.#place, laid.#place)
       return laid
     }
-    isThere = (laid) => {
-      // What was looked at stays until this turn of the event loop is over.
-      const memory = laid.#memory.deref()
-      return memory !== undefined && addressIn(memory, laid.#offset) === laid.#address
-    }
-    forget = (laid) => {
-      if (laid.#closed) return
-      end(laid)
-      mapping.forsake(laid.#map.token, laid.#address)
-      laid.#map.collect()
-    }
-    end = (laid) => {
-      laid.#closed = true
-      kept.delete(laid)
-      collected.unregister(laid)
-      const others = open.get(laid.#map.token)
-      if (others?.delete(laid) && others.size === 0) open.delete(laid.#map.token)
-    }
+    mapOf = (laid) => laid.#map
     tag(WasmMapping)
   }
 
   /** Where in the memory the mapping begins, in bytes. */
   get offset(): number {
-    return this.#offset
+    return this.#place.offset
   }
 
   /** How many bytes of the mapping are there. They take up the whole of their last page. */
@@ -110,7 +105,7 @@ export class WasmMapping extends Handle {
 
   /** Whether the pages are not there any more: this was closed, or the mapping. */
   get closed(): boolean {
-    return this.#closed
+    return this.#place.closed
   }
 
   /**
@@ -119,14 +114,15 @@ export class WasmMapping extends Handle {
    * @throws the OS's errors (`ENOMEM`), after which the pages are there still
    */
   close(): void {
-    if (this.#closed) return
-    if (!isThere(this)) return forget(this)
+    const place = this.#place
+    if (place.closed) return
+    if (!isThere(place)) return forget(place)
     try {
-      mapping.takeUp(this.#map.token, this.#address)
+      mapping.takeUp(place.token, place.address)
     } catch (error) {
       throw this.#map.explain(error)
     }
-    end(this)
+    end(place)
     this.#map.collect()
   }
 
@@ -141,14 +137,54 @@ export class WasmMapping extends Handle {
   }
 }
 
+function add<K, V>(
+  sets: { get(key: K): Set<V> | undefined; set(key: K, set: Set<V>): unknown },
+  key: K,
+  value: V,
+): void {
+  const set = sets.get(key)
+  if (set) set.add(value)
+  else sets.set(key, new Set([value]))
+}
+
+function isThere({ memory, offset, address }: Place): boolean {
+  // What was looked at stays until this turn of the event loop is over.
+  const there = memory.deref()
+  return there !== undefined && addressIn(there, offset) === address
+}
+
+function forget(place: Place): void {
+  if (place.closed) return
+  const { token, address, laid } = place
+  const map = laid.deref()
+  end(place)
+  try {
+    mapping.forsake(token, address)
+  } catch {
+    return // the mapping was collected with the memory, and the native library has forgotten both
+  }
+  if (map) mapOf(map).collect()
+}
+
+function end(place: Place): void {
+  const { token, memory, laid } = place
+  place.closed = true
+  kept.delete(place)
+  collected.unregister(place)
+  const others = places.get(token)
+  if (others?.delete(place) && others.size === 0) places.delete(token)
+  const [there, own] = [memory.deref(), laid.deref()]
+  if (there && own) laidIn.get(there)?.delete(own)
+}
+
 /** Forgets what lies in memories that are gone: call it before the native library touches the pages of a mapping. */
 export function forgetGone(token: Token): void {
-  for (const laid of open.get(token) ?? []) if (!isThere(laid)) forget(laid)
+  for (const place of places.get(token) ?? []) if (!isThere(place)) forget(place)
 }
 
 /** Notes that a mapping was closed, and so what was laid of it. */
 export function endAll(token: Token): void {
-  for (const laid of open.get(token) ?? []) end(laid)
+  for (const place of places.get(token) ?? []) end(place)
 }
 
 const MOVES =
@@ -172,7 +208,7 @@ export function layOver(map: Layable, memory: WasmMemory, offset: unknown): Wasm
     const requirement = `a multiple of ${page}, with ${bytes} bytes of the memory's ${buffer.byteLength} from there on`
     throw outOfRange('offset', requirement, offset)
   }
-  for (const token of open.keys()) forgetGone(token) // whose addresses may be of this memory by now
+  for (const token of places.keys()) forgetGone(token) // whose addresses may be of this memory by now
   try {
     return lay(map, memory, start, new Uint8Array(buffer, start, bytes))
   } catch (error) {
