@@ -27,23 +27,23 @@ export const cut: Cut =
     ? Buffer.from
     : (memory, byteOffset, length) => new FastBuffer(memory, byteOffset, length)
 
-/** As `Buffer.allocUnsafe`, but throws the system's error if there is no memory. */
-export function allocate(length: number): Buffer<ArrayBuffer> {
-  try {
-    return Buffer.allocUnsafe(length)
-  } catch {
-    throw outOfMemory(length)
+type Allocate = (length: number) => Buffer<ArrayBuffer>
+
+const throwing = (allocate: Allocate): Allocate => {
+  return (length) => {
+    try {
+      return allocate(length)
+    } catch {
+      throw outOfMemory(length)
+    }
   }
 }
 
+/** As `Buffer.allocUnsafe`, but throws the system's error if there is no memory. */
+export const allocate = throwing((length) => Buffer.allocUnsafe(length))
+
 /** The same, with an ArrayBuffer of its own. */
-export function allocateAlone(length: number): Buffer<ArrayBuffer> {
-  try {
-    return Buffer.allocUnsafeSlow(length)
-  } catch {
-    throw outOfMemory(length)
-  }
-}
+export const allocateAlone = throwing((length) => Buffer.allocUnsafeSlow(length))
 
 /** Text of fewer bytes fits into what V8 has in reserve. */
 const LONG = 2 ** 20

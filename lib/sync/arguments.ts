@@ -22,6 +22,17 @@ export function toPlace(byteOffset: unknown): number {
   return toBytes(byteOffset, 'byteOffset')
 }
 
+/** Where something begins in a mapping, in bytes. */
+export function toOffset(offset: unknown): number {
+  return toBytes(offset ?? 0, 'options.offset')
+}
+
+/** Where something begins, and its length: to the end of the mapping, if none is given. */
+export function toExtent(map: MemoryMap<any>, offset: unknown, length: unknown): [start: number, length: number] {
+  const start = toOffset(offset)
+  return [start, length === undefined ? Math.max(0, map.length - start) : toBytes(length, 'options.length')]
+}
+
 /** How long an asynchronous wait may take, and what ends it earlier. */
 export interface WaitOptions {
   /** In milliseconds. Default: for ever. */

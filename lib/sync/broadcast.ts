@@ -1,17 +1,16 @@
 // Messages from many processes to many, through shared memory: each receiver gets all.
 
-import { toBytes } from '../arguments.js'
 import type { NativeBroadcast } from '../binding.js'
-import { copyOf } from '../buffers.js'
 import { check } from '../choices.js'
-import { illegalConstructor, invalidType, invalidValue, outOfRange, withCode } from '../errors.js'
+import { illegalConstructor, invalidType, invalidValue } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { toLimit, toMessage, toTimeout, toToken, type WaitOptions } from './arguments.js'
+import { toExtent, toOffset, toToken, type WaitOptions } from './arguments.js'
+import { Lifetime } from './lifetime.js'
+import { type MemoryMap, native } from './main.js'
 import type { ChannelOptions, ChannelRange } from './opening.js'
-import { explain, type MemoryMap, native } from './main.js'
-import { call, waitFor } from './pending.js'
+import { call } from './pending.js'
 import { BroadcastReceiver, receiverOf } from './receiver.js'
-import { Turns } from './turns.js'
+import { Sending } from './sending.js'
 
 /** Where to put a broadcast, its length, and whether receivers may lose messages. */
 export interface BroadcastRange extends ChannelRange {
@@ -48,23 +47,23 @@ export class Broadcast extends Handle {
     tag(this)
   }
 
-  readonly #map: MemoryMap<any>
+  readonly #life: Lifetime
   readonly #native: NativeBroadcast
-  readonly #handle: object
-  readonly #max: number
-  readonly #sends = new Turns()
-  readonly #ends = new Set<() => void>()
-  #closed = false
+  readonly #sending: Sending
 
   private constructor(map: MemoryMap<any>, behind: NativeBroadcast) {
     super()
     if (!(behind instanceof native.NativeBroadcast)) {
       throw illegalConstructor('`Broadcast.create` or `Broadcast.open`')
     }
-    this.#map = map
+    this.#life = new Lifetime(map, 'broadcast')
     this.#native = behind
-    this.#handle = behind.handle()
-    this.#max = behind.maxLength
+    const handle = behind.handle()
+    this.#sending = new Sending(this.#life, {
+      max: behind.maxLength,
+      send: (bytes, timeout) => native.broadcastSend(handle, bytes, timeout),
+      sendAsync: (...wait) => behind.sendAsync(...wait),
+    })
   }
 
   /**
@@ -76,8 +75,7 @@ export class Broadcast extends Handle {
   static create(map: MemoryMap<any>, options?: Readonly<BroadcastRange>): Broadcast {
     const token = toToken(map)
     const { offset, length, lossless = false } = check<BroadcastRange>(options, ['offset', 'length', 'lossless'])
-    const start = toBytes(offset ?? 0, 'options.offset')
-    const size = length === undefined ? Math.max(0, map.length - start) : toBytes(length, 'options.length')
+    const [start, size] = toExtent(map, offset, length)
     if (typeof lossless !== 'boolean') throw invalidType('options.lossless', 'of type boolean', lossless)
     return new Broadcast(
       map,
@@ -93,7 +91,7 @@ export class Broadcast extends Handle {
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Broadcast {
     const token = toToken(map)
     const { offset } = check<ChannelOptions>(options, ['offset'])
-    const start = toBytes(offset ?? 0, 'options.offset')
+    const start = toOffset(offset)
     return new Broadcast(
       map,
       call(map, () => new native.NativeBroadcast(token, start, -1, false)),
@@ -107,7 +105,7 @@ export class Broadcast extends Handle {
 
   /** Bytes of the longest message: half the capacity. */
   get maxLength(): number {
-    return this.#max
+    return this.#native.maxLength
   }
 
   /** Whether senders wait for the slowest receiver. */
@@ -117,7 +115,7 @@ export class Broadcast extends Handle {
 
   /** Whether `close()` was called, here or on the mapping. */
   get closed(): boolean {
-    return this.#closed || this.#map.closed
+    return this.#life.closed
   }
 
   /**
@@ -129,10 +127,11 @@ export class Broadcast extends Handle {
   subscribe(options?: Readonly<SubscribeOptions>): BroadcastReceiver {
     const { from = 'now' } = check<SubscribeOptions>(options, ['from'])
     if (from !== 'now' && from !== 'oldest') throw invalidValue('options.from', from, "must be 'now' or 'oldest'")
-    this.#checkOpen()
+    this.#life.check()
+    const { map } = this.#life
     return receiverOf(
-      this.#map,
-      call(this.#map, () => this.#native.subscribe(from === 'oldest')),
+      map,
+      call(map, () => this.#native.subscribe(from === 'oldest')),
     )
   }
 
@@ -146,18 +145,12 @@ export class Broadcast extends Handle {
    *   pending, which this would overtake; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   send(data: NodeJS.ArrayBufferView | string, timeout?: number): boolean {
-    const bytes = this.#message(data)
-    const limit = toTimeout(timeout)
-    if (this.#sends.busy) {
-      throw withCode(new Error('A sendAsync is pending, and this would overtake it'), 'ERR_MMAP_BUSY')
-    }
-    return this.#send(bytes, limit)
+    return this.#sending.send(data, timeout)
   }
 
   /** Sends a message if that needs no waiting now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean {
-    const bytes = this.#message(data)
-    return !this.#sends.busy && this.#send(bytes, 0)
+    return this.#sending.trySend(data)
   }
 
   /**
@@ -166,26 +159,13 @@ export class Broadcast extends Handle {
    *
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
-  async sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean> {
-    const limit = toLimit(options)
-    if (this.trySend(data)) return true
-    // The caller may change its bytes meanwhile.
-    const bytes = copyOf(this.#message(data))
-    return await this.#sends.run(limit, false, async (left) => {
-      this.#checkOpen()
-      try {
-        return (await waitFor(this.#map, left, (...rest) => this.#native.sendAsync(bytes, ...rest), this.#ends)) === 0
-      } catch (error) {
-        this.#checkOpen() // says so if `close` has ended it
-        throw error
-      }
-    })
+  sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean> {
+    return this.#sending.sendAsync(data, options)
   }
 
   /** Ends pending calls. The receivers that it made go on, the broadcast stays in the memory, and the mapping open. */
   close(): void {
-    this.#closed = true
-    for (const end of this.#ends) end()
+    this.#life.close()
   }
 
   toJSON(): object {
@@ -196,24 +176,5 @@ export class Broadcast extends Handle {
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void {
     this.close()
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw withCode(new Error('The broadcast is closed'), 'ERR_MMAP_CLOSED')
-  }
-
-  #message(data: unknown): Uint8Array {
-    this.#checkOpen()
-    const bytes = toMessage(data)
-    if (bytes.length <= this.#max) return bytes
-    throw outOfRange('data', `at most ${this.#max} bytes, half the capacity`, bytes.length)
-  }
-
-  #send(bytes: Uint8Array, timeout: number): boolean {
-    try {
-      return native.broadcastSend(this.#handle, bytes, timeout)
-    } catch (error) {
-      throw explain(this.#map, error)
-    }
   }
 }

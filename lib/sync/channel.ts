@@ -91,7 +91,6 @@ export class Channel extends Handle {
     this.#sending = new Sending(this.#life, {
       max: this.#max,
       send: (bytes, timeout) => native.channelSend(handle, bytes, timeout),
-      sendMany: (...batch) => native.channelSendMany(handle, ...batch),
       sendAsync: (...wait) => behind.sendAsync(...wait),
     })
     this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
@@ -202,7 +201,7 @@ export class Channel extends Handle {
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
-    return this.#sending.sendMany(messages, timeout)
+    return this.#sending.sendMany(messages, timeout, (...batch) => native.channelSendMany(this.#handle, ...batch))
   }
 
   /**

@@ -6,7 +6,7 @@ import { allocate } from '../buffers.js'
 import { check } from '../choices.js'
 import { invalidType, outOfRange } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { toLimit, toMessage, toTimeout, toToken, type WaitOptions } from './arguments.js'
+import { toExtent, toLimit, toMessage, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
 import { Pool, SMALL } from './messages.js'
 import { call, waitFor } from './pending.js'
@@ -71,8 +71,7 @@ export class Latest extends Handle {
   constructor(map: MemoryMap<any>, options?: Readonly<LatestOptions>) {
     const token = toToken(map)
     const { offset, length } = check<LatestOptions>(options, ['offset', 'length'])
-    const start = toBytes(offset ?? 0, 'options.offset')
-    const size = length === undefined ? Math.max(0, map.length - start) : toBytes(length, 'options.length')
+    const [start, size] = toExtent(map, offset, length)
     super()
     this.#map = map
     this.#native = call(map, () => new native.NativeLatest(token, start, size))

@@ -1,9 +1,8 @@
 // How channels and queues are made, opened, or waited for.
 
-import { toBytes } from '../arguments.js'
 import type { NativeWait, Token } from '../binding.js'
 import { check } from '../choices.js'
-import { toLimit, toToken, type WaitOptions } from './arguments.js'
+import { toExtent, toLimit, toOffset, toToken, type WaitOptions } from './arguments.js'
 import type { MemoryMap } from './main.js'
 import { call, waitFor } from './pending.js'
 
@@ -35,8 +34,7 @@ export function make<T, R>(
 ): R {
   const token = toToken(map)
   const { offset, length } = check<ChannelRange>(options, ['offset', 'length'])
-  const start = toBytes(offset ?? 0, 'options.offset')
-  const size = length === undefined ? Math.max(0, map.length - start) : toBytes(length, 'options.length')
+  const [start, size] = toExtent(map, offset, length)
   return wrap(
     call(map, () => new behind(token, start, size, how)),
     start,
@@ -52,7 +50,7 @@ export function open<T, R>(
 ): R {
   const token = toToken(map)
   const { offset } = check<ChannelOptions>(options, ['offset'])
-  const start = toBytes(offset ?? 0, 'options.offset')
+  const start = toOffset(offset)
   return wrap(
     call(map, () => new behind(token, start, 0, OPEN)),
     start,
@@ -69,7 +67,7 @@ export async function openAsync<T, R>(
 ): Promise<R | undefined> {
   const token = toToken(map)
   const { offset, ...rest } = check<ChannelOptions & WaitOptions>(options, ['offset', 'timeout', 'signal'])
-  const start = toBytes(offset ?? 0, 'options.offset')
+  const start = toOffset(offset)
   const found = await waitFor(map, toLimit(rest), (...wait) => made(token, start, ...wait))
   return found === 0 ? open(map, { offset: start }, behind, wrap) : undefined
 }

@@ -129,7 +129,6 @@ export class Queue extends Handle {
     this.#sending = new Sending(this.#life, {
       max: behind.maxLength,
       send: (...message) => behind.send(...message),
-      sendMany: (...batch) => behind.sendMany(...batch),
       sendAsync: (...wait) => behind.sendAsync(...wait),
     })
     this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
@@ -232,7 +231,7 @@ export class Queue extends Handle {
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
-    return this.#sending.sendMany(messages, timeout)
+    return this.#sending.sendMany(messages, timeout, (...batch) => this.#native.sendMany(...batch))
   }
 
   /**

@@ -1,4 +1,4 @@
-// Sending messages: the same for channels and queues.
+// Sending messages: the same for channels, queues and broadcasts.
 
 import { copyOf } from '../buffers.js'
 import type { NativeWait } from '../binding.js'
@@ -14,9 +14,11 @@ export interface Sender {
   /** The longest message. */
   readonly max: number
   send(bytes: Uint8Array, timeout: number): boolean
-  sendMany(bytes: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
   sendAsync(bytes: Uint8Array, timeout: number, wait: NativeWait): Promise<number>
 }
+
+/** The same for messages that lie one behind the other; returns how many were sent. */
+export type SendBatch = (bytes: Uint8Array, ends: Uint32Array, count: number, timeout: number) => number
 
 /** Sends messages in the order of the calls. */
 export class Sending {
@@ -42,7 +44,7 @@ export class Sending {
     return !this.turns.busy && this.#send(bytes, 0)
   }
 
-  sendMany(messages: unknown, timeout: unknown): number {
+  sendMany(messages: unknown, timeout: unknown, sendBatch: SendBatch): number {
     const limit = toTimeout(timeout)
     this.#life.check()
     if (typeof Object(messages)[Symbol.iterator] !== 'function') throw invalidType('messages', 'an Iterable', messages)
@@ -53,7 +55,12 @@ export class Sending {
     let sent = 0
     for (let next = 0; sent === next && next < all.length;) {
       next = this.#batch.pack(all, sent)
-      sent += next > sent ? this.#sendBatch(next - sent, remaining()) : Number(this.#send(all[next++]!, remaining()))
+      if (next === sent) {
+        sent += Number(this.#send(all[next++]!, remaining()))
+      } else {
+        const { bytes, ends } = this.#batch
+        sent += call(this.#life.map, () => sendBatch(bytes, ends, next - sent, remaining()))
+      }
     }
     return sent
   }
@@ -76,7 +83,7 @@ export class Sending {
 
   checkLength(length: number, name: string, value: unknown): number {
     const { max } = this.#native
-    if (length > max) throw outOfRange(name, `at most ${max} bytes, half the capacity`, value)
+    if (length > max) throw outOfRange(name, `at most ${max} bytes, those of the longest message`, value)
     return length
   }
 
@@ -89,10 +96,5 @@ export class Sending {
 
   #send(bytes: Uint8Array, timeout: number): boolean {
     return call(this.#life.map, () => this.#native.send(bytes, timeout))
-  }
-
-  #sendBatch(count: number, timeout: number): number {
-    const { bytes, ends } = this.#batch
-    return call(this.#life.map, () => this.#native.sendMany(bytes, ends, count, timeout))
   }
 }
