@@ -37,7 +37,7 @@ const descriptions = {
   lint: 'all that follows; needs rustfmt and Clippy',
   'lint:needs': 'whether what lint needs is installed',
   'lint:lengths': 'whether long files say why they are long',
-  'lint:rust': 'layers, formatting and Clippy',
+  'lint:rust': 'layers, formatting, Clippy, and whether examples show all that is public',
   'lint:js': 'oxlint and Prettier',
   'lint:types': 'the types of the tests',
   'lint:workflows': 'the workflows',

@@ -3,6 +3,14 @@
 use crate::protection::Protection;
 
 /// Where the stores of a mapping go.
+///
+/// ```
+/// use memory_map::{Kind, Mapping, Options};
+///
+/// let map = Mapping::anonymous(100, false, &Options::default())?;
+/// assert_eq!(map.kind(), Kind::Anonymous);
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// To the file, and to every process that maps it.
@@ -14,6 +22,15 @@ pub enum Kind {
 }
 
 /// Pages larger than the system's usual ones.
+///
+/// ```
+/// use memory_map::{HugePages, Mapping, Options};
+///
+/// let options = Options { huge: HugePages::Transparent, ..Options::default() };
+/// let map = Mapping::anonymous(4 << 20, false, &options)?;
+/// map.write(b"hello", 0)?;
+/// # Ok::<(), memory_map::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HugePages {
     /// None.

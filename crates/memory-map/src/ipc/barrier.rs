@@ -113,6 +113,21 @@ impl Barrier {
 
     /// Ends a wait that has come to an error: it has not come after all. Where all have come, it is too
     /// late for that, and this says which party it is.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Barrier, Cancel, Coming, Patience};
+    /// use memory_map::{Error, Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let barrier = Barrier::new(&map, 0, Some(2))?;
+    /// let (coming, cancel) = (Coming::default(), Cancel::default());
+    /// cancel.cancel();
+    /// let ended = barrier.wait_on(&coming, &Patience::FOREVER.or_until(&cancel));
+    /// assert_eq!(ended, Err(Error::Cancelled));
+    /// assert_eq!(barrier.withdraw(&coming), None);
+    /// assert_eq!(barrier.waiting()?, 0);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn withdraw(&self, coming: &Coming) -> Option<u32> {
         let arrival = coming.0.lock_anyway().take()?;
         // It fails where the mapping is gone, and then this party is found dead.
@@ -128,6 +143,20 @@ impl Barrier {
     }
 
     /// Makes it as it was at first. Those who wait get [`Error::Broken`].
+    ///
+    /// ```
+    /// use memory_map::ipc::Barrier;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let barrier = Barrier::new(&map, 0, Some(2))?;
+    /// barrier.abort()?;
+    /// assert!(barrier.is_broken()?);
+    /// barrier.reset()?;
+    /// assert!(!barrier.is_broken()?);
+    /// assert_eq!(barrier.parties()?, 2);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As for [`Barrier::abort`].

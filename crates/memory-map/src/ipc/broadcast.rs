@@ -147,6 +147,16 @@ impl Broadcast {
 
     /// Opens the broadcast at `offset`.
     ///
+    /// ```
+    /// use memory_map::ipc::Broadcast;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let news = Broadcast::create(&map, 0, 4096, false)?;
+    /// assert_eq!(Broadcast::open(&map, 0)?.capacity(), news.capacity());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Invalid`] if there is none, or not all of it, or of another version; otherwise
     /// as for [`Broadcast::create`].

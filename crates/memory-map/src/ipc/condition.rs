@@ -175,7 +175,20 @@ impl Condition {
         }
     }
 
-    /// Ends a wait that has come to nothing.
+    /// Ends a wait that has come to nothing: notifications are for others.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Condition, Mutex, Patience};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let (mutex, condition) = (Mutex::new(&map, 0)?, Condition::new(&map, 8)?);
+    /// mutex.lock(&Patience::FOREVER)?;
+    /// let waiting = condition.begin(&mutex)?;
+    /// condition.give_up(&waiting);
+    /// assert!(!mutex.is_held()?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     pub fn give_up(&self, waiting: &Waiting) {
         if waiting.pending.swap(false, Ordering::Relaxed) {
             // It fails where the mapping is gone, and then it stays counted, which harms nobody.
@@ -187,6 +200,21 @@ impl Condition {
     }
 
     /// Undoes what a wait has come to: gives the mutex back, and its notification to another one.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Condition, Mutex, Patience};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let (mutex, condition) = (Mutex::new(&map, 0)?, Condition::new(&map, 8)?);
+    /// mutex.lock(&Patience::FOREVER)?;
+    /// let waiting = condition.begin(&mutex)?;
+    /// condition.notify(1)?;
+    /// let wakeup = condition.wait_on(&mutex, &waiting, &Patience::FOREVER)?;
+    /// condition.give_back(&mutex, &waiting, wakeup)?;
+    /// assert!(!mutex.is_held()?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As for [`Mutex::put_back`].

@@ -116,6 +116,18 @@ impl Mutex {
 
     /// Whether this mapping holds the lock.
     ///
+    /// ```
+    /// use memory_map::ipc::{Mutex, Patience};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let mutex = Mutex::new(&map, 0)?;
+    /// assert!(!mutex.is_held()?);
+    /// mutex.lock(&Patience::FOREVER)?;
+    /// assert!(mutex.is_held()?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn is_held(&self) -> Result<bool> {

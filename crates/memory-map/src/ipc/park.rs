@@ -104,6 +104,19 @@ impl<'a> Patience<'a> {
     }
 
     /// The same, which `tick` can end by `false`: it is called now and then while the thread sleeps.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Mutex, Patience};
+    /// use memory_map::{Error, Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let other = Mutex::new(&map, 0)?;
+    /// other.lock(&Patience::FOREVER)?;
+    /// let no = || false;
+    /// let patience = Patience::FOREVER.while_true(&no);
+    /// assert_eq!(other.lock_in_turn(&patience), Err(Error::Cancelled));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     pub fn while_true(self, tick: &'a dyn Fn() -> bool) -> Self {
         Self { tick: Some(tick), ..self }
     }

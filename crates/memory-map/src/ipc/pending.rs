@@ -204,6 +204,35 @@ impl<W: Wait> Pending<W> {
     }
 
     /// Ends the wait: it comes to [`Error::Cancelled`], unless that is too late.
+    ///
+    /// ```
+    /// use std::sync::{Arc, mpsc};
+    ///
+    /// use memory_map::ipc::{Locked, Mutex, Patience, Pending, Wait};
+    /// use memory_map::{Error, Mapping, Options, Result};
+    ///
+    /// struct Lock(Mutex);
+    ///
+    /// impl Wait for Lock {
+    ///     type Output = Option<Locked>;
+    ///     fn wait(&self, patience: &Patience<'_>) -> Result<Self::Output> {
+    ///         self.0.lock_in_turn(patience)
+    ///     }
+    ///     fn give_back(&self, how: Self::Output) -> std::result::Result<(), Self::Output> {
+    ///         self.0.put_back(how.ok_or(how)?).map_err(|_| how)
+    ///     }
+    /// }
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// Mutex::new(&map, 0)?.lock(&Patience::FOREVER)?;
+    /// let (done, over) = mpsc::channel();
+    /// let wait = Lock(Mutex::new(&map, 0)?);
+    /// let pending = Pending::start(&map, None, wait, move |_| done.send(()).unwrap())?;
+    /// pending.end();
+    /// over.recv().unwrap();
+    /// assert_eq!(pending.result(), Err(Error::Cancelled));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn end(&self) {
         let mut state = self.state();
         state.ended = true;

@@ -153,6 +153,18 @@ impl Mapping {
     }
 
     /// Closes a mapping that is not to be used after all, and takes away the name of what was made for it.
+    ///
+    /// ```
+    /// use memory_map::{FileOptions, Mapping, Options, Protection, Source};
+    ///
+    /// let path = std::env::temp_dir().join(format!("memory-map-discard-{}", std::process::id()));
+    /// let file = FileOptions { length: Some(100), create: Some(0o600), ..FileOptions::default() };
+    /// let options = Options { protection: Protection::ReadWrite, ..Options::default() };
+    /// let map = Mapping::shared(Source::Path(&path), &file, &options)?;
+    /// map.discard();
+    /// assert!(!path.exists());
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     pub fn discard(&self) {
         let remove = || self.made.iter().for_each(Made::remove);
         if Made::CAN_BE_MAPPED {

@@ -18,6 +18,8 @@ const LARGE: usize = 1 << if usize::BITS == 64 { 43 } else { 27 };
 /// // What had to stay is no reason to look again soon.
 /// backlog.looked([4096; 9_000]);
 /// assert!(!backlog.is_due());
+/// backlog.remove(4096);
+/// assert!(!memory_map::Backlog::unseen().is_due());
 /// ```
 #[derive(Debug)]
 pub struct Backlog {

@@ -412,6 +412,19 @@ pub struct RegionKey(Arc<Region>);
 impl RegionKey {
     /// Notes that the pointer cannot be taken back from the code that has it: after `close` its first use is
     /// a fault.
+    ///
+    /// ```
+    /// use memory_map::{FaultKind, Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(100, false, &Options::default())?;
+    /// let key = map.key()?;
+    /// key.make_lasting();
+    /// map.close();
+    /// // SAFETY: the key keeps the addresses.
+    /// unsafe { (key.start() as *const u8).read_volatile() };
+    /// assert_eq!(map.collect()[0].kind, FaultKind::Closed);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     pub fn make_lasting(&self) {
         self.0.lasting.store(true, Ordering::Release);
     }
@@ -446,6 +459,20 @@ impl RegionKey {
 
     /// As [`RegionKey::retire`], and never gives the addresses back: something holds them that will not say when
     /// it is done.
+    ///
+    /// ```
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(100, false, &Options::default())?;
+    /// let key = map.key()?;
+    /// let start = key.start() as *const u8;
+    /// key.retire();
+    /// drop(map);
+    /// key.keep_for_good();
+    /// // SAFETY: the addresses are kept.
+    /// assert_eq!(unsafe { start.read_volatile() }, 0);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
     pub fn keep_for_good(self) {
         self.retire();
         std::mem::forget(self);

@@ -57,6 +57,12 @@ pub fn page_size() -> usize {
 }
 
 /// What the start of a mapping is a multiple of.
+///
+/// ```
+/// use memory_map::{allocation_granularity, page_size};
+///
+/// assert_eq!(allocation_granularity() % page_size(), 0);
+/// ```
 pub fn allocation_granularity() -> usize {
     page_size()
 }
