@@ -28,7 +28,7 @@ for (let i = 0; i < 60; i++) {
   fs.writeFileSync(path, Buffer.alloc(length, 65))
   ;(() => {
     const memory = new WebAssembly.Memory({ initial: 2 })
-    memories.register(memory)
+    memories.register(memory, undefined)
     const { peek } = over(memory)
     const map = mapShared(path, { onFault: () => peek(0) }) // which holds the memory
     held.push(map.into(memory, 65536))
