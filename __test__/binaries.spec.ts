@@ -134,7 +134,7 @@ const apple = parseTriple('aarch64-apple-darwin')
 const addon: MachSymbol = ['napi_register_module_v1', DEFINED, 0]
 const known: MachSymbol = ['mmap', UNDEFINED, FROM_FIRST_LIBRARY]
 
-test('of a library of macOS: the processor, the oldest system, and functions that are in no library', (t) => {
+test('a library of macOS is read for its processor, its oldest system, and functions that no library has', (t) => {
   const wrong = (symbols: MachSymbol[], target = intel, floor = '11.0') =>
     complaints(describe(scratchFile(t, machO(X64, symbols))), target, floor)
   t.deepEqual(wrong([addon, known]), [])

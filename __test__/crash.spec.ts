@@ -17,7 +17,7 @@ test.serial('what was made durable is in the file of a process that was killed',
   t.true(done.records! > 12, JSON.stringify(done))
 })
 
-onLinux.serial('who shares a lock and a channel with a process that was killed gets on', async (t) => {
+onLinux.serial('a process that shares a lock and a channel with one that was killed goes on', async (t) => {
   const { done, wrong } = await killSharers(scratchFolder(t), { seed: 1, kills: 12 })
   t.deepEqual(wrong, [])
   t.true(done.locked! > 12 && done.received! > 12, JSON.stringify(done))

@@ -340,7 +340,7 @@ test('a value that is not a file is ERR_INVALID_ARG_TYPE', (t) => {
   }
 })
 
-test('a number that is no descriptor is ERR_OUT_OF_RANGE', (t) => {
+test('a number that cannot be a descriptor is ERR_OUT_OF_RANGE', (t) => {
   for (const map of [anyShared, anyPrivate]) {
     for (const value of [-1, NaN, 1.5, Infinity, -Infinity, 2 ** 31, 2 ** 53]) {
       throwsCodedError(t, () => map(value), { ...outOfRange, says: ['"file"', `${value}`] })
@@ -398,7 +398,7 @@ const notBytes: (number | bigint)[] = [
   -(2n ** 63n),
 ]
 
-test('a length of an anonymous mapping that is no number of bytes is refused', (t) => {
+test('a length of an anonymous mapping that is not a number of bytes is refused', (t) => {
   for (const value of [undefined, ...notNumbers]) {
     throwsCodedError(t, () => anyAnonymous(value), { ...invalidType, says: ['"length"', 'number or bigint'] })
   }
@@ -454,7 +454,7 @@ for (const [name, kinds] of booleans) {
   })
 }
 
-test('an option protection that is none of the five is refused', (t) => {
+test('a protection that is not one of the five is refused', (t) => {
   for (const kind of every) {
     for (const value of [null, 0, 3, true, {}, ['read'], Symbol('x')]) {
       throwsCodedError(t, () => byKind[kind]({ protection: value }), {
@@ -470,7 +470,7 @@ test('an option protection that is none of the five is refused', (t) => {
   }
 })
 
-test('an option mode that is no permissions is refused', (t) => {
+test('a mode that is not a set of permissions is refused', (t) => {
   for (const value of [null, '', '0o644', '0689', 'rw', 0o644n, true, {}]) {
     throwsCodedError(t, () => byKind.shared({ mode: value }), { ...invalidType, says: ['"options.mode"'] })
   }
@@ -479,7 +479,7 @@ test('an option mode that is no permissions is refused', (t) => {
   }
 })
 
-test('an option address that is no address is refused', (t) => {
+test('an address that is none is refused', (t) => {
   for (const kind of every) {
     for (const value of [null, 4096, '0x1000', true, {}]) {
       throwsCodedError(t, () => byKind[kind]({ address: value }), {
@@ -496,7 +496,7 @@ test('an option address that is no address is refused', (t) => {
   }
 })
 
-test('an option onFault that is no function is refused', (t) => {
+test('an onFault that is not a function is refused', (t) => {
   for (const kind of every) {
     for (const value of [null, {}, 'warn', true]) {
       throwsCodedError(t, () => byKind[kind]({ onFault: value }), {
@@ -543,7 +543,7 @@ test('an unknown option is named, with the known ones', (t) => {
   }
 })
 
-test('an option that another kind of mapping has is refused by this', (t) => {
+test('an option of another kind of mapping is refused', (t) => {
   for (const [kind, names] of [
     ['shared', ['shared', 'hugePages']],
     ['private', ['create', 'mode', 'allocate', 'shared']],
@@ -555,7 +555,7 @@ test('an option that another kind of mapping has is refused by this', (t) => {
   }
 })
 
-test('of a misspelt option the right name is given', (t) => {
+test('the error for a misspelt option gives the right name', (t) => {
   for (const [kinds, right, spellings] of [
     [every, 'protection', ['protect', 'Protection', 'proctection', 'protections', 'protecton', 'PROTECTION']],
     [every, 'populate', ['Populate', 'populated', 'populat', 'poplulate']],
@@ -580,7 +580,7 @@ test('of a misspelt option the right name is given', (t) => {
   }
 })
 
-test('of a misspelt value the right one is given', (t) => {
+test('the error for a misspelt value gives the right one', (t) => {
   for (const [right, spellings] of [
     ['none', ['None', 'non', 'nonne']],
     ['read', ['reed', 'READ', 'rea', 'r ead']],
@@ -635,7 +635,7 @@ for (const [method, at, length] of [
   })
 }
 
-test('arguments of typedArray that are not in the mapping are refused by name', (t) => {
+test('arguments of typedArray outside of the mapping are refused, and the error names them', (t) => {
   const map = anyMap()
   for (const value of [
     undefined,
@@ -666,7 +666,7 @@ test('arguments of typedArray that are not in the mapping are refused by name', 
   throwsCodedError(t, () => map.typedArray(Int32Array, 0, 26), { ...outOfRange, says: ['"length"', '26', '25'] })
 })
 
-test('arguments of write that are not in the mapping are refused by name', (t) => {
+test('arguments of write outside of the mapping are refused, and the error names them', (t) => {
   const map = anyMap()
   for (const value of [undefined, null, 'text', 5, [1, 2], {}, new ArrayBuffer(4)]) {
     throwsCodedError(t, () => map.write(value), { ...invalidType, says: ['"data"', 'Uint8Array'] })
@@ -683,7 +683,7 @@ test('arguments of write that are not in the mapping are refused by name', (t) =
   throwsCodedError(t, () => map.write(byte, 100), { ...outOfRange, says: ['"data"'] })
 })
 
-test('an object that only pretends to be bytes is refused by name', async (t) => {
+test('an object that only pretends to be bytes is refused, and the error names it', async (t) => {
   const map = anyMap()
   for (const value of [Object.create(Uint8Array.prototype) as unknown, new Proxy(Buffer.from('a'), {})]) {
     throwsCodedError(t, () => map.write(value), { ...invalidType, says: ['"data"', 'Uint8Array'] })
@@ -729,7 +729,7 @@ test('a constructor that closes the mapping when it is looked at finds it closed
   }
 })
 
-test('arguments of protect that are not in the mapping are refused by name', (t) => {
+test('arguments of protect outside of the mapping are refused, and the error names them', (t) => {
   const map = anyMap()
   for (const value of [undefined, null, 3, {}, Symbol('x')]) {
     throwsCodedError(t, () => map.protect(value), { ...invalidType, says: ['"protection"', "'read-write'"] })

@@ -91,7 +91,7 @@ onLinux('stores reach the file, and sync', async (t) => {
   t.is(readFileSync(path).toString('latin1', 1, 8), 'written')
 })
 
-test('words work between processes; locks and channels need the file', (t) => {
+test('words work between processes without the file; locks and channels need it', (t) => {
   const map = mapShared(scratchFile(t, Buffer.alloc(8192)), { keepOpen: false, protection: 'read-write' })
   t.teardown(() => map.close())
   t.is(wait(map, 0, 1), 'not-equal')

@@ -146,7 +146,7 @@ function installAgain(folder: string): string {
   return target
 }
 
-test('imported, required and from another copy, the classes are the same', async (t) => {
+test('the classes are the same whether imported, required or from another copy', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
   installAgain(folder)
@@ -242,7 +242,7 @@ test('the error tells a library for another machine from a missing one', async (
   t.true(lines.at(-1)!.startsWith(`What is installed is for ${other}:`), lines.at(-1))
 })
 
-test('on a system without packages, those that there are are named', async (t) => {
+test('the error on a system without a package names the systems that have one', async (t) => {
   const before = `Object.defineProperty(process, 'arch', { value: 's390x' })`
   const { code, lines } = await load(install(t), before)
   t.is(code, 'ERR_MMAP_UNSUPPORTED')

@@ -416,7 +416,7 @@ for (const [what, map] of makers) {
   })
 }
 
-test.serial('with an address, a mapping that starts inside a page has that page there', (t) => {
+test.serial('a mapping that starts inside a page has that page at the address that was asked for', (t) => {
   const path = scratchFile(t, contents)
   const free = freeAddress()
   using map = mapPrivate(path, { address: free, offset: pageSize + 10 })
@@ -777,7 +777,7 @@ withDescriptors('an empty file keeps its descriptor, and stays empty when the fi
 
 // Option objects
 
-test('an option that is undefined is one that was not given', (t) => {
+test('an option that is undefined counts as not given', (t) => {
   const path = scratchFile(t, contents)
   using shared = mapShared(path, {
     offset: undefined,
@@ -801,7 +801,7 @@ test('an option that is undefined is one that was not given', (t) => {
   t.is(memory.fd, undefined)
 })
 
-test('options are only read', (t) => {
+test('options are read, and never changed', (t) => {
   const path = scratchFile(t, contents)
   const protection: Protection = 'read'
   const options = Object.freeze({ offset: 1n, length: 2, protection, backing: 'array-buffer', guard: true } as const)

@@ -53,7 +53,7 @@ test("the error for an offset outside of the mapping has the mapping's length", 
   }
 })
 
-test('a range for indexOf, which takes an offset, is answered with the methods that take one', (t) => {
+test('the error for a range that is given to indexOf names the methods that take one', (t) => {
   using map = mapAnonymous(100)
   const says = { code: 'ERR_INVALID_ARG_TYPE', message: /`find` and `count` take a range/ }
   for (const method of ['indexOf', 'lastIndexOf', 'includes'] as const) {
@@ -107,12 +107,12 @@ test("the error for an access to a 'none' page names protect", (t) => {
   map.close()
 })
 
-onPosix('a name that no memory has is answered with create', (t) => {
+onPosix('the error for a name that no memory has names the option create', (t) => {
   const name = `remedies-${process.pid}`
   t.regex(t.throws(() => openSharedMemory(name), { code: 'ENOENT' }).message, /`create: true`.*`length`/)
 })
 
-onLinux('more memory than the system could deliver is answered with reserve', (t) => {
+onLinux('the error for more memory than the system has names the option reserve', (t) => {
   const { message } = t.throws(() => mapAnonymous(2 ** 46), { code: 'ENOMEM' })
   t.regex(message, /`reserve: false`/)
   t.notRegex(

@@ -66,7 +66,7 @@ for (const [seal, expected] of [
   })
 }
 
-onLinux('what was sent is mapped only if it has the seals that it must have', (t) => {
+onLinux('memory that was sent is mapped only if it has the seals that are asked for', (t) => {
   for (const [i, seal] of SEALS.entries()) {
     using map = mapAnonymous(pageSize, { shared: true, seal })
     for (const other of SEALS) {

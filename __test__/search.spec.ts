@@ -356,7 +356,7 @@ test('an empty mapping has nothing to find', (t) => {
   t.is(map.count('a'), 0)
 })
 
-test('a value that cannot be searched for is a TypeError', async (t) => {
+test('a search for something that is not bytes is a TypeError', async (t) => {
   using map = memoryWith(Buffer.from('null undefined true [object Object]'))
   const invalid = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', says: ['"value"'] }
   for (const value of [

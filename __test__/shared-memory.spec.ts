@@ -41,7 +41,7 @@ posix('everyone who opens a name maps the same memory, with or without the slash
   t.is(one.typedArray(Int32Array, 8, 1)[0], 7)
 })
 
-posix('the name goes, and mappings stay', (t) => {
+posix('the name goes, and the mappings stay', (t) => {
   const name = freshName(t)
   using map = openSharedMemory(name, { create: true, length: pageSize })
   map.buffer[0] = 5
@@ -152,7 +152,7 @@ test('options that do not go together are refused', (t) => {
 
 const LONGEST = { linux: 255, darwin: 30, freebsd: 1022 }[process.platform as string]
 
-posix('a name is as long as the system takes it', (t) => {
+posix('a name may be as long as the system allows', (t) => {
   if (LONGEST === undefined) return t.pass()
   for (const name of [`${freshName(t)}-`.padEnd(LONGEST, 'x'), `${freshName(t)}-`.padEnd(30, 'ü').slice(0, 25)]) {
     t.teardown(() => unlinkSharedMemory(name))

@@ -105,7 +105,7 @@ test('a party that waits is withdrawn by a signal, and its number is given again
   t.deepEqual((await Promise.all([second, ...rest])).toSorted(), [0, 1, 2])
 })
 
-test('where all have come a signal is too late, or the party has not come: never one without the other', async (t) => {
+test('a signal comes too late for a party once all have come, and otherwise takes it out', async (t) => {
   const { barrier } = open(t, 2)
   for (let round = 0; round < 200; round++) {
     const controller = new AbortController()
@@ -125,8 +125,8 @@ test('where all have come a signal is too late, or the party has not come: never
   t.deepEqual([barrier.waiting, barrier.broken], [0, false])
 })
 
-test('abort and reset are told to those who wait, close takes a party away, and so does a mapping that moves', async (t) => {
-  const { file, barrier } = open(t, 3)
+test('abort and reset end the waits of all parties', async (t) => {
+  const { barrier } = open(t, 3)
   for (const end of ['abort', 'reset'] as const) {
     const waits = [barrier.waitAsync(), barrier.waitAsync()]
     await until(() => barrier.waiting === 2)
@@ -137,6 +137,10 @@ test('abort and reset are told to those who wait, close takes a party away, and 
     barrier.abort()
     barrier.reset()
   }
+})
+
+test('a mapping that is closed or moves takes its own party out, and no other', async (t) => {
+  const { file, barrier } = open(t, 3)
   const other = open(t, undefined, file)
   const closed = other.barrier.waitAsync()
   await until(() => barrier.waiting === 1)
@@ -157,7 +161,7 @@ test('abort and reset are told to those who wait, close takes a party away, and 
   t.deepEqual((await Promise.all(waits)).toSorted(), [0, 1, 2])
 })
 
-test('parties are agreed on, and what is no barrier is refused', async (t) => {
+test('all parties must agree how many they are, and wrong arguments are refused', async (t) => {
   const { file, map, barrier } = open(t)
   t.is(Barrier.byteLength, 536)
   t.deepEqual([barrier.parties, barrier.waiting, barrier.broken], [0, 0, false])
@@ -175,6 +179,10 @@ test('parties are agreed on, and what is no barrier is refused', async (t) => {
   t.throws(() => barrier.wait('1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
   await t.throwsAsync(barrier.waitAsync({ timeuot: 1 } as never), { message: /did you mean 'timeout'/ })
   t.is(JSON.stringify(barrier), '{"byteOffset":64}')
+})
+
+test('bytes of something else are no barrier', async (t) => {
+  const { map, barrier } = open(t)
   for (const byte of [1, 2, 255]) {
     map.buffer.fill(byte)
     t.throws(() => new Barrier(map, 0, 2), { code: 'ERR_MMAP_INVALID' })

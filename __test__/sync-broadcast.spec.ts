@@ -263,7 +263,7 @@ test('iterating ends when the receiver is closed', async (t) => {
   t.regex(String(broadcast), /^Broadcast \{ capacity: \d+, maxLength: \d+, lossless: false, closed: false \}$/)
 })
 
-test('what is no broadcast is not opened', (t) => {
+test('memory that holds no broadcast is not opened as one', (t) => {
   const { map } = open(t)
   t.throws(() => Broadcast.open(map), { code: 'ERR_MMAP_INVALID', message: /create/ })
   Broadcast.create(map, { length: 1024 })

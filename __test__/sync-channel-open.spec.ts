@@ -166,7 +166,7 @@ test('several messages are borrowed and released in any order', (t) => {
   }
 })
 
-test('what is borrowed and not released comes again to the next receiver, with what came after it', async (t) => {
+test('a message that is borrowed and not released goes to the next receiver, with those after it', async (t) => {
   const { file, map } = open(t)
   const channel = Channel.create(map)
   const next = Channel.open(open(t, file).map)

@@ -154,7 +154,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('batches are for as many messages as fit, in time', (t) => {
+test('a batch sends as many messages as there is room for before the time is up', (t) => {
   const { channel } = make(t, 2048)
   t.is(channel.sendMany([]), 0)
   t.deepEqual(channel.receiveMany(10, 0), [])
@@ -311,7 +311,7 @@ test('closing the mapping ends pending operations', async (t) => {
   t.throws(() => channel.trySend('x'), { code: 'ERR_MMAP_CLOSED' })
 })
 
-truncating('a file that is no channel, or not a whole one, is refused', (t) => {
+truncating('a file that holds no channel, or only a part of one, is refused', (t) => {
   const { file, map } = make(t)
   const refused = { code: 'ERR_MMAP_INVALID' }
   const random = scratchFile(t, Buffer.from(Uint8Array.from({ length: 8192 }, () => Math.random() * 256)))

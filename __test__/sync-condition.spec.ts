@@ -88,7 +88,7 @@ test('three processes hand jobs to each other, and each is done once', async (t)
   t.deepEqual([words[32], words[33]], [0, 1000])
 })
 
-test('notify wakes as many as it says, of those that wait', async (t) => {
+test('notify wakes as many waiters as it is told to', async (t) => {
   const { map, mutex, condition, waiting } = open(t)
   const woken: number[] = []
   const begin = async (i: number) => {
@@ -151,7 +151,7 @@ test('an owner that dies while others wait is told by the wait', async (t) => {
   mutex.unlock()
 })
 
-test('one that is killed while it waits takes no notification with it', async (t) => {
+test('a process that is killed while it waits takes no notification with it', async (t) => {
   const { file, mutex, condition, waiting } = open(t)
   for (let round = 0; round < 3; round++) {
     const peer = await peerOf(t, file)
@@ -167,7 +167,7 @@ test('one that is killed while it waits takes no notification with it', async (t
   }
 })
 
-test('a wait that is ended has no mutex, and no notification of others', async (t) => {
+test('a wait that is ended holds no mutex, and takes no notification from others', async (t) => {
   const { map, file, mutex, condition, waiting } = open(t)
   const other = open(t, file)
   const controller = new AbortController()
@@ -217,7 +217,7 @@ test('a wait that is ended has no mutex, and no notification of others', async (
   t.false(map.closed)
 })
 
-test('waits for a predicate end when it is so, in time or not', async (t) => {
+test('a wait for a predicate ends when that is true, or when its time is up', async (t) => {
   const { map, mutex, condition } = open(t)
   const words = map.typedArray(Uint32Array)
   const ready = () => words[40] === 1
@@ -238,7 +238,7 @@ test('waits for a predicate end when it is so, in time or not', async (t) => {
   mutex.unlock()
 })
 
-test('what is no mutex, not held, or no place for a condition is refused', async (t) => {
+test('a wait needs a mutex that is held, and a condition an offset that is aligned', async (t) => {
   const { file, map, mutex, condition } = open(t)
   t.is(Condition.byteLength, 8)
   t.throws(() => new Condition(map, 4), { code: 'ERR_OUT_OF_RANGE' })
@@ -259,8 +259,10 @@ test('what is no mutex, not held, or no place for a condition is refused', async
   await t.throwsAsync(condition.waitAsync(mutex, { timeuot: 1 } as never), { message: /did you mean 'timeout'/ })
   mutex.unlock() // it was held all the time
   t.is(JSON.stringify(condition), '{"byteOffset":8}')
+})
 
-  // Bytes that were something else.
+test('over bytes of something else, a wait ends or is one too many', (t) => {
+  const { map, mutex, condition } = open(t)
   for (const byte of [1, 2, 255]) {
     map.buffer.fill(byte, CONDITION, CONDITION + 8)
     mutex.lock()

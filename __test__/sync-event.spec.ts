@@ -147,7 +147,7 @@ test('an event whose page is gone is a fault', (t) => {
   t.throws(() => event.wait(LONG), { code: 'ERR_MMAP_FAULT' })
 })
 
-test('what is no place for an event is refused, and other bytes are one', async (t) => {
+test('an offset where no event can be is refused, and bytes of anything else are an event', async (t) => {
   const { file, map } = open(t)
   t.is(Event.byteLength, 8)
   t.throws(() => new Event(map, 4), { code: 'ERR_OUT_OF_RANGE' })

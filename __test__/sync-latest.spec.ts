@@ -100,7 +100,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('there is no value before the first, and one of no bytes is one', (t) => {
+test('there is no value before the first write, and a value can have no bytes', (t) => {
   const { map } = open(t)
   const latest = new Latest(map)
   t.is(latest.read(), undefined)
@@ -170,7 +170,7 @@ test('a value that is written over while it is copied is copied again', (t) => {
   )
 })
 
-test('a mapping that is only read reads and waits, and does not write', async (t) => {
+test('a read-only mapping reads and waits, and cannot write', async (t) => {
   const { file, map } = open(t)
   const readOnly = mapShared(file)
   t.teardown(() => readOnly.close())
@@ -214,7 +214,7 @@ test('a value that was read often is not read any more when the mapping is close
   t.throws(() => latest.read(), { code: 'ERR_MMAP_CLOSED' })
 })
 
-test('memory that has something else, or another length, is not used', (t) => {
+test('memory that holds something else, or values of another length, is refused', (t) => {
   const { map } = open(t)
   const latest = new Latest(map, place)
   latest.write('hello')

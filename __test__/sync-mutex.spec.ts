@@ -215,7 +215,7 @@ test('a mapping that moves as it grows takes its locks along', async (t) => {
   t.is(other.lock(), 'acquired')
 })
 
-test('what is no place for a mutex is refused', (t) => {
+test('an offset where no mutex can be is refused', (t) => {
   const { file, map } = open(t)
   t.is(Mutex.byteLength, 8)
   t.throws(() => new Mutex(map, 4), { code: 'ERR_OUT_OF_RANGE' })

@@ -33,7 +33,7 @@ test('what is there is found', async (t) => {
   for (let i = 0; i < 100; i++) t.is(await found(poll), 'it')
 })
 
-test('where looking is in the way it is given up, for longer each time', async (t) => {
+test('looking is given up where it is in the way, for longer each time', async (t) => {
   const poll = new Poll()
   for (const expected of [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]) {
     while ((await inVain(poll, 0.6)) > 0) continue
@@ -41,7 +41,7 @@ test('where looking is in the way it is given up, for longer each time', async (
   }
 })
 
-test('waits that last do not count: an idle process does not look', async (t) => {
+test('long waits do not count: an idle process does not look', async (t) => {
   const poll = new Poll()
   let waits = 0
   while ((await inVain(poll, 1000)) > 0) t.true(++waits < 10)
@@ -49,7 +49,7 @@ test('waits that last do not count: an idle process does not look', async (t) =>
   t.is(await pause(poll), 4, 'until waits are short')
 })
 
-test('where messages come at once, a wait that lasts changes nothing', async (t) => {
+test('one long wait changes nothing where messages usually come at once', async (t) => {
   const poll = new Poll()
   for (let round = 0; round < 50; round++) {
     for (let i = 0; i < 3; i++) t.is(await found(poll), 'it')
@@ -57,7 +57,7 @@ test('where messages come at once, a wait that lasts changes nothing', async (t)
   }
 })
 
-test('a pause that was long is short again when looking pays', async (t) => {
+test('a long pause is short again once looking pays', async (t) => {
   const poll = new Poll()
   for (let round = 0; round < 8; round++) {
     while ((await inVain(poll, 0.6)) > 0) continue

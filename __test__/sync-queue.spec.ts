@@ -233,7 +233,7 @@ test('a mapping that is closed or moved ends what is pending', async (t) => {
   t.is(text(other.receive(HANG_MS)), 'one')
 })
 
-test('queues are opened as channels are, and are none', async (t) => {
+test('queues are opened as channels are, but not as channels', async (t) => {
   const { map, queue } = make(t)
   queue.send('kept')
   t.is(text(Queue.openOrCreate(map).receive()), 'kept')
@@ -255,7 +255,7 @@ test('queues are opened as channels are, and are none', async (t) => {
   t.throws(() => reopen(t, scratchFile(t, Buffer.alloc(8192, 7))), { code: 'ERR_MMAP_INVALID' })
 })
 
-test('a receiver that only waits finds what a closed mapping had', async (t) => {
+test('a receiver that only waits gets the messages of a mapping that was closed', async (t) => {
   const { file, queue } = make(t)
   const map = mapShared(file, { protection: 'read-write' })
   queue.send('held')

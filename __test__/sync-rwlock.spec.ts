@@ -146,7 +146,7 @@ test('while a writer waits, new readers wait behind it', async (t) => {
   t.is(readersIn(map), 0)
 })
 
-test('one mapping is one owner', async (t) => {
+test('a mapping is one owner, whoever uses it', async (t) => {
   const { map, lock } = open(t)
   const same = new RwLock(map, PLACE)
   const deadlock = { code: 'ERR_MMAP_DEADLOCK' }
@@ -316,7 +316,7 @@ test('a lock works in every kind of memory that is shared', (t) => {
   }
 })
 
-test('what is no place for a lock is refused, and so are wrong arguments', async (t) => {
+test('an offset where no lock can be is refused, and so are wrong arguments', async (t) => {
   const { file, map, lock } = open(t)
   t.is(RwLock.byteLength, 512)
   t.deepEqual(JSON.parse(JSON.stringify(lock)), { byteOffset: PLACE })
@@ -336,7 +336,7 @@ test('what is no place for a lock is refused, and so are wrong arguments', async
   t.is(lock.tryLockExclusive(), 'acquired')
 })
 
-test('over bytes that were never a lock nobody waits, and whoever comes first is told to look', (t) => {
+test('a lock over bytes that never were one keeps nobody waiting, and tells its first owner to look', (t) => {
   const { map, lock } = open(t, sparseFile(t, pageSize))
   map.buffer.fill(1)
   t.is(lock.lockShared(), 'recovered')

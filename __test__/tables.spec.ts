@@ -107,7 +107,7 @@ test('the type of protections has what the native library has', (t) => {
   }
 })
 
-test('each flag is a bit of its own', (t) => {
+test('each flag has its own bit', (t) => {
   const bits = Object.values(native.mapFlags())
   t.is(new Set(bits).size, bits.length)
   for (const bit of bits) t.is(Math.log2(bit) % 1, 0)

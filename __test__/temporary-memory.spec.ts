@@ -96,7 +96,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-onLinux('who is killed leaves the name to the others', async (t) => {
+onLinux('a process that is killed leaves the name to the others', async (t) => {
   const name = freshName(t)
   const [runtime] = runtimes()
   const peer = await Peer.start(t, runtime!)
@@ -203,7 +203,7 @@ onLinux('the list has what others have made, and who has it mapped', async (t) =
   t.true(listed(name)!.inUse)
 })
 
-onLinux('what another user has left is not there, and that user’s to remove', async (t) => {
+onLinux('what another user has left behind does not count, and only that user can remove it', async (t) => {
   if (process.getuid!() !== 0) return t.pass('only root can be another user')
   const name = freshName(t)
   const [runtime] = runtimes()

@@ -22,7 +22,7 @@ onEach('two threads are two owners of locks and channels, and one recovers what 
 
 onEach('a fault on one thread is told to each thread, and to none that has closed its mapping', 'faults')
 
-onEach('what is no handle of a mapping here is refused', 'foreign')
+onEach('anything but the handle of a mapping in this process is refused', 'foreign')
 
 onEach('threads end with a mapping open, and it is collected, and nothing is left', 'many', {
   WORKERS: orLong('60', '100'),

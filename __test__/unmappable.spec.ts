@@ -347,7 +347,7 @@ linuxSerial('a file that says that it is empty, or has a page, and cannot be map
   t.is(openDescriptors(), before)
 })
 
-linuxSerial('what is no file on a disk is not stored to, to make it longer', (t) => {
+linuxSerial('create does not write to a file that is not on a disk', (t) => {
   const before = hostname()
   for (const length of [undefined, 1, 8192]) {
     const options = { create: true, protection: 'read-write', length } as const
@@ -405,7 +405,7 @@ test.serial('a directory is refused, however it is named', async (t) => {
   }
 })
 
-test('what can be mapped is mapped, in all the ways that are refused here', (t) => {
+test('a file that can be mapped is mapped in all the ways that are refused here', (t) => {
   const file = join(scratchFolder(t), 'file')
   writeFileSync(file, 'pages')
   for (const [way, map] of Object.entries(ways)) {

@@ -45,7 +45,7 @@ static char *map(const char *file, int flags, size_t *length) {
 
 static volatile double sink;
 
-static void sum(const char *bytes, size_t length, char type) { /* the second letter of u8, u32 or f64 */
+static void sum(const char *bytes, size_t length, char type) { /* type: the second letter of u8, u32 or f64 */
   if (type == '6') {
     double total = 0;
     for (size_t i = 0; i < length / 8; i++) total += ((const double *)bytes)[i];
@@ -113,7 +113,7 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "write")) {
     size_t length = atol(argument) << 20;
     unlink(file);
-    sync(); /* who stores while the disk is busy is made to wait */
+    sync(); /* stores wait while the disk is busy */
     start = now();
     int fd = open(file, O_RDWR | O_CREAT, 0666);
     if (fd < 0 || ftruncate(fd, length)) fail(file);
