@@ -99,7 +99,7 @@ fn pages_of_a_file_stay_guarded_until_their_owner_gives_the_memory_back() {
 }
 
 #[test]
-fn a_file_of_which_memory_was_left_is_closed_when_that_has_gone_although_nobody_tells() {
+fn a_file_is_closed_once_its_disowned_memory_has_gone_although_nothing_says_so() {
     let file = TempFile::new(&[7; LENGTH]);
     for _ in 0..2 {
         let owner = Owner::new();
@@ -114,8 +114,8 @@ fn a_file_of_which_memory_was_left_is_closed_when_that_has_gone_although_nobody_
 }
 
 #[test]
-fn pages_that_were_left_stay_guarded_where_no_descriptor_is_left() {
-    alone("pages_that_were_left_stay_guarded_where_no_descriptor_is_left", || {
+fn disowned_pages_stay_guarded_where_descriptors_run_out() {
+    alone("disowned_pages_stay_guarded_where_descriptors_run_out", || {
         let file = TempFile::new(&[7; LENGTH]);
         let owner = Owner::new();
         let map = shared(&file, Protection::ReadWrite);
@@ -132,7 +132,7 @@ fn pages_that_were_left_stay_guarded_where_no_descriptor_is_left() {
 }
 
 #[test]
-fn stores_to_read_only_pages_that_were_left_are_thrown_away() {
+fn stores_to_disowned_read_only_pages_are_thrown_away() {
     for make in [shared, private] {
         let file = TempFile::new(&[7; LENGTH]);
         let owner = Owner::new();
@@ -186,7 +186,7 @@ fn use_given_back(end: fn(Mapping)) {
 }
 
 #[test]
-fn memory_of_no_file_is_left_such_that_no_access_fails() {
+fn no_access_to_disowned_memory_without_a_file_fails() {
     let owner = Owner::new();
     let map = Mapping::anonymous(LENGTH as u64, false, &options(Protection::ReadWrite)).unwrap();
     owner.take(&map);
@@ -338,8 +338,8 @@ fn survives_rounds(name: &str, round: fn()) {
 }
 
 #[test]
-fn threads_may_fault_at_once_in_memory_that_was_left() {
-    survives_rounds("threads_may_fault_at_once_in_memory_that_was_left", || {
+fn threads_may_fault_at_once_in_disowned_memory() {
+    survives_rounds("threads_may_fault_at_once_in_disowned_memory", || {
         let file = TempFile::new(&[7; LENGTH]);
         let owner = Owner::new();
         let map = shared(&file, Protection::ReadWrite);
@@ -398,8 +398,8 @@ fn a_sync_may_come_when_the_addresses_have_gone_back() {
 }
 
 #[test]
-fn memory_that_was_left_stays_guarded_where_the_system_does_not_show_it() {
-    let name = "memory_that_was_left_stays_guarded_where_the_system_does_not_show_it";
+fn disowned_memory_stays_guarded_where_the_system_does_not_show_it() {
+    let name = "disowned_memory_stays_guarded_where_the_system_does_not_show_it";
     alone(name, || {
         let file = TempFile::new(&[7; LENGTH]);
         let owner = Owner::new();

@@ -211,7 +211,7 @@ fn receivers_of_a_broadcast_that_is_made_anew_go_on_with_that() {
 }
 
 #[test]
-fn what_is_no_broadcast_is_not_opened_and_a_damaged_one_is_an_error() {
+fn memory_without_a_broadcast_is_not_opened_and_a_damaged_one_is_an_error() {
     let file = TempFile::sparse(PAGE as u64);
     let map = open(&file);
     assert!(matches!(Broadcast::open(&map, 0), Err(Error::Invalid(_))));

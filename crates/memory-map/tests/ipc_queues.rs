@@ -98,7 +98,7 @@ fn those_who_open_or_create_at_once_get_one_and_the_same() {
 }
 
 #[test]
-fn only_memory_of_zeros_is_made_a_queue_of() {
+fn a_queue_is_made_only_of_zeros() {
     let file = TempFile::sparse(PAGE as u64);
     let map = open(&file);
     map.write(b"something", 0).unwrap();

@@ -120,7 +120,7 @@ fn one_that_withdraws_has_come_or_not() {
 }
 
 #[test]
-fn an_abort_is_seen_by_who_waits_and_who_comes_later() {
+fn an_abort_is_seen_by_those_who_wait_and_those_who_come_later() {
     check(Some(2), || {
         let words = Words::new();
         let there = Arc::clone(&words);
