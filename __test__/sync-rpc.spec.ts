@@ -546,6 +546,13 @@ test('messages that no client or server has written are dropped', async (t) => {
   const serving = rpc.serve((request) => {
     received.push(String(request))
     for (const length of [0, 15, 16, 40]) replies.send(Buffer.alloc(length, 255))
+    for (let number = 0; number < 9; number++) {
+      // To a call of another client.
+      const reply = Buffer.alloc(16, 255)
+      reply.writeUInt32LE(number, 8)
+      reply.writeUInt32LE(0, 12)
+      replies.send(reply)
+    }
     return request
   })
   for (const length of [0, 15, 16, 40]) requests.send(Buffer.alloc(length, 255))

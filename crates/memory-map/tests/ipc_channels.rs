@@ -174,6 +174,30 @@ fn there_is_one_receiver_until_it_goes() {
 }
 
 #[test]
+fn a_sender_knows_which_messages_a_receiver_had_that_is_gone() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b, c) = (open(&file), open(&file), open(&file));
+    let sender = Channel::create(&a, 0, 2048).unwrap();
+    let (first, second) = (Channel::open(&b, 0).unwrap(), Channel::open(&c, 0).unwrap());
+    sender.send(b"one", None).unwrap();
+    let one = sender.sent();
+    sender.send(b"two", None).unwrap();
+    let two = sender.sent();
+    assert!(sender.gone().unwrap() < one && one < two);
+    assert_eq!(sender.living_receiver().unwrap(), 0);
+    assert_eq!(take(&first, None).unwrap(), b"one");
+    assert!(sender.gone().unwrap() < one);
+    assert_eq!(sender.living_receiver().unwrap(), first.receiver());
+    b.close();
+    assert_eq!(sender.living_receiver().unwrap(), 0);
+    assert_eq!(sender.gone().unwrap(), one);
+    assert_eq!(take(&second, None).unwrap(), b"two");
+    assert_eq!(sender.gone().unwrap(), one); // the second one may answer
+    second.stop_receiving().unwrap();
+    assert_eq!(sender.gone().unwrap(), two);
+}
+
+#[test]
 fn what_is_not_a_channel_is_refused() {
     let file = TempFile::sparse(2 * PAGE as u64);
     let map = open(&file);
