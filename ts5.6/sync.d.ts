@@ -831,6 +831,7 @@ interface RpcRange extends ChannelRange {
 type RpcReply = NodeJS.ArrayBufferView | string
 /** Answers a request. Its bytes are a copy, which it may keep. */
 type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
+/** When serving ends, and how many requests are in work at a time. */
 interface ServeOptions {
   /** Ends serving: requests that were received are still answered. */
   readonly signal?: AbortSignal | undefined

@@ -43,6 +43,12 @@ onLinux('inspect shows one of each class, and who lives', async (t) => {
   t.is(queue.receivers.length, 1)
   t.like(queue.receivers[0], { ...lives, messages: 1, most: 1 })
 
+  const [rpc] = found.rpcs
+  t.is(found.rpcs.length, 1)
+  t.like(rpc, { offset: 58_368, maxClients: 3, server: lives })
+  t.is(rpc.clients.length, 1)
+  t.like(rpc.clients[0], lives)
+
   const [lossless, lossy] = found.broadcasts
   t.is(found.broadcasts.length, 2)
   t.like(lossless, { offset: 32_768, length: 16_384, lossless: true, used: 24 + 32 })
@@ -86,6 +92,7 @@ onLinux('inspect shows one of each class, and who lives', async (t) => {
   const printed = await cli(t, 'inspect', path, ...PLACES, '-m', '64')
   for (const line of [
     '  next: 12 bytes, waiting, from a dead process\n  receiver: a dead process',
+    'rpc at 58368: 0 requests waiting, 1 of at most 3 clients\n  server: a dead process\n  client: a dead process',
     'queue at 16384: 168 B of 7.4 KiB used, 2 %',
     '  messages: 2 waiting, 1 delivered, 1 done, 0 being written, 0 skipped',
     '  next: 10 bytes, waiting, from a dead process, delivered before: 1\n  a dead process has 1',
@@ -134,6 +141,10 @@ test('inspect takes bytes for what they are, whatever they are', async (t) => {
   words(8192 + 320, 2n ** 63n) // a length that goes beyond the head
   wild.write('MMAPCAST', 10_240)
   words(10_248, 7n)
+  wild.write('MMAP-RPC', 11_264)
+  words(11_272, 1n, 640n, 2n ** 40n) // more channels than fit
+  wild.write('MMAP-RPC', 11_328)
+  words(11_336, 1n, 640n, 1n) // without its channels
   words(12_288, 0n, (0x2b41n << 49n) | (65n << 32n)) // more parties than there can be
   words(12_800, (64n << 16n) | 0x4c01n, 0n, 4n, 0n) // a value that no slot has
   words(12_864, 9n)
@@ -145,6 +156,7 @@ test('inspect takes bytes for what they are, whatever they are', async (t) => {
       .slice(1, -1)
       .filter((line) => !line.startsWith('Who is alive')),
     [
+      'rpc at 11328: damaged',
       `channel at 0: version ${Number(Buffer.from('MMAPCHAN').readBigUInt64LE())}, which is not known here`,
       'channel at 4096: 64 B of 960 B used, 7 %',
       '  messages: 0 waiting, 0 being written, 0 skipped, and then damage',

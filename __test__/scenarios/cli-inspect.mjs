@@ -1,7 +1,7 @@
 // One of each class of `memory-map/sync`, and what is in use stays so until the process is killed.
 
 import { mapShared } from '../../index.js'
-import { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, RwLock } from '../../sync.js'
+import { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, RwLock, Rpc } from '../../sync.js'
 
 const map = mapShared(process.argv[2], { protection: 'read-write' })
 
@@ -34,6 +34,17 @@ const [shared, exclusive] = [0, 512].map((at) => new RwLock(map, 57_344 + at))
 shared.lockShared()
 exclusive.lockExclusive()
 
+const rpc = Rpc.create(map, { offset: 58_368, length: 4096, clients: 3 })
+const client = Rpc.open(map, { offset: 58_368 })
+client.call('request').catch(() => {})
+await new Promise((received) => {
+  // It never replies.
+  rpc.serve(() => {
+    received(true)
+    return new Promise(() => {})
+  })
+})
+
 const set = new Event(map, 136)
 set.set()
 const condition = new Condition(map, 144)
@@ -47,5 +58,22 @@ await guarded.lockAsync() // once the wait has released it
 guarded.unlock()
 
 console.log('ready')
-const all = [channel, room, queue, kept, news, reader, lossy, latest, mutex, shared, exclusive, set, condition, barrier]
+const all = [
+  rpc,
+  client,
+  channel,
+  room,
+  queue,
+  kept,
+  news,
+  reader,
+  lossy,
+  latest,
+  mutex,
+  shared,
+  exclusive,
+  set,
+  condition,
+  barrier,
+]
 setInterval(() => all.length, 1000) // none is collected

@@ -8,14 +8,20 @@ import { broadcastsOf } from './inspect/broadcast.mjs'
 import { linesOf } from './inspect/lines.mjs'
 import { Memory } from './inspect/memory.mjs'
 import { channelsOf, queuesOf } from './inspect/rings.mjs'
+import { rpcsOf } from './inspect/rpc.mjs'
 import { barriersOf, conditionAt, eventAt, latestOf, rwLockAt, semaphoreAt } from './inspect/words.mjs'
 
 export function inspectShared(name, { mutex, rwlock, semaphore, event, condition, json }) {
   const map = existsSync(name) ? mapShared(name) : openSharedMemory(name, { protection: 'read' })
   try {
     const memory = new Memory(map)
+    const all = channelsOf(memory)
+    const rpcs = rpcsOf(memory, all)
     const large = {
-      channels: channelsOf(memory),
+      rpcs,
+      channels: all.filter(({ offset }) =>
+        rpcs.every((rpc) => offset < rpc.offset || offset >= rpc.offset + rpc.length),
+      ),
       queues: queuesOf(memory),
       broadcasts: broadcastsOf(memory),
       latest: latestOf(memory),

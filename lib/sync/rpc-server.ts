@@ -12,6 +12,7 @@ export type RpcReply = NodeJS.ArrayBufferView | string
 /** Answers a request. Its bytes are a copy, which it may keep. */
 export type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
 
+/** When serving ends, and how many requests are in work at a time. */
 export interface ServeOptions {
   /** Ends serving: requests that were received are still answered. */
   readonly signal?: AbortSignal | undefined

@@ -7,6 +7,7 @@ const UNKNOWN = 'which is not known here'
 
 /** How each kind is told. */
 const TOLD = {
+  rpcs: linesOfRpc,
   channels: linesOfChannel,
   queues: linesOfQueue,
   broadcasts: linesOfBroadcast,
@@ -39,6 +40,16 @@ function ring(kind, { offset, version, used, capacity }) {
   if (version !== 1) return `${kind} at ${offset}: version ${version}, ${UNKNOWN}`
   if (used === undefined) return `${kind} at ${offset}: damaged`
   return `${kind} at ${offset}: ${size(used)} of ${size(capacity)} used, ${((100 * used) / capacity).toFixed(0)} %`
+}
+
+function linesOfRpc({ offset, version, maxClients, server, requests, clients }) {
+  if (version !== 1) return [`rpc at ${offset}: version ${version}, ${UNKNOWN}`]
+  if (requests === undefined) return [`rpc at ${offset}: damaged`]
+  return [
+    `rpc at ${offset}: ${requests.waiting} requests waiting, ${clients.length} of at most ${maxClients} clients`,
+    `  server: ${who(server)}`,
+    ...clients.map((client) => `  client: ${who(client)}`),
+  ]
 }
 
 function linesOfChannel(channel) {
