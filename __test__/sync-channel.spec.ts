@@ -154,6 +154,21 @@ for (const runtime of runtimes()) {
   })
 }
 
+for (const runtime of runtimes()) {
+  test(`${runtime.name} ${runtime.version}: messages come into memory of every kind`, async (t) => {
+    const { file, channel } = make(t)
+    const peer = await peerOf(t, file, runtime)
+    channel.sendMany(['buffer', 'bytes', 'shared', 'view'])
+    const received = await peer.run(`[
+      Buffer.alloc(8), new Uint8Array(8), new Uint8Array(new SharedArrayBuffer(8)), new DataView(new ArrayBuffer(16), 8),
+    ].map((target) => {
+      const length = channel.receiveInto(target)
+      return Buffer.from(target.buffer, target.byteOffset, length).toString()
+    })`)
+    t.deepEqual(received, ['buffer', 'bytes', 'shared', 'view'])
+  })
+}
+
 test('a batch sends as many messages as there is room for before the time is up', (t) => {
   const { channel } = make(t, 2048)
   t.is(channel.sendMany([]), 0)
@@ -177,6 +192,67 @@ test('a batch sends as many messages as there is room for before the time is up'
   channel.close()
   t.throws(() => channel.sendMany([]), { code: 'ERR_MMAP_CLOSED' })
   t.throws(() => channel.receiveMany(1), { code: 'ERR_MMAP_CLOSED' })
+})
+
+test('a message is received into memory of the caller, of which the rest stays as it was', async (t) => {
+  const { channel } = make(t)
+  const target = Buffer.alloc(8, '-')
+  channel.sendMany(['hello', '', '12345678', 'async', 'words'])
+  t.is(channel.receiveInto(target), 5)
+  t.is(`${target}`, 'hello---')
+  t.is(channel.tryReceiveInto(target), 0)
+  t.is(channel.receiveInto(target, 20), 8)
+  t.is(`${target}`, '12345678')
+  t.is(await channel.receiveIntoAsync(target.subarray(1)), 5)
+  t.is(`${target}`, '1async78')
+  const words = new Uint16Array(4)
+  t.is(channel.receiveInto(words), 5)
+  t.deepEqual(words, Uint16Array.of(0x6f77, 0x6472, 0x73, 0))
+  t.is(channel.receiveInto(target, 0), undefined)
+  t.is(channel.tryReceiveInto(target), undefined)
+  t.is(await channel.receiveIntoAsync(target, 1), undefined)
+})
+
+test('a message that is longer than the memory for it is not received', async (t) => {
+  const { channel } = make(t)
+  const long = Buffer.alloc(5000, 'x')
+  for (const receive of [
+    () => channel.receiveInto(Buffer.alloc(4999)),
+    () => channel.tryReceiveInto(Buffer.alloc(0)),
+    () => channel.receiveIntoAsync(new DataView(new ArrayBuffer(3))),
+  ]) {
+    channel.send(long)
+    const error = await t.throwsAsync(async () => receive(), { code: 'ERR_OUT_OF_RANGE' })
+    t.regex(error!.message, /"target".*5000/)
+    t.true(channel.receive()!.equals(long))
+  }
+  const detached = new Uint8Array(8)
+  structuredClone(detached.buffer, { transfer: [detached.buffer] })
+  channel.send('x')
+  t.throws(() => channel.receiveInto(detached), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => channel.receiveInto('text' as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.throws(() => channel.tryReceiveInto([1] as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  await t.throwsAsync(channel.receiveIntoAsync(undefined as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.is(channel.receive()?.toString(), 'x')
+})
+
+test('receiving into memory of the caller waits its turn', async (t) => {
+  const { channel } = make(t)
+  const target = Buffer.alloc(8)
+  const first = channel.receiveIntoAsync(target)
+  const second = channel.receiveAsync()
+  t.throws(() => channel.receiveInto(Buffer.alloc(8)), { code: 'ERR_MMAP_BUSY' })
+  channel.sendMany(['1', '2'])
+  t.is(channel.tryReceiveInto(Buffer.alloc(8)), undefined)
+  t.is(await first, 1)
+  t.is(`${target.subarray(0, 1)}${await second}`, '12')
+  const borrowed = (channel.send('kept'), channel.borrow()!)
+  t.throws(() => channel.receiveInto(target), { code: 'ERR_MMAP_BUSY' })
+  channel.release(borrowed)
+  channel.close()
+  t.throws(() => channel.receiveInto(target), { code: 'ERR_MMAP_CLOSED' })
+  t.throws(() => channel.tryReceiveInto(target), { code: 'ERR_MMAP_CLOSED' })
+  await t.throwsAsync(channel.receiveIntoAsync(target), { code: 'ERR_MMAP_CLOSED' })
 })
 
 test('a pending receiveAsync leaves timers and other work to go on, and then the processor', async (t) => {

@@ -173,6 +173,7 @@ const ARGUMENT = {
   create: () => true,
   mode: () => 0o600,
   messages: () => ['a', Buffer.from('b')],
+  target: () => Buffer.alloc(4096),
   constructor: () => Int32Array,
   memory: newMemory,
   backing: () => 'array-buffer',

@@ -462,6 +462,18 @@ export const question = {
         return flow(count, events(worker('thread send', ['', context.size, count]), 'message'))
       },
     }),
+    'memory-map, Channel, received into a Buffer': {
+      ...way({
+        flow: async (context) => {
+          const { file, there } = await makeChannels()
+          const count = messagesOf(context, MANY)
+          start('channel send', [file, context.size, count])
+          const target = Buffer.alloc(context.size)
+          return flowSync(count, () => there.receiveInto(target))
+        },
+      }),
+      only: ({ what, size }) => what === 'flow' && size === MIB,
+    },
     'memory-map, Channel, borrowed and copied': {
       ...way({
         flow: async (context) => {
@@ -559,7 +571,7 @@ export const question = {
       value: value(`memory-map, Channel, ${way}`, one, 'delay'),
       atMost: 1,
     })),
-    ...['', ', borrowed and copied'].map((how) => ({
+    ...['', ', received into a Buffer', ', borrowed and copied'].map((how) => ({
       what: `one way, 1 MiB${how}: against a copy between two Buffers`,
       value: value(`memory-map, Channel${how}`, '1 MiB', 'flow') / value('a copy between two Buffers', '1 MiB', 'flow'),
       atMost: 2,

@@ -2,7 +2,7 @@
 
 import { toBytes, toUint8Array } from '../arguments.js'
 import type { Token } from '../binding.js'
-import { encode } from '../buffers.js'
+import { cut, encode } from '../buffers.js'
 import { check } from '../choices.js'
 import { aborted, invalidType, outOfRange } from '../errors.js'
 import { toSignal } from '../signal.js'
@@ -78,4 +78,15 @@ export function toMessage(data: unknown): Uint8Array {
   if (bytes === undefined)
     throw invalidType('data', 'a string, a Buffer, a Uint8Array or another view of an ArrayBuffer', data)
   return bytes
+}
+
+const NONE = Buffer.alloc(0)
+
+/** Where a message is to go. */
+export function toTarget(target: unknown): Buffer {
+  const bytes = toUint8Array(target)
+  if (bytes === undefined)
+    throw invalidType('target', 'a Buffer, a Uint8Array or another view of an ArrayBuffer', target)
+  if (Buffer.isBuffer(bytes)) return bytes
+  return bytes.length > 0 ? cut(bytes.buffer, bytes.byteOffset, bytes.length) : NONE // of detached memory no view can be made
 }
