@@ -30,6 +30,7 @@ const names = [
   'view',
   'buffers',
   'ipc',
+  'fanout',
   'rpc',
   'stream',
   'start',

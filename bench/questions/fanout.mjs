@@ -142,4 +142,17 @@ export const question = {
     'memory-map, Latest': of('read', latest),
     'Buffer.copy': of('read', copy),
   },
+  plot: { kind: 'bars', table: 'fanout', cases: ['64 B', '4 KiB'] },
+  targets: (value) => [
+    {
+      what: 'one to four, 64 B: against process.send',
+      value: value('memory-map, Broadcast', '64 B', 'fanout') / value('process.send to each', '64 B', 'fanout'),
+      atMost: 0.2,
+    },
+    {
+      what: 'reading the newest 64 B: against copy',
+      value: value('memory-map, Latest', 'read 64 B', 'read') / value('Buffer.copy', 'read 64 B', 'read'),
+      atMost: 3,
+    },
+  ],
 }

@@ -19,7 +19,7 @@ let checksum = 0
 /** Mappings between two collections. */
 const KEPT = 500
 
-async function measure(run, { heap, quick }, time = quick ? 10 : 100) {
+async function measure(run, { heap, quick }, time = quick ? 10 : 70) {
   const { sampleWithCollector } = await import('../harness/sample.mjs')
   for (let i = 0; i < heap; i++) clutter.push({ i, next: { i } })
   return sampleWithCollector(run, { time })
@@ -72,7 +72,7 @@ const theirs = ({ module, program, keeps }) => ({
 
 const program = (program) => ({
   program,
-  args: ({ file, quick }) => ['open', file, quick ? 10 : 100],
+  args: ({ file, quick }) => ['open', file, quick ? 10 : 70],
   only: ({ heap }) => heap === 0,
 })
 

@@ -6,7 +6,7 @@ import { GIB, MIB, sparse } from '../harness/files.mjs'
 import { randomCalls, randomly, randomlyInPieces } from '../harness/loops.mjs'
 import { load, waysOf } from '../peers/index.mjs'
 
-const COUNT = 10_000_000
+const COUNT = 5_000_000
 
 const count = (quick) => (quick ? COUNT / 100 : COUNT)
 
@@ -63,7 +63,7 @@ const limit = (program) => ({ program, args: ({ file, quick }) => ['random', fil
 const onlySmall = { only: ({ large }) => !large }
 
 export const question = {
-  title: '10 million loads of 8 bytes, all over a file',
+  title: '5 million loads of 8 bytes, all over a file',
   about:
     'Of files in the cache, sparse ones, at places that a generator with a fixed seed gives. The larger file is ' +
     'beyond the largest Buffer of Node 20: five Float64Arrays of 1 GiB each are used. `fs.readSync` and ' +
