@@ -1,4 +1,4 @@
-// Messages between processes through shared memory.
+// Messages between processes through shared memory. (Long: all ways to send and receive, with the same helpers.)
 
 import { truncateSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
