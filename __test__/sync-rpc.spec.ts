@@ -237,12 +237,14 @@ test('requests that there is no room for wait in their order, for as long as the
 
 test('what is too long, and what a handler gives that is no reply, is told the caller', async (t) => {
   const { rpc, other } = make(t)
+  const detached = new Uint8Array(8)
   const results: unknown[] = [
     'x'.repeat(rpc.maxLength),
     'x'.repeat(rpc.maxLength + 1),
     undefined,
     7,
     new DataView(new ArrayBuffer(3)),
+    structuredClone(detached, { transfer: [detached.buffer] }) && detached,
   ]
   const thrown: unknown[] = [null, 'text', new Error('ä'.repeat(rpc.maxLength)), { toString: () => ({}) }]
   const serving = rpc.serve((request) => {
@@ -260,7 +262,9 @@ test('what is too long, and what a handler gives that is no reply, is told the c
     await t.throwsAsync(other.call(`${how}2`), { code: 'ERR_MMAP_REMOTE', message: /must be a string.*undefined/ })
     await t.throwsAsync(other.call(`${how}3`), { code: 'ERR_MMAP_REMOTE' })
     t.deepEqual(await other.call(`${how}4`), Buffer.alloc(3))
+    t.is((await other.call(`${how}5`)).length, 0)
   }
+  t.is((await other.call(detached)).length, rpc.maxLength) // of an empty request
   await t.throwsAsync(other.call('t0'), { code: 'ERR_MMAP_REMOTE', message: 'null' })
   await t.throwsAsync(other.call('t1'), { code: 'ERR_MMAP_REMOTE', message: 'text' })
   await t.throwsAsync(other.call('t2'), { code: 'ERR_MMAP_REMOTE', message: /^ä+/ })

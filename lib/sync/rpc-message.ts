@@ -46,7 +46,7 @@ export function requestOf(head: Buffer, number: number, bytes: Uint8Array): Buff
   const request = allocate(HEAD + bytes.length)
   request.set(head)
   request.writeUInt32LE(number, 8)
-  request.set(bytes, HEAD)
+  fill(request, bytes)
   return request
 }
 
@@ -54,8 +54,13 @@ export function replyTo(request: Buffer, status: Status, bytes: Uint8Array): Buf
   const reply = allocate(HEAD + bytes.length)
   reply.set(request.subarray(0, HEAD - 4))
   reply.writeUInt32LE(status, HEAD - 4)
-  reply.set(bytes, HEAD)
+  fill(reply, bytes)
   return reply
+}
+
+/** Bytes that were detached are none, and cannot be copied from. */
+function fill(message: Buffer, bytes: Uint8Array): void {
+  if (message.length > HEAD) message.set(bytes, HEAD)
 }
 
 /** A reply that says what is wrong, in as many bytes as there are for it. */
