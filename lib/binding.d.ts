@@ -155,13 +155,10 @@ export declare class NativeReceiver {
 
 export declare class NativeRwLock {
   constructor(map: Token, offset: number)
-  lockShared(timeout: number): number
-  lockExclusive(timeout: number): number
-  tryLockShared(): number
-  tryLockExclusive(): number
+  /** For the functions below, which are called often. */
+  handle(): object
   lockSharedAsync(timeout: number, pending: NativeWait): Promise<number>
   lockExclusiveAsync(timeout: number, pending: NativeWait): Promise<number>
-  unlock(): void
 }
 
 export declare class NativeSemaphore {
@@ -411,6 +408,20 @@ export declare function removeUnusedSharedMemory(): void
  * of this library. Only for Node: other runtimes have another loop.
  */
 export declare function requests(): number
+
+/** 0 acquired, 1 recovered, 2 timed out. */
+export declare function rwlockLockExclusive(lock: object, timeout: number): number
+
+/** 0 acquired, 1 recovered, 2 timed out. */
+export declare function rwlockLockShared(lock: object, timeout: number): number
+
+/** 0 acquired, 1 recovered, 2 held by another owner. */
+export declare function rwlockTryLockExclusive(lock: object): number
+
+/** 0 acquired, 1 recovered, 2 held by another owner. */
+export declare function rwlockTryLockShared(lock: object): number
+
+export declare function rwlockUnlock(lock: object): void
 
 /** Whether this system has an advice. */
 export declare function supports(index: number): boolean

@@ -60,10 +60,12 @@ export class FaultLog {
     for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
   }
 
-  /** Notes what had happened before the mapping was closed, `any` whether something can have. */
-  end(reports: readonly NativeFault[], any: boolean): void {
-    if (any) void this.count // while the native library still knows it
-    this.#note(reports)
+  /** Notes what had happened before the mapping was closed; null where nothing ever had. */
+  end(reports: readonly NativeFault[] | null): void {
+    if (reports !== null) {
+      void this.count // while the native library still knows it
+      this.#note(reports)
+    }
     this.#ended = true
   }
 

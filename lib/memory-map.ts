@@ -837,7 +837,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     endAll(token)
     // What was transferred away may fault later still.
     if (reports === null && !numbered.has(token)) collected.unregister(this)
-    this.#log.end(reports ?? [], reports !== null || this.#windows.wereUsed)
+    this.#log.end(reports)
     this.#streams?.fail(closedError())
     this.#buffer = undefined
     this.#windows.forget()

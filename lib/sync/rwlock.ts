@@ -43,6 +43,7 @@ export class RwLock extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeRwLock
+  readonly #handle: object
   readonly #byteOffset: number
 
   /**
@@ -58,6 +59,7 @@ export class RwLock extends Handle {
     this.#map = map
     this.#byteOffset = place
     this.#native = call(map, () => new native.NativeRwLock(token, place))
+    this.#handle = this.#native.handle()
   }
 
   /**
@@ -70,7 +72,7 @@ export class RwLock extends Handle {
   lockShared(timeout: number | undefined): Locked | 'timed-out'
   lockShared(timeout?: number): Locked | 'timed-out' {
     const limit = toTimeout(timeout)
-    return RESULTS[call(this.#map, () => this.#native.lockShared(limit))]!
+    return RESULTS[call(this.#map, () => native.rwlockLockShared(this.#handle, limit))]!
   }
 
   /**
@@ -83,7 +85,7 @@ export class RwLock extends Handle {
   lockExclusive(timeout: number | undefined): Locked | 'timed-out'
   lockExclusive(timeout?: number): Locked | 'timed-out' {
     const limit = toTimeout(timeout)
-    return RESULTS[call(this.#map, () => this.#native.lockExclusive(limit))]!
+    return RESULTS[call(this.#map, () => native.rwlockLockExclusive(this.#handle, limit))]!
   }
 
   /**
@@ -120,12 +122,12 @@ export class RwLock extends Handle {
    * the moment in which another reader that had to wait gets it.
    */
   tryLockShared(): Locked | false {
-    return lockedOrNot(call(this.#map, () => this.#native.tryLockShared()))
+    return lockedOrNot(call(this.#map, () => native.rwlockTryLockShared(this.#handle)))
   }
 
   /** Takes the lock alone if no living owner has it or waits for it alone. Returns how it was acquired, or `false`. */
   tryLockExclusive(): Locked | false {
-    return lockedOrNot(call(this.#map, () => this.#native.tryLockExclusive()))
+    return lockedOrNot(call(this.#map, () => native.rwlockTryLockExclusive(this.#handle)))
   }
 
   /**
@@ -134,7 +136,7 @@ export class RwLock extends Handle {
    * @throws `ERR_MMAP_NOT_OWNER` if it does neither
    */
   unlock(): void {
-    call(this.#map, () => this.#native.unlock())
+    call(this.#map, () => native.rwlockUnlock(this.#handle))
   }
 
   toJSON(): object {

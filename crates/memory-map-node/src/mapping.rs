@@ -436,7 +436,7 @@ pub fn close(env: Env, map: Token, views_last: bool) -> Option<Vec<NativeFault>>
         environment.forget(token);
         return None;
     }
-    if faults.is_empty() && environment.has_exports(token) {
+    if map.mapping.faults() == 0 && environment.has_exports(token) {
         return None;
     }
     Some(faults.iter().map(NativeFault::from).collect())

@@ -15,7 +15,6 @@ use crate::tied::Tied;
 #[napi]
 pub struct NativeRwLock(Tied<InMapping<RwLock>>);
 
-/// Locks: 0 acquired, 1 recovered, 2 timed out or, without a timeout, held by another owner.
 #[napi]
 impl NativeRwLock {
     #[napi(constructor)]
@@ -23,28 +22,10 @@ impl NativeRwLock {
         InMapping::tied(&env, &map, |mapping| RwLock::new(mapping, offset as usize)).map(Self)
     }
 
-    #[napi]
-    pub fn lock_shared(&self, env: Env, timeout: f64) -> Result<u32> {
-        let lock = self.0.get(&env)?;
-        block(&env, timeout, |patience| lock.object.lock_shared(patience)).map(lock_code)
-    }
-
-    #[napi]
-    pub fn lock_exclusive(&self, env: Env, timeout: f64) -> Result<u32> {
-        let lock = self.0.get(&env)?;
-        block(&env, timeout, |patience| lock.object.lock_exclusive(patience)).map(lock_code)
-    }
-
-    #[napi]
-    pub fn try_lock_shared(&self, env: Env) -> Result<u32> {
-        let locked = self.0.get(&env)?.object.try_lock_shared();
-        locked.map(lock_code).map_err(|error| to_js(&env, &error))
-    }
-
-    #[napi]
-    pub fn try_lock_exclusive(&self, env: Env) -> Result<u32> {
-        let locked = self.0.get(&env)?.object.try_lock_exclusive();
-        locked.map(lock_code).map_err(|error| to_js(&env, &error))
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<RwLock>>> {
+        External::new(self.0.clone())
     }
 
     #[napi(ts_return_type = "Promise<number>")]
@@ -80,9 +61,52 @@ impl NativeRwLock {
             });
         pending.start(env, mapping, timeout, job)
     }
+}
 
-    #[napi]
-    pub fn unlock(&self, env: Env) -> Result<()> {
-        self.0.get(&env)?.object.unlock().map_err(|error| to_js(&env, &error))
-    }
+/// 0 acquired, 1 recovered, 2 timed out.
+#[napi]
+pub fn rwlock_lock_shared(
+    env: Env,
+    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+    timeout: f64,
+) -> Result<u32> {
+    let lock = lock.get(&env)?;
+    block(&env, timeout, |patience| lock.object.lock_shared(patience)).map(lock_code)
+}
+
+/// 0 acquired, 1 recovered, 2 timed out.
+#[napi]
+pub fn rwlock_lock_exclusive(
+    env: Env,
+    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+    timeout: f64,
+) -> Result<u32> {
+    let lock = lock.get(&env)?;
+    block(&env, timeout, |patience| lock.object.lock_exclusive(patience)).map(lock_code)
+}
+
+/// 0 acquired, 1 recovered, 2 held by another owner.
+#[napi]
+pub fn rwlock_try_lock_shared(
+    env: Env,
+    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+) -> Result<u32> {
+    lock.get(&env)?.object.try_lock_shared().map(lock_code).map_err(|error| to_js(&env, &error))
+}
+
+/// 0 acquired, 1 recovered, 2 held by another owner.
+#[napi]
+pub fn rwlock_try_lock_exclusive(
+    env: Env,
+    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+) -> Result<u32> {
+    lock.get(&env)?.object.try_lock_exclusive().map(lock_code).map_err(|error| to_js(&env, &error))
+}
+
+#[napi]
+pub fn rwlock_unlock(
+    env: Env,
+    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+) -> Result<()> {
+    lock.get(&env)?.object.unlock().map_err(|error| to_js(&env, &error))
 }

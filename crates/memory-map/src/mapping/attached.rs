@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use crate::error::Result;
 use crate::lock_anyway::LockAnyway;
@@ -47,7 +47,9 @@ impl Whereabouts {
 #[derive(Default)]
 pub(crate) struct Attached {
     state: Mutex<Members>,
-    ended: Arc<AtomicBool>,
+    /// Whether the mapping was closed, and the same for those who have asked.
+    is_over: AtomicBool,
+    ended: OnceLock<Arc<AtomicBool>>,
 }
 
 #[derive(Default)]
@@ -64,7 +66,12 @@ impl Attached {
 
     /// Whether the mapping was closed.
     pub fn ended(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.ended)
+        let ended = self.ended.get_or_init(Arc::default);
+        fence(Ordering::SeqCst); // here it is found over, or `end` finds this
+        if self.is_over.load(Ordering::Relaxed) {
+            ended.store(true, Ordering::Release);
+        }
+        Arc::clone(ended)
     }
 
     /// What the attachments of the mapping share, made when it is first asked for.
@@ -114,7 +121,11 @@ impl Attached {
         let attachments: Vec<_> = attachments.iter().filter_map(Weak::upgrade).collect();
         attachments.iter().for_each(|attachment| attachment.end());
         attachments.iter().for_each(|attachment| attachment.leave());
-        self.ended.store(true, Ordering::Release);
+        self.is_over.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if let Some(ended) = self.ended.get() {
+            ended.store(true, Ordering::Release);
+        }
         if let Some(shared) = shared {
             shared.end();
         }

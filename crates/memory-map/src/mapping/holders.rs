@@ -108,6 +108,9 @@ impl State {
 
     /// Has every holder told of what has happened.
     pub fn note(&mut self, reports: Vec<Fault>) {
+        if reports.is_empty() {
+            return;
+        }
         let mut holders: Vec<_> = self.holders.iter_mut().filter(|h| h.since.is_some()).collect();
         if let [only] = &mut *holders {
             return only.reports.extend(reports);

@@ -39,7 +39,7 @@ impl Drop for Afterwards {
     fn drop(&mut self) {
         let ranges = RANGES.with_borrow_mut(Option::take).unwrap_or_default();
         // SAFETY: each was given up to `unmap`.
-        unsafe { give_back(ranges) };
+        unsafe { give_back(merged(ranges)) };
     }
 }
 
@@ -54,7 +54,7 @@ pub(crate) unsafe fn unmap(range: Range<usize>) {
     // Where the thread is about to end there is nothing to collect them in.
     if !RANGES.try_with(collect).unwrap_or(false) {
         // SAFETY: the caller vouches for it.
-        unsafe { give_back(vec![range]) };
+        unsafe { give_back([range]) };
     }
 }
 
@@ -65,12 +65,12 @@ static REFUSED: Mutex<Vec<Range<usize>>> = Mutex::new(Vec::new());
 ///
 /// # Safety
 /// Nothing may be able to reach the ranges any more.
-unsafe fn give_back(ranges: Vec<Range<usize>>) {
-    let is_refused = |range: &mut Range<usize>| {
+unsafe fn give_back(ranges: impl IntoIterator<Item = Range<usize>>) {
+    let is_refused = |range: &Range<usize>| {
         // SAFETY: the caller vouches for it, and did for those that were refused.
         !unsafe { sys::unmap(range.start, range.len()) }
     };
-    let mut now: Vec<_> = merged(ranges).extract_if(.., is_refused).collect();
+    let mut now: Vec<_> = ranges.into_iter().filter(is_refused).collect();
     let mut refused = REFUSED.lock_anyway();
     if now.is_empty() {
         while refused.pop_if(|range| !is_refused(range)).is_some() {}
