@@ -205,9 +205,9 @@ fn what_is_not_a_channel_is_refused() {
         Err(Error::Invalid(why)) => why,
         other => panic!("{:?}", other.err()),
     };
-    assert!(refused(&map, 0).contains("not made by"));
+    assert!(refused(&map, 0).contains("there is no channel"));
     Channel::create(&map, 0, 2 * PAGE).unwrap();
-    assert!(refused(&map, 64).contains("not made by"));
+    assert!(refused(&map, 64).contains("there is no channel"));
     assert!(refused(&map, 2 * PAGE - 64).contains("too short"));
     word64(&map, 8).store(2, Ordering::Relaxed);
     assert!(refused(&map, 0).contains("version"));
