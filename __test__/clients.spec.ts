@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 
 import { mapShared, type MemoryMap } from '../index.js'
-import { Channel, Mutex } from '../sync.js'
+import { Channel, Latest, Mutex } from '../sync.js'
 import { isLinux, where } from './helpers/platform.ts'
 import { ending, Peer, run, start, untilAsleep } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
@@ -210,6 +210,128 @@ withPython('Python skips what Node was writing when it was killed, and takes ove
   t.false(await python.run(`[channel.send(bytes(channel.max_length), 0) for _ in range(4)][-1]`))
 })
 
+/** Where the newest value is. */
+const VALUE = { offset: 49_152, length: Latest.byteLengthFor(1000) }
+
+for (const runtime of runtimes()) {
+  withPython(
+    `the newest values of Python and ${runtime.name} ${runtime.version} are whole, and none is missed`,
+    async (t) => {
+      const scene = new Scene(t)
+      const python = await scene.python(t)
+      await python.run(`
+latest = Latest(memory, ${VALUE.offset}, Latest.byte_length_for(1000))
+def write(times):
+    for i in range(times):
+        latest.write(bytes([i % 250]) * (i * 7 % 1001))
+def watch():
+    seen = 0
+    while True:
+        latest.wait(seen)
+        seen = latest.version
+        value = latest.read()
+        if value == b'end':
+            return
+        assert value == value[:1] * len(value), value
+`)
+      t.is(await python.run('[latest.version, latest.read(), latest.wait(0, 0.001)] == [0, None, False]'), true)
+      const peer = await Peer.start(t, runtime)
+      await peer.run(`(async () => {
+      const { Latest } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+      map = lib.mapShared('${scene.file}', { protection: 'read-write' })
+      latest = new Latest(map, ${JSON.stringify(VALUE)})
+      write = (times) => {
+        for (let i = 0; i < times; i++) latest.write(Buffer.alloc((i * 11) % 1001, i % 250))
+      }
+      watch = async () => {
+        for (let seen = 0; ; ) {
+          await latest.waitAsync(seen)
+          seen = latest.version
+          const value = latest.read()
+          if (value.equals(Buffer.from('end'))) return
+          if (!value.equals(Buffer.alloc(value.length, value[0]))) throw new Error('torn')
+        }
+      }
+    })()`)
+      const watching = peer.run('watch()')
+      await python.run('write(500)')
+      await python.run('latest.write(b"end")')
+      await watching
+      const other = python.run('watch()')
+      await peer.run('write(5000)')
+      await peer.run('latest.write("end")')
+      await other
+      await Promise.all([python.run('write(300)'), peer.run('write(300)')])
+      t.is(new Latest(scene.map, VALUE).version, 6102)
+      t.is(await python.run('latest.version'), 6102)
+    },
+  )
+}
+
+withPython(
+  'Python that is killed in the middle of a value leaves the one before, and reads past a dead writer',
+  async (t) => {
+    const scene = new Scene(t)
+    const python = await scene.python(t)
+    const latest = new Latest(scene.map, VALUE)
+    await python.run(`latest = Latest(memory, ${VALUE.offset}, ${VALUE.length})`)
+    await python.run('latest.write(b"whole")')
+    // As write does, before others see it.
+    await python.run('lock = Mutex(memory, latest._offset + 8); lock.lock(); latest._begin(b"half")')
+    t.is(latest.read()?.toString(), 'whole')
+    t.false(latest.write('waits', 1))
+    await python.kill()
+    t.is(latest.read()?.toString(), 'whole')
+    t.true(latest.write('next'))
+    t.deepEqual([latest.version, latest.read()?.toString()], [2, 'next'])
+
+    const [runtime] = runtimes()
+    const next = await scene.python(t)
+    await next.run(`latest = Latest(memory, ${VALUE.offset}, ${VALUE.length})`)
+    for (let i = 0; i < 5; i++) {
+      const node = await Peer.start(t, runtime!)
+      const writing = node.run(`(async () => {
+      const { Latest } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+      const latest = new Latest(lib.mapShared('${scene.file}', { protection: 'read-write' }), ${JSON.stringify(VALUE)})
+      for (let i = 0; ; i++) latest.write(Buffer.alloc(1000, i % 250))
+    })()`)
+      const ended = t.throwsAsync(writing)
+      t.true(await next.run('latest.wait(latest.version)'))
+      await node.kill()
+      await ended
+      t.true(await next.run('(lambda value: value == value[:1] * 1000)(latest.read())'))
+      t.true(await next.run('latest.write(b"after") and latest.read() == b"after"'))
+    }
+  },
+)
+
+withPython('Python makes channels, one of all that want one at once, and for those that died before', async (t) => {
+  const scene = new Scene(t)
+  const python = await scene.python(t)
+  const { offset, length } = TO_CLIENT
+  await python.run(`channel = Channel.create(memory, ${offset}, ${length})`)
+  const channel = Channel.open(scene.map, { offset })
+  t.is((await python.run('channel.max_length')) as number, channel.maxLength)
+  channel.send('hello')
+  t.is(await python.run(`Channel.open_or_create(memory, ${offset}).receive().decode()`), 'hello')
+  const other = await scene.python(t)
+  const range = FROM_CLIENT
+  const waiting = Channel.openAsync(scene.map, { offset: range.offset })
+  const make = `channel = Channel.open_or_create(memory, ${range.offset}, ${range.length}); channel.send(b'mine')`
+  const making = [python.run(make), other.run(make)]
+  Channel.openOrCreate(scene.map, range).send('mine')
+  await Promise.all(making)
+  const made = (await waiting)!
+  for (let i = 0; i < 3; i++) t.is(made.receive()?.toString(), 'mine')
+  // One that has begun to make a channel, and dies.
+  await other.run(`maker = Mutex(memory, ${VALUE.offset} + 448); maker.lock()`)
+  const next = python.run(`Channel.open_or_create(memory, ${VALUE.offset}).send(b'made')`)
+  await untilAsleep(python.pid)
+  await other.kill()
+  t.true(await next)
+  t.is(Channel.open(scene.map, { offset: VALUE.offset }).receive()?.toString(), 'made')
+})
+
 withPython('Python refuses what Node refuses', async (t) => {
   const scene = new Scene(t)
   const python = await scene.python(t)
@@ -221,6 +343,14 @@ withPython('Python refuses what Node refuses', async (t) => {
   await refused('Mutex(memory, 4)', /ValueError.*multiple of 8/)
   await refused('Mutex(memory, 65536)', /ValueError/)
   await refused('Channel(memory, 4096)', /Damaged.*no channel/)
+  await refused('Channel.create(memory, 4096, 600)', /ValueError.*640/)
+  await refused('Channel.create(memory, 4100)', /ValueError/)
+  await refused('Latest(memory, 49152, 100)', /ValueError.*136/)
+  await python.run('latest = Latest(memory, 49152, 304)')
+  await refused('latest.write(bytes(65))', /ValueError.*64/)
+  await refused('Latest(memory, 49152, 400)', /Damaged.*length/)
+  scene.map.dataView(49_152 + 16, 8).setBigUint64(0, 7n, true) // a number whose slot is not written
+  await refused('latest.read()', /Damaged/)
   const channel = Channel.create(scene.map, TO_CLIENT)
   await python.run('channel = Channel(memory, 4096)')
   await refused('channel.send(bytes(channel.max_length + 1))', /ValueError/)

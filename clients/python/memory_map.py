@@ -1,4 +1,4 @@
-"""Mutexes and channels in memory that is shared with memory-map of Node, Bun and Deno.
+"""Mutexes, channels and newest values in memory that is shared with memory-map of Node, Bun and Deno.
 
     from memory_map import Channel, Memory, Mutex
 
@@ -9,7 +9,7 @@
         change(memory.map)
     Channel(memory, 4096).send(b"hello")
 
-Layouts and protocols are those of docs/memory-model.md and docs/channel.md. For CPython 3.9 and later on 64-bit Linux
+Layouts and protocols are those of docs/memory-model.md, docs/channel.md and docs/latest.md. For CPython 3.9 and later on 64-bit Linux
 and macOS, little-endian. Only Linux is tested.
 
 A file that is truncated while it is mapped ends a Python process with SIGBUS: nothing here guards against that.
@@ -25,7 +25,7 @@ import sys
 import time
 import weakref
 
-__all__ = ["Busy", "Channel", "Damaged", "Memory", "Mutex"]
+__all__ = ["Busy", "Channel", "Damaged", "Latest", "Memory", "Mutex"]
 
 IS_LINUX = sys.platform.startswith("linux")
 
@@ -379,10 +379,11 @@ class Mutex:
 
 _MAGIC = int.from_bytes(b"MMAPCHAN", "little")
 _VERSION = 1
-_RING, _SENDERS, _HEAD, _TAIL, _RECEIVER, _FILLED, _EMPTIED, _DATA = 16, 64, 128, 192, 256, 320, 384, 512
+_RING, _SENDERS, _HEAD, _TAIL, _RECEIVER, _FILLED, _EMPTIED, _MAKER, _DATA = 16, 64, 128, 192, 256, 320, 384, 448, 512
 _HEADER, _SLACK, _SMALLEST = 16, 64, 128
 _RESERVED, _COMMITTED, _SKIPPED, _PADDING = 1, 2, 3, 4
 _IDLE = 0.5
+_MAKING = 5
 
 
 def _padded(length):
@@ -390,7 +391,7 @@ def _padded(length):
 
 
 class Channel:
-    """The channel at an offset, which `Channel.create` of memory-map has made. The first to receive is the receiver."""
+    """The channel at an offset, which `create` has made, here or in memory-map. The first to receive is the receiver."""
 
     def __init__(self, memory, offset=0):
         self._memory, self._offset, self._ring = memory, offset, 0
@@ -404,6 +405,43 @@ class Channel:
             raise Damaged("the channel has an impossible size, or is cut short")
         self._ring = ring
         self._me = memory._participants.join()
+
+    @classmethod
+    def create(cls, memory, offset=0, length=None):
+        """Makes a channel of so many bytes, to the end of the memory if there is no length, over whatever was there."""
+        return cls._make(memory, offset, length, True)
+
+    @classmethod
+    def open_or_create(cls, memory, offset=0, length=None):
+        """Opens the channel that is there, or makes one if the memory is zero. All that call it get the same."""
+        return cls._make(memory, offset, length, False)
+
+    @classmethod
+    def _make(cls, memory, offset, length, anew):
+        length = len(memory.map) - offset if length is None else length
+        if length < _DATA + _SMALLEST:
+            raise ValueError(f"a channel needs {_DATA + _SMALLEST} bytes at least")
+        start = memory._address(offset, length, 64)
+        if anew or _load(start) == 0:
+            me = memory._me()
+            if _lock(start + _MAKER, me, memory._participants, _Patience(_MAKING)) is None:
+                raise Busy("another process has begun to make a channel there, and does not get on")
+            try:
+                if anew or _load(start) == 0:
+                    cls._store_head(start, (length - _DATA) // 64 * 64)
+            finally:
+                _unlock(start + _MAKER, me)
+        return cls(memory, offset)
+
+    @staticmethod
+    def _store_head(start, ring):
+        _store(start, 0)  # who opens it now finds none
+        before = _load(start + _HEAD) % 2**62 // 8 * 8 + 2 * ring  # beyond what users of an earlier one remember
+        for word in [_SENDERS, _RECEIVER, _FILLED, _EMPTIED]:
+            _store(start + word, 0)
+        for word, value in [(8, _VERSION), (_RING, ring), (_HEAD, before), (_TAIL, before), (0, _MAGIC)]:
+            _store(start + word, value)
+        _wake(start, _ALL)
 
     @property
     def max_length(self):
@@ -541,3 +579,133 @@ class Channel:
         _store(self._word(_TAIL), end)
         if before // eighth != end // eighth or self._load(_HEAD) == end:
             self._signal(_EMPTIED)
+
+
+# ---- The newest value of docs/latest.md
+
+_KIND, _WRITERS, _NUMBER, _CHANGED, _FIRST_SLOT, _SLOTS, _MARKED = 0x4C01, 8, 16, 24, 64, 3, 16
+_TRIES = 64
+
+
+class Latest:
+    """The newest value at an offset, in memory that is zero at first. All that use it must give the same length.
+
+    `length` is how many bytes of memory it has: to the end of the memory if it is not given, and
+    `Latest.byte_length_for(64)` for values of up to 64 bytes.
+    """
+
+    @staticmethod
+    def byte_length_for(max_length):
+        """Bytes of memory that values of up to so many bytes take."""
+        return _FIRST_SLOT + _SLOTS * (_MARKED + _padded(max(1, max_length)))
+
+    def __init__(self, memory, offset=0, length=None):
+        length = len(memory.map) - offset if length is None else length
+        self.max_length = min((length - _FIRST_SLOT) // _SLOTS // 8 * 8 - _MARKED, 2**32 - 8)
+        if self.max_length <= 0:
+            raise ValueError("a newest value needs 136 bytes at least")
+        self._memory, self._offset = memory, offset
+        self._is_there(claim=True)
+
+    def _word(self, offset):
+        return self._memory._address(self._offset, self.byte_length_for(self.max_length), 8) + offset
+
+    def _load(self, offset):
+        return _load(self._word(offset))
+
+    def _is_there(self, claim=False):
+        layout = self.max_length << 16 | _KIND
+        seen = _compare_exchange(self._word(0), 0, layout) if claim else self._load(0)
+        if seen not in (0, layout):
+            raise Damaged("there is something else than a newest value, or one of another length")
+        return seen != 0
+
+    def _slot(self, number):
+        return _FIRST_SLOT + number % _SLOTS * (_MARKED + self.max_length)
+
+    @property
+    def version(self):
+        """How many values have been written."""
+        return self._load(_NUMBER)
+
+    def write(self, value, timeout=None):
+        """Writes bytes; False if another writer was writing for so many seconds."""
+        value = bytes(value)
+        if len(value) > self.max_length:
+            raise ValueError(f"a value has at most {self.max_length} bytes here")
+        self._is_there(claim=True)
+        me, writers = self._memory._me(), self._word(_WRITERS)
+        if _lock(writers, me, self._memory._participants, _Patience(timeout)) is None:
+            return False
+        try:
+            number = self._begin(value)
+            _store(self._word(self._slot(number)), number)
+            _store(self._word(_NUMBER), number)
+        finally:
+            _unlock(writers, me)
+        event = self._word(_CHANGED)
+        seen = _load(event)
+        if seen & 1 and _compare_exchange(event, seen, (seen + 1) % 2**64) == seen:
+            _wake(event, _ALL)
+        return True
+
+    def _begin(self, value):
+        """Puts bytes where no reader looks yet; the number that they get."""
+        number = self._load(_NUMBER) + 1
+        if number >= 2**53:
+            raise Damaged("the newest value is damaged")
+        slot = self._slot(number)
+        _store(self._word(slot), 0)
+        _store(self._word(slot + 8), len(value))
+        start = self._offset + slot + _MARKED
+        self._memory.map[start : start + len(value)] = value
+        return number
+
+    def read(self):
+        """The newest value; None before the first."""
+        before = None
+        for _ in range(_TRIES if self._is_there() else 0):
+            number = self.version
+            if number == 0:
+                return None
+            # A slot that is not what the number says belongs to a later one by now.
+            if number == before:
+                raise Damaged("the newest value is damaged")
+            before, slot = number, self._slot(number)
+            if self._load(slot) != number:
+                continue
+            length = self._load(slot + 8)
+            start = self._offset + slot + _MARKED
+            value = self._memory.map[start : start + min(length, self.max_length)]
+            if self._load(slot) != number:
+                continue
+            if length > self.max_length:
+                raise Damaged("the newest value is damaged")
+            return value
+        if before is None:
+            return None
+        return self._read_alone()
+
+    def _read_alone(self):
+        """The same while nobody writes."""
+        me, writers = self._memory._me(), self._word(_WRITERS)
+        if _lock(writers, me, self._memory._participants, _Patience(_MAKING)) is None:
+            raise Busy("values are written faster than one can be copied")
+        try:
+            slot = self._slot(self.version)
+            length = min(self._load(slot + 8), self.max_length)
+            start = self._offset + slot + _MARKED
+            return self._memory.map[start : start + length]
+        finally:
+            _unlock(writers, me)
+
+    def wait(self, version, timeout=None):
+        """Waits until the version is another one; False if the time is up first."""
+        patience, event = _Patience(timeout), self._word(_CHANGED)
+        while True:
+            value = _update(event, lambda seen: seen | 1) | 1
+            if self.version != version:
+                return True
+            if patience.is_over():
+                return False
+            patience.sleep(event, value, _IDLE)
