@@ -41,13 +41,30 @@ export function bytes(seed, length) {
   return made
 }
 
+/** What all holders of a mapping have in common. */
+const COMMON = ['own', 'memory', 'protection', 'unsettled']
+
 class Mapping {
-  constructor(model, options) {
-    Object.assign(this, options)
+  constructor(model, options, common = { own: new Map(), unsettled: false }) {
     this.model = model
-    /** Private pages, and all of anonymous memory: by page of the mapping's addresses. */
-    this.own = new Map()
-    this.unsettled = false
+    /** Its private pages, by page of its addresses, and all of anonymous memory. */
+    this.common = common
+    for (const name of COMMON) {
+      const [get, set] = [() => common[name], (value) => (common[name] = value)]
+      Object.defineProperty(this, name, { get, set })
+    }
+    Object.assign(this, options)
+  }
+
+  /** Another holder of the same mapping. */
+  again() {
+    const options = Object.entries(this).filter(([name]) => name !== 'model' && name !== 'common')
+    return new Mapping(this.model, Object.fromEntries(options), this.common)
+  }
+
+  /** Whether another holder has it open. */
+  get isHeld() {
+    return this.model.mappings.some((mapping) => mapping !== this && mapping?.common === this.common)
   }
 
   get lead() {
@@ -195,9 +212,22 @@ export const STEPS = {
       want: ANYTHING,
     }
   },
+  /** One more holder of a mapping, as another thread has one. */
+  from(model, { slot, a }) {
+    const other = a % SLOTS
+    const mapping = model.mappings[other]
+    if (model.mappings[slot] || !mapping) return undefined
+    model.mappings[slot] = mapping.again()
+    return { code: `maps[${slot}] = MemoryMap.from(maps[${other}].handle, { onFault })`, want: ANYTHING }
+  },
   close: onMapping((mapping, { slot, a }, model, map) => {
     model.mappings[slot] = undefined
-    for (const held of model.held) if (held?.mapping === mapping) held.isGone = true
+    for (const [i, held] of model.held.entries()) {
+      if (held?.mapping !== mapping) continue
+      // What others have open may be there still.
+      if (mapping.isHeld) model.held[i] = undefined
+      else held.isGone = true
+    }
     return { code: pick([`${map}.close()`, `await ${map}.closeAsync()`], a), want: undefined }
   }),
   collect: () => ({ code: 'collect()', want: ANYTHING }),
@@ -330,6 +360,7 @@ export const STEPS = {
     const length = a % (PAGES * model.pageSize)
     const code = `${map}.resize(${length})`
     if (!mapping.keepOpen && mapping.kind !== 'anonymous') return { code, want: throws('ERR_MMAP_UNSUPPORTED') }
+    if (mapping.isHeld) return { code, want: throws('ERR_MMAP_BUSY') }
     if (mapping.there < mapping.length) return undefined
     const end = mapping.offset + length
     if (mapping.kind !== 'anonymous' && end > model.files[mapping.file].length) {

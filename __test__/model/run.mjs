@@ -108,7 +108,7 @@ async function runProgram(steps) {
 }
 
 const step = fc.record({
-  do: fc.constantFrom('map', 'map', 'map', ...Object.keys(STEPS)),
+  do: fc.constantFrom('map', 'map', 'map', 'from', ...Object.keys(STEPS)),
   ...Object.fromEntries(Object.entries(NUMBERS).map(([name, below]) => [name, fc.nat(below - 1)])),
 })
 
