@@ -202,6 +202,112 @@ test('a worker receives what others send, and its place is free when it ends', a
   t.true(await sent)
 })
 
+test('messages in batches come to all receivers, of all lengths, however the ring wraps', (t) => {
+  const { map } = open(t)
+  for (const lossless of [false, true]) {
+    const broadcast = Broadcast.create(map, { length: 4416 + 2048, lossless })
+    const receivers = [broadcast.subscribe(), broadcast.subscribe()]
+    const { maxLength } = broadcast
+    let next = 0
+    for (let round = 0; round < 300; round++) {
+      // One of them is longer than the others may be together.
+      const batch = Array.from({ length: (round % 7) + 1 }, (_, i) => {
+        return `${next + i} ${'x'.repeat(round % 5 === 0 && i === 0 ? maxLength - 10 : (next + i) % 40)}`
+      })
+      t.is(broadcast.sendMany(batch), batch.length)
+      const [one, other] = receivers as [BroadcastReceiver, BroadcastReceiver]
+      t.deepEqual(one.receiveMany(100).map(String), batch)
+      const received = [...other.receiveMany(2), ...(batch.length > 2 ? other.receiveMany(100) : [])]
+      t.deepEqual(received.map(String), batch)
+      next += batch.length
+    }
+    t.deepEqual(
+      receivers.map((receiver) => receiver.receiveMany(5, 1)),
+      [[], []],
+    )
+    t.deepEqual(
+      receivers.map(({ lost }) => lost),
+      [0, 0],
+    )
+  }
+})
+
+test('a batch that is longer than the ring leaves its last messages, or waits for receivers', async (t) => {
+  const { map } = open(t)
+  const batch = Array.from({ length: 3000 }, (_, i) => `message ${i}`)
+  const lossy = Broadcast.create(map, { length: 1024 })
+  const receiver = lossy.subscribe()
+  t.is(lossy.sendMany(batch), 3000)
+  const received = receiver.receiveMany(3000).map(String)
+  t.deepEqual(received, batch.slice(receiver.lost))
+  t.is(received.length + receiver.lost, 3000)
+  t.true(received.length > 10)
+
+  const lossless = Broadcast.create(map, { offset: 8192, length: 4416 + 1024, lossless: true })
+  const slow = lossless.subscribe()
+  const sent = lossless.sendMany(batch, 10)
+  t.true(sent > 10 && sent < 100)
+  t.deepEqual(slow.receiveMany(3000).map(String), batch.slice(0, sent))
+  const waiting = slow.receiveAsync()
+  t.throws(() => slow.receiveMany(5), { code: 'ERR_MMAP_BUSY' })
+  const pending = Array.from({ length: 100 }, (_, i) => lossless.sendAsync(`later ${i}`))
+  t.throws(() => lossless.sendMany(['x']), { code: 'ERR_MMAP_BUSY' })
+  t.is(String(await waiting), 'later 0')
+  for (let next = 1; next < 100;) for (const message of slow.receiveMany(7, 1000)) t.is(`${message}`, `later ${next++}`)
+  t.true((await Promise.all(pending)).every(Boolean))
+  t.is(lossless.sendMany([]), 0)
+})
+
+test('many processes read a broadcast that they cannot write', async (t) => {
+  const { file, map } = open(t)
+  const broadcast = Broadcast.create(map, SMALLEST)
+  broadcast.send('before')
+  const peers = await Promise.all(runtimes().map((runtime) => Peer.start(t, runtime)))
+  for (const peer of peers) {
+    await peer.run(`(async () => {
+      const { Broadcast } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+      map = lib.mapShared(${JSON.stringify(file)})
+      broadcast = Broadcast.open(map, { offset: 64 })
+      receiver = broadcast.subscribe({ from: 'oldest' })
+      undefined
+    })()`)
+    t.is(await peer.run('receiver.receive().toString()'), 'before')
+  }
+  const waiting = peers.map((peer) => peer.run(`receiver.receiveAsync().then((message) => '' + message)`))
+  await sleep(50)
+  broadcast.send('woken')
+  t.deepEqual(new Set(await Promise.all(waiting)), new Set(['woken']))
+  const counts = peers.map((peer) => peer.run(COUNT))
+  for (let i = 0; i < 1000; i++) {
+    broadcast.send(text('here', i))
+    if (i % 10 === 0) await sleep(0)
+  }
+  broadcast.send('end')
+  for (const { count, lost, wrong } of (await Promise.all(counts)) as any[]) {
+    t.deepEqual(wrong, [])
+    t.is(count + lost, 1000)
+  }
+})
+
+test('a mapping that is only read cannot send, nor hold senders back', (t) => {
+  const { file, map } = open(t)
+  const readOnly = mapShared(file)
+  t.teardown(() => readOnly.close())
+  const broadcast = Broadcast.create(map, { length: 1024 })
+  const reader = Broadcast.open(readOnly)
+  t.throws(() => reader.send('x'), { code: 'ERR_MMAP_NOT_WRITABLE' })
+  t.throws(() => reader.sendMany(['x']), { code: 'ERR_MMAP_NOT_WRITABLE' })
+  t.throws(() => Broadcast.create(readOnly), { code: 'ERR_MMAP_NOT_WRITABLE' })
+  const receiver = reader.subscribe()
+  t.is(receiver.receive(1), undefined)
+  t.is(broadcast.sendMany(['one', 'two']), 2)
+  t.deepEqual(receiver.receiveMany(3).map(String), ['one', 'two'])
+  receiver.close()
+  t.is(readOnly.faults, 0)
+  Broadcast.create(map, { ...SMALLEST, lossless: true })
+  t.throws(() => Broadcast.open(readOnly, { offset: 64 }), { code: 'ERR_MMAP_NOT_WRITABLE' })
+})
+
 test('waits end by their time, by a signal, by close, and when the mapping is closed', async (t) => {
   const { map } = open(t)
   const broadcast = Broadcast.create(map, { ...SMALLEST, lossless: true })
@@ -295,6 +401,12 @@ test('wrong arguments are named', async (t) => {
     [() => broadcast.send('x'.repeat(321)), 'ERR_OUT_OF_RANGE', /data.*320/],
     [() => any['send']!('x', 'y'), 'ERR_INVALID_ARG_TYPE', /timeout/],
     [() => receiver['receive']!('y'), 'ERR_INVALID_ARG_TYPE', /timeout/],
+    [() => any['sendMany']!(5), 'ERR_INVALID_ARG_TYPE', /messages/],
+    [() => any['sendMany']!(['x', 5]), 'ERR_INVALID_ARG_TYPE', /data/],
+    [() => broadcast.sendMany(['x', 'x'.repeat(321)]), 'ERR_OUT_OF_RANGE', /data.*320/],
+    [() => receiver['receiveMany']!(0), 'ERR_OUT_OF_RANGE', /most/],
+    [() => receiver['receiveMany']!('1'), 'ERR_INVALID_ARG_TYPE', /most/],
+    [() => receiver['receiveMany']!(1, 'y'), 'ERR_INVALID_ARG_TYPE', /timeout/],
   ] as const) {
     t.regex(t.throws(() => void run(), { code })!.message, message)
   }

@@ -204,11 +204,17 @@ export declare function beforeExit(): void
 /** Receives a message as `channelReceive` does. */
 export declare function broadcastReceive(receiver: object, target: Buffer, offset: number, timeout: number): number
 
+/** Receives messages as `channelReceiveMany` does. */
+export declare function broadcastReceiveMany(receiver: object, target: Buffer, offset: number, ends: Uint32Array, most: number, timeout: number): number
+
 /**
  * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
  * 0.
  */
 export declare function broadcastSend(broadcast: object, data: Uint8Array, timeout: number): boolean
+
+/** Sends messages as `channelSendMany` does. */
+export declare function broadcastSendMany(broadcast: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
 
 /**
  * Whether this runtime makes a SharedArrayBuffer of memory that it does not own: some have the

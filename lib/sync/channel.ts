@@ -2,14 +2,13 @@
 
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
-import { allocate } from '../buffers.js'
 import { Handle, tag } from '../handle.js'
 import { illegalConstructor, invalidValue, outOfRange } from '../errors.js'
 import { type Limit, toCount, toLimit, toTarget, toTimeout, type WaitOptions } from './arguments.js'
+import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
 import { Lifetime } from './lifetime.js'
-import { explain, type MemoryMap, native } from './main.js'
-import { MOST, Pool } from './messages.js'
+import { type MemoryMap, native } from './main.js'
 import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, openAsync } from './opening.js'
 import { call } from './pending.js'
 import { Receiving } from './receiving.js'
@@ -23,9 +22,6 @@ const TAIL = 48
 const RECEIVER = 64
 /** The bit of the receiver's word that says that another one waits to become it. */
 const CONTENDED = 1
-
-/** Where the messages end that were received in one call. */
-const ENDS = new Uint32Array(MOST)
 
 const FOR_EVER: Limit = { timeout: -1, signal: undefined }
 
@@ -63,7 +59,6 @@ export class Channel extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeChannel
-  readonly #handle: object
   readonly #max: number
   readonly #words: Words
   /** The halves of the receiver's word while that is this end. */
@@ -72,10 +67,10 @@ export class Channel extends Handle {
   readonly #reserved = new WeakMap<Buffer, { readonly offset: number; readonly size: number }>()
   /** Where in the mapping the Buffers are that are borrowed. */
   readonly #borrowed = new Map<Buffer, number>()
-  readonly #pool = new Pool()
   readonly #life: Lifetime
   readonly #sending: Sending
   readonly #receiving: Receiving
+  readonly #copies: Copies
 
   private constructor(map: MemoryMap<any>, behind: NativeChannel, offset: number) {
     super()
@@ -83,7 +78,6 @@ export class Channel extends Handle {
     this.#map = map
     this.#native = behind
     const handle = behind.handle()
-    this.#handle = handle
     this.#max = behind.maxLength
     this.#words = new Words(map, offset, HEAD_SIZE)
     this.#receiver = new Int32Array(new BigInt64Array([behind.receiver()]).buffer)
@@ -94,6 +88,10 @@ export class Channel extends Handle {
       sendAsync: (...wait) => behind.sendAsync(...wait),
     })
     this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
+    this.#copies = new Copies(this.#life, {
+      receive: (...target) => native.channelReceive(handle, ...target),
+      receiveMany: (...target) => native.channelReceiveMany(handle, ...target),
+    })
   }
 
   /**
@@ -299,13 +297,7 @@ export class Channel extends Handle {
     const limit = toTimeout(timeout)
     this.#life.check()
     this.#receiving.checkIdle()
-    const messages: Buffer[] = []
-    try {
-      while (this.#takeMany(messages, count, messages.length === 0 ? limit : 0) && messages.length < count) continue
-    } catch (error) {
-      if (messages.length === 0) throw error // else the next call says so
-    }
-    return messages
+    return this.#copies.takeMany(count, limit)
   }
 
   /** The messages, until the channel is closed. */
@@ -479,22 +471,9 @@ export class Channel extends Handle {
   }
 
   #take(timeout: number): Buffer | undefined {
-    this.#life.check()
-    const pool = this.#pool
-    try {
-      let length = native.channelReceive(this.#handle, pool.ready(), pool.used, timeout)
-      if (length >= 0) return pool.cut(length)
-      this.#words.prepare()
-      if (length === -1) return undefined
-      for (;;) {
-        const buffer = allocate(-2 - length)
-        length = native.channelReceive(this.#handle, buffer, 0, timeout)
-        if (length >= 0) return buffer.subarray(0, length)
-        if (length === -1) return undefined
-      }
-    } catch (error) {
-      throw explain(this.#map, error)
-    }
+    const message = this.#copies.take(timeout)
+    if (message === undefined) this.#words.prepare()
+    return message
   }
 
   /** Whether this is the receiver, and there is nothing: where it is not known there may be something. */
@@ -508,23 +487,6 @@ export class Channel extends Handle {
       halves[RECEIVER + 1] === this.#receiver[1] &&
       this.#words.intact
     )
-  }
-
-  /** Adds available messages to `messages`, up to `most` in all. Returns whether there were any. */
-  #takeMany(messages: Buffer[], most: number, timeout: number): boolean {
-    const pool = this.#pool
-    const memory = pool.ready()
-    const count = call(this.#map, () => {
-      return native.channelReceiveMany(this.#handle, memory, pool.used, ENDS, most - messages.length, timeout)
-    })
-    if (count < -1) {
-      const message = this.#take(timeout)
-      if (message !== undefined) messages.push(message)
-      return message !== undefined
-    }
-    const first = pool.used
-    for (let i = 0; i < count; i++) messages.push(pool.cut(first + ENDS[i]! - pool.used))
-    return count > 0
   }
 
   #find(reserved: Buffer): { offset: number; size: number } {

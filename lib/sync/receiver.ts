@@ -1,14 +1,13 @@
 // A receiver of a broadcast.
 
 import type { NativeReceiver } from '../binding.js'
-import { allocate } from '../buffers.js'
 import { illegalConstructor } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { type Limit, toTimeout, type WaitOptions } from './arguments.js'
+import { type Limit, toCount, toTimeout, type WaitOptions } from './arguments.js'
+import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
 import { Lifetime } from './lifetime.js'
-import { explain, type MemoryMap, native } from './main.js'
-import { Pool } from './messages.js'
+import { type MemoryMap, native } from './main.js'
 import { call } from './pending.js'
 import { Receiving } from './receiving.js'
 
@@ -31,10 +30,9 @@ export class BroadcastReceiver extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeReceiver
-  readonly #handle: object
   readonly #life: Lifetime
   readonly #receiving: Receiving
-  readonly #pool = new Pool()
+  readonly #copies: Copies
   #lost = 0
 
   private constructor(map: MemoryMap<any>, behind: NativeReceiver) {
@@ -42,9 +40,13 @@ export class BroadcastReceiver extends Handle {
     if (!(behind instanceof native.NativeReceiver)) throw illegalConstructor('`broadcast.subscribe`')
     this.#map = map
     this.#native = behind
-    this.#handle = behind.handle()
     this.#life = new Lifetime(map, 'receiver')
     this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
+    const handle = behind.handle()
+    this.#copies = new Copies(this.#life, {
+      receive: (...target) => native.broadcastReceive(handle, ...target),
+      receiveMany: (...target) => native.broadcastReceiveMany(handle, ...target),
+    })
   }
 
   /**
@@ -70,12 +72,12 @@ export class BroadcastReceiver extends Handle {
   receive(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
     this.#receiving.checkIdle()
-    return this.#take(limit)
+    return this.#copies.take(limit)
   }
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined {
-    if (!this.#receiving.turns.busy) return this.#take(0)
+    if (!this.#receiving.turns.busy) return this.#copies.take(0)
     this.#life.check()
     return undefined
   }
@@ -87,13 +89,28 @@ export class BroadcastReceiver extends Handle {
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
   async receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
-    return this.#receiving.get(options, () => this.#take(0))
+    return this.#receiving.get(options, () => this.#copies.take(0))
+  }
+
+  /**
+   * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
+   * if the time is up first. Many short messages are several times as fast as one by one. Some share their `buffer`.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws as {@link receive}
+   */
+  receiveMany(most: number, timeout?: number): Buffer[] {
+    const count = toCount(most, 'most', 1)
+    const limit = toTimeout(timeout)
+    this.#life.check()
+    this.#receiving.checkIdle()
+    return this.#copies.takeMany(count, limit)
   }
 
   /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     const isClosed = (): boolean => this.closed
-    const look = () => this.#take(0)
+    const look = () => this.#copies.take(0)
     return new Messages({
       get closed() {
         return isClosed()
@@ -120,22 +137,5 @@ export class BroadcastReceiver extends Handle {
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void {
     this.close()
-  }
-
-  #take(timeout: number): Buffer | undefined {
-    this.#life.check()
-    try {
-      let length = native.broadcastReceive(this.#handle, this.#pool.ready(), this.#pool.used, timeout)
-      if (length >= 0) return this.#pool.cut(length)
-      // One that does not fit may be written over meanwhile, and the next one longer.
-      while (length !== -1) {
-        const buffer = allocate(-2 - length)
-        length = native.broadcastReceive(this.#handle, buffer, 0, timeout)
-        if (length >= 0) return buffer.subarray(0, length)
-      }
-      return undefined
-    } catch (error) {
-      throw explain(this.#map, error)
-    }
   }
 }

@@ -75,11 +75,25 @@ impl User<'_> {
                 let opened = self.allow(opened);
                 self.broadcasts.extend(opened);
             }
+            2 if what >= 128 => {
+                let lengths: Vec<usize> =
+                    (0..=who % 8).map(|_| input.below(broadcast.max_length() + 2)).collect();
+                let first = self.sent.len();
+                let messages: Vec<Vec<u8>> = (first..).zip(&lengths).map(message).collect();
+                let ends = messages.iter().scan(0, |end, message| {
+                    *end += message.len() as u32;
+                    Some(*end)
+                });
+                let ends: Vec<u32> = ends.collect();
+                let sent = self.allow(broadcast.send_many(&messages.concat(), &ends, patience));
+                let Some(sent) = sent else { return };
+                let may = broadcast.is_lossless() && !self.receivers.is_empty();
+                assert!(sent == messages.len() || may || self.damaged.get(), "no room");
+                self.sent.extend(messages.into_iter().take(sent));
+            }
             0..=2 => {
                 let length = input.below(broadcast.max_length() + 2);
-                let first = self.sent.len() as u64 * 31;
-                let bytes: Vec<u8> =
-                    (first..first + length as u64).map(|byte| byte as u8).collect();
+                let bytes = message((self.sent.len(), &length));
                 match self.allow(broadcast.send(&bytes, patience)) {
                     Some(true) => {
                         assert!(length <= broadcast.max_length());
@@ -105,6 +119,9 @@ impl User<'_> {
             4 | 5 if !self.receivers.is_empty() => {
                 let index = who % self.receivers.len();
                 let mut bytes = vec![0; input.below(1024)];
+                if what >= 128 {
+                    return self.receive_many(index, &mut bytes, patience);
+                }
                 let before = self.receivers[index].0.lost();
                 let received = self.receivers[index].0.receive_into(&mut bytes, patience);
                 let Some(received) = self.allow(received) else { return };
@@ -128,6 +145,22 @@ impl User<'_> {
                 self.victim.damage(input);
             }
             _ => {}
+        }
+    }
+
+    fn receive_many(&mut self, index: usize, bytes: &mut [u8], patience: Option<&Patience<'_>>) {
+        let (mut ends, before) = ([0; 8], self.receivers[index].0.lost());
+        let received = self.receivers[index].0.receive_many_into(bytes, &mut ends, patience);
+        let Some(received) = self.allow(received) else { return };
+        let mut lost = (self.receivers[index].0.lost() - before) as usize;
+        let Received::Copied(count) = received else {
+            return self.received(index, received, bytes, lost);
+        };
+        let mut start = 0;
+        for end in ends.into_iter().take(count).map(|end| end as usize) {
+            // Nobody sends meanwhile: what is lost is lost before the first.
+            self.received(index, Received::Copied(end - start), &bytes[start..end], lost);
+            (start, lost) = (end.next_multiple_of(8), 0);
         }
     }
 
@@ -167,4 +200,10 @@ impl User<'_> {
             Err(error) => panic!("{error:?}"),
         }
     }
+}
+
+/// The bytes of a message of that number and length.
+fn message((number, length): (usize, &usize)) -> Vec<u8> {
+    let first = number as u64 * 31;
+    (first..first + *length as u64).map(|byte| byte as u8).collect()
 }

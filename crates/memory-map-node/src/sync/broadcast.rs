@@ -126,6 +126,22 @@ pub fn broadcast_send(
     attempt(&env, timeout, |patience| broadcast.object.send(data, patience))
 }
 
+/// Sends messages as `channelSendMany` does.
+#[napi]
+pub fn broadcast_send_many(
+    env: Env,
+    #[napi(ts_arg_type = "object")] broadcast: &External<Tied<InMapping<Broadcast>>>,
+    data: &[u8],
+    ends: &[u32],
+    count: u32,
+    timeout: f64,
+) -> Result<u32> {
+    let broadcast = broadcast.get(&env)?;
+    let ends = ends.get(..count as usize).unwrap_or(ends);
+    attempt(&env, timeout, |patience| broadcast.object.send_many(data, ends, patience))
+        .map(|sent| sent as u32)
+}
+
 /// Receives a message as `channelReceive` does.
 #[napi]
 pub fn broadcast_receive(
@@ -139,4 +155,26 @@ pub fn broadcast_receive(
     let target = target.get_mut(offset as usize..).unwrap_or_default();
     attempt(&env, timeout, |patience| receiver.object.receive_into(target, patience))
         .map(received_code)
+}
+
+/// Receives messages as `channelReceiveMany` does.
+#[napi]
+pub fn broadcast_receive_many(
+    env: Env,
+    #[napi(ts_arg_type = "object")] receiver: &External<Tied<InMapping<Receiver>>>,
+    mut target: BufferSlice,
+    offset: u32,
+    mut ends: Uint32ArraySlice,
+    most: u32,
+    timeout: f64,
+) -> Result<f64> {
+    let receiver = receiver.get(&env)?;
+    let target = target.get_mut(offset as usize..).unwrap_or_default();
+    // SAFETY: only this thread has the array, and it is not in JavaScript.
+    let ends = unsafe { ends.as_mut() };
+    let most = ends.len().min(most as usize);
+    let receive = |patience: Option<&Patience<'_>>| {
+        receiver.object.receive_many_into(target, &mut ends[..most], patience)
+    };
+    attempt(&env, timeout, receive).map(received_code)
 }

@@ -190,7 +190,7 @@ impl Barrier {
 
     fn run<T>(&self, work: impl FnOnce(&Party<'_, Session<'_>>) -> Result<T>) -> Result<T> {
         let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: &self.participant };
+        let session = Session { words: place.enter()?, participant: Some(&self.participant) };
         let party = Party { memory: &session, me: self.participant.number, spin: &self.spin };
         let result = work(&party);
         // A fault explains whatever else went wrong.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::batch;
 use super::channel::Received;
 use super::feed::{Cursor, Feed, PLACE, PLACES, SLACK, Spins, Taken, at};
 use super::park::Patience;
@@ -46,8 +47,8 @@ struct Shared {
     range: Arc<SharedRange>,
     ring: usize,
     is_lossless: bool,
-    /// Who sends, as the holder of the senders' lock.
-    participant: Participant,
+    /// Who sends, as the holder of the senders' lock; none if the mapping is not writable.
+    participant: Option<Participant>,
     spins: Spins,
 }
 
@@ -120,7 +121,7 @@ impl Broadcast {
         }
         let range = SharedRange::new(mapping, offset, length, 64, true)?;
         // First what can fail: what is there stays then.
-        let broadcast = Self::tie(mapping, range, ring, is_lossless)?;
+        let broadcast = Self::tie(mapping, range, ring, is_lossless, true)?;
         broadcast.0.run(|feed| {
             let word = |offset| feed.memory.words.word(offset);
             // Opening it now finds no broadcast. Receivers of the one that was here before must see
@@ -145,7 +146,8 @@ impl Broadcast {
         Ok(broadcast)
     }
 
-    /// Opens the broadcast at `offset`.
+    /// Opens the broadcast at `offset`. If the mapping is not writable and receivers may lose messages, it
+    /// can make receivers, which then look for messages every 10 ms while they wait; and nothing else.
     ///
     /// ```
     /// use memory_map::ipc::Broadcast;
@@ -166,7 +168,12 @@ impl Broadcast {
         if length < at::PLACES {
             return Err(Error::Invalid("there is no broadcast: the mapping is too short for one"));
         }
-        let all = SharedRange::new(mapping, offset, length, 64, true)?;
+        let (all, is_writable) = match SharedRange::new(mapping, offset, length, 64, true) {
+            Err(Error::NotWritable) => {
+                (SharedRange::new(mapping, offset, length, 64, false)?, false)
+            }
+            range => (range?, true),
+        };
         let (ring, is_lossless) = {
             let place = all.place();
             let words = place.enter()?;
@@ -189,15 +196,25 @@ impl Broadcast {
                 None => return Err(Error::Invalid("the broadcast is cut short")),
             }
         };
+        if is_lossless && !is_writable {
+            return Err(Error::NotWritable);
+        }
         // The mapping may become shorter, and have all of the broadcast still.
-        let range = SharedRange::new(mapping, offset, data(is_lossless) + ring, 64, true)?;
-        let broadcast = Self::tie(mapping, range, ring, is_lossless)?;
+        let length = data(is_lossless) + ring;
+        let range = SharedRange::new(mapping, offset, length, 64, is_writable)?;
+        let broadcast = Self::tie(mapping, range, ring, is_lossless, is_writable)?;
         broadcast.0.run(|feed| feed.verify())?;
         Ok(broadcast)
     }
 
-    fn tie(mapping: &Mapping, range: SharedRange, ring: usize, is_lossless: bool) -> Result<Self> {
-        let participant = Participant::another(mapping)?;
+    fn tie(
+        mapping: &Mapping,
+        range: SharedRange,
+        ring: usize,
+        is_lossless: bool,
+        is_writable: bool,
+    ) -> Result<Self> {
+        let participant = is_writable.then(|| Participant::another(mapping)).transpose()?;
         let range = range.following(mapping);
         Ok(Self(Arc::new(Shared { range, ring, is_lossless, participant, spins: Spins::new() })))
     }
@@ -221,15 +238,52 @@ impl Broadcast {
     /// was sending, or a receiver that must lose nothing had no room for it, until the time was up.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a length over [`Broadcast::max_length`]; [`Error::Invalid`] if the
-    /// memory does not hold a broadcast any more; [`Error::Fault`], [`Error::Closed`],
-    /// [`Error::Cancelled`].
+    /// [`Error::OutOfRange`] for a length over [`Broadcast::max_length`]; [`Error::NotWritable`];
+    /// [`Error::Invalid`] if the memory does not hold a broadcast any more; [`Error::Fault`],
+    /// [`Error::Closed`], [`Error::Cancelled`].
     pub fn send(&self, bytes: &[u8], patience: Option<&Patience<'_>>) -> Result<bool> {
-        if bytes.len() > self.max_length() {
+        self.send_all([bytes].into_iter(), patience).map(|sent| sent == 1)
+    }
+
+    /// Sends messages: they lie in `bytes` one behind the other, each up to its end in `ends`. How many
+    /// there was room for in time. Receivers see those for which there is room at once all at once.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Broadcast, From, Received};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let broadcast = Broadcast::create(&map, 0, 4096, false)?;
+    /// let receiver = broadcast.subscribe(&map, From::Now)?;
+    /// assert_eq!(broadcast.send_many(b"onetwo", &[3, 6], None)?, 2);
+    /// assert_eq!(receiver.receive_into(&mut [0; 8], None)?, Received::Copied(3));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Broadcast::send`].
+    pub fn send_many(
+        &self,
+        bytes: &[u8],
+        ends: &[u32],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<usize> {
+        self.send_all(batch::messages(bytes, ends), patience)
+    }
+
+    fn send_all<'m>(
+        &self,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
+        patience: Option<&Patience<'_>>,
+    ) -> Result<usize> {
+        if messages.clone().any(|message| message.len() > self.max_length()) {
             let requirement = "at most half the broadcast's capacity";
             return Err(Error::OutOfRange { name: "length", requirement });
         }
-        self.0.run(|feed| feed.send(bytes, patience))
+        if self.0.participant.is_none() {
+            return Err(Error::NotWritable);
+        }
+        self.0.run(|feed| feed.send(messages, patience))
     }
 
     /// Makes a receiver.
@@ -276,6 +330,49 @@ impl Receiver {
                 }
             }
         }
+    }
+
+    /// Receives messages by copying them to `bytes`, each at the next multiple of eight, and their ends
+    /// to `ends`: those that are there, or the first that comes. [`Received::Copied`] says how many, and
+    /// [`Received::TooLong`] how long the first is.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Broadcast, From, Received};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let broadcast = Broadcast::create(&map, 0, 4096, false)?;
+    /// let receiver = broadcast.subscribe(&map, From::Now)?;
+    /// broadcast.send_many(b"onetwo", &[3, 6], None)?;
+    /// let (mut bytes, mut ends) = ([0; 64], [0; 8]);
+    /// assert_eq!(receiver.receive_many_into(&mut bytes, &mut ends, None)?, Received::Copied(2));
+    /// assert_eq!((&bytes[8..11], ends[1]), (&b"two"[..], 11));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Receiver::receive_into`].
+    pub fn receive_many_into(
+        &self,
+        bytes: &mut [u8],
+        ends: &mut [u32],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Received> {
+        let (mut count, mut start) = (0, 0);
+        for end in ends {
+            let Some(target) = bytes.get_mut(start..) else { break };
+            match self.receive_into(target, patience.filter(|_| count == 0)) {
+                Ok(Received::Copied(length)) => {
+                    *end = (start + length) as u32;
+                    start = (start + length).next_multiple_of(8);
+                    count += 1;
+                }
+                // The next call says so.
+                _ if count > 0 => break,
+                other => return other,
+            }
+        }
+        Ok(if count == 0 { Received::Nothing } else { Received::Copied(count) })
     }
 
     /// Waits until there is a message to receive, or to count as lost; `false` if the time is up first.
@@ -345,12 +442,12 @@ impl Receiver {
 impl Shared {
     fn run<T>(&self, work: impl FnOnce(&Feed<'_, Session<'_>>) -> Result<T>) -> Result<T> {
         let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: &self.participant };
+        let session = Session { words: place.enter()?, participant: self.participant.as_ref() };
         let feed = Feed {
             memory: &session,
             data: data(self.is_lossless),
             size: self.ring,
-            me: self.participant.number,
+            me: self.participant.as_ref().map_or(0, |own| own.number),
             spins: &self.spins,
         };
         let result = work(&feed);

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::batch;
 use super::borrowed::Borrowed;
 use super::head::Kind;
 use super::lock::{self, World};
@@ -362,11 +363,8 @@ impl Channel {
         ends: &[u32],
         patience: Option<&Patience<'_>>,
     ) -> Result<usize> {
-        let message = |index: usize| {
-            let start = index.checked_sub(1).map_or(0, |before| ends[before] as usize);
-            bytes.get(start..ends[index] as usize).unwrap_or_default()
-        };
-        let messages = (0..ends.len()).map(message);
+        let message = |index| batch::message(bytes, ends, index);
+        let messages = batch::messages(bytes, ends);
         messages.clone().try_for_each(|message| self.check_length(message.len()))?;
         self.ring.run(|ring| {
             let lengths = messages.map(<[u8]>::len);

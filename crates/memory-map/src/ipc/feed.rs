@@ -12,10 +12,10 @@
 use std::time::Duration;
 
 use super::atomic::{AtomicU64, Ordering, fence};
-use super::blocks::{Blocks, copy_in, copy_out};
+use super::blocks::{Blocks, copy_out};
 use super::eventcount;
 use super::lock::{self, World};
-use super::park::{self, Patience};
+use super::park::{self, LOOK, Patience};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 
@@ -45,7 +45,7 @@ const AROUND: usize = 16;
 /// Bytes of the ring beyond its capacity, so that two messages of half of that always fit.
 pub(crate) const SLACK: usize = 64;
 /// In place of a length: nothing from here to the end of the ring.
-const PADDING: u64 = u64::MAX;
+pub(crate) const PADDING: u64 = u64::MAX;
 
 /// How often a receiver looks for a message that is not being written over.
 const ATTEMPTS: usize = 100;
@@ -102,7 +102,8 @@ enum Look {
     Overtaken,
 }
 
-/// A ring of `size` bytes at `data` in `memory`; `me` is the participant that sends.
+/// A ring of `size` bytes at `data` in `memory`; `me` is the participant that sends, or 0 where the
+/// memory is only read.
 pub(crate) struct Feed<'a, M> {
     pub memory: &'a M,
     pub data: usize,
@@ -112,25 +113,25 @@ pub(crate) struct Feed<'a, M> {
 }
 
 /// Whether a position comes before another one.
-fn is_before(one: u64, other: u64) -> bool {
+pub(crate) fn is_before(one: u64, other: u64) -> bool {
     (one.wrapping_sub(other) as i64) < 0
 }
 
-fn size_of(length: usize) -> usize {
+pub(crate) fn size_of(length: usize) -> usize {
     AROUND + length.next_multiple_of(8)
 }
 
 impl<M: Blocks + World> Feed<'_, M> {
-    fn word(&self, offset: usize) -> &AtomicU64 {
+    pub fn word(&self, offset: usize) -> &AtomicU64 {
         self.memory.word(offset)
     }
 
-    fn offset(&self, position: u64) -> usize {
+    pub fn offset(&self, position: u64) -> usize {
         self.data + (position % self.size as u64) as usize
     }
 
     /// How many bytes of the ring follow an offset.
-    fn rest(&self, offset: usize) -> usize {
+    pub fn rest(&self, offset: usize) -> usize {
         self.data + self.size - offset
     }
 
@@ -138,12 +139,12 @@ impl<M: Blocks + World> Feed<'_, M> {
         (self.size - SLACK) / 2
     }
 
-    fn is_lossless(&self) -> bool {
+    pub fn is_lossless(&self) -> bool {
         self.data > at::PLACES
     }
 
     /// The tail and the head, of which only the holder of the senders' lock can be sure.
-    fn span(&self) -> Result<(u64, u64)> {
+    pub fn span(&self) -> Result<(u64, u64)> {
         let tail = self.word(at::TAIL).load(Ordering::Acquire);
         let head = self.word(at::HEAD).load(Ordering::Acquire);
         let is_possible =
@@ -153,43 +154,12 @@ impl<M: Blocks + World> Feed<'_, M> {
 
     /// The number of the message that ends at a position. It is not written over before the head is
     /// moved.
-    fn number_before(&self, position: u64) -> u64 {
+    pub fn number_before(&self, position: u64) -> u64 {
         self.word(self.offset(position.wrapping_sub(8))).load(Ordering::Relaxed)
     }
 
-    /// Sends a message of up to half the capacity; `false` if there is no room in time, or at once if
-    /// `patience` has none.
-    pub fn send(&self, bytes: &[u8], patience: Option<&Patience<'_>>) -> Result<bool> {
-        for round in 0.. {
-            let seen = self.slowest();
-            let value = (round > 0).then(|| eventcount::prepare(self.word(at::EMPTIED)));
-            match self.alone(patience, || self.append(bytes))? {
-                Some(true) => {
-                    eventcount::signal(self.word(at::FILLED));
-                    return Ok(true);
-                }
-                Some(false) => {}
-                None => return Ok(false),
-            }
-            let Some(patience) = patience else { return Ok(false) };
-            self.memory.check()?;
-            if patience.is_over()? {
-                return Ok(false);
-            }
-            match value {
-                Some(value) => {
-                    park::sleep(self.word(at::EMPTIED), value, lock::slice(round - 1), patience)?;
-                }
-                None => {
-                    self.spins.emptied.until(|| (self.slowest() != seen).then_some(()));
-                }
-            }
-        }
-        Ok(false)
-    }
-
     /// Does `work` as the holder of the senders' lock; `None` if that is not to be had in time.
-    fn alone<T>(
+    pub fn alone<T>(
         &self,
         patience: Option<&Patience<'_>>,
         work: impl FnOnce() -> Result<T>,
@@ -212,53 +182,8 @@ impl<M: Blocks + World> Feed<'_, M> {
         }
     }
 
-    /// Writes a message behind the head and publishes it; `false` if there is no room.
-    fn append(&self, bytes: &[u8]) -> Result<bool> {
-        let (tail, head) = self.span()?;
-        let number = self.number_before(head).wrapping_add(1);
-        let need = size_of(bytes.len());
-        let rest = self.rest(self.offset(head));
-        let padding = if need > rest { rest } else { 0 };
-        let start = head.wrapping_add(padding as u64);
-        let end = start.wrapping_add(need as u64);
-        if !self.make_room(tail, head, end.wrapping_sub(self.size as u64))? {
-            return Ok(false);
-        }
-        // A receiver that sees any of what follows sees that the tail has moved.
-        fence(Ordering::Release);
-        if padding > 0 {
-            self.word(self.offset(head)).store(PADDING, Ordering::Relaxed);
-        }
-        let offset = self.offset(start);
-        self.word(offset).store(bytes.len() as u64, Ordering::Relaxed);
-        copy_in(self.memory, offset + 8, bytes);
-        self.word(offset + need - 8).store(number, Ordering::Relaxed);
-        self.memory.check()?;
-        self.word(at::LAST).store(start, Ordering::Relaxed);
-        self.word(at::HEAD).store(end, Ordering::Release);
-        Ok(true)
-    }
-
-    /// Moves the tail past whole messages, to `goal` at least; `false` if that would pass a receiver
-    /// that must lose nothing.
-    fn make_room(&self, tail: u64, head: u64, goal: u64) -> Result<bool> {
-        let mut new = tail;
-        while is_before(new, goal) {
-            let header = self.word(self.offset(new)).load(Ordering::Relaxed);
-            new = self.after(new, header, head)?;
-        }
-        if new == tail {
-            return Ok(true);
-        }
-        if self.is_lossless() && self.holds_back(tail, head, new) {
-            return Ok(false);
-        }
-        self.word(at::TAIL).store(new, Ordering::Release);
-        Ok(true)
-    }
-
     /// Where what has this header ends, a message or padding at a position before the head.
-    fn after(&self, position: u64, header: u64, head: u64) -> Result<u64> {
+    pub fn after(&self, position: u64, header: u64, head: u64) -> Result<u64> {
         let offset = self.offset(position);
         let room = (self.rest(offset) as u64).min(head.wrapping_sub(position));
         let size = match header {
@@ -272,39 +197,13 @@ impl<M: Blocks + World> Feed<'_, M> {
         Ok(position.wrapping_add(size))
     }
 
-    fn places(&self) -> impl Iterator<Item = (usize, u64)> {
+    pub fn places(&self) -> impl Iterator<Item = (usize, u64)> {
         let count = (self.data - at::PLACES) / PLACE;
         let places = (0..count).map(|index| at::PLACES + index * PLACE);
         places.map(|place| (place, self.word(place).load(Ordering::Acquire)))
     }
 
-    /// Whether a living receiver has not come as far as `to`. Dead ones lose their places.
-    fn holds_back(&self, tail: u64, head: u64, to: u64) -> bool {
-        let mut holds = false;
-        for (place, owner) in self.places().filter(|(_, owner)| *owner != 0) {
-            let position = self.word(place + 8).load(Ordering::Acquire);
-            // Something else has stored to others, which holds nobody back.
-            let is_possible = !is_before(position, tail) && !is_before(head, position);
-            if !is_possible || !is_before(position, to) {
-                continue;
-            }
-            if self.memory.is_alive(owner) {
-                holds = true;
-            } else {
-                self.vacate(place, owner);
-            }
-        }
-        holds
-    }
-
-    /// The position of the slowest receiver, dead or alive.
-    fn slowest(&self) -> Option<u64> {
-        let positions = self.places().filter(|(_, owner)| *owner != 0);
-        let positions = positions.map(|(place, _)| self.word(place + 8).load(Ordering::Relaxed));
-        positions.reduce(|one, other| if is_before(one, other) { one } else { other })
-    }
-
-    fn vacate(&self, place: usize, owner: u64) {
+    pub fn vacate(&self, place: usize, owner: u64) {
         let order = (Ordering::Release, Ordering::Relaxed);
         let _ = self.word(place).compare_exchange(owner, 0, order.0, order.1);
     }
@@ -467,8 +366,13 @@ impl<M: Blocks + World> Feed<'_, M> {
         if there().or_else(|| self.spins.filled.until(there)).is_some() {
             return Ok(true);
         }
+        // Whoever cannot say that it sleeps looks at the head itself.
+        let may_write = self.me != 0;
         loop {
-            let value = eventcount::prepare(self.word(at::FILLED));
+            let value = match may_write {
+                true => eventcount::prepare(self.word(at::FILLED)),
+                false => head.load(Ordering::SeqCst),
+            };
             let is_there = there().is_some();
             self.memory.check()?;
             if is_there {
@@ -477,7 +381,10 @@ impl<M: Blocks + World> Feed<'_, M> {
             if patience.is_over()? {
                 return Ok(false);
             }
-            park::sleep(self.word(at::FILLED), value, IDLE_SLICE, patience)?;
+            match may_write {
+                true => park::sleep(self.word(at::FILLED), value, IDLE_SLICE, patience)?,
+                false => park::sleep(head, value, LOOK, patience)?,
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::atomic::Ordering;
 use super::eventcount;
 use super::lock;
-use super::park::{self, Patience};
+use super::park::{self, LOOK, Patience};
 use super::participant::Participant;
 use super::seqlock::{HEADER, SLOTS, Slots, at};
 use super::shared_range::{SharedRange, Words};
@@ -16,8 +16,6 @@ use crate::mapping::Mapping;
 
 /// How long, at most, a wake-up that was lost by a death goes unnoticed.
 const SLICE: Duration = Duration::from_millis(500);
-/// As much where waiting leaves no trace, as the memory is not writable: no writer wakes.
-const LOOK: Duration = Duration::from_millis(10);
 /// How long a reader waits for a moment without writers, and how often it does.
 const MOMENT: Duration = Duration::from_millis(20);
 const MOMENTS: usize = 100;

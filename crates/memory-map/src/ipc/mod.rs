@@ -14,9 +14,11 @@
 
 mod atomic;
 mod barrier;
+mod batch;
 mod blocks;
 mod borrowed;
 mod broadcast;
+mod casting;
 mod channel;
 mod condition;
 mod counts;

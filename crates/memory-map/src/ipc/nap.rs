@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::park::LOOK;
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::sys::Woken;
@@ -96,8 +97,10 @@ impl Nap {
         let is_again = state.address == address;
         state.round = if is_again { state.round + 1 } else { 0 };
         state.address = address;
-        // Called again, the wait has forgotten how often it slept: the slices grow here.
-        let grown = |limit: Duration| limit.max((limit * (1 << state.round.min(8))).min(LONGEST));
+        // Called again, the wait has forgotten how often it slept: the slices grow here, but those of a
+        // wait that nobody wakes.
+        let growth = |limit| if limit == LOOK { 0 } else { state.round.min(8) };
+        let grown = |limit: Duration| limit.max((limit * (1 << growth(limit))).min(LONGEST));
         let slice = limit.map(|limit| end_of(grown(limit)));
         let is_slice = slice.is_some_and(|slice| deadline.is_none_or(|deadline| slice < deadline));
         let until = if is_slice { slice } else { deadline };

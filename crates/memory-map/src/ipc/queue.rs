@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::batch;
 use super::deliveries::{Deliveries, ENVELOPE, LOOK, Taken};
 use super::head::Kind;
 use super::park::Patience;
@@ -190,11 +191,8 @@ impl Queue {
         ends: &[u32],
         patience: Option<&Patience<'_>>,
     ) -> Result<usize> {
-        let message = |index: usize| {
-            let start = index.checked_sub(1).map_or(0, |before| ends[before] as usize);
-            bytes.get(start..ends[index] as usize).unwrap_or_default()
-        };
-        let lengths = (0..ends.len()).map(|index| message(index).len());
+        let message = |index| batch::message(bytes, ends, index);
+        let lengths = batch::messages(bytes, ends).map(<[u8]>::len);
         lengths.clone().try_for_each(|length| self.check_length(length))?;
         self.ring.run(|ring| {
             let lengths = lengths.map(|length| ENVELOPE + length);

@@ -206,7 +206,7 @@ impl RwLock {
         work: impl FnOnce(&User<'_, Session<'_>>) -> Result<T>,
     ) -> Result<T> {
         let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: &self.participant };
+        let session = Session { words: place.enter()?, participant: Some(&self.participant) };
         let user = User {
             memory: &session,
             slots: SLOTS,

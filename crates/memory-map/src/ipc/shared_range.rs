@@ -212,10 +212,10 @@ impl Drop for Words<'_> {
     }
 }
 
-/// The words of a range, in use by a participant.
+/// The words of a range, in use by a participant; by none where they are only read.
 pub(crate) struct Session<'a> {
     pub words: Words<'a>,
-    pub participant: &'a Participant,
+    pub participant: Option<&'a Participant>,
 }
 
 impl Blocks for Words<'_> {
@@ -244,7 +244,7 @@ impl Blocks for Session<'_> {
 
 impl World for Session<'_> {
     fn is_alive(&self, participant: u64) -> bool {
-        self.participant.is_alive(participant)
+        self.participant.is_none_or(|own| own.is_alive(participant))
     }
     fn check(&self) -> Result<()> {
         self.words.check()

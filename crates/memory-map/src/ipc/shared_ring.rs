@@ -111,7 +111,7 @@ impl SharedRing {
 
     pub fn run<T>(&self, work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>) -> Result<T> {
         let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: &self.participant };
+        let session = Session { words: place.enter()?, participant: Some(&self.participant) };
         let ring = Ring {
             memory: &session,
             size: self.size,

@@ -86,6 +86,42 @@ fn a_sender_that_is_killed_loses_that_message_only() {
 
 #[test]
 #[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
+fn a_sender_that_is_killed_in_a_batch_loses_the_end_of_it_only() {
+    // The smallest ring has no room for all of them.
+    const BATCH: [u8; 6 * 8] = *b"message1message2message3message4message5message6";
+    const ENDS: [u32; 6] = [8, 16, 24, 32, 40, 48];
+    after_every_change(
+        |place| {
+            let broadcast = Broadcast::create(&place.map, BROADCAST, 320 + 128, false).unwrap();
+            assert!(broadcast.send(b"message0", None).unwrap());
+        },
+        |place| {
+            let broadcast = |map: &Mapping| open(map, BROADCAST);
+            Child::start(place, broadcast, |_, broadcast| {
+                assert_eq!(broadcast.send_many(&BATCH, &ENDS, Some(&soon())).unwrap(), 6);
+            })
+        },
+        |place, child, when| {
+            let broadcast = open(&place.map, BROADCAST);
+            let receiver = broadcast.subscribe(&place.map, From::Oldest).unwrap();
+            child.kill();
+            let (mut bytes, mut numbers) = ([0; 8], Vec::new());
+            while receiver.receive_into(&mut bytes, None).unwrap() != Received::Nothing {
+                assert_eq!(&bytes[..7], b"message", "{when}");
+                numbers.push(bytes[7] - b'0');
+            }
+            assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1), "{when}: {numbers:?}");
+            let start = Instant::now();
+            assert!(broadcast.send(b"after", Some(&soon())).unwrap());
+            assert!(start.elapsed() < LIMIT, "{when}: {:?}", start.elapsed());
+            assert_eq!(all(&receiver, b"after", when).len(), 1, "{when}");
+            assert_eq!(receiver.lost(), 0, "{when}");
+        },
+    );
+}
+
+#[test]
+#[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
 fn a_receiver_that_is_killed_holds_no_sender_back_and_takes_nothing_from_others() {
     after_every_change(
         |place| {

@@ -66,7 +66,12 @@ impl Place {
 
     fn send(&self, me: u64, value: u64) {
         let bytes = value.to_ne_bytes();
-        assert_eq!(self.feed(me).send(&bytes, Some(&Patience::default())), Ok(true));
+        self.send_all(me, &[&bytes]);
+    }
+
+    fn send_all(&self, me: u64, messages: &[&[u8]]) {
+        let sent = self.feed(me).send(messages.iter().copied(), Some(&Patience::default()));
+        assert_eq!(sent, Ok(messages.len()));
     }
 
     fn join(&self, receiver: u64) -> Cursor {
@@ -118,6 +123,31 @@ fn a_receiver_that_must_lose_nothing_gets_all_while_the_ring_fills_and_empties()
         assert_eq!((received, cursor.lost), (vec![1, 2, 3, 4], 0));
         sending.join().unwrap();
     });
+}
+
+#[test]
+fn a_batch_that_is_longer_than_the_ring_comes_in_order_or_is_counted_as_lost() {
+    for data in [at::PLACES, LOSSLESS] {
+        check(Some(2), move || {
+            let place = Place::new(data);
+            let mut cursor = place.join(1);
+            let sender = Arc::clone(&place);
+            let sending = thread::spawn(move || {
+                let messages = [1_u64, 2, 3, 4].map(u64::to_ne_bytes);
+                sender.send_all(2, &messages.each_ref().map(<[u8; 8]>::as_slice));
+            });
+            let (mut received, mut last) = (0, 0);
+            while last < 4 {
+                let value = place.receive(&mut cursor);
+                assert!(value > last);
+                last = value;
+                received += 1;
+            }
+            assert_eq!((received + cursor.lost, last), (4, 4));
+            assert!(data == at::PLACES || cursor.lost == 0);
+            sending.join().unwrap();
+        });
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod error {
 #[path = "../../src/ipc"]
 mod ipc {
     pub(crate) mod blocks;
+    pub(crate) mod casting;
     pub(crate) mod counts;
     pub(crate) mod deliveries;
     pub(crate) mod eventcount;
@@ -55,6 +56,8 @@ mod ipc {
 
         use super::atomic::{AtomicU64, Ordering};
         use crate::error::Result;
+
+        pub(crate) const LOOK: Duration = Duration::from_millis(10);
 
         #[derive(Clone, Copy, Default)]
         pub(crate) struct Patience<'a> {
