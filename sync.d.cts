@@ -854,6 +854,15 @@ declare class Queue extends Handle {
    */
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<QueueMessage | undefined>
   /**
+   * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
+   * if the time is up first. Each is this receiver's until it is released or requeued. Their data may share a `buffer`;
+   * of long ones you get fewer, a megabyte in all or one message.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws as {@link receive}
+   */
+  receiveMany(most: number, timeout?: number): QueueMessage[]
+  /**
    * The messages, until the queue is closed. Each is released when the loop goes on to the next one. A loop that is left
    * by `break` or an error requeues its message, unless that was released.
    */

@@ -147,6 +147,80 @@ test('messages are released and requeued, by hand and by a loop', async (t) => {
   t.is(JSON.stringify(queue.receive()), '{"length":4,"deliveries":2}')
 })
 
+test('messages that come together are released one by one, and come again if their receiver is closed', (t) => {
+  const { map, file, queue } = make(t)
+  const other = reopen(t, file)
+  t.deepEqual(queue.receiveMany(5, 1), [])
+  const sent = Array.from({ length: 50 }, (_, i) => `${i} ${'x'.repeat((i * 7) % 60)}`)
+  queue.sendMany(sent)
+  const given = queue.receiveMany(10)
+  t.deepEqual(given.map(text), sent.slice(0, 10))
+  t.deepEqual(other.receiveMany(30).map(text), sent.slice(10, 40))
+  t.deepEqual(queue.pending.delivered, 40)
+  given[3]!.requeue()
+  given[5]!.requeue()
+  for (const index of [0, 1, 2, 4, 6, 7, 8]) given[index]!.release()
+  const again = queue.receiveMany(5)
+  t.deepEqual(
+    again.map(({ data, deliveries }) => [`${data}`, deliveries]),
+    [[sent[3], 2], [sent[5], 2], ...sent.slice(40, 43).map((text) => [text, 1])],
+  )
+  const bytes = Buffer.concat(again.map(({ data }) => data))
+  map.buffer.fill(0, 512) // they are copies
+  t.deepEqual(Buffer.concat(again.map(({ data }) => data)), bytes)
+  t.throws(() => queue.receiveMany(0), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => queue.receiveMany('1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.throws(() => queue.receiveMany(1, '1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+test('messages that come together and are not released come again, in their order, when the queue is closed', async (t) => {
+  const { file, queue } = make(t)
+  const other = reopen(t, file)
+  const sent = Array.from({ length: 300 }, (_, i) => `${i}`)
+  queue.sendMany(sent)
+  const given = [...queue.receiveMany(100), ...queue.receiveMany(100)]
+  t.is(given.length, 200)
+  for (const message of given.slice(0, 50)) message.release()
+  queue.close()
+  t.throws(() => queue.receiveMany(1), { code: 'ERR_MMAP_CLOSED' })
+  const rest = other.receiveMany(1000)
+  t.deepEqual(rest.map(text), sent.slice(50))
+  t.deepEqual([rest[0]!.deliveries, rest.at(-1)!.deliveries], [2, 1])
+  const waiting = other.receiveAsync()
+  t.throws(() => other.receiveMany(5), { code: 'ERR_MMAP_BUSY' })
+  other.send('later')
+  t.is(text(await waiting), 'later')
+})
+
+test('long messages come together up to a megabyte, and a longer one alone', (t) => {
+  const { queue } = make(t, 8 * 2 ** 20)
+  for (const length of [600_000, 300_000, 300_000, 3_000_000]) queue.send(Buffer.alloc(length, length % 251))
+  const lengths: number[][] = []
+  for (let given = queue.receiveMany(10, 0); given.length > 0; given = queue.receiveMany(10, 0)) {
+    for (const { data } of given) t.true(data.equals(Buffer.alloc(data.length, data.length % 251)))
+    lengths.push(given.map(({ data }) => data.length))
+  }
+  t.deepEqual(lengths, [[600_000, 300_000], [300_000], [3_000_000]])
+})
+
+for (const runtime of runtimes()) {
+  test(`${runtime.name} ${runtime.version}: a receiver that is killed with many messages leaves them to another`, async (t) => {
+    const { file, queue } = make(t)
+    const peer = await peerOf(t, file, runtime)
+    const sent = Array.from({ length: 20 }, (_, i) => `${i}`)
+    queue.sendMany(sent)
+    t.is(await peer.run('given = queue.receiveMany(20), given[0].release(), given[7].release(), given.length'), 20)
+    await peer.kill()
+    const again: QueueMessage[] = []
+    while (again.length < 18) again.push(...queue.receiveMany(18, HANG_MS))
+    t.deepEqual(
+      again.map(text),
+      sent.filter((_, i) => i !== 0 && i !== 7),
+    )
+    t.true(again.every(({ deliveries }) => deliveries === 2))
+  })
+}
+
 test('messages that are given up come before those that were never delivered, in their order', (t) => {
   const { queue } = make(t)
   queue.sendMany(['1', '2', '3', '4', '5'])

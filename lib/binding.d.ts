@@ -129,12 +129,12 @@ export declare class NativeQueue {
   /** Waits until there is a message: 0, or 2 where there is none in time. */
   readyAsync(timeout: number, pending: NativeWait): Promise<number>
   /**
-   * Receives a message: its number, its length and how often it was delivered; `null` where there is
-   * none in time. Does not wait where `timeout` is 0.
+   * Receives up to `most` messages: of each its number, its length and how often it was delivered.
+   * Nothing where there is none in time. Does not wait where `timeout` is 0.
    */
-  receive(timeout: number): Array<number> | null
-  /** Copies a message to `target`; `false` where there is none of that number. */
-  read(number: number, target: Buffer): boolean
+  receive(most: number, timeout: number): Array<number>
+  /** Copies what was received last to `target`, each message at the next multiple of eight. */
+  read(target: Buffer): void
   /** Is done with a message, or gives it up; `false` where there is none of that number. */
   settle(number: number, requeue: boolean): boolean
   /** Gives all messages up. */

@@ -1,12 +1,13 @@
 // Messages from many processes to several, each to one of them.
 
 import type { NativeQueue } from '../binding.js'
-import { allocate } from '../buffers.js'
+import { allocate, cut } from '../buffers.js'
 import { illegalConstructor, withCode } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { toTimeout, type WaitOptions } from './arguments.js'
+import { toCount, toTimeout, type WaitOptions } from './arguments.js'
 import { Lifetime } from './lifetime.js'
 import { type MemoryMap, native } from './main.js'
+import { MOST } from './messages.js'
 import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, openAsync } from './opening.js'
 import { call } from './pending.js'
 import { Receiving } from './receiving.js'
@@ -255,7 +256,7 @@ export class Queue extends Handle {
     const limit = toTimeout(timeout)
     this.#life.check()
     this.#receiving.checkIdle()
-    return this.#take(limit)
+    return this.#take(1, limit)[0]
   }
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
@@ -272,8 +273,24 @@ export class Queue extends Handle {
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<QueueMessage | undefined> {
     return this.#receiving.get(options, () => {
       this.#life.check()
-      return this.#take(0)
+      return this.#take(1, 0)[0]
     })
+  }
+
+  /**
+   * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
+   * if the time is up first. Each is this receiver's until it is released or requeued. Their data may share a `buffer`;
+   * of long ones you get fewer, a megabyte in all or one message.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws as {@link receive}
+   */
+  receiveMany(most: number, timeout?: number): QueueMessage[] {
+    const count = toCount(most, 'most', 1)
+    const limit = toTimeout(timeout)
+    this.#life.check()
+    this.#receiving.checkIdle()
+    return this.#take(Math.min(count, MOST), limit)
   }
 
   /**
@@ -321,18 +338,27 @@ export class Queue extends Handle {
     this.close()
   }
 
-  #take(timeout: number): QueueMessage | undefined {
+  /** Up to `most` messages that are there, or the first that comes. */
+  #take(most: number, timeout: number): QueueMessage[] {
     const { map } = this.#life
-    const taken = call(map, () => this.#native.receive(timeout))
-    if (!taken) return undefined
-    const [number, length, deliveries] = taken as [number, number, number]
+    const told = call(map, () => this.#native.receive(most, timeout))
+    const places: { start: number; end: number; number: number; deliveries: number }[] = []
+    for (let i = 0, start = 0; i < told.length; i += 3) {
+      const end = start + told[i + 1]!
+      places.push({ start, end, number: told[i]!, deliveries: told[i + 2]! })
+      start = 8 * Math.ceil(end / 8)
+    }
+    if (places.length === 0) return []
     try {
-      const data = allocate(length)
-      call(map, () => this.#native.read(number, data))
-      return messageOf(this.#life, this.#native, number, data, deliveries)
+      const memory = allocate(places.at(-1)!.end)
+      call(map, () => this.#native.read(memory))
+      return places.map(({ start, end, number, deliveries }) => {
+        const data = places.length === 1 ? memory : cut(memory.buffer, memory.byteOffset + start, end - start)
+        return messageOf(this.#life, this.#native, number, data, deliveries)
+      })
     } catch (error) {
-      // Another one may have the memory for it.
-      if (!map.closed) call(map, () => this.#native.settle(number, true))
+      // Another one may have the memory for them.
+      if (!map.closed) for (const { number } of places) call(map, () => this.#native.settle(number, true))
       throw error
     }
   }

@@ -21,6 +21,8 @@ pub struct NativeQueue {
     /// What was received and is neither released nor given up, by a number.
     taken: RefCell<HashMap<u32, Delivery>>,
     last: Cell<u32>,
+    /// The numbers of those that were received last.
+    unread: RefCell<Vec<u32>>,
 }
 
 #[napi]
@@ -34,7 +36,12 @@ impl NativeQueue {
             OPEN => Queue::open(mapping, offset),
             _ => Queue::open_or_create(mapping, offset, length),
         })?;
-        Ok(Self { tied, taken: RefCell::default(), last: Cell::default() })
+        Ok(Self {
+            tied,
+            taken: RefCell::default(),
+            last: Cell::default(),
+            unread: RefCell::default(),
+        })
     }
 
     #[napi(getter)]
@@ -99,32 +106,44 @@ impl NativeQueue {
         })
     }
 
-    /// Receives a message: its number, its length and how often it was delivered; `null` where there is
-    /// none in time. Does not wait where `timeout` is 0.
+    /// Receives up to `most` messages: of each its number, its length and how often it was delivered.
+    /// Nothing where there is none in time. Does not wait where `timeout` is 0.
     #[napi]
-    pub fn receive(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
+    pub fn receive(&self, env: Env, most: u32, timeout: f64) -> Result<Vec<f64>> {
         let queue = self.tied.get(&env)?;
-        let message = attempt(&env, timeout, |patience| queue.object.receive(patience))?;
-        Ok(message.map(|message| {
-            let mut taken = self.taken.borrow_mut();
+        let receive = |patience: Option<&Patience<'_>>| match most {
+            1 => queue.object.receive(patience).map(|message| message.into_iter().collect()),
+            _ => queue.object.receive_many(most as usize, patience),
+        };
+        let messages: Vec<Delivery> = attempt(&env, timeout, receive)?;
+        let (mut taken, mut unread) = (self.taken.borrow_mut(), self.unread.borrow_mut());
+        unread.clear();
+        let mut told = Vec::with_capacity(3 * messages.len());
+        for message in messages {
             let mut number = self.last.get().wrapping_add(1);
             while taken.contains_key(&number) {
                 number = number.wrapping_add(1);
             }
             self.last.set(number);
-            let told = [f64::from(number), message.length() as f64, message.deliveries() as f64];
+            told.extend([f64::from(number), message.length() as f64, message.deliveries() as f64]);
+            unread.push(number);
             taken.insert(number, message);
-            told.to_vec()
-        }))
+        }
+        Ok(told)
     }
 
-    /// Copies a message to `target`; `false` where there is none of that number.
+    /// Copies what was received last to `target`, each message at the next multiple of eight.
     #[napi]
-    pub fn read(&self, env: Env, number: u32, mut target: BufferSlice) -> Result<bool> {
+    pub fn read(&self, env: Env, mut target: BufferSlice) -> Result<()> {
         let queue = &self.tied.get(&env)?.object;
-        let taken = self.taken.borrow();
-        let Some(message) = taken.get(&number) else { return Ok(false) };
-        queue.read(message, &mut target).map(|()| true).map_err(|error| to_js(&env, &error))
+        let (taken, mut start) = (self.taken.borrow(), 0_usize);
+        for message in self.unread.take().iter().filter_map(|number| taken.get(number)) {
+            let end = start + message.length();
+            let Some(part) = target.get_mut(start..end) else { break };
+            queue.read(message, part).map_err(|error| to_js(&env, &error))?;
+            start = end.next_multiple_of(8);
+        }
+        Ok(())
     }
 
     /// Is done with a message, or gives it up; `false` where there is none of that number.

@@ -19,6 +19,8 @@ use crate::error::{Error, Result};
 
 /// Bytes of the two words before a message's own.
 pub(crate) const ENVELOPE: usize = 16;
+/// How many bytes are claimed at once, with the envelopes: more only in one message.
+const BATCH: usize = 1 << 20;
 /// The claim of a message that is done: no lock leaves this.
 const DONE: u64 = 1;
 
@@ -37,6 +39,8 @@ struct Spot {
     found: Found,
     /// Whether it was never delivered.
     is_new: bool,
+    /// Whether that was a look at those of dead receivers too.
+    all: bool,
 }
 
 /// The receivers' side of a ring.
@@ -56,6 +60,26 @@ impl<M: Memory> Deliveries<'_, M> {
     /// The same, without a wait for a message; `patience` is for other receivers to look.
     pub fn try_take(&self, due: bool, patience: &Patience<'_>) -> Result<Option<Taken>> {
         self.attempt(due, true, patience, &|spot| self.claim(spot))
+    }
+
+    /// As `take`, of up to `most` messages that are there, with one look.
+    pub fn take_many(
+        &self,
+        due: bool,
+        most: usize,
+        patience: &Patience<'_>,
+    ) -> Result<Option<Vec<Taken>>> {
+        self.wait(due, patience, |spot| self.claim_many(spot, most))
+    }
+
+    /// As `try_take`, of up to `most` messages.
+    pub fn try_take_many(
+        &self,
+        due: bool,
+        most: usize,
+        patience: &Patience<'_>,
+    ) -> Result<Option<Vec<Taken>>> {
+        self.attempt(due, true, patience, &|spot| self.claim_many(spot, most))
     }
 
     /// Waits until there is a message that nobody has; `false` if there is none in time.
@@ -130,7 +154,7 @@ impl<M: Memory> Deliveries<'_, M> {
             if let Some(found) = self.find_delivered(tail, next, head, all)? {
                 // There may be more.
                 self.word(at::RETURNED).store(1, Ordering::Relaxed);
-                return Ok(Some(Spot { found, is_new: false }));
+                return Ok(Some(Spot { found, is_new: false, all }));
             }
         }
         self.find_new(next, head, all)
@@ -168,7 +192,7 @@ impl<M: Memory> Deliveries<'_, M> {
                     continue;
                 }
             } else if is_message(&found)? && self.is_free(&found, all) {
-                return Ok(Some(Spot { found, is_new: true }));
+                return Ok(Some(Spot { found, is_new: true, all }));
             }
             // What another one has here it claimed before it died: a look at all finds it.
             position = found.end;
@@ -189,7 +213,7 @@ impl<M: Memory> Deliveries<'_, M> {
 
     /// Claims a message. It is counted afterwards: one who dies in between has not delivered it.
     fn claim(&self, spot: &Spot) -> Option<Taken> {
-        let Spot { found, is_new } = spot;
+        let Spot { found, is_new, .. } = spot;
         let claim = found.offset + HEADER;
         lock::try_lock(self.word(claim), self.0.me, self.0.memory)?;
         let count = self.word(claim + 8);
@@ -201,6 +225,24 @@ impl<M: Memory> Deliveries<'_, M> {
         let length = found.length.saturating_sub(ENVELOPE);
         let part = Part { offset: claim + ENVELOPE, length };
         Some(Taken { part, claim, deliveries })
+    }
+
+    /// Claims a message, and those that come next, up to `most` and to a number of bytes.
+    fn claim_many(&self, spot: &Spot, most: usize) -> Option<Vec<Taken>> {
+        let first = self.claim(spot)?;
+        let mut bytes = first.part.length;
+        let mut taken = vec![first];
+        while taken.len() < most {
+            // What is wrong there the next call tells.
+            let Ok(Some(spot)) = self.find(spot.all) else { break };
+            bytes += spot.found.length;
+            if bytes > BATCH {
+                break;
+            }
+            let Some(next) = self.claim(&spot) else { break };
+            taken.push(next);
+        }
+        Some(taken)
     }
 
     /// Gives the room of what is done back, up to the first that is not. The tail and the head.

@@ -225,6 +225,35 @@ impl Queue {
         Ok(taken.map(Delivery))
     }
 
+    /// Receives up to `most` messages that are there, or the first that comes; none if none comes in time.
+    /// Of long ones, fewer: a megabyte in all, or one message.
+    ///
+    /// ```
+    /// use memory_map::ipc::Queue;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let queue = Queue::create(&map, 0, 4096)?;
+    /// queue.send_many(b"onetwo", &[3, 6], None)?;
+    /// assert_eq!(queue.receive_many(10, None)?.len(), 2);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Queue::receive`].
+    pub fn receive_many(
+        &self,
+        most: usize,
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Vec<Delivery>> {
+        let due = self.is_due();
+        let taken = self.ring.run(|ring| match patience {
+            Some(patience) => Deliveries(ring).take_many(due, most, patience),
+            None => Deliveries(ring).try_take_many(due, most, &Patience::of(BRIEF)),
+        })?;
+        Ok(taken.into_iter().flatten().map(Delivery).collect())
+    }
+
     /// Waits until there is a message to receive; `false` if the time is up first. Another receiver may
     /// get it.
     ///
