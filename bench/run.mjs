@@ -31,6 +31,7 @@ const names = [
   'buffers',
   'ipc',
   'fanout',
+  'locks',
   'rpc',
   'stream',
   'start',

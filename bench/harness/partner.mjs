@@ -1,10 +1,16 @@
-// The other side of what questions/ipc.mjs, fanout.mjs and rpc.mjs talk through: partner.mjs JOB ARGUMENTS
+// The other side of what questions/ipc.mjs, fanout.mjs, locks.mjs and rpc.mjs talk through: partner.mjs JOB ARGUMENTS
 
 import http from 'node:http'
 import net from 'node:net'
 import { isMainThread, parentPort } from 'node:worker_threads'
 
 const RING = 8 * 2 ** 20
+
+/** A mapping of the file, and what is to be made in it. */
+async function opened(file) {
+  const { mapShared } = await import('../../index.js')
+  return [mapShared(file, { protection: 'read-write' }), await import('../../sync.js')]
+}
 
 async function channels(file) {
   const { mapShared } = await import('../../index.js')
@@ -59,6 +65,13 @@ const jobs = {
     while (receiver.receive()[0] !== 0) continue // the last one
     process.send('done')
   },
+  async 'broadcast receive many'(file) {
+    const [map, { Broadcast }] = await opened(file)
+    const receiver = Broadcast.open(map).subscribe()
+    process.send('ready')
+    while (receiver.receiveMany(1024).at(-1)[0] !== 0) continue // the last one
+    process.send('done')
+  },
   'process receive': (count) => {
     let left = Number(count)
     process.on('message', () => --left === 0 && process.send('done'))
@@ -92,6 +105,54 @@ const jobs = {
       request.on('data', (chunk) => chunks.push(chunk)).on('end', () => response.end(Buffer.concat(chunks)))
     }
     http.createServer(reply).listen(address, () => process.send('ready'))
+  },
+  async events(file) {
+    const [map, { Event }] = await opened(file)
+    const [there, back] = [new Event(map, 0), new Event(map, 64)]
+    process.send('ready')
+    for (;;) {
+      there.wait()
+      there.clear()
+      back.set()
+    }
+  },
+  async conditions(file) {
+    const [map, { Condition, Mutex }] = await opened(file)
+    const [lock, changed] = [new Mutex(map, 0), new Condition(map, 64)]
+    const turn = map.typedArray(Uint8Array, 128, 1)
+    process.send('ready')
+    for (;;) {
+      lock.lock()
+      changed.waitFor(lock, () => turn[0] === 1)
+      turn[0] = 0
+      changed.notify()
+      lock.unlock()
+    }
+  },
+  async barriers(file) {
+    const [map, { Barrier }] = await opened(file)
+    const both = new Barrier(map, 0)
+    process.send('ready')
+    for (;;) both.wait()
+  },
+  atomics: () => {
+    parentPort.once('message', (words) => {
+      parentPort.postMessage('ready')
+      for (;;) {
+        while (Atomics.load(words, 0) === 0) Atomics.wait(words, 0, 0)
+        Atomics.store(words, 0, 0)
+        Atomics.notify(words, 0)
+      }
+    })
+  },
+  async look() {
+    const { MemoryMap, mapShared } = await import('../../index.js')
+    parentPort.on('message', ({ handle, file, memory }) => {
+      if (memory) return parentPort.postMessage(new Uint8Array(memory)[0])
+      const map = handle ? MemoryMap.from(handle) : mapShared(file)
+      parentPort.postMessage(map.read(0, 1)[0])
+      map.close()
+    })
   },
   'process echo': () => process.on('message', (data) => process.send(data)),
   'process send': (_, size, count) => {

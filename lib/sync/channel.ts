@@ -59,6 +59,7 @@ export class Channel extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeChannel
+  readonly #handle: object
   readonly #max: number
   readonly #words: Words
   /** The halves of the receiver's word while that is this end. */
@@ -78,6 +79,7 @@ export class Channel extends Handle {
     this.#map = map
     this.#native = behind
     const handle = behind.handle()
+    this.#handle = handle
     this.#max = behind.maxLength
     this.#words = new Words(map, offset, HEAD_SIZE)
     this.#receiver = new Int32Array(new BigInt64Array([behind.receiver()]).buffer)
