@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use memory_map::copy_of;
-use memory_map::ipc::{Broadcast, From, Receiver};
+use memory_map::ipc::{Broadcast, From, Patience, Receiver};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 

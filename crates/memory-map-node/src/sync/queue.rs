@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use memory_map::copy_of;
-use memory_map::ipc::{Delivery, Queue};
+use memory_map::ipc::{Delivery, Patience, Queue};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
