@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::park::LOOK;
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::sys::Woken;
@@ -27,6 +26,8 @@ pub(crate) struct Sleep {
 /// How a sleep ended, or the error of the system.
 pub(crate) type Outcome = std::result::Result<Woken, i32>;
 
+/// How long a wait sleeps at a time that leaves no trace, as the memory is not writable: nobody wakes it.
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
 /// The longest slice that one grows to.
 const LONGEST: Duration = Duration::from_millis(320);
 

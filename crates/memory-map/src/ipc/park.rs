@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use super::atomic::AtomicU64;
+pub(crate) use super::nap::LOOK;
 use super::nap::Nap;
 use crate::error::{Error, Result};
 use crate::sys::{self, Woken};
@@ -88,8 +89,6 @@ pub struct Patience<'a> {
 
 /// How long a thread sleeps at a time if it has to ask whether to go on waiting.
 const TICK: Duration = Duration::from_millis(100);
-/// As much if its sleep leaves no trace, as the memory is not writable, so that nobody wakes it.
-pub(crate) const LOOK: Duration = Duration::from_millis(10);
 
 impl<'a> Patience<'a> {
     /// Waits for ever.
