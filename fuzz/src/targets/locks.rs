@@ -1,25 +1,26 @@
-//! Mutexes, semaphores, events, conditions, barriers and waits: they do what they should, and where something else stores to their
+//! Mutexes, RwLocks, semaphores, events, conditions, barriers and waits: they do what they should, and where something else stores to their
 //! words, now and then or all the time, there are errors or wrong answers, and nothing worse.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use memory_map::ipc::{
-    Barrier, Condition, Event, Locked, Mutex, Patience, Semaphore, WaitResult, Wakeup, mark,
-    notify, wait,
+    Barrier, Condition, Event, Locked, Mutex, Patience, RwLock, Semaphore, WaitResult, Wakeup,
+    mark, notify, wait,
 };
 use memory_map::{Error, Result};
 
 use super::{Input, Victim};
 
 /// Where the words are: a mutex, a semaphore, one to wait on, an event, a
-/// condition and a barrier.
-const WORDS: usize = 6 + Barrier::SIZE / 8;
+/// condition, a barrier and an RwLock.
+const WORDS: usize = 6 + Barrier::SIZE / 8 + RwLock::SIZE / 8;
 const SEMAPHORE: usize = 8;
 const WAITED: usize = 24;
 const EVENT: usize = 32;
 const CONDITION: usize = 40;
 const BARRIER: usize = 48;
+const RW: usize = BARRIER + Barrier::SIZE;
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
@@ -40,6 +41,8 @@ pub fn run(data: &[u8]) {
         let condition = Condition::new(&victim.map, at + CONDITION).expect("it can be made");
         let barrier = Barrier::new(&victim.map, at + BARRIER, Some(1));
         assert!(barrier.is_ok() || damaged.get());
+        let rwlock = RwLock::new(&victim.map, at + RW).expect("it can be made");
+        let mut hold = Hold::default();
         let (mut happened, mut broken) = (false, false);
         let (mut held, mut permits) = (None, u64::from(initial));
         for _ in 0..64 {
@@ -59,6 +62,10 @@ pub fn run(data: &[u8]) {
                     assert!(error == Error::Deadlock && (held.is_some() || !whole()), "{error:?}");
                 }
             };
+            if what >= 200 {
+                hold.step(&rwlock, what - 200, &patience, whole());
+                continue;
+            }
             match what % 20 {
                 0 => locked(mutex.lock(&patience), &mut held),
                 1 => locked(mutex.lock_in_turn(&patience), &mut held),
@@ -157,4 +164,54 @@ pub fn run(data: &[u8]) {
         }
     });
     victim.check();
+}
+
+/// How the RwLock is held.
+#[derive(Default)]
+struct Hold {
+    is_alone: bool,
+    shared: usize,
+}
+
+impl Hold {
+    fn step(&mut self, lock: &RwLock, what: u8, patience: &Patience<'_>, is_whole: bool) {
+        let what = what % 8;
+        let Self { is_alone, shared } = *self;
+        let is_free = !is_alone && shared == 0;
+        let (result, may) = match what {
+            0 => (lock.lock_shared(patience), !is_alone),
+            1 => (lock.lock_shared_in_turn(patience), !is_alone),
+            2 => (lock.try_lock_shared(), !is_alone),
+            3 => (lock.lock_exclusive(patience), is_free),
+            4 => (lock.try_lock_exclusive(), is_free),
+            _ => return self.end(lock, what, is_whole),
+        };
+        let allowed = matches!(result, Ok(_) | Err(Error::Deadlock));
+        assert!(allowed, "{what}: {result:?}");
+        let got = matches!(result, Ok(Some(_)));
+        assert!(got == may || !is_whole, "{what}: {result:?} with {is_alone} {shared}");
+        let deadlock = !may && matches!(what, 0 | 3);
+        assert!(deadlock == result.is_err() || !is_whole, "{what}: {result:?}");
+        match what {
+            _ if !got => {}
+            0..=2 => self.shared += 1,
+            _ => self.is_alone = true,
+        }
+    }
+
+    fn end(&mut self, lock: &RwLock, what: u8, is_whole: bool) {
+        let (result, may) = match what {
+            5 => (lock.unlock(), self.is_alone || self.shared > 0),
+            6 => (lock.unlock_shared(), self.shared > 0),
+            _ => (lock.put_back(Locked::Acquired), self.is_alone),
+        };
+        assert!(matches!(result, Ok(()) | Err(Error::NotOwner)), "{what}: {result:?}");
+        assert!(result.is_ok() == may || !is_whole, "{what}: {result:?}");
+        match what {
+            _ if result.is_err() => {}
+            5 if self.is_alone => self.is_alone = false,
+            7 => self.is_alone = false,
+            _ => self.shared = self.shared.saturating_sub(1),
+        }
+    }
 }
