@@ -777,7 +777,7 @@ test('an operation that a mapping does not have is refused with what to use inst
     [() => mapPrivate(path, { length: length + 1 }), 'ERR_MMAP_BEYOND_END', /shared mapping.*`create`/],
     [() => memory.syncSync(), 'ERR_MMAP_NOT_SHARED', /`mapShared`/],
     [() => new Semaphore(memory, 0), 'ERR_MMAP_NOT_SHARED', /`shared: true`/],
-    [() => Channel.open(writable), 'ERR_MMAP_INVALID', /`create`/],
+    [() => Channel.open(writable), 'ERR_MMAP_INVALID', /`openOrCreate`/],
   ] as const) {
     t.regex(t.throws(run, { code })!.message, says)
   }
