@@ -903,6 +903,7 @@ interface ServeOptions {
  * const rpc = Rpc.openOrCreate(map)
  * rpc.serve((request) => `hello ${request}`) // in one process
  * const reply = await rpc.call('world') // in others
+ * rpc.close() // serves no more
  * ```
  */
 declare class Rpc extends Handle {

@@ -28,6 +28,7 @@ const KEY = Symbol('an Rpc')
  * const rpc = Rpc.openOrCreate(map)
  * rpc.serve((request) => `hello ${request}`) // in one process
  * const reply = await rpc.call('world') // in others
+ * rpc.close() // serves no more
  * ```
  */
 export class Rpc extends Handle {
