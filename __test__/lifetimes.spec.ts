@@ -7,7 +7,7 @@ import { runScript, type Runtime, runtimes, scenario } from './helpers/runtimes.
 
 async function survives(t: import('ava').ExecutionContext, runtime: Runtime, name: string): Promise<void> {
   // What Deno leaves of each worker stays (see below).
-  const workers = { node: orLong('300', '1000'), deno: '40' }[runtime.name] ?? '100'
+  const workers = { node: orLong('100', '1000'), deno: '40' }[runtime.name] ?? '100'
   const options = { env: { FIXTURE: fixturePath(), WORKERS: workers }, timeoutMs: 500_000 }
   const { code, signal, stdout, stderr, timedOut } = await runScript(runtime, scenario(`lifetimes-${name}`), options)
   t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, `${runtime.name}: ${stderr}`)
