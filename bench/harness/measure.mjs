@@ -1,6 +1,5 @@
 // Asks one question: every way in turn, each time in a process of its own (A B C, B C A, ...).
 
-import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -24,26 +23,20 @@ export async function measure(name, question, { quick }) {
   const samples = {}
   const failures = {}
   const rounds = quick ? 1 : (question.rounds ?? 2)
-  // A quick run has no use for its times, so its processes may run beside each other.
-  const atOnce = quick ? os.availableParallelism() : 1
   for (let round = 0; round < rounds; round++) {
-    const next = rotated(pending, round).values()
-    const measureNext = async () => {
-      for (const { wayName, way, one } of next) {
-        if (failures[wayName]?.[one.name]) continue
-        try {
-          const answer = await ask(...command(name, wayName, way, contextOf(one, quick)))
-          for (const [table, values] of Object.entries(answer)) {
-            const cells = ((samples[table] ??= {})[wayName] ??= {})
-            ;(cells[one.name] ??= []).push(...values)
-          }
-        } catch (error) {
-          if (wayName.startsWith('memory-map')) throw new Error(`${name}, ${wayName}, ${one.name}`, { cause: error })
-          ;(failures[wayName] ??= {})[one.name] = error.message
+    for (const { wayName, way, one } of rotated(pending, round)) {
+      if (failures[wayName]?.[one.name]) continue
+      try {
+        const answer = await ask(...command(name, wayName, way, contextOf(one, quick)))
+        for (const [table, values] of Object.entries(answer)) {
+          const cells = ((samples[table] ??= {})[wayName] ??= {})
+          ;(cells[one.name] ??= []).push(...values)
         }
+      } catch (error) {
+        if (wayName.startsWith('memory-map')) throw new Error(`${name}, ${wayName}, ${one.name}`, { cause: error })
+        ;(failures[wayName] ??= {})[one.name] = error.message
       }
     }
-    await Promise.all(Array.from({ length: atOnce }, measureNext))
   }
   if (question.agree) checkAnswers(name, cases, samples.answer)
   const tables = mapValues(question.tables, (_, table) => inOrder(question.ways, samples[table] ?? {}))
