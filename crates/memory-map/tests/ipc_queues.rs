@@ -112,3 +112,21 @@ fn a_queue_is_made_only_of_zeros() {
     let private = Mapping::anonymous(4096, false, &memory_map::Options::default()).unwrap();
     assert!(matches!(Queue::open_or_create(&private, 0, 1024), Err(Error::NotShared)));
 }
+
+#[test]
+fn a_message_that_another_receiver_has_cannot_be_released_or_requeued() {
+    const CLAIM: usize = 512 + 16; // of the first message in the ring: docs/queue.md
+    let file = TempFile::sparse(PAGE as u64);
+    let maps = [(); 2].map(|()| open(&file));
+    let first = Queue::create(&maps[0], 0, 2048).unwrap();
+    let second = Queue::open(&maps[1], 0).unwrap();
+    assert!(first.send(b"work", None).unwrap());
+    for settle in [Queue::release, Queue::requeue] {
+        let lost = first.receive(None).unwrap().unwrap();
+        maps[1].write(&0_u64.to_le_bytes(), CLAIM).unwrap(); // something else has stored there
+        let message = second.receive(Some(&ms(HANG))).unwrap().unwrap();
+        assert_eq!(settle(&first, lost), Err(Error::NotOwner));
+        assert_eq!(second.pending().unwrap(), [(0, 0), (1, 4)]);
+        second.requeue(message).unwrap();
+    }
+}
