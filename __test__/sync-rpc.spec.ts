@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, type MemoryMap } from 'memory-map'
 import { Channel, Rpc } from 'memory-map/sync'
 
+import { orLong } from './helpers/long.ts'
 import { Peer } from './helpers/processes.ts'
 import { random } from './helpers/random.ts'
 import { type Runtime, runtimes, runScript } from './helpers/runtimes.ts'
@@ -14,8 +15,8 @@ import { HANG_MS, turns, until } from './helpers/until.ts'
 
 const LENGTH = 64 * 1024
 
-/** How many processes are killed; RPC_KILLS=1000 takes half an hour. */
-const KILLS = Number(process.env.RPC_KILLS ?? 12)
+/** How many processes are killed. */
+const KILLS = orLong(12, 1000)
 
 function open(t: ExecutionContext, file: string) {
   const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
