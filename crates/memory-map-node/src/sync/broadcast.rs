@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use memory_map::copy_of;
-use memory_map::ipc::{Broadcast, From, Patience, Receiver};
+use memory_map::ipc::{Broadcast, From, Receiver};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::channel::received_code;
 use super::in_mapping::{InMapping, code};
+use super::messages;
 use super::waits::{NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -137,9 +137,9 @@ pub fn broadcast_send_many(
     timeout: f64,
 ) -> Result<u32> {
     let broadcast = broadcast.get(&env)?;
-    let ends = ends.get(..count as usize).unwrap_or(ends);
-    attempt(&env, timeout, |patience| broadcast.object.send_many(data, ends, patience))
-        .map(|sent| sent as u32)
+    messages::send_many(&env, ends, count, timeout, |ends, patience| {
+        broadcast.object.send_many(data, ends, patience)
+    })
 }
 
 /// Receives a message as `channelReceive` does.
@@ -147,14 +147,14 @@ pub fn broadcast_send_many(
 pub fn broadcast_receive(
     env: Env,
     #[napi(ts_arg_type = "object")] receiver: &External<Tied<InMapping<Receiver>>>,
-    mut target: BufferSlice,
+    target: BufferSlice,
     offset: u32,
     timeout: f64,
 ) -> Result<f64> {
     let receiver = receiver.get(&env)?;
-    let target = target.get_mut(offset as usize..).unwrap_or_default();
-    attempt(&env, timeout, |patience| receiver.object.receive_into(target, patience))
-        .map(received_code)
+    messages::receive(&env, target, offset, timeout, |target, patience| {
+        receiver.object.receive_into(target, patience)
+    })
 }
 
 /// Receives messages as `channelReceiveMany` does.
@@ -162,19 +162,14 @@ pub fn broadcast_receive(
 pub fn broadcast_receive_many(
     env: Env,
     #[napi(ts_arg_type = "object")] receiver: &External<Tied<InMapping<Receiver>>>,
-    mut target: BufferSlice,
+    target: BufferSlice,
     offset: u32,
-    mut ends: Uint32ArraySlice,
+    ends: Uint32ArraySlice,
     most: u32,
     timeout: f64,
 ) -> Result<f64> {
     let receiver = receiver.get(&env)?;
-    let target = target.get_mut(offset as usize..).unwrap_or_default();
-    // SAFETY: only this thread has the array, and it is not in JavaScript.
-    let ends = unsafe { ends.as_mut() };
-    let most = ends.len().min(most as usize);
-    let receive = |patience: Option<&Patience<'_>>| {
-        receiver.object.receive_many_into(target, &mut ends[..most], patience)
-    };
-    attempt(&env, timeout, receive).map(received_code)
+    messages::receive_many(&env, target, offset, ends, most, timeout, |target, ends, patience| {
+        receiver.object.receive_many_into(target, ends, patience)
+    })
 }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memory_map::copy_of;
-use memory_map::ipc::{Channel, Message, Patience, Received, Reservation};
+use memory_map::ipc::{Channel, Message, Patience, Reservation};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{CREATE, InMapping, OPEN, code};
+use super::messages;
 use super::waits::{Job, NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -261,14 +262,14 @@ pub fn channel_send(
 pub fn channel_receive(
     env: Env,
     #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
-    mut target: BufferSlice,
+    target: BufferSlice,
     offset: u32,
     timeout: f64,
 ) -> Result<f64> {
     let channel = channel.get(&env)?;
-    let target = target.get_mut(offset as usize..).unwrap_or_default();
-    attempt(&env, timeout, |patience| channel.object.receive_into(target, patience))
-        .map(received_code)
+    messages::receive(&env, target, offset, timeout, |target, patience| {
+        channel.object.receive_into(target, patience)
+    })
 }
 
 /// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
@@ -283,9 +284,9 @@ pub fn channel_send_many(
     timeout: f64,
 ) -> Result<u32> {
     let channel = channel.get(&env)?;
-    let ends = ends.get(..count as usize).unwrap_or(ends);
-    attempt(&env, timeout, |patience| channel.object.send_many(data, ends, patience))
-        .map(|sent| sent as u32)
+    messages::send_many(&env, ends, count, timeout, |ends, patience| {
+        channel.object.send_many(data, ends, patience)
+    })
 }
 
 /// Receives up to `most` messages into `target`, from `offset` on, each at a multiple of eight from
@@ -294,27 +295,14 @@ pub fn channel_send_many(
 pub fn channel_receive_many(
     env: Env,
     #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
-    mut target: BufferSlice,
+    target: BufferSlice,
     offset: u32,
-    mut ends: Uint32ArraySlice,
+    ends: Uint32ArraySlice,
     most: u32,
     timeout: f64,
 ) -> Result<f64> {
     let channel = channel.get(&env)?;
-    let target = target.get_mut(offset as usize..).unwrap_or_default();
-    // SAFETY: only this thread has the array, and it is not in JavaScript.
-    let ends = unsafe { ends.as_mut() };
-    let most = ends.len().min(most as usize);
-    let receive = |patience: Option<&Patience<'_>>| {
-        channel.object.receive_many_into(target, &mut ends[..most], patience)
-    };
-    attempt(&env, timeout, receive).map(received_code)
-}
-
-pub fn received_code(received: Received) -> f64 {
-    match received {
-        Received::Nothing => -1.0,
-        Received::Copied(count) => count as f64,
-        Received::TooLong(length) => -2.0 - length as f64,
-    }
+    messages::receive_many(&env, target, offset, ends, most, timeout, |target, ends, patience| {
+        channel.object.receive_many_into(target, ends, patience)
+    })
 }

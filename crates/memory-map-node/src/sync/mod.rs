@@ -8,6 +8,7 @@ mod direct;
 mod event;
 mod in_mapping;
 mod latest;
+mod messages;
 mod mutex;
 mod queue;
 mod rwlock;

@@ -10,6 +10,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{CREATE, InMapping, OPEN, code};
+use super::messages;
 use super::waits::{Job, NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -74,9 +75,9 @@ impl NativeQueue {
         timeout: f64,
     ) -> Result<u32> {
         let queue = self.tied.get(&env)?;
-        let ends = ends.get(..count as usize).unwrap_or(ends);
-        attempt(&env, timeout, |patience| queue.object.send_many(data, ends, patience))
-            .map(|sent| sent as u32)
+        messages::send_many(&env, ends, count, timeout, |ends, patience| {
+            queue.object.send_many(data, ends, patience)
+        })
     }
 
     #[napi(ts_return_type = "Promise<number>")]
