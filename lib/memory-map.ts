@@ -830,7 +830,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#token
     this.#keepTails()
     if (this.#windows.areUsed) watchZlib()
-    if (this.#isProtected) void this.protection // as it was last
+    void this.protection // as it was last
     forgetGone(token)
     const reports = mapping.close(token, this.#windows.wereUsed && isRuntimeBusy())
     this.#closed = true

@@ -1,9 +1,8 @@
 // Where the channels of an Rpc lie: how the memory is divided, and how that comes to be (docs/rpc.md).
 
-import { toBytes } from '../arguments.js'
 import { check } from '../choices.js'
 import { closedError, outOfRange, withCode } from '../errors.js'
-import { type Limit, toCount, toToken } from './arguments.js'
+import { type Limit, toCount, toExtent, toOffset, toToken } from './arguments.js'
 import { Channel } from './channel.js'
 import type { MemoryMap } from './main.js'
 import { Mutex } from './mutex.js'
@@ -43,7 +42,7 @@ export function makeRegion(map: MemoryMap<any>, options: unknown, how: typeof CR
   toToken(map)
   const { offset, length, clients } = check<RpcRange>(options, ['offset', 'length', 'clients'])
   const start = toStart(map, offset)
-  const total = length === undefined ? Math.max(0, map.length - start) : toBytes(length, 'options.length')
+  const [, total] = toExtent(map, offset, length)
   const count = clients === undefined ? DEFAULT_CLIENTS : toCount(clients, 'options.clients', 1)
   const size = Math.floor((total - HEAD) / (count + 1) / 64) * 64
   const least = HEAD + (count + 1) * SMALLEST
@@ -96,7 +95,7 @@ function invalid(message: string): Error {
 }
 
 function toStart(map: MemoryMap<any>, offset: unknown): number {
-  const start = toBytes(offset ?? 0, 'options.offset')
+  const start = toOffset(offset)
   if (map.closed) throw closedError()
   if ((map.address + BigInt(start)) % 64n !== 0n)
     throw outOfRange('options.offset', 'a multiple of 64 in memory', offset)
