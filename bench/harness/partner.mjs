@@ -65,13 +65,6 @@ const jobs = {
     while (receiver.receive()[0] !== 0) continue // the last one
     process.send('done')
   },
-  async 'broadcast receive many'(file) {
-    const [map, { Broadcast }] = await opened(file)
-    const receiver = Broadcast.open(map).subscribe()
-    process.send('ready')
-    while (receiver.receiveMany(1024).at(-1)[0] !== 0) continue // the last one
-    process.send('done')
-  },
   'process receive': (count) => {
     let left = Number(count)
     process.on('message', () => --left === 0 && process.send('done'))

@@ -38,6 +38,17 @@ export function timed(run) {
   return performance.now() - start
 }
 
+/** Microseconds of a trip, of 500 at a time: without promises, which would cost more than the trip. */
+export function tripsSync(trip, { quick }) {
+  const times = []
+  for (let batch = 0; batch < (quick ? 2 : 40); batch++) {
+    const start = performance.now()
+    for (let i = 0; i < 500; i++) trip()
+    times.push((performance.now() - start) * 2)
+  }
+  return { trip: times.slice(quick ? 0 : 10) }
+}
+
 /** Frees what only the collector frees. */
 export async function collect() {
   if ('Bun' in globalThis) Bun.gc(true)

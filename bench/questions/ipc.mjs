@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
 import { MIB } from '../harness/files.mjs'
-import { sample } from '../harness/sample.mjs'
+import { sample, tripsSync } from '../harness/sample.mjs'
 
 const RING = 8 * MIB
 const partner = fileURLToPath(new URL('../harness/partner.mjs', import.meta.url))
@@ -69,17 +69,6 @@ async function withDelay(run) {
   const found = await run()
   delay.disable()
   return { ...found, delay: [delay.percentile(99) / 1e6 - resolution] }
-}
-
-/** Without promises, which would cost more than the trip. */
-function tripsSync(trip, { quick }) {
-  const times = []
-  for (let batch = 0; batch < (quick ? 2 : 40); batch++) {
-    const start = performance.now()
-    for (let i = 0; i < 500; i++) trip()
-    times.push((performance.now() - start) * 2)
-  }
-  return { trip: times.slice(quick ? 0 : 10) }
 }
 
 /** Microseconds of single trips, each after both sides have been idle. */

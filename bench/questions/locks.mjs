@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
 import { MIB } from '../harness/files.mjs'
-import { sample } from '../harness/sample.mjs'
+import { sample, tripsSync } from '../harness/sample.mjs'
 
 const partner = fileURLToPath(new URL('../harness/partner.mjs', import.meta.url))
 
@@ -93,17 +93,6 @@ const atomics = calls(() => {
 
 // There and back
 
-/** Microseconds of a trip, of 500 at a time. */
-function trips(trip, { quick }) {
-  const times = []
-  for (let batch = 0; batch < (quick ? 2 : 40); batch++) {
-    const start = performance.now()
-    for (let i = 0; i < 500; i++) trip()
-    times.push((performance.now() - start) * 2)
-  }
-  return { trip: times.slice(quick ? 0 : 10) }
-}
-
 /** A trip to a process that has the same file. */
 const between = (job, make) => async (context) => {
   const { file, map } = await mapped()
@@ -111,7 +100,7 @@ const between = (job, make) => async (context) => {
   const child = fork(partner, [job, file])
   process.on('exit', () => child.kill())
   await new Promise((resolve) => child.once('message', resolve))
-  return trips(trip, context)
+  return tripsSync(trip, context)
 }
 
 const events = between('events', ({ Event }, map) => {
@@ -148,7 +137,7 @@ const threads = async (context) => {
   const thread = new Worker(partner, { argv: ['atomics'] })
   thread.postMessage(words)
   await new Promise((resolve) => thread.once('message', resolve))
-  return trips(() => {
+  return tripsSync(() => {
     Atomics.store(words, 0, 1)
     Atomics.notify(words, 0)
     while (Atomics.load(words, 0) === 1) Atomics.wait(words, 0, 1)
