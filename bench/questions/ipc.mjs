@@ -287,16 +287,6 @@ const mutex = calls(async () => {
   }
 })
 
-const sharedLock = calls(async () => {
-  const { mapAnonymous } = await import('../../index.js')
-  const { RwLock } = await import('../../sync.js')
-  const lock = new RwLock(mapAnonymous(4096, { shared: true }), 0)
-  return () => {
-    lock.lockShared()
-    lock.unlock()
-  }
-})
-
 const atomics = calls(() => {
   const words = new Int32Array(new SharedArrayBuffer(4))
   return () => {
@@ -510,7 +500,6 @@ export const question = {
     'memory-map, Queue and Channel': queueWork,
     'process.send, round robin': processWork,
     'memory-map, Mutex': way({ lock: mutex }),
-    'memory-map, RwLock, shared': way({ lock: sharedLock }),
     'memory-map, other calls': way({ call: ourCalls }),
     'Atomics, between threads only': way({ lock: atomics, call: theirCalls }),
   },
