@@ -13,6 +13,17 @@ export const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'memory-map-bench-')
 process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
+let memory
+
+/** A path for what processes share: in memory, where the system has files there. It is removed when the process ends. */
+export function inMemory(name) {
+  if (memory === undefined) {
+    memory = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'memory-map-bench-'))
+    process.on('exit', () => fs.rmSync(memory, { recursive: true, force: true }))
+  }
+  return path.join(memory, name)
+}
+
 /** A file without blocks on the disk: its pages in the cache are like any others, and hold zeros. */
 export const sparse = (size) => ({ kind: 'sparse', size })
 

@@ -1,28 +1,15 @@
 // How fast does one process tell four others the same, and how fast is the newest value read?
 
 import { fork } from 'node:child_process'
-import fs from 'node:fs'
 import net from 'node:net'
-import os from 'node:os'
-import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { MIB } from '../harness/files.mjs'
+import { inMemory, MIB } from '../harness/files.mjs'
 import { sample } from '../harness/sample.mjs'
 
 const RING = 8 * MIB
 const RECEIVERS = 4
 const partner = fileURLToPath(new URL('../harness/partner.mjs', import.meta.url))
-
-let folder
-
-function place(name) {
-  if (folder === undefined) {
-    folder = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'memory-map-fanout-'))
-    process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
-  }
-  return path.join(folder, name)
-}
 
 const countOf = ({ size, quick }) => Math.min(quick ? 500 : 50_000, Math.floor((64 * MIB) / size))
 
@@ -50,7 +37,7 @@ async function timed(count, send, done) {
 const broadcast = (lossless) => async (context) => {
   const { mapShared } = await import('../../index.js')
   const { Broadcast } = await import('../../sync.js')
-  const [file, count] = [place('ring'), countOf(context)]
+  const [file, count] = [inMemory('ring'), countOf(context)]
   const map = mapShared(file, { protection: 'read-write', create: true, length: RING })
   map.buffer.fill(0) // its pages are there from now on
   const sender = Broadcast.create(map, { lossless })
@@ -77,7 +64,7 @@ const processSend = async (context) => {
 }
 
 const sockets = async (context) => {
-  const [address, count] = [place('socket'), countOf(context)]
+  const [address, count] = [inMemory('socket'), countOf(context)]
   const server = net.createServer().listen(address)
   await new Promise((resolve) => server.once('listening', resolve))
   const connections = []

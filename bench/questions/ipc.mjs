@@ -4,34 +4,20 @@ import { execFileSync, fork } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import fs from 'node:fs'
 import net from 'node:net'
-import os from 'node:os'
-import path from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
-import { MIB } from '../harness/files.mjs'
+import { inMemory, MIB } from '../harness/files.mjs'
 import { sample, tripsSync } from '../harness/sample.mjs'
 
 const RING = 8 * MIB
 const partner = fileURLToPath(new URL('../harness/partner.mjs', import.meta.url))
 
-// Where the channels and sockets of this process lie.
-
-let folder
-
-function place() {
-  if (folder === undefined) {
-    folder = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'memory-map-ipc-'))
-    process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
-  }
-  return folder
-}
-
 async function makeChannels() {
   const { mapShared } = await import('../../index.js')
   const { Channel } = await import('../../sync.js')
-  const file = path.join(place(), 'ring')
+  const file = inMemory('ring')
   const map = mapShared(file, { protection: 'read-write', create: true, length: 2 * RING })
   map.buffer.fill(0) // its pages are there from now on
   const there = Channel.create(map, { length: RING })
@@ -132,7 +118,7 @@ function overStream(writable, readable, size) {
 }
 
 async function connected(job, args) {
-  const address = path.join(place(), 'socket')
+  const address = inMemory('socket')
   const server = net.createServer().listen(address)
   await new Promise((resolve) => server.once('listening', resolve))
   start(job, [address, ...args])
@@ -244,7 +230,7 @@ const work = (begin) =>
 const queueWork = work(async (data) => {
   const { mapShared } = await import('../../index.js')
   const { Channel, Queue } = await import('../../sync.js')
-  const file = path.join(place(), 'queue')
+  const file = inMemory('queue')
   const map = mapShared(file, { protection: 'read-write', create: true, length: 2 * RING })
   map.buffer.fill(0)
   const queue = Queue.create(map, { length: RING })

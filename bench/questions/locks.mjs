@@ -1,27 +1,18 @@
 // What do locks, events, conditions and barriers cost, and what a mapping that another thread is given?
 
 import { fork } from 'node:child_process'
-import fs from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
-import { MIB } from '../harness/files.mjs'
+import { inMemory, MIB } from '../harness/files.mjs'
 import { sample, tripsSync } from '../harness/sample.mjs'
 
 const partner = fileURLToPath(new URL('../harness/partner.mjs', import.meta.url))
 
-let folder
-
 /** A new file of a megabyte, mapped. */
 async function mapped() {
   const { mapShared } = await import('../../index.js')
-  if (folder === undefined) {
-    folder = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'memory-map-locks-'))
-    process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
-  }
-  const file = path.join(folder, 'words')
+  const file = inMemory('words')
   return { file, map: mapShared(file, { protection: 'read-write', create: true, length: MIB }) }
 }
 

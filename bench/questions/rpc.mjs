@@ -1,28 +1,15 @@
 // How long does a request to another process take until its reply is there?
 
 import { fork } from 'node:child_process'
-import fs from 'node:fs'
 import http from 'node:http'
-import os from 'node:os'
-import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { MIB } from '../harness/files.mjs'
+import { inMemory, MIB } from '../harness/files.mjs'
 import { sample } from '../harness/sample.mjs'
 
 const partner = fileURLToPath(new URL('../harness/partner.mjs', import.meta.url))
 /** Requests that wait at a time, where there are many. */
 const MANY = 64
-
-let folder
-
-function place(name) {
-  if (folder === undefined) {
-    folder = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'memory-map-rpc-'))
-    process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
-  }
-  return path.join(folder, name)
-}
 
 /** Starts the process that replies, and resolves when it says that it does. */
 async function start(job, args) {
@@ -35,7 +22,7 @@ async function start(job, args) {
 const rpc = async () => {
   const { mapShared } = await import('../../index.js')
   const { Rpc } = await import('../../sync.js')
-  const file = place('calls')
+  const file = inMemory('calls')
   const map = mapShared(file, { protection: 'read-write', create: true, length: 8 * MIB })
   map.buffer.fill(0) // its pages are there from now on
   const calls = Rpc.create(map)
@@ -60,7 +47,7 @@ const processSend = async () => {
 }
 
 const overHttp = async () => {
-  const socketPath = place('socket')
+  const socketPath = inMemory('socket')
   await start('http reply', [socketPath])
   const agent = new http.Agent({ keepAlive: true })
   return (data) =>
