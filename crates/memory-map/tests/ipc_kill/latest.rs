@@ -68,7 +68,7 @@ fn writers_that_are_killed_anywhere_leave_whole_values() {
         }
         let child = Child::run(&place, |map| {
             let latest = latest(map);
-            for i in 0u8.. {
+            for i in (0..=u8::MAX).cycle() {
                 assert!(latest.write(&[i; 64], &soon()).unwrap());
                 word(map, BUSY).fetch_add(1, Ordering::Relaxed);
             }
