@@ -1,4 +1,4 @@
-// Processes that wait until all of them have come.
+// Barriers: each process waits until all of them have arrived.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -6,47 +6,39 @@ import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapShared } from 'memory-map'
 import { Barrier } from 'memory-map/sync'
 
-import { Peer } from './helpers/processes.ts'
+import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
-import { until } from './helpers/until.ts'
+import { growUntilMoved, peerWith, sharedMap } from './helpers/sharing.ts'
+import { HANG_MS, until } from './helpers/until.ts'
 
-const LONG = 120_000
 const broken = { code: 'ERR_MMAP_BROKEN' }
 
 function open(t: ExecutionContext, parties?: number, file = sparseFile(t, 4096)) {
-  const map = mapShared(file, { protection: 'read-write', onFault() {} })
-  t.teardown(() => map.close())
+  const map = sharedMap(t, file)
   return { file, map, barrier: new Barrier(map, 64, parties) }
 }
 
-/** A second process that has the file as `map`, and a barrier in it. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    sync = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-    barrier = new sync.Barrier(map, 64)
-    words = map.typedArray(Uint32Array)
-  })()`)
-  return peer
+/** A second process with the same barrier, and its memory as `words`. */
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  return peerWith(t, file, 'barrier = new sync.Barrier(map, 64), words = map.typedArray(Uint32Array)', runtime)
 }
 
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: parties meet at a barrier, and each has its number`, async (t) => {
+  test(`${name}: a barrier lets all parties through together, and breaks when one times out or is killed`, async (t) => {
     const { file, barrier } = open(t, 3)
     const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
     for (let round = 0; round < 4; round++) {
       const waits = peers.map((peer, i) => peer.run((round + i) % 2 ? 'barrier.wait()' : 'barrier.waitAsync()'))
       await until(() => barrier.waiting === 2)
-      waits.push(round % 2 ? barrier.waitAsync() : Promise.resolve(barrier.wait(LONG)))
+      waits.push(round % 2 ? barrier.waitAsync() : Promise.resolve(barrier.wait(HANG_MS)))
       t.deepEqual((await Promise.all(waits)).toSorted(), [0, 1, 2])
     }
     t.deepEqual(await peers[0]!.run('[barrier.parties, barrier.waiting, barrier.broken]'), [3, 0, false])
 
-    // A timeout breaks it for the others, until it is reset.
+    // A party that times out breaks the barrier for the others, until it is reset.
     const there = peers[0]!.run('barrier.waitAsync().catch((error) => error.code)')
     await until(() => barrier.waiting === 1)
     t.is(await peers[1]!.run('barrier.wait(10)'), 'timed-out')
@@ -56,7 +48,7 @@ for (const runtime of runtimes()) {
     barrier.reset()
     t.false(barrier.broken)
 
-    // So does the death of one that has come.
+    // So does the death of a party that waits.
     const waiting = barrier.waitAsync()
     peers[1]!.run('barrier.wait()').catch(() => {})
     await until(() => barrier.waiting === 2)
@@ -66,14 +58,14 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('three processes go through a barrier a thousand times, and none goes round twice', async (t) => {
+test('three processes go through a barrier a thousand times, and none gets a round ahead', async (t) => {
   const { file, map, barrier } = open(t, 3)
   const peers = await Promise.all([peerOf(t, file), peerOf(t, file)])
   const rounds = (least: number) => `(async () => {
     let sum = 0
     for (let round = 1; round <= 1000; round++) {
       Atomics.add(words, 500, 1)
-      sum += (round + ${least}) % 2 ? barrier.wait(${LONG}) : await barrier.waitAsync()
+      sum += (round + ${least}) % 2 ? barrier.wait(${HANG_MS}) : await barrier.waitAsync()
       if (Atomics.load(words, 500) < 3 * round) throw new Error('too early in ' + round)
     }
     return sum
@@ -83,19 +75,19 @@ test('three processes go through a barrier a thousand times, and none goes round
   let sum = 0
   for (let round = 1; round <= 1000; round++) {
     Atomics.add(words, 500, 1)
-    sum += Number(round % 3 ? barrier.wait(LONG) : await barrier.waitAsync())
+    sum += Number(round % 3 ? barrier.wait(HANG_MS) : await barrier.waitAsync())
     if (Atomics.load(words, 500) < 3 * round) t.fail(`too early in ${round}`)
   }
   const [one, two] = (await Promise.all(sums)) as [number, number]
   t.is(sum + one + two, 3000)
 })
 
-test('a party that waits is withdrawn by a signal, and its number is given again', async (t) => {
+test('a signal withdraws a party that waits, and another one gets its number', async (t) => {
   const { file, barrier } = open(t, 3)
   const controller = new AbortController()
   const first = barrier.waitAsync({ signal: controller.signal })
   await until(() => barrier.waiting === 1)
-  const second = open(t, undefined, file).barrier.waitAsync({ timeout: LONG })
+  const second = open(t, undefined, file).barrier.waitAsync({ timeout: HANG_MS })
   await until(() => barrier.waiting === 2)
   controller.abort(new Error('enough'))
   await t.throwsAsync(first, { code: 'ABORT_ERR' })
@@ -105,13 +97,13 @@ test('a party that waits is withdrawn by a signal, and its number is given again
   t.deepEqual((await Promise.all([second, ...rest])).toSorted(), [0, 1, 2])
 })
 
-test('a signal comes too late for a party once all have come, and otherwise takes it out', async (t) => {
+test('a signal withdraws a party until all have arrived, and does nothing after that', async (t) => {
   const { barrier } = open(t, 2)
   for (let round = 0; round < 200; round++) {
     const controller = new AbortController()
     const first = barrier.waitAsync({ signal: controller.signal })
     if (round % 2) await until(() => barrier.waiting === 1)
-    const second = barrier.waitAsync(LONG)
+    const second = barrier.waitAsync(HANG_MS)
     if (round % 3) await sleep(0)
     controller.abort()
     const [one] = await Promise.allSettled([first])
@@ -139,7 +131,7 @@ test('abort and reset end the waits of all parties', async (t) => {
   }
 })
 
-test('a mapping that is closed or moves takes its own party out, and no other', async (t) => {
+test('closing or moving a mapping withdraws its own party and no other', async (t) => {
   const { file, barrier } = open(t, 3)
   const other = open(t, undefined, file)
   const closed = other.barrier.waitAsync()
@@ -153,25 +145,28 @@ test('a mapping that is closed or moves takes its own party out, and no other', 
   const { map, barrier: there } = open(t, 3, file)
   const moved = there.waitAsync()
   await until(() => barrier.waiting === 1)
-  const before = map.address
-  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  growUntilMoved(map)
   await t.throwsAsync(moved, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
   t.is(barrier.waiting, 0)
   const waits = [there.waitAsync(), barrier.waitAsync(), barrier.waitAsync()]
   t.deepEqual((await Promise.all(waits)).toSorted(), [0, 1, 2])
 })
 
-test('all parties must agree how many they are, and wrong arguments are refused', async (t) => {
-  const { file, map, barrier } = open(t)
-  t.is(Barrier.byteLength, 536)
+test('the first to say how many parties there are decides, and others must agree', async (t) => {
+  const { map, barrier } = open(t)
   t.deepEqual([barrier.parties, barrier.waiting, barrier.broken], [0, 0, false])
   t.throws(() => barrier.wait(1), { code: 'ERR_MMAP_INVALID', message: /how many parties/ })
-  for (const wrong of [0, 65, 1.5, NaN]) t.throws(() => new Barrier(map, 64, wrong), { code: 'ERR_OUT_OF_RANGE' })
-  t.throws(() => new Barrier(map, 64, '3' as never), { code: 'ERR_INVALID_ARG_TYPE' })
   t.is(new Barrier(map, 64, 1).wait(), 0)
   t.is(barrier.parties, 1)
   t.is(await barrier.waitAsync(), 0)
   t.throws(() => new Barrier(map, 64, 2), { code: 'ERR_OUT_OF_RANGE', message: /first used with/ })
+})
+
+test('wrong arguments are refused', async (t) => {
+  const { file, map, barrier } = open(t)
+  t.is(Barrier.byteLength, 536)
+  for (const wrong of [0, 65, 1.5, NaN]) t.throws(() => new Barrier(map, 64, wrong), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Barrier(map, 64, '3' as never), { code: 'ERR_INVALID_ARG_TYPE' })
   t.throws(() => new Barrier(map, 60), { code: 'ERR_OUT_OF_RANGE' })
   t.throws(() => new Barrier(map, 4096 - 528), { code: 'ERR_OUT_OF_RANGE' })
   t.throws(() => new Barrier(mapShared(file), 0), { code: 'ERR_MMAP_NOT_WRITABLE' })
@@ -181,7 +176,7 @@ test('all parties must agree how many they are, and wrong arguments are refused'
   t.is(JSON.stringify(barrier), '{"byteOffset":64}')
 })
 
-test('bytes of something else are no barrier', async (t) => {
+test('bytes that hold something else are refused', async (t) => {
   const { map, barrier } = open(t)
   for (const byte of [1, 2, 255]) {
     map.buffer.fill(byte)

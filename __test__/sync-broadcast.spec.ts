@@ -1,4 +1,4 @@
-// Broadcasts: every receiver gets every message, or knows how many it lost, whoever is slow, stopped or killed.
+// Broadcasts: every receiver gets every message, or knows how many it lost, even if others are slow, stopped or killed.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -11,31 +11,28 @@ import { isWindows } from './helpers/platform.ts'
 import { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
+import { peerWith, sharedMap } from './helpers/sharing.ts'
 import { turns, until } from './helpers/until.ts'
 
-/** A lossless one has its places for receivers first, and then half a kilobyte. */
+/** The smallest lossless broadcast: places for 64 receivers, and half a kilobyte for messages. */
 const SMALLEST = { offset: 64, length: 4416 + 512 }
 
 function open(t: ExecutionContext, file = sparseFile(t, 2 ** 17)) {
-  const map = mapShared(file, { protection: 'read-write' })
-  t.teardown(() => map.close())
+  const map = sharedMap(t, file)
   return { file, map }
 }
 
-/** A second process that has the broadcast of the file as `broadcast`. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    const { Broadcast } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-    broadcast = Broadcast.open(map, { offset: 64 })
-    receiver = broadcast.subscribe()
-    undefined
-  })()`)
-  return peer
+/** A second process with the same broadcast, and a receiver. */
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  return peerWith(
+    t,
+    file,
+    'broadcast = sync.Broadcast.open(map, { offset: 64 }), receiver = broadcast.subscribe()',
+    runtime,
+  )
 }
 
-/** What a receiver there gets up to the message `end`, by which sender, and how many it lost. */
+/** Receives up to the message `end`; gives how many messages came and were lost, and those that are wrong. */
 const COUNT = `(async () => {
   const [next, wrong] = [{}, []]
   let count = 0
@@ -84,7 +81,7 @@ for (const runtime of runtimes()) {
     })
   }
 
-  test(`${name}: a receiver that is stopped or killed holds up whom it may`, async (t) => {
+  test(`${name}: a receiver that is stopped holds up the senders of a lossless broadcast, until it is killed`, async (t) => {
     const { file, map } = open(t)
     const lossless = Broadcast.create(map, { ...SMALLEST, lossless: true })
     const peer = await peerOf(t, file, runtime)
@@ -106,7 +103,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('a receiver begins with the next message, or with the oldest', (t) => {
+test('a receiver begins with the next message, or with the oldest one', (t) => {
   const { map } = open(t)
   for (const lossless of [false, true]) {
     const broadcast = Broadcast.create(map, { ...SMALLEST, lossless })
@@ -126,7 +123,7 @@ test('a receiver begins with the next message, or with the oldest', (t) => {
   }
 })
 
-test('a receiver that is too slow is told how many messages it has lost, and goes on', async (t) => {
+test('a receiver that is too slow learns how many messages it lost, and goes on', async (t) => {
   const { map } = open(t)
   const broadcast = Broadcast.create(map, { length: 1024 })
   const receiver = broadcast.subscribe()
@@ -163,7 +160,7 @@ test('messages of all lengths arrive, on either backing', (t) => {
   }
 })
 
-test('what is received stays as it was when others follow', (t) => {
+test('a received message does not change when others follow', (t) => {
   const { map } = open(t)
   const broadcast = Broadcast.create(map, { length: 1024 })
   const receiver = broadcast.subscribe()
@@ -196,13 +193,13 @@ test('a worker receives what others send, and its place is free when it ends', a
   broadcast.send('hello')
   await until(() => messages.length === 2)
   t.deepEqual(messages, ['ready', 'hello'])
-  while (broadcast.trySend('more')) continue
+  while (broadcast.trySend('more')) continue // it does not receive any more
   const sent = broadcast.sendAsync('last')
   await worker.terminate()
   t.true(await sent)
 })
 
-test('messages in batches come to all receivers, of all lengths, however the ring wraps', (t) => {
+test('batches reach all receivers, with messages of all lengths, wherever the ring wraps', (t) => {
   const { map } = open(t)
   for (const lossless of [false, true]) {
     const broadcast = Broadcast.create(map, { length: 4416 + 2048, lossless })
@@ -210,7 +207,7 @@ test('messages in batches come to all receivers, of all lengths, however the rin
     const { maxLength } = broadcast
     let next = 0
     for (let round = 0; round < 300; round++) {
-      // One of them is longer than the others may be together.
+      // In some batches, one message is longer than all others together may be.
       const batch = Array.from({ length: (round % 7) + 1 }, (_, i) => {
         return `${next + i} ${'x'.repeat(round % 5 === 0 && i === 0 ? maxLength - 10 : (next + i) % 40)}`
       })
@@ -232,7 +229,7 @@ test('messages in batches come to all receivers, of all lengths, however the rin
   }
 })
 
-test('a batch that is longer than the ring leaves its last messages, or waits for receivers', async (t) => {
+test('a batch that is longer than the ring of a lossy broadcast leaves its last messages', (t) => {
   const { map } = open(t)
   const batch = Array.from({ length: 3000 }, (_, i) => `message ${i}`)
   const lossy = Broadcast.create(map, { length: 1024 })
@@ -242,7 +239,11 @@ test('a batch that is longer than the ring leaves its last messages, or waits fo
   t.deepEqual(received, batch.slice(receiver.lost))
   t.is(received.length + receiver.lost, 3000)
   t.true(received.length > 10)
+})
 
+test('a batch for a lossless broadcast is sent as far as there is room, and batches wait their turn', async (t) => {
+  const { map } = open(t)
+  const batch = Array.from({ length: 3000 }, (_, i) => `message ${i}`)
   const lossless = Broadcast.create(map, { offset: 8192, length: 4416 + 1024, lossless: true })
   const slow = lossless.subscribe()
   const sent = lossless.sendMany(batch, 10)
@@ -260,7 +261,7 @@ test('a batch that is longer than the ring leaves its last messages, or waits fo
   t.is(lossless.sendMany([]), 0)
 })
 
-test('many processes read a broadcast that they cannot write', async (t) => {
+test('processes with a read-only mapping receive', async (t) => {
   const { file, map } = open(t)
   const broadcast = Broadcast.create(map, SMALLEST)
   broadcast.send('before')
@@ -291,7 +292,7 @@ test('many processes read a broadcast that they cannot write', async (t) => {
   }
 })
 
-test('a mapping that is only read cannot send, nor hold senders back', (t) => {
+test('a read-only mapping cannot send, and does not hold senders back', (t) => {
   const { file, map } = open(t)
   const readOnly = mapShared(file)
   t.teardown(() => readOnly.close())
@@ -310,7 +311,7 @@ test('a mapping that is only read cannot send, nor hold senders back', (t) => {
   t.throws(() => Broadcast.open(readOnly, { offset: 64 }), { code: 'ERR_MMAP_NOT_WRITABLE' })
 })
 
-test('waits end by their time, by a signal, by close, and when the mapping is closed', async (t) => {
+test('waits end with their timeout, by a signal, by close, and when the mapping is closed', async (t) => {
   const { map } = open(t)
   const broadcast = Broadcast.create(map, { ...SMALLEST, lossless: true })
   const [first, second, third] = [broadcast.subscribe(), broadcast.subscribe(), broadcast.subscribe()]
@@ -367,21 +368,31 @@ test('iterating ends when the receiver is closed', async (t) => {
   receiver.close()
   await iterating
   t.deepEqual(received, ['one', 'two', 'three'])
+})
+
+test('a broadcast and a receiver print what they are', (t) => {
+  const broadcast = Broadcast.create(open(t).map)
+  const receiver = broadcast.subscribe()
+  receiver.close()
   t.regex(String(receiver), /^BroadcastReceiver \{ lost: 0, closed: true \}$/)
   t.regex(String(broadcast), /^Broadcast \{ capacity: \d+, maxLength: \d+, lossless: false, closed: false \}$/)
 })
 
-test('memory that holds no broadcast is not opened as one', (t) => {
+test('memory with something else, or a broadcast of another version, is refused', (t) => {
   const { map } = open(t)
   t.throws(() => Broadcast.open(map), { code: 'ERR_MMAP_INVALID', message: /create/ })
   Broadcast.create(map, { length: 1024 })
   map.write(Buffer.of(9), 8)
   t.throws(() => Broadcast.open(map), { code: 'ERR_MMAP_INVALID', message: /version/ })
+})
+
+test('broadcasts and receivers are not made by `new`', (t) => {
+  const { map } = open(t)
   t.throws(() => new (BroadcastReceiver as any)(map, {}), { code: 'ERR_ILLEGAL_CONSTRUCTOR', message: /subscribe/ })
   t.throws(() => new (Broadcast as any)(map, {}), { code: 'ERR_ILLEGAL_CONSTRUCTOR', message: /Broadcast.create/ })
 })
 
-test('wrong arguments are named', async (t) => {
+test('errors name the argument that is wrong', async (t) => {
   const { map } = open(t)
   const broadcast = Broadcast.create(map, { length: 1024 })
   const any = broadcast as unknown as Record<string, (...args: unknown[]) => unknown>

@@ -1,35 +1,29 @@
-// Channels that are opened before, after or while others make them; and messages that are used where they lie.
+// Channels that are opened before, after or while others make them; and messages that are read and written in place.
 
 import test, { type ExecutionContext } from 'ava'
-import { mapShared } from 'memory-map'
 import { Channel } from 'memory-map/sync'
 
-import { Peer } from './helpers/processes.ts'
+import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
+import { peerWith, sharedMap } from './helpers/sharing.ts'
 import { HANG_MS, turns, until } from './helpers/until.ts'
 
 const LENGTH = 64 * 1024
 
 function open(t: ExecutionContext, file = sparseFile(t, LENGTH)) {
-  const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
-  t.teardown(() => map.close())
+  const map = sharedMap(t, file)
   return { file, map }
 }
 
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    ;({ Channel } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js'))
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-  })()`)
-  return peer
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  return peerWith(t, file, ';({ Channel } = sync)', runtime)
 }
 
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: processes that open or create at once get one channel`, async (t) => {
+  test(`${name}: processes that call openOrCreate at the same moment get the same channel`, async (t) => {
     for (let round = 0; round < 5; round++) {
       const { file, map } = open(t)
       const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
@@ -55,7 +49,7 @@ for (const runtime of runtimes()) {
     t.is(await peer.run('Channel.openAsync(map, { timeout: 0 }).then((channel) => channel.pending.messages)'), 0)
   })
 
-  test(`${name}: room is reserved, and messages are borrowed, without blocking`, async (t) => {
+  test(`${name}: reserveAsync waits for room, and borrowAsync for messages`, async (t) => {
     const { file, map } = open(t)
     const channel = Channel.create(map, { length: 2048 })
     const peer = await peerOf(t, file, runtime)
@@ -86,7 +80,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('openOrCreate never overwrites: neither a channel nor anything else', (t) => {
+test('openOrCreate overwrites nothing, be it a channel or something else', (t) => {
   const { map } = open(t)
   const channel = Channel.create(map, { length: 4096 })
   channel.send('kept')
@@ -100,7 +94,7 @@ test('openOrCreate never overwrites: neither a channel nor anything else', (t) =
   t.throws(() => Channel.openOrCreate(map, { timeout: 1 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
 })
 
-test('openAsync ends: in time, by a signal, with the mapping, and where something else is', async (t) => {
+test('openAsync ends with its timeout, by a signal, with the mapping, and where something else is', async (t) => {
   const { map } = open(t)
   t.is(await Channel.openAsync(map, { timeout: 10 }), undefined)
   const signal = AbortSignal.timeout(10)
@@ -116,7 +110,7 @@ test('openAsync ends: in time, by a signal, with the mapping, and where somethin
   await t.throwsAsync(Channel.openAsync({} as never), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
-test('pending counts what was sent and not released', (t) => {
+test('pending counts the messages that were sent and not released', (t) => {
   const { file, map } = open(t)
   const channel = Channel.create(map, { length: 2048 })
   const other = Channel.open(open(t, file).map)
@@ -166,7 +160,7 @@ test('several messages are borrowed and released in any order', (t) => {
   }
 })
 
-test('a message that is borrowed and not released goes to the next receiver, with those after it', async (t) => {
+test('a message that was borrowed and not released comes to the next receiver, and so do those after it', async (t) => {
   const { file, map } = open(t)
   const channel = Channel.create(map)
   const next = Channel.open(open(t, file).map)
@@ -179,7 +173,7 @@ test('a message that is borrowed and not released goes to the next receiver, wit
   await t.throwsAsync(channel.borrowAsync(), { code: 'ERR_MMAP_CLOSED' })
 })
 
-test('reserveAsync and borrowAsync that reject have nothing', async (t) => {
+test('reserveAsync and borrowAsync take nothing if they reject', async (t) => {
   const { map } = open(t)
   const channel = Channel.create(map, { length: 2048 })
   t.is(await channel.borrowAsync({ timeout: 10 }), undefined)
@@ -193,7 +187,7 @@ test('reserveAsync and borrowAsync that reject have nothing', async (t) => {
   await t.throwsAsync(channel.reserveAsync(300, { signal: AbortSignal.timeout(10) }), { name: 'AbortError' })
   await t.throwsAsync(channel.reserveAsync(channel.maxLength + 1), { code: 'ERR_OUT_OF_RANGE' })
   t.is(channel.receiveMany(1000).length, sent)
-  // Nothing reserved stands before it.
+  // No room that was reserved lies before this message.
   channel.send('next')
   t.is(`${channel.receive(HANG_MS)}`, 'next')
   const order = [channel.reserveAsync(4), channel.sendAsync('after')] as const

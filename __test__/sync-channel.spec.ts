@@ -1,43 +1,34 @@
-// Messages between processes through shared memory. (Long: all ways to send and receive, with the same helpers.)
+// Channels: messages between processes through shared memory. (Long: all ways to send and receive, with the same helpers.)
 
 import { truncateSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import test, { type ExecutionContext } from 'ava'
-import { mapShared } from 'memory-map'
 import { Channel } from 'memory-map/sync'
 
 import { truncating } from './helpers/platform.ts'
-import { Peer } from './helpers/processes.ts'
+import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
+import { growUntilMoved, peerWith, sharedMap } from './helpers/sharing.ts'
 import { HANG_MS, turns, until } from './helpers/until.ts'
 
 function make(t: ExecutionContext, length = 64 * 1024) {
   const file = sparseFile(t, length)
-  const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
-  t.teardown(() => map.close())
+  const map = sharedMap(t, file)
   return { file, map, channel: Channel.create(map) }
 }
 
 function reopen(t: ExecutionContext, file: string): Channel {
-  const map = mapShared(file, { protection: 'read-write' })
-  t.teardown(() => map.close())
-  return Channel.open(map)
+  return Channel.open(sharedMap(t, file))
 }
 
-/** A second process that has the channel. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    const { Channel } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-    channel = Channel.open(map)
-  })()`)
-  return peer
+/** A second process with the same channel. */
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  return peerWith(t, file, 'channel = sync.Channel.open(map)', runtime)
 }
 
-/** What a sender sends: its name, and a number, in messages of many lengths. */
+/** Sends messages of many lengths, each with the sender's name and a number. */
 const SEND = (name: string, count: number, send: string) => `(async () => {
   for (let i = 0; i < ${count}; i++) {
     const data = Buffer.alloc(8 + (i * 37) % 3000, ${JSON.stringify(name)})
@@ -49,7 +40,7 @@ const SEND = (name: string, count: number, send: string) => `(async () => {
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: messages of two processes come whole and in order for each`, async (t) => {
+  test(`${name}: the messages of two senders arrive whole, and each sender's in order`, async (t) => {
     const { file, channel } = make(t)
     const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
     const count = 2000
@@ -71,7 +62,7 @@ for (const runtime of runtimes()) {
     for (const peer of peers) t.is((await peer.end()).code, 0)
   })
 
-  test(`${name}: a receiver in another process, blocking and not, and killed`, async (t) => {
+  test(`${name}: another process receives, blocking or not, and leaves what it did not release when it is killed`, async (t) => {
     const { file, channel } = make(t)
     const peer = await peerOf(t, file, runtime)
     channel.send('one')
@@ -85,12 +76,12 @@ for (const runtime of runtimes()) {
     for (const text of ['three', 'four']) channel.send(text)
     t.is(await peer.run('channel.borrow().toString()'), 'three')
     await peer.kill()
-    // It was not released, so it comes again.
+    // The borrowed message was not released, so it comes again.
     t.is(channel.receive()!.toString(), 'three')
     t.is(channel.receive()!.toString(), 'four')
   })
 
-  test(`${name}: a sender that is killed in the middle of a message loses that one`, async (t) => {
+  test(`${name}: the message that a sender is writing when it is killed is skipped`, async (t) => {
     const { file, channel } = make(t)
     const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
     await peers[0].run('channel.send("before"); half = channel.reserve(1000); half.fill(7); 0')
@@ -105,7 +96,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('every kind of view is sent, as its bytes', async (t) => {
+test('the bytes of every kind of view are sent', async (t) => {
   const { channel } = make(t, 8192)
   const memory = Uint8Array.from({ length: 24 }, (_, i) => i).buffer
   for (const view of [new Float64Array(memory, 8, 2), new DataView(memory, 8, 16), new BigInt64Array(memory, 8, 2)]) {
@@ -118,7 +109,7 @@ test('every kind of view is sent, as its bytes', async (t) => {
 })
 
 for (const runtime of runtimes()) {
-  test(`${runtime.name} ${runtime.version}: batches come whole and in order, among single messages`, async (t) => {
+  test(`${runtime.name} ${runtime.version}: batches arrive whole and in order, among single messages`, async (t) => {
     const { file, channel } = make(t)
     const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
     const count = 3000
@@ -135,7 +126,7 @@ for (const runtime of runtimes()) {
     ]
     const next: Record<string, number> = { a: 0, b: 0 }
     for (let left = 2 * count; left > 0;) {
-      await sleep(0) // what the peers are told goes out on turns of this thread
+      await sleep(0) // the lines for the other processes are written on turns of this event loop
       const messages = channel.receiveMany(100, 20)
       t.true(messages.length <= 100)
       left -= messages.length
@@ -145,7 +136,7 @@ for (const runtime of runtimes()) {
         if (message.length !== 8 + ((number * 37) % (letter === 'a' ? 6000 : 3000))) t.fail('cut')
         if (!message.subarray(8).every((byte) => byte === letter.charCodeAt(0))) t.fail('torn')
       }
-      // Other messages may lie around them, but no two are over the same bytes.
+      // Messages of a batch may share an ArrayBuffer, but no bytes.
       messages[0]?.fill('c')
     }
     t.deepEqual(next, { a: count, b: count })
@@ -155,7 +146,7 @@ for (const runtime of runtimes()) {
 }
 
 for (const runtime of runtimes()) {
-  test(`${runtime.name} ${runtime.version}: messages come into memory of every kind`, async (t) => {
+  test(`${runtime.name} ${runtime.version}: messages are received into every kind of memory`, async (t) => {
     const { file, channel } = make(t)
     const peer = await peerOf(t, file, runtime)
     channel.sendMany(['buffer', 'bytes', 'shared', 'view'])
@@ -169,7 +160,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('a batch sends as many messages as there is room for before the time is up', (t) => {
+test('sendMany sends as many messages as there is room for before the timeout', (t) => {
   const { channel } = make(t, 2048)
   t.is(channel.sendMany([]), 0)
   t.deepEqual(channel.receiveMany(10, 0), [])
@@ -182,6 +173,10 @@ test('a batch sends as many messages as there is room for before the time is up'
   t.true(sent > 10 && sent < 200)
   t.is(channel.sendMany(many, 20), 0)
   t.deepEqual(channel.receiveMany(1000).map(String), many.slice(0, sent))
+})
+
+test('a batch that cannot be sent or received as a whole is refused, and nothing is sent', (t) => {
+  const { channel } = make(t, 2048)
   t.throws(() => channel.sendMany(['fits', Buffer.alloc(channel.maxLength + 1)]), { code: 'ERR_OUT_OF_RANGE' })
   t.throws(() => channel.sendMany(['fits', 5 as never]), { code: 'ERR_INVALID_ARG_TYPE' })
   t.throws(() => channel.receiveMany(0), { code: 'ERR_OUT_OF_RANGE' })
@@ -194,7 +189,7 @@ test('a batch sends as many messages as there is room for before the time is up'
   t.throws(() => channel.receiveMany(1), { code: 'ERR_MMAP_CLOSED' })
 })
 
-test('a message is received into memory of the caller, of which the rest stays as it was', async (t) => {
+test("a message is received into the caller's memory, and the bytes behind it stay as they were", async (t) => {
   const { channel } = make(t)
   const target = Buffer.alloc(8, '-')
   channel.sendMany(['hello', '', '12345678', 'async', 'words'])
@@ -213,7 +208,7 @@ test('a message is received into memory of the caller, of which the rest stays a
   t.is(await channel.receiveIntoAsync(target, 1), undefined)
 })
 
-test('a message that is longer than the memory for it is not received', async (t) => {
+test('a message that is longer than its target is not received', async (t) => {
   const { channel } = make(t)
   const long = Buffer.alloc(5000, 'x')
   for (const receive of [
@@ -236,7 +231,7 @@ test('a message that is longer than the memory for it is not received', async (t
   t.is(channel.receive()?.toString(), 'x')
 })
 
-test('receiving into memory of the caller waits its turn', async (t) => {
+test('receiveInto waits its turn among other ways to receive', async (t) => {
   const { channel } = make(t)
   const target = Buffer.alloc(8)
   const first = channel.receiveIntoAsync(target)
@@ -255,7 +250,7 @@ test('receiving into memory of the caller waits its turn', async (t) => {
   await t.throwsAsync(channel.receiveIntoAsync(target), { code: 'ERR_MMAP_CLOSED' })
 })
 
-test('a pending receiveAsync leaves timers and other work to go on, and then the processor', async (t) => {
+test('a message arrives while receiveAsync is pending, after some turns of the event loop', async (t) => {
   const { channel } = make(t)
   for (let i = 0; i < 50; i++) {
     const receiving = channel.receiveAsync()
@@ -298,7 +293,7 @@ test('a full channel holds senders back, and their messages keep their order', a
   t.true(channel.trySend('again'))
 })
 
-test('a message that is sent later keeps the bytes that it had', async (t) => {
+test('a message that waits for room keeps the bytes that it had at the call', async (t) => {
   const { channel } = make(t, 2048)
   while (channel.trySend('full')) continue
   const data = Buffer.from('mine')
@@ -310,7 +305,7 @@ test('a message that is sent later keeps the bytes that it had', async (t) => {
   t.true(await pending)
 })
 
-test('room is reserved, filled in place and committed, or given up', (t) => {
+test('reserved room is filled in place and committed, or abandoned', (t) => {
   const { file, channel } = make(t)
   const other = reopen(t, file)
   const [one, two] = [channel.reserve(100)!, channel.tryReserve(50)!]
@@ -332,7 +327,7 @@ test('room is reserved, filled in place and committed, or given up', (t) => {
   t.throws(() => channel.commit(channel.reserve(4)!, 5), { code: 'ERR_OUT_OF_RANGE' })
 })
 
-test('close ends pending operations, and another one may receive', async (t) => {
+test('close ends an iteration, and then another channel may receive', async (t) => {
   const { file, channel } = make(t)
   const other = reopen(t, file)
   const seen: string[] = []
@@ -341,7 +336,7 @@ test('close ends pending operations, and another one may receive', async (t) => 
   })()
   other.send('one')
   await until(() => seen.length > 0)
-  await turns() // it waits for the next one
+  await turns() // so that the loop waits for the next message
   channel.close()
   await iterating
   t.deepEqual(seen, ['one'])
@@ -349,7 +344,11 @@ test('close ends pending operations, and another one may receive', async (t) => 
   await t.throwsAsync(channel.receiveAsync(), { code: 'ERR_MMAP_CLOSED' })
   other.send('two')
   t.is((await other.receiveAsync())!.toString(), 'two')
+})
 
+test('close ends a pending receiveAsync, beside which nothing else may receive', async (t) => {
+  const { file } = make(t)
+  const other = reopen(t, file)
   const pending = other.receiveAsync()
   await sleep(30)
   t.is(other.tryReceive(), undefined)
@@ -359,15 +358,14 @@ test('close ends pending operations, and another one may receive', async (t) => 
   await t.throwsAsync(pending, { code: 'ERR_MMAP_CLOSED', message: 'The channel is closed' })
 })
 
-test('a mapping that moves as it grows takes its channels along', async (t) => {
+test('the channels of a mapping that moves as it grows go on', async (t) => {
   const { file, map, channel } = make(t)
   const other = reopen(t, file)
   const reserved = channel.reserve(5)!
   reserved.write('first')
   const receiving = channel.receiveAsync()
   await sleep(30)
-  const before = map.address
-  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  growUntilMoved(map)
   await t.throwsAsync(receiving, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
   channel.commit(reserved)
   other.send('second')
@@ -377,7 +375,7 @@ test('a mapping that moves as it grows takes its channels along', async (t) => {
   t.is(other.receive()!.toString(), 'second')
 })
 
-test('closing the mapping ends pending operations', async (t) => {
+test('closing the mapping ends a pending receiveAsync', async (t) => {
   const { map, channel } = make(t)
   const receiving = channel.receiveAsync()
   await sleep(30)
@@ -387,7 +385,7 @@ test('closing the mapping ends pending operations', async (t) => {
   t.throws(() => channel.trySend('x'), { code: 'ERR_MMAP_CLOSED' })
 })
 
-truncating('a file that holds no channel, or only a part of one, is refused', (t) => {
+truncating('a file with no channel, or only a part of one, is refused', (t) => {
   const { file, map } = make(t)
   const refused = { code: 'ERR_MMAP_INVALID' }
   const random = scratchFile(t, Buffer.from(Uint8Array.from({ length: 8192 }, () => Math.random() * 256)))
@@ -406,7 +404,7 @@ truncating('a file that holds no channel, or only a part of one, is refused', (t
   t.throws(() => reopen(t, file), { ...refused, message: /short/ })
 })
 
-test('a channel that is full of random bytes ends in an error', (t) => {
+test('a channel whose memory is overwritten with random bytes ends with an error', (t) => {
   let errors = 0
   for (let round = 0; round < 200; round++) {
     const { map, channel } = make(t, 2048)
@@ -424,7 +422,7 @@ test('a channel that is full of random bytes ends in an error', (t) => {
   t.true(errors > 0)
 })
 
-test.serial('a message that gets longer while it is received is no other memory', (t) => {
+test.serial('a message whose length changes while it is received is read from its own memory', (t) => {
   const { map, channel } = make(t, 2 ** 20)
   const long = channel.reserve(80_000)!.fill('a')
   channel.commit(long, 70_000)
@@ -439,7 +437,7 @@ test.serial('a message that gets longer while it is received is no other memory'
   t.true(channel.receive()?.equals(Buffer.alloc(75_000, 'a')))
 })
 
-truncating('a file that is cut off ends a receive with a fault', async (t) => {
+truncating('truncating the file ends a pending receive with a fault', async (t) => {
   const { file, channel } = make(t)
   const receiving = channel.receiveAsync()
   await sleep(200)
@@ -449,12 +447,12 @@ truncating('a file that is cut off ends a receive with a fault', async (t) => {
   writeFileSync(file, '')
 })
 
-test('a channel that waits takes hardly any processor time', async (t) => {
+test('a pending receiveAsync takes hardly any processor time', async (t) => {
   const { file } = make(t)
   const peer = await peerOf(t, file)
   await peer.run('pending = channel.receiveAsync(); 0')
   const used = async () => (await peer.run('Object.values(process.cpuUsage()).reduce((a, b) => a + b)')) as number
-  // A process that has just started has things to do. A thread that spins would take much of every second.
+  // A process that has just started is busy for a while. A thread that spins would be busy in every second.
   let microseconds
   for (const end = Date.now() + HANG_MS; ;) {
     const before = await used()
@@ -465,7 +463,7 @@ test('a channel that waits takes hardly any processor time', async (t) => {
   t.true(microseconds < 50_000, `${microseconds} µs in a second`)
 })
 
-test('the event loop goes on while messages come faster than they are used', async (t) => {
+test('the event loop turns while messages come faster than they are used', async (t) => {
   const { channel } = make(t, 8 * 2 ** 20)
   const count = 50_000
   const messages = Array.from({ length: count }, (_, i) => String(i))
@@ -477,7 +475,7 @@ test('the event loop goes on while messages come faster than they are used', asy
     let received = 0
     if (receive === 'for await') {
       for await (const message of channel) {
-        t.is(message.toString(), String(received)) // which takes some microseconds
+        t.is(message.toString(), String(received)) // takes some microseconds
         if (++received === count) break
       }
     } else {
@@ -488,7 +486,7 @@ test('the event loop goes on while messages come faster than they are used', asy
   }
 })
 
-test('an iterator gives messages in the order in which they are asked for, until it is ended', async (t) => {
+test('an iterator gives messages in the order of its calls, until it or the channel is ended', async (t) => {
   const { file, channel } = make(t)
   const sender = reopen(t, file)
   const iterator = channel[Symbol.asyncIterator]()

@@ -1,4 +1,4 @@
-// Processes that wait, without a mutex, for what others change under it.
+// Conditions: a process releases a mutex and waits until another process changes what the mutex protects.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -6,28 +6,27 @@ import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapShared } from 'memory-map'
 import { Condition, Mutex } from 'memory-map/sync'
 
-import { Peer } from './helpers/processes.ts'
+import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
-import { until } from './helpers/until.ts'
+import { peerWith, sharedMap } from './helpers/sharing.ts'
+import { HANG_MS, until } from './helpers/until.ts'
 
-const LONG = 120_000
 const CONDITION = 8
 
 function open(t: ExecutionContext, file = sparseFile(t, 4096)) {
-  const map = mapShared(file, { protection: 'read-write', onFault() {} })
-  t.teardown(() => map.close())
-  /** How many it counts. */
+  const map = sharedMap(t, file)
+  /** How many waiters the condition counts. */
   const waiting = () => map.dataView(CONDITION, 8).getUint16(4, true)
   return { file, map, mutex: new Mutex(map, 0), condition: new Condition(map, CONDITION), waiting }
 }
 
-/** A second process that has the file as `map`, a mutex and a condition in it, and `words`. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    sync = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
+/**
+ * A second process with the same mutex and condition. Its `take` waits until `words[32]`, the number of jobs, is not zero,
+ * and moves one to `words[33]`, the number of jobs that are done.
+ */
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  const setup = `
     mutex = new sync.Mutex(map, 0)
     condition = new sync.Condition(map, ${CONDITION})
     words = map.typedArray(Uint32Array)
@@ -40,15 +39,14 @@ async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runt
       words[33]++
       mutex.unlock()
       return how
-    }
-  })()`)
-  return peer
+    }`
+  return peerWith(t, file, setup, runtime)
 }
 
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: whoever waits for a condition releases the mutex, and has it again when it is notified`, async (t) => {
+  test(`${name}: a wait releases the mutex, and has it again when it is notified`, async (t) => {
     const { file, map, mutex, condition, waiting } = open(t)
     const words = map.typedArray(Uint32Array)
     const peer = await peerOf(t, file, runtime)
@@ -107,9 +105,9 @@ test('notify wakes as many waiters as it is told to', async (t) => {
   t.is(waiting(), 3)
   condition.notify()
   await until(() => woken.length === 3)
-  // One that waits for nobody is not kept.
   condition.notifyAll()
   await Promise.all(waits)
+  // A notification that comes when nobody waits is not kept.
   condition.notifyAll()
   mutex.lock()
   t.is(condition.wait(mutex, 10), 'timed-out')
@@ -118,7 +116,7 @@ test('notify wakes as many waiters as it is told to', async (t) => {
   t.false(map.closed)
 })
 
-test('an owner that dies while others wait is told by the wait', async (t) => {
+test("a wait that gets the mutex of an owner that died returns 'recovered'", async (t) => {
   const { file, mutex, condition, waiting } = open(t)
   const peer = await peerOf(t, file)
   mutex.lock()
@@ -135,12 +133,12 @@ test('an owner that dies while others wait is told by the wait', async (t) => {
     const timing = condition.waitAsync(mutex, 200)
     const locking = another.run('mutex.lock()')
     if ((await Promise.race([timing, locking])) === 'acquired') {
-      await sleep(300) // until the time is up, as a rule
+      await sleep(300) // until the wait has timed out, as a rule
       await another.kill()
       t.is(await timing, 'recovered')
       break
     }
-    mutex.unlock() // it took longer
+    mutex.unlock() // the wait timed out before the other process had the lock
     await locking
     await another.run('mutex.unlock()')
   }
@@ -160,71 +158,74 @@ test('a process that is killed while it waits takes no notification with it', as
     await until(() => waiting() === before + 1)
     await peer.kill()
     mutex.lock()
-    const wait = condition.waitAsync(mutex, LONG)
+    const wait = condition.waitAsync(mutex, HANG_MS)
     condition.notify()
     t.is(await wait, 'ok')
     mutex.unlock()
   }
 })
 
-test('a wait that is ended holds no mutex, and takes no notification from others', async (t) => {
-  const { map, file, mutex, condition, waiting } = open(t)
+test('a wait that its signal ends does not hold the mutex, and takes no notification from others', async (t) => {
+  const { file, mutex, condition, waiting } = open(t)
   const other = open(t, file)
   const controller = new AbortController()
   const { signal } = controller
   mutex.lock()
   const ended = condition.waitAsync(mutex, { signal })
   t.is(other.mutex.lock(), 'acquired')
-  const stays = other.condition.waitAsync(other.mutex, LONG)
+  const stays = other.condition.waitAsync(other.mutex, HANG_MS)
   await until(() => waiting() === 2)
   controller.abort(new Error('enough'))
   await t.throwsAsync(ended, { code: 'ABORT_ERR' })
   t.is(waiting(), 1)
   t.throws(() => mutex.unlock(), { code: 'ERR_MMAP_NOT_OWNER' })
-  // One whose signal was aborted before is no different.
+  // It is the same if the signal was aborted before the wait.
   mutex.lock()
   await t.throwsAsync(condition.waitAsync(mutex, { signal }), { code: 'ABORT_ERR' })
   t.throws(() => mutex.unlock(), { code: 'ERR_MMAP_NOT_OWNER' })
   condition.notify()
   t.is(await stays, 'ok')
-  other.mutex.unlock()
+})
 
-  // One that was notified, but has not been told so, passes it on.
+test('a wait whose signal is aborted just after it was notified passes the notification on', async (t) => {
+  const { file, mutex, condition, waiting } = open(t)
+  const other = open(t, file)
   const late = new AbortController()
   mutex.lock()
   const first = condition.waitAsync(mutex, { signal: late.signal })
   await other.mutex.lockAsync()
-  const second = other.condition.waitAsync(other.mutex, LONG)
+  const second = other.condition.waitAsync(other.mutex, HANG_MS)
   await until(() => waiting() === 2)
   condition.notify()
   late.abort()
   const ends = await Promise.allSettled([first, second])
   t.is(ends[1].status, 'fulfilled')
   t.is(ends[0].status, 'rejected')
-  other.mutex.unlock()
+})
 
-  // Either mapping's end is the wait's.
+test('closing the mapping of the condition, or that of the mutex, ends a wait', async (t) => {
+  const { map, file, mutex, waiting } = open(t)
   for (const which of ['condition', 'mutex']) {
     const [one, two] = [open(t, file), open(t, file)]
     one.mutex.lock()
     const wait = two.condition.waitAsync(one.mutex)
     ;(which === 'mutex' ? one : two).map.close()
     await t.throwsAsync(wait, { code: 'ERR_MMAP_CLOSED' }, which)
-    t.is(mutex.lock(LONG), 'acquired')
+    t.is(mutex.lock(HANG_MS), 'acquired')
     mutex.unlock()
     t.is(waiting(), 0)
   }
   t.false(map.closed)
 })
 
-test('a wait for a predicate ends when that is true, or when its time is up', async (t) => {
+test('waitFor ends when its predicate is true, or with its timeout', async (t) => {
   const { map, mutex, condition } = open(t)
   const words = map.typedArray(Uint32Array)
   const ready = () => words[40] === 1
   mutex.lock()
   t.is(condition.waitFor(mutex, ready, 5), 'timed-out')
   t.is(await condition.waitForAsync(mutex, ready, { timeout: 5 }), 'timed-out')
-  const wait = condition.waitForAsync(mutex, async () => ready(), LONG)
+  const wait = condition.waitForAsync(mutex, async () => ready(), HANG_MS)
   await mutex.lockAsync()
   condition.notifyAll() // not yet
   mutex.unlock()
@@ -238,7 +239,7 @@ test('a wait for a predicate ends when that is true, or when its time is up', as
   mutex.unlock()
 })
 
-test('a wait needs a mutex that is held, and a condition an offset that is aligned', async (t) => {
+test('a wait needs a mutex that is held, and wrong arguments are refused', async (t) => {
   const { file, map, mutex, condition } = open(t)
   t.is(Condition.byteLength, 8)
   t.throws(() => new Condition(map, 4), { code: 'ERR_OUT_OF_RANGE' })
@@ -261,7 +262,7 @@ test('a wait needs a mutex that is held, and a condition an offset that is align
   t.is(JSON.stringify(condition), '{"byteOffset":8}')
 })
 
-test('over bytes of something else, a wait ends or is one too many', (t) => {
+test('a wait over bytes that held something else ends, or is refused as one too many', (t) => {
   const { map, mutex, condition } = open(t)
   for (const byte of [1, 2, 255]) {
     map.buffer.fill(byte, CONDITION, CONDITION + 8)

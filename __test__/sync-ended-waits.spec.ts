@@ -1,4 +1,4 @@
-// Waits that end before their time: they have nothing; and threads that end while they wait, or with a lock.
+// Waits that are ended early have taken nothing; and workers end while they wait, or while they hold a lock.
 
 import { setMaxListeners } from 'node:events'
 
@@ -21,6 +21,7 @@ import {
 
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
+import { blockUntil } from './helpers/sharing.ts'
 
 const LOCK = 64
 const PERMITS = 128
@@ -34,7 +35,7 @@ const BROADCAST = { offset: 12_288, length: 1024 }
 const FULL_BROADCAST = { offset: 16_384, length: 8192, lossless: true }
 const LENGTH = 32_768
 
-/** A file that is mapped twice: by two who exclude each other. */
+/** A file that is mapped twice, by two owners, and what is in its words. */
 function open(t: ExecutionContext) {
   const file = sparseFile(t, LENGTH)
   const maps = [0, 1].map(() => mapShared(file, { protection: 'read-write', onFault: () => {} }))
@@ -48,18 +49,11 @@ function open(t: ExecutionContext) {
     permits: () => Atomics.load(words, PERMITS / 8) - 1n,
     /** The state of a lock of readers and writers. */
     state: (place: number) => Atomics.load(words, place / 8 + 1),
-    /** How many share one. */
+    /** How many readers have it. */
     readers: (place: number) => {
       const slots = words.subarray(place / 8 + 4, (place + RwLock.byteLength) / 8)
       return Array.from(slots.keys()).filter((i) => Atomics.load(slots, i) !== 0n).length
     },
-  }
-}
-
-/** Blocks this thread until something is so: nothing that is pending is told of its end meanwhile. */
-function until(condition: () => boolean): void {
-  for (const end = Date.now() + 60_000; !condition();) {
-    if (Date.now() > end) throw new Error(`it never is so that ${condition}`)
   }
 }
 
@@ -71,7 +65,7 @@ const ends = {
 for (const [name, end] of Object.entries(ends)) {
   const error = { code: name === 'close' ? 'ERR_MMAP_CLOSED' : 'ABORT_ERR' }
 
-  test(`a wait that ${name} ends before it has anything gets nothing later`, async (t) => {
+  test(`a wait that ${name} ends while it has nothing takes nothing later`, async (t) => {
     const { map, other, owner, permits } = open(t)
     const controller = new AbortController()
     const { signal } = controller
@@ -145,9 +139,9 @@ for (const [name, end] of Object.entries(ends)) {
     shared.unlock()
     exclusive.unlock()
     new Semaphore(other, PERMITS).release()
-    until(() => owner() !== 0n && owner() !== before && permits() === 0n)
-    until(() => readers(SHARED) === 1)
-    until(() => state(EXCLUSIVE) !== 0n && state(EXCLUSIVE) !== writer)
+    blockUntil(() => owner() !== 0n && owner() !== before && permits() === 0n)
+    blockUntil(() => readers(SHARED) === 1)
+    blockUntil(() => state(EXCLUSIVE) !== 0n && state(EXCLUSIVE) !== writer)
     end(map, controller)
     t.is(owner(), 0n)
     t.is(permits(), 1n)
@@ -171,7 +165,7 @@ for (const [name, end] of Object.entries(ends)) {
     const locking = new Mutex(map, LOCK).lockAsync({ signal: controller.signal })
     const writing = new RwLock(map, EXCLUSIVE).lockExclusiveAsync({ signal: controller.signal })
     third.close()
-    until(() => owner() !== before && state(EXCLUSIVE) !== writer)
+    blockUntil(() => owner() !== before && state(EXCLUSIVE) !== writer)
     end(map, controller)
     await t.throwsAsync(locking, error)
     await t.throwsAsync(writing, error)
@@ -186,7 +180,7 @@ for (const [name, end] of Object.entries(ends)) {
   })
 }
 
-test('what a wait has taken stays taken when the mapping moves', async (t) => {
+test('what a wait has taken, it keeps when the mapping moves', async (t) => {
   const { map, other, owner, permits, readers } = open(t)
   const [mine, mutex] = [new Mutex(map, LOCK), new Mutex(other, LOCK)]
   const [shared, rwlock] = [new RwLock(map, SHARED), new RwLock(other, SHARED)]
@@ -199,7 +193,7 @@ test('what a wait has taken stays taken when the mapping moves', async (t) => {
   mutex.unlock()
   rwlock.unlock()
   new Semaphore(other, PERMITS).release()
-  until(() => owner() !== 0n && owner() !== before && permits() === 0n && readers(SHARED) === 1)
+  blockUntil(() => owner() !== 0n && owner() !== before && permits() === 0n && readers(SHARED) === 1)
   map.resize(0)
   map.resize(LENGTH)
   t.is(await reading, 'acquired')
@@ -214,7 +208,7 @@ test('what a wait has taken stays taken when the mapping moves', async (t) => {
 
 test('waits go on when a mapping grows in place', async (t) => {
   const { map, other } = open(t)
-  // The first growth may move it, to where there is room.
+  // The first resize may move it to where there is room.
   map.resize(2 ** 20)
   const mutex = new Mutex(other, LOCK)
   mutex.lock()
@@ -231,12 +225,12 @@ test('waits go on when a mapping grows in place', async (t) => {
     t.is(`${sender.receive()}`, 'full')
     t.true(await sending)
   } else {
-    // Not every system can let it grow there.
+    // On this system it has moved all the same.
     for (const wait of [...waits, sending]) await t.throwsAsync(wait, { code: 'ERR_MMAP_CLOSED' })
   }
 })
 
-test('a signal that is aborted already, or a queue of waits with timeouts', async (t) => {
+test('a wait whose signal is aborted already rejects, and takes nothing', async (t) => {
   const { map } = open(t)
   const channel = Channel.create(map, { offset: CHANNEL, length: 1024 })
   const signal = AbortSignal.abort()
@@ -252,8 +246,12 @@ test('a signal that is aborted already, or a queue of waits with timeouts', asyn
   t.is(await mutex.lockAsync({ timeout: 1 }), 'timed-out')
   t.is(`${channel.tryReceive()}`, 'there')
   t.is(channel.tryReceive(), undefined)
+})
+
+test('waits that stand behind another one time out by themselves', async (t) => {
+  const { map } = open(t)
+  const channel = Channel.create(map, { offset: CHANNEL, length: 1024 })
   const first = channel.receiveAsync()
-  // In turn, but each for as long as it was to be.
   t.is(await channel.receiveAsync(5), undefined)
   t.is(await channel.receiveAsync({ timeout: 5 }), undefined)
   channel.send('for the first')
@@ -285,7 +283,7 @@ const BLOCKED = {
   reserve: 'const c = sync.Channel.create(map, { offset: 4096, length: 1024 }); while (c.reserve(100)) continue',
 }
 
-/** Starts workers that run each of some lines with a mapping of the same file, and have said so. */
+/** `start(line)` starts a worker that maps a file and runs the line; resolves when it is about to run it. */
 const WORKERS = `
 const { Worker } = await import('node:worker_threads')
 const fs = await import('node:fs')
@@ -324,7 +322,7 @@ for (const runtime of runtimes()) {
         new RwLock(map, 1024).lockExclusive()
         blocked.push(await start(line, file))
       }
-      await sleep(300) // they fall asleep
+      await sleep(300) // until they are asleep
       const late = setTimeout(() => process.kill(process.pid, 'SIGKILL'), 60_000)
       await Promise.all(blocked.map((worker) => worker.terminate()))
       // Bun does not wait for the threads, and Deno ends none that is in JavaScript, be it in Atomics.wait.
@@ -358,7 +356,7 @@ for (const runtime of runtimes()) {
     const search = 'terminate; for (let i = 0; i < 8; i++) map.find("x")'
     const ends = ['', '', 'process.exit(0)', 'throw new Error("x")', 'terminate', search]
     const source = `${WORKERS}
-      // The runtime may keep some of its own.
+      // Only those of the file: a runtime may keep some of its own.
       const descriptors = '/proc/self/fd/'
       const open = () => (fs.existsSync(descriptors) ? fs.readdirSync(descriptors) : []).filter((fd) => {
         try {
@@ -385,7 +383,7 @@ for (const runtime of runtimes()) {
         const locked = new Promise((resolve) => worker.once('message', resolve))
         const map = mapShared('held', { protection: 'read-write' })
         await locked
-        // With a wait pending the script does not end by itself.
+        // While a wait is pending, a worker does not end by itself.
         if (end.startsWith('terminate') || end === '') await worker.terminate()
         await worker.ended
         console.log(end, new Mutex(map, 64).lock(60_000))

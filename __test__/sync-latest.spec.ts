@@ -1,4 +1,4 @@
-// The newest value: whole, whoever writes, is stopped or is killed.
+// `Latest`: readers get the newest value, and a whole one, even if a writer is stopped or killed.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -7,31 +7,25 @@ import { mapAnonymous, mapShared } from 'memory-map'
 import { Latest, type LatestOptions } from 'memory-map/sync'
 
 import { isWindows } from './helpers/platform.ts'
-import { Peer } from './helpers/processes.ts'
+import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
+import { peerWith, sharedMap } from './helpers/sharing.ts'
 import { HANG_MS } from './helpers/until.ts'
 
 const place = { offset: 64, length: Latest.byteLengthFor(200) }
 
 function open(t: ExecutionContext, file = sparseFile(t, 16_384)) {
-  const map = mapShared(file, { protection: 'read-write' })
-  t.teardown(() => map.close())
+  const map = sharedMap(t, file)
   return { file, map }
 }
 
-/** A second process that has the newest value of the file as `latest`. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    const { Latest } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-    latest = new Latest(map, ${JSON.stringify(place)})
-  })()`)
-  return peer
+/** A second process with the same value, as `latest`. */
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  return peerWith(t, file, `latest = new sync.Latest(map, ${JSON.stringify(place)})`, runtime)
 }
 
-/** Has a process write values without an end, each of which has all the same bytes. */
+/** Has a process write values for ever. All bytes of a value are the same. */
 const WRITE = `void (function write(n) {
   for (let i = 0; i < 500; i++) latest.write(Buffer.alloc(++n % 200 + 1, n % 251))
   setImmediate(write, n)
@@ -40,7 +34,7 @@ const WRITE = `void (function write(n) {
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: the newest value is read in another process, with the version that was waited for`, async (t) => {
+  test(`${name}: another process waits for a version, and reads the newest value`, async (t) => {
     const { file, map } = open(t)
     const latest = new Latest(map, place)
     const peer = await peerOf(t, file, runtime)
@@ -66,7 +60,7 @@ for (const runtime of runtimes()) {
     )
   })
 
-  test(`${name}: values are whole while two processes write, and one of them is stopped or killed`, async (t) => {
+  test(`${name}: readers get whole values while two processes write and one of them is stopped or killed`, async (t) => {
     const { file, map } = open(t)
     const latest = new Latest(map, place)
     latest.write(Buffer.alloc(1, 1))
@@ -100,7 +94,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('there is no value before the first write, and a value can have no bytes', (t) => {
+test('there is no value before the first write, and the first may be empty', (t) => {
   const { map } = open(t)
   const latest = new Latest(map)
   t.is(latest.read(), undefined)
@@ -114,7 +108,7 @@ test('there is no value before the first write, and a value can have no bytes', 
 })
 
 for (const shared of [false, true]) {
-  test(`values of every length come back, on ${shared ? 'the shared' : 'the default'} backing`, (t) => {
+  test(`values of every length are read as they were written, on ${shared ? 'the shared' : 'the default'} backing`, (t) => {
     const map = mapShared(sparseFile(t, 65_536), {
       protection: 'read-write',
       backing: shared ? 'shared-array-buffer' : 'array-buffer',
@@ -135,7 +129,7 @@ for (const shared of [false, true]) {
   })
 }
 
-test('what is read stays as it was when others are written', (t) => {
+test('a value that was read does not change when others are written', (t) => {
   const { map } = open(t)
   const latest = new Latest(map, place)
   const read: Buffer[] = []
@@ -149,14 +143,14 @@ test('what is read stays as it was when others are written', (t) => {
   )
 })
 
-test('a value that is written over while it is copied is copied again', (t) => {
+test('a value that is overwritten while it is copied is copied again', (t) => {
   const { map } = open(t)
   const latest = new Latest(map, place)
   latest.write(Buffer.alloc(10, 9))
   for (let i = 0; i < 100; i++) latest.read()
   const target = Buffer.alloc(10)
   let writes = 0
-  // Where it is copied in JavaScript, that is by this method.
+  // On x64, JavaScript copies the value itself, by this method.
   target.set = function (value, start = 0) {
     Uint8Array.prototype.set.call(this, Uint8Array.from(value).subarray(0, 5), start)
     while (writes < 3) latest.write(Buffer.alloc(10, ++writes))
@@ -170,7 +164,7 @@ test('a value that is written over while it is copied is copied again', (t) => {
   )
 })
 
-test('a read-only mapping reads and waits, and cannot write', async (t) => {
+test('a read-only mapping can read and wait, but not write', async (t) => {
   const { file, map } = open(t)
   const readOnly = mapShared(file)
   t.teardown(() => readOnly.close())
@@ -183,7 +177,7 @@ test('a read-only mapping reads and waits, and cannot write', async (t) => {
   t.throws(() => reader.write('no'), { code: 'ERR_MMAP_NOT_WRITABLE' })
 })
 
-test('a wait ends by its time, by a signal, and when the mapping is closed', async (t) => {
+test('a wait ends with its timeout, by a signal, and when the mapping is closed', async (t) => {
   const { map } = open(t)
   const latest = new Latest(map, place)
   t.false(await latest.waitAsync(0, 5))
@@ -201,7 +195,7 @@ test('a wait ends by its time, by a signal, and when the mapping is closed', asy
   t.regex(String(latest), /^Latest \{ maxLength: 200 \}$/)
 })
 
-test('a value that was read often is not read any more when the mapping is closed, and is when it was resized', (t) => {
+test('a value that was read often is still read after a resize, and not after close', (t) => {
   const { map } = open(t)
   const latest = new Latest(map, place)
   latest.write('hello')
@@ -228,7 +222,7 @@ test('memory that holds something else, or values of another length, is refused'
   t.is(latest.read(), undefined)
 })
 
-test('wrong arguments are named', (t) => {
+test('errors name the argument that is wrong', (t) => {
   const { map } = open(t)
   const latest = new Latest(map, place)
   const any = latest as unknown as Record<string, (...args: unknown[]) => unknown>

@@ -1,10 +1,10 @@
-// Thousands of waits in one process, which need hardly any threads.
+// Thousands of waits in one process need hardly any threads.
 
 import { forbidPath } from './helpers/addon.ts'
 import { onLinux, where } from './helpers/platform.ts'
 import { runScript, runtimes, scenario } from './helpers/runtimes.ts'
 
-/** What is forbidden, by the numbers of the system calls, which are the same on every architecture. */
+/** The system calls that are forbidden, by their numbers, which are the same on every architecture. */
 const SYSTEMS = {
   'where nothing is forbidden': [],
   'where io_uring is forbidden': ['425'],
@@ -15,20 +15,26 @@ const asRoot = where(process.platform === 'linux' && process.getuid?.() === 0, '
 
 for (const runtime of runtimes()) {
   for (const [system, args] of Object.entries(SYSTEMS)) {
-    onLinux(`${runtime.name} ${runtime.version}: a thousand waits end when they are to, ${system}`, async (t) => {
-      const options = { args, env: { FORBID: forbidPath() } }
-      const { stdout, code, signal, stderr } = await runScript(runtime, scenario('sync-many-waits'), options)
-      t.deepEqual({ stdout, code, signal }, { stdout: 'reached the end\n', code: 0, signal: null }, stderr)
-    })
+    onLinux(
+      `${runtime.name} ${runtime.version}: each of a thousand waits ends when it should, ${system}`,
+      async (t) => {
+        const options = { args, env: { FORBID: forbidPath() } }
+        const { stdout, code, signal, stderr } = await runScript(runtime, scenario('sync-many-waits'), options)
+        t.deepEqual({ stdout, code, signal }, { stdout: 'reached the end\n', code: 0, signal: null }, stderr)
+      },
+    )
   }
 
   // Deno has no setuid.
   if (runtime.name === 'deno') continue
   for (const [system, args] of Object.entries(SYSTEMS)) {
-    asRoot(`${runtime.name} ${runtime.version}: a user who can have two threads more waits, ${system}`, async (t) => {
-      const options = { args, env: { FORBID: forbidPath() } }
-      const { stdout, code, signal, stderr } = await runScript(runtime, scenario('sync-few-threads'), options)
-      t.deepEqual({ stdout, code, signal }, { stdout: 'reached the end\n', code: 0, signal: null }, stderr)
-    })
+    asRoot(
+      `${runtime.name} ${runtime.version}: a user who may have only two more threads can wait, ${system}`,
+      async (t) => {
+        const options = { args, env: { FORBID: forbidPath() } }
+        const { stdout, code, signal, stderr } = await runScript(runtime, scenario('sync-few-threads'), options)
+        t.deepEqual({ stdout, code, signal }, { stdout: 'reached the end\n', code: 0, signal: null }, stderr)
+      },
+    )
   }
 }

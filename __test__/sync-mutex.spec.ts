@@ -1,4 +1,4 @@
-// Processes that exclude each other, and what they leave when they are killed.
+// Mutexes and semaphores of several processes, and what happens to them when a process is killed.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -8,32 +8,26 @@ import { mapAnonymous, mapShared, openSharedMemory, pageSize, unlinkSharedMemory
 import { Mutex, Semaphore } from 'memory-map/sync'
 
 import { isWindows } from './helpers/platform.ts'
-import { Peer } from './helpers/processes.ts'
+import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
+import { growUntilMoved, peerWith, sharedMap } from './helpers/sharing.ts'
+import { HANG_MS } from './helpers/until.ts'
 
 function open(t: ExecutionContext, file = sparseFile(t, 4096)) {
-  const map = mapShared(file, { protection: 'read-write' })
-  t.teardown(() => map.close())
+  const map = sharedMap(t, file)
   return { file, map }
 }
 
-/** A second process that has the file as `map`, and a mutex and a semaphore of ten in it. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    sync = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-    mutex = new sync.Mutex(map, 64)
-    semaphore = new sync.Semaphore(map, 128, 2)
-  })()`)
-  return peer
+/** A second process with the same mutex, and a semaphore of two permits. */
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  return peerWith(t, file, 'mutex = new sync.Mutex(map, 64), semaphore = new sync.Semaphore(map, 128, 2)', runtime)
 }
 
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: a mutex has one owner, and is recovered when that is killed`, async (t) => {
+  test(`${name}: a mutex has one owner, and is recovered when the owner is killed`, async (t) => {
     const { file, map } = open(t)
     const mutex = new Mutex(map, 64)
     const peer = await peerOf(t, file, runtime)
@@ -59,7 +53,7 @@ for (const runtime of runtimes()) {
     mutex.unlock()
   })
 
-  test(`${name}: permits of a semaphore go from process to process`, async (t) => {
+  test(`${name}: a permit that one process releases goes to another`, async (t) => {
     const { file, map } = open(t)
     const peer = await peerOf(t, file, runtime)
     const semaphore = new Semaphore(map, 128, 100)
@@ -77,20 +71,20 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('an owner that is killed is found before its parent has waited for it', async (t) => {
+test('an owner that was killed counts as dead while it is still a zombie', async (t) => {
   const { file, map } = open(t)
   const mutex = new Mutex(map, 64)
   for (let i = 0; i < 5; i++) {
     const peer = await peerOf(t, file)
     await peer.run('mutex.lock()')
     process.kill(peer.pid, 'SIGKILL')
-    // This thread is blocked: the child stays a zombie until it goes on.
-    t.is(mutex.lock(120_000), 'recovered')
+    // The child stays a zombie while this thread is blocked.
+    t.is(mutex.lock(HANG_MS), 'recovered')
     mutex.unlock()
   }
 })
 
-test('processes count under a mutex and lose nothing', async (t) => {
+test('three processes count under a mutex, and lose no count', async (t) => {
   const { file, map } = open(t)
   const mutex = new Mutex(map, 64)
   const peers = await Promise.all([peerOf(t, file), peerOf(t, file)])
@@ -114,7 +108,7 @@ test('processes count under a mutex and lose nothing', async (t) => {
   t.is(words[0], 9000)
 })
 
-test('functions of one process take turns by lockAsync', async (t) => {
+test('functions of one process take turns with lockAsync, and a lock that would never end is a deadlock', async (t) => {
   const { map } = open(t)
   const mutex = new Mutex(map, 0)
   let inside = 0
@@ -133,7 +127,7 @@ test('functions of one process take turns by lockAsync', async (t) => {
   mutex.unlock()
 })
 
-test('a worker that is terminated leaves its lock, and so does a mapping that is closed', async (t) => {
+test('the lock of a worker that is terminated is recovered', async (t) => {
   const { file, map } = open(t)
   const mutex = new Mutex(map, 64)
   const worker = new Worker(
@@ -142,16 +136,20 @@ test('a worker that is terminated leaves its lock, and so does a mapping that is
      const { parentPort } = await import('node:worker_threads')
      const map = mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
      parentPort.postMessage(new Mutex(map, 64).lock())
-     setInterval(() => map, 1000) // collected, it would lose its lock`,
+     setInterval(() => map, 1000) // a mapping that is collected loses its lock`,
     { eval: true, execArgv: ['--input-type=module'] },
   )
   t.teardown(() => worker.terminate())
   t.is(await new Promise((resolve) => worker.once('message', resolve)), 'acquired')
   t.false(mutex.tryLock())
   await worker.terminate()
-  t.is(mutex.lock(120_000), 'recovered')
+  t.is(mutex.lock(HANG_MS), 'recovered')
   mutex.unlock()
+})
 
+test('the lock of a mapping that is closed is recovered', (t) => {
+  const { file, map } = open(t)
+  const mutex = new Mutex(map, 64)
   const other = open(t, file).map
   new Mutex(other, 64).lock()
   other.close()
@@ -184,15 +182,14 @@ test('a mutex works in every kind of memory that is shared', (t) => {
   t.throws(() => before.lock(), { code: 'ERR_MMAP_CLOSED' })
 })
 
-test('a mapping that moves as it grows takes its locks along', async (t) => {
+test('a mapping that moves as it grows keeps its locks', async (t) => {
   const { file, map } = open(t)
   const other = new Mutex(open(t, file).map, 64)
   const mutex = new Mutex(map, 64)
   const semaphore = new Semaphore(map, 128, 2)
   mutex.lock()
   const waiting = mutex.lockAsync()
-  const before = map.address
-  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  growUntilMoved(map)
   await t.throwsAsync(waiting, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
   t.throws(() => mutex.lock(), { code: 'ERR_MMAP_DEADLOCK' })
   t.false(other.tryLock())
@@ -215,7 +212,7 @@ test('a mapping that moves as it grows takes its locks along', async (t) => {
   t.is(other.lock(), 'acquired')
 })
 
-test('an offset where no mutex can be is refused', (t) => {
+test('wrong offsets and numbers of permits are refused', (t) => {
   const { file, map } = open(t)
   t.is(Mutex.byteLength, 8)
   t.throws(() => new Mutex(map, 4), { code: 'ERR_OUT_OF_RANGE' })
@@ -232,7 +229,7 @@ test('an offset where no mutex can be is refused', (t) => {
   t.throws(() => semaphore.release(), { code: 'ERR_OUT_OF_RANGE' })
 })
 
-test('a mutex over bytes that were never one is free', (t) => {
+test('a mutex over bytes that held something else is free', (t) => {
   const map = mapShared(sparseFile(t, pageSize), { protection: 'read-write' })
   map.buffer.fill(1)
   t.is(new Mutex(map, 0).tryLock(), 'acquired')

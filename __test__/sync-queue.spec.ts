@@ -1,36 +1,28 @@
-// A queue: work for several processes, each message to one of them.
+// Queues: work for several processes. Each message goes to one of them.
 
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapShared } from 'memory-map'
 import { Channel, Queue, QueueMessage } from 'memory-map/sync'
 
-import { Peer } from './helpers/processes.ts'
+import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
+import { growUntilMoved, peerWith, sharedMap } from './helpers/sharing.ts'
 import { HANG_MS, turns, until } from './helpers/until.ts'
 
 function make(t: ExecutionContext, length = 64 * 1024) {
   const file = sparseFile(t, length)
-  const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
-  t.teardown(() => map.close())
+  const map = sharedMap(t, file)
   return { file, map, queue: Queue.create(map) }
 }
 
 function reopen(t: ExecutionContext, file: string): Queue {
-  const map = mapShared(file, { protection: 'read-write' })
-  t.teardown(() => map.close())
-  return Queue.open(map)
+  return Queue.open(sharedMap(t, file))
 }
 
-/** A second process that has the queue. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    const { Queue } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-    queue = Queue.open(map)
-  })()`)
-  return peer
+/** A second process with the same queue. */
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  return peerWith(t, file, 'queue = sync.Queue.open(map)', runtime)
 }
 
 const text = (message: QueueMessage | undefined): string | undefined => message?.data.toString()
@@ -38,7 +30,7 @@ const text = (message: QueueMessage | undefined): string | undefined => message?
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: two receivers share the messages, and each comes to one of them`, async (t) => {
+  test(`${name}: two receivers share the messages, and each goes to one of them`, async (t) => {
     const { file, queue } = make(t)
     const peers = await Promise.all([peerOf(t, file, runtime), peerOf(t, file, runtime)])
     const count = 500
@@ -72,7 +64,7 @@ for (const runtime of runtimes()) {
     for (const peer of peers) t.is((await peer.end()).code, 0)
   })
 
-  test(`${name}: the messages of a receiver that is killed come to another, which is told how often`, async (t) => {
+  test(`${name}: the messages of a receiver that is killed go to another, with how often they were delivered`, async (t) => {
     const { file, queue } = make(t)
     const peer = await peerOf(t, file, runtime)
     queue.sendMany(['one', 'two', 'three'])
@@ -91,7 +83,7 @@ for (const runtime of runtimes()) {
     t.deepEqual(queue.pending, { messages: 0, bytes: 0, delivered: 0 })
   })
 
-  test(`${name}: a receiver that waits gets what another gives up, and what is sent`, async (t) => {
+  test(`${name}: a receiver that waits gets what another requeues, and what is sent`, async (t) => {
     const { file, queue } = make(t)
     const peer = await peerOf(t, file, runtime)
     queue.send('poison')
@@ -104,7 +96,7 @@ for (const runtime of runtimes()) {
     await turns()
     queue.send('sent')
     t.is(await other, 'sent')
-    // A process that ends gives up what it has.
+    // A process that ends requeues what it has.
     t.is((await peer.end()).code, 0)
     const back = [queue.receive(HANG_MS), queue.receive(HANG_MS)]
     t.deepEqual(back.map(text).sort(), ['poison', 'sent'])
@@ -112,7 +104,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('messages are released and requeued, by hand and by a loop', async (t) => {
+test('messages are released and requeued by hand, by a loop, and by `using`', async (t) => {
   const { queue } = make(t)
   t.is(queue.tryReceive(), undefined)
   t.is(queue.receive(1), undefined)
@@ -147,7 +139,7 @@ test('messages are released and requeued, by hand and by a loop', async (t) => {
   t.is(JSON.stringify(queue.receive()), '{"length":4,"deliveries":2}')
 })
 
-test('messages that come together are released one by one, and come again if their receiver is closed', (t) => {
+test('messages of a batch are released or requeued one by one', (t) => {
   const { map, file, queue } = make(t)
   const other = reopen(t, file)
   t.deepEqual(queue.receiveMany(5, 1), [])
@@ -173,7 +165,7 @@ test('messages that come together are released one by one, and come again if the
   t.throws(() => queue.receiveMany(1, '1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
-test('messages that come together and are not released come again, in their order, when the queue is closed', async (t) => {
+test('close requeues the messages of a batch that were not released, in their order', async (t) => {
   const { file, queue } = make(t)
   const other = reopen(t, file)
   const sent = Array.from({ length: 300 }, (_, i) => `${i}`)
@@ -192,7 +184,7 @@ test('messages that come together and are not released come again, in their orde
   t.is(text(await waiting), 'later')
 })
 
-test('long messages come together up to a megabyte, and a longer one alone', (t) => {
+test('a batch has up to a megabyte, or one longer message', (t) => {
   const { queue } = make(t, 8 * 2 ** 20)
   for (const length of [600_000, 300_000, 300_000, 3_000_000]) queue.send(Buffer.alloc(length, length % 251))
   const lengths: number[][] = []
@@ -204,7 +196,7 @@ test('long messages come together up to a megabyte, and a longer one alone', (t)
 })
 
 for (const runtime of runtimes()) {
-  test(`${runtime.name} ${runtime.version}: a receiver that is killed with many messages leaves them to another`, async (t) => {
+  test(`${runtime.name} ${runtime.version}: the batch of a receiver that is killed goes to another`, async (t) => {
     const { file, queue } = make(t)
     const peer = await peerOf(t, file, runtime)
     const sent = Array.from({ length: 20 }, (_, i) => `${i}`)
@@ -221,7 +213,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('messages that are given up come before those that were never delivered, in their order', (t) => {
+test('requeued messages come before those that were never delivered, in their order', (t) => {
   const { queue } = make(t)
   queue.sendMany(['1', '2', '3', '4', '5'])
   const [one, two, three] = [queue.receive()!, queue.receive()!, queue.receive()!]
@@ -234,7 +226,7 @@ test('messages that are given up come before those that were never delivered, in
   two.release()
 })
 
-test('messages of every size, while the ring wraps around', (t) => {
+test('messages of every size arrive, while the ring wraps around', (t) => {
   const { file, queue } = make(t, 8192)
   const other = reopen(t, file)
   for (let length = 0; length <= queue.maxLength; length += length < 100 ? 1 : 97) {
@@ -264,7 +256,7 @@ test('a full queue holds senders back until messages are released', async (t) =>
   t.is(text(queue.receive()), 'waits')
 })
 
-test('receiveAsync that rejects has nothing, and close ends it and gives messages back', async (t) => {
+test('receiveAsync takes nothing if it rejects; close ends it and requeues messages', async (t) => {
   const { file, queue } = make(t)
   const other = reopen(t, file)
   t.is(await queue.receiveAsync(10), undefined)
@@ -288,15 +280,14 @@ test('receiveAsync that rejects has nothing, and close ends it and gives message
   t.true(queue.closed)
 })
 
-test('a mapping that is closed or moved ends what is pending', async (t) => {
+test('closing or moving a mapping ends a pending receiveAsync', async (t) => {
   const { map, queue, file } = make(t)
   const other = reopen(t, file)
   queue.send('one')
   const message = queue.receive()!
   const waiting = queue.receiveAsync()
   await turns()
-  const before = map.address
-  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  growUntilMoved(map)
   await t.throwsAsync(waiting, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
   message.requeue()
   t.is(queue.receive()!.deliveries, 2)
@@ -307,17 +298,24 @@ test('a mapping that is closed or moved ends what is pending', async (t) => {
   t.is(text(other.receive(HANG_MS)), 'one')
 })
 
-test('queues are opened as channels are, but not as channels', async (t) => {
+test('openOrCreate opens a queue that is there, and a queue is not a channel', (t) => {
   const { map, queue } = make(t)
   queue.send('kept')
   t.is(text(Queue.openOrCreate(map).receive()), 'kept')
   t.throws(() => Channel.open(map), { code: 'ERR_MMAP_INVALID' })
   t.throws(() => Channel.openOrCreate(map), { code: 'ERR_MMAP_INVALID' })
+})
+
+test('openAsync waits until the queue is made', async (t) => {
   const fresh = mapAnonymous(8192, { shared: true })
   const waiting = Queue.openAsync(fresh)
   await turns()
   Queue.openOrCreate(fresh).send('first')
   t.is(text((await waiting).receive()), 'first')
+})
+
+test('wrong arguments, and memory with something else, are refused', (t) => {
+  const { map, queue } = make(t)
   t.throws(() => Queue.open(mapAnonymous(100, { shared: true })), { code: 'ERR_MMAP_INVALID' })
   t.throws(() => Queue.create(map, { length: 100 }), { code: 'ERR_OUT_OF_RANGE' })
   t.throws(() => Queue.create(map, { lenght: 100 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
@@ -329,7 +327,7 @@ test('queues are opened as channels are, but not as channels', async (t) => {
   t.throws(() => reopen(t, scratchFile(t, Buffer.alloc(8192, 7))), { code: 'ERR_MMAP_INVALID' })
 })
 
-test('a receiver that only waits gets the messages of a mapping that was closed', async (t) => {
+test('a receiver that waits gets the messages of a mapping that was closed', async (t) => {
   const { file, queue } = make(t)
   const map = mapShared(file, { protection: 'read-write' })
   queue.send('held')

@@ -1,4 +1,4 @@
-// Requests and their replies, between processes. (Long: what each side's death, slowness and end does to the other.)
+// `Rpc`: requests and replies between processes. (Long: the death, slowness and end of each side, as the other sees it.)
 
 import { writeFileSync } from 'node:fs'
 
@@ -11,6 +11,7 @@ import { Peer } from './helpers/processes.ts'
 import { random } from './helpers/random.ts'
 import { type Runtime, runtimes, runScript } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
+import { peerWith, sharedMap as open } from './helpers/sharing.ts'
 import { HANG_MS, turns, until } from './helpers/until.ts'
 
 const LENGTH = 64 * 1024
@@ -18,13 +19,7 @@ const LENGTH = 64 * 1024
 /** How many processes are killed. */
 const KILLS = orLong(12, 1000)
 
-function open(t: ExecutionContext, file: string) {
-  const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
-  t.teardown(() => map.close())
-  return map
-}
-
-/** One that is made, and a second one on another mapping of the same file. */
+/** An Rpc, and a second one on another mapping of the same file. */
 function make(t: ExecutionContext, options = {}, length = LENGTH) {
   const file = sparseFile(t, length)
   const map = open(t, file)
@@ -33,20 +28,14 @@ function make(t: ExecutionContext, options = {}, length = LENGTH) {
   return { file, map, rpc, other: Rpc.open(other) }
 }
 
-/** A second process that has it. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    const { Rpc } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-    rpc = Rpc.open(map)
-  })()`)
-  return peer
+/** A second process with the same Rpc. */
+function peerOf(t: ExecutionContext, file: string, runtime: Runtime): Promise<Peer> {
+  return peerWith(t, file, 'rpc = sync.Rpc.open(map)', runtime)
 }
 
 const host = runtimes()[0]!
 
-/** Calls, and gives the reply as text, or the code of the error. */
+/** Calls; gives the reply as text, or the code of the error. */
 async function ask(rpc: Rpc, request: string, options?: { timeout?: number; signal?: AbortSignal }): Promise<string> {
   try {
     return String(await rpc.call(request, options))
@@ -55,8 +44,8 @@ async function ask(rpc: Rpc, request: string, options?: { timeout?: number; sign
   }
 }
 
-/** A handler whose requests are answered when the test says so. */
-function held() {
+/** A handler that replies when the test says so: `answers` has a function for each request. */
+function heldReplies() {
   const answers = new Map<string, (reply: string) => void>()
   return {
     answers,
@@ -67,7 +56,7 @@ function held() {
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: two processes call each other, many calls at once, and each gets its own reply`, async (t) => {
+  test(`${name}: two processes call each other, and each of many calls at once gets its own reply`, async (t) => {
     const { file, rpc } = make(t)
     const { file: back, rpc: ours } = make(t)
     const peer = await peerOf(t, file, runtime)
@@ -102,7 +91,7 @@ for (const runtime of runtimes()) {
     t.is((await peer.end()).code, 0)
   })
 
-  test(`${name}: when the server is killed, its calls are rejected, and others wait for the next one`, async (t) => {
+  test(`${name}: when the server is killed, calls that it received are rejected, and others wait for the next server`, async (t) => {
     const { file, rpc } = make(t)
     const early = ask(rpc, 'early') // waits for a server
     const peer = await peerOf(t, file, runtime)
@@ -113,7 +102,7 @@ for (const runtime of runtimes()) {
     await peer.run(serve)
     t.is(await early, 'early')
     const never = ask(rpc, 'never')
-    const later = ask(rpc, 'later') // is not received while that one is in work
+    const later = ask(rpc, 'later') // is not received, for the handler is busy with the one before
     while (!((await peer.run('received')) as string[]).includes('never')) await turns()
     await peer.kill()
     t.is(await never, 'ERR_MMAP_SERVER_GONE')
@@ -123,7 +112,7 @@ for (const runtime of runtimes()) {
     t.deepEqual(await next.run('received'), ['later'])
     const last = ask(rpc, 'never')
     while (!((await next.run('received')) as string[]).includes('never')) await turns()
-    // Also if a third one has taken over before anybody has looked.
+    // It is the same if a third server has taken over before anybody looks.
     await next.kill()
     const third = rpc.serve((request) => request)
     t.is(await last, 'ERR_MMAP_SERVER_GONE')
@@ -131,9 +120,9 @@ for (const runtime of runtimes()) {
     await third
   })
 
-  test(`${name}: when a client is killed, its place is another's, and so are none of its replies`, async (t) => {
+  test(`${name}: when a client is killed, another one gets its place, and none of its replies`, async (t) => {
     const { file, rpc, other } = make(t, { clients: 1 })
-    const { answers, handler } = held()
+    const { answers, handler } = heldReplies()
     const serving = rpc.serve(handler)
     const peer = await peerOf(t, file, runtime)
     await peer.run(`void rpc.call('of the dead').catch(() => {}), void rpc.call('and another').catch(() => {}), 0`)
@@ -152,17 +141,17 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('a client that is stopped holds up no other, and has all its replies when it goes on', async (t) => {
+test('a client that is stopped holds up no other client, and gets all its replies when it goes on', async (t) => {
   if (process.platform === 'win32') return void t.pass() // nothing stops a process there
   const { file, rpc, other } = make(t, { clients: 2 })
-  const { answers, handler } = held()
+  const { answers, handler } = heldReplies()
   const serving = rpc.serve((request) => (request.length > 0 ? handler(request) : ''))
   const peer = await peerOf(t, file, host)
   const count = 50
   await peer.run(`calls = Array.from({ length: ${count} }, (_, i) => rpc.call(String(i))), 0`)
   await until(() => answers.size === count)
   process.kill(peer.pid, 'SIGSTOP')
-  // More than there is room for.
+  // These are more replies than there is room for.
   for (const [request, answer] of answers) answer(request.padEnd(rpc.maxLength / 2, '.'))
   for (let i = 0; i < 100; i++) t.is(await ask(other, ''), '')
   process.kill(peer.pid, 'SIGCONT')
@@ -175,10 +164,10 @@ test('a client that is stopped holds up no other, and has all its replies when i
   await serving
 })
 
-test('replies for a stopped client that is killed go with it, and a server that ends waits for no more', async (t) => {
+test('a server that ends waits for a stopped client to take its replies, until the client is killed', async (t) => {
   if (process.platform === 'win32') return void t.pass() // nothing stops a process there
   const { file, rpc } = make(t, { clients: 1 })
-  const { answers, handler } = held()
+  const { answers, handler } = heldReplies()
   const stop = new AbortController()
   let served = false
   const serving = rpc.serve(handler, { signal: stop.signal }).then(() => (served = true))
@@ -194,9 +183,9 @@ test('replies for a stopped client that is killed go with it, and a server that 
   t.true(await serving)
 })
 
-test('a call whose time is up or whose signal is aborted is rejected, and its late reply is dropped', async (t) => {
+test('a call is rejected by its timeout or its signal, and a reply that comes later is dropped', async (t) => {
   const { rpc, other } = make(t)
-  const { answers, handler } = held()
+  const { answers, handler } = heldReplies()
   const serving = rpc.serve(handler)
   const controller = new AbortController()
   const late = ask(other, 'late', { timeout: 20 })
@@ -216,7 +205,7 @@ test('a call whose time is up or whose signal is aborted is rejected, and its la
   await serving
 })
 
-test('requests that there is no room for wait in their order, for as long as they may', async (t) => {
+test('requests for which there is no room wait in their order, up to their timeout or signal', async (t) => {
   const { rpc, other } = make(t, { clients: 1 }, 128 + 2 * 640)
   const full = Array.from({ length: 6 }, (_, i) => ask(other, String(i)))
   const none = ask(other, 'no room', { timeout: 30 })
@@ -236,7 +225,7 @@ test('requests that there is no room for wait in their order, for as long as the
   await serving
 })
 
-test('what is too long, and what a handler gives that is no reply, is told the caller', async (t) => {
+test('the caller gets an error if the reply is too long or no reply, or the handler throws', async (t) => {
   const { rpc, other } = make(t)
   const detached = new Uint8Array(8)
   const results: unknown[] = [
@@ -275,9 +264,9 @@ test('what is too long, and what a handler gives that is no reply, is told the c
   await serving
 })
 
-test('as many requests are in work as concurrency says', async (t) => {
+test('the handler works on as many requests at a time as `concurrency` says', async (t) => {
   const { rpc, other } = make(t)
-  const { answers, handler } = held()
+  const { answers, handler } = heldReplies()
   const serving = rpc.serve(handler, { concurrency: 2 })
   const calls = ['a', 'b', 'c'].map((request) => ask(other, request))
   await until(() => answers.size === 2)
@@ -292,9 +281,9 @@ test('as many requests are in work as concurrency says', async (t) => {
   await serving
 })
 
-test('one serves at a time; a server that its signal stops answers what it has, and the next one the rest', async (t) => {
+test('there is one server at a time; one that its signal stops replies to what it has received, and the next one to the rest', async (t) => {
   const { rpc, other } = make(t)
-  const { answers, handler } = held()
+  const { answers, handler } = heldReplies()
   const stop = new AbortController()
   const serving = rpc.serve(handler, { signal: stop.signal })
   const error = await t.throwsAsync(other.serve(handler), { code: 'ERR_MMAP_BUSY' })
@@ -324,9 +313,9 @@ for (const [end, how] of Object.entries<(rpc: Rpc, map: MemoryMap) => void>({
   'close() of the Rpc': (rpc: Rpc) => rpc.close(),
   'close() of its mapping': (_rpc: Rpc, map: MemoryMap) => map.close(),
 })) {
-  test(`calls end by ${end}, and their place is another's`, async (t) => {
+  test(`${end} ends calls, and another client gets their place`, async (t) => {
     const { file, map, rpc, other } = make(t, { clients: 1, length: 2048 })
-    const { answers, handler } = held()
+    const { answers, handler } = heldReplies()
     const serving = other.serve(handler, { concurrency: 1 })
     const calls = [ask(rpc, 'received')]
     await until(() => answers.has('received'))
@@ -340,7 +329,7 @@ for (const [end, how] of Object.entries<(rpc: Rpc, map: MemoryMap) => void>({
     const last = server.serve((request) => request)
     let reply = 'ERR_MMAP_BUSY'
     while (reply === 'ERR_MMAP_BUSY') {
-      await turns() // until its last wait has ended
+      await turns() // until the last wait of the closed client has ended
       reply = await ask(client, 'another')
     }
     t.is(reply, 'another')
@@ -348,9 +337,9 @@ for (const [end, how] of Object.entries<(rpc: Rpc, map: MemoryMap) => void>({
     await last
   })
 
-  test(`a server ends by ${end}, and its clients are told`, async (t) => {
+  test(`${end} ends a server, and rejects its clients' calls`, async (t) => {
     const { map, rpc, other } = make(t)
-    const { answers, handler } = held()
+    const { answers, handler } = heldReplies()
     const serving = rpc.serve(handler)
     const call = ask(other, 'received')
     await until(() => answers.has('received'))
@@ -365,9 +354,9 @@ for (const [end, how] of Object.entries<(rpc: Rpc, map: MemoryMap) => void>({
   })
 }
 
-test('resize() ends calls and servers, or they go on where the mapping can stay; new ones find it where it is', async (t) => {
+test('calls and servers end if resize() moves the mapping, and go on if not; new ones work in both cases', async (t) => {
   const { map, rpc, other } = make(t)
-  const { answers, handler } = held()
+  const { answers, handler } = heldReplies()
   const ended: unknown[] = []
   const serve = (handler: (request: Buffer) => string | Promise<string>) =>
     rpc.serve(handler).catch((error: { code: unknown }) => ended.push(error.code))
@@ -393,7 +382,7 @@ test('resize() ends calls and servers, or they go on where the mapping can stay;
   for (const code of ended) t.is(code, 'ERR_MMAP_CLOSED')
 })
 
-test('after close() everything says so, and a second close() is nothing', async (t) => {
+test('after close() every call is ERR_MMAP_CLOSED, and a second close() does nothing', async (t) => {
   const { rpc, map } = make(t)
   t.false(rpc.closed)
   rpc.close()
@@ -418,9 +407,8 @@ test('after close() everything says so, and a second close() is nothing', async 
   await t.throwsAsync(Rpc.openAsync(map), { code: 'ERR_MMAP_CLOSED' })
 })
 
-test('what is not an Rpc, or not a whole one, is refused', async (t) => {
+test('memory with something else, or only a part of an Rpc, is refused', (t) => {
   const { file, map, rpc } = make(t)
-  t.deepEqual(JSON.parse(JSON.stringify(rpc)), { clients: 16, maxLength: rpc.maxLength, closed: false })
   t.is(Rpc.open(open(t, file)).maxLength, rpc.maxLength)
   const invalid = { code: 'ERR_MMAP_INVALID' }
   const words = map.typedArray(BigInt64Array, 0, 8)
@@ -441,6 +429,10 @@ test('what is not an Rpc, or not a whole one, is refused', async (t) => {
   t.throws(() => Rpc.open(map, { offset: LENGTH - 64 }), invalid)
   t.throws(() => Rpc.openOrCreate(map, { offset: 128 }), invalid)
   Rpc.open(map).close()
+})
+
+test('wrong arguments are refused', async (t) => {
+  const { file, map, rpc } = make(t)
   for (const offset of [8, 1, -1, 0.5, 2 ** 60]) {
     t.throws(() => Rpc.open(map, { offset }), { code: 'ERR_OUT_OF_RANGE' }, String(offset))
     t.throws(() => Rpc.create(map, { offset }), { code: 'ERR_OUT_OF_RANGE' }, String(offset))
@@ -470,7 +462,12 @@ test('what is not an Rpc, or not a whole one, is refused', async (t) => {
   await t.throwsAsync(rpc.call('x', { timeuot: 1 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
 })
 
-test('it is made by whoever comes first, and others find it, or wait for it', async (t) => {
+test('an Rpc prints what it is', (t) => {
+  const { rpc } = make(t)
+  t.deepEqual(JSON.parse(JSON.stringify(rpc)), { clients: 16, maxLength: rpc.maxLength, closed: false })
+})
+
+test('openOrCreate makes an Rpc or opens the one that is there, and openAsync waits for it', async (t) => {
   const file = sparseFile(t, LENGTH)
   const [map, other] = [open(t, file), open(t, file)]
   const where = { offset: 1024 }
@@ -490,7 +487,7 @@ test('it is made by whoever comes first, and others find it, or wait for it', as
   t.is((await Rpc.openAsync(map, { ...where, timeout: 0 }))!.clients, 5)
 })
 
-test('processes that make it at the same moment get the same', async (t) => {
+test('processes that call openOrCreate at the same moment get the same Rpc', async (t) => {
   const file = sparseFile(t, 20 * LENGTH)
   const peers = await Promise.all([0, 1, 2].map(() => Peer.start(t, host)))
   const found = await Promise.all(
@@ -510,18 +507,18 @@ test('processes that make it at the same moment get the same', async (t) => {
   t.deepEqual(found[0], found[2])
 })
 
-test('a maker that dies half-way has made nothing, and the next one makes all of it', (t) => {
+test('an Rpc whose maker died half-way is not opened, and openOrCreate makes it anew', (t) => {
   const { file, map, rpc } = make(t)
   const words = map.typedArray(BigInt64Array, 0, 16)
   words[0] = 0n // all is there but the magic number
-  words[8] = (12345n << 2n) | 2n // and the dead one has the lock
+  words[8] = (12345n << 2n) | 2n // and the dead process has the lock
   t.throws(() => Rpc.open(map), { code: 'ERR_MMAP_INVALID' })
   const again = Rpc.openOrCreate(open(t, file), { clients: 4 })
   t.is(again.clients, 4)
   t.not(again.maxLength, rpc.maxLength)
 })
 
-test('garbage in any of its memory is an error with a code or a call without an answer, and nothing worse', async (t) => {
+test('random bytes in its memory lead to errors with a code or calls without a reply, and nothing worse', async (t) => {
   const { file, map } = make(t, { clients: 2 }, 8192)
   const good = map.read()
   const next = random(1)
@@ -542,7 +539,7 @@ test('garbage in any of its memory is an error with a code or a call without an 
     t.regex(String(code), /^after$|^ERR_MMAP_(TIMED_OUT|INVALID|BUSY|SERVER_GONE|REMOTE)$|^ERR_OUT_OF_RANGE$/)
 })
 
-test('messages that no client or server has written are dropped', async (t) => {
+test('messages that are no requests or replies are dropped', async (t) => {
   const { file, map, rpc, other } = make(t, { clients: 1 })
   const size = Number(map.read(16, 8).readBigUInt64LE())
   const requests = Channel.open(open(t, file), { offset: 128 })
@@ -552,7 +549,7 @@ test('messages that no client or server has written are dropped', async (t) => {
     received.push(String(request))
     for (const length of [0, 15, 16, 40]) replies.send(Buffer.alloc(length, 255))
     for (let number = 0; number < 9; number++) {
-      // To a call of another client.
+      // A reply to a call of another client.
       const reply = Buffer.alloc(16, 255)
       reply.writeUInt32LE(number, 8)
       reply.writeUInt32LE(0, 12)
@@ -568,7 +565,7 @@ test('messages that no client or server has written are dropped', async (t) => {
   await serving
 })
 
-test('a file that is cut short is a fault of the calls and of the server', async (t) => {
+test('truncating the file makes calls and the server fail with a fault', async (t) => {
   const { file, rpc, other } = make(t)
   const serving = rpc.serve((request) => request)
   t.is(await ask(other, 'x'), 'x')
@@ -577,7 +574,7 @@ test('a file that is cut short is a fault of the calls and of the server', async
   await t.throwsAsync(serving, { code: 'ERR_MMAP_FAULT' })
 })
 
-test('it works in memory without a file, where the system knows who is alive', async (t) => {
+test('an Rpc works in memory without a file, where the system knows who is alive', async (t) => {
   if (process.platform !== 'linux') return void t.pass()
   const map = mapAnonymous(LENGTH, { shared: true })
   const rpc = Rpc.openOrCreate(map)
@@ -587,7 +584,7 @@ test('it works in memory without a file, where the system knows who is alive', a
   await serving
 })
 
-test('a process that has called, or whose server has ended, ends by itself', async (t) => {
+test('a process ends by itself after its calls, and after its server has ended', async (t) => {
   const source = `
     const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
     const { Rpc } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
@@ -609,7 +606,7 @@ test('a process that has called, or whose server has ended, ends by itself', asy
   }
 })
 
-test('the calls of a worker, or of a server in one, end with it', async (t) => {
+test('calls to a server in a worker end with the worker, and the place of a client in a worker is free', async (t) => {
   const source = `
     const { Worker } = await import('node:worker_threads')
     const root = process.env.MEMORY_MAP_ROOT
@@ -654,13 +651,13 @@ test('the calls of a worker, or of a server in one, end with it', async (t) => {
   }
 })
 
-test(`${KILLS} servers and clients that are killed anywhere: no call hangs, none is answered wrongly or done twice`, async (t) => {
+test(`${KILLS} servers and clients are killed at some moment: no call hangs, gets a wrong reply, or is done twice`, async (t) => {
   t.timeout(KILLS * 20_000)
   const [RPC, TIMES] = [LENGTH, 2 ** 22]
   const file = sparseFile(t, RPC + TIMES)
   const map = open(t, file)
   const rpc = Rpc.create(map, { length: RPC, clients: 3 })
-  /** How often each request was worked on. */
+  /** How often each request has reached a handler. */
   const times = map.typedArray(Uint8Array, RPC, TIMES)
   const next = random(2)
   const counts: Record<string, number> = {}

@@ -1,4 +1,4 @@
-// Readers that share a lock and writers that have it alone, in several processes, and what they leave when they are killed.
+// `RwLock`: readers in several processes share it, a writer has it alone, and a process that is killed does not keep it.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -7,36 +7,30 @@ import { mapAnonymous, mapShared, type MemoryMap, openSharedMemory, pageSize, un
 import { RwLock } from 'memory-map/sync'
 
 import { isWindows } from './helpers/platform.ts'
-import { Peer } from './helpers/processes.ts'
+import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
+import { blockUntil, growUntilMoved, peerWith, sharedMap } from './helpers/sharing.ts'
 import { until } from './helpers/until.ts'
 
 const PLACE = 64
 
 function open(t: ExecutionContext, file = sparseFile(t, 8192)) {
-  const map = mapShared(file, { protection: 'read-write' })
-  t.teardown(() => map.close())
+  const map = sharedMap(t, file)
   return { file, map, lock: new RwLock(map, PLACE) }
 }
 
-/** A second process that has the lock as `lock`. */
-async function peerOf(t: ExecutionContext, file: string, runtime: Runtime = runtimes()[0]!): Promise<Peer> {
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    sync = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-    lock = new sync.RwLock(map, ${PLACE})
-  })()`)
-  return peer
+/** A second process with the same lock. */
+function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
+  return peerWith(t, file, `lock = new sync.RwLock(map, ${PLACE})`, runtime)
 }
 
 /** The words of the lock: the gate, the state, an event and the slots from the fourth on. */
 const wordsOf = (map: MemoryMap) => map.typedArray(BigUint64Array, PLACE, RwLock.byteLength / 8)
 const readersIn = (map: MemoryMap) => wordsOf(map).slice(4).filter(Boolean).length
 
-/** Until somebody has begun to wait for the readers to leave: it has the gate, and is about to sleep. */
-const writerWaits = (map: MemoryMap) =>
+/** Waits until a writer waits for the readers to leave: it has the gate, and is about to sleep. */
+const untilWriterWaits = (map: MemoryMap) =>
   until(() => {
     const words = wordsOf(map)
     return Atomics.load(words, 0) !== 0n && Atomics.load(words, 2) % 2n === 1n
@@ -45,7 +39,7 @@ const writerWaits = (map: MemoryMap) =>
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`${name}: readers share the lock, writers have it alone, and both are told of a writer that was killed`, async (t) => {
+  test(`${name}: readers share the lock, a writer has it alone, and both get 'recovered' after a writer was killed`, async (t) => {
     const { file, map, lock } = open(t)
     const peer = await peerOf(t, file, runtime)
     t.is(await peer.run('lock.lockShared()'), 'acquired')
@@ -55,7 +49,7 @@ for (const runtime of runtimes()) {
     t.is(await peer.run('lock.lockExclusiveAsync(5)'), 'timed-out')
     lock.unlock()
     const there = peer.run('lock.unlock(), lock.lockExclusiveAsync()')
-    await writerWaits(map)
+    await untilWriterWaits(map)
     lock.unlock()
     t.is(await there, 'acquired')
 
@@ -90,26 +84,26 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('a reader that is killed is no longer in, for a writer who waits and one who tries', async (t) => {
+test('a reader that is killed no longer has the lock: a writer gets it, whether it waits or tries', async (t) => {
   const { file, map, lock } = open(t)
   for (const how of ['lockExclusive', 'tryLockExclusive', 'lockExclusiveAsync'] as const) {
     const peer = await peerOf(t, file)
     await peer.run('lock.lockShared()')
     t.is(lock.lockExclusive(5), 'timed-out')
     const here = how === 'lockExclusiveAsync' ? lock.lockExclusiveAsync() : undefined
-    if (here) await writerWaits(map)
+    if (here) await untilWriterWaits(map)
     await peer.kill()
     t.is(here ? await here : lock[how as 'lockExclusive'](), 'acquired')
     lock.unlock()
   }
 })
 
-test('a writer that is killed while it waits for readers leaves nobody outside, and nothing to recover', async (t) => {
+test('a writer that is killed while it waits for readers keeps nobody waiting, and leaves nothing to recover', async (t) => {
   const { file, map, lock } = open(t)
   const peer = await peerOf(t, file)
   lock.lockShared()
   const waiting = peer.run('lock.lockExclusiveAsync()').catch(() => {})
-  await writerWaits(map)
+  await untilWriterWaits(map)
   const other = open(t, file).lock
   t.false(other.tryLockShared())
   const reading = other.lockSharedAsync()
@@ -125,11 +119,11 @@ test('while a writer waits, new readers wait behind it', async (t) => {
   lock.lockShared()
   const order: string[] = []
   const writing = writer.lockExclusiveAsync().then(() => order.push('writer'))
-  await writerWaits(map)
+  await untilWriterWaits(map)
   const reading = reader.lockSharedAsync().then(() => order.push('reader'))
   t.false(reader.tryLockShared())
   t.is(reader.lockShared(5), 'timed-out')
-  // But a thread that blocks, and has the lock, does not wait for whoever waits for it.
+  // A blocking call of a mapping that has the lock does not wait behind a writer that waits for this mapping.
   t.is(lock.lockShared(), 'acquired')
   lock.unlock()
   const behind = lock.lockSharedAsync().then(() => order.push('behind'))
@@ -146,7 +140,7 @@ test('while a writer waits, new readers wait behind it', async (t) => {
   t.is(readersIn(map), 0)
 })
 
-test('a mapping is one owner, whoever uses it', async (t) => {
+test('all who use one mapping are one owner', async (t) => {
   const { map, lock } = open(t)
   const same = new RwLock(map, PLACE)
   const deadlock = { code: 'ERR_MMAP_DEADLOCK' }
@@ -168,14 +162,14 @@ test('a mapping is one owner, whoever uses it', async (t) => {
   t.is(readersIn(map), 1)
   lock.unlock()
   const writing = lock.lockExclusiveAsync()
-  await writerWaits(map)
-  same.unlock() // the shared one, although another function waits with the gate
+  await untilWriterWaits(map)
+  same.unlock() // what it shares, although another function has the gate and waits
   t.is(await writing, 'acquired')
   lock.unlock()
   t.throws(() => lock.unlock(), { code: 'ERR_MMAP_NOT_OWNER' })
 })
 
-test('processes that write count and lose nothing, and those that read see both numbers equal', async (t) => {
+test('writers lose no count, and readers never see one that is half written', async (t) => {
   const { file, map, lock } = open(t)
   const peers = await Promise.all([peerOf(t, file), peerOf(t, file), peerOf(t, file)])
   const work = (isWriter: boolean) => `(async () => {
@@ -214,7 +208,7 @@ test('sixty mappings share a lock, and one more waits for one of them to leave',
   lock.unlock()
   t.is(others[17]!.lock.lockShared(), 'acquired')
   others[18]!.map.close()
-  t.is(lock.tryLockShared(), 'acquired') // in place of the one that is gone
+  t.is(lock.tryLockShared(), 'acquired') // in the place of the one that was closed
 })
 
 for (const [name, end] of Object.entries({
@@ -223,14 +217,14 @@ for (const [name, end] of Object.entries({
 })) {
   const error = { code: name === 'close' ? 'ERR_MMAP_CLOSED' : 'ABORT_ERR' }
 
-  test(`waits that ${name} ends have nothing, and keep no reader outside`, async (t) => {
+  test(`waits that ${name} ends do not get the lock, and keep no reader waiting`, async (t) => {
     const { file, map, lock } = open(t)
     const mine = open(t, file)
     const controller = new AbortController()
     const { signal } = controller
     lock.lockShared()
     const waits: Promise<unknown>[] = [mine.lock.lockExclusiveAsync({ signal })]
-    await writerWaits(map)
+    await untilWriterWaits(map)
     waits.push(mine.lock.lockExclusiveAsync({ signal }), mine.lock.lockSharedAsync({ signal }))
     t.false(lock.tryLockShared())
     end(mine.map, controller)
@@ -242,7 +236,7 @@ for (const [name, end] of Object.entries({
     lock.unlock()
   })
 
-  test(`what a wait that ${name} ended had taken, and not reported, is given back as it was`, async (t) => {
+  test(`a wait that ${name} ends before it was reported gives the lock back as it was`, async (t) => {
     const { file, map, lock } = open(t)
     const [dead, first, second] = [open(t, file), open(t, file), open(t, file)]
     const controllers = [new AbortController(), new AbortController()] as const
@@ -267,21 +261,13 @@ for (const [name, end] of Object.entries({
   })
 }
 
-/** Blocks this thread until something is so: nothing that is pending is told of its end meanwhile. */
-function blockUntil(condition: () => boolean): void {
-  for (const end = Date.now() + 60_000; !condition();) {
-    if (Date.now() > end) throw new Error(`it never is so that ${condition}`)
-  }
-}
-
-test('a mapping that moves takes its holds along, and a closed one leaves them', async (t) => {
+test('a mapping keeps the lock when it moves, and loses it when it is closed', async (t) => {
   const { file, map, lock } = open(t)
   const other = open(t, file)
   lock.lockShared()
   const writing = lock.lockExclusiveAsync()
-  await writerWaits(other.map)
-  const before = map.address
-  for (let length = 2 ** 20; map.address === before; length *= 2) map.resize(length)
+  await untilWriterWaits(other.map)
+  growUntilMoved(map)
   await t.throwsAsync(writing, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
   t.false(other.lock.tryLockExclusive())
   t.is(other.lock.tryLockShared(), 'acquired')
@@ -316,7 +302,7 @@ test('a lock works in every kind of memory that is shared', (t) => {
   }
 })
 
-test('an offset where no lock can be is refused, and so are wrong arguments', async (t) => {
+test('wrong arguments are refused', async (t) => {
   const { file, map, lock } = open(t)
   t.is(RwLock.byteLength, 512)
   t.deepEqual(JSON.parse(JSON.stringify(lock)), { byteOffset: PLACE })
@@ -336,7 +322,7 @@ test('an offset where no lock can be is refused, and so are wrong arguments', as
   t.is(lock.tryLockExclusive(), 'acquired')
 })
 
-test('a lock over bytes that never were one keeps nobody waiting, and tells its first owner to look', (t) => {
+test("a lock over bytes that held something else is free, and its first owners get 'recovered'", (t) => {
   const { map, lock } = open(t, sparseFile(t, pageSize))
   map.buffer.fill(1)
   t.is(lock.lockShared(), 'recovered')

@@ -6,31 +6,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
 import test, { type ExecutionContext } from 'ava'
-import { mapAnonymous, mapPrivate, mapShared } from 'memory-map'
+import { mapAnonymous, mapPrivate } from 'memory-map'
 import { notify, wait, waitAsync } from 'memory-map/sync'
 
 import { isWindows, notifying, truncating } from './helpers/platform.ts'
-import { Peer } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
+import { peerWith, sharedMap } from './helpers/sharing.ts'
 import { turns, until } from './helpers/until.ts'
 
 const LENGTH = 4096
 
-/** A shared mapping, and a second process that has the same file as `map` and `memory-map/sync` as `sync`. */
+/** A mapping of a file, and a second process that maps it too. */
 async function shared(t: ExecutionContext, runtime = runtimes()[0]!) {
   const file = sparseFile(t, LENGTH)
-  const map = mapShared(file, { protection: 'read-write', onFault: () => {} })
-  t.teardown(() => map.close())
-  const peer = await Peer.start(t, runtime)
-  await peer.run(`(async () => {
-    sync = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
-    map = lib.mapShared(${JSON.stringify(file)}, { protection: 'read-write' })
-  })()`)
-  return { file, map, peer }
+  return { file, map: sharedMap(t, file), peer: await peerWith(t, file, '', runtime) }
 }
 
-/** Notifies until a waiter was woken. */
+/** Notifies until `count` waiters have been woken. */
 async function wake(map: Parameters<typeof notify>[0], byteOffset: number, count: number): Promise<number> {
   for (let woken = 0; ; await sleep(1)) {
     woken += notify(map, byteOffset, count - woken)
@@ -41,7 +34,7 @@ async function wake(map: Parameters<typeof notify>[0], byteOffset: number, count
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  notifying(`${name}: a process that waits is woken by another one`, async (t) => {
+  notifying(`${name}: one process wakes another that waits`, async (t) => {
     const { map, peer } = await shared(t, runtime)
     const blocked = peer.run('sync.wait(map, 8, 0)')
     t.is(await wake(map, 8, 1), 1)
@@ -62,7 +55,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('a word that Atomics change in one process is seen by wait in another', async (t) => {
+test('wait sees what Atomics store in another process', async (t) => {
   const { map, peer } = await shared(t)
   const words = map.typedArray(Int32Array)
   const done = peer.run(`(async () => {
@@ -90,7 +83,7 @@ test('a word that Atomics change in one process is seen by wait in another', asy
   t.is(wait(map, 12, 2 ** 32 - 5, 0), 'timed-out')
 })
 
-notifying('a hundred pending waits leave the file system free, and are all woken', async (t) => {
+notifying('a hundred pending waits do not hold up file operations, and are all woken', async (t) => {
   const { file, map } = await shared(t)
   const waits = Array.from({ length: 100 }, () => waitAsync(map, 0, 0))
   t.is((await readFile(file)).length, LENGTH)
@@ -98,7 +91,7 @@ notifying('a hundred pending waits leave the file system free, and are all woken
   t.deepEqual(new Set(await Promise.all(waits)), new Set(['ok']))
 })
 
-notifying('notify wakes no more than it was told', async (t) => {
+notifying('notify wakes no more waiters than it is asked to', async (t) => {
   const { map } = await shared(t)
   const results: string[] = []
   const waits = Array.from({ length: 3 }, async () => results.push(await waitAsync(map, 0, 0)))
@@ -119,7 +112,7 @@ test('closing a mapping ends its waits', async (t) => {
   t.throws(() => wait(map, 0, 0), { code: 'ERR_MMAP_CLOSED' })
 })
 
-notifying('a worker that ends with pending waits takes nothing with it', async (t) => {
+notifying('the pending waits of a worker end with it, and those of others go on', async (t) => {
   const { file, map } = await shared(t)
   const worker = new Worker(
     `const { mapShared } = await import(${JSON.stringify(import.meta.resolve('memory-map'))})
@@ -133,7 +126,7 @@ notifying('a worker that ends with pending waits takes nothing with it', async (
   t.teardown(() => worker.terminate())
   await new Promise((resolve) => worker.once('message', resolve))
   await worker.terminate()
-  // Nobody waits any more, soon.
+  // Its waits end soon, and then nobody is there to be woken.
   await until(() => notify(map, 0) === 0)
   const own = waitAsync(map, 0, 0)
   await wake(map, 0, 1)
@@ -162,7 +155,7 @@ test('a word that cannot be waited on is refused', async (t) => {
   memory.close()
 })
 
-truncating('a word of a file that was cut off is a fault', async (t) => {
+truncating('waiting on a word that the file has lost is a fault', async (t) => {
   const { file, map } = await shared(t)
   truncateSync(file, 0)
   t.throws(() => wait(map, 0, 0), { code: 'ERR_MMAP_FAULT' })

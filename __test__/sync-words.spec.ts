@@ -1,4 +1,4 @@
-// Words of locks, permits and channels that JavaScript changes by its own atomics.
+// Words of mutexes, semaphores and channels that JavaScript changes itself, with Atomics.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,9 +14,9 @@ import { sparseFile } from './helpers/scratch.ts'
 const contender = fileURLToPath(new URL('helpers/contender.mjs', import.meta.url))
 const env = { ...process.env, ...quiet, NODE_OPTIONS: '', MEMORY_MAP_ROOT: new URL('../', import.meta.url).href }
 
-/** The compilers of the engines, each of which has its own way to compile Atomics. */
+/** The engines' compilers, each of which compiles Atomics in its own way. */
 const TIERS = [
-  { name: 'everything', args: [], env: {} },
+  { name: 'all tiers', args: [], env: {} },
   { name: 'the interpreter', args: ['--jitless'], env: { JSC_useJIT: '0' } },
   { name: 'the baseline', args: ['--no-opt'], env: { JSC_useDFGJIT: '0' } },
 ]
@@ -24,7 +24,7 @@ const TIERS = [
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
-  test(`words are changed directly, and only where they are (${name})`, async (t) => {
+  test(`JavaScript changes words itself, and only where the mapping is at that moment (${name})`, async (t) => {
     const source = "await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/direct-words.mjs')"
     const { code, stdout, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })
     t.is(code, 0, stderr)
@@ -35,7 +35,7 @@ for (const runtime of runtimes()) {
     const args = runtime.name === 'bun' || runtime.name === 'deno' ? runtime.args : [...tier.args, ...runtime.args]
     if (runtime.name === 'deno' && tier.args.length > 0) continue // the same engine as Node's
 
-    test(`two processes lose nothing of what they change at once, by ${tier.name} (${name})`, async (t) => {
+    test(`two processes that change words at once lose no change, compiled by ${tier.name} (${name})`, async (t) => {
       const file = sparseFile(t, 4096)
       const map = mapShared(file, { protection: 'read-write' })
       const start = () => {
@@ -59,7 +59,7 @@ for (const runtime of runtimes()) {
     })
   }
 
-  test(`a lock of a process that is killed anywhere is recovered (${name})`, async (t) => {
+  test(`the lock of a process that is killed at any instruction is recovered (${name})`, async (t) => {
     const file = sparseFile(t, 4096)
     const map = mapShared(file, { protection: 'read-write' })
     const mutex = new Mutex(map, 64)
@@ -69,12 +69,12 @@ for (const runtime of runtimes()) {
       const before = Atomics.load(words, 40)
       const child = spawn(runtime.command, [...runtime.args, contender, file, 'for ever'], { env, stdio: 'inherit' })
       const exit = once(child, 'exit')
-      // It has locked so often that it does it directly by now.
+      // By now it has locked so often that it changes the word itself.
       while (Atomics.load(words, 40) - before < 20_000) await new Promise((resolve) => setImmediate(resolve))
       child.kill('SIGKILL')
       await exit
       const how = mutex.lock(20_000)
-      // What it was about to do under the lock tells whether it had it.
+      // What it stored under the lock tells whether it had the lock.
       if (Atomics.load(words, 41) === 1) t.is(how, 'recovered')
       if (how === 'recovered') recovered++
       Atomics.store(words, 41, 0)
