@@ -1,4 +1,4 @@
-// Files that are larger than the addresses of a 32-bit system, and lengths that are.
+// Files and lengths that are too large for the addresses of a 32-bit system.
 
 import { closeSync, openSync, readSync, statSync, truncateSync, writeSync } from 'node:fs'
 
@@ -64,7 +64,7 @@ truncating('a fault beyond 4 GiB is contained and reported like others', (t) => 
   t.regex(error?.message ?? '', /ends/)
 })
 
-onLinux('a mutex beyond 4 GiB in a file keeps others out until it is given back', (t) => {
+onLinux('a mutex beyond 4 GiB in a file keeps others out until it is unlocked', (t) => {
   const path = sparseFile(t, 6 * GiB)
   const options = { offset: 5 * GiB, length: 4096, protection: 'read-write' } as const
   using one = mapShared(path, options)
@@ -76,7 +76,7 @@ onLinux('a mutex beyond 4 GiB in a file keeps others out until it is given back'
   t.truthy(new Mutex(other, 0).tryLock())
 })
 
-narrow('a length that no address can reach is an error of its own, and changes no file', (t) => {
+narrow('a length that is too large for addresses has its own error, and changes no file', (t) => {
   const path = scratchFile(t, 'abc')
   const length = 3 * GiB
   const expected = { instanceOf: RangeError, code: 'ERR_MMAP_TOO_LARGE', says: [`${length}`, 'offset', 'length'] }
@@ -89,7 +89,7 @@ narrow('a length that no address can reach is an error of its own, and changes n
   t.is(statSync(path).size, 3)
 })
 
-narrow('views of 256 MiB are cut anywhere from a longer mapping', (t) => {
+narrow('a longer mapping gives views of 256 MiB anywhere', (t) => {
   using map = mapAnonymous(1.25 * GiB, { reserve: false })
   for (const at of [0, 1, GiB / 4 - 1, GiB / 2 + 5, GiB]) {
     const view = map.view(at, GiB / 4)

@@ -1,4 +1,4 @@
-// What the release's checks read in a native library: that one which users could not load is not published.
+// The release checks: no native library is published that users could not load.
 
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -27,23 +27,26 @@ const library = pathOf(built)
 const onGlibc = built === 'linux-x64-gnu' ? test : test.skip
 const x64 = parseTriple('x86_64-unknown-linux-gnu')
 
-test('a library says which platform it is for', (t) => {
+test('the platform of a library is read from its file', (t) => {
   const { platform, arch, libc } = describe(library)
   t.is([platform, arch, libc].filter(Boolean).join('-'), built.replace(/-msvc$|(?<=win32-x64)-gnu$|eabihf$/, ''))
 })
 
-onGlibc('a library that fits passes; one for a newer system, another processor or another C library does not', (t) => {
-  const found = describe(library)
-  t.deepEqual(complaints(found, x64, found.floor!), [])
-  t.deepEqual(complaints({ ...found, floor: '2.9' }, x64, '2.17'), [])
-  t.is(complaints({ ...found, floor: '2.34' }, x64, '2.17').length, 1)
-  t.is(complaints({ ...found, strangers: ['memfd_create'] }, x64, '2.34').length, 1)
-  for (const target of ['aarch64-unknown-linux-gnu', 'x86_64-unknown-linux-musl', 'x86_64-unknown-freebsd']) {
-    t.is(complaints(found, parseTriple(target), '2.34').length, 1, target)
-  }
-})
+onGlibc(
+  'a library for this system passes; one for a newer system, another processor or another C library does not',
+  (t) => {
+    const found = describe(library)
+    t.deepEqual(complaints(found, x64, found.floor!), [])
+    t.deepEqual(complaints({ ...found, floor: '2.9' }, x64, '2.17'), [])
+    t.is(complaints({ ...found, floor: '2.34' }, x64, '2.17').length, 1)
+    t.is(complaints({ ...found, strangers: ['memfd_create'] }, x64, '2.34').length, 1)
+    for (const target of ['aarch64-unknown-linux-gnu', 'x86_64-unknown-linux-musl', 'x86_64-unknown-freebsd']) {
+      t.is(complaints(found, parseTriple(target), '2.34').length, 1, target)
+    }
+  },
+)
 
-onGlibc('the versions are those that the file has, and a function without one is seen', (t) => {
+onGlibc('versions of symbols are read from the file, and a function without a version is noticed', (t) => {
   const bytes = readFileSync(library)
   t.deepEqual(describe(library).strangers, [])
   const versions = bytes.toString('latin1').match(/GLIBC_2\.\d+(?=\0)/g)!
@@ -52,7 +55,7 @@ onGlibc('the versions are those that the file has, and a function without one is
   t.true(describe(withoutVersions(t, bytes)).strangers.includes('memcpy'))
 })
 
-/** The library with no version at any of its symbols: SHT_GNU_versym of elf(5), filled with VER_NDX_GLOBAL. */
+/** The library without versions of its symbols: its SHT_GNU_versym of elf(5) is filled with VER_NDX_GLOBAL. */
 function withoutVersions(t: ExecutionContext, bytes: Buffer): string {
   const table = Number(bytes.readBigUInt64LE(40))
   for (let at = table; at < table + 64 * bytes.readUInt16LE(60); at += 64) {
@@ -65,7 +68,7 @@ function withoutVersions(t: ExecutionContext, bytes: Buffer): string {
   return file
 }
 
-onGlibc('a library without the function that Node calls is no addon', (t) => {
+onGlibc('a library without the function that Node calls is refused', (t) => {
   const bytes = readFileSync(library)
   bytes.write('N', bytes.indexOf('napi_register_module_v1\0'))
   const wrong = complaints(describe(scratchFile(t, bytes)), x64, describe(library).floor!)
@@ -134,7 +137,7 @@ const apple = parseTriple('aarch64-apple-darwin')
 const addon: MachSymbol = ['napi_register_module_v1', DEFINED, 0]
 const known: MachSymbol = ['mmap', UNDEFINED, FROM_FIRST_LIBRARY]
 
-test('a library of macOS is read for its processor, its oldest system, and functions that no library has', (t) => {
+test('the processor, the oldest system and the undefined functions of a macOS library are read', (t) => {
   const wrong = (symbols: MachSymbol[], target = intel, floor = '11.0') =>
     complaints(describe(scratchFile(t, machO(X64, symbols))), target, floor)
   t.deepEqual(wrong([addon, known]), [])
@@ -146,7 +149,7 @@ test('a library of macOS is read for its processor, its oldest system, and funct
   t.deepEqual(wrong([addon], apple), ['it is for darwin-x64'])
 })
 
-test('a library for Apple silicon has a signature that fits', (t) => {
+test('the signature of a library for Apple silicon is checked', (t) => {
   const wrong = (bytes: Buffer) => complaints(describe(scratchFile(t, bytes)), apple, '11.0')
   const file = machO(ARM64, [addon, known], true)
   const signed = Buffer.concat([file, signature(file)])

@@ -1,4 +1,4 @@
-// The cache of examples/cache: what several processes put into one table.
+// The cache of examples/cache: a table that several processes use.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -32,7 +32,7 @@ function open(t: ExecutionContext, path: string, shape?: Shape): Cache {
 }
 const page = (id: number) => Buffer.alloc(1000, `page ${id} `)
 
-test('a value that one process stores another one gets', (t) => {
+test('another process gets the value that one has stored', (t) => {
   const path = scratchFile(t, '')
   const [one, other] = [open(t, path, shape), open(t, path)]
   t.is(other.get('key'), undefined)
@@ -45,7 +45,7 @@ test('a value that one process stores another one gets', (t) => {
   t.is(other.get('key'), undefined)
 })
 
-test('whatever is stored, found or forgotten, a value is the last one of its key', (t) => {
+test('a key never has an older value than the last one that was stored', (t) => {
   const cache = open(t, scratchFile(t, ''), shape)
   const below = random(7)
   const model = new Map<string, Buffer>()
@@ -71,7 +71,7 @@ test('whatever is stored, found or forgotten, a value is the last one of its key
   t.true(found > 1000 && entries > 50 && used > capacity / 2 && used <= capacity, JSON.stringify(cache.usage))
 })
 
-test('what was used longest ago makes room', (t) => {
+test('the value that was used longest ago makes room for a new one', (t) => {
   const cache = open(t, scratchFile(t, ''), { shards: 1, blockSize: 1040 })
   const { capacity } = cache.usage
   const most = capacity / 1040
@@ -95,7 +95,7 @@ test('a value can be as long as a shard, and no longer', (t) => {
   t.true(cache.get('long')?.equals(value))
 })
 
-test('a value goes when its time is over', async (t) => {
+test('a value expires', async (t) => {
   const cache = open(t, scratchFile(t, ''), shape)
   cache.set('short', page(1), { ttl: 1 })
   cache.set('long', page(2), { ttl: 1e9 })
@@ -104,7 +104,7 @@ test('a value goes when its time is over', async (t) => {
   t.true(cache.get('long')?.equals(page(2)))
 })
 
-test('a shard that holds anything whatever is emptied, and can be used', (t) => {
+test('a shard with random bytes is emptied, and can be used', (t) => {
   const path = scratchFile(t, '')
   const below = random(3)
   const cache = open(t, path, { shards: 1, blockSize: 256 })
@@ -124,7 +124,7 @@ test('a shard that holds anything whatever is emptied, and can be used', (t) => 
   }
 })
 
-test('workers that are killed while they store leave the cache whole', async (t) => {
+test('the cache is whole after workers were killed while they stored', async (t) => {
   const path = scratchFile(t, '')
   const cache = open(t, path, shape)
   const script = `

@@ -1,6 +1,6 @@
-// The table of docs/changing-memory.md: which APIs go over the memory that they are given once, which more than once, and
-// what to hand them instead. The first call of each line is shown memory that changes between two passes; npm run
-// test:changing makes all of them, and has another process change the memory at any time.
+// The table of docs/changing-memory.md: which APIs read the memory that they are given once, which more than once, and what
+// to give them instead. The first call of each line gets memory that changes between two passes. `npm run test:changing`
+// makes all calls, and also has another process change the memory at any time.
 
 import { readFileSync } from 'node:fs'
 
@@ -47,7 +47,7 @@ for (const runtime of runtimes()) {
   const title = { bun: 'Bun', deno: 'Deno' }[runtime.name] ?? 'Node'
   const heading = title === 'Node' ? `Node ${major}` : `${title} ${major}.${minor}`
   for (const backing of runtime.name === 'bun' ? ['array-buffer'] : ['array-buffer', 'shared-array-buffer']) {
-    test(`APIs go over memory as often as the table says (${heading}, ${backing})`, async (t) => {
+    test(`APIs read memory once or more often, as the table says (${heading}, ${backing})`, async (t) => {
       t.true(columns.includes(heading), `the table lacks ${heading}`)
       const said = saidOf(heading, backing)
       for (const call of await callsMadeBy(runtime, 'passes.mjs', [tripwirePath(), backing, 'first'])) {
@@ -58,7 +58,7 @@ for (const runtime of runtimes()) {
     })
   }
 
-  test(`what the table names instead goes over memory once (${heading})`, async (t) => {
+  test(`what the table recommends instead reads memory once (${heading})`, async (t) => {
     const source = `await import(process.env.MEMORY_MAP_ROOT + '__test__/changing-memory/instead.mjs')`
     const { code, stdout, stderr } = await runScript(runtime, source, { args: [tripwirePath()], timeoutMs: 120_000 })
     t.is(code, 0, stderr)
@@ -66,7 +66,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('the table has the lines of changing-memory/apis.mjs, and no others', async (t) => {
+test('the table has the same lines as changing-memory/apis.mjs', async (t) => {
   const source = `
     const { apis } = await import(process.env.MEMORY_MAP_ROOT + '__test__/changing-memory/apis.mjs')
     console.log(JSON.stringify(Object.keys(apis)))`

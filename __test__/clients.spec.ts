@@ -1,4 +1,4 @@
-// Programs in other languages on the memory of Node, Bun and Deno: clients/python and clients/rust.
+// Programs in other languages share memory with Node, Bun and Deno: clients/python and clients/rust.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -41,7 +41,7 @@ class Scene {
     t.teardown(() => this.map.close())
   }
 
-  /** Python with the same file, in which `memory` and `mutex` are. */
+  /** Python with the same file as `memory`, and the mutex in it. */
   async python(t: ExecutionContext): Promise<Peer> {
     const peer = await Peer.startPython(t)
     await peer.run(`import sys; sys.path.insert(0, '${root}clients/python')`)
@@ -77,7 +77,7 @@ def answer():
 `
 
 for (const runtime of runtimes()) {
-  withPython(`Python and ${runtime.name} ${runtime.version} count together, and lose nothing`, async (t) => {
+  withPython(`Python and ${runtime.name} ${runtime.version} count under a mutex, and lose no count`, async (t) => {
     const scene = new Scene(t)
     const python = await scene.python(t)
     await python.run(COUNT_IN_PYTHON)
@@ -157,7 +157,7 @@ withPython('Python that is killed with the mutex leaves it to Node, and the othe
   t.is(scene.mutex.lock(), 'acquired')
 })
 
-withPython('Python that sleeps for the mutex is woken, and has it as acquired', async (t) => {
+withPython('Python that sleeps until it gets the mutex is woken, and the mutex counts as acquired', async (t) => {
   const scene = new Scene(t)
   const python = await scene.python(t)
   scene.mutex.lock()
@@ -184,38 +184,41 @@ withPython('a message that Python was writing when it was killed is skipped', as
   t.is(channel.receive()?.toString(), 'after')
 })
 
-withPython('Python skips what Node was writing when it was killed, and takes over from a dead receiver', async (t) => {
-  const scene = new Scene(t)
-  Channel.create(scene.map, TO_CLIENT).close()
-  const [runtime] = runtimes()
-  const node = await Peer.start(t, runtime!)
-  await node.run(`(async () => {
+withPython(
+  'Python skips the message that Node was writing when it was killed, and takes over from a dead receiver',
+  async (t) => {
+    const scene = new Scene(t)
+    Channel.create(scene.map, TO_CLIENT).close()
+    const [runtime] = runtimes()
+    const node = await Peer.start(t, runtime!)
+    await node.run(`(async () => {
     const { Channel } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
     map = lib.mapShared('${scene.file}', { protection: 'read-write' })
     channel = Channel.open(map, { offset: ${TO_CLIENT.offset} })
     channel.tryReceive()
     channel.reserve(100)
   })()`)
-  const python = await scene.python(t)
-  await python.run(`channel = Channel(memory, ${TO_CLIENT.offset})`)
-  await python.run('channel.send(b"from Python")')
-  await t.throwsAsync(python.run('channel.receive(0)'), { message: /Busy/ })
-  await node.kill()
-  t.is(await python.run('channel.receive().decode()'), 'from Python')
-  t.is(await python.run('channel.receive(0)'), null)
-  const first = Channel.open(scene.map, { offset: TO_CLIENT.offset })
-  t.throws(() => first.tryReceive(), { code: 'ERR_MMAP_BUSY' })
-  await python.run('channel.stop_receiving()')
-  t.is(first.tryReceive(), undefined)
-  t.false(await python.run(`[channel.send(bytes(channel.max_length), 0) for _ in range(4)][-1]`))
-})
+    const python = await scene.python(t)
+    await python.run(`channel = Channel(memory, ${TO_CLIENT.offset})`)
+    await python.run('channel.send(b"from Python")')
+    await t.throwsAsync(python.run('channel.receive(0)'), { message: /Busy/ })
+    await node.kill()
+    t.is(await python.run('channel.receive().decode()'), 'from Python')
+    t.is(await python.run('channel.receive(0)'), null)
+    const first = Channel.open(scene.map, { offset: TO_CLIENT.offset })
+    t.throws(() => first.tryReceive(), { code: 'ERR_MMAP_BUSY' })
+    await python.run('channel.stop_receiving()')
+    t.is(first.tryReceive(), undefined)
+    t.false(await python.run(`[channel.send(bytes(channel.max_length), 0) for _ in range(4)][-1]`))
+  },
+)
 
 /** Where the newest value is. */
 const VALUE = { offset: 49_152, length: Latest.byteLengthFor(1000) }
 
 for (const runtime of runtimes()) {
   withPython(
-    `the newest values of Python and ${runtime.name} ${runtime.version} are whole, and none is missed`,
+    `the newest values of Python and ${runtime.name} ${runtime.version} are whole, and no version is missed`,
     async (t) => {
       const scene = new Scene(t)
       const python = await scene.python(t)
@@ -269,7 +272,7 @@ def watch():
 }
 
 withPython(
-  'Python that is killed in the middle of a value leaves the one before, and reads past a dead writer',
+  'Python that is killed while it writes a value leaves the value before, and reads despite a dead writer',
   async (t) => {
     const scene = new Scene(t)
     const python = await scene.python(t)
@@ -305,7 +308,7 @@ withPython(
   },
 )
 
-withPython('Python makes channels, one of all that want one at once, and for those that died before', async (t) => {
+withPython('Python processes that make a channel at once get the same, also after a maker has died', async (t) => {
   const scene = new Scene(t)
   const python = await scene.python(t)
   const { offset, length } = TO_CLIENT
@@ -323,7 +326,7 @@ withPython('Python makes channels, one of all that want one at once, and for tho
   await Promise.all(making)
   const made = (await waiting)!
   for (let i = 0; i < 3; i++) t.is(made.receive()?.toString(), 'mine')
-  // One that has begun to make a channel, and dies.
+  // This process begins to make a channel, and dies.
   await other.run(`maker = Mutex(memory, ${VALUE.offset} + 448); maker.lock()`)
   const next = python.run(`Channel.open_or_create(memory, ${VALUE.offset}).send(b'made')`)
   await untilAsleep(python.pid)
@@ -332,7 +335,7 @@ withPython('Python makes channels, one of all that want one at once, and for tho
   t.is(Channel.open(scene.map, { offset: VALUE.offset }).receive()?.toString(), 'made')
 })
 
-withPython('Python refuses what Node refuses', async (t) => {
+withPython('Python refuses the memory that Node refuses', async (t) => {
   const scene = new Scene(t)
   const python = await scene.python(t)
   const refused = (line: string, message: RegExp) => t.throwsAsync(python.run(line), { message })
@@ -373,7 +376,7 @@ withPython('Python refuses what Node refuses', async (t) => {
   await refused('mutex.try_lock()', /ValueError.*closed/)
 })
 
-withPython('a child that Python has forked holds no lock of its parent', async (t) => {
+withPython("a child that Python forks does not hold its parent's locks", async (t) => {
   const scene = new Scene(t)
   const python = await scene.python(t)
   await python.run('mutex.lock()')
@@ -399,40 +402,51 @@ if pid == 0:
   t.is(scene.mutex.lock(), 'recovered', 'though the child lives')
 })
 
-withCargo('a Rust program counts with Node, answers messages, and takes over from the dead', async (t) => {
-  const scene = new Scene(t)
-  for (const range of [TO_CLIENT, FROM_CLIENT]) Channel.create(scene.map, range).close()
-  const build = ['build', '--quiet', '--locked', '--manifest-path', 'clients/rust/Cargo.toml', '--target-dir', 'target']
-  execFileSync('cargo', build, { cwd: root, stdio: 'inherit' })
-  const client = `${root}target/debug/memory-map-client`
+withCargo(
+  'a Rust program counts with Node, replies to messages, and takes over from a process that died',
+  async (t) => {
+    const scene = new Scene(t)
+    for (const range of [TO_CLIENT, FROM_CLIENT]) Channel.create(scene.map, range).close()
+    const build = [
+      'build',
+      '--quiet',
+      '--locked',
+      '--manifest-path',
+      'clients/rust/Cargo.toml',
+      '--target-dir',
+      'target',
+    ]
+    execFileSync('cargo', build, { cwd: root, stdio: 'inherit' })
+    const client = `${root}target/debug/memory-map-client`
 
-  const rust = ending(start(client, [scene.file, String(TIMES)]))
-  for (let i = 0; i < TIMES; i++) {
-    scene.mutex.lock()
-    const view = scene.map.dataView(NUMBER, 8)
-    view.setBigUint64(0, view.getBigUint64(0, true) + 1n, true)
-    scene.mutex.unlock()
-  }
-  await echo(t, scene)
-  t.like(await rust, { code: 0, stdout: 'recovered: 0\n', stderr: '' })
-  t.is(scene.number(), BigInt(2 * TIMES))
+    const rust = ending(start(client, [scene.file, String(TIMES)]))
+    for (let i = 0; i < TIMES; i++) {
+      scene.mutex.lock()
+      const view = scene.map.dataView(NUMBER, 8)
+      view.setBigUint64(0, view.getBigUint64(0, true) + 1n, true)
+      scene.mutex.unlock()
+    }
+    await echo(t, scene)
+    t.like(await rust, { code: 0, stdout: 'recovered: 0\n', stderr: '' })
+    t.is(scene.number(), BigInt(2 * TIMES))
 
-  const [runtime] = runtimes()
-  const node = await Peer.start(t, runtime!)
-  await node.run(`(async () => {
+    const [runtime] = runtimes()
+    const node = await Peer.start(t, runtime!)
+    await node.run(`(async () => {
     const { Mutex } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
     map = lib.mapShared('${scene.file}', { protection: 'read-write' })
     mutex = new Mutex(map, 0)
     mutex.lock()
   })()`)
-  const next = start(client, [scene.file, '1'])
-  await untilAsleep(next.pid!)
-  const ended = ending(next)
-  await node.kill()
-  const out = Channel.open(scene.map, { offset: TO_CLIENT.offset })
-  out.send('')
-  t.like(await ended, { code: 0, stdout: 'recovered: 1\n' })
+    const next = start(client, [scene.file, '1'])
+    await untilAsleep(next.pid!)
+    const ended = ending(next)
+    await node.kill()
+    const out = Channel.open(scene.map, { offset: TO_CLIENT.offset })
+    out.send('')
+    t.like(await ended, { code: 0, stdout: 'recovered: 1\n' })
 
-  const wrong = await run(client, ['/does/not/exist', '1'])
-  t.is(wrong.code, 1)
-})
+    const wrong = await run(client, ['/does/not/exist', '1'])
+    t.is(wrong.code, 1)
+  },
+)

@@ -10,7 +10,7 @@ const operations = ['gzip', 'deflateRaw', 'brotli', 'fs.writeFile', 'fs.promises
 for (const runtime of runtimes()) {
   const where = `on ${runtime.name} ${runtime.version}`
   for (const name of operations) {
-    test(`${name} whose view is closed or resized in the same turn is right or told, ${where}`, async (t) => {
+    test(`${name} whose view is closed or resized in the same turn gives the right bytes or reports, ${where}`, async (t) => {
       await endsWell(t, runtime, scenario('close-in-flight-operations'), { args: [name] })
     })
   }
@@ -19,7 +19,7 @@ for (const runtime of runtimes()) {
       await endsWell(t, runtime, scenario('close-in-flight-waits-for-room'))
     })
   }
-  test(`closeAsync waits for what this library is about, ${where}`, async (t) => {
+  test(`closeAsync waits for this library's own operations, ${where}`, async (t) => {
     await endsWell(t, runtime, scenario('close-in-flight-waits'))
   })
   test(`a stream with autoClose closes the mapping when it ends, fails or is destroyed, ${where}`, async (t) => {
@@ -28,7 +28,7 @@ for (const runtime of runtimes()) {
   test(`chunks of a stream are transferred one by one, and empty nothing else, ${where}`, async (t) => {
     await endsWell(t, runtime, scenario('close-in-flight-transfers'))
   })
-  test(`after a stream and close all views of shared memory read zeros, ${where}`, async (t) => {
+  test(`all views of shared memory read zeros after a stream and close, ${where}`, async (t) => {
     await endsWell(t, runtime, scenario('close-in-flight-zeros'))
   })
 }

@@ -66,7 +66,7 @@ for (const runtime of runtimes()) {
     )
   }
 
-  test.serial(`zlib ends well when it is awaited before close(), or given a copy, ${where}`, async (t) => {
+  test.serial(`zlib works if it is awaited before close(), or gets a copy, ${where}`, async (t) => {
     await endsWell(t, runtime, scenario('close-in-use-ways-out'))
   })
 }

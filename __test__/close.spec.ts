@@ -1,4 +1,4 @@
-// The end of a mapping: what is free from then on, and what is left to ask.
+// close(): what it frees, and what a closed mapping still says.
 
 import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -61,7 +61,7 @@ const uses: Record<string, ((map: MemoryMap) => unknown)[]> = {
   write: [(map) => map.write(Buffer.of(1)), (map) => map.write(new Uint8Array())],
 }
 
-/** The others, which tests below ask after close. */
+/** The members that work after close; tests below use them. */
 const harmless = [
   'address',
   'close',
@@ -78,7 +78,7 @@ const harmless = [
   'toJSON',
 ]
 
-test('the tests here know every member', (t) => {
+test('these tests know every member of MemoryMap', (t) => {
   const members = Object.getOwnPropertyNames(MemoryMap.prototype)
   t.deepEqual(
     members.filter((name) => !harmless.includes(name)).sort(),
@@ -121,7 +121,7 @@ for (const [what, make] of kindsHere(makers)) {
     t.regex(inspect(map), /^MemoryMap \{ kind: '\w+',.* fd: undefined,.* closed: true, faults: 0 \}$/)
   })
 
-  test(`every view of ${what} is empty after close`, (t) => {
+  test(`after close every view of ${what} is empty`, (t) => {
     const map = make(scratchFile(t, contents))
     const views = [
       map.buffer,
@@ -166,7 +166,7 @@ for (const [what, make] of kindsHere(makers)) {
     }
   })
 
-  test(`${what} can be closed again, and by using`, (t) => {
+  test(`${what} can be closed twice, and by \`using\``, (t) => {
     const map = make(scratchFile(t, contents))
     const view = map.view()
     map.close()
@@ -193,7 +193,7 @@ function describe({ kind, offset, protection, path, fd, address, faults }: Memor
   return { kind, offset, protection, path, fd, address, faults }
 }
 
-test('using closes when its block is left by an error', (t) => {
+test('`using` closes a mapping when an error leaves its block', (t) => {
   let map: MemoryMap | undefined
   t.throws(
     () => {
@@ -206,7 +206,7 @@ test('using closes when its block is left by an error', (t) => {
   t.true(map!.closed)
 })
 
-test('close of a mapping larger than a Buffer empties the views of all of it', (t) => {
+test('closing a mapping larger than a Buffer empties all its views', (t) => {
   const map = mapShared(sparseFile(t, 6 * 2 ** 30))
   const views = [0, 1, 2, 3, 4, 5].map((place) => map.view(place * 2 ** 30 + 5, 1000))
   t.true(views.every(({ length }) => length === 1000))
@@ -214,7 +214,7 @@ test('close of a mapping larger than a Buffer empties the views of all of it', (
   t.true(views.every(({ length }) => length === 0))
 })
 
-onLinux('a mapping that is closed leaves others of the same file alone', (t) => {
+onLinux('closing a mapping does not affect others of the same file', (t) => {
   const path = scratchFile(t, contents)
   const a = mapShared(path, { protection: 'read-write' })
   using b = mapShared(path)
@@ -234,7 +234,7 @@ test('stores made before close are in the file, without a sync', (t) => {
   t.true(again.buffer.every((byte) => byte === 0x3c))
 })
 
-test('blocks of a removed file and memory are free from close on', (t) => {
+test('close frees memory, and the blocks of a file that was removed', (t) => {
   const folder = smallFileSystem(t)
   if (folder === undefined) {
     t.log('this user may not mount a file system')
@@ -268,7 +268,7 @@ test('blocks of a removed file and memory are free from close on', (t) => {
 
 // sync and close
 
-test('a sync that is under way when the mapping is closed settles', async (t) => {
+test('a sync settles if the mapping is closed meanwhile', async (t) => {
   for (let i = 0; i < 100; i++) {
     const map = mapShared(scratchFile(t, contents), { protection: 'read-write' })
     map.buffer.fill(i)
@@ -318,7 +318,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('close inside of an argument or an option does no harm', (t) => {
+test('close() called by an argument or an option does no harm', (t) => {
   const path = scratchFile(t, contents)
   const map = mapShared(path, { protection: 'read-write' })
   class Closing extends Uint8Array {

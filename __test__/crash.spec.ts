@@ -1,5 +1,5 @@
-// What a process that is killed, or a machine that loses power, leaves: all that sync() had resolved for, and locks and
-// channels that work. A few of each; many are `npm run test:crash`.
+// After a process is killed, or a machine loses power, everything for which sync() had resolved is there, and locks and
+// channels work. A few kills and power losses; `npm run test:crash` has many.
 
 import test from 'ava'
 
@@ -11,26 +11,26 @@ import { scratchFolder } from './helpers/scratch.ts'
 const powerless = noPower('ext4')
 const losing = where(powerless === undefined, powerless ?? '')
 
-test.serial('what was made durable is in the file of a process that was killed', async (t) => {
+test.serial('the file of a process that was killed has all that was made durable', async (t) => {
   const { done, wrong } = await killWriters(scratchFolder(t), { seed: 1, kills: 12 })
   t.deepEqual(wrong, [])
   t.true(done.records! > 12, JSON.stringify(done))
 })
 
-onLinux.serial('a process that shares a lock and a channel with one that was killed goes on', async (t) => {
+onLinux.serial('processes that share a lock and a channel with one that was killed go on', async (t) => {
   const { done, wrong } = await killSharers(scratchFolder(t), { seed: 1, kills: 12 })
   t.deepEqual(wrong, [])
   t.true(done.locked! > 12 && done.received! > 12, JSON.stringify(done))
 })
 
-losing.serial('what was made durable is on a disk that lost power', async (t) => {
+losing.serial('a disk that lost power has all that was made durable', async (t) => {
   const { done, wrong } = await losePower(scratchFolder(t), 'ext4', { seed: 1, times: 3 })
   t.deepEqual(wrong, [])
   t.true(done.records! > 3, JSON.stringify(done))
 })
 
 losing.serial(
-  'what was not made durable is not on a disk that lost power, or this test would see nothing',
+  'a disk that lost power lacks something that was not made durable: the other tests mean something',
   async (t) => {
     const { wrong } = await losePower(scratchFolder(t), 'ext4', { seed: 1, times: 3, env: { PRETEND: '1' } })
     t.true(wrong.length > 0)

@@ -1,4 +1,4 @@
-// A `create` that fails takes back what it has made, and nothing else: whatever was there stays, of whatever kind.
+// A call with `create` that fails removes what it made, and nothing else.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -39,7 +39,7 @@ const kinds: Record<string, (path: string, other: string) => void> = {
 for (const [kind, make] of Object.entries(kinds)) {
   const isRoot = process.getuid?.() === 0
   const on = kind === 'a device' ? where(isRoot && process.platform === 'linux', 'only root makes devices') : posix
-  on(`${kind} is there after a create that has failed`, (t) => {
+  on(`${kind} stays if a call with create fails`, (t) => {
     const folder = scratchFolder(t)
     const [path, other] = [join(folder, 'path'), join(folder, 'other')]
     make(path, other)
@@ -54,7 +54,7 @@ for (const [kind, make] of Object.entries(kinds)) {
   })
 }
 
-test('a file that create has made is removed if the call fails', (t) => {
+test('a file that create made is removed if the call fails', (t) => {
   const path = join(scratchFolder(t), 'path')
   t.throws(() => mapShared(path, { protection: 'read-write', create: true, length }))
   t.false(existsSync(path))

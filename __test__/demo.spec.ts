@@ -1,4 +1,4 @@
-// The demo runs on this machine, and what it claims is so.
+// The demo runs on this machine, and checks its own claims.
 
 import { createHash } from 'node:crypto'
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { scratchFolder } from './helpers/scratch.ts'
 const examples = fileURLToPath(new URL('../examples/', import.meta.url))
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-test.serial('the demo shows what it promises, and cleans up', async (t) => {
+test.serial('the demo shows what it claims, and cleans up', async (t) => {
   const temporary = scratchFolder(t)
   const before = sha256(readFileSync(process.execPath))
 
@@ -70,7 +70,7 @@ test.serial('the demo shows what it promises, and cleans up', async (t) => {
 })
 
 test.serial('the demo fails if a claim is false', async (t) => {
-  // The same demo, with a package that maps privately what should be shared.
+  // The same demo, with a package in which shared mappings are private.
   const folder = scratchFolder(t)
   cpSync(examples, join(folder, 'examples'), { recursive: true })
   const fake = join(folder, 'node_modules', 'memory-map')

@@ -1,4 +1,4 @@
-// Devices: /dev/zero and block devices map; a device that cannot says so.
+// Devices: /dev/zero and block devices can be mapped; the error for another device says that it cannot.
 
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -12,7 +12,7 @@ import { run, shellLine } from './helpers/processes.ts'
 import { openDescriptors } from './helpers/procfs.ts'
 import { scratchFolder } from './helpers/scratch.ts'
 
-// One by one: some count this process's descriptors.
+// Serial, for some count this process's descriptors.
 const linux = process.platform === 'linux' ? test.serial : test.serial.skip
 const posix = process.platform === 'win32' ? test.serial.skip : test.serial
 // mmap(2) of macOS refuses every device.
@@ -21,7 +21,7 @@ const maps = { mapShared, mapPrivate }
 const readWrite = { protection: 'read-write' } as const
 
 for (const [name, map] of Object.entries(maps)) {
-  zeros(`${name} of /dev/zero is zeroed memory of its own, which keeps what is stored`, (t) => {
+  zeros(`${name} of /dev/zero is zeroed memory of its own`, (t) => {
     const length = 5 * pageSize + 100
     const one = map('/dev/zero', { ...readWrite, length })
     const other = map('/dev/zero', { ...readWrite, length })
@@ -39,7 +39,7 @@ for (const [name, map] of Object.entries(maps)) {
     other.close()
   })
 
-  zeros(`${name} of /dev/zero by descriptor works on after the descriptor is closed`, (t) => {
+  zeros(`${name} of a descriptor of /dev/zero works after the descriptor is closed`, (t) => {
     const fd = openSync('/dev/zero', 'r+')
     const mapping = map(fd, { ...readWrite, length: pageSize })
     t.true(fstatSync(fd).isCharacterDevice(), 'the descriptor is the caller’s still')
@@ -65,10 +65,10 @@ for (const [name, map] of Object.entries(maps)) {
     t.is(openDescriptors(), before)
   })
 
-  zeros(`${name} of /dev/zero contains a store to a read-only page and keeps the page`, async (t) => {
+  zeros(`${name} of /dev/zero: a store to a read-only page is contained, and the page keeps its bytes`, async (t) => {
     let onFault!: (fault: MemoryFault) => void
     const told = new Promise<MemoryFault>((resolve) => (onFault = resolve))
-    // A fault that is to be told does not keep the process alive.
+    // A fault that waits to be reported does not keep the process alive.
     const alive = setTimeout(() => {}, 60_000)
     const mapping = map('/dev/zero', { ...readWrite, length: 3 * pageSize, onFault })
     mapping.buffer.fill('old!')
@@ -87,7 +87,7 @@ for (const [name, map] of Object.entries(maps)) {
   })
 
   for (const device of ['/dev/null', '/dev/random', '/dev/urandom', '/dev/full'].filter((path) => existsSync(path))) {
-    posix(`${name} of ${device} is refused as what cannot be mapped`, (t) => {
+    posix(`${name} of ${device} is refused`, (t) => {
       const before = openDescriptors()
       for (const options of [{ length: pageSize }, { length: 1, offset: 7 }, { ...readWrite, length: pageSize }]) {
         isRefused(t, () => map(device, options), device)
@@ -98,7 +98,7 @@ for (const [name, map] of Object.entries(maps)) {
       t.is(openDescriptors(), before)
     })
 
-    // A length would not help: who is asked for one only comes to the true reason with the next attempt.
+    // The error does not ask for a length, for a length would not help.
     posix(`${name} of ${device} is refused in the same way without a length`, (t) => {
       isRefused(t, () => map(device), device)
     })
@@ -113,7 +113,7 @@ function isRefused(t: ExecutionContext, map: () => unknown, path?: string): void
   t.regex(error.message, /^ENODEV: .*character device cannot be mapped/)
 }
 
-linux('/dev/tty is refused as a terminal', async (t) => {
+linux('/dev/tty is refused with a message about terminals', async (t) => {
   const script = join(scratchFolder(t), 'tty.mjs')
   writeFileSync(
     script,
@@ -159,7 +159,7 @@ function loopDevice(
   return { device, disk, bytes }
 }
 
-linux('a block device is mapped whole, as it knows its size', (t) => {
+linux('a block device is mapped whole without a length', (t) => {
   const loop = loopDevice(t, 2 ** 20)
   if (loop === undefined) return
   for (const map of [mapShared, mapPrivate]) {
@@ -170,7 +170,7 @@ linux('a block device is mapped whole, as it knows its size', (t) => {
   }
 })
 
-linux('a part of a block device is mapped from any byte, and by descriptor', (t) => {
+linux('a part of a block device is mapped from any byte, by path and by descriptor', (t) => {
   const loop = loopDevice(t, 2 ** 20)
   if (loop === undefined) return
   const fd = openSync(loop.device, 'r')
@@ -192,7 +192,7 @@ linux('a mapping past the end of a block device is refused', (t) => {
 })
 
 for (const sector of [512, 4096]) {
-  linux(`a block device with sectors of ${sector} bytes does not become longer, whatever is asked`, (t) => {
+  linux(`a block device with sectors of ${sector} bytes does not become longer`, (t) => {
     const size = 2 ** 20 + sector
     const loop = loopDevice(t, size, sector)
     if (loop === undefined) return
@@ -231,7 +231,7 @@ linux('a shared store reaches a block device, a private one does not', async (t)
   ours.close()
 })
 
-linux('the disk of the root folder maps for reading, or its refusal is the system’s own', (t) => {
+linux('the disk of the root folder is mapped for reading, or the system refuses it', (t) => {
   const device = rootDisk()
   if (device === undefined) {
     t.log('skipped: the root folder is on no block device')

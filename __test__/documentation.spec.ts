@@ -1,4 +1,4 @@
-// What the documentation says that can be checked: its examples compile and run, its links and names lead somewhere.
+// The documentation: its examples compile and run, and its links and names lead somewhere.
 
 import {
   copyFileSync,
@@ -148,7 +148,7 @@ onLinux.serial('the first example of the README is right when four processes run
   t.is(readFileSync(join(folder, 'counters.bin')).readBigInt64LE(0), 400_000n)
 })
 
-test('every link of the documentation leads to a file, and every heading that is meant is there', (t) => {
+test('every link leads to a file that is there, and to a heading in it', (t) => {
   for (const page of pages) {
     for (const [, link] of read(page).matchAll(/(?:\]\(|(?:src|srcset)=")([^)"\s]+)/g)) {
       if (/^https?:/.test(link!)) continue
@@ -172,7 +172,7 @@ function anchorOf(title: string): string {
     .replaceAll(' ', '-')
 }
 
-test('the index has every page', (t) => {
+test('the index lists every page', (t) => {
   for (const page of list('docs', '.md')) {
     if (page !== 'docs/README.md') t.true(read('docs/README.md').includes(`](${page.slice('docs/'.length)})`), page)
   }
@@ -180,7 +180,7 @@ test('the index has every page', (t) => {
 
 const names = [lib, sync].flatMap((module) => Object.keys(module))
 
-test('the index has every public name', (t) => {
+test('the index lists every public name', (t) => {
   t.true(names.length > 20)
   const rows = read('docs/README.md')
     .match(/^\| `.+\]\(.+$/gm)!
@@ -191,7 +191,7 @@ test('the index has every public name', (t) => {
   )
 })
 
-test('the changelog has every public name', (t) => {
+test('the changelog names everything public', (t) => {
   const changes = read('CHANGELOG.md')
   t.deepEqual(
     names.filter((name) => !new RegExp(`\`${name}\\b`).test(changes)),
@@ -199,7 +199,7 @@ test('the changelog has every public name', (t) => {
   )
 })
 
-test('every error code of the sources is explained, and no other', (t) => {
+test('docs/errors.md explains the error codes of the sources, and no others', (t) => {
   const codes = [...sources, 'crates/memory-map/src/error.rs'].flatMap((file) =>
     Array.from(read(file).matchAll(/^(?! *\*).*?['"](ERR_\w+|ABORT_ERR)['"]/gm), ([, code]) => code!),
   )
@@ -209,7 +209,7 @@ test('every error code of the sources is explained, and no other', (t) => {
   t.deepEqual(explained.filter((code) => code !== 'ERR_ACCESS_DENIED').toSorted(), [...ours].toSorted())
 })
 
-test('every file that the documentation names is there', (t) => {
+test('the documentation names only files that are there', (t) => {
   for (const file of [...pages, ...sources]) {
     for (const [, path] of read(file).matchAll(/[`(]((?:\.?\w[\w-]*\/)+[\w.-]+\.(?:rs|ts|mjs|sh|md|json))[`),:]/g)) {
       t.true(existsSync(join(root, path!)) || existsSync(join(root, dirname(file), path!)), `${file}: ${path}`)
@@ -217,7 +217,7 @@ test('every file that the documentation names is there', (t) => {
   }
 })
 
-test('every script that the documentation names is there', (t) => {
+test('the documentation names only scripts that are there', (t) => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   for (const page of pages) {
     for (const [, name] of read(page).matchAll(/npm (?:run )?(?!ci\b|install\b|run\b|\d)([\w:]+)/g)) {
@@ -226,7 +226,7 @@ test('every script that the documentation names is there', (t) => {
   }
 })
 
-test('every script is explained by `npm run help`', async (t) => {
+test('`npm run help` explains every script', async (t) => {
   const { code, stdout } = await run(process.execPath, [join(root, 'scripts/help.mjs')])
   t.is(code, 0)
   t.notRegex(stdout, /not described|not there/)
@@ -241,7 +241,7 @@ test('`npm run lint` says what it needs', async (t) => {
   t.regex(stderr, /^npm run lint needs Clippy: rustup component add clippy$/m)
 })
 
-test('the figures are what their script draws', async (t) => {
+test('the figures are those that their script draws', async (t) => {
   const { drawn } = (await import(new URL('../docs/figures/draw.mjs', import.meta.url).href)) as {
     drawn(): [file: string, svg: string][]
   }

@@ -1,4 +1,4 @@
-// What every misuse and every refusal of the system is told as. (Long: a case for each of them.)
+// The error for every misuse and every refusal of the system. (Long: a case for each of them.)
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -65,7 +65,7 @@ for (const [kind, map] of fileMakers) {
     }
   })
 
-  test(`an error has the path, however it was given, and the call that failed, for a ${kind} mapping`, (t) => {
+  test(`an error has the path as text, and the system call that failed, for a ${kind} mapping`, (t) => {
     const path = join(scratchFolder(t), 'missing ä')
     for (const given of [path, Buffer.from(path), pathToFileURL(path)]) {
       const error = throwsSystemError(t, () => map(given), { code: 'ENOENT', syscall: 'open', path })
@@ -73,7 +73,7 @@ for (const [kind, map] of fileMakers) {
     }
   })
 
-  test(`a directory is EISDIR with a message that says what to do, for a ${kind} mapping`, async (t) => {
+  test(`a directory is EISDIR, and the message asks for a file, for a ${kind} mapping`, async (t) => {
     const path = scratchFolder(t)
     for (const given of [path, `${path}/`, '.', Buffer.from(path), pathToFileURL(path)]) {
       const shown = given instanceof URL ? path : given.toString()
@@ -92,7 +92,7 @@ for (const [kind, map] of fileMakers) {
     throwsSystemError(t, () => map(handle), { code: 'EISDIR', syscall: 'open' })
   })
 
-  // Alone: another test would be given the number.
+  // Serial, because a file that another test opens would get the number.
   test.serial(`a descriptor that is not open is EBADF, for a ${kind} mapping`, async (t) => {
     const path = scratchFile(t, contents)
     const expected = { code: 'EBADF', syscall: 'fcntl' } as const
@@ -110,14 +110,14 @@ for (const [kind, map] of fileMakers) {
   })
 }
 
-test('create in a folder that is missing is ENOENT', (t) => {
+test('create in a missing folder is ENOENT', (t) => {
   const path = join(scratchFolder(t), 'missing', 'file')
   const options = { create: true, protection: 'read-write', length: 10 } as const
   throwsSystemError(t, () => mapShared(path, options), { code: 'ENOENT', syscall: 'open', path })
 })
 
 for (const runtime of runtimes()) {
-  test(`classes have the names that they are exported by: on ${runtime.name} ${runtime.version}`, async (t) => {
+  test(`classes have the names by which they are exported, on ${runtime.name} ${runtime.version}`, async (t) => {
     const { stdout } = await runScript(
       runtime,
       `const root = process.env.MEMORY_MAP_ROOT
@@ -131,7 +131,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('a descriptor that is not open for what the protection needs is EACCES', (t) => {
+test('a descriptor that was not opened for the protection is EACCES', (t) => {
   const path = scratchFile(t, contents)
   const readOnly = openSync(path, 'r')
   const writeOnly = openSync(path, 'a')
@@ -232,7 +232,7 @@ for (const fd of opened) fs.closeSync(fd)
 console.log(mapShared('file').length, mapPrivate(mine).length, mapAnonymous(10, { shared: true }).length)
 `
 
-onPosix('no descriptor left is EMFILE, and no harm', async (t) => {
+onPosix('a process without descriptors gets EMFILE, and goes on', async (t) => {
   const limited: Runtime = {
     ...host,
     command: 'sh',
@@ -250,7 +250,7 @@ onPosix('no descriptor left is EMFILE, and no harm', async (t) => {
   t.deepEqual([code, signal], [0, null], stderr)
 })
 
-test('more memory than addresses is ENOMEM', (t) => {
+test('more memory than there are addresses is ENOMEM', (t) => {
   const expected = { code: 'ENOMEM', syscall: 'mmap' } as const
   for (const length of [2 ** 50, 2n ** 50n, Number.MAX_SAFE_INTEGER]) {
     throwsSystemError(t, () => mapAnonymous(length), expected)
@@ -266,7 +266,7 @@ onPosix('a length that no file can have is EFBIG, and the file stays as it was',
   t.deepEqual(readFileSync(path), contents)
 })
 
-test('allocate without enough space is ENOSPC, and the file is as long as it was', (t) => {
+test('allocate without enough space is ENOSPC, and does not change the length of the file', (t) => {
   const folder = smallFileSystem(t)
   if (folder === undefined) {
     t.log('this user may not mount a file system')
@@ -348,7 +348,7 @@ test('a number that cannot be a descriptor is ERR_OUT_OF_RANGE', (t) => {
   }
 })
 
-test('a path with a null byte is ERR_INVALID_ARG_VALUE, however it is given', (t) => {
+test('a path with a null byte is ERR_INVALID_ARG_VALUE, in a string, a Buffer or a URL', (t) => {
   const folder = scratchFolder(t)
   for (const map of [anyShared, anyPrivate]) {
     for (const path of [`${folder}/a\0b`, Buffer.from(`${folder}/a\0b`), new URL(`file://${folder}/a%00b`)]) {
@@ -357,7 +357,7 @@ test('a path with a null byte is ERR_INVALID_ARG_VALUE, however it is given', (t
   }
 })
 
-onPosix('a URL that is not a file is refused as by fs', (t) => {
+onPosix('a URL that is not of a file is refused with the error of fs', (t) => {
   for (const url of ['https://example.com/file', 'file://host/file', 'file:///a%2Fb', 'data:,x'].map(
     (u) => new URL(u),
   )) {
@@ -369,7 +369,7 @@ onPosix('a URL that is not a file is refused as by fs', (t) => {
   }
 })
 
-test('options that are no object are ERR_INVALID_ARG_TYPE', (t) => {
+test('options that are not an object are ERR_INVALID_ARG_TYPE', (t) => {
   const path = scratchFile(t, contents)
   for (const value of [null, 5, 'read', true, 1n, Symbol('x'), () => {}, [], [{ length: 1 }]]) {
     for (const map of [() => anyShared(path, value), () => anyPrivate(path, value), () => anyAnonymous(10, value)]) {
@@ -407,7 +407,7 @@ test('a length of an anonymous mapping that is not a number of bytes is refused'
 })
 
 for (const name of ['offset', 'length'] as const) {
-  test(`an option ${name} that is no number of bytes is refused`, (t) => {
+  test(`an option ${name} that is not a number of bytes is refused`, (t) => {
     const path = scratchFile(t, contents)
     for (const map of [anyShared, anyPrivate]) {
       for (const value of notNumbers) {
@@ -444,7 +444,7 @@ const booleans: [name: string, kinds: Kind[]][] = [
 ]
 
 for (const [name, kinds] of booleans) {
-  test(`an option ${name} that is no boolean is refused`, (t) => {
+  test(`an option ${name} that is not a boolean is refused`, (t) => {
     for (const kind of kinds) {
       for (const value of [null, 0, 1, '', 'true', {}, 1n, Symbol('x')]) {
         const says = [`"options.${name}"`, 'boolean']
@@ -479,7 +479,7 @@ test('a mode that is not a set of permissions is refused', (t) => {
   }
 })
 
-test('an address that is none is refused', (t) => {
+test('a value that is not an address is refused as one', (t) => {
   for (const kind of every) {
     for (const value of [null, 4096, '0x1000', true, {}]) {
       throwsCodedError(t, () => byKind[kind]({ address: value }), {
@@ -532,7 +532,7 @@ test('create and allocate without a protection that can write are refused', (t) 
 
 // Spelling
 
-test('an unknown option is named, with the known ones', (t) => {
+test('the error for an unknown option names it, and lists the known ones', (t) => {
   for (const kind of every) {
     for (const name of ['readOnly', 'banana', 'toString', '__proto', '0', 'x'.repeat(100)]) {
       throwsCodedError(t, () => byKind[kind]({ [name]: undefined }), {
@@ -555,7 +555,7 @@ test('an option of another kind of mapping is refused', (t) => {
   }
 })
 
-test('the error for a misspelt option gives the right name', (t) => {
+test('the error for a misspelt option suggests the right name', (t) => {
   for (const [kinds, right, spellings] of [
     [every, 'protection', ['protect', 'Protection', 'proctection', 'protections', 'protecton', 'PROTECTION']],
     [every, 'populate', ['Populate', 'populated', 'populat', 'poplulate']],
@@ -580,7 +580,7 @@ test('the error for a misspelt option gives the right name', (t) => {
   }
 })
 
-test('the error for a misspelt value gives the right one', (t) => {
+test('the error for a misspelt value suggests the right one', (t) => {
   for (const [right, spellings] of [
     ['none', ['None', 'non', 'nonne']],
     ['read', ['reed', 'READ', 'rea', 'r ead']],
@@ -603,7 +603,7 @@ test('the error for a misspelt value gives the right one', (t) => {
   }
 })
 
-test('a value of a million characters is not taken for a misspelt one', (t) => {
+test('no correction is suggested for a value of a million characters', (t) => {
   const { message } = throwsCodedError(t, () => byKind.shared({ protection: `read${'-'.repeat(1e6)}` }), invalidValue)
   t.false(message.includes('did you mean'))
 })
@@ -620,7 +620,7 @@ for (const [method, at, length] of [
   ['read', 'offset', 'length'],
   ['dataView', 'byteOffset', 'byteLength'],
 ] as const) {
-  test(`arguments of ${method} that are not in the mapping are refused by name`, (t) => {
+  test(`wrong arguments of ${method} are refused, and the error names them`, (t) => {
     const map = anyMap()
     for (const value of notNumbers) {
       throwsCodedError(t, () => map[method](value), { ...invalidType, says: [`"${at}"`, 'number or bigint'] })
@@ -635,7 +635,7 @@ for (const [method, at, length] of [
   })
 }
 
-test('arguments of typedArray outside of the mapping are refused, and the error names them', (t) => {
+test('wrong arguments of typedArray are refused, and the error names them', (t) => {
   const map = anyMap()
   for (const value of [
     undefined,
@@ -662,11 +662,11 @@ test('arguments of typedArray outside of the mapping are refused, and the error 
     })
   }
 
-  // 25 elements fit: what is asked for and what it takes are told in elements, as they were given.
+  // 25 elements fit: the error counts in elements, as the caller did.
   throwsCodedError(t, () => map.typedArray(Int32Array, 0, 26), { ...outOfRange, says: ['"length"', '26', '25'] })
 })
 
-test('arguments of write outside of the mapping are refused, and the error names them', (t) => {
+test('wrong arguments of write are refused, and the error names them', (t) => {
   const map = anyMap()
   for (const value of [undefined, null, 'text', 5, [1, 2], {}, new ArrayBuffer(4)]) {
     throwsCodedError(t, () => map.write(value), { ...invalidType, says: ['"data"', 'Uint8Array'] })
@@ -678,12 +678,12 @@ test('arguments of write outside of the mapping are refused, and the error names
     throwsCodedError(t, () => map.write(byte, value), { ...outOfRange, says: ['"offset"', `${value}`] })
   }
 
-  // There is no argument "length" here: what is too long is the data.
+  // There is no argument "length" here, so the error names the data.
   throwsCodedError(t, () => map.write(new Uint8Array(101)), { ...outOfRange, says: ['"data"', '101', '100'] })
   throwsCodedError(t, () => map.write(byte, 100), { ...outOfRange, says: ['"data"'] })
 })
 
-test('an object that only pretends to be bytes is refused, and the error names it', async (t) => {
+test('an object that only pretends to be bytes is refused, and the error names the argument', async (t) => {
   const map = anyMap()
   for (const value of [Object.create(Uint8Array.prototype) as unknown, new Proxy(Buffer.from('a'), {})]) {
     throwsCodedError(t, () => map.write(value), { ...invalidType, says: ['"data"', 'Uint8Array'] })
@@ -693,8 +693,9 @@ test('an object that only pretends to be bytes is refused, and the error names i
     await t.throwsAsync(map.find(value) as Promise<number>, { code: 'ERR_INVALID_ARG_TYPE' })
     throwsCodedError(t, () => library.mapShared(value as Buffer), { ...invalidType, says: ['"file"'] })
   }
+})
 
-  // Bytes of another realm, and of a class that cuts something else from them, are bytes.
+test('bytes of another realm, and of a class with another species, are taken', (t) => {
   const foreign = runInNewContext('Uint8Array.of(97, 0, 98)') as Uint8Array
   class Odd extends Uint8Array {
     static get [Symbol.species]() {
@@ -716,7 +717,7 @@ test('an object that only pretends to be bytes is refused, and the error names i
   throwsCodedError(t, () => numbers.typedArray(pretender as never), { ...invalidType, says: ['"constructor"'] })
 })
 
-test('a constructor that closes the mapping when it is looked at finds it closed', (t) => {
+test('typedArray throws if the constructor closes the mapping while it is read', (t) => {
   for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
     const map = mapAnonymous(100, { backing })
     class Closing extends Uint8Array {
@@ -729,7 +730,7 @@ test('a constructor that closes the mapping when it is looked at finds it closed
   }
 })
 
-test('arguments of protect outside of the mapping are refused, and the error names them', (t) => {
+test('wrong arguments of protect are refused, and the error names them', (t) => {
   const map = anyMap()
   for (const value of [undefined, null, 3, {}, Symbol('x')]) {
     throwsCodedError(t, () => map.protect(value), { ...invalidType, says: ['"protection"', "'read-write'"] })
@@ -752,7 +753,7 @@ test('arguments of protect outside of the mapping are refused, and the error nam
   }
 })
 
-test('a method of something else than a mapping is a TypeError', (t) => {
+test('a method that is called on something else than a mapping throws a TypeError', (t) => {
   using map = mapAnonymous(10)
   for (const other of [{}, Object.create(map) as object, MemoryMap.prototype, new Proxy(map, {})]) {
     for (const name of ['view', 'read', 'close', 'check', 'syncSync'] as const) {
@@ -764,7 +765,7 @@ test('a method of something else than a mapping is a TypeError', (t) => {
   t.false(map.closed)
 })
 
-test('an operation that a mapping does not have is refused with what to use instead', (t) => {
+test('the error for an operation that a mapping does not have says what to use instead', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path)
   using writable = mapShared(path, { protection: 'read-write' })
@@ -783,7 +784,7 @@ test('an operation that a mapping does not have is refused with what to use inst
   }
 })
 
-test('classes that functions make instances of name the functions', (t) => {
+test('the error for `new` names the function that makes an instance', (t) => {
   using map = mapAnonymous(pageSize, { shared: !isWindows })
   for (const [Class, makes] of [
     [MemoryMap, 'mapShared'],
@@ -798,7 +799,7 @@ test('classes that functions make instances of name the functions', (t) => {
   }
 })
 
-test('an error that an option throws when it is read is thrown on', (t) => {
+test('an error that a getter of the options throws is passed on', (t) => {
   const mine = new Error('mine')
   const options = {
     get protection(): never {
@@ -812,8 +813,8 @@ test('an error that an option throws when it is read is thrown on', (t) => {
     )
 })
 
-test('no refusal ends a process, whatever the argument', (t) => {
-  // One process for all, which says how far it came.
+test('no argument ends the process', (t) => {
+  // All calls in one process, which says how many it made.
   const script = `
     import * as library from 'memory-map'
     const values = [undefined, null, true, 0, -0, -1, 0.5, NaN, Infinity, 2 ** 31, 2 ** 32, 2 ** 53, 2 ** 64, -(2 ** 63),
@@ -831,7 +832,7 @@ test('no refusal ends a process, whatever the argument', (t) => {
         if (!(error instanceof Error)) throw new Error('not an error')
       }
     }
-    // Descriptors of this process are left alone: nothing here may change what they stand for.
+    // Not the numbers: they could be descriptors of this process.
     const files = values.filter((value) => typeof value !== 'number')
     for (const a of files) for (const b of values) {
       attempt(() => library.mapShared(a, b))

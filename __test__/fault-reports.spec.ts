@@ -1,5 +1,5 @@
-// (Long: each kind of fault is told in three ways.) How a fault is told: counted at once, as news on the next turn of
-// the event loop, and as an error that sticks until a call throws it. Each fault exactly once each way.
+// (Long: each kind of fault is reported in three ways.) A fault is counted at once, reported on the next turn of the event
+// loop, and kept as an error until a call throws it: exactly once each way.
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFileSync, statSync, truncateSync } from 'node:fs'
@@ -25,7 +25,7 @@ const PAGES = 8
 const content = pattern(PAGES)
 const host = runtimes()[0]!
 
-/** What is published of one mapping on the diagnostics channel. */
+/** The faults of one mapping that are published on the diagnostics channel. */
 function published(t: ExecutionContext, map: MemoryMap): MemoryFault[] {
   const faults: MemoryFault[] = []
   const note = (message: unknown) => {
@@ -47,7 +47,7 @@ function warnings(t: ExecutionContext, path: string): Error[] {
   return seen
 }
 
-/** Memory in which every second page is read-only, and so has its faults for itself. */
+/** Memory in which every second page is read-only, so that each of these has faults of its own. */
 function striped(options: { onFault(fault: MemoryFault): void }): MemoryMap {
   const map = mapAnonymous(2 * PAGES * pageSize, options)
   map.buffer[0] = 1
@@ -66,7 +66,7 @@ async function rejection(t: ExecutionContext, promise: Promise<unknown>): Promis
   return (error as MemoryFaultError).fault
 }
 
-// News
+// Reports
 
 test('faults are counted at once and reported on the next turn, not before', async (t) => {
   const reports = new Reports()
@@ -85,25 +85,28 @@ test('faults are counted at once and reported on the next turn, not before', asy
   t.deepEqual(channel, reports.faults)
 })
 
-truncating('a fault has its kind, offset, length, whether it was contained, and the mapping', async (t) => {
-  const path = makeFile(t, content)
-  const reports = new Reports()
-  using map = mapShared(path, { offset: 10, ...reports.options })
-  map.buffer[2 * pageSize] = 0
-  await reports.told(1)
-  truncateSync(path, 5 * pageSize)
-  t.is(map.buffer[6 * pageSize], 0)
-  const [forbidden, beyond] = await reports.told(2)
-  t.deepEqual(Object.keys(forbidden!), ['kind', 'offset', 'length', 'contained', 'map'])
-  t.like(forbidden, { kind: 'protection', offset: 2 * pageSize - 10, length: pageSize, contained: true })
-  t.like(beyond, { kind: 'beyond-end', offset: 6 * pageSize - 10, length: 2 * pageSize, contained: true })
-  for (const fault of reports.faults) {
-    t.is(fault.map, map)
-    t.true(Object.isFrozen(fault))
-  }
-})
+truncating(
+  'a report has the kind, offset and length of a fault, whether it was contained, and the mapping',
+  async (t) => {
+    const path = makeFile(t, content)
+    const reports = new Reports()
+    using map = mapShared(path, { offset: 10, ...reports.options })
+    map.buffer[2 * pageSize] = 0
+    await reports.told(1)
+    truncateSync(path, 5 * pageSize)
+    t.is(map.buffer[6 * pageSize], 0)
+    const [forbidden, beyond] = await reports.told(2)
+    t.deepEqual(Object.keys(forbidden!), ['kind', 'offset', 'length', 'contained', 'map'])
+    t.like(forbidden, { kind: 'protection', offset: 2 * pageSize - 10, length: pageSize, contained: true })
+    t.like(beyond, { kind: 'beyond-end', offset: 6 * pageSize - 10, length: 2 * pageSize, contained: true })
+    for (const fault of reports.faults) {
+      t.is(fault.map, map)
+      t.true(Object.isFrozen(fault))
+    }
+  },
+)
 
-test('each fault is news once, however often the event loop turns', async (t) => {
+test('each fault is reported once, however often the event loop turns', async (t) => {
   const reports = new Reports()
   using map = striped(reports.options)
   const channel = published(t, map)
@@ -120,13 +123,13 @@ test('each fault is news once, however often the event loop turns', async (t) =>
   t.deepEqual(channel, reports.faults)
 })
 
-test('a fault that check() has thrown is still reported, and one that was reported is still thrown', async (t) => {
+test('check() throws a fault that was reported before, and one that it has thrown is still reported', async (t) => {
   const reports = new Reports()
   using map = mapShared(makeFile(t, content), reports.options)
   const channel = published(t, map)
   map.buffer[0] = 0
   const thrown = fault(t, () => map.check())
-  t.is(reports.faults.length, 0, 'the news waits for the next turn')
+  t.is(reports.faults.length, 0, 'the report waits for the next turn')
   await reports.told(1)
   t.deepEqual(reports.faults, [thrown])
 
@@ -172,7 +175,7 @@ test('with onFault there is no warning', async (t) => {
   t.deepEqual(seen, [])
 })
 
-test('an onFault that is called may fault, and hears of that on a later turn', async (t) => {
+test('a fault inside onFault is reported on a later turn', async (t) => {
   const faults: MemoryFault[] = []
   using map: MemoryMap = mapShared(makeFile(t, content), {
     onFault(fault) {
@@ -192,7 +195,7 @@ test('an onFault that is called may fault, and hears of that on a later turn', a
   )
 })
 
-test('close() inside onFault', async (t) => {
+test('close() inside onFault does no harm, and earlier faults are still reported', async (t) => {
   const faults: MemoryFault[] = []
   const map: MemoryMap = striped({
     onFault(fault) {
@@ -224,7 +227,7 @@ test('faults from before close() are reported after it', async (t) => {
   t.is(reports.faults.length, 1)
 })
 
-// The error that sticks
+// The error that is kept until a call throws it
 
 test('check() throws the oldest fault and clears it, one at a time', (t) => {
   using map = striped(new Reports().options)
@@ -236,12 +239,12 @@ test('check() throws the oldest fault and clears it, one at a time', (t) => {
   map.check()
 })
 
-test('faults that are never thrown stick until there are 1,000', async (t) => {
+test('up to 1,000 faults are kept until a call throws them', async (t) => {
   const reports = new Reports()
   using map = mapAnonymous(pageSize, { protection: 'read', ...reports.options })
   for (let count = 0; count < 1010; count++) {
     map.buffer[0] = 1
-    map.resize(pageSize) // fetches what has happened, and changes nothing
+    map.resize(pageSize) // collects the faults so far, and changes nothing
   }
   await reports.told(1010)
   for (const told of reports.faults.slice(0, 1000)) if (fault(t, () => map.check()) !== told) t.fail()
@@ -279,7 +282,7 @@ truncating('syncSync() throws after a lost store, and returns the next time', as
   map.check()
   await reports.told(1)
 
-  // What was told as news long ago sticks as well.
+  // A fault that was reported long ago is thrown as well.
   map.buffer[5 * pageSize] = 0xbb
   await reports.told(2)
   t.is(
@@ -300,7 +303,7 @@ truncating('a store that is lost while sync() is under way makes this sync or th
   const path = makeFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, pageSize)
-  const left = { length: pageSize } // a sync of more rejects each time
+  const left = { length: pageSize } // what the file has left: a sync of more would reject each time
   for (let round = 0; round < 20; round++) {
     const syncs = [map.sync(left), map.sync(left)]
     map.buffer[4 * pageSize] = 1
@@ -322,7 +325,7 @@ test('close() while sync() is under way does no harm', async (t) => {
   }
 })
 
-truncating('a fault before close() during sync() still makes it reject', async (t) => {
+truncating('a fault between sync() and close() makes the sync reject', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   const map = mapShared(path, { protection: 'read-write', ...reports.options })
@@ -334,7 +337,7 @@ truncating('a fault before close() during sync() still makes it reject', async (
   await reports.told(1)
 })
 
-test('a use of the memory after close() during sync() is reported, and does not make it reject', async (t) => {
+test('a use of the memory after close() is reported, and does not make a pending sync reject', async (t) => {
   const reports = new Reports()
   const map = mapShared(makeFile(t, content), { backing: 'shared-array-buffer', ...reports.options })
   const { buffer } = map
@@ -345,9 +348,9 @@ test('a use of the memory after close() during sync() is reported, and does not 
   t.like(await reports.told(1), [{ kind: 'closed' }])
 })
 
-// Calls that throw for their own faults
+// Calls that throw their own faults
 
-truncating('read() throws at once if the bytes cannot be read, and for nothing else', async (t) => {
+truncating('read() throws at once if its bytes cannot be read, and for no other fault', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { offset: 100, ...reports.options })
@@ -363,7 +366,7 @@ truncating('read() throws at once if the bytes cannot be read, and for nothing e
   map.check()
   await map.sync({ length: 3 * pageSize - 100 })
   await reports.told(1)
-  t.deepEqual(reports.faults, [thrown], 'as news it is told too')
+  t.deepEqual(reports.faults, [thrown], 'it is reported too')
   map.check()
 
   map.protect('none', { length: pageSize - 100 })
@@ -374,7 +377,7 @@ truncating('read() throws at once if the bytes cannot be read, and for nothing e
   t.deepEqual(map.read(pageSize, pageSize), content.subarray(pageSize + 100, 2 * pageSize + 100))
 })
 
-truncating('write() throws at once if the bytes cannot be written, and for nothing else', async (t) => {
+truncating('write() throws at once if its bytes cannot be written, and for no other fault', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
@@ -392,7 +395,7 @@ truncating('write() throws at once if the bytes cannot be written, and for nothi
   t.deepEqual(readFileSync(path).subarray(-100), Buffer.alloc(100, 0xaa))
 })
 
-truncating('read() and write() throw for their own faults without the guard as well', async (t) => {
+truncating('read() and write() throw their own faults without the guard as well', async (t) => {
   const stdout = await survives(t, host, scenario('fault-reports-without-guard'))
   t.is(stdout, 'end\n')
 })
@@ -411,7 +414,7 @@ test('earlier faults of stores through a view do not make read() or write() thro
   await reports.told(1)
 })
 
-truncating('a source of write() that cannot be read is a fault of its own mapping', async (t) => {
+truncating("a fault in the source of write() is one of the source's mapping", async (t) => {
   const [path, reports] = [makeFile(t, content), new Reports()]
   using source = mapShared(path, reports.options)
   using target = mapAnonymous(content.length)
@@ -430,11 +433,11 @@ truncating('a source of write() that cannot be read is a fault of its own mappin
 for (const runtime of runtimes()) {
   const title = `${runtime.name} ${runtime.version}`
 
-  truncating(`${title}: news, warning, channel, check, sync, read and write`, async (t) => {
+  truncating(`${title}: a fault is reported once in each way`, async (t) => {
     await survives(t, runtime, scenario('fault-reports-news'))
   })
 
-  test(`${title}: the process ends by itself after faults, and they are told before`, async (t) => {
+  test(`${title}: the process ends by itself after faults, which are reported before`, async (t) => {
     const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
       runtime,
       scenario('fault-reports-ends-by-itself'),
@@ -485,12 +488,12 @@ for (const runtime of runtimes()) {
     await survives(t, runtime, scenario('fault-reports-close-inside'))
   })
 
-  test(`${title}: faults are counted when the memory of a closed mapping has been collected`, async (t) => {
+  test(`${title}: the number of faults still counts when the memory of a closed mapping has been collected`, async (t) => {
     await survives(t, runtime, scenario('fault-reports-collected'))
   })
 }
 
-test('an error thrown by a subscriber of the channel does not keep a fault from onFault', async (t) => {
+test('onFault is called even if a subscriber of the channel throws', async (t) => {
   const { stdout } = await runFaultScript(host, scenario('fault-reports-subscriber'))
   t.deepEqual(stdout.trim().split('\n').sort(), ['onFault', 'subscriber'])
 })
@@ -501,12 +504,10 @@ test('a mapping that never faults does not keep the process alive', async (t) =>
   t.false(timedOut)
 })
 
-withDescriptors(
-  'a page that cannot be put back, because the user closed the descriptor, is reported once',
-  async (t) => {
-    const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
-      host,
-      `
+withDescriptors('a page that cannot be put back because the user closed the descriptor is reported once', async (t) => {
+  const { code, signal, stdout, stderr, timedOut } = await runFaultScript(
+    host,
+    `
     let told = 0
     const map = mapShared(makeFile(8 * pageSize), { onFault(fault) { told++; assert.strictEqual(fault.contained, false) } })
     fs.closeSync(map.fd)
@@ -514,14 +515,9 @@ withDescriptors(
     await until(() => told > 0)
     console.log(told)
     process.on('exit', () => console.log(told))`,
-    )
-    t.deepEqual(
-      { code, signal, stdout, timedOut },
-      { code: 0, signal: null, stdout: '1\n1\n', timedOut: false },
-      stderr,
-    )
-  },
-)
+  )
+  t.deepEqual({ code, signal, stdout, timedOut }, { code: 0, signal: null, stdout: '1\n1\n', timedOut: false }, stderr)
+})
 
 test('a process may exit inside onFault', async (t) => {
   for (const runtime of runtimes()) {
@@ -538,10 +534,10 @@ test('a process may exit inside onFault', async (t) => {
 
 const knowingPages = where(isLinux && !is32Bit, 'needs addresses, and a system that tells which pages there are')
 
-knowingPages('all stray stores are rolled back in memory that holds little, however much it is', async (t) => {
+knowingPages('all stray stores are rolled back in a large memory of which few pages are in use', async (t) => {
   await survives(t, host, scenario('fault-reports-untouched-memory'))
 })
 
-withAddon('a read() of good bytes is whole, whatever other threads do elsewhere in the mapping', async (t) => {
+withAddon('a read() of good bytes is whole while other threads fault elsewhere in the mapping', async (t) => {
   await survives(t, host, scenario('fault-reports-good-bytes'), { env: { FIXTURE: fixturePath() } })
 })

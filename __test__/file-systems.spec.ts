@@ -1,5 +1,5 @@
-// Mappings of files on the file systems that people have, each mounted for the test: what is stored is on the disk, files
-// are removed and replaced under a mapping, and a closed mapping keeps none from being unmounted.
+// Mappings on the usual file systems, each mounted for the test: stores reach the disk, files are removed and replaced under
+// a mapping, and a closed mapping does not keep a file system from being unmounted.
 
 import { execFileSync } from 'node:child_process'
 import {

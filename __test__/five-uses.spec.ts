@@ -1,5 +1,5 @@
-// The five uses of mmap, each with a second process where it is about processes: memory that is shared, a private
-// copy, one copy of a file in memory for all, pages that load when they are touched, memory without a file.
+// The five uses of mmap: shared memory, a private copy, one copy of a file for all processes, pages that are loaded when
+// they are touched, and memory without a file. Where a use is about processes, there is a second one.
 
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -23,7 +23,7 @@ const label = ({ name, version }: Runtime) => `${name} ${version}`
 const python = process.platform !== 'win32' && (await run('python3', ['--version']).catch(() => undefined))?.code === 0
 const pythonTest = python ? test : test.skip
 
-/** A file of `size` bytes that is in no other test, and what is in it. */
+/** A file of `size` random bytes, and these bytes. */
 function file(t: ExecutionContext, size: number): { path: string; bytes: Buffer } {
   const path = join(scratchFolder(t), 'file')
   const bytes = randomBytes(size)
@@ -34,7 +34,7 @@ function file(t: ExecutionContext, size: number): { path: string; bytes: Buffer 
 // Shared memory.
 
 for (const runtime of runtimes()) {
-  test(`a shared store is seen at once by another process (${label(runtime)}), both ways, and is in the file`, async (t) => {
+  test(`a shared store is in the file, and seen at once by another process (${label(runtime)}), both ways`, async (t) => {
     const { path, bytes } = file(t, 3 * pageSize + 10)
     const map = mapShared(path, readWrite)
     const peer = await Peer.start(t, runtime)
@@ -67,7 +67,7 @@ test('a shared store is in the file even if the process is killed right after it
   t.deepEqual(readFileSync(path), bytes)
 })
 
-linux('a shared store is on its way to the disk until sync() is through, and is there then', async (t) => {
+linux('a shared store is on the disk when sync() has resolved', async (t) => {
   const { path } = file(t, 4 * pageSize)
   const map = mapShared(path, readWrite)
   for (const sync of [() => map.sync(), () => map.syncSync()]) {
@@ -82,7 +82,7 @@ linux('a shared store is on its way to the disk until sync() is through, and is 
 
 // A private copy.
 
-test('a private store is seen by no one and never reaches the file', async (t) => {
+test('a private store is seen by no other process and never reaches the file', async (t) => {
   const { path, bytes } = file(t, 5 * pageSize + 10)
   const ours = mapPrivate(path)
   const shared = mapShared(path)
@@ -113,7 +113,7 @@ test('a private store is seen by no one and never reaches the file', async (t) =
   another.close()
 })
 
-posix('a private mapping can be stored to where the file can only be read', (t) => {
+posix('a private mapping of a read-only file can be stored to', (t) => {
   const { path, bytes } = file(t, pageSize)
   const fd = openSync(path, 'r')
   const map = mapPrivate(fd)
@@ -193,7 +193,7 @@ function sparseFile(t: ExecutionContext): string | undefined {
   return path
 }
 
-linux('of a file of 1 TiB only the pages that are touched come into memory', (t) => {
+linux('only the pages of a file of 1 TiB that are touched come into memory', (t) => {
   const path = sparseFile(t)
   if (path === undefined) return
   const before = process.memoryUsage.rss()
@@ -234,7 +234,7 @@ linux('a store to a file of 1 TiB takes the blocks of its page and no more', asy
   again.close()
 })
 
-linux('anonymous memory is there page by page as it is stored to, or at once with `populate`', (t) => {
+linux('anonymous memory takes memory page by page, or at once with `populate`', (t) => {
   const length = 16_000 * pageSize
   const lazy = mapAnonymous(length)
   const before = smaps(lazy.address)
@@ -265,7 +265,7 @@ test('anonymous memory is zeroed, even at addresses that were just in use', (t) 
   }
 })
 
-test('two anonymous mappings have nothing in common', (t) => {
+test('two anonymous mappings share nothing', (t) => {
   const [one, other] = [mapAnonymous(pageSize), mapAnonymous(pageSize)]
   one.buffer.fill(1)
   t.deepEqual(other.read(), Buffer.alloc(pageSize))
@@ -273,7 +273,7 @@ test('two anonymous mappings have nothing in common', (t) => {
   other.close()
 })
 
-linux('anonymous memory that is to be shared is zeroed and has a descriptor', (t) => {
+linux('shared anonymous memory is zeroed and has a descriptor', (t) => {
   const map = mapAnonymous(MiB + 5, { shared: true })
   t.is(typeof map.fd, 'number')
   t.is(map.kind, 'anonymous')
@@ -297,7 +297,7 @@ for (const runtime of runtimes()) {
     map.buffer.write('the end', MiB - 2)
     t.is(await peer.run(`map.view(${MiB - 2}).toString()`), 'the end')
 
-    // It lives as long as one of the two has it.
+    // The memory is there for as long as one of the two processes has it.
     map.close()
     t.is(await peer.run('map.buffer.toString("latin1", 0, 23)'), 'from the parent, before')
     t.like(await peer.end(), { code: 0, signal: null })
@@ -336,7 +336,7 @@ pythonTest('a file is shared with a Python process that maps it, both ways', asy
   map.close()
 })
 
-linux('a child gets the descriptor of a mapping only if it is handed over', async (t) => {
+linux('a child gets the descriptor of a mapping only through stdio', async (t) => {
   const map = mapAnonymous(pageSize, { shared: true })
   const { path } = file(t, pageSize)
   const shared = mapShared(path)

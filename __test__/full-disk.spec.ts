@@ -1,5 +1,5 @@
-// (Long: each file system has its own way to be full.) A disk that is full, or fails: stores that find no block, and
-// pages that cannot be read, are faults and not the end of the process; with `allocate` a full disk says so when the mapping is made.
+// (Long: each file system has its own way to be full.) On a disk that is full or fails, stores that get no block and pages
+// that cannot be read are faults, and do not end the process. With `allocate`, the mapping of a full disk is refused.
 //
 // These tests mount small file systems of their own, for which they need to be root.
 
@@ -118,7 +118,7 @@ for (const kind of Object.keys(fileSystems)) {
     })
   }
 
-  onSmallDisk('stores that find no block are faults', async (t, folder) => {
+  onSmallDisk('stores that get no block are faults', async (t, folder) => {
     const path = sparseFile(join(folder, 'sparse'), 16 * MiB)
     const reports = new Reports()
     using map = mapShared(path, { protection: 'read-write', ...reports.options })
@@ -165,7 +165,7 @@ for (const kind of Object.keys(fileSystems)) {
     t.is(readFileSync(path)[5 * pageSize], 0x22)
   })
 
-  onSmallDisk('write() throws for the bytes that find no block', async (t, folder) => {
+  onSmallDisk('write() throws if its bytes get no block', async (t, folder) => {
     const path = sparseFile(join(folder, 'sparse'), MiB)
     fillUp(join(folder, 'filler'))
     const reports = new Reports()
@@ -177,7 +177,7 @@ for (const kind of Object.keys(fileSystems)) {
     t.true(readFileSync(path).every((byte) => byte === 0))
   })
 
-  onSmallDisk('holes of a full disk can be loaded from without harm', async (t, folder) => {
+  onSmallDisk('loading from holes of a file on a full disk does no harm', async (t, folder) => {
     const path = sparseFile(join(folder, 'sparse'), MiB)
     fillUp(join(folder, 'filler'))
     const reports = new Reports()
@@ -194,7 +194,7 @@ for (const kind of Object.keys(fileSystems)) {
     t.is(own.faults, 0)
   })
 
-  onSmallDisk('of thousands of stores, none is lost without a report', async (t, folder) => {
+  onSmallDisk('thousands of stores on a full disk are either kept or reported', async (t, folder) => {
     const size = 6 * MiB
     const pages = size / pageSize
     const path = join(folder, 'file')
@@ -220,7 +220,7 @@ for (const kind of Object.keys(fileSystems)) {
     t.is(untold.length, 0, `lost without a word: pages ${untold.slice(0, 20)}...`)
   })
 
-  onSmallDisk('allocate says ENOSPC when the mapping is made, and leaves the file as it was', (t, folder) => {
+  onSmallDisk('allocate on a full disk is ENOSPC, and leaves the file as it was', (t, folder) => {
     const content = Buffer.alloc(3 * pageSize, 0x33)
     const path = join(folder, 'file')
     writeFileSync(path, content)
@@ -253,7 +253,7 @@ for (const kind of Object.keys(fileSystems)) {
     t.true(readFileSync(path).every((byte) => byte === 0))
   })
 
-  onSmallDisk('a call that fails for want of space leaves no file, and no length', (t, folder) => {
+  onSmallDisk('a call that fails for lack of space makes no file, and makes none longer', (t, folder) => {
     const [path, existing] = [join(folder, 'new'), sparseFile(join(folder, 'existing'), 100)]
     fillUp(join(folder, 'filler'))
     for (const options of [{ allocate: true }, { populate: true }, { allocate: true, populate: true }]) {
@@ -273,7 +273,7 @@ for (const kind of Object.keys(fileSystems)) {
     t.false(existsSync(path))
   })
 
-  onSmallDisk('pages that are brought in to be stored to, and find no block, are ENOSPC', (t, folder) => {
+  onSmallDisk('populating pages that get no block is ENOSPC', (t, folder) => {
     const path = sparseFile(join(folder, 'sparse'), 16 * MiB)
     using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
     const error = t.throws(() => map.advise('populate-write'), { code: 'ENOSPC', message: /no room/ })
@@ -289,7 +289,7 @@ for (const kind of Object.keys(fileSystems)) {
     }
   })
 
-  onSmallDisk('space that allocate has reserved can be stored to on a full disk', async (t, folder) => {
+  onSmallDisk('stores to the range that allocate has reserved work on a full disk', async (t, folder) => {
     const path = join(folder, 'file')
     const reports = new Reports()
     using map = mapShared(path, {
@@ -369,14 +369,14 @@ async function runsOutOfSpace(t: ExecutionContext, path: string, length: number)
   t.deepEqual([...new Set(reports.faults.map(({ kind }) => kind))], ['no-space'])
 }
 
-test.serial('a full XFS, which keeps more for itself than it says, is a lack of space', async (t) => {
+test.serial('a full XFS, which has less space for users than it says, is a lack of space', async (t) => {
   const folder = largeDisk(t, 'xfs', 320)
   if (folder === undefined) return
   const { bavail, bsize } = statfsSync(folder)
   await runsOutOfSpace(t, join(folder, 'file'), bavail * bsize + 8 * MiB)
 })
 
-test.serial('a quota that is exceeded is a lack of space, on a disk that has some', async (t) => {
+test.serial('an exceeded quota is a lack of space, on a disk that is not full', async (t) => {
   const folder = largeDisk(t, 'btrfs', 320)
   if (folder === undefined) return
   const limited = join(folder, 'limited')
@@ -399,16 +399,18 @@ test.serial('a quota that is exceeded is a lack of space, on a disk that has som
 // Memory that has a name lies in /dev/shm, of which a container has 64 MiB.
 
 for (const runtime of runtimes()) {
-  test.serial(`${runtime.name} ${runtime.version}: a full /dev/shm says so, and no name is left behind`, async (t) => {
-    if (noTmpfs) {
-      t.log(`skipped: ${noTmpfs}`)
-      return t.pass()
-    }
-    const name = `mm-full-${process.pid}`
-    const script = join(ownFolder(t), 'full.mjs')
-    writeFileSync(
-      script,
-      `
+  test.serial(
+    `${runtime.name} ${runtime.version}: a full /dev/shm is an error, and no name is left behind`,
+    async (t) => {
+      if (noTmpfs) {
+        t.log(`skipped: ${noTmpfs}`)
+        return t.pass()
+      }
+      const name = `mm-full-${process.pid}`
+      const script = join(ownFolder(t), 'full.mjs')
+      writeFileSync(
+        script,
+        `
       import assert from 'node:assert'
       import { existsSync, statSync, writeFileSync } from 'node:fs'
       const { mapAnonymous, openSharedMemory, unlinkSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
@@ -438,16 +440,17 @@ for (const runtime of runtimes()) {
       assert.strictEqual(fits.faults, 0)
       mapAnonymous(2 ** 20, { shared: true, allocate: true }).close()
       console.log('end')`,
-    )
-    const command = [runtime.command, ...runtime.args, script].map((word) => `'${word}'`).join(' ')
-    const line = `mount -t tmpfs -o size=64m memory-map-test /dev/shm && exec ${command}`
-    const { NODE_OPTIONS: _, ...env } = process.env
-    const { stdout, stderr, status } = spawnSync('unshare', ['--mount', 'sh', '-c', line], {
-      encoding: 'utf8',
-      env: { ...env, MEMORY_MAP_ROOT: new URL('../', import.meta.url).href },
-    })
-    t.deepEqual({ status, stdout: stdout.trim() }, { status: 0, stdout: 'end' }, stderr)
-  })
+      )
+      const command = [runtime.command, ...runtime.args, script].map((word) => `'${word}'`).join(' ')
+      const line = `mount -t tmpfs -o size=64m memory-map-test /dev/shm && exec ${command}`
+      const { NODE_OPTIONS: _, ...env } = process.env
+      const { stdout, stderr, status } = spawnSync('unshare', ['--mount', 'sh', '-c', line], {
+        encoding: 'utf8',
+        env: { ...env, MEMORY_MAP_ROOT: new URL('../', import.meta.url).href },
+      })
+      t.deepEqual({ status, stdout: stdout.trim() }, { status: 0, stdout: 'end' }, stderr)
+    },
+  )
 }
 
 // A disk that fails: a loop device whose file is gone from under it.
@@ -491,7 +494,7 @@ onFailingDisk('a page that cannot be read is a fault of kind "io"', async (t, { 
   t.throws(() => readSync(fd, Buffer.alloc(1), 0, 1, 3 * MiB), { code: 'EIO' }, 'the disk does fail')
 })
 
-onFailingDisk('private pages that were stored to before are kept', async (t, { device, fail }) => {
+onFailingDisk('private pages that were stored to keep their bytes', async (t, { device, fail }) => {
   const reports = new Reports()
   using map = mapPrivate(device, reports.options)
   const pages = map.length / pageSize

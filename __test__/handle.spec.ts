@@ -1,11 +1,11 @@
-// A mapping is no array and has no copy, nor has what lies in one: what would make zeros or `{}` of it throws.
+// Mappings, locks and the like are not arrays and cannot be cloned: what would make zeros or `{}` of one throws.
 
 import test from 'ava'
 
 import { runScript, runtimes } from './helpers/runtimes.ts'
 
 for (const runtime of runtimes()) {
-  test(`a mapping is taken for no array, and is not cloned (${runtime.name} ${runtime.version})`, async (t) => {
+  test(`a mapping is not taken for an array, and not cloned (${runtime.name} ${runtime.version})`, async (t) => {
     const source = "await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/not-arrays.mjs')"
     const { code, stdout, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })
     t.is(code, 0, stderr)

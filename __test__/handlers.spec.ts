@@ -1,5 +1,5 @@
-// The guard's signal handler among others: it takes the faults of our mappings and no others. Who was there before
-// still gets theirs, and a bug elsewhere ends the process as it would without us.
+// The guard's signal handler beside others: it handles the faults of our mappings and no others. A handler that was there
+// before still gets its own faults, and a bug elsewhere ends the process as it would without the guard.
 
 import everywhere, { type ExecutionContext } from 'ava'
 
@@ -10,7 +10,7 @@ import { type Runtime, runScript, runtimes } from './helpers/runtimes.ts'
 
 const env = { FIXTURE: fixturePath() }
 
-/** Installs the guard, and shows that it works. */
+/** `faultOnce` installs the guard, and checks that it works. */
 const GUARD = `
 const faultOnce = async () => {
   let told = 0
@@ -54,14 +54,14 @@ const trap = () => {
 }
 `
 
-/** How a process ends: by a signal, or with a code where the runtime makes one of it. */
+/** How a process ends: by a signal, or with a code if the runtime turns the signal into one. */
 async function ending(t: ExecutionContext, runtime: Runtime, source: string) {
   const { code, signal, timedOut, stdout, stderr } = await runFaultScript(runtime, GUARD + source, { env })
   t.false(timedOut, `${runtime.name}: ${stderr}`)
   return { code, signal, stdout, stderr }
 }
 
-/** More than once: Deno answers the first by going back to the default action, and ends with the second. */
+/** Sends a signal several times: Deno only goes back to the default action at the first. */
 const sent = (signal: string) => `
   import { spawnSync } from 'node:child_process'
   for (let i = 0; i < 50; i++) {
@@ -116,7 +116,7 @@ for (const runtime of runtimes()) {
     )
   })
 
-  test(`${title}: a handler that was there before us gets its faults, and we get ours`, async (t) => {
+  test(`${title}: a handler that was there before the guard gets its own faults, and the guard gets ours`, async (t) => {
     await survives(
       t,
       runtime,
@@ -134,7 +134,7 @@ for (const runtime of runtimes()) {
     )
   })
 
-  test(`${title}: so does a handler that comes after us and passes faults on`, async (t) => {
+  test(`${title}: a handler that is installed later, and passes faults on, gets its own faults, and the guard gets ours`, async (t) => {
     await survives(
       t,
       runtime,
@@ -152,7 +152,7 @@ for (const runtime of runtimes()) {
     )
   })
 
-  test(`${title}: with a handler before us, a bug elsewhere still ends the process`, async (t) => {
+  test(`${title}: a bug elsewhere ends the process even if there was a handler before the guard`, async (t) => {
     const without = await ending(t, runtime, `fixture().installHandler(); fixture().crash()`)
     const { code, signal, stdout } = await ending(
       t,
@@ -163,7 +163,7 @@ for (const runtime of runtimes()) {
     t.deepEqual([code, signal], [without.code, without.signal])
   })
 
-  test(`${title}: a worker that alone loaded the package, and ended, leaves a handler that works`, async (t) => {
+  test(`${title}: the handler works after the only worker that loaded the package has ended`, async (t) => {
     // Without the usual beginning, which loads the package in the main thread.
     const { code, signal, timedOut, stdout, stderr } = await runScript(
       runtime,
@@ -216,11 +216,13 @@ for (const runtime of runtimes()) {
       'for (let i = 0; i < 50; i++) { process.addListener(signal, listener); process.removeListener(signal, listener) }',
   }
   for (const [what, change] of Object.entries(changes)) {
-    onPosix(`${title}: listeners do not take the guard away, in the same turn or later: ${what}`, async (t) => {
-      await survives(
-        t,
-        runtime,
-        `${GUARD}
+    onPosix(
+      `${title}: listeners for signals do not remove the guard, in the same turn or later: ${what}`,
+      async (t) => {
+        await survives(
+          t,
+          runtime,
+          `${GUARD}
         const [before, listener] = [mappings(), () => {}]
         for (const signal of ${JSON.stringify(signals)}) { ${change} }
         before()
@@ -229,11 +231,12 @@ for (const runtime of runtimes()) {
         trap()
         console.log('end')
         process.exit()`,
-      )
-    })
+        )
+      },
+    )
   }
 
-  onPosix(`${title}: a listener that comes after the guard gets what processes send`, async (t) => {
+  onPosix(`${title}: a listener that is added after the guard gets the signals that processes send`, async (t) => {
     await survives(
       t,
       runtime,
@@ -255,7 +258,7 @@ for (const runtime of runtimes()) {
   })
 
   for (const how of ['default', 'plain', 'informed', 'chained']) {
-    test(`${title}: a library that replaces the handler loses it to the next mapping: ${how}`, async (t) => {
+    test(`${title}: the next mapping installs the handler again after a library has replaced it: ${how}`, async (t) => {
       await survives(
         t,
         runtime,
@@ -279,7 +282,7 @@ for (const runtime of runtimes()) {
   }
 
   for (const how of ['plain', 'informed']) {
-    test(`${title}: if the new handler does not end the process, a fault does not spin for ever: ${how}`, async (t) => {
+    test(`${title}: a fault does not repeat for ever where the new handler does not end the process: ${how}`, async (t) => {
       await survives(
         t,
         runtime,
@@ -294,7 +297,7 @@ for (const runtime of runtimes()) {
     })
   }
 
-  test(`${title}: two libraries that both take the handler back do not call each other for ever`, async (t) => {
+  test(`${title}: two libraries that install their handlers again and again do not call each other for ever`, async (t) => {
     const without = await ending(t, runtime, `fixture().replaceHandler('chained'); fixture().crash()`)
     const { code, signal, stdout } = await ending(
       t,

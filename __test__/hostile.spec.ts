@@ -1,6 +1,6 @@
-// Everything that users can call, as the declarations have it, with arguments that no function wants: each call gives
-// what is declared or an error with a code, and nothing crashes, hangs or is left behind. What is declared later is called too.
-// A part of the calls on each runtime; all of them are `npm run test:hostile`.
+// Everything that users can call, as the declarations have it, is called with arguments that no function wants. Each call
+// gives what is declared or an error with a code; nothing crashes, hangs or is left behind. Each runtime makes a part of
+// the calls here; `npm run test:hostile` makes all of them.
 
 import { withCompiler } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
@@ -10,7 +10,7 @@ import { surface } from './hostile/surface.ts'
 /** Every so many calls, others on each runtime. */
 const STEP = 37
 
-withCompiler('the declarations are read: nothing that is exported is missing', async (t) => {
+withCompiler('everything that is exported is found in the declarations', async (t) => {
   const names = new Set(surface().map(({ owner, name }) => owner ?? name))
   for (const module of [await import('memory-map'), await import('memory-map/sync')]) {
     for (const name of Object.keys(module)) t.true(names.has(name), name)

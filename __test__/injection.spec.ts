@@ -1,6 +1,6 @@
-// Each call of the system that the library makes fails, with each error that it can have, alone and every time: what was
-// called tells that error or does without, nothing is left behind, and the mapping is as before. A part of the calls on
-// each runtime; all of them are `npm run test:injection`.
+// Each system call of the library is made to fail, with each error that it can have, once and every time. What the user
+// called throws that error or does without; nothing is left behind, and the mapping is as before. Each runtime has a part of
+// the failures here; `npm run test:injection` has all of them.
 
 import { isLinux, is32Bit, where } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
@@ -13,7 +13,7 @@ const STEP = 41
 
 for (const [first, runtime] of runtimes().entries()) {
   test.serial(
-    `${runtime.name} ${runtime.version}: calls of the system that fail are told, and leave nothing`,
+    `${runtime.name} ${runtime.version}: system calls that fail are reported, and leave nothing behind`,
     async (t) => {
       const { failed, wrong } = await injectFailures(runtime, first, STEP)
       t.deepEqual(wrong, [])

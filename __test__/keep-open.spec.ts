@@ -1,5 +1,5 @@
-// Mappings with `keepOpen: false` have no descriptor, of which a process may have few: what works all the same, that no
-// access ends the process, and what says that it needs the file.
+// Mappings with `keepOpen: false` keep no descriptor, of which a process may have few. Most works all the same, no access
+// ends the process, and what needs the file says so.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 
@@ -19,7 +19,7 @@ const maps: Record<string, (path: string, options: FileMapOptions) => MemoryMap>
 
 for (const runtime of runtimes()) {
   const command = ['-c', 'ulimit -n 128 && exec "$@"', 'sh', runtime.command, ...runtime.args]
-  test(`thousands of mappings fit into 128 descriptors, and their faults are contained: ${runtime.name}`, (t) =>
+  test(`a process with 128 descriptors has thousands of mappings, and their faults are contained: ${runtime.name}`, (t) =>
     survives(
       t,
       { ...runtime, command: 'sh', args: command },
@@ -44,7 +44,7 @@ for (const runtime of runtimes()) {
 }
 
 for (const [name, make] of Object.entries(maps)) {
-  test.serial(`${name} keeps no descriptor of a path or of a descriptor`, (t) => {
+  test.serial(`${name} keeps no descriptor, be it given a path or a descriptor`, (t) => {
     const path = scratchFile(t, Buffer.alloc(100, 'a'))
     const before = openDescriptors()
     const map = make(path, { keepOpen: false })
@@ -62,7 +62,7 @@ for (const [name, make] of Object.entries(maps)) {
     }
   })
 
-  test(`${name}: what needs the file says so`, (t) => {
+  test(`${name}: calls that need the file say so`, (t) => {
     const path = scratchFile(t, Buffer.alloc(100, 'a'))
     for (const length of [100, 0]) {
       const map = make(path, { keepOpen: false, length, protection: 'read-write' })
@@ -73,7 +73,7 @@ for (const [name, make] of Object.entries(maps)) {
     }
   })
 
-  test(`${name}: keepOpen is checked`, (t) => {
+  test(`${name}: a keepOpen that is not a boolean is refused`, (t) => {
     const path = scratchFile(t, 'text')
     t.throws(() => make(path, { keepOpen: 1 as unknown as boolean }), { code: 'ERR_INVALID_ARG_TYPE' })
     const options = { keepOpen: false, backing: 'shared-array-buffer' } as unknown as FileMapOptions
@@ -81,7 +81,7 @@ for (const [name, make] of Object.entries(maps)) {
   })
 }
 
-onLinux('stores reach the file, and sync', async (t) => {
+onLinux('stores reach the file, and can be synced', async (t) => {
   const path = scratchFile(t, '')
   const map = mapShared(path, { keepOpen: false, protection: 'read-write', create: true, length: 8192 })
   t.teardown(() => map.close())
@@ -91,7 +91,7 @@ onLinux('stores reach the file, and sync', async (t) => {
   t.is(readFileSync(path).toString('latin1', 1, 8), 'written')
 })
 
-test('words work between processes without the file; locks and channels need it', (t) => {
+test('wait and notify work without the file; locks and channels need it', (t) => {
   const map = mapShared(scratchFile(t, Buffer.alloc(8192)), { keepOpen: false, protection: 'read-write' })
   t.teardown(() => map.close())
   t.is(wait(map, 0, 1), 'not-equal')
@@ -103,7 +103,7 @@ test('words work between processes without the file; locks and channels need it'
 
 for (const protection of ['read', 'none'] as const) {
   for (const first of ['read', 'read-write'] as const) {
-    test(`a store to a '${protection}' page of a private mapping, '${first}' at first, leaves no trace`, async (t) => {
+    test(`a store to a '${protection}' page of a private mapping that was made '${first}' leaves no trace`, async (t) => {
       const path = scratchFile(t, Buffer.alloc(4 * pageSize, 7))
       const reports = new Reports()
       const map = mapPrivate(path, { keepOpen: false, protection: first, ...reports.options })
@@ -119,7 +119,7 @@ for (const protection of ['read', 'none'] as const) {
   }
 }
 
-test('a store to a read-only page of a shared mapping takes that page alone away, and says so', async (t) => {
+test('after a store to a read-only page of a shared mapping that page cannot be read, and calls say so', async (t) => {
   const path = scratchFile(t, Buffer.alloc(4 * pageSize, 7))
   const reports = new Reports()
   const map = mapShared(path, { keepOpen: false, ...reports.options })
@@ -136,7 +136,7 @@ test('a store to a read-only page of a shared mapping takes that page alone away
   t.deepEqual(readFileSync(path), Buffer.alloc(4 * pageSize, 7))
 })
 
-test('another file under the number of the closed descriptor is never mapped', async (t) => {
+test('a file that gets the number of the closed descriptor is never mapped', async (t) => {
   const path = scratchFile(t, Buffer.alloc(2 * pageSize, 7))
   const reports = new Reports()
   const map = mapShared(path, { keepOpen: false, ...reports.options })

@@ -1,5 +1,5 @@
-// Nothing is left behind: not by thousands of mappings that were used and closed, not by thousands of calls that
-// failed, whatever they failed for. What the process holds is counted before and after, in a process of its own.
+// Thousands of mappings that were used and closed leave nothing behind, nor do thousands of calls that failed. A process
+// of its own counts what it holds before and after.
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'

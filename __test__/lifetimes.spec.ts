@@ -1,4 +1,4 @@
-// Memory stays valid for as long as anything can reach it, and not for long after that.
+// Memory stays valid for as long as anything can reach it, and is freed soon after.
 
 import { fixturePath } from './helpers/addon.ts'
 import { orLong } from './helpers/long.ts'
@@ -6,7 +6,7 @@ import { onLinux as test } from './helpers/platform.ts'
 import { runScript, type Runtime, runtimes, scenario } from './helpers/runtimes.ts'
 
 async function survives(t: import('ava').ExecutionContext, runtime: Runtime, name: string): Promise<void> {
-  // What Deno leaves of each worker stays (see below).
+  // On Deno the mappings of a worker that ended stay (scenarios/lifetimes-hundreds-of-workers.mjs).
   const workers = { node: orLong('100', '1000'), deno: '40' }[runtime.name] ?? '100'
   const options = { env: { FIXTURE: fixturePath(), WORKERS: workers }, timeoutMs: 500_000 }
   const { code, signal, stdout, stderr, timedOut } = await runScript(runtime, scenario(`lifetimes-${name}`), options)
@@ -22,13 +22,13 @@ function onEach(title: string, name: string): void {
 
 onEach('a native thread reads and stores through a buffer that is closed meanwhile', 'native-threads')
 
-onEach('what was transferred away is readable after the mapping is closed', 'transferred')
+onEach('a buffer that was transferred away is readable after the mapping is closed', 'transferred')
 
-onEach('a worker ends after it has sent its buffer away', 'sent-away')
+onEach('a worker that has sent its buffer away ends', 'sent-away')
 
-onEach('a worker ends after its buffer was transferred away and collected there', 'collected-there')
+onEach('a worker whose buffer was transferred away, and collected elsewhere, ends', 'collected-there')
 
-onEach('hundreds of workers end with open mappings, in every way, and leave nothing', 'hundreds-of-workers')
+onEach('hundreds of workers that end with open mappings, in every way, leave nothing behind', 'hundreds-of-workers')
 
 onEach('eight workers map one file and close at random', 'eight-workers')
 

@@ -1,5 +1,5 @@
-// A process that has reached a limit of its own (getrlimit(2)): what needs more is refused with the system's error, and
-// mappings that are there work on, as do their faults. RLIMIT_DATA is in out-of-memory.spec.ts, RLIMIT_MEMLOCK in
+// A process that has reached one of its limits (getrlimit(2)): calls that need more are refused with the system's error,
+// and the mappings that it has still work, faults included. RLIMIT_DATA is in out-of-memory.spec.ts, RLIMIT_MEMLOCK in
 // residency.spec.ts, and the number of memory areas in memory-areas.spec.ts.
 
 import { survives } from './helpers/faults.ts'

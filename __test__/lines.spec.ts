@@ -1,4 +1,4 @@
-// Lines of a mapping are its own bytes, cut where `\n` and `\r\n` are.
+// lines(): views of the mapping, cut at `\n` and `\r\n`.
 
 import { constants } from 'node:buffer'
 import { createReadStream, truncateSync } from 'node:fs'
@@ -38,7 +38,7 @@ function split(text: string): string[] {
   return [...lines.map((line) => line.replace(/\r$/, '')), ...(rest === '' ? [] : [rest])]
 }
 
-test('lines are those that split gives, for every text and every part of it', (t) => {
+test('lines() gives the lines of split(), for any text and any range of it', (t) => {
   const text = fc.array(fc.constantFrom('\n', '\n', '\r', '\r\n', 'a', 'é', '\0'), { maxLength: 120 })
   fc.assert(
     fc.property(text, fc.nat(150), fc.nat(150), (pieces, a, b) => {
@@ -54,7 +54,7 @@ test('lines are those that split gives, for every text and every part of it', (t
   )
 })
 
-test('a last line needs no \\n, and no empty line follows a last \\n', (t) => {
+test('a last line needs no \\n, and no empty line follows a final \\n', (t) => {
   const lines = (text: string) => {
     using map = memoryWith(text)
     return texts(map.lines())
@@ -88,7 +88,7 @@ test('lines are views of the mapping', (t) => {
   t.true([...shared.lines()].every((line) => line.buffer instanceof SharedArrayBuffer))
 })
 
-test('a real text has the lines that readline reads', async (t) => {
+test('a real text has the lines that node:readline reads', async (t) => {
   const path = fileURLToPath(new URL('../package-lock.json', import.meta.url))
   const expected: string[] = []
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) expected.push(line)
@@ -100,7 +100,7 @@ test('a real text has the lines that readline reads', async (t) => {
   )
 })
 
-test('any number of lines comes out, however many are fetched at a time', (t) => {
+test('the number of lines does not depend on how many are fetched at a time', (t) => {
   for (const count of [BATCH - 1, BATCH, BATCH + 1, 3 * BATCH, 3 * BATCH + 7]) {
     for (const rest of ['', 'rest']) {
       const expected = Array.from({ length: count }, (_, i) => `line ${i}`)
@@ -110,7 +110,7 @@ test('any number of lines comes out, however many are fetched at a time', (t) =>
   }
 })
 
-test('lines reach across pages and across the pieces that are searched at a time', (t) => {
+test('lines can cross pages, and the pieces that are searched at a time', (t) => {
   using map = mapAnonymous(3 * CHUNK)
   for (const end of ['\n', '\r\n']) {
     for (const border of [pageSize, CHUNK, 2 * CHUNK]) {
@@ -124,7 +124,7 @@ test('lines reach across pages and across the pieces that are searched at a time
   }
 })
 
-test('lines reach across the pieces of 2 GiB that a large mapping has on Node 20', (t) => {
+test('lines can cross the pieces of 2 GiB of a large mapping on Node 20', (t) => {
   const path = sparseFile(t, 9 * GIB + 1)
   const offset = 1000
   using map = mapShared(path, { protection: 'read-write', offset })
@@ -141,7 +141,7 @@ test('lines reach across the pieces of 2 GiB that a large mapping has on Node 20
   }
 })
 
-test('a line that is too long for a view is an error that says how long views can be', (t) => {
+test('the error for a line that is too long for a view says how long views can be', (t) => {
   using map = mapAnonymous(5 * GIB, { reserve: false })
   if (constants.MAX_LENGTH > map.length) return t.pass('here a Buffer can have it')
   map.write(Buffer.from('first\nsecond\n'))
@@ -158,14 +158,14 @@ test('a line that is too long for a view is an error that says how long views ca
   t.deepEqual(texts(map.lines({ offset: map.length - 100 })).slice(1), ['last'])
 })
 
-test('a line of more than 1 GiB is one line if views can have it', (t) => {
+test('a line of more than 1 GiB comes in one piece if views can be that long', (t) => {
   using map = mapAnonymous(5 * GIB, { reserve: false })
   map.write(Buffer.from('\n'), GIB + 7)
   const [line] = map.lines({ length: GIB + 10 })
   t.is(line!.length, GIB + 7)
 })
 
-onLinux('lines are read when they are asked for', (t) => {
+onLinux('a line is read when it is asked for', (t) => {
   using map = mapAnonymous(2 ** 40, { reserve: false })
   map.write(Buffer.from('one\ntwo\n'.repeat(BATCH)))
   const seen: string[] = []
@@ -176,7 +176,7 @@ onLinux('lines are read when they are asked for', (t) => {
   t.deepEqual(seen, ['one', 'two', 'one'])
 })
 
-test('lines() returns an iterator like others', (t) => {
+test('lines() returns an iterator with the usual methods', (t) => {
   using map = memoryWith('one\ntwo\nthree\nfour\n')
   const lines = map.lines()
   t.is(lines[Symbol.iterator](), lines)
@@ -194,7 +194,7 @@ test('lines() returns an iterator like others', (t) => {
   if (take) t.deepEqual(texts(take.call(map.lines(), 2)), ['one', 'two'])
 })
 
-test('a block that is left ends the lines of its `using`', (t) => {
+test('`using` ends an iteration with its block', (t) => {
   using map = memoryWith('a\nb\n')
   const last = (() => {
     using lines = map.lines()
@@ -204,7 +204,7 @@ test('a block that is left ends the lines of its `using`', (t) => {
   t.true(last.next().done)
 })
 
-test('two iterations do not disturb each other', (t) => {
+test('two iterations are independent', (t) => {
   using map = memoryWith(Array.from({ length: 3 * BATCH }, (_, i) => `${i}\n`).join(''))
   const [a, b] = [map.lines(), map.lines()]
   for (let i = 0; i < 2 * BATCH; i++) t.is(a.next().value!.toString(), String(i))
@@ -226,7 +226,7 @@ test('after close the next line is an error', (t) => {
   }
 })
 
-test('a fault behind the lines that were taken is thrown by check', (t) => {
+test('check() throws a fault that lies behind the lines taken so far', (t) => {
   using map = mapPrivate(scratchFile(t, Buffer.alloc(2 * pageSize, 'line\n')), { onFault: () => {} })
   map.protect('none', { offset: pageSize })
   for (const line of map.lines()) {
@@ -239,7 +239,7 @@ test('a fault behind the lines that were taken is thrown by check', (t) => {
   t.notThrows(() => map.check())
 })
 
-test('a resize in between moves the lines that are still to come', (t) => {
+test('lines go on after a resize, in the part that it kept', (t) => {
   const count = BATCH + 1000
   using map = memoryWith('line\n'.repeat(count))
   let seen = 0
@@ -267,7 +267,7 @@ test('ranges are checked when the lines are asked for', (t) => {
 
 for (const guard of [true, false]) {
   truncating(
-    `the lines before the end of a truncated file come, then an error, ${guard ? 'guarded' : 'not guarded'}`,
+    `a truncated file gives the lines before its end, then an error, ${guard ? 'guarded' : 'not guarded'}`,
     async (t) => {
       const text = 'a line of text\n'.repeat(100_000)
       const path = scratchFile(t, text)
@@ -291,7 +291,7 @@ for (const guard of [true, false]) {
 }
 
 for (const runtime of runtimes()) {
-  truncating(`lines work on ${runtime.name}`, async (t) => {
+  truncating(`lines() works on ${runtime.name}`, async (t) => {
     await survives(
       t,
       runtime,

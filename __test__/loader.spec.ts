@@ -1,4 +1,4 @@
-// What the package says where its native library is not to be had, and that it finds it where it is.
+// The package finds its native library, or says what to do if there is none.
 
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -75,7 +75,7 @@ async function load(folder: string, before: string, { command, args } = runtimes
 for (const runtime of runtimes()) {
   const on = `on ${runtime.name} ${runtime.version}`
 
-  test(`without a library, every place is named, and what to do: ${on}`, async (t) => {
+  test(`the error without a library names the places where it was looked for, and what to do: ${on}`, async (t) => {
     const folder = install(t)
     const { code, lines, causes } = await load(folder, '', runtime)
     t.is(code, 'ERR_MMAP_UNSUPPORTED')
@@ -87,13 +87,13 @@ for (const runtime of runtimes()) {
     t.is(causes.length, 2)
   })
 
-  test(`the library is found in its own package: ${on}`, async (t) => {
+  test(`the library is found in a package of its own: ${on}`, async (t) => {
     const folder = install(t)
     installLibrary(folder, host!, library())
     t.true((await load(folder, '', runtime)).pageSize! >= 4096)
   })
 
-  test(`the error of a library that cannot be loaded has the system's words: ${on}`, async (t) => {
+  test(`the error for a library that cannot be loaded has the system's words: ${on}`, async (t) => {
     const folder = install(t)
     installLibrary(folder, host!, foreignLibrary())
     const { code, lines } = await load(folder, '', runtime)
@@ -104,7 +104,7 @@ for (const runtime of runtimes()) {
 }
 
 for (const runtime of runtimes().filter(({ name }) => name !== 'bun')) {
-  test(`a runtime that may load no library says so: on ${runtime.name} ${runtime.version}`, async (t) => {
+  test(`the error in a runtime that may not load libraries says so: on ${runtime.name} ${runtime.version}`, async (t) => {
     const folder = install(t)
     installLibrary(folder, host!, library())
     const without = runtime.args.filter((arg) => arg !== '-A')
@@ -115,7 +115,7 @@ for (const runtime of runtimes().filter(({ name }) => name !== 'bun')) {
   })
 }
 
-test('a library beside the package, as a build puts it there, comes first', async (t) => {
+test('a library beside the package, where a build puts it, comes first', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, Buffer.from('no library'))
   copyFileSync(
@@ -125,7 +125,7 @@ test('a library beside the package, as a build puts it there, comes first', asyn
   t.true((await load(folder, '')).pageSize! >= 4096)
 })
 
-test('the library of its own package is looked for as `require` does: inside first, then beside, then further out', async (t) => {
+test('the package of the library is looked for as by `require`: inside first, then beside, then further out', async (t) => {
   const folder = install(t)
   const further = join(folder, 'further')
   cpSync(join(folder, 'node_modules'), join(further, 'node_modules'), { recursive: true })
@@ -146,7 +146,7 @@ function installAgain(folder: string): string {
   return target
 }
 
-test('the classes are the same whether imported, required or from another copy', async (t) => {
+test('the classes are the same if the package is imported, required or loaded from another copy', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
   installAgain(folder)
@@ -196,7 +196,7 @@ test('a mapping of another version of the package is refused as such', async (t)
   )
 })
 
-test('a new evaluation in each of many realms adds no listener, and each hears of its own faults', async (t) => {
+test('loading the package in many realms adds no listener to the process, and each realm hears of its own faults', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
   const file = join(folder, 'realms.cjs')
@@ -234,7 +234,7 @@ test('a new evaluation in each of many realms adds no listener, and each hears o
   t.is(stdout, `0 ${Array(12).fill('true').join()}\n`, stderr)
 })
 
-test('the error tells a library for another machine from a missing one', async (t) => {
+test('the error says if a library is for another machine, or missing', async (t) => {
   const folder = install(t)
   const other = prebuilt.find((name) => name !== host)!
   installLibrary(folder, other, Buffer.alloc(0))
@@ -242,7 +242,7 @@ test('the error tells a library for another machine from a missing one', async (
   t.true(lines.at(-1)!.startsWith(`What is installed is for ${other}:`), lines.at(-1))
 })
 
-test('the error on a system without a package names the systems that have one', async (t) => {
+test('the error on a system without a library names the systems that have one', async (t) => {
   const before = `Object.defineProperty(process, 'arch', { value: 's390x' })`
   const { code, lines } = await load(install(t), before)
   t.is(code, 'ERR_MMAP_UNSUPPORTED')
@@ -251,7 +251,7 @@ test('the error on a system without a package names the systems that have one', 
   for (const name of prebuilt) t.true(lines[2]!.includes(name), name)
 })
 
-test("the C library is the one of the executable's loader", async (t) => {
+test("the C library is known by the executable's loader", async (t) => {
   const folder = install(t)
   for (const [loader, name] of [
     ['/lib/ld-musl-x86_64.so.1', 'linux-x64-musl'],
@@ -269,7 +269,7 @@ test("the C library is the one of the executable's loader", async (t) => {
   }
 })
 
-test('if the executable cannot be read, a report tells the C library', async (t) => {
+test('the C library is known by a process report if the executable cannot be read', async (t) => {
   for (const [header, name] of [
     [{ glibcVersionRuntime: '2.36' }, 'linux-x64-gnu'],
     [{}, 'linux-x64-musl'],

@@ -1,4 +1,5 @@
-// Making a mapping: what can be mapped, what the options do, what it says of itself. (Long: a test for each option.)
+// Making a mapping: what can be mapped, what the options do, and what the mapping says of itself. (Long: a test for each
+// option.)
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
@@ -138,7 +139,7 @@ for (const [kind, map] of fileMakers) {
     }
   })
 
-  test(`a ${kind} mapping is of the file as long as it was then`, (t) => {
+  test(`the length of a ${kind} mapping is that of the file when it was mapped`, (t) => {
     const path = scratchFile(t, contents)
     using mapped = map(path)
     truncateSync(path, contents.length * 2)
@@ -165,7 +166,7 @@ test('the length of an anonymous mapping is a number or a bigint', (t) => {
 
 // protection
 
-onLinux('by default a shared mapping can be read, the others stored to as well', (t) => {
+onLinux('by default a shared mapping is read-only, and others are writable', (t) => {
   const path = scratchFile(t, contents)
   for (const [what, map] of makers) {
     using mapped = map(path)
@@ -181,7 +182,7 @@ for (const [protection, bits] of [
   ['read-execute', 'r-x'],
   ['read-write-execute', 'rwx'],
 ] as const) {
-  onLinux(`protection '${protection}' is what the pages of every kind of mapping get`, (t) => {
+  onLinux(`the pages of every kind of mapping get protection '${protection}'`, (t) => {
     const path = scratchFile(t, contents)
     for (const [what, map] of makers) {
       using mapped = map(path, { protection })
@@ -192,7 +193,7 @@ for (const [protection, bits] of [
     t.is(areaAt(memory.address)!.permissions, `${bits}s`)
   })
 
-  onLinux(`for '${protection}' the file is opened for just what that needs`, (t) => {
+  onLinux(`for '${protection}' the file is opened for no more than that`, (t) => {
     const path = scratchFile(t, contents)
     for (const [kind, map] of fileMakers) {
       using mapped = map(path, { protection })
@@ -205,7 +206,7 @@ for (const [protection, bits] of [
 
 // create, mode
 
-test('create makes a missing file of offset + length zeros', (t) => {
+test('create makes a missing file, with offset + length zeros', (t) => {
   const folder = scratchFolder(t)
   for (const [index, { offset, length }] of [
     { offset: 0, length: 10_000 },
@@ -228,7 +229,7 @@ test('create makes a missing file of offset + length zeros', (t) => {
   }
 })
 
-test('create extends a shorter file and keeps what it has', (t) => {
+test('create extends a shorter file and keeps its bytes', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path, { create: true, protection: 'read-write', offset: 50, length: 50_000 })
   t.is(statSync(path).size, 50_050)
@@ -245,7 +246,7 @@ test('create never shrinks a file', (t) => {
   }
 })
 
-test('create without a length maps the file as it is, and asks for a length if it is empty', (t) => {
+test('create without a length maps a file as it is, and an empty one is refused', (t) => {
   const path = scratchFile(t, contents)
   const create = { create: true, protection: 'read-write' } as const
   using all = mapShared(path, create)
@@ -270,7 +271,7 @@ test('create without a length maps the file as it is, and asks for a length if i
   t.is(statSync(empty).size, 0)
 })
 
-test('a length of 0 that is given makes an empty file and an empty mapping, for resize', (t) => {
+test('create with length 0 makes an empty file and an empty mapping, which resize can extend', (t) => {
   const missing = join(scratchFolder(t), 'missing')
   using map = mapShared(missing, { create: true, protection: 'read-write', length: 0 })
   t.is(map.length, 0)
@@ -294,13 +295,13 @@ test('create extends the file of a descriptor or FileHandle too', async (t) => {
   t.is(more.length, 19_000)
 })
 
-test("create goes with 'read-write-execute' as well", (t) => {
+test("create works with 'read-write-execute' as well", (t) => {
   const path = join(scratchFolder(t), 'new')
   using map = mapShared(path, { create: true, protection: 'read-write-execute', length: 10 })
   t.is(map.length, 10)
 })
 
-onPosix.serial('mode, less the umask, is the permissions of a file that create makes', (t) => {
+onPosix.serial('a file that create makes has the permissions of mode, less the umask', (t) => {
   const folder = scratchFolder(t)
   const before = process.umask(0)
   t.teardown(() => process.umask(before))
@@ -319,7 +320,7 @@ onPosix.serial('mode, less the umask, is the permissions of a file that create m
   t.is(modeOf('777, masked', { mode: 0o777 }), 0o750)
 })
 
-onPosix('mode leaves a file that exists as it is', (t) => {
+onPosix('mode does not change a file that exists', (t) => {
   const path = scratchFile(t, contents)
   chmodSync(path, 0o640)
   mapShared(path, { create: true, protection: 'read-write', length: 50_000, mode: 0o777 }).close()
@@ -339,7 +340,7 @@ test('without create no file is made, and none is changed', (t) => {
 
 const allocated = (path: string) => statSync(path).blocks * 512
 
-onLinux('allocate reserves the blocks of the range, without it a new file has none', (t) => {
+onLinux('allocate reserves the blocks of the range; a new file has none without it', (t) => {
   const folder = scratchFolder(t)
   const length = 4 << 20
   const make = (name: string, allocate: boolean) => {
@@ -369,7 +370,7 @@ onLinux('allocate reserves no more than the range, and changes no bytes', (t) =>
 // populate, reserve, address
 
 for (const [what, map] of makers) {
-  onLinux(`populate brings the pages of ${what} mapping in, without it they are left for later`, (t) => {
+  onLinux(`populate brings the pages of ${what} mapping in; without it they come when they are touched`, (t) => {
     const path = scratchFile(t, contents)
     const pages = Math.ceil(contents.length / pageSize)
     for (const address of [undefined, freeAddress()]) {
@@ -406,7 +407,7 @@ for (const [what, map] of makers) {
     t.is(there.address, free)
     if (isLinux) t.is(areaAt(free)!.start, free)
 
-    // What is not free stays as it is, and the mapping goes elsewhere.
+    // If the address is not free, the memory there stays as it is, and the mapping goes elsewhere.
     there.buffer.fill(0x11)
     using elsewhere = map(path, { address: free })
     t.not(elsewhere.address, free)
@@ -424,7 +425,7 @@ test.serial('a mapping that starts inside a page has that page at the address th
   t.deepEqual(map.buffer, contents.subarray(pageSize + 10))
 })
 
-/** Where nothing is mapped now, and the system would put nothing by itself soon: deep inside a large gap. */
+/** An address deep inside a large gap: nothing is mapped there, and the system will not choose it soon. */
 function freeAddress(): bigint {
   const size = isWindows ? 2 ** 30 : 2 ** 36 // which Windows does reserve
   const large = mapAnonymous(size, { reserve: false, protection: 'none' })
@@ -433,7 +434,7 @@ function freeAddress(): bigint {
   return middle
 }
 
-onLinux('1 TiB of memory can be mapped without reserving it', (t) => {
+onLinux('1 TiB of memory can be mapped with reserve: false', (t) => {
   using map = mapAnonymous(2 ** 40, { reserve: false })
   t.is(map.write(Buffer.from('the end'), 2 ** 40 - 7), 7)
   t.is(map.read(2n ** 40n - 7n).toString(), 'the end')
@@ -441,7 +442,7 @@ onLinux('1 TiB of memory can be mapped without reserving it', (t) => {
 
 // shared
 
-onLinux('an anonymous mapping has a descriptor if it is shared, which reads and writes its memory', (t) => {
+onLinux('a shared anonymous mapping has a descriptor, which reads and writes its memory', (t) => {
   using map = mapAnonymous(2 * pageSize, { shared: true })
   t.is(map.kind, 'anonymous')
   const fd = map.fd!
@@ -475,7 +476,7 @@ while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
 console.log('told', ...told)
 `
 
-truncating('a fault ends the process only if guard is false, and otherwise onFault is called', async (t) => {
+truncating('onFault is called for a fault; without the guard the fault ends the process', async (t) => {
   for (const options of [{}, { guard: true }]) {
     const guarded = await runScript(host, GUARD_SCRIPT, { args: [JSON.stringify(options)] })
     t.is(guarded.stdout, 'reads 0 faults 1\ntold beyond-end\n', guarded.stderr)
@@ -486,7 +487,7 @@ truncating('a fault ends the process only if guard is false, and otherwise onFau
   t.is(unguarded.stdout, '')
 })
 
-// What a file can be given as
+// Ways to name a file
 
 for (const [kind, map] of fileMakers) {
   test(`a ${kind} mapping is made of a path, absolute or relative`, (t) => {
@@ -498,7 +499,7 @@ for (const [kind, map] of fileMakers) {
     }
   })
 
-  onPosix(`a ${kind} mapping is made of a path in a Buffer, whatever its bytes`, (t) => {
+  onPosix(`a ${kind} mapping is made of a path in a Buffer, whatever bytes it has`, (t) => {
     const folder = scratchFolder(t)
     const plain = Buffer.from(join(folder, 'plain'))
     const notText = Buffer.concat([Buffer.from(join(folder, 'x')), Buffer.from([0xff, 0xfe, 0x80, 0xc3, 0x28])])
@@ -529,7 +530,7 @@ for (const [kind, map] of fileMakers) {
     if (!isWindows) t.is(fstatSync(mapped.fd!).ino, fstatSync(fd).ino)
     t.deepEqual(mapped.buffer, contents)
 
-    // The caller's works on, from where it was, and after the mapping was closed.
+    // The caller's descriptor works, at its old position, also after the mapping was closed.
     readSync(fd, first, 0, 10, null)
     t.deepEqual(first, contents.subarray(10, 20))
     mapped.close()
@@ -537,7 +538,7 @@ for (const [kind, map] of fileMakers) {
     closeSync(fd)
   })
 
-  test(`a ${kind} mapping works on after the caller has closed the descriptor`, (t) => {
+  test(`a ${kind} mapping works after the caller has closed the descriptor`, (t) => {
     const path = scratchFile(t, contents)
     const fd = openSync(path, 'r+')
     using mapped = map(fd, { protection: 'read-write' })
@@ -565,7 +566,7 @@ for (const [kind, map] of fileMakers) {
     if (!isWindows) t.is(fstatSync(another.fd!).size, contents.length)
   })
 
-  onPosix(`a ${kind} mapping outlives the name of its file`, (t) => {
+  onPosix(`a ${kind} mapping works after its file was removed`, (t) => {
     const path = scratchFile(t, contents)
     using mapped = map(path)
     renameSync(path, `${path}.new`)
@@ -590,12 +591,12 @@ for (const [kind, map] of fileMakers) {
 /** By asm-generic/fcntl.h; Node has no name for it. */
 const O_CLOEXEC = 0o2000000
 
-onLinux('a shared anonymous mapping is not passed on to child processes by itself', (t) => {
+onLinux('the descriptor of a shared anonymous mapping is not passed on to child processes by itself', (t) => {
   using map = mapAnonymous(pageSize, { shared: true })
   t.not(descriptorFlags(map.fd!) & O_CLOEXEC, 0)
 })
 
-test('descriptor 0 is mapped like any other, if a file was redirected to it', (t) => {
+test('descriptor 0 is mapped like any other if it is a file', (t) => {
   const path = scratchFile(t, contents)
   const fd = openSync(path, 'r')
   t.teardown(() => closeSync(fd))
@@ -611,7 +612,7 @@ test('descriptor 0 is mapped like any other, if a file was redirected to it', (t
   t.deepEqual(child.stdout, contents)
 })
 
-test('what a descriptor was opened for is all that its mappings may do to the file', (t) => {
+test('a mapping may do no more to its file than the descriptor was opened for', (t) => {
   const path = scratchFile(t, contents)
   const fd = openSync(path, 'r')
   t.teardown(() => closeSync(fd))
@@ -623,7 +624,7 @@ test('what a descriptor was opened for is all that its mappings may do to the fi
 
 // Properties
 
-test('a mapping says what it is', (t) => {
+test('the properties of a mapping say what it is', (t) => {
   const path = scratchFile(t, contents)
   const offset = pageSize + 3
   using shared = mapShared(path, { offset, protection: 'read-write' })
@@ -691,7 +692,7 @@ test('util.inspect prints all properties on one line', (t) => {
   t.true(inspect({ nested: [map] }, { depth: 5 }).includes(line))
 })
 
-onPosix('util.inspect prints one line whatever there is to print', (t) => {
+onPosix('util.inspect prints one line for unusual paths too', (t) => {
   const isOneLine = (map: MemoryMap) => {
     const line = inspect(map, { breakLength: 40 })
     t.regex(line, /^MemoryMap \{ kind: .+ \}$/)
@@ -733,7 +734,7 @@ const emptyMakers: [what: string, make: (t: ExecutionContext) => MemoryMap][] = 
 ]
 
 for (const [what, make] of kindsHere(emptyMakers)) {
-  test(`${what} works like any other, with nothing in it`, async (t) => {
+  test(`${what} works like any other, and has no bytes`, async (t) => {
     using map = make(t)
     t.is(map.length, 0)
     t.is(map.address, 0n)
@@ -777,7 +778,7 @@ withDescriptors('an empty file keeps its descriptor, and stays empty when the fi
 
 // Option objects
 
-test('an option that is undefined counts as not given', (t) => {
+test('an option that is undefined is as if it were not given', (t) => {
   const path = scratchFile(t, contents)
   using shared = mapShared(path, {
     offset: undefined,
@@ -801,7 +802,7 @@ test('an option that is undefined counts as not given', (t) => {
   t.is(memory.fd, undefined)
 })
 
-test('options are read, and never changed', (t) => {
+test('options are not changed', (t) => {
   const path = scratchFile(t, contents)
   const protection: Protection = 'read'
   const options = Object.freeze({ offset: 1n, length: 2, protection, backing: 'array-buffer', guard: true } as const)

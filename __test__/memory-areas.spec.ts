@@ -1,5 +1,5 @@
-// A process that has used up the memory areas that the system lets it have (vm.max_map_count): a fault is contained all
-// the same, although the system refuses every new mapping by then.
+// A process that has used up its memory areas (vm.max_map_count): a fault is contained, although the system refuses every
+// new mapping.
 
 import { readFileSync } from 'node:fs'
 
@@ -32,7 +32,7 @@ for (const runtime of runtimes()) {
         const split = mapAnonymous(${4 * MOST} * pageSize, { protection: 'none', reserve: false })
         const last = []
 
-        // What the engine itself allocates is not ours to grant, so it has compiled this and has memory for it before.
+        // The engine can allocate nothing later on, so it compiles this, and gets memory for it, before.
         let missed = 0
         const fault = (at) => {
           for (let i = 0; i < views.length; i++) {
@@ -70,7 +70,7 @@ for (const runtime of runtimes()) {
   }
 }
 
-/** What is under way while mappings are closed, and how many memory areas they may leave. */
+/** What happens while mappings are closed, and how many memory areas they may leave. */
 const loops = [
   ['a loop that never yields', '', 15_000],
   [
@@ -106,13 +106,11 @@ for (const runtime of runtimes()) {
   }
   // Deno collects nothing in the middle of a loop, so there 128 TiB are used up.
   if (runtime.name === 'deno') continue
-  onLinux(
-    `small views of large mappings that are closed in a loop leave the address space free: ${runtime.name}`,
-    (t) =>
-      survives(
-        t,
-        runtime,
-        `
+  onLinux(`small views of large mappings that are closed in a loop do not use up the addresses: ${runtime.name}`, (t) =>
+    survives(
+      t,
+      runtime,
+      `
       const path = makeFile('')
       fs.truncateSync(path, 2 ** 40)
       for (let i = 0; i < 400; i++) {
@@ -121,6 +119,6 @@ for (const runtime of runtimes()) {
         map.close()
       }
       console.log('end')`,
-      ),
+    ),
   )
 }

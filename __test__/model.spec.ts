@@ -1,6 +1,6 @@
-// Random programs of everything that can be done with mappings, files and views, on each runtime, on its main thread and in a
-// worker: each step gives what a model of plain Buffers says. One that fails is printed, as short as it can be made. A part of
-// what `npm run test:model` runs.
+// Random programs of everything that can be done with mappings, files and views, on the main thread and in a worker of each
+// runtime. Each step must give what a model of plain Buffers says. A program that fails is made as short as possible, and
+// printed. `npm run test:model` runs more of them.
 
 import { onLinux as test } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'

@@ -1,4 +1,4 @@
-// Where the system has no memory for a large result, a call throws, and the process goes on.
+// If the system has no memory for a large result, the call throws, and the process goes on.
 
 import { onLinux as test } from './helpers/platform.ts'
 import { survives } from './helpers/faults.ts'
@@ -18,7 +18,7 @@ const prelude = `
     execFileSync('prlimit', ['--pid', String(process.pid), '--data=' + bytes + ':' + bytes])
   }`
 
-/** Results that would take long to make as large as Bun would have to ask the system for. */
+/** Bun asks the system for so much memory at a time that results large enough to fail would take long to make. */
 const notOnBun = /send|receive|searches|text/
 
 const calls: Record<string, [before: string, call: string]> = {

@@ -1,4 +1,4 @@
-// Node's permission model: a file that `fs` may not open is not mapped either, and the error is that of `fs`.
+// Node's permission model: a file that `fs` may not open cannot be mapped, and the error is that of `fs`.
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -51,7 +51,7 @@ const script = `
   }).join())`
 
 for (const { name, version, command } of runtimes().filter(({ args }) => args[0] === '--expose-gc')) {
-  test(`files are mapped as fs may open them: on ${name} ${version}`, async (t) => {
+  test(`files can be mapped if fs may open them: on ${name} ${version}`, async (t) => {
     const folder = scratchFolder(t)
     for (const name of ['hidden', 'read', 'write', 'node_modules']) mkdirSync(join(folder, name))
     for (const name of ['hidden', 'read', 'write']) writeFileSync(join(folder, name, 'file'), Buffer.alloc(8))

@@ -3,7 +3,7 @@
 import test from 'ava'
 import { mapAnonymous } from 'memory-map'
 
-test('a failing assertion about a mapping, open or closed, is told as one', async (t) => {
+test('a failing assertion about a mapping, open or closed, prints the mapping', async (t) => {
   const map = mapAnonymous(10)
   for (const close of [false, true]) {
     if (close) map.close()

@@ -1,5 +1,5 @@
-// However a process ends while mappings are open and in use, it ends as it would without them: by the signal or with
-// the code that it has, and what it had stored into a shared mapping is in the file.
+// A process that ends while mappings are open and in use ends as it would without them, with the same signal or code. What
+// it had stored to a shared mapping is in the file.
 
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ import fs from 'node:fs'
 import { createRequire } from 'node:module'
 const { mapAnonymous, mapPrivate, mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
 const isWindows = process.platform === 'win32'
-// Without the addon's threads there is work on this one only.
+// There is no addon for Windows, so no other threads use the mappings there.
 const idle = { startReader() {}, startWriter() {} }
 const { startReader, startWriter } = isWindows ? idle : createRequire(import.meta.url)(process.env.FIXTURE)
 const onFault = () => {}
@@ -32,7 +32,7 @@ const copy = mapPrivate('file', { offset: 100, onFault })
 copy.buffer.fill(1)
 passed.buffer.fill(2)
 
-// Files that shrink, pages that may not be stored to, and mappings that are closed, all before anything is told.
+// Faults that are not reported yet: in a file that shrank, in a read-only page, and in mappings that are closed.
 fs.writeFileSync('cut', Buffer.alloc(16 * pageSize, 7))
 const cut = mapShared('cut', rw)
 cut.view(0, 1)
@@ -45,7 +45,7 @@ closed.buffer.at(0)
 closed.close()
 for (const map of [mapShared('file'), mapAnonymous(100)]) map.buffer.at(0)
 
-/** Threads that use mappings, for so many milliseconds. */
+/** Starts threads that use mappings for some time. */
 const work = (milliseconds) => [
   startReader(buffer.subarray(5000), milliseconds),
   startReader(cut.buffer, milliseconds),
@@ -139,7 +139,7 @@ const ways: Record<string, { script: string; code: number | null; signal: NodeJS
 
 for (const runtime of runtimes()) {
   for (const [what, { script, code, signal }] of Object.entries(ways)) {
-    // One at a time: each is busy on all its threads.
+    // Serial, for each keeps all its threads busy.
     test.serial(`${runtime.name} ${runtime.version}: ${what}`, async (t) => {
       const folder = scratchFolder(t)
       writeFileSync(join(folder, 'file'), Buffer.alloc(2 ** 22, 0x2e))

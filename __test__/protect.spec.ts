@@ -1,4 +1,4 @@
-// Changing what may be done with pages.
+// protect(): changing the protection of pages.
 
 import { closeSync, openSync, readFileSync } from 'node:fs'
 
@@ -59,7 +59,7 @@ for (const [what, make] of kindsHere(makers)) {
     }
   })
 
-  test(`the bytes of ${what} mapping come through any change of protection`, (t) => {
+  test(`${what} mapping keeps its bytes through any change of protection`, (t) => {
     const path = scratchFile(t, contents)
     using map = make(path)
     const bytes = pattern(contents.length + 1).subarray(1)
@@ -73,7 +73,7 @@ for (const [what, make] of kindsHere(makers)) {
     t.deepEqual(readFileSync(path), map.kind === 'shared' ? bytes : contents)
   })
 
-  test(`protect of a range changes those pages of ${what} mapping and no others`, (t) => {
+  test(`protecting a range changes those pages of ${what} mapping and no others`, (t) => {
     using map = make(scratchFile(t, contents))
     pagesAre(t, map, ['rw-', 'rw-', 'rw-', 'rw-', 'rw-'])
     map.protect('read', { offset: pageSize, length: pageSize })
@@ -86,7 +86,7 @@ for (const [what, make] of kindsHere(makers)) {
     map.protect('read', { offset: 2 * pageSize })
     pagesAre(t, map, ['r-x', 'r-x', 'r--', 'r--', 'r--'])
 
-    // What the mapping as a whole was given last.
+    // The last protection that the whole mapping was given.
     t.is(map.protection, 'read-write')
     map.protect('read-write', {})
     pagesAre(t, map, ['rw-', 'rw-', 'rw-', 'rw-', 'rw-'])
@@ -97,7 +97,7 @@ for (const [what, make] of kindsHere(makers)) {
   })
 }
 
-test("a range may end at the mapping's end, inside a page", (t) => {
+test('a range may end inside a page if the mapping ends there', (t) => {
   using map = mapPrivate(scratchFile(t, contents))
   map.protect('read', { offset: 4 * pageSize, length: 100 })
   pagesAre(t, map, ['rw-', 'rw-', 'rw-', 'rw-', 'r--'])
@@ -122,13 +122,13 @@ test('a range that begins or ends inside a page is a RangeError, and nothing cha
   pagesAre(t, map, ['rw-', 'rw-', 'rw-', 'rw-', 'rw-'])
 })
 
-test('alignment counts in memory, not in the mapping', (t) => {
+test('ranges are aligned in memory, not to the start of the mapping', (t) => {
   using map = mapPrivate(scratchFile(t, contents), { offset: 100 })
   throwsCodedError(t, () => map.protect('read', { offset: pageSize, length: pageSize }), notAligned)
   map.protect('read', { offset: pageSize - 100, length: pageSize })
   pagesAre(t, map, ['rw-', 'r--', 'rw-', 'rw-', 'rw-'])
 
-  // The mapping's own first byte is as good as its page's.
+  // The first byte of the mapping may stand for that of its page.
   map.protect('none', { length: pageSize - 100 })
   pagesAre(t, map, ['---', 'r--', 'rw-', 'rw-', 'rw-'])
 })
@@ -143,7 +143,7 @@ test('a range outside of the mapping is a RangeError', (t) => {
   pagesAre(t, map, ['rw-', 'rw-'])
 })
 
-test('a file that was opened for reading cannot be stored to later', (t) => {
+test('a mapping of a file that was opened for reading cannot be made writable', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path)
   for (const protection of ['read-write', 'read-write-execute'] as const) {
@@ -164,7 +164,7 @@ test('a file that was opened for reading cannot be stored to later', (t) => {
   throwsSystemError(t, () => byFd.protect('read-write'), { code: 'EACCES', syscall: 'mprotect' })
 })
 
-test('a change that is refused leaves every page as it was', (t) => {
+test('a refused change leaves every page as it was', (t) => {
   using map = mapShared(scratchFile(t, contents))
   map.protect('none', { offset: pageSize, length: pageSize })
   map.protect('read-execute', { offset: 3 * pageSize, length: pageSize })
@@ -174,7 +174,7 @@ test('a change that is refused leaves every page as it was', (t) => {
   pagesAre(t, map, before)
 })
 
-test('a private mapping can be stored to later, whatever the file was opened for', (t) => {
+test('a private mapping can be made writable, whatever the file was opened for', (t) => {
   const path = scratchFile(t, contents)
   using map = mapPrivate(path, { protection: 'read' })
   map.protect('read-write')
@@ -183,7 +183,7 @@ test('a private mapping can be stored to later, whatever the file was opened for
   t.deepEqual(readFileSync(path), contents)
 })
 
-test('views that were made before see the new protection', (t) => {
+test('views that were made before get the new protection', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path, { protection: 'read-write', onFault: () => {} })
   const { buffer } = map
@@ -202,7 +202,7 @@ test('views that were made before see the new protection', (t) => {
   t.is(map.faults, 1)
 })
 
-test('protect of a mapping with a range in the middle can be undone page by page', (t) => {
+test('the protection of a range in the middle can be undone page by page', (t) => {
   using map = mapAnonymous(64 * pageSize)
   for (let page = 0; page < 64; page += 2) map.protect('read', { offset: page * pageSize, length: pageSize })
   const expected = Array.from({ length: 64 }, (_, page) => (page % 2 === 0 ? 'r--' : 'rw-'))

@@ -1,5 +1,5 @@
-// Truncation, growth, protection, stores, loads, copies, syncs, closes and collections of many mappings at random, the
-// same in every run, compared with a model of what every byte should be (helpers/random-faults.mjs).
+// Random steps on many mappings, the same in every run: truncation, growth, protection, stores, loads, copies, syncs, closes
+// and garbage collection. A model says what every byte must be (helpers/random-faults.mjs).
 
 import { onPosix as test } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'

@@ -1,5 +1,5 @@
-// Stores to pages that are read-only, and any access to pages that allow none: the process lives, and after the report
-// no trace of a store is left, neither in memory nor in the file.
+// Stores to read-only pages, and any access to pages of protection 'none', do not end the process. After the report no
+// trace of a store is left, neither in memory nor in the file.
 
 import { createCipheriv, createHash, randomFillSync } from 'node:crypto'
 import {
@@ -41,7 +41,7 @@ const host = runtimes()[0]!
 type Options = ReturnType<typeof optionsOf>
 const optionsOf = ({ options }: Reports) => options
 
-/** Mappings of the content that refuse stores, each made so in another way. */
+/** Mappings of the content that are read-only, each for another reason. */
 const kinds: Record<string, (path: string, options: Options) => MemoryMap> = {
   'a shared mapping of a file': (path, options) => mapShared(path, options),
   'a writable shared mapping that was protected': (path, options) => {
@@ -97,7 +97,7 @@ async function withoutTrace(t: ExecutionContext, make: (typeof kinds)[string], s
   return reports.faults
 }
 
-onPosix('without the guard such a store ends the process: the other tests mean something', async (t) => {
+onPosix('a store to a read-only page ends the process without the guard: the other tests mean something', async (t) => {
   const { signal } = await runFaultScript(host, `mapShared(makeFile(1), { guard: false }).buffer[0] = 1`)
   t.is(signal, 'SIGSEGV')
 })
@@ -113,11 +113,11 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
     )
   })
 
-  test(`${kind}: filling all of it leaves no trace`, async (t) => {
+  test(`${kind}: filling the whole mapping leaves no trace`, async (t) => {
     await withoutTrace(t, make, (bytes) => bytes.fill(0xee))
   })
 
-  test(`${kind}: what was not stored to can be read as before, also before the report`, (t) => {
+  test(`${kind}: the other bytes read as before, also before the report`, (t) => {
     const path = makeFile(t, content)
     using map = make(path, new Reports().options)
     map.buffer[2 * pageSize] = 1
@@ -129,7 +129,7 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
     t.deepEqual(seen, content)
   })
 
-  test(`${kind}: it is as read-only after the report as it was before`, async (t) => {
+  test(`${kind}: the pages are read-only again after the report`, async (t) => {
     const path = makeFile(t, content)
     const reports = new Reports()
     using map = make(path, reports.options)
@@ -142,7 +142,7 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
     }
   })
 
-  test(`${kind}: stores that are allowed again are kept, those before them are not`, async (t) => {
+  test(`${kind}: stores are kept once they are allowed again, and those before are not`, async (t) => {
     const path = makeFile(t, content)
     const reports = new Reports()
     using map = make(path, reports.options)
@@ -163,7 +163,7 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
   })
 
   const declare: Declare = /shared mapping/.test(kind) ? coveringParts : test
-  declare(`${kind}: nothing can be seen while no access is allowed, and everything afterwards`, async (t) => {
+  declare(`${kind}: pages of protection 'none' read as zeros, and have their bytes afterwards`, async (t) => {
     const path = makeFile(t, content)
     const reports = new Reports()
     using map = make(path, reports.options)
@@ -244,7 +244,7 @@ test('a mapping that begins in the middle of a page tells offsets from its own s
   t.deepEqual(map.buffer, content.subarray(pageSize + 100))
 })
 
-test('another mapping of the file may store meanwhile, and only that is kept', async (t) => {
+test('stores of another mapping of the file are kept, and no others', async (t) => {
   const path = makeFile(t, content)
   const reports = new Reports()
   using writable = mapShared(path, { protection: 'read-write' })
@@ -260,11 +260,11 @@ test('another mapping of the file may store meanwhile, and only that is kept', a
   t.deepEqual(readFileSync(path), expected)
 })
 
-// System calls do not fault: they say EFAULT.
+// System calls do not fault: they fail with EFAULT.
 
 const fails = { code: 'EFAULT' }
 
-test('fs reads into a read-only page: EFAULT, as an ordinary error', async (t) => {
+test('fs.read into a read-only page is an ordinary error, EFAULT', async (t) => {
   const source = makeFile(t, pattern(2))
   const reports = new Reports()
   using map = mapShared(makeFile(t, content), reports.options)
@@ -279,7 +279,7 @@ test('fs reads into a read-only page: EFAULT, as an ordinary error', async (t) =
   t.is(map.faults, 0, 'the system refused before anything was lost')
 })
 
-truncating('fs reads into a page after the end of its file: EFAULT', (t) => {
+truncating('fs.read into a page beyond the end of its file is EFAULT', (t) => {
   const path = makeFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, 0)
@@ -288,7 +288,7 @@ truncating('fs reads into a page after the end of its file: EFAULT', (t) => {
   t.throws(() => readSync(fd, map.buffer, 0, 100, 0), fails)
 })
 
-onPosix('fs writes from a page that cannot be read: EFAULT, and nothing is written', async (t) => {
+onPosix('fs.write from a page that cannot be read is EFAULT, and nothing is written', async (t) => {
   const path = makeFile(t, content)
   using hidden = mapShared(path, { protection: 'none', ...new Reports().options })
   using short = mapShared(path, new Reports().options)
@@ -310,7 +310,7 @@ onPosix('fs writes from a page that cannot be read: EFAULT, and nothing is writt
   t.is(hidden.faults + short.faults, 0)
 })
 
-test('after a refused call the mapping works as before', (t) => {
+test('a mapping works after such an error', (t) => {
   using map = mapShared(makeFile(t, content), new Reports().options)
   const fd = openSync('/dev/zero', 'r')
   t.teardown(() => closeSync(fd))
@@ -381,26 +381,26 @@ for (const [i, runtime] of runtimes().entries()) {
   })
 
   withDescriptors(
-    `${runtime.name} ${runtime.version}: lives through stores to read-only pages and loads of forbidden ones`,
+    `${runtime.name} ${runtime.version}: survives stores to read-only pages and loads from forbidden ones`,
     async (t) => {
       await survives(t, runtime, scenario('read-only-lives'))
     },
   )
 }
 
-withHoles('a store to a read-only mapping that is larger than the memory of the machine is contained', async (t) => {
+withHoles("a store to a read-only mapping larger than the machine's memory is contained", async (t) => {
   await survives(t, host, scenario('read-only-larger-than-memory'))
 })
 
-test('thousands of read-only ranges that are stored to between two turns of the event loop are contained', async (t) => {
+test('stores to thousands of read-only ranges between two turns of the event loop are contained', async (t) => {
   await survives(t, host, scenario('read-only-many-ranges'))
 })
 
-onLinux('faults are contained even if the system grants hardly any more memory areas', async (t) => {
+onLinux('faults are contained when hardly any memory areas are left', async (t) => {
   await survives(t, host, scenario('read-only-hardly-any-areas'))
 })
 
-/** Memory areas that stay behind after faults in memory that was made in these ways. */
+/** Kinds of memory in which faults must leave few memory areas behind. */
 const layouts: Record<string, string> = {
   'memory that became read-only': `mapAnonymous(size, { onFault }).protect('read')`,
   'memory that became inaccessible': `mapAnonymous(size, { onFault }).protect('none')`,
@@ -414,7 +414,7 @@ const layouts: Record<string, string> = {
 }
 
 for (const [name, make] of Object.entries(layouts)) {
-  onLinux(`memory areas do not pile up with the faults in ${name}`, async (t) => {
+  onLinux(`faults in ${name} do not leave more and more memory areas`, async (t) => {
     const stdout = await survives(
       t,
       host,

@@ -1,5 +1,5 @@
-// createReadStream: the bytes that fs.createReadStream gives of the file, in chunks that are the mapping's own memory;
-// into files, gzip and HTTP responses; and what becomes of a stream whose mapping is closed, resized or truncated.
+// createReadStream: the bytes of fs.createReadStream, in chunks that are the mapping's own memory. Streams into files, gzip
+// and HTTP responses, and streams whose mapping is closed, resized or truncated.
 
 import { once } from 'node:events'
 import { createReadStream, readFileSync, truncateSync, writeFileSync } from 'node:fs'
@@ -30,7 +30,7 @@ import { turns, until } from './helpers/until.ts'
 const KiB = 2 ** 10
 const MiB = 2 ** 20
 
-/** More than the stream brings in at once, and no whole number of pages. */
+/** More than the stream reads ahead at once, and not a whole number of pages. */
 const contents = pattern(2 * MiB + 300 * KiB + 123)
 
 async function chunksOf(stream: AsyncIterable<Buffer>): Promise<Buffer[]> {
@@ -39,7 +39,7 @@ async function chunksOf(stream: AsyncIterable<Buffer>): Promise<Buffer[]> {
   return chunks
 }
 
-/** Compares chunk by chunk: what ava says of long Buffers takes it long to say. */
+/** Compares chunk by chunk, because AVA takes long to print long Buffers. */
 function sameChunks(t: ExecutionContext, actual: Buffer[], expected: Buffer[], message?: string): void {
   t.deepEqual(
     actual.map(({ length }) => length),
@@ -69,7 +69,7 @@ class Slow extends Writable {
 
 // Which bytes
 
-test('the chunks are those of fs.createReadStream, whatever start, end and highWaterMark are', async (t) => {
+test('the chunks are those of fs.createReadStream, for any start, end and highWaterMark', async (t) => {
   const path = scratchFile(t, contents)
   const below = random(20)
   const { length } = contents
@@ -120,7 +120,7 @@ test('a tiny highWaterMark gives tiny chunks', async (t) => {
   sameBytes(t, chunks, contents.subarray(MiB - 500, MiB + 501))
 })
 
-test('a mapping without bytes, and a range behind the end, have no chunk', async (t) => {
+test('an empty mapping, and a range beyond the end, give no chunk', async (t) => {
   const path = scratchFile(t, '')
   for (const map of [mapShared(path), mapPrivate(path), mapAnonymous(0)]) {
     t.deepEqual(await chunksOf(map.createReadStream()), [])
@@ -182,7 +182,7 @@ for (const [options, code, fsAgrees = true] of wrong) {
   })
 }
 
-test('a misspelt option names the right one', (t) => {
+test('the error for a misspelt option suggests the right one', (t) => {
   using map = mapAnonymous(1)
   const expected = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ["'highWaterMark'"] }
   throwsCodedError(t, () => map.createReadStream({ highWatermark: 1 } as ReadStreamOptions), expected)
@@ -190,7 +190,7 @@ test('a misspelt option names the right one', (t) => {
 
 // Whose memory
 
-test('a chunk is the memory of the mapping', async (t) => {
+test('chunks are the memory of the mapping', async (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path, { protection: 'read-write', offset: 10 })
   let at = 0
@@ -205,14 +205,14 @@ test('a chunk is the memory of the mapping', async (t) => {
   t.is(at, map.length)
 })
 
-test('elements in a chunk can be aligned', async (t) => {
+test('chunks can be aligned for typed arrays', async (t) => {
   using map = mapPrivate(scratchFile(t, contents), { offset: 100 })
   const [chunk] = await chunksOf(map.createReadStream({ start: 28, end: 43 }))
   const floats = new Float64Array(chunk!.buffer, chunk!.byteOffset, 2)
   t.is(floats[1], contents.readDoubleLE(136))
 })
 
-test.serial('the buffers of a long stream do not add up', async (t) => {
+test.serial('a long stream does not use more and more memory', async (t) => {
   const length = 512 * MiB
   using map = mapAnonymous(length, { reserve: false })
   globalThis.gc!()
@@ -231,7 +231,7 @@ test.serial('the buffers of a long stream do not add up', async (t) => {
 
 // How fast
 
-test('a stream hands out no more than its destination takes', async (t) => {
+test('a stream reads no more than its destination takes', async (t) => {
   using map = mapAnonymous(16 * MiB)
   const stream = map.createReadStream({ highWaterMark: 64 * KiB })
   const slow = new Slow({ highWaterMark: 1 })
@@ -265,7 +265,7 @@ test('the event loop turns while a stream flows into a fast destination', async 
 
 // Ends before the end
 
-test('a loop that is left destroys its stream', async (t) => {
+test('leaving a loop destroys its stream', async (t) => {
   using map = mapPrivate(scratchFile(t, contents))
   const stream = map.createReadStream()
   for await (const chunk of stream) {
@@ -301,7 +301,7 @@ const ends: [what: string, end: (map: MemoryMap) => void][] = [
   ['resize()', (map) => map.resize(map.length * 3)],
 ]
 
-test('a stream without a reader or a listener does not end the process', async (t) => {
+test('an error of a stream without a reader or a listener does not end the process', async (t) => {
   for (const [, end] of ends) {
     const map = mapAnonymous(contents.length)
     const stream = map.createReadStream()
@@ -318,7 +318,7 @@ test('a stream without a reader or a listener does not end the process', async (
 })
 
 for (const [what, end] of ends) {
-  test(`${what} ends every stream at once, read or not, with an error`, async (t) => {
+  test(`${what} ends every stream at once with an error, be it read or not`, async (t) => {
     const map = mapAnonymous(contents.length)
     const streams = [map.createReadStream(), map.createReadStream(), map.createReadStream({ highWaterMark: MiB })]
     streams[1]!.on('data', () => {})
@@ -330,7 +330,7 @@ for (const [what, end] of ends) {
     map.close()
   })
 
-  onLinux(`${what} lets go of the file while chunks are held, and the last chunks keep their bytes`, async (t) => {
+  onLinux(`${what} closes the file while chunks are held, and the last chunks keep their bytes`, async (t) => {
     const path = scratchFile(t, contents)
     const told: string[] = []
     const map = mapShared(path, { protection: 'read-write', onFault: ({ kind }) => told.push(kind) })
@@ -370,7 +370,7 @@ test('a mapping that is resized can be streamed again', async (t) => {
 
 for (const size of [MiB + 3 * pageSize + 100, 10, 0]) {
   truncating(
-    `a file that is cut to ${size} bytes in the middle is an error, and never a byte that it has not`,
+    `a stream of a file that is cut to ${size} bytes ends with an error, and gives no byte that the file has lost`,
     async (t) => {
       const path = scratchFile(t, contents)
       using map = mapShared(path, { onFault: () => {} })
@@ -389,7 +389,7 @@ for (const size of [MiB + 3 * pageSize + 100, 10, 0]) {
       const { fault } = (await error)!
       t.is(fault.kind, 'beyond-end')
       t.is(fault.map, map)
-      // What was handed out by then is the mapping's memory.
+      // Earlier chunks are the mapping's memory.
       const pages = Math.ceil(size / pageSize) * pageSize
       const whole = slow.taken.slice(seen).reduce((sum, { length }) => sum + length, seen * 64 * KiB)
       t.true(whole <= Math.max(pages, seen * 64 * KiB), `${whole}`)
@@ -400,7 +400,7 @@ for (const size of [MiB + 3 * pageSize + 100, 10, 0]) {
   )
 }
 
-test("pages that are 'none' are an error", async (t) => {
+test("a stream of pages of protection 'none' ends with an error", async (t) => {
   using map = mapPrivate(scratchFile(t, contents), { onFault: () => {} })
   map.protect('none', { offset: MiB, length: pageSize })
   t.is((await chunksOf(map.createReadStream({ end: MiB - 1 }))).length, 16)
@@ -409,7 +409,7 @@ test("pages that are 'none' are an error", async (t) => {
   t.is((error as MemoryFaultError).fault.offset, MiB)
 })
 
-test('a fault ahead of a stream that is given up is thrown by check', async (t) => {
+test('check() throws a fault that lies ahead of a stream that was given up', async (t) => {
   using map = mapPrivate(scratchFile(t, contents), { onFault: () => {} })
   map.protect('none', { offset: MiB, length: pageSize })
   const stream = map.createReadStream()

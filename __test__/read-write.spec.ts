@@ -1,4 +1,4 @@
-// Copies out of and into a mapping.
+// read() and write(): copies out of and into a mapping.
 
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ const outOfRange = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
 
 // read
 
-test('read copies any bytes out, in numbers or bigints', (t) => {
+test('read copies any range, given by numbers or bigints', (t) => {
   const path = scratchFile(t, contents)
   for (const start of [0, 5, pageSize]) {
     const whole = contents.subarray(start)
@@ -66,7 +66,7 @@ test('read copies many megabytes', (t) => {
   t.true(map.read(7, (3 << 20) + 1).equals(large.subarray(7, 7 + (3 << 20) + 1)))
 })
 
-test('read returns what the mapping has, even if the file system has another copy of the file by then', (t) => {
+test('read returns the bytes of the mapping, even if an overlayfs has copied the file meanwhile', (t) => {
   const folders = layeredFileSystem(t)
   if (folders === undefined) {
     t.log('this user may not mount a file system')
@@ -95,7 +95,7 @@ test('read outside of the mapping is a RangeError', (t) => {
 
 // write
 
-test('write copies bytes in and says how many', (t) => {
+test('write copies bytes and returns how many', (t) => {
   const path = scratchFile(t, contents)
   for (const start of [0, 5]) {
     writeFileSync(path, contents)
@@ -157,7 +157,7 @@ test('write copies many megabytes', (t) => {
   t.true(map.read(3).equals(large))
 })
 
-test('write from a view of the same mapping moves the bytes, overlapping or not', (t) => {
+test('write from a view of the same mapping copies the bytes, overlapping or not', (t) => {
   for (const length of [100, (2 << 20) + 5]) {
     const bytes = pattern(length)
     for (const [from, to] of [
@@ -208,7 +208,7 @@ test("write to a mapping of protection 'read-write-execute' works", (t) => {
   t.is(map.read(5, 1)[0], 7)
 })
 
-test('write looks at the protection of the pages that it writes to', (t) => {
+test('write depends on the protection of the pages that it writes to', (t) => {
   using map = mapAnonymous(3 * pageSize)
   map.protect('read', { offset: pageSize, length: pageSize })
   t.is(map.write(Buffer.alloc(pageSize, 1), 0), pageSize)
@@ -222,9 +222,9 @@ test('write looks at the protection of the pages that it writes to', (t) => {
   t.true(map.view(2 * pageSize).equals(Buffer.alloc(pageSize, 2)))
 })
 
-// Where the bytes are gone
+// Bytes that the file has lost
 
-truncating('read and write past the end of a file that has shrunk throw at once', async (t) => {
+truncating('read and write beyond the end of a file that has shrunk throw at once', async (t) => {
   for (const guard of [true, false]) {
     const path = scratchFile(t, contents)
     const told: MemoryFault[] = []
@@ -246,7 +246,7 @@ truncating('read and write past the end of a file that has shrunk throw at once'
     t.throws(() => map.read(0, 2 * pageSize + 1), { instanceOf: MemoryFaultError })
     t.is(map.faults, 4)
 
-    // What the call has thrown does not stick, and is told as news all the same.
+    // A fault that the call has thrown is not thrown again, and is reported all the same.
     map.check()
     await until(() => told.length >= 4)
     t.deepEqual(
@@ -254,7 +254,7 @@ truncating('read and write past the end of a file that has shrunk throw at once'
       Array.from({ length: 4 }, () => 'beyond-end'),
     )
 
-    // The file's last page is there to the file's end.
+    // The part of the last page that the file has can be read.
     t.deepEqual(map.read(0, pageSize + 50), contents.subarray(0, pageSize + 50))
     t.is(map.write(Buffer.from('still there'), 100), 11)
     t.is(map.faults, 4)

@@ -1,5 +1,5 @@
-// Runtimes that let no memory of ours be under an ArrayBuffer, as Electron and others whose V8 has its sandbox. Any
-// runtime is one of them for a library that calls what ./addon/refuse.c has, instead of the functions of Node-API.
+// Runtimes that allow no ArrayBuffer over a library's memory, such as Electron and others with V8's sandbox. Any runtime
+// becomes one of them if the library calls the functions of ./addon/refuse.c instead of those of Node-API.
 
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,7 +36,7 @@ const prelude = `
 for (const runtime of runtimes()) {
   const on = `on ${runtime.name} ${runtime.version}`
 
-  test(`views say what to do, and what needs none works: ${on}`, async (t) => {
+  test(`the error for a view says what to do, and everything that needs no view works: ${on}`, async (t) => {
     const { code, stderr } = await runScript(
       runtime,
       `${prelude}
@@ -62,7 +62,7 @@ for (const runtime of runtimes()) {
     t.is(code, 0, stderr)
   })
 
-  test(`the shared backing is the mapping itself, under the runtime's own buffer: ${on}`, async (t) => {
+  test(`with the shared backing the mapping lies under the runtime's own buffer: ${on}`, async (t) => {
     const { code, stderr } = await runScript(
       runtime,
       `${prelude}
@@ -87,7 +87,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('the functions are what makes them so', async (t) => {
+test('views work without ./addon/refuse.c, and fail with it: the other tests mean something', async (t) => {
   const [host] = runtimes()
   const source = `${prelude}
     const map = mapShared('file')

@@ -1,4 +1,4 @@
-// The commonest mistakes are told with what to do instead.
+// The errors for the commonest mistakes say what to do instead.
 
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -25,14 +25,14 @@ for (const [given, meant] of [
   [{ protection: 'r' }, "'read'"],
   [{ protection: 'rwx' }, "'read-write-execute'"],
 ] as const) {
-  test(`${JSON.stringify(given)} is answered with ${meant}`, (t) => {
+  test(`the error for ${JSON.stringify(given)} suggests ${meant}`, (t) => {
     const path = scratchFile(t, 'x')
     const { message } = t.throws(() => any.mapShared(path, given), { code: 'ERR_INVALID_ARG_VALUE' })
     t.true(message.includes(`did you mean ${meant}?`), message)
   })
 }
 
-test('hugePages: true names the values that there are', (t) => {
+test('the error for hugePages: true lists the values', (t) => {
   const says = { code: 'ERR_INVALID_ARG_TYPE', message: /'transparent' or the size .*2 \*\* 21.*boolean true/ }
   t.throws(() => any.mapAnonymous(4096, { hugePages: true }), says)
 })
@@ -84,13 +84,13 @@ test('the error for a range of protect that is not whole pages has the value and
   }
 })
 
-test('a resize that would extend the file of a read-only mapping names its protection', (t) => {
+test('the error for a resize that would extend the file of a read-only mapping names its protection', (t) => {
   using map = mapShared(scratchFile(t, pattern(10)))
   const { message } = t.throws(() => map.resize(20), { code: 'ERR_MMAP_BEYOND_END' })
   t.regex(message, /protection 'read'.*protection: 'read-write'/)
 })
 
-test('a store to a read-only mapping is warned of with the protection that allows it', async (t) => {
+test('the warning about a store to a read-only mapping names the protection that allows it', async (t) => {
   const map = mapShared(scratchFile(t, 'abc'))
   const warned = once(process, 'warning')
   map.buffer[0] = 1
@@ -107,7 +107,7 @@ test("the error for an access to a 'none' page names protect", (t) => {
   map.close()
 })
 
-onPosix('the error for a name that no memory has names the option create', (t) => {
+onPosix('the error for a name without memory names the option create', (t) => {
   const name = `remedies-${process.pid}`
   t.regex(t.throws(() => openSharedMemory(name), { code: 'ENOENT' }).message, /`create: true`.*`length`/)
 })
@@ -121,7 +121,7 @@ onLinux('the error for more memory than the system has names the option reserve'
   )
 })
 
-onPosix('the error of a process without descriptors says that each mapping holds one', async (t) => {
+onPosix('the error for a process without descriptors says that each mapping holds one', async (t) => {
   const folder = scratchFolder(t)
   const file = join(folder, 'program.mjs')
   writeFileSync(join(folder, 'data'), 'x')
@@ -141,7 +141,7 @@ onPosix('the error of a process without descriptors says that each mapping holds
   t.regex(stdout, /^EMFILE .*each mapping of a file keeps a descriptor.*`close\(\)`.*`keepOpen: false`/)
 })
 
-onLinux('pages to execute of a file system that forbids it are refused with the reason', (t) => {
+onLinux('the error for executable pages on a file system that forbids them gives the reason', (t) => {
   const folder = smallFileSystem(t, 'noexec')
   if (folder === undefined) {
     t.log('this user may not mount a file system')

@@ -1,4 +1,4 @@
-// What is in memory: residency, prefetch, advice, locks, huge pages.
+// Which pages are in memory: residency, prefetch, advice, locks and huge pages.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs'
@@ -50,7 +50,7 @@ function coldFile(t: ExecutionContext, length: number): string {
   return path
 }
 
-notMac('residency tells the pages of anonymous memory that were touched, and no others', (t) => {
+notMac('residency gives the pages of anonymous memory that were touched, and no others', (t) => {
   using map = mapAnonymous(PAGES * pageSize, isWindows ? {} : { advice: 'nohugepage' })
   t.deepEqual(residentPages(map), [])
   const touched = [0, 1, 7, 8, 30, 63]
@@ -69,7 +69,7 @@ notMac('residency tells the pages of anonymous memory that were touched, and no 
   t.deepEqual([none.pages, none.resident, none.bitmap], [0, 0, new Uint8Array()])
 })
 
-notMac('residency tells which pages of a file are in memory, and prefetch brings them in', async (t) => {
+notMac('residency gives the pages of a file that are in memory, and prefetch brings them in', async (t) => {
   const path = coldFile(t, PAGES * pageSize)
   using map = mapShared(path, isWindows ? {} : { advice: 'random' })
   const cold = residentPages(map)
@@ -97,7 +97,7 @@ test('prefetch of forbidden pages rejects with the fault', async (t) => {
   t.deepEqual([forbidden?.code, forbidden?.fault.kind], ['ERR_MMAP_FAULT', 'protection'])
 })
 
-test('the fault of a prefetch that was given up is thrown by check', async (t) => {
+test('check() throws the fault of a prefetch that was given up', async (t) => {
   using map = mapAnonymous(pageSize, { protection: 'none', onFault: () => {} })
   const controller = new AbortController()
   const given = map.prefetch({ signal: controller.signal })
@@ -152,7 +152,7 @@ const everyAdvice: Advice[] = [
   ...(['remove', 'wipeonfork', 'keeponfork', 'populate-read', 'populate-write'] as const),
 ]
 
-test('every advice is taken, or is not supported and says so', (t) => {
+test('every advice is taken, or refused as unsupported', (t) => {
   for (const advice of everyAdvice) {
     using map =
       advice === 'remove' && !isWindows ? mapAnonymous(4 * pageSize, { shared: true }) : mapAnonymous(4 * pageSize)
@@ -169,12 +169,12 @@ test('every advice is taken, or is not supported and says so', (t) => {
   t.true(MemoryMap.supports('willneed'))
 })
 
-linux('Linux knows the advice that needs no option of the kernel', (t) => {
+linux('Linux takes the advice that needs no option of the kernel', (t) => {
   for (const advice of everyAdvice.filter((one) => !/mergeable|huge/.test(one)))
     t.true(MemoryMap.supports(advice), advice)
 })
 
-linux('collapse puts what it can into large pages, and says where it cannot', (t) => {
+linux('collapse makes large pages, and says where it cannot', (t) => {
   const large = 2 ** 21
   if (
     !MemoryMap.supports('collapse') ||
@@ -211,7 +211,7 @@ linux('advice reaches the pages of its range', (t) => {
   t.true(area(mapAnonymous(pageSize, { advice: 'dontdump' }))['VmFlags']!.includes('dd'))
 })
 
-test('advice that can lose contents takes whole pages only', (t) => {
+test('advice that can discard contents takes whole pages only', (t) => {
   using map = mapAnonymous(3 * pageSize + 100)
   map.buffer.fill(1)
   const aligned = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE', says: ['page'] }
@@ -249,7 +249,7 @@ linux('remove punches a hole into the file, and never beyond the mapping', (t) =
   throwsCodedError(t, () => unaligned.advise('remove'), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
 })
 
-linux('an error of the kernel says why', (t) => {
+linux('the error for advice that the kernel refuses gives the reason', (t) => {
   const path = scratchFile(t, pattern(pageSize))
   using map = mapShared(path)
   throwsSystemError(t, () => map.advise('free'), { code: 'EINVAL', syscall: 'madvise', path })
@@ -257,7 +257,7 @@ linux('an error of the kernel says why', (t) => {
   throwsSystemError(t, () => mapPrivate(path).advise('remove'), { code: 'EACCES', syscall: 'madvise', path })
 })
 
-test('an unknown advice names the nearest one', (t) => {
+test('the error for an unknown advice suggests the nearest one', (t) => {
   using map = mapAnonymous(1)
   const unknown = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
   throwsCodedError(t, () => map.advise('will-need' as never), { ...unknown, says: ["'willneed'"] })
@@ -279,7 +279,7 @@ linux('a mapping that is refused for its advice leaves no descriptor behind', (t
   t.true(next() <= before + 4, 'other tests open files meanwhile')
 })
 
-linux('lock keeps pages in memory, with onFault those that are touched', (t) => {
+linux('lock keeps pages in memory; with onFault, those that are touched', (t) => {
   using map = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
   map.lock({ length: 3 * pageSize })
   t.is(map.residency().resident, 3)
@@ -297,7 +297,7 @@ linux('lock keeps pages in memory, with onFault those that are touched', (t) => 
   throwsCodedError(t, () => lazy.lock({ onFault: 1 as never }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
 })
 
-linux('more than RLIMIT_MEMLOCK allows is an error that names it', (t) => {
+linux('the error for more than RLIMIT_MEMLOCK allows names the limit', (t) => {
   const script = `
     const { mapAnonymous } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
     if (process.getuid() === 0) process.setuid(65534)
@@ -318,7 +318,7 @@ linux('more than RLIMIT_MEMLOCK allows is an error that names it', (t) => {
   t.is(run.stdout, 'ENOMEM mlock true true\n', run.stderr)
 })
 
-linux('a lock beyond the end of the file says that', (t) => {
+linux('the error for a lock beyond the end of the file says so', (t) => {
   const path = scratchFile(t, pattern(4 * pageSize))
   using map = mapShared(path, { onFault() {} })
   truncateSync(path, pageSize)
@@ -354,7 +354,7 @@ function poolOfHugePages(t: import('ava').ExecutionContext, wanted: number): num
 
 const serialLinux = process.platform === 'linux' ? test.serial : test.serial.skip
 
-serialLinux('an empty pool of huge pages is an error that names it', (t) => {
+serialLinux('the error for an empty pool of huge pages names the pool', (t) => {
   if (poolOfHugePages(t, 0) > 0) {
     t.pass('the pool is not empty, and not ours to empty')
     return
@@ -368,7 +368,7 @@ serialLinux('an empty pool of huge pages is an error that names it', (t) => {
   }
 })
 
-serialLinux('files that have nothing but huge pages are mapped in whole ones, and leave none', (t) => {
+serialLinux('files on hugetlbfs are mapped in whole huge pages, and none is left behind', (t) => {
   const mounted = mountFileSystem(t, 'hugetlbfs')
   if (typeof mounted === 'string' || poolOfHugePages(t, 8) < 6) {
     t.pass(typeof mounted === 'string' ? mounted : 'this machine has no huge pages to give')
@@ -409,7 +409,7 @@ serialLinux('files that have nothing but huge pages are mapped in whole ones, an
   t.is(views.length, 3)
 })
 
-serialLinux('explicit huge pages are mapped, protected and given back', (t) => {
+serialLinux('explicit huge pages are mapped, protected and freed', (t) => {
   if (poolOfHugePages(t, 8) < 6) {
     t.pass('this machine has no huge pages to give')
     return
@@ -435,7 +435,7 @@ serialLinux('explicit huge pages are mapped, protected and given back', (t) => {
   t.true(poolOfHugePages(t, 8) >= 6, 'closed mappings give their pages back')
 })
 
-test('sizes of huge pages that cannot be are refused', (t) => {
+test('impossible sizes of huge pages are refused', (t) => {
   for (const wrong of [0, 3, 5 << 20, -1, 1.5]) {
     throwsCodedError(t, () => mapAnonymous(1, { hugePages: wrong }), {
       instanceOf: RangeError,
@@ -453,7 +453,7 @@ test('sizes of huge pages that cannot be are refused', (t) => {
   t.true(['EINVAL', 'ENODEV', 'ERR_MMAP_UNSUPPORTED'].includes(size!.code!), size!.code)
 })
 
-linux('residency of a large file tells of the few pages that are in memory', (t) => {
+linux('residency of a large file gives the few pages that are in memory', (t) => {
   const path = sparseFile(t, 2 ** 38)
   using map = mapShared(path, { protection: 'read-write' })
   const far = [0, 2 ** 37 + pageSize, 2 ** 38 - pageSize]

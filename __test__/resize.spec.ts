@@ -1,4 +1,4 @@
-// Changing the length of a mapping.
+// resize(): changing the length of a mapping.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { closeSync, ftruncateSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs'
@@ -25,7 +25,7 @@ const makers: [what: string, make: (path: string) => MemoryMap][] = [
 ]
 
 for (const [what, make] of kindsHere(makers)) {
-  test(`${what} mapping grows and shrinks, and keeps what it had`, (t) => {
+  test(`${what} mapping grows and shrinks, and keeps its bytes`, (t) => {
     using map = make(scratchFile(t, contents))
     const bytes = pattern(40 * pageSize).map((byte) => byte ^ 0x55)
     map.write(bytes.subarray(0, length))
@@ -42,7 +42,7 @@ for (const [what, make] of kindsHere(makers)) {
     }
   })
 
-  test(`views of ${what} mapping are empty after resize, and new ones are whole`, (t) => {
+  test(`old views of ${what} mapping are empty after resize, and new ones have its new length`, (t) => {
     using map = make(scratchFile(t, contents))
     for (const next of [length + 1, 2 * length, 10]) {
       const views = [map.buffer, map.view(0, 5), map.typedArray(Uint8Array), new Uint8Array(map.arrayBuffer)]
@@ -56,7 +56,7 @@ for (const [what, make] of kindsHere(makers)) {
     }
   })
 
-  test(`resize of ${what} mapping to the length that it has changes nothing`, (t) => {
+  test(`resize of ${what} mapping to its own length changes nothing`, (t) => {
     using map = make(scratchFile(t, contents))
     const { buffer, address } = map
     map.resize(BigInt(length))
@@ -64,7 +64,7 @@ for (const [what, make] of kindsHere(makers)) {
     t.is(map.address, address)
   })
 
-  test(`a length that cannot be leaves ${what} mapping and its views as they were`, (t) => {
+  test(`an impossible length leaves ${what} mapping and its views as they were`, (t) => {
     using map = make(scratchFile(t, contents))
     const { buffer, address } = map
     const before = Buffer.from(buffer)
@@ -101,7 +101,7 @@ test('a shared mapping extends its file, and never shrinks it', (t) => {
 })
 
 for (const protection of ['read', 'read-write'] as const) {
-  truncating(`a resize to less does not extend a file that others have truncated: ${protection}`, (t) => {
+  truncating(`resizing to less does not extend a file that others have truncated: ${protection}`, (t) => {
     const path = scratchFile(t, pattern(5 * pageSize))
     using map = mapShared(path, { protection, onFault() {} })
     void map.buffer
@@ -125,7 +125,7 @@ for (const protection of ['read', 'read-write'] as const) {
   })
 }
 
-test('a mapping that cannot extend its file says so', (t) => {
+test('the error of a mapping that cannot extend its file says so', (t) => {
   const path = scratchFile(t, contents)
   const says = ['40', String(contents.length)]
   for (const map of [mapShared(path), mapPrivate(path), mapShared(path, { offset: 5, length: 10 })]) {
@@ -142,7 +142,7 @@ test('a mapping that cannot extend its file says so', (t) => {
   t.is(statSync(path).size, contents.length)
 })
 
-test('another process sees what a shared mapping has grown by', (t) => {
+test('another process sees the bytes by which a shared mapping has grown', (t) => {
   const path = scratchFile(t, '')
   using map = mapShared(path, { protection: 'read-write' })
   map.resize(5 * pageSize)
@@ -161,7 +161,7 @@ test('a private mapping keeps its own stores and shows the file where it grows',
   t.is(Buffer.compare(readFileSync(path), contents), 0)
 })
 
-test('anonymous memory grows by zeros, even where it was cut off before', (t) => {
+test('anonymous memory grows by zeros, even where it had bytes before it shrank', (t) => {
   using map = mapAnonymous(4 * pageSize)
   map.buffer.fill(255)
   map.resize(pageSize + 7)
@@ -172,7 +172,7 @@ test('anonymous memory grows by zeros, even where it was cut off before', (t) =>
 
 const linux = process.platform === 'linux' ? test : test.skip
 
-linux('a full disk is ENOSPC where blocks are reserved, and the mapping is as it was', (t) => {
+linux('growth with reserved blocks on a full disk is ENOSPC, and the mapping is as it was', (t) => {
   const folder = smallFileSystem(t)
   if (folder === undefined) {
     t.pass('this user may not mount a file system')
@@ -200,7 +200,7 @@ linux('a file that was replaced under its descriptor is not mapped in its place'
   map.close()
 })
 
-linux('where the address space is limited, growth is ENOMEM and the mapping is as it was', async (t) => {
+linux('growth beyond a limit of addresses is ENOMEM, and the mapping is as it was', async (t) => {
   const script = `
     const { mapAnonymous } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
     const map = mapAnonymous(2 ** 20)
@@ -223,7 +223,7 @@ linux('where the address space is limited, growth is ENOMEM and the mapping is a
   t.is(run.status, 0)
 })
 
-linux('where memory areas run out, a resize that cannot be leaves the contents of read-only pages too', async (t) => {
+linux('a resize that fails for lack of memory areas leaves the bytes of read-only pages too', async (t) => {
   const limit = Number(readFileSync('/proc/sys/vm/max_map_count', 'latin1'))
   if (limit > 100_000) {
     t.pass('this system has too many memory areas to use them up')
@@ -291,7 +291,7 @@ truncating('faults are contained and reported after a mapping has moved', async 
 for (const runtime of runtimes()) {
   const where = `on ${runtime.name} ${runtime.version}`
 
-  withAddon(`native code that still uses the old view goes on, ${where}`, async (t) => {
+  withAddon(`native code that still uses an old view goes on, ${where}`, async (t) => {
     await endsWell(
       t,
       runtime,
@@ -320,7 +320,7 @@ for (const map of make.map((one) => one())) {
     )
   })
 
-  withAddon(`many small steps are few moves, ${where}`, async (t) => {
+  withAddon(`many small steps move the mapping only a few times, ${where}`, async (t) => {
     const steps = runtime.name === 'node' ? 100_000 : 20_000
     const { code, signal, stdout, stderr } = await runScript(
       runtime,

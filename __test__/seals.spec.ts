@@ -1,4 +1,4 @@
-// Memory that nobody can make shorter, longer or store to any more, and who can have it at all.
+// Seals: memory that nobody can truncate, extend or store to any more; and who can get at it.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, closeSync, existsSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
@@ -58,7 +58,7 @@ for (const [seal, expected] of [
   ['write', [true, true, 1, 1, true]],
   [SEALS, [1, 1, 1, 1, true]],
 ] as const) {
-  onLinux(`another process that is sent memory with the seals: ${String(seal)}`, async (t) => {
+  onLinux(`what another process can do with memory that has the seals: ${String(seal)}`, async (t) => {
     using map = mapAnonymous(2 * pageSize, { shared: true, seal })
     t.deepEqual(await attempts(map, t), expected)
     map.buffer.write('still stored to')
@@ -66,7 +66,7 @@ for (const [seal, expected] of [
   })
 }
 
-onLinux('memory that was sent is mapped only if it has the seals that are asked for', (t) => {
+onLinux('memory that was sent is mapped only if it has the required seals', (t) => {
   for (const [i, seal] of SEALS.entries()) {
     using map = mapAnonymous(pageSize, { shared: true, seal })
     for (const other of SEALS) {
@@ -85,7 +85,7 @@ onLinux('memory that was sent is mapped only if it has the seals that are asked 
   }
 })
 
-onLinux('nobody can add a seal to memory, whether it has some or none', async (t) => {
+onLinux('nobody can add a seal, be the memory sealed or not', async (t) => {
   for (const seal of [undefined, 'shrink'] as const) {
     using map = mapAnonymous(pageSize, { shared: true, seal })
     const peer = await Peer.startPython(t, [map.fd!])
@@ -115,7 +115,7 @@ onLinux('a mapping whose memory is sealed stores to it, and cannot grow', (t) =>
   t.deepEqual([longer.length, longer.buffer[0]], [pageSize, 2])
 })
 
-onLinux('a page that was stored to without permission is not for stores again where the memory is sealed', (t) => {
+onLinux('a page of sealed memory that was stored to without permission stays read-only', (t) => {
   using map = mapAnonymous(pageSize, { shared: true, seal: 'write', onFault() {} })
   map.buffer[0] = 1
   map.protect('read')
@@ -126,7 +126,7 @@ onLinux('a page that was stored to without permission is not for stores again wh
   t.deepEqual([map.protection, map.buffer[0], map.faults], ['read', 1, 1])
 })
 
-test('seals are for memory that others can be given, and have names', (t) => {
+test('seals are refused for memory that cannot be sent, and so are unknown seals', (t) => {
   const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
   throwsCodedError(t, () => mapAnonymous(1, { seal: 'shrink' }), { ...value, says: ['`shared`'] })
   throwsCodedError(t, () => mapAnonymous(1, { shared: true, seal: 'srink' as never }), {
@@ -151,7 +151,7 @@ elsewhere('seals are unsupported', (t) => {
 })
 
 for (const runtime of runtimes()) {
-  onLinux(`${runtime.name} ${runtime.version}: memory is sealed there, and stores of its maker go on`, async (t) => {
+  onLinux(`${runtime.name} ${runtime.version}: memory is sealed, and its maker can still store to it`, async (t) => {
     const peer = await Peer.start(t, runtime)
     await peer.run(`map = lib.mapAnonymous(${pageSize}, { shared: true, seal: ['shrink', 'grow', 'write'] }), 0`)
     await peer.run('map.buffer[0] = 7')
@@ -162,16 +162,16 @@ for (const runtime of runtimes()) {
   })
 }
 
-// Who can have it
+// Who can get at it
 
-onLinux('memory without a name is the owner’s alone, sealed or not', (t) => {
+onLinux('memory without a name belongs to its owner alone, be it sealed or not', (t) => {
   using map = mapAnonymous(1, { shared: true })
   t.is(fstatSync(map.fd!).mode & 0o7777, 0o600)
   using sealed = mapAnonymous(1, { shared: true, seal: 'grow' })
   t.is(fstatSync(sealed.fd!).mode & 0o7777, 0o600)
 })
 
-asRoot('another user who is sent memory to read cannot open it again to store to it', (t) => {
+asRoot('another user who is sent read-only memory cannot open it again for stores', (t) => {
   using map = mapAnonymous(pageSize, { shared: true })
   map.buffer.write('secret')
   const fd = openSync(`/proc/self/fd/${map.fd}`, 'r')
@@ -216,7 +216,7 @@ where(process.getuid?.() === 0 && isProtected, 'needs root, and fs.protected_reg
   },
 )
 
-onPosix('descriptors do not reach children by themselves', (t) => {
+onPosix('children do not inherit the descriptors of memory and files', (t) => {
   const name = `mm-seals-${process.pid}`
   using named = openSharedMemory(name, { create: true, length: 1 })
   t.teardown(() => unlinkSharedMemory(name))

@@ -1,4 +1,4 @@
-// Searches on other threads find the same, can be given up, and survive whatever happens to the mapping meanwhile.
+// Searches on other threads find the same as others, can be aborted, and survive all that happens to the mapping meanwhile.
 
 import { getEventListeners } from 'node:events'
 import { truncateSync } from 'node:fs'
@@ -34,7 +34,7 @@ function checked(map: MemoryMap): MemoryFaultError | undefined {
   }
 }
 
-test('find and countAsync answer as indexOf and count', async (t) => {
+test('find and countAsync give the results of indexOf and count', async (t) => {
   const bytes = fc.array(fc.constantFrom(0, 0x61, 0x62), { maxLength: 200 }).map((array) => Buffer.from(array))
   const encodings = [undefined, 'utf16le', 'latin1'] as const
   await fc.assert(
@@ -90,7 +90,7 @@ test('needles that overlap themselves are counted as by one thread', async (t) =
   }
 })
 
-test('many searches at once do not disturb each other', async (t) => {
+test('many searches at once are independent', async (t) => {
   using map = mapAnonymous(BLOCK + 1)
   for (let i = 0; i < 100; i++) map.write(Buffer.from(`<${i}>`), i * 160_000)
   const found = await Promise.all(Array.from({ length: 100 }, (_, i) => map.find(`<${i}>`)))
@@ -100,7 +100,7 @@ test('many searches at once do not disturb each other', async (t) => {
   )
 })
 
-test('the value may change when the search has begun', async (t) => {
+test('a search uses the value as it was at the call', async (t) => {
   using map = mapAnonymous(BLOCK)
   map.write(Buffer.from('needle'), BLOCK - 6)
   const value = Buffer.from('needle')
@@ -109,7 +109,7 @@ test('the value may change when the search has begun', async (t) => {
   t.is(await found, BLOCK - 6)
 })
 
-onLinux('the event loop stays free', async (t) => {
+onLinux('a search does not block the event loop', async (t) => {
   const map = endlessMap(t)
   const controller = new AbortController()
   const found = map.find('absent', { signal: controller.signal })
@@ -118,9 +118,9 @@ onLinux('the event loop stays free', async (t) => {
   await t.throwsAsync(found, { name: 'AbortError' })
 })
 
-// Giving up
+// Aborting
 
-test('an aborted search rejects, and leaves the threads to others', async (t) => {
+test('an aborted search rejects, and frees its threads for others', async (t) => {
   const map = endlessMap(t)
   using small = mapAnonymous(10)
   for (const search of ['find', 'countAsync'] as const) {
@@ -138,7 +138,7 @@ test('an aborted search rejects, and leaves the threads to others', async (t) =>
   }
 })
 
-test('a search that is aborted before it begins does not begin', async (t) => {
+test('a search whose signal is aborted already does not begin', async (t) => {
   using map = mapAnonymous(10)
   const { faults } = map
   map.protect('none')
@@ -146,7 +146,7 @@ test('a search that is aborted before it begins does not begin', async (t) => {
   t.is(map.faults, faults)
 })
 
-test('a signal that comes late changes nothing', async (t) => {
+test('a signal that aborts after the search changes nothing', async (t) => {
   using map = mapAnonymous(10)
   const controller = new AbortController()
   t.is(await map.find('\0', { signal: controller.signal }), 0)
@@ -160,7 +160,7 @@ test('AbortSignal.timeout ends a search', async (t) => {
   await t.throwsAsync(map.countAsync('absent', { signal: AbortSignal.timeout(20) }), { name: 'AbortError' })
 })
 
-test('options are checked', async (t) => {
+test('wrong options are refused', async (t) => {
   using map = mapAnonymous(10)
   for (const signal of [null, {}, 'abort'] as never[]) {
     isCodedError(t, await t.throwsAsync(map.find('a', { signal })), {
@@ -179,7 +179,7 @@ test('options are checked', async (t) => {
 // What happens to the mapping meanwhile
 
 for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
-  test(`close ends a search: ${backing}`, async (t) => {
+  test(`closing the mapping ends a search: ${backing}`, async (t) => {
     const path = sparseFile(t, 2 ** 31)
     for (let round = 0; round < 10; round++) {
       const reports = new Reports()
@@ -202,7 +202,7 @@ for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
   })
 }
 
-test('a search goes on in the part that a resize keeps, and ends if its range was cut', async (t) => {
+test('a search goes on after a resize that keeps its range, and ends after one that cuts it', async (t) => {
   using map = mapAnonymous(4 * BLOCK)
   map.write(Buffer.from('needle'), 4 * BLOCK - 6)
   const found = map.find('needle')
@@ -220,7 +220,7 @@ test('a search goes on in the part that a resize keeps, and ends if its range wa
   await t.throwsAsync(cut, { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
 })
 
-truncating('a search of a truncated file rejects, and every fault is reported once each way', async (t) => {
+truncating('a search of a truncated file rejects, and every fault is reported once in each way', async (t) => {
   const content = Buffer.alloc(3 * BLOCK, '.')
   const path = scratchFile(t, content)
   const cut = BLOCK + pageSize
@@ -249,7 +249,7 @@ truncating('a search of a truncated file rejects, and every fault is reported on
   }
 })
 
-test('a fault elsewhere does not concern the search', async (t) => {
+test('a search does not reject for a fault elsewhere', async (t) => {
   using map = mapAnonymous(4 * BLOCK, { onFault: () => {} })
   const end = 4 * BLOCK - pageSize
   map.write(Buffer.from('needle'), end - 6)
@@ -264,7 +264,7 @@ test('a fault elsewhere does not concern the search', async (t) => {
   t.throws(() => map.check(), { instanceOf: MemoryFaultError })
 })
 
-test('a mapping that only a search holds stays until that ends', async (t) => {
+test('a mapping that only a search refers to stays until the search ends', async (t) => {
   const search = (() => {
     const map = mapAnonymous(10 * BLOCK)
     map.write(Buffer.from('needle'), 10 * BLOCK - 6)
@@ -306,7 +306,7 @@ for (const runtime of runtimes()) {
     )
   })
 
-  test(`a process ends in the middle of a search on ${runtime.name}`, async (t) => {
+  test(`a process can end in the middle of a search on ${runtime.name}`, async (t) => {
     await survives(
       t,
       runtime,
@@ -320,7 +320,7 @@ for (const runtime of runtimes()) {
     )
   })
 
-  test(`a worker ends in the middle of a search on ${runtime.name}`, async (t) => {
+  test(`a worker can end in the middle of a search on ${runtime.name}`, async (t) => {
     await survives(
       t,
       runtime,

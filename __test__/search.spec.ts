@@ -1,4 +1,4 @@
-// Searches give what those of a Buffer give, in a mapping of any size. (Long: each search has the same cases.)
+// Searches give the results of a Buffer's, in a mapping of any size. (Long: each search has the same cases.)
 
 import { constants } from 'node:buffer'
 import { truncateSync, writeFileSync } from 'node:fs'
@@ -98,7 +98,7 @@ function isMisread(haystack: Buffer, value: unknown, encoding: unknown): boolean
 }
 
 for (const method of ['indexOf', 'lastIndexOf', 'includes'] as const) {
-  test(`${method} answers as Buffer's`, (t) => {
+  test(`${method} gives the result of a Buffer's`, (t) => {
     fc.assert(
       fc.property(searches, ({ haystack, value, offset, encoding }) => {
         fc.pre(!isMisread(haystack, value, encoding))
@@ -113,7 +113,7 @@ for (const method of ['indexOf', 'lastIndexOf', 'includes'] as const) {
     )
   })
 
-  test(`${method}: what no number is counts as no offset, as with a Buffer`, (t) => {
+  test(`${method}: an offset that is not a number is ignored, as with a Buffer`, (t) => {
     const haystack = Buffer.from('abcabcabc')
     using map = memoryWith(haystack)
     const search = map[method].bind(map) as (...args: unknown[]) => unknown
@@ -147,7 +147,7 @@ for (const method of ['indexOf', 'lastIndexOf', 'includes'] as const) {
     }
   })
 
-  test(`${method} looks before an end, as Buffers of newer runtimes do`, (t) => {
+  test(`${method} searches up to an end, as Buffers of newer runtimes do`, (t) => {
     fc.assert(
       fc.property(searches, fc.nat(310), ({ haystack, value, encoding }, end) => {
         using map = memoryWith(haystack)
@@ -164,7 +164,7 @@ for (const method of ['indexOf', 'lastIndexOf', 'includes'] as const) {
   })
 }
 
-test('an offset counts from the end of the mapping, also where the search ends before', (t) => {
+test('a negative offset counts from the end of the mapping, even if the search ends before it', (t) => {
   using map = memoryWith(Buffer.from('abcabcabca'))
   t.is(map.indexOf('a', -8, 3), -1)
   t.is(map.indexOf('a', -8, 4), 3)
@@ -172,7 +172,7 @@ test('an offset counts from the end of the mapping, also where the search ends b
   t.is(map.lastIndexOf('b', -9, 1), -1)
 })
 
-test('text in UTF-16 is found at even offsets only, also in an odd number of bytes', (t) => {
+test('text in UTF-16 is found at even offsets only, also in a mapping of odd length', (t) => {
   using map = memoryWith(Buffer.from([0, 0x61, 0, 0x61, 0, 0x61, 0]))
   t.is(map.indexOf('a', 'utf16le'), -1)
   t.is(map.indexOf(Buffer.from('a\0'), 0, 'utf16le'), -1)
@@ -204,7 +204,7 @@ const odd = [
 ] as const
 
 for (const runtime of runtimes()) {
-  test(`text in UTF-16 from an odd offset on, as Node 26 finds it: on ${runtime.name} ${runtime.version}`, async (t) => {
+  test(`text in UTF-16 is found from an odd offset on as Node 26 finds it, on ${runtime.name} ${runtime.version}`, async (t) => {
     await survives(
       t,
       runtime,
@@ -301,7 +301,7 @@ function countIn(bytes: Buffer, value: string | Uint8Array | number, encoding?: 
   return count
 }
 
-test('count is how often indexOf finds something, each time behind the last', (t) => {
+test('count is how often indexOf finds the value, each time after the last match', (t) => {
   fc.assert(
     fc.property(searches, fc.nat(300), fc.nat(300), ({ haystack, value, encoding }, a, b) => {
       const [start, end] = [Math.min(a, b, haystack.length), Math.min(Math.max(a, b), haystack.length)]
@@ -320,7 +320,7 @@ test('count is how often indexOf finds something, each time behind the last', (t
   )
 })
 
-test('count does not count overlaps', (t) => {
+test('count does not count overlapping matches', (t) => {
   using map = memoryWith(Buffer.alloc(3 * CHUNK + 1, 'a'))
   t.is(map.count('a'), 3 * CHUNK + 1)
   t.is(map.count('aa'), (3 * CHUNK) / 2)
@@ -330,7 +330,7 @@ test('count does not count overlaps', (t) => {
   t.is(map.count('aa', { offset: map.length }), 0)
 })
 
-test('a value without bytes cannot be counted', async (t) => {
+test('an empty value cannot be counted', async (t) => {
   using map = memoryWith(Buffer.from('abc'))
   for (const value of ['', Buffer.alloc(0), new Uint8Array()]) {
     throwsCodedError(t, () => map.count(value), {
@@ -345,7 +345,7 @@ test('a value without bytes cannot be counted', async (t) => {
 
 // What can be asked
 
-test('an empty mapping has nothing to find', (t) => {
+test('nothing is found in an empty mapping', (t) => {
   using map = mapAnonymous(0)
   const none = Buffer.alloc(0)
   for (const value of ['', 'a', 0, none]) {
@@ -379,7 +379,7 @@ test('a search for something that is not bytes is a TypeError', async (t) => {
   }
 })
 
-test('an encoding that does not exist is one for bytes and numbers only', async (t) => {
+test('an unknown encoding is refused for strings, and ignored for bytes and numbers', async (t) => {
   const haystack = Buffer.from('abc')
   using map = memoryWith(haystack)
   const unknown = { instanceOf: TypeError, code: 'ERR_UNKNOWN_ENCODING', says: ['utf-99'] }
@@ -394,7 +394,7 @@ test('an encoding that does not exist is one for bytes and numbers only', async 
   t.is(map.indexOf('YmM=', 0, 'BASE64' as BufferEncoding), 1)
 })
 
-test('ranges and ends are checked', async (t) => {
+test('wrong ranges and ends are refused', async (t) => {
   using map = memoryWith(Buffer.from('abc'))
   const outOfRange = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
   throwsCodedError(t, () => map.count('a', { offset: 4 }), outOfRange)
@@ -418,7 +418,7 @@ test('ranges and ends are checked', async (t) => {
   }
 })
 
-test('the value to look for may be mapped or shared memory', (t) => {
+test('the value may be in mapped or shared memory', (t) => {
   const bytes = pattern(5 * pageSize)
   using map = memoryWith(bytes)
   using other = mapShared(scratchFile(t, bytes), { backing: 'shared-array-buffer' })
@@ -445,7 +445,7 @@ test('a closed mapping is not searched', async (t) => {
   await t.throwsAsync(map.countAsync('a'), closed)
 })
 
-test('a search sees what a resize added, and nothing that it cut off', (t) => {
+test('a search finds what a resize added, and nothing that it cut off', (t) => {
   using map = memoryWith(Buffer.from('abc'))
   map.resize(100_000)
   map.write(Buffer.from('abc'), 99_997)
@@ -460,7 +460,7 @@ test('a search sees what a resize added, and nothing that it cut off', (t) => {
 
 for (const guard of [true, false]) {
   truncating(
-    `a search that meets the end of a truncated file throws, ${guard ? 'guarded' : 'not guarded'}`,
+    `a search that reaches the end of a truncated file throws, ${guard ? 'guarded' : 'not guarded'}`,
     async (t) => {
       const content = Buffer.alloc(3 * CHUNK, '.')
       const path = scratchFile(t, content)
@@ -507,7 +507,7 @@ for (const guard of [true, false]) {
   )
 }
 
-test('pages that may not be read are not searched', (t) => {
+test('a search of pages that may not be read throws', (t) => {
   using map = mapAnonymous(8 * pageSize, { onFault: () => {} })
   map.write(Buffer.from('secret'), 5 * pageSize)
   map.protect('none', { offset: 5 * pageSize, length: pageSize })
@@ -528,7 +528,7 @@ test('pages that may not be read are not searched', (t) => {
   t.is(map.indexOf('secret'), 5 * pageSize)
 })
 
-test('this runtime limits Buffers as the tests say', (t) => {
+test('the largest Buffer of this runtime is the one that these tests assume', (t) => {
   t.is(constants.MAX_LENGTH > 8 * GIB, Number(process.versions.node.split('.')[0]) >= 22)
 })
 

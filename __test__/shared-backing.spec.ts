@@ -1,4 +1,4 @@
-// Views on shared memory of the engine: `backing: 'shared-array-buffer'`.
+// Views on a SharedArrayBuffer: `backing: 'shared-array-buffer'`.
 
 import { readFileSync } from 'node:fs'
 
@@ -49,7 +49,7 @@ for (const [what, make] of makers) {
     t.is(buffer[8], 9)
   })
 
-  test(`after close the views of ${what} mapping read zeros, and their first use is one fault`, async (t) => {
+  test(`after close the views of ${what} mapping read zeros, and their first use is a fault`, async (t) => {
     const told: MemoryFault[] = []
     const map = make(scratchFile(t, contents), (fault) => told.push(fault))
     map.buffer.fill(7)
@@ -73,7 +73,7 @@ for (const [what, make] of makers) {
     t.notThrows(() => map.close())
   })
 
-  test(`views of ${what} mapping that are not used after close are no fault`, async (t) => {
+  test(`closing ${what} mapping is not a fault if its views are not used afterwards`, async (t) => {
     const map = make(scratchFile(t, contents), () => t.fail())
     const { buffer } = map
     map.close()
@@ -82,7 +82,7 @@ for (const [what, make] of makers) {
     t.is(buffer.length, contents.length - map.offset)
   })
 
-  test(`${what} mapping can be resized; what was there before reads zeros`, (t) => {
+  test(`${what} mapping can be resized, and its old views read zeros`, (t) => {
     const path = scratchFile(t, contents)
     using map = make(path, () => {})
     map.buffer.fill(7)
@@ -110,7 +110,7 @@ for (const [what, make] of makers) {
   })
 }
 
-test('stores reach the file, or not, as with the other backing', async (t) => {
+test('stores to a shared mapping reach the file, and those to a private one do not', async (t) => {
   const path = scratchFile(t, contents)
   using shared = mapShared(path, { backing, protection: 'read-write' })
   using own = mapPrivate(path, { backing })
@@ -126,7 +126,7 @@ test('an empty mapping has an empty buffer', (t) => {
   t.is(map.buffer.length, 0)
 })
 
-test('the type of a view says what it is on', (t) => {
+test('the type of a view names the kind of its buffer', (t) => {
   const path = scratchFile(t, contents)
   using shared = mapShared(path, { backing: 'shared-array-buffer' })
   using plain = mapShared(path)
@@ -137,7 +137,7 @@ test('the type of a view says what it is on', (t) => {
   t.deepEqual([one.length, two.length], [three.length, three.length])
 })
 
-test('another backing is refused, with the name of the nearest', (t) => {
+test('the error for an unknown backing suggests the nearest one', (t) => {
   throwsCodedError(t, () => mapAnonymous(1, { backing: 'shared-arraybuffer' as never }), {
     instanceOf: TypeError,
     code: 'ERR_INVALID_ARG_VALUE',
@@ -146,7 +146,7 @@ test('another backing is refused, with the name of the nearest', (t) => {
 })
 
 if (process.version.startsWith('v20.')) {
-  test('what Node 20 cannot make in one piece is refused, with what to do', (t) => {
+  test('the error for a mapping that Node 20 cannot make in one piece says what to do', (t) => {
     const path = sparseFile(t, 2 ** 32 + pageSize)
     throwsCodedError(t, () => mapShared(path, { backing }), {
       instanceOf: RangeError,
@@ -160,12 +160,12 @@ for (const runtime of runtimes()) {
   const where = `on ${runtime.name} ${runtime.version}`
   const scenarios: [title: string, name: string][] = [
     ['worker threads have the same memory, with Atomics', 'sharing'],
-    ['memory that was collected here serves on in other threads', 'collected'],
-    ['workers live when the file is truncated', 'truncated'],
+    ['memory of a mapping that was collected here is still usable in other threads', 'collected'],
+    ['workers survive a truncation of the file', 'truncated'],
     ['WebAssembly still traps where mappings were', 'trapping'],
-    ['many cycles of opening and closing leave nothing', 'cycling'],
+    ['many cycles of opening and closing leave nothing behind', 'cycling'],
     runtime.name === 'deno'
-      ? ['a worker cannot map so, and says it', 'wrong-place']
+      ? ['the error in a worker, which cannot map with this backing, says so', 'wrong-place']
       : ['memory outlives the worker that mapped it', 'outliving'],
   ]
   for (const [title, name] of scenarios) {

@@ -1,4 +1,4 @@
-// Memory that processes share: by a name, or by a descriptor that a child is given.
+// Memory that processes share by its name, or by a descriptor that a child gets.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -29,7 +29,7 @@ function freshName(t: ExecutionContext): string {
   return name
 }
 
-posix('everyone who opens a name maps the same memory, with or without the slash', (t) => {
+posix('all who open a name map the same memory, with or without the slash', (t) => {
   const name = freshName(t)
   using one = openSharedMemory(name, { create: true, length: 100 })
   using two = openSharedMemory(`/${name}`)
@@ -41,7 +41,7 @@ posix('everyone who opens a name maps the same memory, with or without the slash
   t.is(one.typedArray(Int32Array, 8, 1)[0], 7)
 })
 
-posix('the name goes, and the mappings stay', (t) => {
+posix('unlinkSharedMemory removes the name, and mappings stay', (t) => {
   const name = freshName(t)
   using map = openSharedMemory(name, { create: true, length: pageSize })
   map.buffer[0] = 5
@@ -54,7 +54,7 @@ posix('the name goes, and the mappings stay', (t) => {
   t.is(other.buffer[0], 0)
 })
 
-posix('exclusive is for who makes it', (t) => {
+posix('exclusive refuses memory that is already there', (t) => {
   const name = freshName(t)
   using map = openSharedMemory(name, { create: true, exclusive: true, length: 10 })
   t.is(map.length, 10)
@@ -67,7 +67,7 @@ posix('exclusive is for who makes it', (t) => {
   t.is(again.length, 10)
 })
 
-posix('create extends and never shrinks', (t) => {
+posix('create extends memory and never shrinks it', (t) => {
   const name = freshName(t)
   using small = openSharedMemory(name, { create: true, length: 10 })
   small.buffer.fill(1)
@@ -85,7 +85,7 @@ posix('create extends and never shrinks', (t) => {
   t.is(openSharedMemory(name).length, 4 * pageSize)
 })
 
-posix('protection: to store by default, or only to load', (t) => {
+posix('memory is writable by default, or read-only if asked for', (t) => {
   const name = freshName(t)
   using map = openSharedMemory(name, { create: true, length: 10 })
   t.is(map.protection, 'read-write')
@@ -97,7 +97,7 @@ posix('protection: to store by default, or only to load', (t) => {
   t.throws(() => reader.protect('read-write'), { code: 'EACCES' })
 })
 
-linux('by default it is the owner’s alone', (t) => {
+linux('by default only the owner may open the memory', (t) => {
   const [mine, everybodys] = [freshName(t), freshName(t)]
   openSharedMemory(mine, { create: true, length: 1 }).close()
   openSharedMemory(everybodys, { create: true, length: 1, mode: 0o644 }).close()
@@ -118,7 +118,7 @@ linux('by default it is the owner’s alone', (t) => {
   t.is(stdout, `EACCES shm_open /${mine}\n1\nEACCES shm_open /${everybodys}\n`, stderr)
 })
 
-test('a name has no slash except one in front', (t) => {
+test('a name may have no slash except one in front', (t) => {
   const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ['a slash'] }
   for (const wrong of ['', '/', 'a/b', '//a', '..', '.', '/..', 'a\0b', 'a\\b']) {
     throwsCodedError(t, () => openSharedMemory(wrong, { create: true, length: 1 }), value)
@@ -172,11 +172,13 @@ posix('a name may be as long as the system allows', (t) => {
 })
 
 for (const runtime of runtimes()) {
-  posix(`${runtime.name} ${runtime.version}: memory that is being made is opened whole, or not`, async (t) => {
-    const name = freshName(t)
-    const { code, stdout, stderr } = await runScript(
-      runtime,
-      `
+  posix(
+    `${runtime.name} ${runtime.version}: memory that another process is making is opened whole or not at all`,
+    async (t) => {
+      const name = freshName(t)
+      const { code, stdout, stderr } = await runScript(
+        runtime,
+        `
       const { openSharedMemory, unlinkSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
       const { spawn } = await import('node:child_process')
       const { writeFileSync } = await import('node:fs')
@@ -203,12 +205,13 @@ for (const runtime of runtimes()) {
         await new Promise((resolve) => setImmediate(resolve))
       }
       console.log(JSON.stringify([code, Object.keys(seen).filter((key) => !['65536', 'ENOENT', 'EAGAIN'].includes(key))]))`,
-    )
-    t.deepEqual({ code, stdout }, { code: 0, stdout: '[0,[]]\n' }, stderr)
-  })
+      )
+      t.deepEqual({ code, stdout }, { code: 0, stdout: '[0,[]]\n' }, stderr)
+    },
+  )
 }
 
-linux('memory whose maker has ended before it had a length is an error, and can be made', (t) => {
+linux('memory whose maker ended before giving it a length is refused, and create makes it', (t) => {
   const name = freshName(t)
   writeFileSync(`/dev/shm/${name}`, '')
   for (const options of [{}, { protection: 'read' }, { length: 0 }] as const) {
@@ -224,7 +227,7 @@ linux('memory whose maker has ended before it had a length is an error, and can 
   t.is(map.length, 10)
 })
 
-linux('allocate takes the memory at once', (t) => {
+linux('allocate takes all the memory at once', (t) => {
   const blocks = (path: string) => statSync(path).blocks * 512
   const name = freshName(t)
   const length = 16 * pageSize
@@ -240,7 +243,7 @@ linux('allocate takes the memory at once', (t) => {
   t.is(blocks(`/proc/self/fd/${later.fd}`), 0)
 })
 
-linux('its size alone takes no memory', (t) => {
+linux('1 TiB of it can be made, for only the pages that are stored to take memory', (t) => {
   using map = openSharedMemory(freshName(t), { create: true, length: 2 ** 40 })
   map.view(2 ** 39, 5).write('hello')
   t.is(map.view(2 ** 39, 5).toString(), 'hello')
@@ -278,7 +281,7 @@ process.stdin.once('data', () => {
 })
 `
 
-linux('anonymous memory is handed to a child through stdio, and both see what the other stores', async (t) => {
+linux("a child gets anonymous memory through stdio, and both see each other's stores", async (t) => {
   using map = mapAnonymous(pageSize, { shared: true })
   map.buffer.write('parent')
   const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD], {
@@ -332,7 +335,7 @@ const workaround = /def open_shared_memory[^]*?(?=\n```)/.exec(
   readFileSync(new URL('../docs/sharing-between-processes.md', import.meta.url), 'utf8'),
 )![0]
 
-linux('Python that opens a name takes it away when it ends, unless it is kept from that', (t) => {
+linux('Python removes a name that it has opened when it ends, unless it is told not to track it', (t) => {
   if (python === undefined) {
     t.pass('there is no Python here')
     return

@@ -1,5 +1,5 @@
-// A file that becomes shorter inside its last page: the page stays, so no access to it faults. Calls of the library that
-// read, store, search or sync beyond the file's end throw all the same.
+// A file that is truncated inside its last page: the page stays, so no access to it faults. Calls of the library that read,
+// store, search or sync beyond the file's end throw all the same.
 
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 
@@ -21,7 +21,7 @@ import { onLinux, truncating } from './helpers/platform.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFile } from './helpers/scratch.ts'
 
-/** What looks at the mapping's bytes from `start` on, to its end. */
+/** Calls that look at the mapping's bytes from `start` to the end. */
 const looks: Record<string, (map: MemoryMap, start: number) => unknown> = {
   read: (map, start) => map.read(start),
   indexOf: (map, start) => map.indexOf('zz', start),
@@ -56,7 +56,7 @@ async function meetsEnd(t: ExecutionContext, map: MemoryMap, offset: number, run
 
 for (const [name, make] of Object.entries(maps)) {
   for (const offset of [0, 7, pageSize, 3 * pageSize + 1]) {
-    truncating(`${name} from byte ${offset} on: what looks beyond the file's end throws`, async (t) => {
+    truncating(`${name} from byte ${offset} on: calls that look beyond the file's end throw`, async (t) => {
       const path = scratchFile(t, Buffer.alloc(offset + 100, 'a'))
       const reports = new Reports()
       using map = make(path, { offset, protection: 'read-write', ...reports.options })
@@ -67,14 +67,14 @@ for (const [name, make] of Object.entries(maps)) {
       await meetsEnd(t, map, 10, () => map.write(Buffer.from('LOST'), 50))
       await meetsEnd(t, map, 10, () => map.write(Buffer.from('LOST'), 8))
 
-      // What these calls have thrown is told as news, and does not stick.
+      // The faults that these calls threw are reported, and not thrown again.
       const faults = Object.keys(looks).length + 4
       t.is(map.faults, faults)
       await reports.told(faults)
       t.true(reports.faults.every(({ kind }) => kind === 'beyond-end'))
       map.check()
 
-      // What the file still has is there, as it was.
+      // The bytes that the file still has are as they were.
       t.is(map.read(0, 10).toString('latin1'), 'aaaaaaaaaa')
       t.is(map.indexOf('a'), 0)
       t.is(map.count('a', { length: 10 }), 10)
@@ -85,7 +85,7 @@ for (const [name, make] of Object.entries(maps)) {
     })
   }
 
-  truncating(`${name}: a file that is long enough again is what it is`, (t) => {
+  truncating(`${name}: the bytes of a file that is long enough again can be read`, (t) => {
     const path = scratchFile(t, 'a'.repeat(100))
     using map = make(path, { protection: 'read', ...new Reports().options })
     writeFileSync(path, 'b'.repeat(10))
@@ -100,7 +100,7 @@ for (const [name, make] of Object.entries(maps)) {
 }
 
 for (const [name, sync] of Object.entries(syncs)) {
-  truncating(`${name} does not say that bytes are safe which the file has lost`, async (t) => {
+  truncating(`${name} throws if the file has lost bytes of its range`, async (t) => {
     const path = scratchFile(t, 'a'.repeat(100))
     using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
     writeFileSync(path, 'b'.repeat(10))
@@ -113,7 +113,7 @@ for (const [name, sync] of Object.entries(syncs)) {
   })
 }
 
-truncating('pages that are beyond the end throw too, whether or not one of them has faulted', async (t) => {
+truncating('calls throw for whole pages beyond the end too, whether or not one of them has faulted', async (t) => {
   const path = scratchFile(t, Buffer.alloc(5 * pageSize, 1))
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, pageSize + 10)
@@ -123,7 +123,7 @@ truncating('pages that are beyond the end throw too, whether or not one of them 
   t.true(map.read(pageSize, 10).equals(Buffer.alloc(10, 1)), 'nothing is stored by a write that throws')
 })
 
-truncating('a mapping without a guard notices it in the same way', async (t) => {
+truncating('calls on a mapping without the guard throw too', async (t) => {
   const path = scratchFile(t, 'a'.repeat(100))
   using map = mapShared(path, { protection: 'read-write', guard: false, ...new Reports().options })
   writeFileSync(path, 'b'.repeat(10))
@@ -132,7 +132,7 @@ truncating('a mapping without a guard notices it in the same way', async (t) => 
   await meetsEnd(t, map, 10, () => map.sync())
 })
 
-onLinux('memory with a shared descriptor or a name can become shorter as well', async (t) => {
+onLinux('calls throw for shared memory that was truncated, with or without a name', async (t) => {
   const name = `mm-shrunk-${process.pid}`
   using memory = openSharedMemory(name, { create: true, length: 100, ...new Reports().options })
   t.teardown(() => unlinkSharedMemory(name))
@@ -145,11 +145,13 @@ onLinux('memory with a shared descriptor or a name can become shorter as well', 
 
 for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
   for (const runtime of runtimes()) {
-    truncating(`${runtime.name} ${runtime.version}, ${backing}: no call loses what the file has lost in silence`, (t) =>
-      survives(
-        t,
-        runtime,
-        `
+    truncating(
+      `${runtime.name} ${runtime.version}, ${backing}: every call throws for bytes that the file has lost`,
+      (t) =>
+        survives(
+          t,
+          runtime,
+          `
         const path = makeFile(Buffer.alloc(100, 'a'))
         const map = mapShared(path, { protection: 'read-write', backing: '${backing}', onFault() {} })
         fs.writeFileSync(path, 'b'.repeat(10))
@@ -168,7 +170,7 @@ for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
         assert.strictEqual(map.read(0, 10).toString(), 'b'.repeat(10))
         map.close()
         console.log('end')`,
-      ),
+        ),
     )
   }
 }

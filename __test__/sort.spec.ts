@@ -1,4 +1,4 @@
-// Typed arrays over memory that others change: `sort` sorts a copy.
+// Typed arrays over memory that others change: `sort` sorts a copy and writes it back.
 
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'
@@ -34,7 +34,7 @@ const contents = pattern(4096)
 
 for (const runtime of runtimes()) {
   test.serial(
-    `sorting while another process stores changes nothing else (${runtime.name} ${runtime.version})`,
+    `sorting while another process stores changes no other memory (${runtime.name} ${runtime.version})`,
     async (t) => {
       const path = scratchFile(t, Buffer.alloc(65_536))
       const writer = await Peer.start(t, runtimes()[0]!)
@@ -50,7 +50,7 @@ for (const runtime of runtimes()) {
   )
 }
 
-test('typed arrays are sorted as ordinary ones are, and their subarrays', (t) => {
+test('typed arrays and their subarrays are sorted as ordinary ones are', (t) => {
   for (const kind of kinds) {
     const length = 2048 / kind.BYTES_PER_ELEMENT
     using map = mapPrivate(scratchFile(t, contents))
@@ -71,7 +71,7 @@ test('typed arrays are sorted as ordinary ones are, and their subarrays', (t) =>
   }
 })
 
-test('a typed array over memory that others can change is what its constructor makes', (t) => {
+test('a typed array over memory that others can change is an instance of its constructor', (t) => {
   using map = mapShared(scratchFile(t, new Uint8Array(4096)))
   for (const kind of kinds) {
     const array = map.typedArray(kind, 64, 32)
@@ -88,7 +88,7 @@ test('a typed array over memory that others can change is what its constructor m
   t.is((map.typedArray(Prices).subarray(1) as Prices).total(), 0)
 })
 
-test('a comparison can close the mapping', (t) => {
+test('a comparison may close the mapping', (t) => {
   const map = mapShared(scratchFile(t, contents), { protection: 'read-write' })
   const numbers = map.typedArray(Int32Array)
   numbers.sort((a, b) => {
@@ -98,7 +98,7 @@ test('a comparison can close the mapping', (t) => {
   t.is(numbers.length, 0)
 })
 
-test('sorting a read-only mapping ends, is a fault, and leaves the file as it was', (t) => {
+test('sorting a read-only mapping is a fault, and leaves the file as it was', (t) => {
   const hash = (path: string) => createHash('sha1').update(readFileSync(path)).digest('hex')
   const path = sparseFile(t, 80 * 2 ** 20)
   using stored = mapShared(path, { protection: 'read-write' })

@@ -1,10 +1,10 @@
-// When an asynchronous receive looks for its message on turns of the event loop, and when a thread waits for it.
+// `Poll`: when an asynchronous receive looks for its message on turns of the event loop, and when a thread waits for it.
 
 import test from 'ava'
 
 import { Poll } from '../lib/sync/poll.ts'
 
-/** How often a wait looks that finds nothing; it is over after so many milliseconds. */
+/** How often a wait looks that finds nothing, and ends after `lasted` milliseconds. */
 async function inVain(poll: Poll, lasted: number): Promise<number> {
   let looks = 0
   const look = () => void looks++
@@ -20,7 +20,7 @@ const found = (poll: Poll): Promise<string | undefined> =>
     () => true,
   )
 
-/** How many short waits pass until one looks again, and finds something. */
+/** How many short waits do not look, until one looks and finds something. */
 async function pause(poll: Poll): Promise<number> {
   for (let count = 0; ; count++) {
     if ((await found(poll)) !== undefined) return count
@@ -28,12 +28,12 @@ async function pause(poll: Poll): Promise<number> {
   }
 }
 
-test('what is there is found', async (t) => {
+test('a wait finds what is there', async (t) => {
   const poll = new Poll()
   for (let i = 0; i < 100; i++) t.is(await found(poll), 'it')
 })
 
-test('looking is given up where it is in the way, for longer each time', async (t) => {
+test('waits stop looking where it does not pay, for longer each time', async (t) => {
   const poll = new Poll()
   for (const expected of [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]) {
     while ((await inVain(poll, 0.6)) > 0) continue
@@ -41,7 +41,7 @@ test('looking is given up where it is in the way, for longer each time', async (
   }
 })
 
-test('long waits do not count: an idle process does not look', async (t) => {
+test('an idle process does not look, and its long waits do not make the pause longer', async (t) => {
   const poll = new Poll()
   let waits = 0
   while ((await inVain(poll, 1000)) > 0) t.true(++waits < 10)
@@ -49,7 +49,7 @@ test('long waits do not count: an idle process does not look', async (t) => {
   t.is(await pause(poll), 4, 'until waits are short')
 })
 
-test('one long wait changes nothing where messages usually come at once', async (t) => {
+test('one long wait does not stop the looking where messages usually come at once', async (t) => {
   const poll = new Poll()
   for (let round = 0; round < 50; round++) {
     for (let i = 0; i < 3; i++) t.is(await found(poll), 'it')
@@ -57,7 +57,7 @@ test('one long wait changes nothing where messages usually come at once', async 
   }
 })
 
-test('a long pause is short again once looking pays', async (t) => {
+test('the pause is short again once looking has paid', async (t) => {
   const poll = new Poll()
   for (let round = 0; round < 8; round++) {
     while ((await inVain(poll, 0.6)) > 0) continue

@@ -1,4 +1,4 @@
-// Making stores durable, off the JavaScript thread and on it.
+// sync() and syncSync(): making stores durable, off the JavaScript thread and on it.
 
 import { execFileSync } from 'node:child_process'
 import { getEventListeners } from 'node:events'
@@ -18,17 +18,17 @@ import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scrat
 
 const notShared = { instanceOf: Error, code: 'ERR_MMAP_NOT_SHARED' }
 
-// The system writes back what lies near each other together, so stores must be far apart to tell what was written.
+// The system writes neighbouring pages together, so the stores are far apart to show which were written.
 const PLACES = 8
 const SPREAD = 32 << 20
 
-/** A shared writable mapping with a store at each place, which the system has not written to the disk yet. */
+/** A shared writable mapping with a store at each place, none of which is on the disk yet. */
 function dirtyMap(t: ExecutionContext, offset = 0): { map: MemoryMap; path: string } {
   const path = sparseFile(t, PLACES * SPREAD)
   const map = mapShared(path, { protection: 'read-write', offset })
   t.teardown(() => map.close())
 
-  // A page of another protection between two places makes them areas of their own, with their own figures.
+  // A page of another protection between two places makes each an area of its own, with figures of its own.
   for (let place = 0; place < PLACES - 1; place++) {
     map.protect('none', { offset: (place + 0.5) * SPREAD - offset, length: pageSize })
   }
@@ -38,7 +38,7 @@ function dirtyMap(t: ExecutionContext, offset = 0): { map: MemoryMap; path: stri
   return { map, path }
 }
 
-/** Waits while other programs have stored so much that Linux writes back by itself, fresh pages among them. */
+/** Waits until other programs store so little that Linux does not write pages back by itself. */
 function waitForIdleWriteback(): void {
   if (!isLinux) return
   const pages = (name: string) =>
@@ -49,7 +49,7 @@ function waitForIdleWriteback(): void {
   }
 }
 
-/** Checks at which places the stores are not on the disk yet; only Linux tells that. */
+/** Checks at which places the stores are not on the disk yet, which only Linux shows. */
 function dirtyAre(t: ExecutionContext, { map, path }: { map: MemoryMap; path: string }, expected: number[]): void {
   if (!isLinux || !isOnDisk(path)) return void t.pass()
   const start = map.address - BigInt(map.offset)
@@ -61,7 +61,7 @@ function dirtyAre(t: ExecutionContext, { map, path }: { map: MemoryMap; path: st
 
 const ALL = [0, 1, 2, 3, 4, 5, 6, 7]
 
-/** A file system in memory has no disk, and its pages never are clean. */
+/** Whether a file is on a disk. The pages of a file system in memory are never clean. */
 function isOnDisk(path: string): boolean {
   const TMPFS_MAGIC = 0x01021994
   return statfsSync(path).type !== TMPFS_MAGIC
@@ -76,8 +76,8 @@ function byteOf(path: string, offset: number): number {
 }
 
 /**
- * Occupies threads of the pool of libuv, all of them if no number is given, until the function that it returns is
- * called: each waits for the other end of a FIFO to be opened.
+ * Occupies threads of libuv's pool, all if no number is given: each waits until the other end of a FIFO is opened. The
+ * function that it returns frees them.
  */
 function occupyPool(t: ExecutionContext, threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)): () => Promise<void> {
   const fifo = join(scratchFolder(t), 'fifo')
@@ -95,7 +95,7 @@ function occupyPool(t: ExecutionContext, threads = Number(process.env.UV_THREADP
   return free
 }
 
-/** Whether a promise is settled by now, with some turns of the event loop and 50 ms for it to become so. */
+/** Whether a promise settles within some turns of the event loop and 50 ms. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false
   const settle = () => (settled = true)
@@ -107,7 +107,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 
 // What a sync does
 
-test('sync writes the stores to the disk, of a whole mapping or of a range', async (t) => {
+test('sync writes the stores of a range, or of the whole mapping, to the disk', async (t) => {
   const { map, path } = dirtyMap(t)
   t.is(await map.sync({ offset: 5 * SPREAD, length: 1 }), undefined)
   dirtyAre(t, { map, path }, [0, 1, 2, 3, 4, 6, 7])
@@ -125,7 +125,7 @@ test('sync writes the stores to the disk, of a whole mapping or of a range', asy
   )
 })
 
-test('syncSync does the same', (t) => {
+test('syncSync writes the stores of a range, or of the whole mapping, to the disk', (t) => {
   const { map, path } = dirtyMap(t)
   t.is(map.syncSync({ offset: 5 * SPREAD, length: 1 }), undefined)
   dirtyAre(t, { map, path }, [0, 1, 2, 3, 4, 6, 7])
@@ -135,7 +135,7 @@ test('syncSync does the same', (t) => {
   dirtyAre(t, { map, path }, [])
 })
 
-test('a range counts from the start of the mapping, and is of whole pages wherever it begins', async (t) => {
+test('a range counts from the start of the mapping, and covers whole pages in memory', async (t) => {
   const offset = SPREAD / 4 + 3 * pageSize + 100
   const { map, path } = dirtyMap(t, offset)
   await map.sync({ offset: SPREAD, length: pageSize })
@@ -155,7 +155,7 @@ test('an empty range has nothing to sync', async (t) => {
   dirtyAre(t, { map, path }, ALL)
 })
 
-test('a mapping that cannot be stored to can be synced', async (t) => {
+test('a mapping that is not writable can be synced', async (t) => {
   const path = scratchFile(t, pattern(10_000))
   for (const protection of ['none', 'read', 'read-execute'] as const) {
     using map = mapShared(path, { protection })
@@ -184,7 +184,7 @@ test('a mapping whose stores reach no file is ERR_MMAP_NOT_SHARED', async (t) =>
   }
 })
 
-test('invalidate goes with both forms, and with stores of the mapping itself', async (t) => {
+test("sync and syncSync take invalidate, and keep the mapping's own stores", async (t) => {
   const { map, path } = dirtyMap(t)
   await map.sync({ invalidate: true })
   dirtyAre(t, { map, path }, [])
@@ -198,7 +198,7 @@ test('invalidate goes with both forms, and with stores of the mapping itself', a
 })
 
 for (const runtime of runtimes().filter(({ name }) => name === 'bun' || name === 'deno')) {
-  test(`what the system refuses is an error like that of fs, with invalidate of a locked page (${runtime.name})`, async (t) => {
+  test(`invalidate of a locked page, which the system refuses, is an error like those of fs (${runtime.name})`, async (t) => {
     const { code, signal, stdout, stderr } = await runScript(runtime, scenario('sync-locked'))
     const facts = JSON.stringify({ name: 'Error', code: 'EBUSY', errno: -16, syscall: 'msync', path: 'file' })
     t.is(stdout, `mlock 0\nsyncSync ${facts}\nsync ${facts}\n`, stderr)
@@ -206,7 +206,7 @@ for (const runtime of runtimes().filter(({ name }) => name === 'bun' || name ===
   })
 }
 
-test('many syncs at once, of one mapping and of several', async (t) => {
+test('many syncs run at once, of one mapping and of several', async (t) => {
   const maps = Array.from({ length: 5 }, () => dirtyMap(t).map)
   const syncs = maps.flatMap((map) => {
     return Array.from({ length: 40 }, (_, page) => map.sync({ offset: (page % PLACES) * SPREAD, length: pageSize }))
@@ -216,12 +216,12 @@ test('many syncs at once, of one mapping and of several', async (t) => {
 
 // Off the JavaScript thread
 
-onPosix.serial('sync runs on the pool, and the event loop is free meanwhile', async (t) => {
+onPosix.serial("sync runs on libuv's pool, and does not block the event loop", async (t) => {
   const { map, path } = dirtyMap(t)
   const free = occupyPool(t)
   const synced = map.sync()
 
-  // Nothing has been done on this thread, nor is anything done before a thread of the pool has time for it.
+  // Nothing is synced on this thread, or before a thread of the pool is free.
   dirtyAre(t, { map, path }, ALL)
   let turns = 0
   for (; turns < 100; turns++) await turn()
@@ -268,7 +268,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-// Giving it up
+// Aborting
 
 /** What Node's own functions reject with when their signal aborts. */
 function isAbortError(t: ExecutionContext, error: unknown, reason: unknown): void {
@@ -278,7 +278,7 @@ function isAbortError(t: ExecutionContext, error: unknown, reason: unknown): voi
   t.true(error instanceof Error)
 }
 
-test('a signal that is aborted already rejects at once, and nothing is synced', async (t) => {
+test('a sync whose signal is aborted already rejects at once, and syncs nothing', async (t) => {
   const { map, path } = dirtyMap(t)
   const signal = AbortSignal.abort('the reason')
   isAbortError(t, await t.throwsAsync(map.sync({ signal })), 'the reason')
@@ -287,7 +287,7 @@ test('a signal that is aborted already rejects at once, and nothing is synced', 
   t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
-onPosix.serial('a sync that still waits for a thread is given up when its signal aborts', async (t) => {
+onPosix.serial('a sync that waits for a thread rejects when its signal aborts', async (t) => {
   const { map, path } = dirtyMap(t)
   const free = occupyPool(t)
   const controller = new AbortController()
@@ -298,7 +298,7 @@ onPosix.serial('a sync that still waits for a thread is given up when its signal
   const reason = new Error('changed my mind')
   controller.abort(reason)
 
-  // The pool is as full as before: they are given up, not done early.
+  // The pool is still full, so they were aborted and not done.
   isAbortError(t, await t.throwsAsync(first), reason)
   isAbortError(t, await t.throwsAsync(second), reason)
   t.false(await isSettled(other))
@@ -308,7 +308,7 @@ onPosix.serial('a sync that still waits for a thread is given up when its signal
   t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
-onPosix.serial('AbortSignal.timeout and AbortSignal.any give a sync up as well', async (t) => {
+onPosix.serial('AbortSignal.timeout and AbortSignal.any abort a sync as well', async (t) => {
   const { map } = dirtyMap(t)
   const free = occupyPool(t)
   const timeout = AbortSignal.timeout(20)
@@ -333,7 +333,7 @@ test('an abort after the sync changes nothing', async (t) => {
   await map.sync()
 })
 
-test('an abort at any moment settles the sync, one way or the other', async (t) => {
+test('a sync settles if its signal aborts at any moment', async (t) => {
   const { map } = dirtyMap(t)
   for (let i = 0; i < 300; i++) {
     map.buffer[(i % PLACES) * SPREAD] = i
@@ -352,10 +352,8 @@ test('an abort at any moment settles the sync, one way or the other', async (t) 
 })
 
 for (const runtime of runtimes()) {
-  onPosix(
-    `every sync of many settles when they are given up together (${runtime.name} ${runtime.version})`,
-    async (t) => {
-      const script = `
+  onPosix(`many syncs that are aborted together all settle (${runtime.name} ${runtime.version})`, async (t) => {
+    const script = `
       const { mapAnonymous } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
       const map = mapAnonymous(1_000_000, { shared: true })
       for (let i = 0; i < 30; i++) {
@@ -368,14 +366,13 @@ for (const runtime of runtimes()) {
       }
       console.log('settled')
     `
-      const { code, signal, stdout, stderr } = await runScript(runtime, script, { timeoutMs: 60_000 })
-      t.is(stdout, 'settled\n', stderr)
-      t.deepEqual([code, signal], [0, null])
-    },
-  )
+    const { code, signal, stdout, stderr } = await runScript(runtime, script, { timeoutMs: 60_000 })
+    t.is(stdout, 'settled\n', stderr)
+    t.deepEqual([code, signal], [0, null])
+  })
 }
 
-onPosix.serial("the user's own onabort stays, and is called", async (t) => {
+onPosix.serial("the signal's own onabort handler stays, and is called", async (t) => {
   const { map } = dirtyMap(t)
   const controller = new AbortController()
   const { signal } = controller
@@ -394,7 +391,7 @@ onPosix.serial("the user's own onabort stays, and is called", async (t) => {
   await free()
 })
 
-test('no listener is left behind on a signal, however the sync ended', async (t) => {
+test('a sync leaves no listener on its signal, however it ended', async (t) => {
   const { map } = dirtyMap(t)
   using copy = mapPrivate(scratchFile(t, 'private'))
   const { signal } = new AbortController()
@@ -436,7 +433,7 @@ test('sync rejects and never throws', async (t) => {
   }
 })
 
-test('syncSync refuses what sync refuses, and takes no signal', (t) => {
+test('syncSync refuses the same arguments as sync, and a signal too', (t) => {
   using map = mapShared(scratchFile(t, pattern(10_000)))
   const syncSync = map.syncSync.bind(map) as (options: unknown) => void
   for (const [options, code] of [

@@ -1,4 +1,4 @@
-// What two sides must agree on: the native library, the types of TypeScript, what is checked at run time, and the README.
+// Tables that must agree: those of the native library, the types of TypeScript, the checks at run time, and the README.
 
 import { readFileSync } from 'node:fs'
 
@@ -93,12 +93,12 @@ const ofMemory: Record<keyof SharedMemoryOptions, true> = {
 }
 const every = Object.keys({ ...ofShared, ...ofAnonymous, ...ofMemory })
 
-test('the type of advice has what the native library has', (t) => {
+test('the type of advice has the names that the native library has', (t) => {
   t.deepEqual(native.adviceNames().toSorted(), Object.keys(advice).toSorted())
   for (const name of native.adviceNames()) t.is(typeof MemoryMap.supports(name as Advice), 'boolean')
 })
 
-test('the type of protections has what the native library has', (t) => {
+test('the type of protections has the names that the native library has', (t) => {
   t.deepEqual(native.protectionNames().toSorted(), Object.keys(protections).toSorted())
   using map = mapAnonymous(1)
   for (const protection of ['none', 'read', 'read-write'] as const) {
@@ -118,7 +118,7 @@ test('each flag of the native library is an option', (t) => {
   t.deepEqual([...used].toSorted(), Object.keys(native.mapFlags()).toSorted())
 })
 
-test('each function that maps takes the options of its type, and no others', (t) => {
+test('each function takes the options of its type, and no others', (t) => {
   for (const [parse, type] of [
     [parseShared, ofShared],
     [parsePrivate, ofFile],
@@ -137,7 +137,7 @@ test('each function that maps takes the options of its type, and no others', (t)
   }
 })
 
-test('the README has the options of the three kinds of mapping', (t) => {
+test('the README lists the options of the three kinds of mapping', (t) => {
   const rows = [...read('../README.md').matchAll(/^\| `(\w+)` +\| ((?:all|file|shared|anonymous)(?:, \w+)*) +\|/gm)]
   const forKind = (...words: string[]) =>
     rows.filter(([, , whom]) => words.some((word) => whom!.split(', ').includes(word))).map(([, name]) => name!)
@@ -146,13 +146,13 @@ test('the README has the options of the three kinds of mapping', (t) => {
   t.deepEqual(forKind('all', 'anonymous').toSorted(), Object.keys(ofAnonymous).toSorted())
 })
 
-test('the type of faults has what the native library has', (t) => {
+test('the type of faults has the kinds that the native library has', (t) => {
   const source = read('../crates/memory-map-node/src/error.rs')
   const named = Array.from(source.matchAll(/FaultKind::\w+ => "([\w-]+)"/g), ([, kind]) => kind)
   t.deepEqual(named.toSorted(), Object.keys(kinds).toSorted())
 })
 
-test('the codes that errors are completed by are those of the native library', (t) => {
+test('each code in lib/errors.ts is one of the native library', (t) => {
   const codes = new Set(read('../crates/memory-map/src/error.rs').match(/"ERR_[A-Z_]+"/g))
   t.true(codes.size > 10)
   const errors = read('../lib/errors.ts')

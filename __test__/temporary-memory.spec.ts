@@ -1,4 +1,4 @@
-// Names of shared memory that go with their last user, however that ends, and the list of names.
+// Temporary names of shared memory, which are removed with their last user, even one that is killed; and the list of names.
 
 import { spawn } from 'node:child_process'
 import { existsSync, fstatSync, statSync, writeFileSync } from 'node:fs'
@@ -34,7 +34,7 @@ const listed = (name: string) => listSharedMemory().find((memory) => memory.name
 const gone = (name: string) => ({ code: 'ENOENT', syscall: 'shm_open', path: `/${name}` }) as const
 
 for (const runtime of runtimes()) {
-  onLinux(`the name goes with the last that closes it: on ${runtime.name} ${runtime.version}`, async (t) => {
+  onLinux(`the last user that closes the memory removes the name: on ${runtime.name} ${runtime.version}`, async (t) => {
     const name = freshName(t)
     const peer = await Peer.start(t, runtime)
     await peer.run(making(name))
@@ -52,24 +52,27 @@ for (const runtime of runtimes()) {
     t.false(isThere(name))
   })
 
-  onLinux(`the name of who is killed goes with the next look: on ${runtime.name} ${runtime.version}`, async (t) => {
-    const [opened, made, own, seen] = [freshName(t), freshName(t), freshName(t), freshName(t)]
-    const peer = await Peer.start(t, runtime)
-    for (const name of [opened, made, own, seen]) await peer.run(making(name))
-    await peer.run('map.write(new Uint8Array([1])); 1')
-    await peer.kill()
-    // Whoever looks removes all of them: other tests do, too.
-    throwsSystemError(t, () => openSharedMemory(opened), gone(opened))
-    t.false(isThere(opened))
-    using fresh = openSharedMemory(made, { create: true, length: 10 })
-    t.deepEqual([fresh.length, fresh.buffer[0], listed(made)!.temporary], [10, 0, false])
-    t.deepEqual([isThere(own), isThere(seen)], [false, false], 'by the list')
-    using exclusive = openSharedMemory(own, { ...temporary, exclusive: true })
-    t.is(exclusive.length, LENGTH)
-  })
+  onLinux(
+    `the name of a user that was killed is removed when somebody looks: on ${runtime.name} ${runtime.version}`,
+    async (t) => {
+      const [opened, made, own, seen] = [freshName(t), freshName(t), freshName(t), freshName(t)]
+      const peer = await Peer.start(t, runtime)
+      for (const name of [opened, made, own, seen]) await peer.run(making(name))
+      await peer.run('map.write(new Uint8Array([1])); 1')
+      await peer.kill()
+      // A look removes all such names, and other tests look too.
+      throwsSystemError(t, () => openSharedMemory(opened), gone(opened))
+      t.false(isThere(opened))
+      using fresh = openSharedMemory(made, { create: true, length: 10 })
+      t.deepEqual([fresh.length, fresh.buffer[0], listed(made)!.temporary], [10, 0, false])
+      t.deepEqual([isThere(own), isThere(seen)], [false, false], 'by the list')
+      using exclusive = openSharedMemory(own, { ...temporary, exclusive: true })
+      t.is(exclusive.length, LENGTH)
+    },
+  )
 
   onLinux(
-    `a program that ends without closing is no user any more: on ${runtime.name} ${runtime.version}`,
+    `a program that ends without closing is no longer a user: on ${runtime.name} ${runtime.version}`,
     async (t) => {
       const name = freshName(t)
       const peer = await Peer.start(t, runtime)
@@ -133,7 +136,7 @@ onLinux('a child that has the descriptor is a user', async (t) => {
   t.false(isThere(name))
 })
 
-onLinux('a worker that ends is no user any more', async (t) => {
+onLinux('a worker that ended is no longer a user', async (t) => {
   const name = freshName(t)
   const worker = new Worker(
     `import { openSharedMemory } from 'memory-map'
@@ -145,7 +148,7 @@ onLinux('a worker that ends is no user any more', async (t) => {
   t.false(isThere(name))
 })
 
-onLinux('mapping it again, longer or by two objects, changes nothing', (t) => {
+onLinux('a second mapping, and a resize, do not change who is a user', (t) => {
   const name = freshName(t)
   const map = openSharedMemory(name, temporary)
   map.resize(4 * LENGTH)
@@ -155,7 +158,7 @@ onLinux('mapping it again, longer or by two objects, changes nothing', (t) => {
   t.false(isThere(name))
 })
 
-onLinux('a name that was unlinked, and made again, is left alone', (t) => {
+onLinux('a name that was unlinked and made again is not removed', (t) => {
   const name = freshName(t)
   const map = openSharedMemory(name, temporary)
   unlinkSharedMemory(name)
@@ -166,13 +169,13 @@ onLinux('a name that was unlinked, and made again, is left alone', (t) => {
   t.is(same.length, other.length)
 })
 
-onLinux('a call that fails leaves no name', (t) => {
+onLinux('a call that fails leaves no name behind', (t) => {
   const name = freshName(t)
   t.throws(() => openSharedMemory(name, { ...temporary, length: 2 ** 52 }))
   t.false(isThere(name))
 })
 
-onLinux('other memory stays, whatever its permissions', (t) => {
+onLinux('memory that is not temporary stays, whatever its permissions', (t) => {
   const name = freshName(t)
   openSharedMemory(name, { create: true, length: 10, mode: 0o1600 }).close()
   t.is(statSync(`/dev/shm/${name}`).mode & 0o7777, 0o600)
@@ -184,7 +187,7 @@ onLinux('other memory stays, whatever its permissions', (t) => {
   t.false(map.closed)
 })
 
-onLinux('the list has what others have made, and who has it mapped', async (t) => {
+onLinux('the list has memory that others made, and who has it mapped', async (t) => {
   const name = freshName(t)
   const before = Date.now()
   writeFileSync(`/dev/shm/${name}`, Buffer.alloc(10_000, 1))
@@ -203,7 +206,7 @@ onLinux('the list has what others have made, and who has it mapped', async (t) =
   t.true(listed(name)!.inUse)
 })
 
-onLinux('what another user has left behind does not count, and only that user can remove it', async (t) => {
+onLinux('a name that another user left behind is not opened, and only that user can remove it', async (t) => {
   if (process.getuid!() !== 0) return t.pass('only root can be another user')
   const name = freshName(t)
   const [runtime] = runtimes()
@@ -227,7 +230,7 @@ onLinux('what another user has left behind does not count, and only that user ca
   t.false(isThere(name))
 })
 
-onLinux('the list needs what fs needs to read the folder', async (t) => {
+onLinux('the list needs the permission of fs to read the folder', async (t) => {
   const program = `
     import { listSharedMemory } from 'memory-map'
     try { listSharedMemory() } catch ({ code, permission }) { console.log(code, permission) }`
@@ -238,7 +241,7 @@ onLinux('the list needs what fs needs to read the folder', async (t) => {
   t.is(stdout, 'ERR_ACCESS_DENIED FileSystemRead\n', stderr)
 })
 
-test('the option needs create', (t) => {
+test('temporary needs create, and a boolean', (t) => {
   const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ['create'] }
   throwsCodedError(t, () => openSharedMemory('mm-none', { temporary: true }), value)
   throwsCodedError(t, () => openSharedMemory('mm-none', { ...temporary, temporary: 1 as never }), {
@@ -249,7 +252,7 @@ test('the option needs create', (t) => {
 
 const elsewhere = process.platform === 'linux' ? test.skip : test
 
-elsewhere('where names cannot be listed, or go by themselves, that is said', (t) => {
+elsewhere('systems without a list or temporary names say so', (t) => {
   throwsCodedError(t, () => listSharedMemory(), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
   if (process.platform === 'win32') {
     openSharedMemory(freshName(t), temporary).close()

@@ -1,4 +1,4 @@
-// Text of memory that others change: Buffers over it decode copies.
+// Text in memory that others change: Buffers over it decode copies.
 
 import assert from 'node:assert'
 import { constants } from 'node:buffer'
@@ -66,7 +66,7 @@ for (const runtime of runtimes()) {
   }
 }
 
-test('text is that of an ordinary Buffer, in every encoding and range', (t) => {
+test('text is decoded as by an ordinary Buffer, in every encoding and range', (t) => {
   for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
     using map = mapShared(scratchFile(t, contents), { backing })
     for (const encoding of [undefined, ...ENCODINGS]) {
@@ -85,7 +85,7 @@ test('text is that of an ordinary Buffer, in every encoding and range', (t) => {
   }
 })
 
-test('what a Buffer refuses is refused', (t) => {
+test('arguments that a Buffer refuses are refused', (t) => {
   using map = mapShared(scratchFile(t, contents))
   t.throws(() => map.buffer.toString('utf7' as 'utf8'), { instanceOf: TypeError, code: 'ERR_UNKNOWN_ENCODING' })
   throwsCodedError(t, () => map.toString('utf7' as 'utf8'), { instanceOf: TypeError, code: 'ERR_UNKNOWN_ENCODING' })
@@ -135,7 +135,7 @@ onPosix('memory of this process alone has ordinary Buffers and typed arrays', (t
   for (const map of [memfd, threads, file]) t.not(Object.getPrototypeOf(map.buffer), Buffer.prototype)
 })
 
-test('searches for UTF-16 at an odd address end', (t) => {
+test('searches for UTF-16 at an odd address do not run for ever', (t) => {
   const wide = Buffer.from(`x${'abc abd'.repeat(9)}`, 'utf16le').subarray(1)
   using map = mapShared(scratchFile(t, wide), { offset: 1 })
   const expected = Buffer.from(wide.subarray(1))
@@ -148,7 +148,7 @@ test('searches for UTF-16 at an odd address end', (t) => {
   }
 })
 
-test('lines are strings in an encoding', (t) => {
+test('lines can be strings', (t) => {
   using map = mapShared(scratchFile(t, Buffer.concat([contents, Buffer.alloc(600_000, 'long'), Buffer.from('\nlast')])))
   const lines = [...map.lines({ encoding: 'utf8' })]
   t.deepEqual(lines, [...map.lines()].map(String))
@@ -163,7 +163,7 @@ test('lines are strings in an encoding', (t) => {
   })
 })
 
-test('streams give strings in an encoding, whatever bytes the chunks end with', async (t) => {
+test('streams can give strings, also if a chunk ends in the middle of a character', async (t) => {
   using map = mapShared(scratchFile(t, contents))
   for (const highWaterMark of [1, 7, 65_536]) {
     const chunks: unknown[] = await map.createReadStream({ encoding: 'utf8', highWaterMark }).toArray()
@@ -176,7 +176,7 @@ test('streams give strings in an encoding, whatever bytes the chunks end with', 
   })
 })
 
-test('setEncoding of a stream decodes copies of what waits in it already', async (t) => {
+test('setEncoding decodes copies of the chunks that wait in the stream', async (t) => {
   using map = mapShared(scratchFile(t, contents), { protection: 'read-write' })
   const stream = map.createReadStream({ highWaterMark: 100 })
   await once(stream, 'readable')

@@ -1,4 +1,4 @@
-// A mapping that several threads have, by its handle.
+// One mapping on several threads, by its handle.
 
 import { survives } from './helpers/faults.ts'
 import { orLong } from './helpers/long.ts'

@@ -23,7 +23,7 @@ for (const runtime of runtimes()) {
     await survives(t, runtime, scenario('threads-workers-fault'))
   })
 
-  test(`${named(runtime)}: workers that are terminated in the middle of a fault`, async (t) => {
+  test(`${named(runtime)}: workers are terminated in the middle of a fault`, async (t) => {
     await survives(t, runtime, scenario('threads-terminated'))
   })
 
@@ -36,7 +36,7 @@ for (const runtime of runtimes()) {
   // Node 20 has no transfer(), and its postMessage copies the memory of addons.
   if (runtime.name === 'node20' || runtime.version.startsWith('20.')) continue
 
-  test(`${named(runtime)}: what a worker stores to a transferred buffer is told where the mapping is`, async (t) => {
+  test(`${named(runtime)}: a fault of a worker in a transferred buffer is reported on the mapping's thread`, async (t) => {
     await survives(t, runtime, scenario('threads-transferred-buffer'))
   })
 }
@@ -85,6 +85,6 @@ for (const runtime of runtimes()) {
   }
 }
 
-test('two thousand threads that fault on the same page, fifty at a time, lose only their stores', async (t) => {
+test('two thousand threads that fault on one page, fifty at a time, lose only their stores', async (t) => {
   await survives(t, host, scenario('threads-many-threads'), { env })
 })

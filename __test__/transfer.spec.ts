@@ -1,5 +1,5 @@
-// Memory of a mapping that was transferred into another ArrayBuffer, which the library never hears of: it stays valid
-// for as long as any thread has it, and the mapping's end leaves it with its old bytes or zeros.
+// Memory of a mapping that was transferred into another ArrayBuffer, of which the library does not know: it stays valid for
+// as long as any thread has it, and reads as its old bytes or zeros after the mapping is closed.
 
 import { endsWell } from './helpers/lifetimes.ts'
 import { onLinux as test } from './helpers/platform.ts'
@@ -25,19 +25,19 @@ for (const runtime of runtimes()) {
 }
 
 for (const runtime of runtimes()) {
-  test(`a fault in a chunk that was transferred is told when only the new ArrayBuffer is left, ${runtime.name}`, (t) =>
+  test(`a fault in a transferred chunk is reported when only the new ArrayBuffer is left, ${runtime.name}`, (t) =>
     endsWell(t, runtime, scenario('transfer-of-chunk')))
 }
 
 for (const runtime of runtimes()) {
-  test(`a use of a transferred chunk of a closed mapping is told, ${runtime.name}`, (t) =>
+  test(`a use of a transferred chunk of a closed mapping is reported, ${runtime.name}`, (t) =>
     endsWell(t, runtime, scenario('transfer-of-closed')))
 }
 
 for (const runtime of runtimes()) {
   const where = `on ${runtime.name} ${runtime.version}`
-  test(`chunks that a worker has transferred keep their bytes when it ends, ${where}`, (t) =>
+  test(`chunks that a worker transferred keep their bytes when the worker ends, ${where}`, (t) =>
     endsWell(t, runtime, scenario('transfer-chunks-from-worker')))
-  test(`a use of memory that a worker has transferred is told when the worker has ended, ${where}`, (t) =>
+  test(`a use of memory that a worker transferred is reported after the worker has ended, ${where}`, (t) =>
     endsWell(t, runtime, scenario('transfer-told-to-others')))
 }

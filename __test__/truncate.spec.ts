@@ -1,5 +1,5 @@
-// A file that is truncated while it is mapped: loads beyond its end read zeros, stores there are discarded, the
-// process lives, and the views show the file again when it grows.
+// A file that is truncated while it is mapped: loads beyond its end read zeros, stores there are discarded, the process goes
+// on, and views show the file again when it grows.
 
 import { createHash, createHmac, randomFillSync } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
@@ -16,12 +16,12 @@ const PAGES = 8
 const content = pattern(PAGES)
 const host = runtimes()[0]!
 
-/** What a view of the content shows when the file was cut to `size` bytes. */
+/** The content as a view shows it after the file was cut to `size` bytes. */
 function cut(size: number): Buffer {
   return Buffer.concat([content.subarray(0, size), Buffer.alloc(content.length - size)])
 }
 
-test('without the guard such a load ends the process: the other tests mean something', async (t) => {
+test('a load beyond the end of the file ends the process without the guard: the other tests mean something', async (t) => {
   const { signal, stdout } = await runFaultScript(
     host,
     `
@@ -48,14 +48,14 @@ for (const map of [mapShared, mapPrivate]) {
     t.is(mapped.buffer[0], 0)
     t.is(mapped.faults, 1, 'the fault is counted at once')
     t.deepEqual(mapped.buffer, cut(0))
-    t.is(mapped.faults, 1, 'one cover serves the whole rest of the mapping')
+    t.is(mapped.faults, 1, 'one fault covers all pages beyond the end')
 
     const [fault, ...more] = await reports.told(1)
     t.deepEqual(more, [])
     t.like(fault, { kind: 'beyond-end', offset: 0, length: mapped.length, contained: true })
   })
 
-  test(`${map.name}: a file cut in the middle of a page keeps what is before the cut`, async (t) => {
+  test(`${map.name}: a file cut in the middle of a page keeps the bytes before the cut`, async (t) => {
     const path = makeFile(t, content)
     const reports = new Reports()
     using mapped = map(path, reports.options)
@@ -69,7 +69,7 @@ for (const map of [mapShared, mapPrivate]) {
 
     const [fault] = await reports.told(1)
     t.like(fault, { kind: 'beyond-end', offset: 6 * pageSize, length: 2 * pageSize })
-    t.deepEqual(mapped.buffer.subarray(0, size), content.subarray(0, size), 'nor did healing change it')
+    t.deepEqual(mapped.buffer.subarray(0, size), content.subarray(0, size), 'and healing does not change them')
   })
 
   test(`${map.name}: offsets count from a mapping that begins in the middle of a page`, async (t) => {
@@ -146,7 +146,7 @@ test('a file that is cut further with every access is contained each time', asyn
   t.deepEqual(map.buffer, cut(0))
 })
 
-test('every mapping of a file meets its end for itself', async (t) => {
+test('every mapping of a truncated file has faults of its own', async (t) => {
   const path = makeFile(t, content)
   const [one, two] = [new Reports(), new Reports()]
   using first = mapShared(path, one.options)
@@ -165,7 +165,7 @@ test('every mapping of a file meets its end for itself', async (t) => {
 const views = [Uint8Array, Int16Array, Uint32Array, Float32Array, Float64Array, BigUint64Array] as const
 
 for (const Ctor of views) {
-  test(`${Ctor.name}: loops end at the view's end, with zeros after the file's`, async (t) => {
+  test(`${Ctor.name}: loops run to the end of the view, and see zeros beyond the end of the file`, async (t) => {
     const path = makeFile(t, content)
     const reports = new Reports()
     using map = mapShared(path, { protection: 'read-write', ...reports.options })
@@ -180,7 +180,7 @@ for (const Ctor of views) {
     t.is(map.faults, 1)
     await reports.told(1)
 
-    // A loop that stores, from the good part into the bad one.
+    // A loop that stores to the good pages and then beyond the end.
     const one = typeof view[0] === 'bigint' ? 1n : 1
     for (let i = 0; i < view.length; i++) view[i] = one
     await reports.told(2)
@@ -220,7 +220,7 @@ const loads: Record<string, (bytes: Buffer) => unknown> = {
 }
 
 for (const [name, load] of Object.entries(loads)) {
-  test(`${name} sees zeros after the end`, (t) => {
+  test(`${name} sees zeros beyond the end`, (t) => {
     const path = makeFile(t, content)
     using map = mapShared(path, new Reports().options)
     truncateSync(path, 3 * pageSize)
@@ -247,7 +247,7 @@ const stores: Record<string, (bytes: Buffer) => unknown> = {
 }
 
 for (const [name, store] of Object.entries(stores)) {
-  test(`${name} stores up to the end and loses the rest`, (t) => {
+  test(`${name} stores up to the end, and the rest is discarded`, (t) => {
     const path = makeFile(t, content)
     using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
     truncateSync(path, 3 * pageSize)
@@ -263,7 +263,7 @@ for (const [name, store] of Object.entries(stores)) {
   })
 }
 
-test('crypto.randomFillSync fills up to the end and loses the rest', (t) => {
+test('crypto.randomFillSync fills up to the end, and the rest is discarded', (t) => {
   const path = makeFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, 3 * pageSize)
@@ -274,7 +274,7 @@ test('crypto.randomFillSync fills up to the end and loses the rest', (t) => {
   t.deepEqual(map.buffer.subarray(3 * pageSize), Buffer.alloc(5 * pageSize))
 })
 
-test('another process may truncate the file at any moment of a loop', async (t) => {
+test('another process can truncate the file at any moment of a loop', async (t) => {
   const path = makeFile(t, content)
   writeFileSync(path, Buffer.alloc(content.length, 0x11))
   const stdout = await survives(
@@ -366,18 +366,18 @@ console.log('end')
 for (const runtime of runtimes()) {
   const declare = is32Bit ? withAddresses : test
   declare(
-    `${runtime.name} ${runtime.version}: walks a million random pages of a truncated file of 8 GiB`,
+    `${runtime.name} ${runtime.version}: loads from a million random pages of a truncated file of 8 GiB`,
     async (t) => {
       await survives(t, runtime, WALK)
     },
   )
 
-  test(`${runtime.name} ${runtime.version}: lives through truncation, and shows the file when it grows`, async (t) => {
+  test(`${runtime.name} ${runtime.version}: survives truncation, and shows the file when it grows`, async (t) => {
     await survives(t, runtime, scenario('truncate-lives'))
   })
 }
 
-onLinux('no memory area is left behind by a thousand rounds of truncation and healing', async (t) => {
+onLinux('a thousand rounds of truncation and healing leave no memory area behind', async (t) => {
   const path = makeFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   for (let round = 0; round < 1000; round++) {
@@ -391,7 +391,7 @@ onLinux('no memory area is left behind by a thousand rounds of truncation and he
   t.is(areasOf(map), 1)
 })
 
-test('what another program sees is the truncated file', (t) => {
+test('another program sees the truncated file', (t) => {
   const path = makeFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, pageSize)

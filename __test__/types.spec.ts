@@ -1,4 +1,4 @@
-// The types of the package as it is installed: declarations only, compiled by a user's own settings.
+// The types of the installed package: its declarations, compiled with a user's settings.
 
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -64,7 +64,7 @@ for (const [what, name, options] of [
   })
 }
 
-test('the declarations need no library that a project may lack', async (t) => {
+test('the declarations need no types that a project may lack', async (t) => {
   const options = { module: 'nodenext', lib: ['es2022'] }
   const source = `
     import { mapShared } from 'memory-map'
@@ -74,7 +74,7 @@ test('the declarations need no library that a project may lack', async (t) => {
   t.is(await compile(t, install(t), 'user.mts', source, options), '')
 })
 
-test('lines have the helpers of iterators, where the project has them', async (t) => {
+test('lines() has the iterator helpers if the project has them', async (t) => {
   const source = `
     import { mapShared } from 'memory-map'
     export const first: string[] = mapShared('file').lines().take(2).map(String).toArray()
@@ -82,14 +82,14 @@ test('lines have the helpers of iterators, where the project has them', async (t
   t.is(await compile(t, install(t), 'user.mts', source, { module: 'nodenext', lib: ['esnext'] }), '')
 })
 
-test('every mistake is found where it is: the other tests mean something', async (t) => {
+test('every mistake is an error on its own line: the other tests mean something', async (t) => {
   const mistakes = user.replaceAll(expectation, '')
   const found = await compile(t, install(t), 'user.mts', mistakes, { module: 'nodenext' })
   const lines = new Set(found.match(/^user\.mts\(\d+,/gm))
   t.is(lines.size, user.match(expectation)!.length, found)
 })
 
-test('compilers before 5.7 are given declarations in which Buffers do not say what their memory is', async (t) => {
+test('compilers before 5.7 get declarations in which Buffer has no type parameter', async (t) => {
   const folder = install(t)
   const target = join(folder, 'node_modules', 'memory-map')
   // As such a compiler would find them.
@@ -106,7 +106,7 @@ test('compilers before 5.7 are given declarations in which Buffers do not say wh
   t.notRegex(readFileSync(join(target, 'index.d.ts'), 'utf8'), /Array<B>|Buffer<|IteratorObject/)
 })
 
-test('declarations that say less are noticed', async (t) => {
+test('less exact declarations are noticed', async (t) => {
   const folder = install(t)
   const path = join(folder, 'node_modules', 'memory-map', 'index.d.ts')
   const declarations = readFileSync(path, 'utf8')

@@ -1,5 +1,5 @@
-// What has no pages cannot be mapped: pipes, FIFOs, sockets, terminals, directories. The error says what it is and
-// what to use instead, and the other end notices nothing.
+// Pipes, FIFOs, sockets, terminals and directories have no pages and cannot be mapped. The error says what the file is and
+// what to use instead, and the other end of a pipe notices nothing.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
@@ -33,7 +33,7 @@ import { scratchFolder } from './helpers/scratch.ts'
 
 const posix = isWindows ? test.skip : test
 const linux = isLinux ? test : test.skip
-// Those that count this process's descriptors run one by one: other tests open files meanwhile, on other threads.
+// Tests that count this process's descriptors are serial, because other tests open files on other threads.
 const posixSerial = isWindows ? test.serial.skip : test.serial
 const linuxSerial = isLinux ? test.serial : test.serial.skip
 
@@ -159,7 +159,7 @@ for (const runtime of runtimes()) {
     t.regex(stdout, /still a terminal/)
   })
 
-  linux(`${name}: a FIFO is refused by path at once, and a writer that waits in open goes on waiting`, async (t) => {
+  linux(`${name}: a FIFO is refused by path at once, and a writer that is blocked in open stays blocked`, async (t) => {
     const fifo = join(scratchFolder(t), 'fifo')
     execFileSync('mkfifo', [fifo])
     const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"; echo "written, $?"', fifo])
@@ -179,7 +179,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-linux('opening a FIFO, as a mapping must not, does let a waiting writer go', async (t) => {
+linux('opening a FIFO does let a blocked writer go on: the test above means something', async (t) => {
   const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"', fifo])
@@ -192,7 +192,7 @@ linux('opening a FIFO, as a mapping must not, does let a waiting writer go', asy
   t.false(timedOut)
 })
 
-linuxSerial('a reader that waits in open goes on waiting when a mapping to store is refused', async (t) => {
+linuxSerial('a reader that is blocked in open stays blocked when a writable mapping is refused', async (t) => {
   const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const reader = start('cat', [fifo])
@@ -247,7 +247,7 @@ posixSerial('a FIFO is refused as a FileHandle', async (t) => {
   }
 })
 
-posixSerial('a unix socket is refused by path, and its server sees no one come', async (t) => {
+posixSerial('a Unix socket is refused by path, and its server gets no connection', async (t) => {
   const path = join(scratchFolder(t), 'socket')
   const visitors: Socket[] = []
   const server = createServer((socket) => visitors.push(socket.end()))
@@ -265,7 +265,7 @@ posixSerial('a unix socket is refused by path, and its server sees no one come',
   }
 })
 
-posix('a TCP connection that a child was given is refused by descriptor, and goes on', async (t) => {
+posix('a TCP connection that a child inherited is refused by descriptor, and still works', async (t) => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const script = join(scratchFolder(t), 'attempt.mjs')
@@ -319,7 +319,7 @@ linux('mapping a terminal does not make it the controlling terminal of the proce
   t.regex(stdout, /^none: ENXIO$/m)
 })
 
-linuxSerial('a file that says that it is empty, or has a page, and cannot be mapped is ENODEV', (t) => {
+linuxSerial('a file of /proc or /sys that cannot be mapped is ENODEV, whatever length it shows', (t) => {
   const before = openDescriptors()
   const files = [
     '/proc/cpuinfo', // EIO, by the system
@@ -347,7 +347,7 @@ linuxSerial('a file that says that it is empty, or has a page, and cannot be map
   t.is(openDescriptors(), before)
 })
 
-linuxSerial('create does not write to a file that is not on a disk', (t) => {
+linuxSerial('create does not write to a file of /proc or /sys', (t) => {
   const before = hostname()
   for (const length of [undefined, 1, 8192]) {
     const options = { create: true, protection: 'read-write', length } as const
@@ -369,7 +369,7 @@ function controlGroup(t: ExecutionContext): string[] {
   return [join(folder, 'cgroup.procs'), join(folder, 'cgroup.controllers')]
 }
 
-test('a file that is empty maps, in every way', (t) => {
+test('an empty file is mapped, in every way', (t) => {
   const file = join(scratchFolder(t), 'empty')
   writeFileSync(file, '')
   for (const map of [mapShared, mapPrivate]) {
@@ -378,7 +378,7 @@ test('a file that is empty maps, in every way', (t) => {
   }
 })
 
-test.serial('a directory is refused, however it is named', async (t) => {
+test.serial('a directory is refused by path, descriptor and FileHandle', async (t) => {
   const folder = join(scratchFolder(t), 'folder')
   const link = `${folder}-link`
   mkdirSync(folder)
@@ -405,7 +405,7 @@ test.serial('a directory is refused, however it is named', async (t) => {
   }
 })
 
-test('a file that can be mapped is mapped in all the ways that are refused here', (t) => {
+test('a regular file is mapped in all the ways that are refused here: the other tests mean something', (t) => {
   const file = join(scratchFolder(t), 'file')
   writeFileSync(file, 'pages')
   for (const [way, map] of Object.entries(ways)) {

@@ -1,4 +1,4 @@
-// Which memory views are cut from: a view costs what it looks at, not what the mapping has (lib/windows.ts).
+// The ArrayBuffers behind views: a view costs as much as it looks at, not as much as the mapping has (lib/windows.ts).
 
 import test from 'ava'
 
@@ -20,7 +20,7 @@ for (const runtime of runtimes()) {
   }
 }
 
-/** The ArrayBuffers behind views, and how long they are together. */
+/** Collects the ArrayBuffers behind views, and adds up their lengths. */
 class Behind {
   readonly #memories = new Set<ArrayBufferLike>()
 
@@ -64,7 +64,7 @@ test('a hundred views far apart have little memory behind them', (t) => {
   t.true(behind.bytes <= 100 * 128 * KIB, `${behind.bytes} bytes`)
 })
 
-test('what is behind a long view is at most four times as long', (t) => {
+test('the memory behind a long view is at most four times as long', (t) => {
   const map = large(t)
   for (const length of [100_000, MIB, 100 * MIB]) {
     const { byteLength } = map.view(GIB - 12_345, length).buffer
@@ -72,7 +72,7 @@ test('what is behind a long view is at most four times as long', (t) => {
   }
 })
 
-test('views all over a mapping have few ArrayBuffers behind them, and at last one with everything', (t) => {
+test('views all over a mapping have few ArrayBuffers behind them, and finally one over the whole mapping', (t) => {
   const map = large(t)
   const behind = new Behind()
   for (let i = 0; i < 10_000; i++) behind.see(map.view((i * 0x9e3779b1) % (4 * GIB - 4096), 4096))
@@ -90,7 +90,7 @@ test('views one after the other have few ArrayBuffers behind them, and little mo
   t.true(behind.count <= 150, `${behind.count} ArrayBuffers`)
 })
 
-test('a mapping of a MiB has one ArrayBuffer behind all views, and so has one whose `buffer` was used', (t) => {
+test('all views of a mapping of 1 MiB, or of one whose `buffer` was used, have one ArrayBuffer', (t) => {
   const small = large(t, MIB)
   const view = small.view(MIB - 10, 10)
   t.is(view.buffer, small.arrayBuffer)

@@ -1,4 +1,4 @@
-// What is cut from a mapping without a copy: buffer, view, typedArray and dataView, of any size.
+// Views without a copy: buffer, view, typedArray and dataView, of a mapping of any size.
 
 import { constants } from 'node:buffer'
 import { createHash } from 'node:crypto'
@@ -30,7 +30,7 @@ test('buffer is the whole mapping, and the same object each time', (t) => {
   t.true(map.arrayBuffer instanceof ArrayBuffer)
 })
 
-test('arrayBuffer begins where the first page of the mapping does', (t) => {
+test('arrayBuffer begins with the first page of the mapping', (t) => {
   const path = scratchFile(t, contents)
   for (const offset of [0, 1, 100, pageSize - 1, pageSize, pageSize + 1, 2 * pageSize + 77]) {
     const lead = offset % allocationGranularity
@@ -42,7 +42,7 @@ test('arrayBuffer begins where the first page of the mapping does', (t) => {
   }
 })
 
-test('nothing is copied: what is stored through one view is seen through every other and in the file', (t) => {
+test('nothing is copied: a store through one view is seen through all others and in the file', (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path, { protection: 'read-write', offset: 100 })
   const view = map.view(28, 16)
@@ -62,7 +62,7 @@ test('nothing is copied: what is stored through one view is seen through every o
 
 // view
 
-test('view is a window of any bytes, in numbers or bigints', (t) => {
+test('view gives any range, by numbers or bigints', (t) => {
   const path = scratchFile(t, contents)
   for (const start of [0, 5, pageSize]) {
     using map = mapPrivate(path, { offset: start })
@@ -108,7 +108,7 @@ test('all views share one ArrayBuffer, whichever is asked for first', (t) => {
 })
 
 withDescriptors.serial(
-  'no ArrayBuffer exists before one is asked for, and one over everything only after that is used',
+  'a mapping has no ArrayBuffer before the first view, and one over everything only after `buffer` was used',
   async (t) => {
     const length = 256 << 20
     const few = 16 << 20
@@ -141,7 +141,7 @@ withDescriptors.serial(
   },
 )
 
-onLinux('a view keeps the memory when nothing else holds the mapping', async (t) => {
+onLinux('a view keeps the memory when nothing else refers to the mapping', async (t) => {
   const path = scratchFile(t, contents)
   let view: Buffer | undefined = mapShared(path).view(pageSize, 50)
   await collectGarbage()
@@ -181,7 +181,7 @@ for (const given of constructors) {
   const Constructor = given as unknown as AnyConstructor
   const size = Constructor.BYTES_PER_ELEMENT
 
-  test(`typedArray makes a ${given.name} as its constructor does`, (t) => {
+  test(`typedArray makes the ${given.name} that its constructor would make`, (t) => {
     const length = Math.floor(contents.length / 8) * 8
     using map = mapPrivate(scratchFile(t, contents), { length })
     const whole = map.typedArray(Constructor)
@@ -200,7 +200,7 @@ for (const given of constructors) {
     }
   })
 
-  test(`readTyped copies a ${given.name} from any byte on`, (t) => {
+  test(`readTyped copies a ${given.name} from any offset`, (t) => {
     using map = mapShared(scratchFile(t, contents), { protection: 'read-write' })
     for (let byteOffset = 0; byteOffset < size; byteOffset++) {
       const expected = new Constructor(heap.slice(byteOffset, byteOffset + 10 * size))
@@ -219,7 +219,7 @@ for (const given of constructors) {
   })
 
   if (size > 1) {
-    test(`a ${given.name} that is not aligned in memory is a RangeError that says which byte it is`, (t) => {
+    test(`a ${given.name} that is not aligned in memory is a RangeError that names the byte`, (t) => {
       const path = scratchFile(t, contents)
       using map = mapPrivate(path)
       t.throws(() => new Constructor(heap, 1, 1), { instanceOf: RangeError })
@@ -238,7 +238,7 @@ for (const given of constructors) {
       t.deepEqual(shifted.typedArray(Constructor, size / 2, 5), new Constructor(heap, pageSize + size, 5))
     })
 
-    test(`a ${given.name} to the end of a mapping that has no whole number of elements is a RangeError`, (t) => {
+    test(`a ${given.name} to the end of a mapping without a whole number of elements is a RangeError`, (t) => {
       const path = scratchFile(t, contents)
       using map = mapPrivate(path, { length: size * 10 + 1 })
       t.throws(() => new Constructor(heap.slice(0, size * 10 + 1)), { instanceOf: RangeError })
@@ -249,7 +249,7 @@ for (const given of constructors) {
   }
 }
 
-test('the length of a typedArray is in elements', (t) => {
+test('the length for typedArray is in elements', (t) => {
   using map = mapAnonymous(80)
   t.is(map.typedArray(Float64Array, 0, 10).byteLength, 80)
   t.throws(() => map.typedArray(Float64Array, 0, 11), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
@@ -291,7 +291,7 @@ test('dataView is a DataView of any bytes, aligned or not', (t) => {
 
 // Views elsewhere
 
-test("the APIs of Node take a view as they take a Buffer of Node's own", async (t) => {
+test("Node's APIs take a view like any other Buffer", async (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path, { offset: 10 })
   const view = map.view(90, 2 * pageSize)
@@ -400,7 +400,7 @@ for (const start of [0, 4095]) {
   )
 }
 
-withAddresses("what exceeds the runtime's largest Buffer is ERR_MMAP_TOO_LARGE", (t) => {
+withAddresses("a view larger than the runtime's largest Buffer is ERR_MMAP_TOO_LARGE", (t) => {
   if (!hasWindows) {
     t.log(`the largest Buffer here has ${huge} bytes`)
     return t.pass()
@@ -434,7 +434,7 @@ withAddresses("a mapping as large as the runtime's largest Buffer has a buffer",
 })
 
 withAddresses.serial(
-  'a mapping of more than 4 GiB makes no ArrayBuffer before one is asked for, and few after',
+  'a mapping of more than 4 GiB has no ArrayBuffer before the first view, and few after it',
   async (t) => {
     if (!hasWindows) return t.pass()
     await collectGarbage()

@@ -1,4 +1,4 @@
-// A mapping's pages in a WebAssembly memory: `map.into`.
+// `map.into`: the pages of a mapping in a WebAssembly memory.
 
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { inspect } from 'node:util'
@@ -22,7 +22,7 @@ import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 import { until } from './helpers/until.ts'
 import { hashOfSources, path as parserPath, SECTION } from './wasm/build.mjs'
 
-/** TypeScript has it only with the types of browsers. */
+/** In TypeScript, only the types of browsers have it. */
 declare const WebAssembly: any
 
 const unit = 65_536
@@ -52,7 +52,7 @@ here('the pages of a mapping are in the memory, and zeros after close', (t) => {
   map.close()
 })
 
-here('what was laid prints what it is, ends with `using`, and is no array', (t) => {
+here('a WasmMapping prints what it is, ends with `using`, and is not taken for an array', (t) => {
   const memory = newMemory()
   using map = mapPrivate(scratchFile(t, contents))
   let outer: WasmMapping
@@ -68,7 +68,7 @@ here('what was laid prints what it is, ends with `using`, and is no array', (t) 
   t.throws(() => Reflect.construct(WasmMapping, []), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
 })
 
-here('stores reach the file of a shared mapping, and of no other', (t) => {
+here('stores to the memory reach the file of a shared mapping, and no other file', (t) => {
   const memory = newMemory()
   const path = scratchFile(t, contents)
   using shared = mapShared(path, { protection: 'read-write' })
@@ -85,7 +85,7 @@ here('stores reach the file of a shared mapping, and of no other', (t) => {
   t.is(bytesOf(memory, 0, 5).toString(), 'SxARE')
 })
 
-here('a memory that grows stays writable where stores may not reach the file', (t) => {
+here('a memory that grows stays writable where a read-only mapping lies, and the file is unchanged', (t) => {
   const memory = newMemory()
   const path = scratchFile(t, contents)
   using opened = mapShared(path, { protection: 'read-write' })
@@ -98,7 +98,7 @@ here('a memory that grows stays writable where stores may not reach the file', (
   t.true(readFileSync(path).equals(contents))
 })
 
-withDescriptors('memory that is shared by a descriptor can be in two places', (t) => {
+withDescriptors('memory with a descriptor can be in two places', (t) => {
   const memory = newMemory()
   using map = mapAnonymous(2 * pageSize, { shared: true })
   map.into(memory, unit)
@@ -106,7 +106,7 @@ withDescriptors('memory that is shared by a descriptor can be in two places', (t
   t.is(bytesOf(memory, unit + pageSize, 4).toString(), 'here')
 })
 
-here('several mappings lie in one memory, one in several, and none over another', (t) => {
+here('a memory can have several mappings, and a mapping several memories, but no two mappings overlap', (t) => {
   const memory = newMemory()
   const path = scratchFile(t, contents)
   using map = mapPrivate(path)
@@ -131,7 +131,7 @@ here('several mappings lie in one memory, one in several, and none over another'
   t.true(bytesOf(second, unit, contents.length).equals(contents))
 })
 
-here('closing the mapping takes its pages out of memories', (t) => {
+here('closing the mapping removes its pages from all memories', (t) => {
   const memories = [newMemory(), newMemory()]
   const map = mapPrivate(scratchFile(t, contents))
   const laid = memories.map((memory) => map.into(memory, unit))
@@ -144,7 +144,7 @@ here('closing the mapping takes its pages out of memories', (t) => {
   t.throws(() => map.into(memories[0]!, 0), { code: 'ERR_MMAP_CLOSED' })
 })
 
-here('a mapping that is resized stays in the memory as it was', (t) => {
+here('a mapping that is resized stays in the memory with its old length', (t) => {
   const memory = newMemory()
   using map = mapPrivate(scratchFile(t, contents))
   const laid = map.into(memory, unit)
@@ -158,7 +158,7 @@ here('a mapping that is resized stays in the memory as it was', (t) => {
   t.is(map.read(0, 1)[0], contents[0])
 })
 
-here('a memory that has grown has the mapping still, and takes more at its new end', (t) => {
+here('a memory that has grown still has the mapping, and takes another at its new end', (t) => {
   const memory = newMemory(2)
   using map = mapPrivate(scratchFile(t, contents))
   const laid = map.into(memory, unit)
@@ -174,7 +174,7 @@ here('a memory that has grown has the mapping still, and takes more at its new e
   t.is(bytesOf(memory, unit, 1)[0], 0)
 })
 
-here('the last page is taken whole, with zeros behind the end of the file', (t) => {
+here('the last page is in the memory as a whole, with zeros beyond the end of the file', (t) => {
   const memory = newMemory()
   bytesOf(memory, 0, 10 * unit).fill(1)
   const path = scratchFile(t, contents.subarray(0, pageSize + 100))
@@ -208,7 +208,7 @@ here('a mapping whose pages are not those of the memory is refused', (t) => {
   t.is(bytesOf(memory, 0, 1)[0], contents[3 * pageSize])
 })
 
-here('a place that is not in the memory is refused', (t) => {
+here('a range that is not in the memory is refused', (t) => {
   const memory = newMemory(2)
   using map = mapPrivate(scratchFile(t, contents))
   for (const offset of [1, pageSize / 2, 2 * unit, 2 * unit - 3 * pageSize, -pageSize, 1.5, Number.NaN, 2 ** 53]) {
@@ -224,7 +224,7 @@ here('a place that is not in the memory is refused', (t) => {
   t.true(bytesOf(memory, contents.length, unit).every((byte) => byte === 0))
 })
 
-here('what only looks like a memory is refused', (t) => {
+here('an object that only looks like a memory is refused', (t) => {
   using map = mapPrivate(scratchFile(t, contents))
   const real = newMemory()
   const { buffer } = real
@@ -238,7 +238,7 @@ here('what only looks like a memory is refused', (t) => {
   t.true(laid.closed, 'what a program made of a memory is not looked at')
 })
 
-here('memory without a file, and what has closed its file, are refused', (t) => {
+here('memory without a file, and mappings that have closed their file, are refused', (t) => {
   const memory = newMemory()
   using anonymous = mapAnonymous(pageSize)
   const error = t.throws(() => anonymous.into(memory, 0), { code: 'ERR_MMAP_UNSUPPORTED' })
@@ -248,7 +248,7 @@ here('memory without a file, and what has closed its file, are refused', (t) => 
   t.true(bytesOf(memory, 0, unit).every((byte) => byte === 0))
 })
 
-here('a file of 3 GiB is there at once, and behind 4 GiB where memories are larger', (t) => {
+here('a file of 3 GiB is in the memory at once, and beyond 4 GiB where memories can be larger', (t) => {
   const gigabytes3 = 3 * 2 ** 30
   const path = sparseFile(t, gigabytes3)
   using map = mapShared(path, { protection: 'read-write' })
@@ -271,7 +271,7 @@ here('a file of 3 GiB is there at once, and behind 4 GiB where memories are larg
   t.is(there.offset, at)
 })
 
-truncating('a fault in the memory is told as one of the mapping, and thrown by check', async (t) => {
+truncating('a fault in the memory is reported as one of the mapping, and thrown by check()', async (t) => {
   const path = scratchFile(t, contents)
   const told: MemoryFault[] = []
   using map = mapShared(path, { onFault: (fault) => told.push(fault) })
@@ -289,7 +289,7 @@ truncating('a fault in the memory is told as one of the mapping, and thrown by c
   t.is(bytesOf(memory, unit + 2 * pageSize, 1)[0], contents[2 * pageSize])
 })
 
-onWindows('Windows says that it cannot', (t) => {
+onWindows('into() is unsupported on Windows', (t) => {
   using map = mapPrivate(scratchFile(t, contents))
   t.throws(() => map.into(newMemory(), 0), { code: 'ERR_MMAP_UNSUPPORTED' })
 })
@@ -314,7 +314,7 @@ here('a parser compiled from Rust reads a mapped file', (t) => {
   t.is(sum(laid.offset, laid.length, 1), (4999 * 5000) / 2 + 0.5 * 5000)
 })
 
-test('the parser is compiled from its sources as they are', (t) => {
+test('the committed parser was compiled from the present sources', (t) => {
   const [section] = WebAssembly.Module.customSections(new WebAssembly.Module(readFileSync(parserPath)), SECTION)
   t.is(Buffer.from(section ?? []).toString('hex'), hashOfSources().toString('hex'), 'run __test__/wasm/build.mjs')
 })

@@ -1,4 +1,4 @@
-// What Windows does otherwise than POSIX systems: docs/platforms.md says it, these tests show it.
+// What is different on Windows, as docs/platforms.md says.
 
 import {
   closeSync,
@@ -54,7 +54,7 @@ test('mappings start at any byte, although views start at multiples of 64 KiB', 
   }
 })
 
-test('a mapped file cannot be made shorter than its mappings, and the error of fs says so', (t) => {
+test('fs cannot truncate a mapped file', (t) => {
   const path = scratchFile(t, contents)
   const map = mapShared(path)
   t.throws(() => truncateSync(path, 10))
@@ -127,7 +127,7 @@ test('private stores stay private, also after every protection', (t) => {
   t.deepEqual(readFileSync(path), contents)
 })
 
-test('memory and files can be mapped for execution, and memory that was not can be made so', (t) => {
+test('memory and files can be mapped for execution, and memory can be made executable later', (t) => {
   const path = scratchFile(t, contents)
   for (const map of [mapPrivate, mapShared]) {
     using executable = map(path, { protection: 'read-execute' })
@@ -143,7 +143,7 @@ test('memory and files can be mapped for execution, and memory that was not can 
   t.is(copy.buffer[0], 1)
 })
 
-test('stores to read-only pages and loads of forbidden ones are contained by the vectored handler', async (t) => {
+test('the vectored handler contains stores to read-only pages and loads from forbidden ones', async (t) => {
   const path = scratchFile(t, contents)
   for (const make of [mapShared, mapPrivate]) {
     const reports = new Reports()
@@ -163,7 +163,7 @@ test('stores to read-only pages and loads of forbidden ones are contained by the
   }
 })
 
-test('sync and syncSync write to the file, of any range, with any protection', async (t) => {
+test('sync and syncSync write any range to the file, with any protection', async (t) => {
   const path = scratchFile(t, contents)
   using map = mapShared(path, { ...rw, offset: 100 })
   map.buffer.fill(5)
@@ -193,7 +193,7 @@ test('pages are prefetched, locked and unlocked', async (t) => {
   throwsCodedError(t, () => map.lock({ onFault: true }), unsupported)
 })
 
-test('memory is committed when it is mapped: more than there is, or than there are addresses, is ENOMEM', (t) => {
+test('memory is committed when it is mapped: more than the system has is ENOMEM', (t) => {
   for (const length of [2 ** 40, 2 ** 50]) {
     throwsSystemError(t, () => mapAnonymous(length), { code: 'ENOMEM', syscall: 'mmap' })
   }
@@ -205,7 +205,7 @@ async function another(t: ExecutionContext): Promise<Peer> {
   return await Peer.start(t, host)
 }
 
-test('named memory is shared by processes, and goes with the last that has it', async (t) => {
+test('named memory is shared by processes, and freed with the last one that has it', async (t) => {
   const name = freshName()
   const peer = await another(t)
   const gone = { code: 'ENOENT', syscall: 'shm_open', path: `/${name}` } as const
@@ -226,7 +226,7 @@ test('named memory is shared by processes, and goes with the last that has it', 
   throwsSystemError(t, () => openSharedMemory(name), gone)
 })
 
-test('named memory: exclusive is EEXIST, and the name is that of any process', async (t) => {
+test('named memory: exclusive is EEXIST if any process has the name', async (t) => {
   const name = freshName()
   const peer = await another(t)
   t.is(await peer.run(`map = lib.openSharedMemory('${name}', { create: true, exclusive: true, length: 5 }); 1`), 1)
@@ -240,7 +240,7 @@ test('named memory: exclusive is EEXIST, and the name is that of any process', a
   t.is(map.length, 5)
 })
 
-test('named memory: unlinkSharedMemory does nothing, and stays as long as it was made', (t) => {
+test('named memory: unlinkSharedMemory does nothing, and the length never changes', (t) => {
   const name = freshName()
   t.is(unlinkSharedMemory(name), undefined)
   using map = openSharedMemory(name, { create: true, length: 2 * pageSize })
@@ -272,7 +272,7 @@ test('named memory: a reader’s stores are contained, and it cannot become a wr
   map.syncSync()
 })
 
-test('named memory: words are waited on, and a mutex is recovered from a process that has died', async (t) => {
+test('named memory: wait and notify work, and the mutex of a process that died is recovered', async (t) => {
   const name = freshName()
   using map = openSharedMemory(name, { create: true, length: pageSize })
   const peer = await another(t)

@@ -1,5 +1,5 @@
-// createWriteStream: the file that fs.createWriteStream makes of the same bytes, whatever length the mapping had; what
-// is left where the stream fails, is destroyed, or others change the length meanwhile.
+// createWriteStream: it makes the same file as fs.createWriteStream, whatever length the mapping had; and what is in the
+// file when the stream fails, is destroyed, or others change the length meanwhile.
 
 import { once } from 'node:events'
 import { appendFileSync, closeSync, createWriteStream, openSync, readFileSync } from 'node:fs'
@@ -38,7 +38,7 @@ for (const [before, start, size] of [
   [8 * MiB, 1000, 64 * 1024],
   [10, 3 * MiB + 1, 64 * 1024],
 ] as const) {
-  test(`${size} bytes at a time from ${start} on into ${before}: the file that fs makes of it`, async (t) => {
+  test(`${size} bytes at a time from ${start} on into ${before}: the file is that of fs`, async (t) => {
     const old = Buffer.alloc(before, 'o')
     const [path, expected] = [scratchFile(t, old), scratchFile(t, old)]
     const chunks = chunksOf(contents, size)
@@ -52,7 +52,7 @@ for (const [before, start, size] of [
   })
 }
 
-test('text has the encoding that write is given', async (t) => {
+test('text is written in the encoding that write() gets', async (t) => {
   const path = scratchFile(t, '')
   using map = open(path)
   const stream = map.createWriteStream()
@@ -74,7 +74,7 @@ test('chunks that wait are written together', async (t) => {
   t.true(map.read().equals(contents))
 })
 
-test('write says when as much waits as highWaterMark allows', (t) => {
+test('write() returns false when highWaterMark bytes wait', (t) => {
   using map = open(scratchFile(t, ''))
   for (const [highWaterMark, more] of [
     [5, true],
@@ -86,14 +86,14 @@ test('write says when as much waits as highWaterMark allows', (t) => {
   }
 })
 
-test('a stream without bytes leaves the file as it is', async (t) => {
+test('a stream without bytes does not change the file', async (t) => {
   const path = scratchFile(t, 'old')
   using map = open(path)
   await pipeline(Readable.from([]), map.createWriteStream({ start: 10 }))
   t.is(readFileSync(path, 'utf8'), 'old')
 })
 
-withDescriptors('a mapping in the middle of a file writes there', async (t) => {
+withDescriptors('a mapping of the middle of a file writes there', async (t) => {
   const path = scratchFile(t, Buffer.alloc(1000, 'o'))
   using map = mapShared(path, { offset: 700, protection: 'read-write' })
   await pipeline(Readable.from([contents]), map.createWriteStream({ start: 1 }))
@@ -108,7 +108,7 @@ test('anonymous memory grows as well', async (t) => {
   }
 })
 
-test('a private mapping can be written to its end, and not beyond', async (t) => {
+test('a private mapping can be written up to its end, and not beyond', async (t) => {
   using map = mapPrivate(scratchFile(t, 'old'))
   const stream = map.createWriteStream()
   stream.write('new')
@@ -117,7 +117,7 @@ test('a private mapping can be written to its end, and not beyond', async (t) =>
   t.is(map.toString(), 'new')
 })
 
-test('a stream that is destroyed leaves what it has written, and no room behind it', async (t) => {
+test('a destroyed stream leaves the bytes that it has written, and no room behind them', async (t) => {
   const path = scratchFile(t, '')
   using map = open(path)
   const stream = map.createWriteStream()
@@ -138,7 +138,7 @@ test('an AbortSignal ends a stream in the same way', async (t) => {
   t.is(readFileSync(path, 'utf8'), 'written')
 })
 
-withDescriptors('what another process has appended meanwhile stays', async (t) => {
+withDescriptors('bytes that another process appends meanwhile stay', async (t) => {
   const path = scratchFile(t, '')
   using map = open(path)
   const stream = map.createWriteStream()
@@ -159,7 +159,7 @@ const meanwhile: [title: string, change: (map: MemoryMap) => void][] = [
 ]
 
 for (const [title, change] of meanwhile) {
-  test(`a mapping that is ${title} meanwhile ends the stream with an error`, async (t) => {
+  test(`the stream ends with an error if the mapping is ${title} meanwhile`, async (t) => {
     using map = open(scratchFile(t, ''))
     const stream = map.createWriteStream()
     stream.write('written')
@@ -182,7 +182,7 @@ test('autoClose closes the mapping when the stream has finished or failed', asyn
   t.true(failed.closed)
 })
 
-test('a fault is the error of the stream', async (t) => {
+test('a fault makes the stream fail', async (t) => {
   using map = mapAnonymous(10)
   map.protect('read')
   throwsCodedError(t, () => map.createWriteStream(), { instanceOf: Error, code: 'ERR_MMAP_NOT_WRITABLE' })
@@ -202,7 +202,7 @@ withDescriptors("a descriptor stays the caller's", async (t) => {
   t.true(readFileSync(path).equals(contents))
 })
 
-test('wrong options are coded errors', (t) => {
+test('wrong options are refused', (t) => {
   using map = mapAnonymous(10)
   const wrong: [options: object, instanceOf: ErrorConstructor, code: string][] = [
     [{ start: -1 }, RangeError as ErrorConstructor, 'ERR_OUT_OF_RANGE'],
@@ -220,7 +220,7 @@ test('wrong options are coded errors', (t) => {
 // Every runtime
 
 for (const runtime of runtimes()) {
-  test(`a file gets every byte, on ${runtime.name} ${runtime.version}`, async (t: ExecutionContext) => {
+  test(`every byte reaches the file, on ${runtime.name} ${runtime.version}`, async (t: ExecutionContext) => {
     await endsWell(t, runtime, scenario('write-stream'))
   })
 }

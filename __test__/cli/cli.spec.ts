@@ -46,7 +46,7 @@ function has(program: string): boolean {
 
 const withFincore = where(isLinux && has('fincore'), 'fincore of util-linux is not installed')
 
-withFincore('residency says what fincore says, and which pages they are', async (t) => {
+withFincore('residency gives the numbers of fincore, and which pages they are', async (t) => {
   // Nothing of a hole is in memory. Locked pages stay, and random access reads no page ahead.
   const path = sparseFile(t, 200 * pageSize)
   t.is(fincore(path), 0)
@@ -70,7 +70,7 @@ withFincore('residency says what fincore says, and which pages they are', async 
   t.regex(await cli(t, 'residency', path), /: 55 of 200 pages, 220 KiB in memory, 28 %\n {2}▕ {3,4}[░▒▓█]+ +█+ +▏\n$/)
 })
 
-withFincore('evict drops a file, and touch brings it in', async (t) => {
+withFincore('evict removes a file from memory, and touch brings it in', async (t) => {
   const path = fileOf(t, 50)
   t.true(fincore(path) > 0)
   // Linux may leave some for a while, and on tmpfs, which has no disk, all that there is no swap space for.
@@ -97,7 +97,7 @@ test('a cell is blank only if no page of it is in memory, and full only if all a
   t.deepEqual(draw.cellsOf(bitmap, 0, 1), [0])
 })
 
-test('a folder: all its files, one that cannot be mapped is named, and all are added up', async (t) => {
+test('a folder stands for all its files: their sum is shown, and those that cannot be mapped are named', async (t) => {
   const folder = scratchFolder(t)
   mkdirSync(join(folder, 'inner'))
   writeFileSync(join(folder, 'a & b'), 'a')
@@ -129,7 +129,7 @@ function canBeNobody(): boolean {
   }
 }
 
-asNobody('who may not write a file is told that Linux does not tell', async (t) => {
+asNobody('a user who may not write a file is told that Linux does not show its pages', async (t) => {
   const path = fileOf(t, 4)
   chmodSync(join(path, '..'), 0o755)
   chmodSync(path, 0o644)
@@ -140,7 +140,7 @@ asNobody('who may not write a file is told that Linux does not tell', async (t) 
   t.is(JSON.parse(text)[0].resident, null)
 })
 
-onLinux('lock keeps files in memory until it is stopped, whatever is collected', async (t) => {
+onLinux('lock keeps files in memory until it is stopped, even if garbage is collected', async (t) => {
   const { child, ended, next } = started(t, '--expose-gc', '--import', collecting, main, 'lock', fileOf(t, 16))
   t.regex(await next(), /^1 file locked, 64\.0 KiB/)
   child.kill('SIGUSR2')
@@ -151,7 +151,7 @@ onLinux('lock keeps files in memory until it is stopped, whatever is collected',
   t.is((await ended).code, 0)
 })
 
-onLinux('watch draws again', async (t) => {
+onLinux('watch draws the strip again', async (t) => {
   const path = sparseFile(t, 8 * pageSize)
   const { next } = started(t, main, 'watch', '--interval', '0.05', path)
   t.regex(await next(), /: 0 of 8 pages/)
@@ -183,7 +183,7 @@ onLinux('ls lists named memory and who has it mapped, and rm removes it', async 
   t.deepEqual([code, /ENOENT/.test(stderr)], [1, true])
 })
 
-onLinux('ls says which names are temporary, and rm removes those too', async (t) => {
+onLinux('ls says which names are temporary, and rm removes them too', async (t) => {
   const name = `memory-map-cli-temporary-${process.pid}`
   const map = openSharedMemory(name, { create: true, temporary: true, length: 4096 })
   t.teardown(() => map.close())
@@ -193,7 +193,7 @@ onLinux('ls says which names are temporary, and rm removes those too', async (t)
   t.is(await row(), undefined)
 })
 
-test('what cannot be is said in a line', async (t) => {
+test('an error is printed in one line', async (t) => {
   for (const args of [
     ['residency', '/does/not/exist'],
     ['residency'],
@@ -208,7 +208,7 @@ test('what cannot be is said in a line', async (t) => {
   }
 })
 
-test('what is published asks for the library of the same version, and is all there', (t) => {
+test('the published package needs the library of its own version, and has all its files', (t) => {
   const { id, files, complaints } = packTool()
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   t.is(id, `memory-map-cli@${version}`)

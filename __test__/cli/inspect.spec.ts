@@ -12,10 +12,10 @@ import { asJson, cli, started } from './tool.ts'
 
 const scenario = fileURLToPath(new URL('../scenarios/cli-inspect.mjs', import.meta.url))
 
-/** Where the scenario has what cannot be found. */
+/** Where the scenario has those objects that cannot be found by their bytes. */
 const PLACES = ['-m', '72', '-s', '128', '-e', '136', '-e', '160', '-c', '144', '-r', '57344', '-r', '57856']
 
-onLinux('inspect shows one of each class, and who lives', async (t) => {
+onLinux('inspect shows an object of each class, and which owners are alive', async (t) => {
   const path = scratchFile(t, Buffer.alloc(65_536))
   const { child, ended, next } = started(t, scenario, path)
   t.is(await next(), 'ready')
@@ -115,7 +115,7 @@ onLinux('inspect shows one of each class, and who lives', async (t) => {
   t.regex(printed, /^mutex at 80: held by process \d+ \(.+\)$/m)
 })
 
-test('inspect takes bytes for what they are, whatever they are', async (t) => {
+test('inspect shows random and damaged bytes without an error', async (t) => {
   const wild = Buffer.alloc(16_384)
   const words = (at: number, ...values: bigint[]) =>
     values.forEach((value, i) => wild.writeBigUInt64LE(value, at + 8 * i))

@@ -79,7 +79,7 @@ test('parquet: some rows of one column take a small part of the file', async (t)
   t.true(Number(read) < Number(all) / 20, printed)
 })
 
-test('safetensors: the tensors are there, and a layer runs', async (t) => {
+test('safetensors: the file has the tensors, and a layer runs', async (t) => {
   const { printed } = await follow(t, 'safetensors')
   t.regex(printed, /^weight {2}F32 \[256,64\] 65536 bytes$/m)
   let sum = 128
@@ -104,7 +104,7 @@ test('nearest: the vectors that were made alike are the nearest', async (t) => {
   t.regex(printed, /^77 0\.062\n777 0\.621\n\d+ [\d.]+$/m)
 })
 
-test('patch: a dry run changes nothing and says what would be', async (t) => {
+test('patch: a dry run says what would change, and changes nothing', async (t) => {
   const { folder, printed } = await follow(t, 'patch')
   const [, would] = /^would be sha256 (\w{64})$/m.exec(printed)!
   t.regex(printed, new RegExp(`^is sha256 ${would}$`, 'm'))
@@ -115,7 +115,7 @@ test('patch: a dry run changes nothing and says what would be', async (t) => {
   t.deepEqual(readFileSync(join(folder, 'program.bin')), before)
 })
 
-test('patch: a file that has other bytes in one place is changed in none', async (t) => {
+test('patch: a file with other bytes in one place is not changed at all', async (t) => {
   const folder = scratchFolder(t)
   await example(t, folder, 'node examples/patch/make.mjs')
   const file = join(folder, 'program.bin')
@@ -128,7 +128,7 @@ test('patch: a file that has other bytes in one place is changed in none', async
   t.deepEqual(readFileSync(file), other)
 })
 
-onLinux('python: squares what Node wrote', async (t) => {
+onLinux('python: Python squares the numbers that Node wrote', async (t) => {
   const { printed } = await follow(t, 'python')
   t.regex(printed, /^Node sees 9 and 999998000001$/m)
 })
@@ -145,7 +145,7 @@ function hasNumPy(): boolean {
   }
 }
 
-withNumPy('python: with NumPy', async (t) => {
+withNumPy('python: NumPy uses the same memory', async (t) => {
   const { printed } = await follow(t, 'python', { PYTHON: python })
   t.regex(printed, /^Python squared 1000000 numbers with NumPy\nNode sees 9 and 999998000001$/m)
 })
@@ -166,7 +166,7 @@ test('video: every frame arrives whole, and in order', async (t) => {
   }
 })
 
-test('logs: the last matches of a log of 8 GiB', async (t) => {
+test('logs: the last matches of a log of 8 GiB are found', async (t) => {
   if (process.platform === 'win32') return t.pass('a file takes its whole length on Windows')
   const { printed } = await follow(t, 'logs')
   t.deepEqual(
@@ -175,13 +175,13 @@ test('logs: the last matches of a log of 8 GiB', async (t) => {
   )
 })
 
-test('logs: the last matches at the ends of a file, and fewer than were asked for', async (t) => {
+test('logs: matches at both ends of a file are found, and fewer than were asked for', async (t) => {
   const file = scratchFile(t, 'cat a\nno\ncat cat\nlast cat')
   const found = await example(t, '.', `node examples/logs/last.mjs ${file} cat`)
   t.is(found, 'cat a\ncat cat\nlast cat\n')
 })
 
-test('logs: what is appended is shown, and a log that was truncated from its start', async (t) => {
+test('logs: appended lines are shown, and a log that was truncated is shown from its start', async (t) => {
   const file = scratchFile(t, 'old\n')
   const tail = await startExample(t, 'logs/tail.mjs', [file])
   t.regex(tail.first, /: 4 bytes$/)
@@ -195,7 +195,7 @@ test('logs: what is appended is shown, and a log that was truncated from its sta
 
 const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, at) => at % 251))
 
-test('file-server: a whole file, its ranges, and nothing outside of the folder', async (t) => {
+test('file-server: a whole file and its ranges are served, and nothing outside of the folder', async (t) => {
   const folder = scratchFolder(t)
   writeFileSync(join(folder, 'a b.txt'), bytes)
   writeFileSync(join(folder, 'empty'), '')
@@ -243,7 +243,7 @@ test('file-server: a whole file, its ranges, and nothing outside of the folder',
   }
 })
 
-test('counters: no request is lost in any worker, and none with a worker that is killed', async (t) => {
+test('counters: every request is counted in every worker, also if a worker is killed', async (t) => {
   const server = await startExample(t, 'counters/server.mjs', ['0', '3'])
   const get = async (path: string) =>
     await (await fetch(server.first + path, { headers: { connection: 'close' } })).text()
@@ -270,7 +270,7 @@ test('counters: no request is lost in any worker, and none with a worker that is
 
 const withChannels = where(process.platform !== 'freebsd', 'FreeBSD has no channels')
 
-withChannels('jobs: all are done, though a worker is killed', async (t) => {
+withChannels('jobs: all jobs are done, even if a worker is killed', async (t) => {
   const { first: url } = await startExample(t, 'jobs/front.mjs', ['0', '2'])
   const post = async (limit: string) => await fetch(url, { method: 'POST', body: limit })
   const answer = async (limit: number) => (await (await post(String(limit))).json()) as { primes: number; pid: number }

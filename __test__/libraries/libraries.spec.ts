@@ -1,4 +1,4 @@
-// The table of docs/libraries.md: what other libraries make of a mapping, on either backing.
+// The table of docs/libraries.md: how other libraries work with a mapping, on either backing.
 
 import { readFileSync } from 'node:fs'
 import { once } from 'node:events'
@@ -197,11 +197,11 @@ const uses: Record<string, [contents: Uint8Array, use: Use]> = {
 const page = readFileSync(new URL('../../docs/libraries.md', import.meta.url), 'utf8')
 const rows = Array.from(page.matchAll(/^\| (.+?) +\| ([\w ]+?) +\| ([\w ]+?) +\|.*$/gm), ([, ...cells]) => cells)
 
-test('the table has a row for each use that is tested', (t) => {
+test('the table has a row for each use that is tested here', (t) => {
   t.deepEqual(rows.map(([what]) => what).toSorted(), Object.keys(uses).toSorted())
 })
 
-test('the versions that the page names are those that are tested', (t) => {
+test('the page names the versions that are tested here', (t) => {
   const { dependencies } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {
     dependencies: Record<string, string>
   }
@@ -228,7 +228,7 @@ for (const [what, [contents, use]] of Object.entries(uses)) {
   })
 }
 
-test('jszip stores to its input, and what it stored does not reach a mapping that is read-only', async (t) => {
+test('jszip stores to its input, which does not change a read-only mapping', async (t) => {
   using map = mapShared(scratchFile(t, zipped), { onFault() {} })
   await JSZip.loadAsync(map.buffer)
   t.true(map.faults > 0)
