@@ -1,5 +1,4 @@
-// Making a mapping: what can be mapped, what the options do, and what the mapping says of itself. (Long: a test for each
-// option.)
+// Making a mapping: what can be mapped, what each option does, and what a mapping says of itself. (Long: it tests each option.)
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
