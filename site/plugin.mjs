@@ -1,13 +1,17 @@
-// Calls pages as their first headings do, and modules as they are imported; groups the pages by their folders.
+// Names pages by their first headings, and modules as they are imported; groups the pages by their folders; shows classes
+// without their parent, which is not exported.
 
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { Converter, PageEvent } from 'typedoc'
+import { Converter, PageEvent, ReflectionKind } from 'typedoc'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const modules = { index: 'memory-map', sync: 'memory-map/sync' }
 const groups = { docs: 'Guides', examples: 'Examples' }
+
+/** The parent of most classes (lib/handle.ts). */
+const PARENT = 'Handle'
 
 /** What typedoc calls when it loads this. */
 export function load({ converter, renderer }) {
@@ -22,12 +26,29 @@ export function load({ converter, renderer }) {
       page.frontmatter.group = groups[folder] ?? 'Project'
     }
   })
+  converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+    for (const member of project.getReflectionsByKind(ReflectionKind.ClassMember)) {
+      if (member.name === '[custom]') project.removeReflection(member) // `util.inspect` calls it
+    }
+    for (const { extendedTypes } of project.getReflectionsByKind(ReflectionKind.Class)) removeParent(extendedTypes)
+  })
+  converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => {
+    for (const member of Object.values(project.reflections)) {
+      for (const link of ['inheritedFrom', 'overwrites'])
+        if (member[link]?.name.startsWith(`${PARENT}.`)) delete member[link]
+    }
+  })
   let isWarm = false
   renderer.on(PageEvent.BEGIN, ({ project }) => {
     if (isWarm) return
     isWarm = true
     warmUp(renderer.markedPlugin, project.readme.map(({ text }) => text).join(''))
   })
+}
+
+function removeParent(types = []) {
+  const index = types.findIndex(({ name }) => name === PARENT)
+  if (index >= 0) types.splice(index, 1)
 }
 
 /**
