@@ -21,9 +21,7 @@ pub fn run(data: &[u8]) {
     let what = input.byte();
     let is_lossless = what & 1 == 1;
     let length = HEAD[usize::from(is_lossless)] + 128 + 64 * (usize::from(what) / 2 % 12);
-    let fire = input.byte();
-    let fire = if fire.is_multiple_of(4) { usize::from(fire) / 4 } else { 0 };
-    let fire = input.take(fire);
+    let fire = input.fire();
     let victim = Victim::new(length / 8, oldest);
     let first = Broadcast::create(&victim.map, victim.start, length, is_lossless);
     let user = User {

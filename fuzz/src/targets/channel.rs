@@ -3,26 +3,21 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use memory_map::ipc::{Channel, Message, Patience, Received, Reservation};
 use memory_map::{Error, Result};
 
-use super::{Input, Victim};
+use super::{HEAD, Input, Victim};
 
-/// Bytes before the ring.
-const HEAD: usize = 512;
 /// Channels on the same memory, at most.
 const MOST: usize = 4;
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let ring = 128 + 64 * (input.byte() as usize % 12);
-    let fire = input.byte();
-    let fire = if fire.is_multiple_of(4) { usize::from(fire) / 4 } else { 0 };
-    let fire = input.take(fire);
-    let victim = Victim::new((HEAD + ring) / 8, oldest);
+    let fire = input.fire();
+    let victim = Victim::new((HEAD + ring) / 8, Victim::oldest_message);
     let first = Channel::create(&victim.map, victim.start, HEAD + ring).expect("it can be made");
     let user = User {
         victim: &victim,
@@ -35,12 +30,6 @@ pub fn run(data: &[u8]) {
     };
     victim.under_fire(fire, || user.run(&mut input));
     victim.check();
-}
-
-/// The header of the oldest message, by the words of the head.
-fn oldest(victim: &Victim) -> usize {
-    let [ring, tail] = [2, 24].map(|index| victim.word(index).load(Ordering::Relaxed));
-    HEAD / 8 + tail.checked_rem(ring).unwrap_or(0) as usize / 8
 }
 
 /// A message that was sent, or is to be.

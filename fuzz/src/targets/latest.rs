@@ -13,9 +13,7 @@ use super::{Input, Victim};
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let max = 8 * (1 + usize::from(input.byte() % 32));
-    let fire = input.byte();
-    let fire = if fire.is_multiple_of(4) { usize::from(fire) / 4 } else { 0 };
-    let fire = input.take(fire);
+    let fire = input.fire();
     let length = Latest::size_for(max);
     let victim = Victim::new(length / 8, |victim| {
         // The slot that is read next.

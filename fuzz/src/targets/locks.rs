@@ -24,9 +24,7 @@ const RW: usize = BARRIER + Barrier::SIZE;
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
-    let fire = input.byte();
-    let fire = if fire.is_multiple_of(4) { usize::from(fire) / 4 } else { 0 };
-    let fire = input.take(fire);
+    let fire = input.fire();
     let victim = Victim::new(WORDS, |_| 0);
     let (at, damaged) = (victim.start, Cell::new(!fire.is_empty()));
     let allow = |error: &Error| {

@@ -53,6 +53,12 @@ impl<'a> Input<'a> {
         self.byte() & 1 == 1
     }
 
+    /// The damage that another thread does all the time, for one input in four.
+    fn fire(&mut self) -> &'a [u8] {
+        let length = self.byte();
+        self.take(if length.is_multiple_of(4) { usize::from(length) / 4 } else { 0 })
+    }
+
     fn word(&mut self) -> u64 {
         self.take(8).iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
     }
@@ -116,6 +122,9 @@ impl Drop for Scratch {
     }
 }
 
+/// Bytes before the ring of a channel or a queue.
+const HEAD: usize = 512;
+
 /// A byte that nothing of what is tested stores.
 const UNTOUCHED: u8 = 0xa5;
 
@@ -144,6 +153,12 @@ impl Victim {
         // SAFETY: the word lies in the mapping, aligned; all who use it do so atomically, or copy
         // bytes and know that others change them.
         unsafe { AtomicU64::from_ptr((start + 8 * (index % self.words)) as *mut u64) }
+    }
+
+    /// Where the header of the oldest message of a channel or a queue is, by the words of the head.
+    fn oldest_message(&self) -> usize {
+        let [ring, tail] = [2, 24].map(|index| self.word(index).load(Ordering::Relaxed));
+        HEAD / 8 + tail.checked_rem(ring).unwrap_or(0) as usize / 8
     }
 
     /// Damages a word in some way.
