@@ -9,7 +9,7 @@ use super::lock::{self, World};
 use super::park::Patience;
 use super::ring::{Part, Ring, at};
 use super::shared_range::Session;
-use super::shared_ring::{SharedRing, copy_in, copy_out};
+use super::shared_ring::{SharedRing, copy_out};
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 
@@ -333,12 +333,7 @@ impl Channel {
     /// As for [`Channel::reserve`].
     pub fn send(&self, bytes: &[u8], patience: Option<&Patience<'_>>) -> Result<bool> {
         self.check_length(bytes.len())?;
-        self.ring.run(|ring| {
-            let Some(part) = ring.reserve(bytes.len(), patience)? else { return Ok(false) };
-            copy_in(ring, part, bytes);
-            ring.commit(part, part.length)?;
-            Ok(true)
-        })
+        self.ring.send::<0>(bytes, patience)
     }
 
     /// Sends messages, with none of others between them: they lie in `bytes` one behind the other,
@@ -363,13 +358,8 @@ impl Channel {
         ends: &[u32],
         patience: Option<&Patience<'_>>,
     ) -> Result<usize> {
-        let message = |index| batch::message(bytes, ends, index);
-        let messages = batch::messages(bytes, ends);
-        messages.clone().try_for_each(|message| self.check_length(message.len()))?;
-        self.ring.run(|ring| {
-            let lengths = messages.map(<[u8]>::len);
-            ring.send_all(lengths, patience, |index, part| copy_in(ring, part, message(index)))
-        })
+        batch::messages(bytes, ends).try_for_each(|message| self.check_length(message.len()))?;
+        self.ring.send_many::<0>(bytes, ends, patience)
     }
 
     /// Receives a message and leaves it where it is, until [`Channel::release`]. Without

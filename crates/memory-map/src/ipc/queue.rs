@@ -7,9 +7,7 @@ use super::batch;
 use super::deliveries::{Deliveries, ENVELOPE, LOOK, Taken};
 use super::head::Kind;
 use super::park::Patience;
-use super::ring::{Part, Ring};
-use super::shared_range::Session;
-use super::shared_ring::{SharedRing, copy_in, copy_out};
+use super::shared_ring::{SharedRing, copy_out};
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::mapping::Mapping;
@@ -160,14 +158,7 @@ impl Queue {
     /// As for [`crate::ipc::Channel::send`].
     pub fn send(&self, bytes: &[u8], patience: Option<&Patience<'_>>) -> Result<bool> {
         self.check_length(bytes.len())?;
-        self.ring.run(|ring| {
-            let Some(part) = ring.reserve(ENVELOPE + bytes.len(), patience)? else {
-                return Ok(false);
-            };
-            fill(ring, part, bytes);
-            ring.commit(part, part.length)?;
-            Ok(true)
-        })
+        self.ring.send::<ENVELOPE>(bytes, patience)
     }
 
     /// Sends messages, with none of others between them: they lie in `bytes` one behind the other,
@@ -191,13 +182,8 @@ impl Queue {
         ends: &[u32],
         patience: Option<&Patience<'_>>,
     ) -> Result<usize> {
-        let message = |index| batch::message(bytes, ends, index);
-        let lengths = batch::messages(bytes, ends).map(<[u8]>::len);
-        lengths.clone().try_for_each(|length| self.check_length(length))?;
-        self.ring.run(|ring| {
-            let lengths = lengths.map(|length| ENVELOPE + length);
-            ring.send_all(lengths, patience, |index, part| fill(ring, part, message(index)))
-        })
+        batch::messages(bytes, ends).try_for_each(|message| self.check_length(message.len()))?;
+        self.ring.send_many::<ENVELOPE>(bytes, ends, patience)
     }
 
     fn check_length(&self, length: usize) -> Result<()> {
@@ -334,11 +320,4 @@ impl Queue {
         }
         due
     }
-}
-
-/// Fills a message in, behind an envelope of zeros.
-fn fill(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
-    copy_in(ring, Part { length: ENVELOPE, ..part }, &[0; ENVELOPE]);
-    let length = part.length.saturating_sub(ENVELOPE);
-    copy_in(ring, Part { offset: part.offset + ENVELOPE, length }, bytes);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::batch;
 use super::head::{self, Kind, SMALLEST};
 use super::park::Patience;
 use super::participant::Participant;
@@ -109,6 +110,36 @@ impl SharedRing {
         (self.capacity() / 2).min(u32::MAX as usize)
     }
 
+    /// Sends a message, with so many zeros before its bytes; `false` if there is no room for it in time.
+    pub fn send<const ZEROS: usize>(
+        &self,
+        bytes: &[u8],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<bool> {
+        self.run(|ring| {
+            let Some(part) = ring.reserve(ZEROS + bytes.len(), patience)? else { return Ok(false) };
+            fill::<ZEROS>(ring, part, bytes);
+            ring.commit(part, part.length)?;
+            Ok(true)
+        })
+    }
+
+    /// Sends messages as `send` does, with none of others between them: they lie in `bytes` one behind
+    /// the other, each up to its end in `ends`. How many there was room for in time.
+    pub fn send_many<const ZEROS: usize>(
+        &self,
+        bytes: &[u8],
+        ends: &[u32],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<usize> {
+        self.run(|ring| {
+            let lengths = batch::messages(bytes, ends).map(|message| ZEROS + message.len());
+            ring.send_all(lengths, patience, |index, part| {
+                fill::<ZEROS>(ring, part, batch::message(bytes, ends, index));
+            })
+        })
+    }
+
     pub fn run<T>(&self, work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>) -> Result<T> {
         let place = self.range.place();
         let session = Session { words: place.enter()?, participant: Some(&self.participant) };
@@ -125,8 +156,17 @@ impl SharedRing {
     }
 }
 
-/// Fills a message in that is not committed.
-pub(crate) fn copy_in(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
+/// Fills a message in that is not committed: so many zeros, then the bytes.
+fn fill<const ZEROS: usize>(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
+    if ZEROS > 0 {
+        copy_in(ring, Part { length: ZEROS, ..part }, &[0; ZEROS]);
+    }
+    let length = part.length.saturating_sub(ZEROS);
+    copy_in(ring, Part { offset: part.offset + ZEROS, length }, bytes);
+}
+
+/// Copies bytes into a message that is not committed.
+fn copy_in(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
     if let Some(to) = ring.memory.words.address(part.offset, part.length.min(bytes.len())) {
         // SAFETY: `to` has as many bytes, inside the range, whose faults are contained; `copy`
         // allows an overlap. No one should read them before the commit; a reader that does gets a
