@@ -8,7 +8,6 @@ use napi_derive::napi;
 
 use super::in_mapping::InMapping;
 use super::waits::{Job, NativeWait, block};
-use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -57,26 +56,26 @@ impl NativeBarrier {
 
     #[napi]
     pub fn abort(&self, env: Env) -> Result<()> {
-        self.0.get(&env)?.object.abort().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Barrier::abort)
     }
 
     #[napi]
     pub fn reset(&self, env: Env) -> Result<()> {
-        self.0.get(&env)?.object.reset().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Barrier::reset)
     }
 
     #[napi]
     pub fn parties(&self, env: Env) -> Result<u32> {
-        self.0.get(&env)?.object.parties().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Barrier::parties)
     }
 
     #[napi]
     pub fn waiting(&self, env: Env) -> Result<u32> {
-        self.0.get(&env)?.object.waiting().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Barrier::waiting)
     }
 
     #[napi]
     pub fn is_broken(&self, env: Env) -> Result<bool> {
-        self.0.get(&env)?.object.is_broken().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Barrier::is_broken)
     }
 }

@@ -109,7 +109,7 @@ impl NativeReceiver {
 
     #[napi]
     pub fn close(&self, env: Env) -> Result<()> {
-        self.0.get(&env)?.object.close().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Receiver::close)
     }
 }
 

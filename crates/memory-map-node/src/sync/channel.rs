@@ -60,8 +60,7 @@ impl NativeChannel {
     /// The receiver's word, or 0 where no living one receives.
     #[napi]
     pub fn living_receiver(&self, env: Env) -> Result<BigInt> {
-        let receiver = self.tied.get(&env)?.object.living_receiver();
-        receiver.map(BigInt::from).map_err(|error| to_js(&env, &error))
+        self.tied.call(&env, Channel::living_receiver).map(BigInt::from)
     }
 
     /// Where in the stream of bytes the message ends that this has sent last.
@@ -73,8 +72,7 @@ impl NativeChannel {
     /// Up to where in the stream of bytes messages were received by receivers that are gone.
     #[napi]
     pub fn gone(&self, env: Env) -> Result<BigInt> {
-        let gone = self.tied.get(&env)?.object.gone();
-        gone.map(BigInt::from).map_err(|error| to_js(&env, &error))
+        self.tied.call(&env, Channel::gone).map(BigInt::from)
     }
 
     #[napi(getter)]
@@ -173,13 +171,11 @@ impl NativeChannel {
         let Some(reservation) = self.reserved.borrow_mut().remove(&(offset as usize)) else {
             return Ok(false);
         };
-        let channel = &self.tied.get(&env)?.object;
-        let result = if length < 0.0 {
-            channel.abandon(reservation)
-        } else {
-            channel.commit(reservation, length as usize)
+        let finish = |channel: &Channel| match length {
+            ..0.0 => channel.abandon(reservation),
+            _ => channel.commit(reservation, length as usize),
         };
-        result.map(|()| true).map_err(|error| to_js(&env, &error))
+        self.tied.call(&env, finish).map(|()| true)
     }
 
     /// Receives a message and leaves it where it is: its offset in the mapping and its length.
@@ -199,26 +195,25 @@ impl NativeChannel {
     pub fn release(&self, env: Env, offset: f64) -> Result<bool> {
         let message = self.borrowed.borrow_mut().remove(&(offset as usize));
         let Some(message) = message else { return Ok(false) };
-        let channel = &self.tied.get(&env)?.object;
-        channel.release(message).map(|()| true).map_err(|error| to_js(&env, &error))
+        self.tied.call(&env, |channel| channel.release(message)).map(|()| true)
     }
 
     /// How many messages there are, and how many bytes in them.
     #[napi]
     pub fn pending(&self, env: Env) -> Result<Vec<f64>> {
-        let pending = self.tied.get(&env)?.object.pending();
-        let (messages, bytes) = pending.map_err(|error| to_js(&env, &error))?;
+        let (messages, bytes) = self.tied.call(&env, Channel::pending)?;
         Ok(vec![messages as f64, bytes as f64])
     }
 
     /// Lets another one be the receiver.
     #[napi]
     pub fn stop_receiving(&self, env: Env) -> Result<()> {
-        let channel = &self.tied.get(&env)?.object;
-        for (_, message) in self.borrowed.take() {
-            channel.put_back(message);
-        }
-        channel.stop_receiving().map_err(|error| to_js(&env, &error))
+        self.tied.call(&env, |channel| {
+            for (_, message) in self.borrowed.take() {
+                channel.put_back(message);
+            }
+            channel.stop_receiving()
+        })
     }
 }
 

@@ -86,7 +86,7 @@ impl NativeCondition {
 
     #[napi]
     pub fn notify(&self, env: Env, count: u32) -> Result<()> {
-        self.0.get(&env)?.object.notify(count).map_err(|error| to_js(&env, &error))
+        self.0.call(&env, |condition| condition.notify(count))
     }
 }
 
@@ -96,5 +96,5 @@ pub fn mutex_is_held(
     env: Env,
     #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
 ) -> Result<bool> {
-    mutex.get(&env)?.object.is_held().map_err(|error| to_js(&env, &error))
+    mutex.call(&env, Mutex::is_held)
 }

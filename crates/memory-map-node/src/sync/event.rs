@@ -22,17 +22,17 @@ impl NativeEvent {
 
     #[napi]
     pub fn is_set(&self, env: Env) -> Result<bool> {
-        self.0.get(&env)?.object.is_set().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Event::is_set)
     }
 
     #[napi]
     pub fn set(&self, env: Env) -> Result<()> {
-        self.0.get(&env)?.object.set().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Event::set)
     }
 
     #[napi]
     pub fn clear(&self, env: Env) -> Result<()> {
-        self.0.get(&env)?.object.clear().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Event::clear)
     }
 
     /// 0 set, 2 timed out.

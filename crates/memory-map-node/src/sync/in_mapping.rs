@@ -52,6 +52,13 @@ impl<T: Send + Sync + 'static> InMapping<T> {
     }
 }
 
+impl<T: 'static> Tied<InMapping<T>> {
+    /// Calls the object.
+    pub fn call<R>(&self, env: &Env, call: impl FnOnce(&T) -> memory_map::Result<R>) -> Result<R> {
+        call(&self.get(env)?.object).map_err(|error| to_js(env, &error))
+    }
+}
+
 /// 0 acquired, 1 recovered, 2 timed out.
 pub fn lock_code(result: Option<Locked>) -> u32 {
     match result {

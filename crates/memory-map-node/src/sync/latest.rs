@@ -37,8 +37,7 @@ impl NativeLatest {
     /// How many values were written.
     #[napi]
     pub fn version(&self, env: Env) -> Result<f64> {
-        let version = self.0.get(&env)?.object.version();
-        version.map(|version| version as f64).map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Latest::version).map(|version| version as f64)
     }
 
     /// Waits for another version: 0, or 2 where there is none in time.

@@ -8,7 +8,6 @@ use napi_derive::napi;
 
 use super::in_mapping::{InMapping, lock_code, locked};
 use super::waits::{Job, NativeWait, block};
-use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -69,7 +68,7 @@ pub fn mutex_try_lock(
     env: Env,
     #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
 ) -> Result<u32> {
-    mutex.get(&env)?.object.try_lock().map(lock_code).map_err(|error| to_js(&env, &error))
+    mutex.call(&env, Mutex::try_lock).map(lock_code)
 }
 
 #[napi]
@@ -77,5 +76,5 @@ pub fn mutex_unlock(
     env: Env,
     #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
 ) -> Result<()> {
-    mutex.get(&env)?.object.unlock().map_err(|error| to_js(&env, &error))
+    mutex.call(&env, Mutex::unlock)
 }

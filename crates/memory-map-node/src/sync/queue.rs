@@ -151,25 +151,24 @@ impl NativeQueue {
     #[napi]
     pub fn settle(&self, env: Env, number: u32, requeue: bool) -> Result<bool> {
         let Some(message) = self.taken.borrow_mut().remove(&number) else { return Ok(false) };
-        let queue = &self.tied.get(&env)?.object;
-        let settled = if requeue { queue.requeue(message) } else { queue.release(message) };
-        settled.map(|()| true).map_err(|error| to_js(&env, &error))
+        let settle = if requeue { Queue::requeue } else { Queue::release };
+        self.tied.call(&env, |queue| settle(queue, message)).map(|()| true)
     }
 
     /// Gives all messages up.
     #[napi]
     pub fn requeue_all(&self, env: Env) -> Result<()> {
-        let queue = &self.tied.get(&env)?.object;
-        let taken = self.taken.take().into_values();
-        let done = taken.map(|message| queue.requeue(message)).reduce(std::result::Result::and);
-        done.unwrap_or(Ok(())).map_err(|error| to_js(&env, &error))
+        self.tied.call(&env, |queue| {
+            let taken = self.taken.take().into_values();
+            let done = taken.map(|message| queue.requeue(message)).reduce(std::result::Result::and);
+            done.unwrap_or(Ok(()))
+        })
     }
 
     /// How many messages wait and how many bytes are in them, and how many receivers have.
     #[napi]
     pub fn pending(&self, env: Env) -> Result<Vec<f64>> {
-        let pending = self.tied.get(&env)?.object.pending();
-        let [there, taken] = pending.map_err(|error| to_js(&env, &error))?;
+        let [there, taken] = self.tied.call(&env, Queue::pending)?;
         Ok(vec![there.0 as f64, there.1 as f64, taken.0 as f64])
     }
 }

@@ -8,7 +8,6 @@ use napi_derive::napi;
 
 use super::in_mapping::{InMapping, lock_code, locked};
 use super::waits::{Job, NativeWait, block};
-use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -91,7 +90,7 @@ pub fn rwlock_try_lock_shared(
     env: Env,
     #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
 ) -> Result<u32> {
-    lock.get(&env)?.object.try_lock_shared().map(lock_code).map_err(|error| to_js(&env, &error))
+    lock.call(&env, RwLock::try_lock_shared).map(lock_code)
 }
 
 /// 0 acquired, 1 recovered, 2 held by another owner.
@@ -100,7 +99,7 @@ pub fn rwlock_try_lock_exclusive(
     env: Env,
     #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
 ) -> Result<u32> {
-    lock.get(&env)?.object.try_lock_exclusive().map(lock_code).map_err(|error| to_js(&env, &error))
+    lock.call(&env, RwLock::try_lock_exclusive).map(lock_code)
 }
 
 #[napi]
@@ -108,5 +107,5 @@ pub fn rwlock_unlock(
     env: Env,
     #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
 ) -> Result<()> {
-    lock.get(&env)?.object.unlock().map_err(|error| to_js(&env, &error))
+    lock.call(&env, RwLock::unlock)
 }

@@ -8,7 +8,6 @@ use napi_derive::napi;
 
 use super::in_mapping::{InMapping, TIMED_OUT, code};
 use super::waits::{Job, NativeWait, block};
-use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -51,11 +50,11 @@ impl NativeSemaphore {
 
     #[napi]
     pub fn try_acquire(&self, env: Env) -> Result<bool> {
-        self.0.get(&env)?.object.try_acquire().map_err(|error| to_js(&env, &error))
+        self.0.call(&env, Semaphore::try_acquire)
     }
 
     #[napi]
     pub fn release(&self, env: Env, count: u32) -> Result<()> {
-        self.0.get(&env)?.object.release(count).map_err(|error| to_js(&env, &error))
+        self.0.call(&env, |semaphore| semaphore.release(count))
     }
 }
