@@ -233,6 +233,14 @@ export declare function channelMade(map: Token, offset: number, timeout: number,
 export declare function channelReceive(channel: object, target: Buffer, offset: number, timeout: number): number
 
 /**
+ * As `channelReceive`, and copies messages that come next, each to a multiple of eight from `offset` on:
+ * up to `most` in all, and says how many. Those after the first are received when JavaScript moves the
+ * tail. `places` gets three numbers for each: where its copy ends, the lower half of the tail behind it,
+ * and 1 where that passes an eighth of the ring.
+ */
+export declare function channelReceiveAhead(channel: object, target: Buffer, offset: number, places: Int32Array, most: number, timeout: number): number
+
+/**
  * Receives up to `most` messages into `target`, from `offset` on, each at a multiple of eight from
  * there, and says how many; the others as for `channelReceive`.
  */
@@ -249,6 +257,9 @@ export declare function channelSend(channel: object, data: Uint8Array, timeout: 
  * there was room for in time. Does not wait where `timeout` is 0.
  */
 export declare function channelSendMany(channel: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+
+/** Wakes the senders that wait for room. */
+export declare function channelWakeSenders(channel: object): void
 
 /** Whether the system would grant so many bytes of memory now. */
 export declare function hasMemory(length: number): boolean

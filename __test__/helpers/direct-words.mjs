@@ -10,7 +10,7 @@ const { Channel, Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT +
 const key = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'memory-map@0.1.0')
 const { native } = process[key]
 const calls = { count: 0 }
-for (const name of ['mutexLock', 'mutexTryLock', 'mutexUnlock', 'channelReceive']) {
+for (const name of ['mutexLock', 'mutexTryLock', 'mutexUnlock', 'channelReceive', 'channelReceiveAhead']) {
   const call = native[name]
   native[name] = (...rest) => (calls.count++, call(...rest))
 }
@@ -203,6 +203,52 @@ const tests = {
     truncateSync(file, 0)
     assert.throws(() => sender.tryReceive(), { code: 'ERR_MMAP_FAULT' })
     assert.throws(() => sender.tryReceive(), { code: 'ERR_MMAP_FAULT' })
+  },
+
+  'messages that were copied, in a page that is gone'() {
+    const { file, map } = open(4 * pageSize)
+    const channel = Channel.create(map)
+    const receive = (text) => assert.strictEqual(String(channel.receive(0)), text)
+    for (let i = 0; i < 20; i++) {
+      channel.sendMany(Array(20).fill('a'))
+      const before = calls.count
+      for (let j = 0; j < 20; j++) receive('a')
+      if (i === 19) assert.strictEqual(calls.count - before, 1)
+    }
+    if (!truncates) return
+    channel.sendMany(['a', 'b', 'c', 'd'])
+    receive('a')
+    truncateSync(file, 0)
+    for (let i = 0; i < 3; i++) assert.throws(() => channel.receive(0), { code: 'ERR_MMAP_FAULT' })
+    truncateSync(file, 4 * pageSize)
+    assert.strictEqual(channel.receive(0), undefined) // of zeros
+  },
+
+  'messages that were copied, in a mapping that moves or is closed'() {
+    for (const backing of ['array-buffer', 'shared-array-buffer']) {
+      const { map } = open(4 * pageSize, { backing })
+      const channel = Channel.create(map)
+      let [sent, received] = [0, 0]
+      const receive = (count) => {
+        for (let i = 0; i < count; i++) assert.strictEqual(channel.receive(0).readUInt32LE(), received++)
+      }
+      const send = (count) => channel.sendMany(Array.from({ length: count }, () => Uint32Array.of(sent++)))
+      for (let i = 0; i < 20; i++) {
+        send(20)
+        receive(20)
+      }
+      for (const length of [300 * pageSize, 5000 * pageSize]) {
+        send(20)
+        receive(5)
+        map.resize(length)
+        receive(15)
+        assert.deepStrictEqual(channel.pending, { messages: 0, bytes: 0 })
+      }
+      send(20)
+      receive(5)
+      map.close()
+      assert.throws(() => channel.receive(0), { code: 'ERR_MMAP_CLOSED' })
+    }
   },
 
   'an empty channel that is closed'() {

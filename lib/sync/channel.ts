@@ -4,6 +4,7 @@ import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
 import { Handle, tag } from '../handle.js'
 import { illegalConstructor, invalidValue, outOfRange } from '../errors.js'
+import { Ahead, HEAD, TAIL } from './ahead.js'
 import { type Limit, toCount, toLimit, toTarget, toTimeout, type WaitOptions } from './arguments.js'
 import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
@@ -15,10 +16,8 @@ import { Receiving } from './receiving.js'
 import { Sending } from './sending.js'
 import { Words } from './words.js'
 
-/** Bytes of a channel's head (docs/channel.md), and halves of words in it. */
+/** Bytes of a channel's head (docs/channel.md), and half of a word in it. */
 const HEAD_SIZE = 512
-const HEAD = 32
-const TAIL = 48
 const RECEIVER = 64
 /** The bit of the receiver's word that says that another one waits to become it. */
 const CONTENDED = 1
@@ -71,6 +70,7 @@ export class Channel extends Handle {
   readonly #life: Lifetime
   readonly #sending: Sending
   readonly #receiving: Receiving
+  readonly #ahead: Ahead
   readonly #copies: Copies
 
   private constructor(map: MemoryMap<any>, behind: NativeChannel, offset: number) {
@@ -91,8 +91,12 @@ export class Channel extends Handle {
     })
     this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
     this.#copies = new Copies(this.#life, {
-      receive: (...target) => native.channelReceive(handle, ...target),
+      receive: (...target) => this.#ahead.receive(...target),
       receiveMany: (...target) => native.channelReceiveMany(handle, ...target),
+    })
+    this.#ahead = new Ahead(this.#words, this.#copies.pool, {
+      receive: (memory, start, ...rest) => native.channelReceiveAhead(handle, memory, start, ...rest),
+      wakeSenders: () => native.channelWakeSenders(handle),
     })
   }
 
@@ -299,6 +303,7 @@ export class Channel extends Handle {
     const limit = toTimeout(timeout)
     this.#life.check()
     this.#receiving.checkIdle()
+    this.#ahead.drop()
     return this.#copies.takeMany(count, limit)
   }
 
@@ -455,8 +460,7 @@ export class Channel extends Handle {
   }
 
   #look(): Buffer | undefined {
-    this.#life.check()
-    return this.#isEmpty() ? undefined : this.#take(0)
+    return this.#takeAhead() ?? (this.#isEmpty() ? undefined : this.#copies.take(0))
   }
 
   #lookInto(target: Buffer): number | undefined {
@@ -473,9 +477,12 @@ export class Channel extends Handle {
   }
 
   #take(timeout: number): Buffer | undefined {
-    const message = this.#copies.take(timeout)
-    if (message === undefined) this.#words.prepare()
-    return message
+    return this.#takeAhead() ?? this.#copies.take(timeout)
+  }
+
+  #takeAhead(): Buffer | undefined {
+    this.#life.check()
+    return this.#borrowed.size > 0 ? undefined : this.#ahead.take()
   }
 
   /** Whether this is the receiver, and there is nothing: where it is not known there may be something. */

@@ -18,7 +18,8 @@ export interface Source {
 export class Copies {
   readonly #life: Lifetime
   readonly #native: Source
-  readonly #pool = new Pool()
+  /** Where short messages go. */
+  readonly pool = new Pool()
 
   constructor(life: Lifetime, behind: Source) {
     this.#life = life
@@ -29,8 +30,8 @@ export class Copies {
   take(timeout: number): Buffer | undefined {
     this.#life.check()
     try {
-      let length = this.#native.receive(this.#pool.ready(), this.#pool.used, timeout)
-      if (length >= 0) return this.#pool.cut(length)
+      let length = this.#native.receive(this.pool.ready(), this.pool.used, timeout)
+      if (length >= 0) return this.pool.cut(length)
       // One that does not fit may be gone by then, and the next one longer.
       while (length !== -1) {
         const buffer = allocate(-2 - length)
@@ -57,7 +58,7 @@ export class Copies {
 
   /** Adds messages that come in one call. Returns whether there were any. */
   #add(messages: Buffer[], most: number, timeout: number): boolean {
-    const pool = this.#pool
+    const pool = this.pool
     const memory = pool.ready()
     const first = pool.used
     const count = this.#receiveMany(memory, first, most - messages.length, timeout)

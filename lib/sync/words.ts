@@ -116,6 +116,23 @@ export class Words {
     }
   }
 
+  /** Swaps half of a word from one value to another. */
+  move(index: number, from: number, to: number): Step {
+    const clean = this.#clean
+    if (this.#changes[0] !== clean) return NONE
+    try {
+      if (Atomics.compareExchange(this.#halves, index, from, to) !== from) return NONE
+    } catch {
+      return this.#lose()
+    }
+    return Atomics.load(this.#changes, 0) === clean ? DONE : UNKNOWN
+  }
+
+  /** Whether steps can be taken here. */
+  get isReady(): boolean {
+    return this.#changes[0] === this.#clean
+  }
+
   /** The lower half of the first word; undefined where only the native library can tell. */
   peek(): number | undefined {
     if (this.#changes[0] !== this.#clean) return undefined

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::ipc::{HANG, ms, open, receive, take, word64};
 use common::{PAGE, TempFile};
-use memory_map::ipc::{Channel, Received};
+use memory_map::ipc::{Ahead, Channel, Received};
 use memory_map::{Error, Mapping};
 
 #[test]
@@ -326,4 +326,57 @@ fn random_bytes_in_a_channel_are_an_error_or_messages_and_nothing_worse() {
         assert!(start.elapsed() < Duration::from_millis(HANG), "round {round}");
     }
     assert!(damaged > 100 && messages > 100, "{damaged} {messages}");
+}
+
+#[test]
+fn messages_that_are_copied_before_their_turn_are_received_when_the_tail_goes_past_them() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b) = (open(&file), open(&file));
+    let sender = Channel::create(&a, 0, 1536).unwrap();
+    let receiver = Channel::open(&b, 0).unwrap();
+    let (mut bytes, mut ahead) = ([0; 64], [Ahead::default(); 4]);
+    let mut sent = 0u8;
+    // Around the ring several times.
+    for round in 0..100 {
+        for _ in 0..4 {
+            sent += 1;
+            assert!(sender.send(&[sent; 13], None).unwrap());
+        }
+        let received = receiver.receive_ahead(&mut bytes, &mut ahead, None).unwrap();
+        assert_eq!(received, Received::Copied(4));
+        let ends = ahead.map(|place| place.end);
+        assert_eq!(ends, [13, 29, 45, 61]);
+        for (index, end) in ends.into_iter().enumerate() {
+            let end = end as usize;
+            assert_eq!(bytes[end - 13..end], [sent - 3 + index as u8; 13]);
+        }
+        assert_eq!(receiver.pending().unwrap(), (3, 39));
+        // Some of them by the tail alone, the others again.
+        let past = round % 4;
+        word64(&b, 192).store(ahead[past].tail.into(), Ordering::SeqCst);
+        for left in (past + 1)..4 {
+            assert_eq!(receive(&receiver).unwrap(), [sent - 3 + left as u8; 13]);
+        }
+        assert_eq!(receiver.pending().unwrap(), (0, 0));
+        sent %= 100;
+    }
+}
+
+#[test]
+fn no_message_is_copied_before_its_turn_that_does_not_fit_or_is_not_complete() {
+    let file = TempFile::sparse(PAGE as u64);
+    let map = open(&file);
+    let channel = Channel::create(&map, 0, 2048).unwrap();
+    let mut ahead = [Ahead::default(); 4];
+    let mut ahead_of = |bytes: &mut [u8]| channel.receive_ahead(bytes, &mut ahead, None).unwrap();
+    assert_eq!(ahead_of(&mut [0; 8]), Received::Nothing);
+    assert_eq!(channel.send_many(b"onetwothree", &[3, 6, 11], None), Ok(3));
+    assert_eq!(ahead_of(&mut [0; 2]), Received::TooLong(3));
+    assert_eq!(ahead_of(&mut [0; 12]), Received::Copied(2));
+    assert_eq!(ahead_of(&mut [0; 12]), Received::Copied(1)); // two once more, and three does not fit
+    let room = channel.reserve(8, None).unwrap().unwrap();
+    assert!(channel.send(b"four", None).unwrap());
+    assert_eq!(ahead_of(&mut [0; 64]), Received::Copied(1));
+    channel.commit(room, 8).unwrap();
+    assert_eq!(ahead_of(&mut [0; 64]), Received::Copied(2));
 }

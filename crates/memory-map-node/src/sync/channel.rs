@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memory_map::copy_of;
-use memory_map::ipc::{Channel, Message, Patience, Reservation};
+use memory_map::ipc::{Ahead, Channel, Message, Patience, Reservation};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -15,6 +15,9 @@ use super::waits::{Job, NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
+
+/// How many messages are copied in one call at most.
+const AHEAD: usize = 64;
 
 #[napi]
 pub struct NativeChannel {
@@ -265,6 +268,44 @@ pub fn channel_receive(
     messages::receive(&env, target, offset, timeout, |target, patience| {
         channel.object.receive_into(target, patience)
     })
+}
+
+/// As `channelReceive`, and copies messages that come next, each to a multiple of eight from `offset` on:
+/// up to `most` in all, and says how many. Those after the first are received when JavaScript moves the
+/// tail. `places` gets three numbers for each: where its copy ends, the lower half of the tail behind it,
+/// and 1 where that passes an eighth of the ring.
+#[napi]
+pub fn channel_receive_ahead(
+    env: Env,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
+    target: BufferSlice,
+    offset: u32,
+    mut places: Int32ArraySlice,
+    most: u32,
+    timeout: f64,
+) -> Result<f64> {
+    let channel = channel.get(&env)?;
+    // SAFETY: only this thread has the array, and it is not in JavaScript.
+    let places = unsafe { places.as_mut() };
+    let mut ahead = [Ahead::default(); AHEAD];
+    let most = AHEAD.min(most as usize).min(places.len() / 3);
+    let received = messages::receive(&env, target, offset, timeout, |target, patience| {
+        channel.object.receive_ahead(target, &mut ahead[..most], patience)
+    })?;
+    let count = most.min(received.max(0.0) as usize);
+    for (numbers, place) in places.chunks_exact_mut(3).zip(&ahead[..count]) {
+        numbers.copy_from_slice(&[place.end as i32, place.tail as i32, place.passes_eighth.into()]);
+    }
+    Ok(received)
+}
+
+/// Wakes the senders that wait for room.
+#[napi]
+pub fn channel_wake_senders(
+    env: Env,
+    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
+) -> Result<()> {
+    channel.get(&env)?.object.wake_senders().map_err(|error| to_js(&env, &error))
 }
 
 /// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many

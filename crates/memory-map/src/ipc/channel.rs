@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::ahead::{self, Ahead};
 use super::batch;
 use super::borrowed::Borrowed;
+use super::eventcount;
 use super::head::Kind;
 use super::lock::{self, World};
 use super::park::Patience;
@@ -437,22 +439,92 @@ impl Channel {
         bytes: &mut [u8],
         patience: Option<&Patience<'_>>,
     ) -> Result<Received> {
-        let receive = |ring: &Ring<'_, Session<'_>>| {
-            self.become_receiver(ring)?;
-            let Some((part, end)) = ring.next(None, patience)? else {
-                return Ok(Received::Nothing);
-            };
-            let Some(bytes) = bytes.get_mut(..part.length) else {
-                return Ok(Received::TooLong(part.length));
-            };
-            copy_out(ring, part, bytes)?;
-            ring.release(end);
-            Ok(Received::Copied(part.length))
-        };
         self.alone(|| {
             self.check_returned()?;
-            self.ring.run(receive)
+            self.ring
+                .run(|ring| self.copy_next(ring, bytes, patience))
+                .map(|(received, _)| received)
         })
+    }
+
+    /// As [`Channel::receive_into`], and copies messages that come next, if they are there, each to the
+    /// next multiple of eight of `bytes`. Those stay in the ring until the tail is stored that they have in
+    /// `places`: until then they are not received.
+    ///
+    /// [`Received::Copied`] says how many `places` there are then.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Ahead, Channel, Received};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let channel = Channel::create(&map, 0, 4096)?;
+    /// channel.send_many(b"onetwo", &[3, 6], None)?;
+    /// let (mut bytes, mut places) = ([0; 64], [Ahead::default(); 8]);
+    /// assert_eq!(channel.receive_ahead(&mut bytes, &mut places, None)?, Received::Copied(2));
+    /// assert_eq!((&bytes[..3], places[0].end), (&b"one"[..], 3));
+    /// assert_eq!((&bytes[8..11], places[1].end), (&b"two"[..], 11));
+    /// assert_eq!(channel.pending()?, (1, 3)); // the second one
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Channel::receive`].
+    pub fn receive_ahead(
+        &self,
+        bytes: &mut [u8],
+        places: &mut [Ahead],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Received> {
+        self.alone(|| {
+            self.check_returned()?;
+            let (received, tail) = self.ring.run(|ring| self.copy_next(ring, bytes, patience))?;
+            let Received::Copied(length) = received else { return Ok(received) };
+            let Some((first, others)) = places.split_first_mut() else { return Ok(received) };
+            *first = Ahead { end: length as u32, tail: tail as u32, passes_eighth: false };
+            // What is wrong there the next call tells.
+            let more = self.ring.run(|ring| ahead::copy(ring, tail, bytes, length, others));
+            Ok(Received::Copied(1 + more.unwrap_or(0)))
+        })
+    }
+
+    /// Wakes senders that wait for room.
+    ///
+    /// ```
+    /// use memory_map::ipc::Channel;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// Channel::create(&map, 0, 4096)?.wake_senders()?;
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    pub fn wake_senders(&self) -> Result<()> {
+        self.ring.run(|ring| {
+            eventcount::signal(ring.word(at::EMPTIED));
+            Ok(())
+        })
+    }
+
+    /// Copies the next message, and gives its room back; where it ended.
+    fn copy_next(
+        &self,
+        ring: &Ring<'_, Session<'_>>,
+        bytes: &mut [u8],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<(Received, u64)> {
+        self.become_receiver(ring)?;
+        let Some((part, end)) = ring.next(None, patience)? else {
+            return Ok((Received::Nothing, 0));
+        };
+        let Some(bytes) = bytes.get_mut(..part.length) else {
+            return Ok((Received::TooLong(part.length), 0));
+        };
+        copy_out(ring, part, bytes)?;
+        ring.release(end);
+        Ok((Received::Copied(part.length), end))
     }
 
     /// Receives messages by copying them to `bytes`, each at the next multiple of eight, and their

@@ -12,6 +12,7 @@
 //! Everything read from shared memory may be anything: another process wrote it. Offsets and
 //! lengths are checked each time, and every loop waits, ends or gets further.
 
+mod ahead;
 mod atomic;
 mod barrier;
 mod batch;
@@ -54,6 +55,7 @@ mod wait;
 pub use lock::Locked;
 pub use park::{Cancel, Patience, WaitResult};
 pub use {
+    ahead::Ahead,
     barrier::{Barrier, Coming},
     broadcast::{Broadcast, From, Receiver},
     channel::{Channel, Message, Received, Reservation},

@@ -366,6 +366,11 @@ impl<M: Memory> Ring<'_, M> {
         })
     }
 
+    /// The message that is there behind a position; `None` if there is none yet.
+    pub fn peek(&self, after: u64) -> Result<Option<(Part, u64)>> {
+        Ok(self.look(Some(after), false)?.ok())
+    }
+
     /// The oldest message and where it ends, or whether one is on its way. Goes past messages that
     /// will never be complete; of those whose sender may be dead only if `ask`.
     fn look(
@@ -469,14 +474,19 @@ impl<M: Memory> Ring<'_, M> {
     pub fn release(&self, end: u64) {
         let before = self.word(at::TAIL).load(Ordering::Relaxed);
         self.word(at::TAIL).store(end, Ordering::Release);
-        let eighth = self.size as u64 / 8;
         let is_last = || {
             self.learned.head.load(Ordering::Relaxed) == end
                 && self.word(at::HEAD).load(Ordering::Relaxed) == end
         };
-        if before / eighth != end / eighth || is_last() {
+        if self.passes_eighth(before, end) || is_last() {
             eventcount::signal(self.word(at::EMPTIED));
         }
+    }
+
+    /// Whether a tail that goes from one position to another passes an eighth of the ring.
+    pub fn passes_eighth(&self, before: u64, end: u64) -> bool {
+        let eighth = self.size as u64 / 8;
+        before / eighth != end / eighth
     }
 }
 

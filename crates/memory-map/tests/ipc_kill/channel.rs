@@ -5,13 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use memory_map::Mapping;
-use memory_map::ipc::{Channel, Mutex};
+use memory_map::ipc::{Ahead, Channel, Mutex, Received};
 
 use crate::mutex::take;
 use crate::{
     ALONE, BUSY, CHANNEL, Child, LIMIT, Place, RECEIVED, after_every_change, kills, random,
     some_time, soon, word,
 };
+
+/// Where a channel has its tail (docs/channel.md).
+const TAIL: usize = 192;
 
 #[test]
 #[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
@@ -97,6 +100,59 @@ fn a_receiver_that_is_killed_is_replaced() {
             }
             assert_eq!(next, Some(3), "{when}");
             assert!(start.elapsed() < LIMIT, "{when}");
+        },
+    );
+}
+
+#[test]
+#[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
+fn a_receiver_that_is_killed_has_not_received_what_it_copied_before_its_turn() {
+    after_every_change(
+        |place| {
+            let channel = Channel::open(&place.map, CHANNEL).unwrap();
+            for i in 0..4u8 {
+                assert!(channel.send(&[i; 30], None).unwrap());
+            }
+        },
+        |place| {
+            let channel = |map: &Mapping| Channel::open(map, CHANNEL).unwrap();
+            Child::start(place, channel, |map, channel| {
+                let (mut bytes, mut ahead) = ([0; 128], [Ahead::default(); 3]);
+                let received =
+                    channel.receive_ahead(&mut bytes, &mut ahead, Some(&soon())).unwrap();
+                assert_eq!(received, Received::Copied(3));
+                for places in ahead.windows(2) {
+                    // As JavaScript does.
+                    let tail = word(map, CHANNEL + TAIL);
+                    let (from, to) = (u64::from(places[0].tail), u64::from(places[1].tail));
+                    tail.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).unwrap();
+                    word(map, RECEIVED).fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        },
+        |place, child, when| {
+            child.kill();
+            let start = Instant::now();
+            let channel = Channel::open(&place.map, CHANNEL).unwrap();
+            let mut bytes = Vec::new();
+            while bytes.last() != Some(&3) {
+                assert!(start.elapsed() < LIMIT, "{when}");
+                let message = match channel.receive(None) {
+                    Err(memory_map::Error::Busy(_)) => continue,
+                    result => result.unwrap().unwrap_or_else(|| panic!("{when}: one is missing")),
+                };
+                let mut one = [0; 30];
+                channel.read(&message, &mut one).unwrap();
+                channel.release(message).unwrap();
+                assert_eq!(one, [one[0]; 30], "{when}");
+                bytes.push(one[0]);
+            }
+            // All from one on: what it had counted is gone, and at most one more.
+            let first = u64::from(bytes[0]);
+            assert_eq!(bytes, (bytes[0]..4).collect::<Vec<_>>(), "{when}");
+            let counted = word(&place.map, RECEIVED).load(Ordering::SeqCst);
+            let least = if counted == 0 { 0 } else { counted + 1 };
+            assert!((least..=counted + 2).contains(&first), "{when}: {first}, of {counted}");
         },
     );
 }

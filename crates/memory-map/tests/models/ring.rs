@@ -6,7 +6,8 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::ipc::atomic::AtomicU64;
+use crate::ipc::atomic::{AtomicU64, fence};
+use crate::ipc::eventcount;
 use crate::ipc::lock::{self, World};
 use crate::ipc::park::{self, Patience};
 use crate::ipc::ring::{Learned, Memory, Part, Ring, at};
@@ -84,6 +85,52 @@ impl Place {
         ring.release(end);
         value
     }
+}
+
+/// Receives what is there in one go, as `receive_ahead` and `lib/sync/ahead.ts` do: the first message, and
+/// copies of those behind it, past which the tail goes one by one.
+fn receive_ahead(place: &Place) -> Vec<u64> {
+    let ring = place.ring(1);
+    let copied = |part: Part| {
+        let cell = &place.bytes[(part.offset - at::DATA) / 8];
+        // SAFETY: loom checks that nobody writes there now.
+        cell.with(|bytes| unsafe { *bytes })
+    };
+    let (part, end) = ring.next(None, Some(&Patience::default())).unwrap().unwrap();
+    let mut received = vec![copied(part)];
+    ring.release(end);
+    let (mut tail, mut ahead) = (end, Vec::new());
+    while let Some((part, end)) = ring.peek(tail).unwrap() {
+        ahead.push((copied(part), tail, end));
+        tail = end;
+    }
+    for (value, from, to) in ahead {
+        let word = ring.memory.word(at::TAIL);
+        word.compare_exchange(from, to, SeqCst, SeqCst).unwrap();
+        fence(SeqCst); // loom takes the order of the two accesses for less than JavaScript's is
+        let is_last = || to == tail && ring.memory.word(at::HEAD).load(SeqCst) == to;
+        let worth_it = ring.passes_eighth(from, to) || is_last();
+        if worth_it && ring.memory.word(at::EMPTIED).load(SeqCst) & 1 == 1 {
+            eventcount::signal(ring.memory.word(at::EMPTIED));
+        }
+        received.push(value);
+    }
+    received
+}
+
+#[test]
+fn messages_that_are_copied_before_their_turn_come_once_and_in_order() {
+    check(Some(3), || {
+        let place = Place::new();
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || (1..=4).for_each(|i| sender.send(2, i)));
+        let mut received = Vec::new();
+        while received.len() < 4 {
+            received.extend(receive_ahead(&place));
+        }
+        assert_eq!(received, [1, 2, 3, 4]);
+        sending.join().unwrap();
+    });
 }
 
 #[test]
