@@ -18,6 +18,7 @@ const layers = {
     ['options', 'advice', 'fault', 'protection', 'error', 'lock_anyway'],
   ],
   'memory-map-node': [
+    ['calls'],
     ['advice', 'handle', 'libuv', 'mapping', 'memory_names', 'search', 'shared_array_buffer', 'sync', 'wasm'],
     ['tied'],
     ['environment'],

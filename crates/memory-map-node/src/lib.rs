@@ -5,6 +5,7 @@
 
 mod advice;
 mod array_buffer;
+mod calls;
 mod environment;
 mod error;
 mod handle;

@@ -7,7 +7,7 @@ use memory_map::ipc::{Broadcast, From, Receiver};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, code};
+use super::in_mapping::{ByHandle, InMapping, code};
 use super::messages;
 use super::waits::{NativeWait, attempt};
 use crate::error::to_js;
@@ -118,7 +118,7 @@ impl NativeReceiver {
 #[napi]
 pub fn broadcast_send(
     env: Env,
-    #[napi(ts_arg_type = "object")] broadcast: &External<Tied<InMapping<Broadcast>>>,
+    #[napi(ts_arg_type = "object")] broadcast: ByHandle<Broadcast>,
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
@@ -130,7 +130,7 @@ pub fn broadcast_send(
 #[napi]
 pub fn broadcast_send_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] broadcast: &External<Tied<InMapping<Broadcast>>>,
+    #[napi(ts_arg_type = "object")] broadcast: ByHandle<Broadcast>,
     data: &[u8],
     ends: &[u32],
     count: u32,
@@ -146,7 +146,7 @@ pub fn broadcast_send_many(
 #[napi]
 pub fn broadcast_receive(
     env: Env,
-    #[napi(ts_arg_type = "object")] receiver: &External<Tied<InMapping<Receiver>>>,
+    #[napi(ts_arg_type = "object")] receiver: ByHandle<Receiver>,
     target: BufferSlice,
     offset: u32,
     timeout: f64,
@@ -161,7 +161,7 @@ pub fn broadcast_receive(
 #[napi]
 pub fn broadcast_receive_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] receiver: &External<Tied<InMapping<Receiver>>>,
+    #[napi(ts_arg_type = "object")] receiver: ByHandle<Receiver>,
     target: BufferSlice,
     offset: u32,
     ends: Uint32ArraySlice,

@@ -9,7 +9,7 @@ use memory_map::ipc::{Ahead, Channel, Message, Patience, Reservation};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{CREATE, InMapping, OPEN, code};
+use super::in_mapping::{ByHandle, CREATE, InMapping, OPEN, code};
 use super::messages;
 use super::waits::{Job, NativeWait, attempt};
 use crate::error::to_js;
@@ -245,7 +245,7 @@ pub fn channel_made<'env>(
 #[napi]
 pub fn channel_send(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
@@ -259,7 +259,7 @@ pub fn channel_send(
 #[napi]
 pub fn channel_receive(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
     target: BufferSlice,
     offset: u32,
     timeout: f64,
@@ -313,7 +313,7 @@ pub fn channel_wake_senders(
 #[napi]
 pub fn channel_send_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
     data: &[u8],
     ends: &[u32],
     count: u32,
@@ -330,7 +330,7 @@ pub fn channel_send_many(
 #[napi]
 pub fn channel_receive_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
     target: BufferSlice,
     offset: u32,
     ends: Uint32ArraySlice,

@@ -6,7 +6,7 @@ use memory_map::ipc::{Condition, Mutex, Patience, Wakeup};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, TIMED_OUT};
+use super::in_mapping::{ByHandle, InMapping, TIMED_OUT};
 use super::waits::{Job, NativeWait, block};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -44,7 +44,7 @@ impl NativeCondition {
     pub fn wait(
         &self,
         env: Env,
-        #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+        #[napi(ts_arg_type = "object")] mutex: ByHandle<Mutex>,
         timeout: f64,
     ) -> Result<u32> {
         let (condition, mutex) = (self.0.get(&env)?, mutex.get(&env)?);
@@ -57,7 +57,7 @@ impl NativeCondition {
     pub fn wait_async<'env>(
         &self,
         env: &'env Env,
-        #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+        #[napi(ts_arg_type = "object")] mutex: ByHandle<Mutex>,
         timeout: f64,
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
@@ -94,7 +94,7 @@ impl NativeCondition {
 #[napi]
 pub fn mutex_is_held(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+    #[napi(ts_arg_type = "object")] mutex: ByHandle<Mutex>,
 ) -> Result<bool> {
     mutex.call(&env, Mutex::is_held)
 }

@@ -3,6 +3,7 @@
 //! A timeout is in milliseconds; a negative one is for ever. Results are numbers, which `lib/sync`
 //! gives names.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use memory_map::Mapping;
@@ -56,6 +57,25 @@ impl<T: 'static> Tied<InMapping<T>> {
     /// Calls the object.
     pub fn call<R>(&self, env: &Env, call: impl FnOnce(&T) -> memory_map::Result<R>) -> Result<R> {
         call(&self.get(env)?.object).map_err(|error| to_js(env, &error))
+    }
+}
+
+/// An object as functions take it: by what the `handle()` of its class gives.
+pub struct ByHandle<T: 'static>(Tied<InMapping<T>>);
+
+impl<T> Deref for ByHandle<T> {
+    type Target = Tied<InMapping<T>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T> FromNapiValue for ByHandle<T> {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        // SAFETY: the caller vouches for both.
+        let external = unsafe { External::<Tied<InMapping<T>>>::from_napi_ref(env, value) }?;
+        Ok(Self((**external).clone()))
     }
 }
 

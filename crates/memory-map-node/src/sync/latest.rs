@@ -4,7 +4,7 @@ use memory_map::ipc::Latest;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, code};
+use super::in_mapping::{ByHandle, InMapping, code};
 use super::waits::{NativeWait, block};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -65,7 +65,7 @@ impl NativeLatest {
 #[napi]
 pub fn latest_write(
     env: Env,
-    #[napi(ts_arg_type = "object")] latest: &External<Tied<InMapping<Latest>>>,
+    #[napi(ts_arg_type = "object")] latest: ByHandle<Latest>,
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
@@ -78,7 +78,7 @@ pub fn latest_write(
 #[napi]
 pub fn latest_read(
     env: Env,
-    #[napi(ts_arg_type = "object")] latest: &External<Tied<InMapping<Latest>>>,
+    #[napi(ts_arg_type = "object")] latest: ByHandle<Latest>,
     mut target: BufferSlice,
     offset: u32,
 ) -> Result<f64> {

@@ -1,17 +1,17 @@
 //! The functions and classes behind `memory-map/sync`.
 
 mod barrier;
-mod broadcast;
-mod channel;
+pub mod broadcast;
+pub mod channel;
 mod condition;
 mod direct;
 mod event;
 mod in_mapping;
-mod latest;
+pub mod latest;
 mod messages;
-mod mutex;
+pub mod mutex;
 mod queue;
-mod rwlock;
+pub mod rwlock;
 mod semaphore;
-mod wait;
+pub mod wait;
 mod waits;

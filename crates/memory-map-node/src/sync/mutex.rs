@@ -6,7 +6,7 @@ use memory_map::ipc::{Mutex, Patience};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, lock_code, locked};
+use super::in_mapping::{ByHandle, InMapping, lock_code, locked};
 use super::waits::{Job, NativeWait, block};
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -55,7 +55,7 @@ impl NativeMutex {
 #[napi]
 pub fn mutex_lock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+    #[napi(ts_arg_type = "object")] mutex: ByHandle<Mutex>,
     timeout: f64,
 ) -> Result<u32> {
     let mutex = mutex.get(&env)?;
@@ -66,7 +66,7 @@ pub fn mutex_lock(
 #[napi]
 pub fn mutex_try_lock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+    #[napi(ts_arg_type = "object")] mutex: ByHandle<Mutex>,
 ) -> Result<u32> {
     mutex.call(&env, Mutex::try_lock).map(lock_code)
 }
@@ -74,7 +74,7 @@ pub fn mutex_try_lock(
 #[napi]
 pub fn mutex_unlock(
     env: Env,
-    #[napi(ts_arg_type = "object")] mutex: &External<Tied<InMapping<Mutex>>>,
+    #[napi(ts_arg_type = "object")] mutex: ByHandle<Mutex>,
 ) -> Result<()> {
     mutex.call(&env, Mutex::unlock)
 }

@@ -6,7 +6,7 @@ use memory_map::ipc::{ExclusiveWait, Patience, RwLock, Wait};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, lock_code, locked};
+use super::in_mapping::{ByHandle, InMapping, lock_code, locked};
 use super::waits::{Job, NativeWait, block};
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -66,7 +66,7 @@ impl NativeRwLock {
 #[napi]
 pub fn rwlock_lock_shared(
     env: Env,
-    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+    #[napi(ts_arg_type = "object")] lock: ByHandle<RwLock>,
     timeout: f64,
 ) -> Result<u32> {
     let lock = lock.get(&env)?;
@@ -77,7 +77,7 @@ pub fn rwlock_lock_shared(
 #[napi]
 pub fn rwlock_lock_exclusive(
     env: Env,
-    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+    #[napi(ts_arg_type = "object")] lock: ByHandle<RwLock>,
     timeout: f64,
 ) -> Result<u32> {
     let lock = lock.get(&env)?;
@@ -88,7 +88,7 @@ pub fn rwlock_lock_exclusive(
 #[napi]
 pub fn rwlock_try_lock_shared(
     env: Env,
-    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+    #[napi(ts_arg_type = "object")] lock: ByHandle<RwLock>,
 ) -> Result<u32> {
     lock.call(&env, RwLock::try_lock_shared).map(lock_code)
 }
@@ -97,7 +97,7 @@ pub fn rwlock_try_lock_shared(
 #[napi]
 pub fn rwlock_try_lock_exclusive(
     env: Env,
-    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+    #[napi(ts_arg_type = "object")] lock: ByHandle<RwLock>,
 ) -> Result<u32> {
     lock.call(&env, RwLock::try_lock_exclusive).map(lock_code)
 }
@@ -105,7 +105,7 @@ pub fn rwlock_try_lock_exclusive(
 #[napi]
 pub fn rwlock_unlock(
     env: Env,
-    #[napi(ts_arg_type = "object")] lock: &External<Tied<InMapping<RwLock>>>,
+    #[napi(ts_arg_type = "object")] lock: ByHandle<RwLock>,
 ) -> Result<()> {
     lock.call(&env, RwLock::unlock)
 }

@@ -108,13 +108,14 @@ impl Opened {
         }
         let (device, inode) = (metadata.dev(), metadata.ino());
         let made = match source {
-            Source::Path(path) => Some(Made::File { path: path.to_owned(), device, inode }),
-            Source::Memory { name, .. } => {
+            Source::Path(path) if is_new => {
+                Some(Made::File { path: path.to_owned(), device, inode })
+            }
+            Source::Memory { name, .. } if is_new => {
                 Some(Made::Memory { name: name.to_owned(), device, inode })
             }
-            Source::Fd(_) => None,
+            _ => None,
         };
-        let made = made.filter(|_| is_new);
         Ok(Self { file: Arc::new(file), metadata, is_memory, made, temporary })
     }
 
