@@ -85,6 +85,14 @@ const collected = new FinalizationRegistry<Token>((token) => {
   mapping.forget(token)
 })
 
+/**
+ * The mapping that was made last, until the next one is, or what runs now has ended: then it is registered. Many mappings
+ * are closed before that, and to register one and take that back is a tenth of all that it costs to map and close.
+ */
+let newest: MemoryMap<any> | undefined
+let isAwaited = false
+const soon = Promise.resolve()
+
 /** Without this key no mapping can be made. */
 const KEY = Symbol('memory-map')
 
@@ -111,28 +119,26 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #closed = false
   readonly #kind: Kind
   #length = 0
-  readonly #offset: number
   readonly #path: string | undefined
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #pageOffset = 0
   #protection: Protection
   /** Whether that may have changed since it was mapped. */
   #isProtected = false
-  readonly #windows: Windows
+  readonly #options: Parsed
+  #madeWindows: Windows | undefined
   #buffer: Buffer<B> | undefined
   #inFlight: InFlight | undefined
   #streams: ReadStreams | undefined
-  readonly #log: FaultLog
+  #madeLog: FaultLog | undefined
 
   private constructor(key: unknown, token: Token, kind: Kind, path: string | undefined, options: Parsed) {
     super()
     if (key !== KEY) throw illegalConstructor('`mapShared`, `mapPrivate`, `mapAnonymous` or `openSharedMemory`')
     this.#kind = kind
-    this.#offset = options.offset
+    this.#options = options
     this.#path = path
     this.#token = token
-    this.#log = new FaultLog(this, token, options.onFault)
-    this.#windows = new Windows(token, options.shares, isVolatile(kind, options) ? cutVolatile : cut, this.#log)
     this.#measure()
     this.#protection = PROTECTIONS[options.protection]!
   }
@@ -140,8 +146,21 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   static {
     construct = (token, kind, path, options) => {
       const map = new MemoryMap(KEY, token, kind, path, options)
-      collected.register(map, token, map)
+      register()
+      newest = map
+      if (!isAwaited) {
+        isAwaited = true
+        void soon.then(registerLast)
+      }
       return map
+    }
+    const register = () => {
+      if (newest !== undefined) collected.register(newest, newest.#token, newest)
+      newest = undefined
+    }
+    const registerLast = () => {
+      isAwaited = false
+      register()
     }
     const internals: Internals = {
       // `instanceof` is also true of what has no token: an object that was made of the prototype, a Proxy.
@@ -224,7 +243,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /** Where in the file it starts, in bytes. */
   get offset(): number {
-    return this.#offset
+    return this.#options.offset
   }
 
   /** The file's path, if it was mapped by path. */
@@ -329,7 +348,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const [start, count] = toElements(byteOffset, length, size, this.#length)
     checkAligned(start, size, {
       pageOffset: this.#pageOffset,
-      fileOffset: this.#kind === 'anonymous' ? undefined : this.#offset,
+      fileOffset: this.#kind === 'anonymous' ? undefined : this.offset,
     })
     const window = this.#windows.over(start, start + count * size)
     const { memory } = window
@@ -829,18 +848,21 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (this.#closed) return
     const token = this.#token
     this.#keepTails()
-    if (this.#windows.areUsed) watchZlib()
+    if (this.#madeWindows?.areUsed) watchZlib()
     void this.protection // as it was last
     forgetGone(token)
-    const reports = mapping.close(token, this.#windows.wereUsed && isRuntimeBusy())
+    const reports = mapping.close(token, this.#madeWindows?.wereUsed === true && isRuntimeBusy())
     this.#closed = true
     endAll(token)
     // What was transferred away may fault later still.
-    if (reports === null && !numbered.has(token)) collected.unregister(this)
-    this.#log.end(reports)
+    if (reports === null && !numbered.has(token)) {
+      if (newest === this) newest = undefined
+      else collected.unregister(this)
+    }
+    if (reports !== null || this.#madeLog !== undefined) this.#log.end(reports)
     this.#streams?.fail(closedError())
     this.#buffer = undefined
-    this.#windows.forget()
+    this.#madeWindows?.forget()
   }
 
   /**
@@ -872,6 +894,29 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   toJSON(): object {
     const { kind, length, offset, protection, path, fd, address, closed, faults } = this
     return { kind, length, offset, protection, path, fd, address: `0x${address.toString(16)}`, closed, faults }
+  }
+
+  /** Made when it is first needed, as `#log`: a mapping that is only read needs neither. */
+  get #windows(): Windows {
+    const made = this.#madeWindows
+    if (made !== undefined) return made
+    const { shares } = this.#options
+    const windows = new Windows(
+      this.#token,
+      shares,
+      isVolatile(this.#kind, this.#options) ? cutVolatile : cut,
+      this.#log,
+    )
+    windows.measure(this.#pageOffset, this.#length)
+    return (this.#madeWindows = windows)
+  }
+
+  get #log(): FaultLog {
+    const made = this.#madeLog
+    if (made !== undefined) return made
+    const log = new FaultLog(this, this.#token, this.#options.onFault)
+    if (this.#closed) log.end(null)
+    return (this.#madeLog = log)
   }
 
   #checkOpen(): Token {
@@ -926,8 +971,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /** Reads the mapping's length, and forgets the views of its previous length. */
   #measure(): void {
     this.#length = mapping.length(this.#token)
-    this.#pageOffset = this.#offset === 0 ? 0 : mapping.pageOffset(this.#token)
-    this.#windows.measure(this.#pageOffset, this.#length)
+    this.#pageOffset = this.#options.offset === 0 ? 0 : mapping.pageOffset(this.#token)
+    this.#madeWindows?.measure(this.#pageOffset, this.#length)
     this.#buffer = undefined
   }
 }
