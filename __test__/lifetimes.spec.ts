@@ -1,7 +1,7 @@
 // Memory stays valid for as long as anything can reach it, and is freed soon after.
 
 import { fixturePath } from './helpers/addon.ts'
-import { orLong } from './helpers/long.ts'
+import { orLong } from './helpers/long.mjs'
 import { onLinux as test } from './helpers/platform.ts'
 import { runScript, type Runtime, runtimes, scenario } from './helpers/runtimes.ts'
 

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, type MemoryMap } from 'memory-map'
 import { Channel, Rpc } from 'memory-map/sync'
 
-import { orLong } from './helpers/long.ts'
+import { orLong } from './helpers/long.mjs'
 import { Peer } from './helpers/processes.ts'
 import { random } from './helpers/random.ts'
 import { type Runtime, runtimes, runScript } from './helpers/runtimes.ts'

@@ -1,7 +1,7 @@
 // One mapping on several threads, by its handle.
 
 import { survives } from './helpers/faults.ts'
-import { orLong } from './helpers/long.ts'
+import { orLong } from './helpers/long.mjs'
 import { byProgram } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
 
@@ -25,5 +25,5 @@ onEach('a fault on one thread is told to each thread, and to none that has close
 onEach('anything but the handle of a mapping in this process is refused', 'foreign')
 
 onEach('threads end with a mapping open, and it is collected, and nothing is left', 'many', {
-  WORKERS: orLong('60', '100'),
+  WORKERS: orLong('40', '100'),
 })

@@ -26,7 +26,7 @@ for (let i = 0; i < count; i++) {
     }
   }, map.handle)
   await thread.end(/** @type {const} */ (['return', 'exit', 'terminate'])[i % 3])
-  if (i === 20) baseline = { areas: areas(), descriptors: descriptors() }
+  if (i === 10) baseline = { areas: areas(), descriptors: descriptors() }
 }
 // Nobody else has it any more.
 await until(() => {

@@ -29,7 +29,9 @@ fs.writeFileSync(
   }
 `,
 )
-for (let round = 0; round < 8; round++) {
+// A worker of Deno's that computes is not stopped before two seconds have passed.
+const rounds = globalThis.Deno ? 2 : 8
+for (let round = 0; round < rounds; round++) {
   const workers = Array.from({ length: 3 }, () => new Worker(pathToFileURL('worker.mjs')))
   await Promise.all(
     workers.map(

@@ -3,6 +3,7 @@
 import { Worker, isMainThread } from 'node:worker_threads'
 
 import { check, collect, turn, until } from '../helpers/observe.mjs'
+import { orLong } from '../helpers/long.mjs'
 import { path, isFree, isUntouched, isCopied, use } from './transfer.mjs'
 import { begin, end, endings, moments } from './transfer-worker.mjs'
 
@@ -10,7 +11,7 @@ if (isMainThread) {
   const survivors = []
   for (const how of endings) {
     for (const when of moments) {
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < orLong(1, 3); i++) {
         const child = new Worker(new URL(import.meta.url), { workerData: { path, how, when } })
         const exit = new Promise((resolve) => child.once('exit', resolve))
         child.on('error', (error) => check(false, how + ', ' + when + ': ' + (error.message ?? error)))

@@ -1,6 +1,0 @@
-// How often tests do again what they do, where that only makes what is rare more likely.
-
-/** The second where the environment has `MEMORY_MAP_LONG`, as docs/testing.md says; else the first, which takes seconds. */
-export function orLong<T>(short: T, long: T): T {
-  return process.env.MEMORY_MAP_LONG ? long : short
-}
