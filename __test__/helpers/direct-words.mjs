@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import { truncateSync, writeFileSync } from 'node:fs'
 
 const { mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
-const { Channel, Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+const { Channel, Event, Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
 
 // How often the native library is called.
 const key = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'memory-map@0.1.0')
@@ -13,6 +13,12 @@ const calls = { count: 0 }
 for (const name of ['mutexLock', 'mutexTryLock', 'mutexUnlock', 'channelReceive', 'channelReceiveAhead']) {
   const call = native[name]
   native[name] = (...rest) => (calls.count++, call(...rest))
+}
+
+const { isSet } = native.NativeEvent.prototype
+native.NativeEvent.prototype.isSet = function () {
+  calls.count++
+  return isSet.call(this)
 }
 
 /** Calls until a call is made without the native library. */
@@ -145,6 +151,45 @@ const tests = {
     if (!truncates) return
     truncateSync(file, pageSize)
     assert.throws(() => mutex.lock(), { code: 'ERR_MMAP_FAULT' })
+  },
+
+  'an event whose view was transferred away, or whose page is gone'() {
+    const { file, map } = open()
+    const event = new Event(map, pageSize)
+    const other = new Event(mapShared(file, { protection: 'read-write' }), pageSize)
+    const look = () => assert.strictEqual(event.isSet(), other.isSet())
+    warmUp(() => event.isSet())
+    const both = () => [() => other.set(), () => other.clear()].forEach((change) => (change(), look()))
+    both()
+    if (ArrayBuffer.prototype.transfer) {
+      const kept = map.arrayBuffer.transfer()
+      both()
+      warmUp(() => event.isSet())
+      both()
+      assert.strictEqual(kept.byteLength, 2 * pageSize)
+    }
+    if (!truncates) return
+    truncateSync(file, pageSize)
+    for (let i = 0; i < 3; i++) assert.throws(() => event.isSet(), { code: 'ERR_MMAP_FAULT' })
+  },
+
+  'messages that were copied, after their view was transferred away'() {
+    if (!ArrayBuffer.prototype.transfer) return
+    const { map } = open(4 * pageSize)
+    const channel = Channel.create(map)
+    const rounds = () => {
+      for (let i = 0; ; i++) {
+        const before = calls.count
+        channel.sendMany(Array(20).fill('a'))
+        for (let j = 0; j < 20; j++) assert.strictEqual(String(channel.receive(0)), 'a')
+        if (calls.count === before + 1) return
+        assert.strictEqual(i < 50, true)
+      }
+    }
+    rounds()
+    const kept = map.arrayBuffer.transfer()
+    rounds()
+    assert.strictEqual(kept.byteLength, 4 * pageSize)
   },
 
   permits() {

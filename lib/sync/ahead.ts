@@ -67,7 +67,10 @@ export class Ahead {
     const places = this.#places
     const at = next * NUMBERS
     const tail = places[at + 1]!
-    const step = words.halves[TAIL + 1] === this.#upper ? words.move(TAIL, places[at - 2]!, tail) : NONE
+    const upper = words.halves[TAIL + 1]
+    // Of memory that was taken away it is undefined, which `move` notes.
+    const isSame = upper === this.#upper || upper === undefined
+    const step = isSame ? words.move(TAIL, places[at - 2]!, tail) : NONE
     if (step === NONE || (step === UNKNOWN && !words.arrived)) {
       this.drop()
       return undefined

@@ -7,9 +7,8 @@
 // in the place of the memory is known as for other words (words.ts).
 
 import { cut } from '../buffers.js'
-import { thisProcess as process } from '../environment.js'
 import { type MemoryMap } from './main.js'
-import { Words } from './words.js'
+import { isOrdered, Words } from './words.js'
 
 /** Nothing was copied. */
 export const NONE = -1
@@ -17,8 +16,6 @@ export const NONE = -1
 /** Halves of words: what the memory is, and the number of the newest value; bytes of the head, and of a slot's. */
 const [LAYOUT, CURRENT, HEAD, HEADER] = [0, 4, 64, 16]
 const KIND = 0x4c01
-
-const isOrdered = process.arch === 'x64'
 
 /** The slots of a {@link Latest} whose values have up to `max` bytes. */
 export class Slots {
@@ -39,12 +36,12 @@ export class Slots {
     if (!isOrdered || halves.length === 0) return NONE
     const max = this.#max
     if (halves[LAYOUT] !== ((max << 16) | KIND) || halves[LAYOUT + 1] !== max >>> 16) return NONE
-    const low = Atomics.load(halves, CURRENT)
+    const low = halves[CURRENT]!
     const high = halves[CURRENT + 1]!
     // 2 ** 32 is one more than a multiple of three.
     const slot = (((low >>> 0) % 3) + ((high >>> 0) % 3)) % 3
     const mark = (HEAD + slot * (HEADER + max)) / 4
-    if (Atomics.load(halves, mark) !== low || halves[mark + 1] !== high || (low | high) === 0) return NONE
+    if (halves[mark] !== low || halves[mark + 1] !== high || (low | high) === 0) return NONE
     const length = halves[mark + 2]!
     if (length < 0 || length > max || halves[mark + 3] !== 0 || length > target.length - start) return NONE
     try {
@@ -52,8 +49,8 @@ export class Slots {
     } catch {
       return NONE // one of the two has no memory any more
     }
-    const isWhole = Atomics.load(halves, mark) === low && halves[mark + 1] === high && this.words.intact
-    return isWhole ? length : NONE
+    // The look at what has changed comes between the copy and the marks, also for the compiler.
+    return this.words.intact && halves[mark] === low && halves[mark + 1] === high ? length : NONE
   }
 
   #value(slot: number, length: number): Uint8Array {

@@ -20,6 +20,7 @@
 
 import { endianness } from 'node:os'
 
+import { thisProcess as process } from '../environment.js'
 import { explain, type MemoryMap, native, tokenOf } from './main.js'
 
 /** Nothing was changed: the native library has to say why, or do it. */
@@ -30,6 +31,12 @@ export const DONE = 1
 export const UNKNOWN = 2
 
 export type Step = typeof NONE | typeof DONE | typeof UNKNOWN
+
+/**
+ * Whether the processor makes loads in their order. Each operation of Atomics is a call where the engine does not compile it
+ * to an instruction: a load before one of them will do there.
+ */
+export const isOrdered = process.arch === 'x64'
 
 /** How often the native library is called before it pays to make views. */
 const WORTH = 16
@@ -135,12 +142,18 @@ export class Words {
 
   /** The lower half of the first word; undefined where only the native library can tell. */
   peek(): number | undefined {
-    if (this.#changes[0] !== this.#clean) return undefined
+    // Of memory that was taken away it is undefined.
+    const half = isOrdered ? this.#halves[0] : this.#load(0)
+    // In this order, which the compiler has to keep: if nothing has changed by now, it was the word.
+    if (Atomics.load(this.#changes, 0) !== this.#clean) return undefined
+    if (half === undefined) this.#lose()
+    return half
+  }
+
+  #load(index: number): number | undefined {
     try {
-      const half = Atomics.load(this.#halves, 0)
-      return this.intact ? half : undefined
+      return Atomics.load(this.#halves, index)
     } catch {
-      this.#lose()
       return undefined
     }
   }
