@@ -12,6 +12,11 @@ import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, ope
 import { call } from './pending.js'
 import { Receiving } from './receiving.js'
 import { Sending } from './sending.js'
+import { Words } from './words.js'
+
+/** Bytes of a queue's head (docs/queue.md), and halves of words in it. */
+const HEAD_SIZE = 512
+const [HEAD, NEXT, RETURNED] = [32, 66, 68]
 
 /** What is in a queue. */
 export interface QueuePending {
@@ -119,16 +124,20 @@ export class Queue extends Handle {
 
   readonly #life: Lifetime
   readonly #native: NativeQueue
+  readonly #max: number
+  readonly #words: Words
   readonly #sending: Sending
   readonly #receiving: Receiving
 
-  private constructor(map: MemoryMap<any>, behind: NativeQueue) {
+  private constructor(map: MemoryMap<any>, behind: NativeQueue, offset: number) {
     super()
     if (!(behind instanceof native.NativeQueue)) throw illegalConstructor('`Queue.create` or `Queue.open`')
     this.#life = new Lifetime(map, 'queue')
     this.#native = behind
+    this.#max = behind.maxLength
+    this.#words = new Words(map, offset, HEAD_SIZE)
     this.#sending = new Sending(this.#life, {
-      max: behind.maxLength,
+      max: this.#max,
       send: (...message) => behind.send(...message),
       sendAsync: (...wait) => behind.sendAsync(...wait),
     })
@@ -141,7 +150,7 @@ export class Queue extends Handle {
    * @throws `ERR_OUT_OF_RANGE` if it does not fit; as `Channel.create`
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue {
-    return make(map, options, CREATE, native.NativeQueue, (behind) => new Queue(map, behind))
+    return make(map, options, CREATE, native.NativeQueue, (...behind) => new Queue(map, ...behind))
   }
 
   /**
@@ -150,7 +159,7 @@ export class Queue extends Handle {
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Queue {
-    return open(map, options, native.NativeQueue, (behind) => new Queue(map, behind))
+    return open(map, options, native.NativeQueue, (...behind) => new Queue(map, ...behind))
   }
 
   /**
@@ -160,7 +169,7 @@ export class Queue extends Handle {
    * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
    */
   static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue {
-    return make(map, options, EITHER, native.NativeQueue, (behind) => new Queue(map, behind))
+    return make(map, options, EITHER, native.NativeQueue, (...behind) => new Queue(map, ...behind))
   }
 
   /**
@@ -178,7 +187,7 @@ export class Queue extends Handle {
     options: Readonly<ChannelOptions & WaitOptions> | undefined,
   ): Promise<Queue | undefined>
   static openAsync(map: MemoryMap<any>, options?: Readonly<ChannelOptions & WaitOptions>): Promise<Queue | undefined> {
-    const wrap = (behind: NativeQueue) => new Queue(map, behind)
+    const wrap = (behind: NativeQueue, offset: number) => new Queue(map, behind, offset)
     return openAsync(map, options, native.queueMade, native.NativeQueue, wrap)
   }
 
@@ -189,7 +198,7 @@ export class Queue extends Handle {
 
   /** Bytes of the longest message: half the capacity, less 16. */
   get maxLength(): number {
-    return this.#native.maxLength
+    return this.#max
   }
 
   /** Whether `close()` was called, here or on the mapping. */
@@ -273,7 +282,10 @@ export class Queue extends Handle {
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<QueueMessage | undefined> {
     return this.#receiving.get(options, () => {
       this.#life.check()
-      return this.#take(1, 0)[0]
+      if (this.#isIdle()) return undefined
+      const [message] = this.#take(1, 0)
+      if (message === undefined) this.#words.prepare()
+      return message
     })
   }
 
@@ -336,6 +348,22 @@ export class Queue extends Handle {
   /** As {@link close}: for `using`. */
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /**
+   * Whether there is no new message, and none that was given back. There may be some of receivers that have died: for these
+   * the native library looks before it sleeps, and asks the system about each receiver that has any.
+   */
+  #isIdle(): boolean {
+    const { halves } = this.#words
+    // A ring is shorter than a half counts.
+    if (halves.length === 0 || this.#max >= 2 ** 30) return false
+    return (
+      Atomics.load(halves, HEAD) === halves[NEXT] &&
+      halves[RETURNED] === 0 &&
+      halves[RETURNED + 1] === 0 &&
+      this.#words.intact
+    )
   }
 
   /** Up to `most` messages that are there, or the first that comes. */
