@@ -83,6 +83,25 @@ for (const runtime of runtimes()) {
     t.deepEqual(queue.pending, { messages: 0, bytes: 0, delivered: 0 })
   })
 
+  test(`${name}: a receiver that reads the words itself gets the messages of one that is killed`, async (t) => {
+    const { file, queue } = make(t)
+    const peer = await peerOf(t, file, runtime)
+    for (let i = 0; i < 40; i++) {
+      t.is(await queue.receiveAsync(0), undefined) // so often that it makes views of the words
+      queue.send(`${i}`)
+      const message = (await queue.receiveAsync())!
+      t.is(text(message), `${i}`)
+      message.release()
+    }
+    queue.send('one')
+    t.is(await peer.run('queue.receive().data.toString()'), 'one')
+    const waiting = queue.receiveAsync()
+    await turns()
+    await peer.kill()
+    const again = (await waiting)!
+    t.deepEqual([text(again), again.deliveries], ['one', 2])
+  })
+
   test(`${name}: a receiver that waits gets what another requeues, and what is sent`, async (t) => {
     const { file, queue } = make(t)
     const peer = await peerOf(t, file, runtime)
