@@ -135,7 +135,6 @@ test('the cache is whole after workers were killed while they stored', async (t)
     for (let id = 0; id < 200; id++) store(id)
     process.send('ready')
     for (let id = 0; ; id = (id + 1) % 200) store(id)`
-  let found = 0
   for (let round = 0; round < 15; round++) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -144,12 +143,14 @@ test('the cache is whole after workers were killed while they stored', async (t)
     await new Promise((resolve) => setTimeout(resolve, round))
     child.kill('SIGKILL')
     await once(child, 'exit')
+    let found = 0
     for (let id = 0; id < 200; id++) {
       const value = cache.get(`key ${id}`)
       if (value === undefined) continue
       found++
       t.is(Buffer.compare(value, page(id)), 0, `key ${id}`)
     }
+    // Whenever it was killed, all 200 had been stored: for some 190 there is room, and one shard may be empty.
+    t.true(found > 100, `${found} in round ${round}`)
   }
-  t.true(found > 100)
 })
