@@ -126,6 +126,83 @@ fn a_sender_to_a_queue_that_is_killed_loses_that_message_only() {
 
 #[test]
 #[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
+fn the_messages_of_a_receiver_that_is_killed_in_a_batch_come_again() {
+    after_every_change(
+        send_three,
+        |place| {
+            Child::start(place, open, |map, queue| {
+                let mut batch = queue.receive_many(3, Some(&soon())).unwrap();
+                assert_eq!(batch.len(), 3);
+                word(map, RECEIVED).store(1, Ordering::Release);
+                // Their room cannot go back before that of the first.
+                for _ in 0..2 {
+                    queue.release(batch.remove(1)).unwrap();
+                    word(map, BUSY).fetch_add(1, Ordering::AcqRel);
+                }
+                queue.requeue(batch.remove(0)).unwrap();
+            })
+        },
+        |place, child, when| {
+            child.kill();
+            let all = drain(&open(&place.map), when);
+            let received = word(&place.map, RECEIVED).load(Ordering::Acquire);
+            let released = word(&place.map, BUSY).load(Ordering::Acquire);
+            assert!(all.contains_key(&vec![0; 30]), "{when}: {all:?}");
+            for (number, before) in [(1, 0), (2, 1)] {
+                let deliveries = all.get(&vec![number; 30]);
+                assert!(deliveries.is_some() || received > 0, "{when}: {number} is lost");
+                assert!(deliveries.is_none() || released <= before, "{when}: {number} was done");
+            }
+            let counted = all.values().all(|deliveries| *deliveries > received);
+            assert!(counted, "{when}: a delivery was not counted");
+        },
+    );
+}
+
+#[test]
+#[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
+fn a_sender_to_a_queue_that_is_killed_in_a_batch_loses_the_end_of_it_only() {
+    after_every_change(
+        |place| {
+            // The ring is to wrap around in what the child sends.
+            let queue = open(&place.map);
+            for _ in 0..2 {
+                assert!(queue.send(&[0; 150], None).unwrap());
+                let message = queue.receive(None).unwrap().unwrap();
+                queue.release(message).unwrap();
+            }
+        },
+        |place| {
+            Child::start(place, open, |map, queue| {
+                let batch = [[1; 40], [2; 40], [3; 40]].concat();
+                assert_eq!(queue.send_many(&batch, &[40, 80, 120], Some(&soon())).unwrap(), 3);
+                word(map, RECEIVED).store(1, Ordering::Release);
+            })
+        },
+        |place, child, when| {
+            child.kill();
+            let queue = open(&place.map);
+            assert!(queue.send(&[9; 40], Some(&soon())).unwrap());
+            let mut numbers = Vec::new();
+            while numbers.last() != Some(&9) {
+                let message = queue.receive(Some(&soon())).unwrap().unwrap();
+                assert_eq!((message.length(), message.deliveries()), (40, 1), "{when}");
+                let mut bytes = vec![0; 40];
+                queue.read(&message, &mut bytes).unwrap();
+                assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{when}: {bytes:?}");
+                numbers.push(bytes[0]);
+                queue.release(message).unwrap();
+            }
+            let sent = numbers.len() as u8 - 1;
+            assert!(numbers.iter().copied().eq((1..=sent).chain([9])), "{when}: {numbers:?}");
+            let is_sent = word(&place.map, RECEIVED).load(Ordering::Acquire) == 1;
+            assert!(sent == 3 || !is_sent, "{when}: {numbers:?}");
+        },
+    );
+}
+
+#[test]
+#[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
 fn one_who_is_killed_while_it_makes_a_channel_or_a_queue_is_succeeded() {
     after_every_change(
         |_| {},

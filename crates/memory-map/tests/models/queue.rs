@@ -87,12 +87,43 @@ impl Place {
         ring.commit(part, part.length).unwrap();
     }
 
+    fn send_many(&self, me: u64, values: &[u64]) {
+        let fill = |index: usize, part: Part| {
+            for word in [0, 8] {
+                self.word(part.offset + word).store(0, std::sync::atomic::Ordering::Relaxed);
+            }
+            let own = Part { offset: part.offset + ENVELOPE, length: 8 };
+            // SAFETY: loom checks that nobody else has the pointer now.
+            self.cell(own).with_mut(|bytes| unsafe { *bytes = values[index] });
+        };
+        let lengths = values.iter().map(|_| ENVELOPE + 8);
+        let sent = self.ring(me).send_all(lengths, Some(&Patience::default()), fill);
+        assert_eq!(sent, Ok(values.len()));
+    }
+
     fn take(&self, me: u64) -> (Taken, u64) {
         let ring = self.ring(me);
         let taken = Deliveries(&ring).take(false, &Patience::default()).unwrap().unwrap();
-        // SAFETY: as above.
-        let value = self.cell(taken.part).with(|bytes| unsafe { *bytes });
-        (taken, value)
+        (taken, self.value(&taken))
+    }
+
+    /// Receives up to two, and releases them the last one first: what they were, and how often delivered.
+    fn receive_two(&self, me: u64, waits: bool) -> Vec<(u64, u64)> {
+        let ring = self.ring(me);
+        let (deliveries, patience) = (Deliveries(&ring), Patience::default());
+        let taken = match waits {
+            true => deliveries.take_many(false, 2, &patience),
+            false => deliveries.try_take_many(false, 2, &patience),
+        };
+        let taken = taken.unwrap().unwrap_or_default();
+        let values = taken.iter().map(|taken| (self.value(taken), taken.deliveries)).collect();
+        taken.into_iter().rev().for_each(|taken| self.release(me, taken));
+        values
+    }
+
+    fn value(&self, taken: &Taken) -> u64 {
+        // SAFETY: loom checks that nobody stores to it meanwhile.
+        self.cell(taken.part).with(|bytes| unsafe { *bytes })
     }
 
     fn release(&self, me: u64, taken: Taken) {
@@ -187,6 +218,56 @@ fn the_message_of_a_dead_receiver_comes_to_one_of_the_others() {
         let mut received = receivers.map(|receiver| receiver.join().unwrap());
         received.sort_unstable();
         assert_eq!(received, [1, 2]);
+    });
+}
+
+#[test]
+fn batches_come_in_order_while_the_ring_fills_and_empties() {
+    check(Some(2), || {
+        let place = Place::new();
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || sender.send_many(2, &[1, 2, 3, 4]));
+        let mut received = Vec::new();
+        while received.len() < 4 {
+            received.extend(place.receive_two(1, true));
+        }
+        assert_eq!(received, [1, 2, 3, 4].map(|value| (value, 1)));
+        sending.join().unwrap();
+        assert_eq!(place.word(at::TAIL).load(SeqCst), place.word(at::HEAD).load(SeqCst));
+    });
+}
+
+#[test]
+fn each_message_of_a_batch_comes_to_one_receiver() {
+    check(Some(2), || {
+        let place = Place::new();
+        place.send_many(3, &[1, 2]);
+        let receivers = [1, 2].map(|me| {
+            let place = Arc::clone(&place);
+            thread::spawn(move || place.receive_two(me, false))
+        });
+        let received: Vec<_> =
+            receivers.into_iter().flat_map(|receiver| receiver.join().unwrap()).collect();
+        assert_eq!(received, [(1, 1), (2, 1)]);
+        assert_eq!(place.word(at::TAIL).load(SeqCst), place.word(at::HEAD).load(SeqCst));
+    });
+}
+
+#[test]
+fn the_batch_of_a_dead_receiver_comes_to_the_others() {
+    check(Some(2), || {
+        let place = Place::new();
+        place.send_many(3, &[1, 2]);
+        let ring = place.ring(DEAD);
+        let taken = Deliveries(&ring).try_take_many(false, 2, &Patience::default());
+        assert_eq!(taken.unwrap().unwrap().len(), 2);
+        park::wake_all();
+        let other = Arc::clone(&place);
+        let receiving = thread::spawn(move || other.receive_two(1, false));
+        let mut received = place.receive_two(2, false);
+        received.extend(receiving.join().unwrap());
+        received.sort_unstable();
+        assert_eq!(received, [(1, 2), (2, 2)]);
     });
 }
 
