@@ -120,6 +120,34 @@ for (const runtime of runtimes()) {
     await third
   })
 
+  test(`${name}: a server that waits takes over when the one before it has ended, or is killed`, async (t) => {
+    const { file, rpc, other } = make(t)
+    const serve = (who: string, wait: boolean) => `stop = new AbortController(), served = rpc.serve(async (request) => {
+      if (String(request) === 'slow') await new Promise((resolve) => (answer = resolve))
+      return '${who} ' + request
+    }, { wait: ${wait}, signal: stop.signal }), 0`
+    const [first, second] = [await peerOf(t, file, runtime), await peerOf(t, file, runtime)]
+    await first.run(serve('first', false))
+    const slow = ask(other, 'slow')
+    t.is(await ask(other, 'x'), 'first x')
+    await second.run(serve('second', true))
+    await turns()
+    t.is(await ask(other, 'x'), 'first x')
+    await first.run('stop.abort()')
+    const meanwhile = ask(other, 'meanwhile')
+    await turns()
+    await first.run('answer(), served.then(() => 0)')
+    t.is(await slow, 'first slow')
+    t.is(await meanwhile, 'second meanwhile')
+    const third = rpc.serve((request) => `third ${request}`, { wait: true })
+    await turns()
+    t.is(await ask(other, 'x'), 'second x')
+    await second.kill()
+    t.is(await ask(other, 'x'), 'third x')
+    rpc.close()
+    await third
+  })
+
   test(`${name}: when a client is killed, another one gets its place, and none of its replies`, async (t) => {
     const { file, rpc, other } = make(t, { clients: 1 })
     const { answers, handler } = heldReplies()
@@ -307,6 +335,76 @@ test('there is one server at a time; one that its signal stops replies to what i
   other.close()
   await next
   await rpc.serve(handler, { signal: AbortSignal.abort() })
+})
+
+test('servers that take turns under load answer every call once', async (t) => {
+  const { file, rpc, other } = make(t)
+  const servers = [rpc, Rpc.open(open(t, file)), Rpc.open(open(t, file))]
+  const received = new Map<string, number>()
+  const over = new AbortController()
+  let id = 0
+  async function callAll() {
+    for (; !over.signal.aborted; await turns()) {
+      const requests = Array.from({ length: 20 }, () => `${id++}`)
+      t.deepEqual(await Promise.all(requests.map((request) => ask(other, request))), requests)
+    }
+  }
+  const serve = (turn: number, signal: AbortSignal) =>
+    servers[turn % servers.length]!.serve(
+      async (request) => {
+        received.set(String(request), (received.get(String(request)) ?? 0) + 1)
+        if (request.length % 2 === 0) await turns()
+        return request
+      },
+      { wait: true, signal },
+    )
+  let stop = new AbortController()
+  let serving = serve(0, stop.signal)
+  const calling = [callAll(), callAll()]
+  for (let turn = 1; turn < 60; turn++) {
+    const next = new AbortController()
+    const waiting = serve(turn, next.signal)
+    await until(() => received.size >= turn * 10)
+    stop.abort()
+    await serving
+    ;[stop, serving] = [next, waiting]
+  }
+  over.abort()
+  await Promise.all(calling)
+  stop.abort()
+  await serving
+  t.is(received.size, id)
+  t.deepEqual(new Set(received.values()), new Set([1]))
+})
+
+test('a wait to serve ends by its signal and by close(), and has taken nothing', async (t) => {
+  const { file, rpc, other } = make(t)
+  const serving = rpc.serve((request) => request)
+  const wrong = () => 'wrong'
+  const controller = new AbortController()
+  const [closing, map] = [Rpc.open(open(t, file)), open(t, file)]
+  const waits = [
+    other.serve(wrong, { wait: true, signal: controller.signal }),
+    closing.serve(wrong, { wait: true }),
+    Rpc.open(map).serve(wrong, { wait: true }),
+  ]
+  await turns()
+  controller.abort()
+  closing.close()
+  map.close()
+  await Promise.all(waits)
+  await other.serve(wrong, { wait: true, signal: AbortSignal.abort() })
+  await t.throwsAsync(other.serve(wrong, { wait: 1 as never }), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: /options.wait/,
+  })
+  t.is(await ask(other, 'x'), 'x')
+  rpc.close()
+  await serving
+  const last = other.serve((request) => `${request}!`, { wait: true })
+  t.is(await ask(other, 'x'), 'x!')
+  other.close()
+  await last
 })
 
 for (const [end, how] of Object.entries<(rpc: Rpc, map: MemoryMap) => void>({

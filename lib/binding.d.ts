@@ -46,6 +46,8 @@ export declare class NativeChannel {
   sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
   /** Waits until there is a message: 0, or 2 where there is none in time. */
   readyAsync(timeout: number, pending: NativeWait): Promise<number>
+  /** Becomes the receiver as soon as no other one is alive: 0, or 2 where one is until the time is up. */
+  waitToReceive(timeout: number, pending: NativeWait): Promise<number>
   /** Takes room for a message; its offset in the mapping, or -1 where there is none in time. */
   reserve(length: number, timeout: number): number
   /**

@@ -885,8 +885,13 @@ interface RpcRange extends ChannelRange {
 type RpcReply = NodeJS.ArrayBufferView | string
 /** Answers a request. Its bytes are a copy, which it may keep. */
 type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
-/** When serving ends, and how many requests are in work at a time. */
+/** When serving begins and ends, and how many requests are in work at a time. */
 interface ServeOptions {
+  /**
+   * Whether to wait while another one serves, and to begin when it has ended or its process has died. Default: false, which
+   * is `ERR_MMAP_BUSY` then.
+   */
+  readonly wait?: boolean | undefined
   /** Ends serving: requests that were received are still answered. */
   readonly signal?: AbortSignal | undefined
   /** How many requests may be in work at a time, if the handler is asynchronous. Default: no limit. */
@@ -951,13 +956,16 @@ declare class Rpc extends Handle {
    * Answers requests, from those on that no server has received, until this is closed or the signal is aborted. If it is
    * aborted, resolves once the requests that were received are answered.
    *
+   * To replace a server without an interruption, start the next one with `wait: true`, and then abort the signal of the one
+   * that serves. Whoever waits keeps its process alive.
+   *
    * What the handler throws rejects the call of the client with its message, and serving goes on. If it returns promises,
    * requests are in work at the same time. Replies to a client that does not take them wait in this process, and hold up
    * no other client.
    *
    * @param handler gets a request, and gives its reply
-   * @throws `ERR_MMAP_BUSY` if another one serves, here or in another process, and is alive; `ERR_MMAP_INVALID`,
-   *   `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
+   * @throws `ERR_MMAP_BUSY` if another one serves, here or in another process, and is alive, unless it may `wait`;
+   *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
    */
   serve(handler: RpcHandler, options?: Readonly<ServeOptions>): Promise<void>
   /**

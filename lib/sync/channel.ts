@@ -34,6 +34,8 @@ export interface Pending {
 
 /** What the native library has behind a channel. */
 export let behindOf: (channel: Channel) => NativeChannel
+/** Has a channel become the receiver as soon as no other one is alive. */
+export let waitToReceive: (channel: Channel, limit: Limit) => Promise<unknown>
 
 /**
  * Messages with boundaries, from many senders in many processes to one receiver. The messages of each sender arrive in
@@ -54,6 +56,10 @@ export class Channel extends Handle {
   static {
     tag(this)
     behindOf = (channel) => channel.#native
+    waitToReceive = (channel, limit) =>
+      channel.#receiving.turns.run(limit, 0, (left) =>
+        channel.#life.wait(left, (...wait) => channel.#native.waitToReceive(...wait)),
+      )
   }
 
   readonly #map: MemoryMap<any>

@@ -2,7 +2,7 @@
 
 import { withCode } from '../errors.js'
 import { toMessage } from './arguments.js'
-import { behindOf, Channel } from './channel.js'
+import { behindOf, Channel, waitToReceive } from './channel.js'
 import { callerOf, failureOf, HEAD, lastOf, replyTo, THROWN, TOO_LONG, VALUE } from './rpc-message.js'
 import { channelAt, type Region } from './rpc-region.js'
 
@@ -12,8 +12,13 @@ export type RpcReply = NodeJS.ArrayBufferView | string
 /** Answers a request. Its bytes are a copy, which it may keep. */
 export type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
 
-/** When serving ends, and how many requests are in work at a time. */
+/** When serving begins and ends, and how many requests are in work at a time. */
 export interface ServeOptions {
+  /**
+   * Whether to wait while another one serves, and to begin when it has ended or its process has died. Default: false, which
+   * is `ERR_MMAP_BUSY` then.
+   */
+  readonly wait?: boolean | undefined
   /** Ends serving: requests that were received are still answered. */
   readonly signal?: AbortSignal | undefined
   /** How many requests may be in work at a time, if the handler is asynchronous. Default: no limit. */
@@ -73,10 +78,10 @@ export class Server {
     this.#requests = channelAt(region)
   }
 
-  /** Serves until it is closed, or `signal` is aborted and what was received is answered. */
-  async run(signal: AbortSignal | undefined): Promise<void> {
+  /** Serves until it is closed, or `signal` is aborted and what was received is answered. May `wait` for another one. */
+  async run(signal: AbortSignal | undefined, wait: boolean): Promise<void> {
     try {
-      await this.#receiveAll(signal)
+      await this.#receiveAll(signal, wait)
       // Until then this is the receiver still: calls whose receiver is gone have no answer.
       while (this.#jobs.size > 0 && !this.#requests.closed) await this.#change()
     } catch (error) {
@@ -93,14 +98,17 @@ export class Server {
     this.#goOn?.()
   }
 
-  async #receiveAll(signal: AbortSignal | undefined): Promise<void> {
+  async #receiveAll(signal: AbortSignal | undefined, wait: boolean): Promise<void> {
     const isOver = () => signal?.aborted === true || this.#requests.closed
-    let request = this.#begin()
+    let request = this.#begin(wait)
+    let isWaiting = request === false
     for (;;) {
-      if (request !== undefined) this.#answer(request)
+      if (request) this.#answer(request)
       while (this.#running >= this.#concurrency && !isOver()) await this.#change()
       if (isOver()) return
       try {
+        if (isWaiting) await waitToReceive(this.#requests, { timeout: -1, signal })
+        isWaiting = false
         request = await this.#requests.receiveAsync({ signal })
       } catch (error) {
         if (isOver()) return
@@ -109,12 +117,13 @@ export class Server {
     }
   }
 
-  /** Becomes the one that serves. There may be a request at once. */
-  #begin(): Buffer | undefined {
+  /** Becomes the one that serves. There may be a request at once; `false` if another one serves, and this is to wait. */
+  #begin(wait: boolean): Buffer | undefined | false {
     try {
       return this.#requests.tryReceive()
     } catch (error) {
       if (codeOf(error) !== 'ERR_MMAP_BUSY') throw error
+      if (wait) return false
       throw withCode(new Error('Another one serves here, and is alive'), 'ERR_MMAP_BUSY')
     }
   }

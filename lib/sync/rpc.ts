@@ -119,17 +119,21 @@ export class Rpc extends Handle {
    * Answers requests, from those on that no server has received, until this is closed or the signal is aborted. If it is
    * aborted, resolves once the requests that were received are answered.
    *
+   * To replace a server without an interruption, start the next one with `wait: true`, and then abort the signal of the one
+   * that serves. Whoever waits keeps its process alive.
+   *
    * What the handler throws rejects the call of the client with its message, and serving goes on. If it returns promises,
    * requests are in work at the same time. Replies to a client that does not take them wait in this process, and hold up
    * no other client.
    *
    * @param handler gets a request, and gives its reply
-   * @throws `ERR_MMAP_BUSY` if another one serves, here or in another process, and is alive; `ERR_MMAP_INVALID`,
-   *   `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
+   * @throws `ERR_MMAP_BUSY` if another one serves, here or in another process, and is alive, unless it may `wait`;
+   *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
    */
   async serve(handler: RpcHandler, options?: Readonly<ServeOptions>): Promise<void> {
     if (typeof handler !== 'function') throw invalidType('handler', 'a function', handler)
-    const { signal, concurrency } = check<ServeOptions>(options, ['signal', 'concurrency'])
+    const { wait = false, signal, concurrency } = check<ServeOptions>(options, ['wait', 'signal', 'concurrency'])
+    if (typeof wait !== 'boolean') throw invalidType('options.wait', 'of type boolean', wait)
     const end = toSignal(signal)
     const most =
       concurrency === undefined || concurrency === Infinity ? Infinity : toCount(concurrency, 'options.concurrency', 1)
@@ -137,7 +141,7 @@ export class Rpc extends Handle {
     const server = new Server(this.#region, handler, most)
     this.#servers.add(server)
     try {
-      await server.run(end)
+      await server.run(end, wait)
     } finally {
       this.#servers.delete(server)
     }

@@ -116,6 +116,24 @@ impl NativeChannel {
         })
     }
 
+    /// Becomes the receiver as soon as no other one is alive: 0, or 2 where one is until the time is up.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn wait_to_receive<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.tied.get(env)?;
+        let channel = Arc::clone(object);
+        let wait = move |patience: &Patience<'_>| channel.wait_to_receive(patience).map(code);
+        let channel = Arc::clone(object);
+        let give_back = move |_| {
+            let _ = channel.stop_receiving(); // a fault, which the mapping tells
+        };
+        pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
+    }
+
     /// Takes room for a message; its offset in the mapping, or -1 where there is none in time.
     #[napi]
     pub fn reserve(&self, env: Env, length: f64, timeout: f64) -> Result<f64> {

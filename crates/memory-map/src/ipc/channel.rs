@@ -12,6 +12,7 @@ use super::park::Patience;
 use super::ring::{Part, Ring, at};
 use super::shared_range::Session;
 use super::shared_ring::{SharedRing, copy_out};
+use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 
@@ -605,6 +606,42 @@ impl Channel {
         self.alone(|| self.next(Some(patience))).map(|message| message.is_some())
     }
 
+    /// Becomes the receiver as soon as no other one is alive; `false` if one is until the time is up.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use memory_map::ipc::{Channel, Patience};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let first = Channel::create(&map, 0, 4096)?;
+    /// let second = Channel::open(&map, 0)?;
+    /// assert!(first.wait_to_receive(&Patience::FOREVER)?);
+    /// assert!(!second.wait_to_receive(&Patience::of(Duration::ZERO))?);
+    /// first.stop_receiving()?;
+    /// assert!(second.wait_to_receive(&Patience::FOREVER)?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Channel::receive`].
+    pub fn wait_to_receive(&self, patience: &Patience<'_>) -> Result<bool> {
+        let me = self.ring.participant.number;
+        let wait = |ring: &Ring<'_, Session<'_>>| {
+            let word = ring.word(at::RECEIVER);
+            if lock::owner(word) == me {
+                return Ok(true);
+            }
+            if lock::lock(word, me, &Spin::new(), patience, ring.memory)?.is_none() {
+                return Ok(false);
+            }
+            begin(ring);
+            Ok(true)
+        };
+        self.alone(|| self.ring.run(wait))
+    }
+
     /// Receives, if no other thread does.
     fn alone<T>(&self, receive: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.receiving.swap(true, Ordering::Acquire) {
@@ -706,13 +743,12 @@ impl Channel {
     }
 
     fn become_receiver(&self, ring: &Ring<'_, Session<'_>>) -> Result<()> {
-        let word = ring.memory.words.word(at::RECEIVER);
+        let word = ring.word(at::RECEIVER);
         if lock::owner(word) == self.ring.participant.number {
             return Ok(());
         }
         if lock::try_lock(word, self.ring.participant.number, ring.memory).is_some() {
-            let tail = ring.word(at::TAIL).load(Ordering::Relaxed);
-            ring.word(at::BEGUN).store(tail, Ordering::Release);
+            begin(ring);
             return Ok(());
         }
         ring.memory.words.check()?;
@@ -728,6 +764,12 @@ impl Channel {
         }
         Ok(())
     }
+}
+
+/// Says where this receiver begins.
+fn begin(ring: &Ring<'_, Session<'_>>) {
+    let tail = ring.word(at::TAIL).load(Ordering::Relaxed);
+    ring.word(at::BEGUN).store(tail, Ordering::Release);
 }
 
 fn living_receiver(ring: &Ring<'_, Session<'_>>) -> u64 {
