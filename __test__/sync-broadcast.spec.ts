@@ -261,6 +261,74 @@ test('a batch for a lossless broadcast is sent as far as there is room, and batc
   t.is(lossless.sendMany([]), 0)
 })
 
+test('a message that is borrowed stays until it is released, and only then senders have its room', async (t) => {
+  for (const backing of ['array-buffer', 'shared-array-buffer'] as const) {
+    const file = sparseFile(t, 2 ** 17)
+    const map = mapShared(file, { protection: 'read-write', backing })
+    t.teardown(() => map.close())
+    const broadcast = Broadcast.create(map, { ...SMALLEST, lossless: true })
+    const [receiver, other] = [broadcast.subscribe(), broadcast.subscribe()]
+    t.is(receiver.tryBorrow(), undefined)
+    t.is(receiver.borrow(5), undefined)
+    t.is(await receiver.borrowAsync(5), undefined)
+    const waiting = receiver.borrowAsync()
+    t.is(receiver.tryBorrow(), undefined)
+    t.throws(() => receiver.borrow(), { code: 'ERR_MMAP_BUSY' })
+    broadcast.send('first')
+    const first = (await waiting)!
+    t.is(first.buffer, map.view(0, 1).buffer) // it is no copy
+    broadcast.sendMany(['second', ''])
+    const [second, empty] = [receiver.borrow()!, receiver.tryBorrow()!]
+    const sent = ['first', 'second', '']
+    for (let i = 0; broadcast.trySend(`more ${i}`); i++) sent.push(`more ${i}`)
+    t.deepEqual(other.receiveMany(100).map(String), sent)
+    for (const receive of [() => receiver.receive(0), () => receiver.tryReceive(), () => receiver.receiveMany(1)]) {
+      t.throws(receive, { code: 'ERR_MMAP_BUSY', message: /borrowed/ })
+    }
+    await t.throwsAsync(receiver.receiveAsync(), { code: 'ERR_MMAP_BUSY' })
+    receiver.release(second)
+    receiver.release(empty)
+    t.false(broadcast.trySend('no room'))
+    t.is(`${first} ${second}`, 'first second')
+    const late = broadcast.sendAsync('x'.repeat(40))
+    await turns()
+    receiver.release(first)
+    t.true(await late)
+    t.deepEqual(receiver.receiveMany(100).map(String), [...sent.slice(3), 'x'.repeat(40)])
+    t.is(receiver.lost, 0)
+    for (const wrong of [first, Buffer.from('first'), undefined as never]) {
+      t.throws(() => receiver.release(wrong), { code: 'ERR_INVALID_ARG_VALUE', message: /borrow/ })
+    }
+  }
+})
+
+test('what is borrowed holds senders back no longer than its receiver lives', async (t) => {
+  const { file, map } = open(t)
+  const broadcast = Broadcast.create(map, { ...SMALLEST, lossless: true })
+  const peer = await peerOf(t, file)
+  const receiver = broadcast.subscribe()
+  broadcast.send('borrowed')
+  t.is(await peer.run('borrowed = receiver.borrow(), String(borrowed)'), 'borrowed')
+  const mine = receiver.borrow()!
+  while (broadcast.trySend('more')) continue
+  receiver.release(mine)
+  while (receiver.tryReceive() !== undefined) continue
+  t.false(broadcast.send('no room', 10))
+  t.is(await peer.run('String(borrowed)'), 'borrowed')
+  const sent = broadcast.sendAsync('room')
+  await peer.kill()
+  t.true(await sent)
+  t.is(String(receiver.borrow()), 'room')
+  while (broadcast.trySend('more')) continue
+  receiver.close()
+  t.true(broadcast.trySend('more'))
+  t.throws(() => receiver.borrow(), { code: 'ERR_MMAP_CLOSED' })
+  t.throws(() => receiver.release(mine), { code: 'ERR_INVALID_ARG_VALUE' })
+  const lossy = Broadcast.create(map, { offset: 8192, length: 1024 }).subscribe()
+  t.throws(() => lossy.borrow(), { code: 'ERR_MMAP_UNSUPPORTED', message: /lossless/ })
+  await t.throwsAsync(lossy.borrowAsync(), { code: 'ERR_MMAP_UNSUPPORTED' })
+})
+
 test('processes with a read-only mapping receive', async (t) => {
   const { file, map } = open(t)
   const broadcast = Broadcast.create(map, SMALLEST)

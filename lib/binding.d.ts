@@ -152,6 +152,10 @@ export declare class NativeReceiver {
   lost(): number
   /** Waits until there is a message: 0, or 2 where there is none in time. */
   readyAsync(timeout: number, pending: NativeWait): Promise<number>
+  /** Receives a message and leaves it where it is: its offset in the mapping and its length. */
+  borrow(timeout: number): Array<number> | null
+  /** Gives back what was borrowed; `false` where nothing was. */
+  release(offset: number): boolean
   close(): void
 }
 

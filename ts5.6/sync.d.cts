@@ -109,7 +109,8 @@ declare class BroadcastReceiver extends Handle {
    * Receives a message, and blocks the thread until there is one; undefined if the time is up first.
    *
    * @param timeout in milliseconds; for ever if there is none
-   * @throws `ERR_MMAP_BUSY` while a `receiveAsync` is pending; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   * @throws `ERR_MMAP_BUSY` while a `receiveAsync` is pending or a borrowed message is not released; `ERR_MMAP_INVALID`,
+   *   `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   receive(timeout?: number): Buffer | undefined
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
@@ -129,9 +130,35 @@ declare class BroadcastReceiver extends Handle {
    * @throws as {@link receive}
    */
   receiveMany(most: number, timeout?: number): Buffer[]
+  /**
+   * Receives a message of a lossless broadcast without copying it. The Buffer is a view of the shared memory, valid until
+   * {@link release}; do not change it, as the other receivers read the same bytes. Blocks the thread as {@link receive} does.
+   * Further messages can be borrowed before the first is released; until all are, `receive` and its kind throw
+   * `ERR_MMAP_BUSY`.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_UNSUPPORTED` if the broadcast is not lossless: senders would write over the message; as {@link receive}
+   */
+  borrow(timeout?: number): Buffer | undefined
+  /** Borrows a message if there is one now, and no asynchronous call is pending. */
+  tryBorrow(): Buffer | undefined
+  /**
+   * As {@link borrow}, without blocking the event loop. If the promise rejects, nothing is borrowed.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  borrowAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
+  /**
+   * Gives back a Buffer that {@link borrow} returned. Do not use it after that: senders reuse its room, as soon as all
+   * that were borrowed before it are given back too.
+   */
+  release(borrowed: Buffer): void
   /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>
-  /** Ends pending calls. If the broadcast is lossless, senders do not wait for this receiver any more. */
+  /**
+   * Ends pending calls. If the broadcast is lossless, senders do not wait for this receiver any more; do not use what is
+   * borrowed after that.
+   */
   close(): void
   toJSON(): object
   /** As {@link close}: for `using`. */

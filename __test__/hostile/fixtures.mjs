@@ -86,7 +86,7 @@ export function makeFixture(kind) {
       return Broadcast.create(map, { offset: 8192, length: 1024 })
     },
     get receiver() {
-      const broadcast = this.broadcast
+      const broadcast = Broadcast.create(map, { offset: 8192, length: 4608, lossless: true })
       const receiver = broadcast.subscribe()
       for (const message of ['one', 'two', 'three']) broadcast.send(message)
       return receiver

@@ -6,6 +6,7 @@ import { Handle, tag } from '../handle.js'
 import { illegalConstructor, invalidValue, outOfRange } from '../errors.js'
 import { Ahead, HEAD, TAIL } from './ahead.js'
 import { type Limit, toCount, toLimit, toTarget, toTimeout, type WaitOptions } from './arguments.js'
+import { Borrowing } from './borrowing.js'
 import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
 import { Lifetime } from './lifetime.js'
@@ -71,13 +72,12 @@ export class Channel extends Handle {
   readonly #receiver: Int32Array
   /** Where in the mapping the Buffers are that `reserve` gave out, and how long they were then. */
   readonly #reserved = new WeakMap<Buffer, { readonly offset: number; readonly size: number }>()
-  /** Where in the mapping the Buffers are that are borrowed. */
-  readonly #borrowed = new Map<Buffer, number>()
   readonly #life: Lifetime
   readonly #sending: Sending
   readonly #receiving: Receiving
   readonly #ahead: Ahead
   readonly #copies: Copies
+  readonly #borrowing: Borrowing
 
   private constructor(map: MemoryMap<any>, behind: NativeChannel, offset: number) {
     super()
@@ -104,6 +104,7 @@ export class Channel extends Handle {
       receive: (memory, start, ...rest) => native.channelReceiveAhead(handle, memory, start, ...rest),
       wakeSenders: () => native.channelWakeSenders(handle),
     })
+    this.#borrowing = new Borrowing(this.#life, this.#receiving, behind)
   }
 
   /**
@@ -385,15 +386,12 @@ export class Channel extends Handle {
    * are, `receive` and its kind throw `ERR_MMAP_BUSY`.
    */
   borrow(timeout?: number): Buffer | undefined {
-    const limit = toTimeout(timeout)
-    this.#life.check()
-    this.#receiving.checkIdle()
-    return this.#borrow(limit)
+    return this.#borrowing.borrow(timeout)
   }
 
   /** Borrows a message if there is one now, and no asynchronous call is pending. */
   tryBorrow(): Buffer | undefined {
-    return this.#receiving.turns.busy ? undefined : this.borrow(0)
+    return this.#borrowing.tryBorrow()
   }
 
   /**
@@ -402,10 +400,7 @@ export class Channel extends Handle {
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
   borrowAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
-    return this.#receiving.get(options, () => {
-      this.#life.check()
-      return this.#borrow(0)
-    })
+    return this.#borrowing.borrowAsync(options)
   }
 
   /**
@@ -413,12 +408,7 @@ export class Channel extends Handle {
    * that were borrowed before it are given back too.
    */
   release(borrowed: Buffer): void {
-    const offset = this.#borrowed.get(borrowed)
-    if (offset === undefined) {
-      throw invalidValue('borrowed', borrowed, 'must be a Buffer that `borrow` returned and that is not released')
-    }
-    this.#borrowed.delete(borrowed)
-    call(this.#map, () => this.#native.release(offset))
+    this.#borrowing.release(borrowed)
   }
 
   /**
@@ -427,7 +417,7 @@ export class Channel extends Handle {
    */
   close(): void {
     if (!this.#life.close()) return
-    this.#borrowed.clear()
+    this.#borrowing.clear()
     if (this.#map.closed) return
     const stop = () => this.#native.stopReceiving()
     const { turns } = this.#receiving
@@ -457,14 +447,6 @@ export class Channel extends Handle {
     return buffer
   }
 
-  #borrow(timeout: number): Buffer | undefined {
-    const place = call(this.#map, () => this.#native.borrow(timeout))
-    if (!place) return undefined
-    const buffer: Buffer = this.#map.view(place[0], place[1])
-    this.#borrowed.set(buffer, place[0]!)
-    return buffer
-  }
-
   #look(): Buffer | undefined {
     return this.#takeAhead() ?? (this.#isEmpty() ? undefined : this.#copies.take(0))
   }
@@ -488,14 +470,14 @@ export class Channel extends Handle {
 
   #takeAhead(): Buffer | undefined {
     this.#life.check()
-    return this.#borrowed.size > 0 ? undefined : this.#ahead.take()
+    return this.#borrowing.count > 0 ? undefined : this.#ahead.take()
   }
 
   /** Whether this is the receiver, and there is nothing: where it is not known there may be something. */
   #isEmpty(): boolean {
     const { halves } = this.#words
     // A ring is shorter than a half counts.
-    if (halves.length === 0 || this.#borrowed.size > 0 || this.#max >= 2 ** 30) return false
+    if (halves.length === 0 || this.#borrowing.count > 0 || this.#max >= 2 ** 30) return false
     return (
       Atomics.load(halves, HEAD) === halves[TAIL] &&
       (halves[RECEIVER]! & ~CONTENDED) === this.#receiver[0] &&

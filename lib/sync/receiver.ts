@@ -4,6 +4,7 @@ import type { NativeReceiver } from '../binding.js'
 import { illegalConstructor } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { type Limit, toCount, toTimeout, type WaitOptions } from './arguments.js'
+import { Borrowing } from './borrowing.js'
 import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
 import { Lifetime } from './lifetime.js'
@@ -33,6 +34,7 @@ export class BroadcastReceiver extends Handle {
   readonly #life: Lifetime
   readonly #receiving: Receiving
   readonly #copies: Copies
+  readonly #borrowing: Borrowing
   #lost = 0
 
   private constructor(map: MemoryMap<any>, behind: NativeReceiver) {
@@ -47,6 +49,7 @@ export class BroadcastReceiver extends Handle {
       receive: (...target) => native.broadcastReceive(handle, ...target),
       receiveMany: (...target) => native.broadcastReceiveMany(handle, ...target),
     })
+    this.#borrowing = new Borrowing(this.#life, this.#receiving, behind)
   }
 
   /**
@@ -67,7 +70,8 @@ export class BroadcastReceiver extends Handle {
    * Receives a message, and blocks the thread until there is one; undefined if the time is up first.
    *
    * @param timeout in milliseconds; for ever if there is none
-   * @throws `ERR_MMAP_BUSY` while a `receiveAsync` is pending; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   * @throws `ERR_MMAP_BUSY` while a `receiveAsync` is pending or a borrowed message is not released; `ERR_MMAP_INVALID`,
+   *   `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   receive(timeout?: number): Buffer | undefined {
     const limit = toTimeout(timeout)
@@ -107,6 +111,41 @@ export class BroadcastReceiver extends Handle {
     return this.#copies.takeMany(count, limit)
   }
 
+  /**
+   * Receives a message of a lossless broadcast without copying it. The Buffer is a view of the shared memory, valid until
+   * {@link release}; do not change it, as the other receivers read the same bytes. Blocks the thread as {@link receive} does.
+   * Further messages can be borrowed before the first is released; until all are, `receive` and its kind throw
+   * `ERR_MMAP_BUSY`.
+   *
+   * @param timeout in milliseconds; for ever if there is none
+   * @throws `ERR_MMAP_UNSUPPORTED` if the broadcast is not lossless: senders would write over the message; as {@link receive}
+   */
+  borrow(timeout?: number): Buffer | undefined {
+    return this.#borrowing.borrow(timeout)
+  }
+
+  /** Borrows a message if there is one now, and no asynchronous call is pending. */
+  tryBorrow(): Buffer | undefined {
+    return this.#borrowing.tryBorrow()
+  }
+
+  /**
+   * As {@link borrow}, without blocking the event loop. If the promise rejects, nothing is borrowed.
+   *
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`
+   */
+  async borrowAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined> {
+    return this.#borrowing.borrowAsync(options)
+  }
+
+  /**
+   * Gives back a Buffer that {@link borrow} returned. Do not use it after that: senders reuse its room, as soon as all
+   * that were borrowed before it are given back too.
+   */
+  release(borrowed: Buffer): void {
+    this.#borrowing.release(borrowed)
+  }
+
   /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     const isClosed = (): boolean => this.closed
@@ -120,8 +159,12 @@ export class BroadcastReceiver extends Handle {
     }) as unknown as AsyncIterableIterator<Buffer>
   }
 
-  /** Ends pending calls. If the broadcast is lossless, senders do not wait for this receiver any more. */
+  /**
+   * Ends pending calls. If the broadcast is lossless, senders do not wait for this receiver any more; do not use what is
+   * borrowed after that.
+   */
   close(): void {
+    this.#borrowing.clear()
     if (!this.closed) {
       this.#lost = this.lost
       call(this.#map, () => this.#native.close())

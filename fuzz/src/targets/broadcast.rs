@@ -116,6 +116,9 @@ impl User<'_> {
             }
             4 | 5 if !self.receivers.is_empty() => {
                 let index = who % self.receivers.len();
+                if broadcast.is_lossless() && what & 64 != 0 {
+                    return self.borrow_two(index, patience);
+                }
                 let mut bytes = vec![0; input.below(1024)];
                 if what >= 128 {
                     return self.receive_many(index, &mut bytes, patience);
@@ -159,6 +162,29 @@ impl User<'_> {
             // Nobody sends meanwhile: what is lost is lost before the first.
             self.received(index, Received::Copied(end - start), &bytes[start..end], lost);
             (start, lost) = (end.next_multiple_of(8), 0);
+        }
+    }
+
+    /// Borrows up to two messages, and gives the last one back first.
+    fn borrow_two(&mut self, index: usize, patience: Option<&Patience<'_>>) {
+        let mut borrowed = Vec::new();
+        for _ in 0..2 {
+            let found = self.receivers[index].0.borrow(patience);
+            let Some(found) = self.allow(found) else { break };
+            let Some(message) = found else {
+                self.received(index, Received::Nothing, &[], 0);
+                break;
+            };
+            let mut bytes = vec![0; message.length()];
+            self.victim.map.read(message.offset(), &mut bytes).expect("it is inside");
+            self.received(index, Received::Copied(bytes.len()), &bytes, 0);
+            borrowed.push(message);
+        }
+        let (receiver, _) = &self.receivers[index];
+        let again = receiver.receive_into(&mut [], None);
+        assert_eq!(matches!(again, Err(Error::Busy(_))), !borrowed.is_empty(), "{again:?}");
+        for message in borrowed.into_iter().rev() {
+            self.allow(receiver.release(message));
         }
     }
 

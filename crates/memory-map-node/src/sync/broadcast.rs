@@ -8,7 +8,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, InMapping, code};
-use super::messages;
+use super::messages::{self, Lent};
 use super::waits::{NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -73,25 +73,28 @@ impl NativeBroadcast {
         let from = if oldest { From::Oldest } else { From::Now };
         let receiver = object.subscribe(mapping, from).map_err(|error| to_js(&env, &error))?;
         let receiver = InMapping { mapping: Arc::clone(mapping), object: Arc::new(receiver) };
-        Ok(NativeReceiver(Tied::new(&env, receiver)))
+        Ok(NativeReceiver { tied: Tied::new(&env, receiver), borrowed: Lent::default() })
     }
 }
 
 #[napi]
-pub struct NativeReceiver(Tied<InMapping<Receiver>>);
+pub struct NativeReceiver {
+    tied: Tied<InMapping<Receiver>>,
+    borrowed: Lent,
+}
 
 #[napi]
 impl NativeReceiver {
     /// For the function below, which is called often.
     #[napi(ts_return_type = "object")]
     pub fn handle(&self) -> External<Tied<InMapping<Receiver>>> {
-        External::new(self.0.clone())
+        External::new(self.tied.clone())
     }
 
     /// How many messages were lost.
     #[napi]
     pub fn lost(&self, env: Env) -> Result<f64> {
-        Ok(self.0.get(&env)?.object.lost() as f64)
+        Ok(self.tied.get(&env)?.object.lost() as f64)
     }
 
     /// Waits until there is a message: 0, or 2 where there is none in time.
@@ -102,14 +105,30 @@ impl NativeReceiver {
         timeout: f64,
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
-        self.0.get(env)?.start(env, timeout, pending, |receiver, patience| {
+        self.tied.get(env)?.start(env, timeout, pending, |receiver, patience| {
             receiver.wait_for_message(patience).map(code)
         })
     }
 
+    /// Receives a message and leaves it where it is: its offset in the mapping and its length.
+    #[napi]
+    pub fn borrow(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
+        let receiver = self.tied.get(&env)?;
+        let message = attempt(&env, timeout, |patience| receiver.object.borrow(patience))?;
+        Ok(self.borrowed.keep(message))
+    }
+
+    /// Gives back what was borrowed; `false` where nothing was.
+    #[napi]
+    pub fn release(&self, env: Env, offset: f64) -> Result<bool> {
+        let Some(message) = self.borrowed.take(offset) else { return Ok(false) };
+        self.tied.call(&env, |receiver| receiver.release(message)).map(|()| true)
+    }
+
     #[napi]
     pub fn close(&self, env: Env) -> Result<()> {
-        self.0.call(&env, Receiver::close)
+        self.borrowed.take_all().for_each(drop);
+        self.tied.call(&env, Receiver::close)
     }
 }
 

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memory_map::copy_of;
-use memory_map::ipc::{Ahead, Channel, Message, Patience, Reservation};
+use memory_map::ipc::{Ahead, Channel, Patience, Reservation};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, CREATE, InMapping, OPEN, code};
-use super::messages;
+use super::messages::{self, Lent};
 use super::waits::{Job, NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -26,8 +26,7 @@ pub struct NativeChannel {
     reserved: RefCell<HashMap<usize, Reservation>>,
     /// What a thread has reserved, and JavaScript has not fetched yet.
     arrived: Arc<Mutex<Option<Reservation>>>,
-    /// By its offset in the mapping.
-    borrowed: RefCell<HashMap<usize, Message>>,
+    borrowed: Lent,
 }
 
 #[napi]
@@ -45,7 +44,7 @@ impl NativeChannel {
             tied,
             reserved: RefCell::default(),
             arrived: Arc::default(),
-            borrowed: RefCell::default(),
+            borrowed: Lent::default(),
         })
     }
 
@@ -204,18 +203,13 @@ impl NativeChannel {
     pub fn borrow(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
         let channel = self.tied.get(&env)?;
         let message = attempt(&env, timeout, |patience| channel.object.borrow(patience))?;
-        Ok(message.map(|message| {
-            let (offset, length) = (message.offset(), message.length());
-            self.borrowed.borrow_mut().insert(offset, message);
-            vec![offset as f64, length as f64]
-        }))
+        Ok(self.borrowed.keep(message))
     }
 
     /// Gives back what was borrowed; `false` where nothing was.
     #[napi]
     pub fn release(&self, env: Env, offset: f64) -> Result<bool> {
-        let message = self.borrowed.borrow_mut().remove(&(offset as usize));
-        let Some(message) = message else { return Ok(false) };
+        let Some(message) = self.borrowed.take(offset) else { return Ok(false) };
         self.tied.call(&env, |channel| channel.release(message)).map(|()| true)
     }
 
@@ -230,7 +224,7 @@ impl NativeChannel {
     #[napi]
     pub fn stop_receiving(&self, env: Env) -> Result<()> {
         self.tied.call(&env, |channel| {
-            for (_, message) in self.borrowed.take() {
+            for message in self.borrowed.take_all() {
                 channel.put_back(message);
             }
             channel.stop_receiving()

@@ -1,6 +1,9 @@
 //! Sending and receiving by copying, as channels, queues and broadcasts do.
 
-use memory_map::ipc::{Patience, Received};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use memory_map::ipc::{Message, Patience, Received};
 use napi::bindgen_prelude::*;
 
 use super::waits::attempt;
@@ -49,6 +52,31 @@ pub fn receive_many(
     receive(env, target, offset, timeout, |target, patience| {
         receive_into(target, &mut ends[..most], patience)
     })
+}
+
+/// Messages that JavaScript uses where they lie, by their offset in the mapping.
+#[derive(Default)]
+pub struct Lent(RefCell<HashMap<usize, Message>>);
+
+impl Lent {
+    /// Keeps a message: its offset in the mapping and its length.
+    pub fn keep(&self, message: Option<Message>) -> Option<Vec<f64>> {
+        message.map(|message| {
+            let (offset, length) = (message.offset(), message.length());
+            self.0.borrow_mut().insert(offset, message);
+            vec![offset as f64, length as f64]
+        })
+    }
+
+    /// The one at an offset, which is given back.
+    pub fn take(&self, offset: f64) -> Option<Message> {
+        self.0.borrow_mut().remove(&(offset as usize))
+    }
+
+    /// All of them.
+    pub fn take_all(&self) -> impl Iterator<Item = Message> {
+        self.0.take().into_values()
+    }
 }
 
 fn received_code(received: Received) -> f64 {

@@ -1,4 +1,4 @@
-//! The messages of a channel that its receiver has, and that are still in the ring.
+//! The messages of a channel or a broadcast that a receiver has, and that are still in the ring.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};

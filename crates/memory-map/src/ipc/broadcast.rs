@@ -1,12 +1,12 @@
-//! A broadcast: messages from many processes to many, each of which gets all. (Long: a third are
-//! examples.)
+//! Messages from many processes to many, each of which gets all. (Long: a third are examples.)
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::batch;
-use super::channel::Received;
+use super::borrowed::Borrowed;
+use super::channel::{Message, Received};
 use super::feed::{Cursor, Feed, PLACE, PLACES, SLACK, Spins, Taken, at};
 use super::park::Patience;
 use super::participant::Participant;
@@ -98,6 +98,8 @@ pub struct Receiver {
     /// Who has the place in memory, where nothing may be lost.
     _participant: Option<Participant>,
     cursor: Mutex<Cursor>,
+    /// Changes while `cursor` is locked.
+    borrowed: Borrowed,
     closed: AtomicBool,
 }
 
@@ -300,6 +302,7 @@ impl Broadcast {
             shared: Arc::clone(&self.0),
             _participant: participant,
             cursor: Mutex::new(cursor),
+            borrowed: Borrowed::default(),
             closed: AtomicBool::new(false),
         })
     }
@@ -310,15 +313,22 @@ impl Receiver {
     /// Without `patience` it does not wait.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the memory does not hold a broadcast any more; [`Error::Fault`];
-    /// [`Error::Closed`], also after [`Receiver::close`]; [`Error::Cancelled`].
+    /// [`Error::Busy`] while a message is borrowed; [`Error::Invalid`] if the memory does not hold a
+    /// broadcast any more; [`Error::Fault`]; [`Error::Closed`], also after [`Receiver::close`];
+    /// [`Error::Cancelled`].
     pub fn receive_into(
         &self,
         bytes: &mut [u8],
         patience: Option<&Patience<'_>>,
     ) -> Result<Received> {
         loop {
-            let received = self.shared.run(|feed| feed.take(&mut *self.cursor()?, bytes))?;
+            let received = self.shared.run(|feed| {
+                let mut cursor = self.cursor()?;
+                if !self.borrowed.is_empty() {
+                    return Err(Error::Busy("a message that was borrowed is not released"));
+                }
+                feed.take(&mut cursor, bytes)
+            })?;
             match (received, patience) {
                 (Taken::Copied(length), _) => return Ok(Received::Copied(length)),
                 (Taken::TooLong(length), _) => return Ok(Received::TooLong(length)),
@@ -375,6 +385,91 @@ impl Receiver {
         Ok(if count == 0 { Received::Nothing } else { Received::Copied(count) })
     }
 
+    /// Receives a message and leaves it where it is, until [`Receiver::release`]: until then senders wait
+    /// before it. The other receivers read the same bytes. Several can be borrowed at a time. Without
+    /// `patience` it does not wait.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Broadcast, From};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(8192, true, &Options::default())?;
+    /// let broadcast = Broadcast::create(&map, 0, 8192, true)?;
+    /// let receiver = broadcast.subscribe(&map, From::Now)?;
+    /// broadcast.send(b"hello", None)?;
+    /// let message = receiver.borrow(None)?.unwrap();
+    /// let mut bytes = [0; 5];
+    /// map.read(message.offset(), &mut bytes)?;
+    /// assert_eq!(&bytes, b"hello");
+    /// receiver.release(message)?;
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the broadcast is not lossless: senders would write over the message;
+    /// otherwise as for [`Receiver::receive_into`].
+    pub fn borrow(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
+        if !self.shared.is_lossless {
+            return Err(Error::Unsupported(
+                "messages of a broadcast can be borrowed only if it is lossless: otherwise they are written over",
+            ));
+        }
+        loop {
+            if let Some(message) = self.try_borrow()? {
+                return Ok(Some(message));
+            }
+            let Some(patience) = patience else { return Ok(None) };
+            if !self.wait_for_message(patience)? || patience.is_over()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn try_borrow(&self) -> Result<Option<Message>> {
+        let mut added = None;
+        let found = self.shared.run(|feed| {
+            let mut cursor = self.cursor()?;
+            let found = feed.borrow(&mut cursor, self.borrowed.is_empty())?;
+            if let Some((_, end)) = found {
+                self.borrowed.add(end);
+                added = Some(end);
+            }
+            Ok(found)
+        });
+        if let (Err(_), Some(end)) = (&found, added) {
+            self.borrowed.release(end, |_| {}); // a fault
+        }
+        let base = self.shared.range.offset();
+        Ok(found?.map(|(part, end)| Message { part, base, end }))
+    }
+
+    /// Gives the room of a message back to senders, when that of those borrowed before it is.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Broadcast, From};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(8192, true, &Options::default())?;
+    /// let broadcast = Broadcast::create(&map, 0, 8192, true)?;
+    /// let receiver = broadcast.subscribe(&map, From::Now)?;
+    /// while broadcast.send(b"hello", None)? {}
+    /// let message = receiver.borrow(None)?.unwrap();
+    /// assert!(!broadcast.send(b"hello", None)?);
+    /// receiver.release(message)?;
+    /// assert!(broadcast.send(b"hello", None)?);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Fault`]; [`Error::Closed`], also after [`Receiver::close`], which releases all.
+    pub fn release(&self, message: Message) -> Result<()> {
+        self.shared.run(|feed| {
+            let cursor = self.cursor()?;
+            self.borrowed.release(message.end, |end| feed.give_back(&cursor, end));
+            Ok(())
+        })
+    }
+
     /// Waits until there is a message to receive, or to count as lost; `false` if the time is up first.
     ///
     /// ```
@@ -405,7 +500,7 @@ impl Receiver {
         self.cursor.lock_anyway().lost
     }
 
-    /// Stops receiving, and holds no sender back any more.
+    /// Stops receiving, and holds no sender back any more. What was borrowed is not to be used after it.
     ///
     /// ```
     /// use memory_map::ipc::{Broadcast, From};

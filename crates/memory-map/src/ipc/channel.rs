@@ -85,9 +85,9 @@ pub struct Reservation(Part, usize);
 /// ```
 #[derive(Debug)]
 pub struct Message {
-    part: Part,
-    base: usize,
-    end: u64,
+    pub(super) part: Part,
+    pub(super) base: usize,
+    pub(super) end: u64,
 }
 
 /// What [`Channel::receive_into`] found.

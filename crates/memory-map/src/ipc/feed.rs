@@ -16,6 +16,7 @@ use super::blocks::{Blocks, copy_out};
 use super::eventcount;
 use super::lock::{self, World};
 use super::park::{self, LOOK, Patience};
+use super::ring::Part;
 use super::spin::Spin;
 use crate::error::{Error, Result};
 
@@ -292,12 +293,37 @@ impl<M: Blocks + World> Feed<'_, M> {
                     }
                     cursor.expected = number.wrapping_add(1);
                     cursor.position = end;
-                    self.advance(cursor);
+                    self.give_back(cursor, end);
                     return Ok(Taken::Copied(length));
                 }
             }
         }
         Ok(Taken::Nothing)
+    }
+
+    /// Goes past the next message and leaves it in the ring: where it is, and where it ends. Nothing may be
+    /// lost here: the place of the receiver in memory stays before it, until `give_back`. `is_first` says
+    /// that nothing before it is still in use.
+    pub fn borrow(&self, cursor: &mut Cursor, is_first: bool) -> Result<Option<(Part, u64)>> {
+        for _ in 0..ATTEMPTS {
+            let start = cursor.position;
+            match self.look(start, &mut [])? {
+                Look::Nothing => break,
+                Look::Padding { end } => cursor.position = end,
+                // Something else has stored to its place, and senders write where it reads.
+                Look::Overtaken => return Err(damaged()),
+                Look::Message { length, number, end } => {
+                    if is_first {
+                        self.give_back(cursor, start);
+                    }
+                    cursor.expected = number.wrapping_add(1);
+                    cursor.position = end;
+                    let part = Part { offset: self.offset(start) + 8, length };
+                    return Ok(Some((part, end)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Where a receiver goes on that was overtaken: at the oldest message, or if it cannot even copy
@@ -310,14 +336,14 @@ impl<M: Blocks + World> Feed<'_, M> {
         if before > 0 && is_there { last } else { tail }
     }
 
-    /// Says in memory how far a receiver has come. Senders that wait for room are woken when it is
-    /// worth it: for an eighth of the ring, or when the receiver has everything.
-    fn advance(&self, cursor: &Cursor) {
+    /// Says in memory that a receiver is done with everything up to `end`. Senders that wait for room are
+    /// woken when it is worth it: for an eighth of the ring, or when that is everything.
+    pub fn give_back(&self, cursor: &Cursor, end: u64) {
         let Some((place, receiver)) = cursor.place else { return };
         if self.word(place).load(Ordering::Relaxed) != receiver {
             return; // something else has stored to it
         }
-        let (word, end) = (self.word(place + 8), cursor.position);
+        let word = self.word(place + 8);
         let before = word.load(Ordering::Relaxed);
         word.store(end, Ordering::Release);
         let eighth = self.size as u64 / 8;

@@ -138,6 +138,11 @@ impl SharedRange {
         Ok(Self { offset, length, first: place, moved, later })
     }
 
+    /// Where in the mapping it begins.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// Goes with the mapping when that moves.
     pub fn following(self, mapping: &Mapping) -> Arc<Self> {
         let range = Arc::new(self);

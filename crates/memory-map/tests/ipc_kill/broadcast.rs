@@ -157,6 +157,52 @@ fn a_receiver_that_is_killed_holds_no_sender_back_and_takes_nothing_from_others(
 }
 
 #[test]
+#[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
+fn what_a_receiver_borrows_stays_until_it_is_released_or_the_receiver_is_killed() {
+    after_every_change(
+        |place| {
+            create(place);
+            for i in 1..3 {
+                assert!(open(&place.map, LOSSLESS).send(&[i; 100], None).unwrap());
+            }
+        },
+        |place| {
+            let subscribe =
+                |map: &Mapping| open(map, LOSSLESS).subscribe(map, From::Oldest).unwrap();
+            Child::start(place, subscribe, |map, receiver| {
+                let first = receiver.borrow(None).unwrap().unwrap();
+                word(map, BUSY).store(first.offset() as u64, Ordering::Release);
+                let second = receiver.borrow(None).unwrap().unwrap();
+                receiver.release(second).unwrap();
+                word(map, BUSY).store(0, Ordering::Release);
+                receiver.release(first).unwrap();
+                receiver.close().unwrap();
+            })
+        },
+        |place, child, when| {
+            let broadcast = open(&place.map, LOSSLESS);
+            let borrowed = word(&place.map, BUSY).load(Ordering::Acquire) as usize;
+            if borrowed != 0 {
+                while broadcast.send(&[3; 100], None).unwrap() {}
+                let mut bytes = [0; 100];
+                place.map.read(borrowed, &mut bytes).unwrap();
+                assert_eq!(bytes, [1; 100], "{when}");
+            }
+            child.kill();
+            let receiver = broadcast.subscribe(&place.map, From::Oldest).unwrap();
+            while receiver.receive_into(&mut [0; 100], None).unwrap() != Received::Nothing {}
+            let start = Instant::now();
+            for i in 0..20 {
+                assert!(broadcast.send(&[i; 30], Some(&soon())).unwrap(), "{when}");
+                assert_eq!(all(&receiver, &[i; 30], when).len(), 1, "{when}");
+            }
+            assert!(start.elapsed() < LIMIT, "{when}: {:?}", start.elapsed());
+            assert_eq!(receiver.lost(), 0, "{when}");
+        },
+    );
+}
+
+#[test]
 fn many_that_are_killed_anywhere_stop_nobody() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Place::new();
@@ -180,7 +226,14 @@ fn many_that_are_killed_anywhere_stop_nobody() {
                     while !broadcast.send(&bytes, None).unwrap() {
                         receiver.receive_into(&mut [0; 300], None).unwrap();
                     }
-                    receiver.receive_into(&mut [0; 300], None).unwrap();
+                    if broadcast.is_lossless() && i % 2 == 0 {
+                        let borrowed = [(); 2].map(|()| receiver.borrow(None).unwrap());
+                        for message in borrowed.into_iter().flatten() {
+                            receiver.release(message).unwrap();
+                        }
+                    } else {
+                        receiver.receive_into(&mut [0; 300], None).unwrap();
+                    }
                 }
                 word(map, BUSY).fetch_add(1, Ordering::Relaxed);
             }

@@ -10,6 +10,7 @@ use crate::ipc::blocks::Blocks;
 use crate::ipc::feed::{Cursor, Feed, PLACE, Spins, Taken, at};
 use crate::ipc::lock::{self, World};
 use crate::ipc::park::{self, Patience};
+use crate::ipc::ring::Part;
 use crate::ipc::spin::Spin;
 use crate::{DEAD, Life, check, everybody};
 
@@ -78,6 +79,15 @@ impl Place {
         self.feed(receiver).join(false, receiver, &Patience::default()).unwrap()
     }
 
+    fn borrow(&self, cursor: &mut Cursor, is_first: bool) -> (Part, u64) {
+        loop {
+            if let Some(found) = self.feed(1).borrow(cursor, is_first).unwrap() {
+                return found;
+            }
+            self.feed(1).wait(cursor.position, &Patience::default()).unwrap();
+        }
+    }
+
     fn receive(&self, cursor: &mut Cursor) -> u64 {
         let mut bytes = [0; 8];
         loop {
@@ -90,6 +100,25 @@ impl Place {
             }
         }
     }
+}
+
+#[test]
+fn messages_that_are_borrowed_stay_until_they_are_given_back() {
+    check(Some(2), || {
+        let place = Place::new(LOSSLESS);
+        let mut cursor = place.join(1);
+        let sender = Arc::clone(&place);
+        let sending = thread::spawn(move || (1..=4).for_each(|i| sender.send(2, i)));
+        for two in [[1, 2], [3, 4]] {
+            let (first, _) = place.borrow(&mut cursor, true);
+            let (second, end) = place.borrow(&mut cursor, false);
+            let values = [first, second].map(|part| place.word(part.offset).load(SeqCst));
+            assert_eq!(values, two.map(u64::to_le));
+            place.feed(1).give_back(&cursor, end);
+        }
+        assert_eq!(cursor.lost, 0);
+        sending.join().unwrap();
+    });
 }
 
 #[test]
