@@ -75,15 +75,20 @@ export class Client {
     resolve: (reply: Buffer) => void,
     reject: (error: unknown) => void,
   ): void {
-    const settle = (): boolean => {
+    const settle = (end: () => void): void => {
+      if (!this.#calls.delete(number)) return
       clearTimeout(timer)
-      signal?.removeEventListener('abort', abort)
-      return this.#calls.delete(number)
+      try {
+        signal?.removeEventListener('abort', abort)
+        end()
+      } catch (error) {
+        reject(error) // a signal whose methods are not its own: other calls go on
+      }
     }
     const one: Call = {
       end: 0n,
-      resolve: (reply) => settle() && resolve(reply),
-      reject: (error) => settle() && reject(error),
+      resolve: (reply) => settle(() => resolve(reply)),
+      reject: (error) => settle(() => reject(error)),
     }
     const abort = (): void => one.reject(aborted(signal!))
     const late = (): void => one.reject(timedOut())
