@@ -68,10 +68,12 @@ if (cluster.isPrimary) {
     } else hits++
     response.end(page)
   }).listen(Number(process.env.PORT))
+  const before = process.cpuUsage()
 
   process.on('message', () => {
     const line = (name) =>
       Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(readFileSync('/proc/self/smaps_rollup', 'latin1'))[1])
-    process.send({ hits, misses, pss: line('Pss') })
+    const { user, system } = process.cpuUsage(before)
+    process.send({ hits, misses, pss: line('Pss'), cpu: (user + system) / 1000 })
   })
 }
