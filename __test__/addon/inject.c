@@ -1,7 +1,7 @@
-// A native addon that has calls of one library fail: what the library calls in the C library goes through a table of
-// addresses that it has for itself (its GOT), and here each address in there is replaced by that of a function that
-// counts, fails when it was told to, and else calls what was there before. Nobody else's calls come here, not even those
-// that the C library makes for the library. ELF with RELA only; built by ../helpers/addon.ts.
+// A native addon that makes calls of one library fail. The library calls the C library through a table of addresses of its
+// own (its GOT). Here each address in it is replaced by that of a function that counts the call, fails if it was told to,
+// and else calls the original. Calls of others do not come here, nor those that the C library makes for the library. ELF
+// with RELA only; built by ../helpers/addon.ts.
 //
 // The fault handler of the library is among the callers: everything here is async-signal-safe.
 
@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// How a function tells that it failed: by -1 and errno, by a null pointer and errno, or by its result.
+// How a function reports that it failed: by -1 and errno, by a null pointer and errno, or by its result.
 enum way { NUMBER, POINTER, RESULT };
 
 #define FUNCTIONS(X)                                                                                                   \
@@ -95,7 +95,7 @@ static bool is_to_fail(const char *name, long size) {
   return atomic_fetch_sub(&times, 1) > 0;
 }
 
-// Keeps account of the addresses that the library has.
+// Keeps account of the addresses that the library has mapped.
 static void note(int at, long result, long b, long c, long d) {
   const long page = sysconf(_SC_PAGESIZE);
 #define PAGES(bytes) (((bytes) + page - 1) / page * page)
@@ -219,7 +219,7 @@ static napi_value hook(napi_env env, napi_callback_info info) {
   return number(env, wanted.replaced);
 }
 
-// record(): forgets which calls were made, and notes them from now on.
+// record(): forgets the calls so far, and records those from now on.
 static napi_value record(napi_env env, napi_callback_info info) {
   (void)env, (void)info;
   for (int i = 0; i < MOST; i++) calls[i] = NULL;

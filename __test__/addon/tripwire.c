@@ -1,10 +1,10 @@
-// A native addon that shows how often a function goes over a range of memory, and changes the memory between two of its
-// passes: without chance, where another process could only hope for the right moment. POSIX only, plain Node-API; built
-// by ../helpers/addon.ts.
+// A native addon that counts how often a function reads a range of memory, and changes the memory between two of its passes.
+// This leaves nothing to chance, whereas another process could only hope for the right moment. POSIX only, plain Node-API;
+// built by ../helpers/addon.ts.
 //
 // Two pages, one near each end of the range, are made inaccessible. The fault handler opens the page that is touched,
-// closes the one at the other end, and after each pass gives the range its other contents. Who goes over the range once
-// touches each page once. The pages are not the very first and last, because memcpy loads the ends of a
+// closes the one at the other end, and after each pass gives the range its other contents. A function that reads the range
+// once touches each page once. The pages are not the very first and last, because memcpy loads the ends of a
 // range before what lies between, and functions look at the first bytes.
 
 #define _GNU_SOURCE

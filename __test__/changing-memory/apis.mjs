@@ -1,5 +1,5 @@
-// What is called with memory that others change: for each line of the table of docs/changing-memory.md, the two contents
-// between which the memory changes, and the calls.
+// The calls with memory that others change: for each line of the table of docs/changing-memory.md, the two contents between
+// which the memory changes, and the calls.
 
 import { bufferApis } from './buffer-apis.mjs'
 import { otherApis } from './other-apis.mjs'

@@ -1,4 +1,4 @@
-// Runs passes.mjs or fire.mjs on a runtime, again and again from where it ended, and gathers what they say of each call.
+// Runs passes.mjs or fire.mjs on a runtime, again and again from where it ended, and collects the results of all calls.
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -21,7 +21,7 @@ export type Call = {
   calls?: number
   outcomes?: Record<string, number>
   beside?: 'kept' | 'CHANGED'
-  /** The signal or the exit code, where the process did not survive the call; 'hangs' where it said nothing more. */
+  /** The signal or the exit code if the process did not survive the call; 'hangs' if it printed nothing more. */
   died?: string | number
 }
 

@@ -1,5 +1,5 @@
-// How often what docs/changing-memory.md names instead goes over a mapping: 2 touches of the wires are one pass. Not of
-// `map.read` and `map.toString`, which take the wires for faults.
+// Counts how often the calls that docs/changing-memory.md recommends read a mapping: one pass touches the wires twice.
+// `map.read` and `map.toString` are left out, because they take the wires for faults.
 //
 //     RUNTIME instead.mjs TRIPWIRE
 

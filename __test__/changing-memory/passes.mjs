@@ -1,6 +1,6 @@
-// How often calls go over the memory that they are given. Makes the calls of apis.mjs from the `from`-th on, with
-// memory whose contents change between two passes (../addon/tripwire.c), and says of each on a line before and after.
-// Ends after a call that went over the memory more than once: it may have left anything behind.
+// Counts how often calls read the memory that they are given. Makes the calls of apis.mjs from the `from`-th on, with memory
+// whose contents change between two passes (../addon/tripwire.c), and prints a line before and after each. Ends after a
+// call that has read the memory more than once, for it may have left anything behind.
 //
 //     RUNTIME passes.mjs TRIPWIRE BACKING first|all FROM
 

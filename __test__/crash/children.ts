@@ -1,4 +1,4 @@
-// Processes that are to be killed, and what they said until then.
+// Processes that will be killed, and what they print until then.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -32,12 +32,12 @@ export class Victim {
     return this.child.exitCode !== null || this.child.signalCode !== null
   }
 
-  /** Waits for something that it does, unless it has ended. */
+  /** Waits until it has done something, unless it has ended. */
   async until(isSo: () => boolean): Promise<void> {
     await until(() => this.hasEnded || isSo())
   }
 
-  /** Ends it, wherever it is; what is wrong if it had ended by itself. */
+  /** Kills it; gives what is wrong if it had ended by itself. */
   async kill(): Promise<string | undefined> {
     this.child.kill('SIGKILL')
     const [code, signal] = await this.#ended

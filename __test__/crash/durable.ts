@@ -1,4 +1,4 @@
-// What writer.mjs has said is durable, against what the file has.
+// Compares what writer.mjs has reported as durable with what is in the file.
 
 import { existsSync, readFileSync } from 'node:fs'
 
@@ -24,7 +24,7 @@ export class Promised {
     }
   }
 
-  /** What is missing. `below` is more than any number that was written. */
+  /** What is missing in the file. `below` is more than any number that was written. */
   missing(below: number): string[] {
     return [...this.#files].flatMap(([path, least]) => {
       if (least.length === 0) return []

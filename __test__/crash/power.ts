@@ -1,4 +1,4 @@
-// Takes the power away from a disk at random moments, while it is written to, and looks what the file system has afterwards.
+// Takes the power away from a disk at random moments while it is written to, and looks at what the file system has afterwards.
 //
 // The disk is a loop device over a file, and that file is on a file system of its own, the host. What reaches the device is in
 // the page cache of the host until the device is flushed (the kernel turns a flush into an fsync of the file): a cache that
@@ -25,7 +25,7 @@ export type FileSystem = keyof typeof FILE_SYSTEMS
 const run = (command: string, ...args: string[]) =>
   execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe' }).trim()
 
-/** What stands in the way of losing power here, if anything does. */
+/** Why no disk can lose power here, if it cannot. */
 export function noPower(type: FileSystem): string | undefined {
   if (process.platform !== 'linux') return 'needs Linux'
   if (process.getuid?.() !== 0) return 'needs root, to mount file systems'
@@ -124,7 +124,7 @@ export async function losePower(folder: string, type: FileSystem, options: Power
         await sleep(chance(50))
       }
       disk.losePower()
-      // It may see the disk fail, or not: both count for nothing, unless it says that something is durable.
+      // It may or may not see the disk fail. Only what it reports as durable counts.
       await victim.kill()
       promised.add(path, victim.stdout)
       disk.powerUp()

@@ -12,8 +12,8 @@ export type Fixture = {
   /** Stores through a null pointer: the process dies by SIGSEGV. */
   crash(): never
   /**
-   * Installs the addon's own SIGSEGV and SIGBUS handler, which mends faults in one page of its own and passes every
-   * other on to the handler that was there before.
+   * Installs the addon's own SIGSEGV and SIGBUS handler. It repairs faults in one page of its own, and passes all others on
+   * to the handler that was there before.
    *
    * @returns true when this call installed it, false when it already was in this process, by whichever thread.
    */
@@ -21,19 +21,18 @@ export type Fixture = {
   /**
    * Faults once in the handler's own page.
    *
-   * @returns how many such faults the handler has mended in this process.
+   * @returns how many such faults the handler has repaired in this process.
    */
   touchOwnPage(): number
   /**
-   * Takes SIGSEGV and SIGBUS from whoever has them: for the default action, for a handler that returns without having
-   * mended anything (`plain` without SA_SIGINFO, `informed` with it), or for one that passes everything on to the action
-   * that it replaced (`chained`, which stays where it is in place). To be called on the main thread, whose module stays
-   * loaded.
+   * Replaces the handler of SIGSEGV and SIGBUS: by the default action, by a handler that returns without having repaired
+   * anything (`plain` without SA_SIGINFO, `informed` with it), or by one that passes everything on to the action that it
+   * replaced (`chained`, which stays if it is there already). Call it on the main thread, whose module stays loaded.
    */
   replaceHandler(how: 'default' | 'plain' | 'informed' | 'chained'): void
   /**
-   * Reads every byte from a native thread, over and over, holding on to the buffer's `ArrayBuffer` and looking at
-   * neither again: not its length, not whether it is detached.
+   * Reads every byte from a native thread, over and over. It keeps the buffer's `ArrayBuffer`, and never looks again at its
+   * length or whether it is detached.
    *
    * @returns the number of whole passes, at least one however short the time.
    */
@@ -84,7 +83,7 @@ function modified(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
 }
 
-/** Test processes may do this at the same time: each writes a file of its own, and the last rename stays. */
+/** Compiles an addon. Several test processes may do so at once: each writes a file of its own, and the last rename stays. */
 function compile(source: string, target: string): void {
   const fresh = `${target}.${randomUUID()}.node`
   try {

@@ -1,4 +1,4 @@
-// One of two processes that change the same words, of a file that is its first argument.
+// One of two processes that change the same words of a file, which is the first argument.
 
 const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
 const { Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
@@ -6,7 +6,7 @@ const { Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js
 const [, , file, forEver] = process.argv
 const map = mapShared(file, { protection: 'read-write' })
 const mutex = new Mutex(map, 64)
-// Of memory that is not shared, as the engine knows.
+// An ArrayBuffer: for the engine, this is memory that is not shared.
 const memory = map.arrayBuffer
 const words = new Int32Array(memory)
 const big = new BigInt64Array(memory)

@@ -1,4 +1,4 @@
-// Locks, permits and messages whose words are changed by the runtime's own atomics: in one process, on one runtime.
+// Mutexes, semaphores and channels whose words JavaScript changes itself, in one process, on one runtime.
 
 import assert from 'node:assert'
 import { truncateSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// What errors must be, besides being thrown.
+// Checks of errors: their class, code, message and properties.
 
 import type { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
@@ -19,12 +19,12 @@ export type CodedErrorExpectation = {
   says?: (string | RegExp)[]
 }
 
-/** The number that Node's own errors have for a code: on Windows not the C runtime's. */
+/** The number that Node's errors have for a code, which on Windows is not that of the C runtime. */
 function errnoOf(code: string): number | undefined {
   return [...getSystemErrorMap()].find(([, [name]]) => name === code)?.[0]
 }
 
-/** An error of the OS, told as Node's own `fs` tells it. */
+/** Checks an error of the OS, which must be like those of `fs`. */
 export function isSystemError(t: ExecutionContext, error: unknown, expected: SystemErrorExpectation): void {
   const { code, syscall, path } = expected
   t.true(error instanceof Error)
@@ -48,7 +48,7 @@ export function throwsSystemError(t: ExecutionContext, run: () => unknown, expec
   return error!
 }
 
-/** An error about what was asked: of an exact class, with a code, and with a message that helps. */
+/** Checks an error about arguments or state: its exact class, its code, and what its message says. */
 export function isCodedError(t: ExecutionContext, error: unknown, expected: CodedErrorExpectation): void {
   const { instanceOf, code, says = [] } = expected
   t.is(Object.getPrototypeOf(error), instanceOf.prototype, String(error))
@@ -57,7 +57,7 @@ export function isCodedError(t: ExecutionContext, error: unknown, expected: Code
   for (const piece of says) t.true(typeof piece === 'string' ? message.includes(piece) : piece.test(message), message)
 }
 
-/** `run` throws an error about what was asked. */
+/** `run` throws an error about arguments or state. */
 export function throwsCodedError(t: ExecutionContext, run: () => unknown, expected: CodedErrorExpectation): Error {
   const error = t.throws(run)
   isCodedError(t, error, expected)

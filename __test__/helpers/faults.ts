@@ -12,7 +12,7 @@ import { turns, until } from './until.ts'
 
 export { areasOf } from './scenario.mjs'
 
-/** A file with these bytes, or so many bytes of which none is on disk. */
+/** A file with these bytes, or one of this length without blocks on disk. */
 export function makeFile(t: ExecutionContext, content: Uint8Array | number): string {
   const path = join(scratchFolder(t), 'mapped')
   writeFileSync(path, typeof content === 'number' ? '' : content)
@@ -20,20 +20,20 @@ export function makeFile(t: ExecutionContext, content: Uint8Array | number): str
   return path
 }
 
-/** Whole pages of bytes that are nowhere zero and not the same in any two pages. */
+/** Pages of bytes none of which is zero; no two pages are the same. */
 export function pattern(pages: number): Buffer {
   return Buffer.from(
     Uint8Array.from({ length: pages * pageSize }, (_, i) => 1 + ((i + Math.floor(i / pageSize)) % 251)),
   )
 }
 
-/** Where a mapping's faults are told. */
+/** Collects the faults that are reported for a mapping. */
 export class Reports {
   readonly faults: MemoryFault[] = []
-  /** For the mapping. */
+  /** The options of the mapping. */
   readonly options = { onFault: (fault: MemoryFault) => void this.faults.push(fault) }
 
-  /** Waits until so many faults have been told; what is told too much in the same turn is there too. */
+  /** Waits until `count` faults have been reported, and a little longer for any that should not be. */
   async told(count: number): Promise<MemoryFault[]> {
     await until(() => this.faults.length >= count)
     await turns()
@@ -41,7 +41,7 @@ export class Reports {
   }
 }
 
-/** Takes every fault of a mapping that no call has thrown: its pages are as they should be afterwards. */
+/** Has `check` throw every fault that is left. Afterwards the pages of the mapping are as they should be. */
 export function settle(map: MemoryMap): MemoryFaultError[] {
   const errors: MemoryFaultError[] = []
   for (;;) {
@@ -54,7 +54,7 @@ export function settle(map: MemoryMap): MemoryFaultError[] {
   }
 }
 
-/** What a program that is given as text begins with. */
+/** The beginning of every program that is given as text. */
 const PRELUDE = `
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'
@@ -69,7 +69,7 @@ const { areas, areasOf, chance, fixture, gc, makeFile, sleep, until } = await im
 );
 `
 
-/** Runs a program that must end by itself, well, and say "end". */
+/** Runs a program that must end by itself without an error, and print "end" last. */
 export async function survives(
   t: ExecutionContext,
   runtime: Runtime,
@@ -85,11 +85,11 @@ export async function survives(
   return stdout
 }
 
-/** Scripts that may run at the same time: more would only wait for each other, and time out. */
+/** How many more scripts may run at the same time: too many would only slow each other down, and time out. */
 let free = 2
 const waiting: (() => void)[] = []
 
-/** Runs a program, a text with {@link PRELUDE} before it, however it ends. */
+/** Runs a program, which may end in any way. A text gets {@link PRELUDE} before it. */
 export async function runFaultScript(runtime: Runtime, source: Program, options?: ScriptOptions) {
   if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve))
   else free--

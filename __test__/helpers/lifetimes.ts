@@ -1,4 +1,4 @@
-// Scripts about lifetimes, in processes of their own: what they all begin with, and how they must end.
+// Runs scripts about lifetimes in processes of their own, with a common beginning and end.
 
 import type { ExecutionContext } from 'ava'
 
@@ -23,7 +23,7 @@ const { mapShared, mapPrivate, mapAnonymous, pageSize } = await import(process.e
 `
 
 export type LifetimeOptions = ScriptOptions & {
-  /** Leave the package to be imported by the script itself. */
+  /** Whether the script imports the package itself. */
   withoutPackage?: boolean
 }
 
@@ -37,7 +37,7 @@ export function runLifetime(
   return runScript(runtime, program, { ...options, env: { FIXTURE: fixturePath(), ...env } })
 }
 
-/** Runs a program, a text after the prelude; passes when it ends by itself, well, and says so in its last line. */
+/** Runs a program, a text after the prelude. It must end by itself without an error, and say so in its last line. */
 export async function endsWell(
   t: ExecutionContext,
   runtime: Runtime,
@@ -52,7 +52,7 @@ export async function endsWell(
   return stdout
 }
 
-/** The end of what a process said. */
+/** The last lines of a text. */
 export function lastLines(text: string): string {
   return text.trimEnd().split('\n').slice(-25).join('\n')
 }

@@ -1,4 +1,4 @@
-// What Linux tells of this process's memory and descriptors. (proc(5))
+// The memory areas and descriptors of this process, as Linux shows them. (proc(5))
 
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -10,7 +10,7 @@ export type Area = {
   end: bigint
   /** As in `rw-s`. */
   permissions: string
-  /** The file or what else is mapped there, `(deleted)` included; empty for plain memory. */
+  /** The name of the file that is mapped there, with `(deleted)` if it was; empty for plain memory. */
   name: string
 }
 
@@ -26,7 +26,7 @@ export function areas(): Area[] {
   return readFileSync('/proc/self/maps', 'utf8').trimEnd().split('\n').map(parseArea)
 }
 
-/** The areas that a file is mapped in, whether or not it was deleted meanwhile. */
+/** The areas in which a file is mapped, even if it was deleted meanwhile. */
 export function areasOf(path: string): Area[] {
   return areas().filter(({ name }) => name === path || name === `${path} (deleted)`)
 }
@@ -36,7 +36,7 @@ export function areaAt(address: bigint): Area | undefined {
   return areas().find(({ start, end }) => start <= address && address < end)
 }
 
-/** The same with figures of /proc/self/smaps. Neighbours of plain memory with equal flags are one area to the kernel. */
+/** The same with figures of /proc/self/smaps. The kernel joins neighbouring areas of plain memory with equal flags. */
 export function figuresAt(address: bigint): AreaFigures {
   const sections = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
   for (const section of sections) {
@@ -62,7 +62,7 @@ export function residentPages(address: bigint, length: number): number {
   return resident
 }
 
-/** What every open descriptor of this process stands for, by its number. */
+/** The files of all open descriptors of this process, by number. */
 export function descriptors(): Map<number, string> {
   const open = new Map<number, string>()
   for (const fd of readdirSync('/proc/self/fd')) {
@@ -80,7 +80,7 @@ export function descriptorFlags(fd: number): number {
   return parseInt(/^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))![1]!, 8)
 }
 
-/** Collects garbage until finalizers, and what they make garbage of, have run. */
+/** Collects garbage until all finalizers have run, also those of objects that other finalizers have freed. */
 export async function collectGarbage(): Promise<void> {
   for (let round = 0; round < 8; round++) {
     globalThis.gc!()

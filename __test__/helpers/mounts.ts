@@ -1,4 +1,4 @@
-// File systems of one's own, which go when the test ends, also when it fails.
+// File systems for one test, which are unmounted when it ends, even if it fails.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { scratchFolder } from './scratch.ts'
 export type FileSystem = {
   /** Where it is mounted. */
   folder: string
-  /** Mounts it where it was, as it is now. */
+  /** Mounts it again in the same place. */
   mountAgain(): void
   /** Fails while anything there is in use. */
   unmount(): void
@@ -22,12 +22,12 @@ export type FileSystem = {
 export const fileSystems = ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlay', 'fuse', 'hugetlbfs'] as const
 export type Type = (typeof fileSystems)[number]
 
-/** The image of a disk takes no more blocks than its file system fills; XFS takes none that is smaller. */
+/** Bytes of the image of a disk: it takes only the blocks that the file system fills, and XFS needs this many. */
 const DISK = 320 * 2 ** 20
 
 const run = (command: string, ...args: string[]) => void execFileSync(command, args, { stdio: 'pipe' })
 
-/** What mounts a file system of a type on a folder; what it needs is made in another. */
+/** Returns a function that mounts a file system of a type on a folder. What it needs is made in `scratch`. */
 function preparation(t: ExecutionContext, type: Type, folder: string, scratch: string): () => void {
   const disk = (format: string, mount: (image: string) => void) => {
     const image = join(scratch, 'image')
@@ -57,7 +57,7 @@ function preparation(t: ExecutionContext, type: Type, folder: string, scratch: s
   }
 }
 
-/** Mounts a file system for one test; why it cannot be, if so. */
+/** Mounts a file system for one test, or says why it cannot be mounted. */
 export function mountFileSystem(t: ExecutionContext, type: Type): FileSystem | string {
   if (process.getuid?.() !== 0) return 'only root may mount file systems'
   const scratch = scratchFolder(t)

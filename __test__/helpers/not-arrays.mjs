@@ -1,5 +1,5 @@
-// Gives a mapping, and what lies in one, to what takes arrays or clones. Prints what did not throw, and where the error
-// does not say what to use instead.
+// Gives mappings, locks and the like to functions that take arrays or clone objects. Prints what did not throw, and errors
+// that do not say what to use instead.
 
 import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'

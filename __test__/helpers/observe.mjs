@@ -1,4 +1,4 @@
-// For scripts in child processes: what the process itself holds at this moment, and collecting its garbage.
+// For scripts in child processes: what the process holds at this moment, and how to collect its garbage.
 // They import it by its address: `await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/observe.mjs')`.
 
 import { execFileSync } from 'node:child_process'
@@ -9,7 +9,7 @@ import { join } from 'node:path'
 export const isBun = 'bun' in process.versions
 export const isDeno = 'deno' in process.versions
 
-/** A folder in the script's own, and gone with it. */
+/** A new folder in the script's own, which is removed with that. */
 export const folder = () => mkdtempSync(join(process.cwd(), 'files-'))
 
 export function collect() {
@@ -20,12 +20,12 @@ export function collect() {
 /** Lets the event loop turn. */
 export const turn = (milliseconds = 0) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** Works without a break until the thread is terminated; for some seconds only, for Deno does not always do it. */
+/** Keeps the thread busy until it is terminated, but only for some seconds, because Deno does not always terminate it. */
 export function stayBusy() {
   for (const end = Date.now() + 5000; Date.now() < end;);
 }
 
-/** Collects and lets the loop turn until `condition` holds; whether it did, in a time that the busiest machine has. */
+/** Collects garbage and lets the event loop turn until `condition` holds. Returns whether it did within two minutes. */
 export async function until(condition) {
   const end = Date.now() + 120_000
   for (let pause = 0; !condition(); pause = Math.min(pause + 2, 50)) {
@@ -45,10 +45,10 @@ export function areas() {
   })
 }
 
-/** How many areas are of the file; one that was deleted counts too. */
+/** How many areas a file has, even if it was deleted. */
 export const areasOf = (path) => areas().filter(({ name }) => name.startsWith(path)).length
 
-/** How many descriptors are of the file. */
+/** How many descriptors a file has. */
 export function descriptorsOf(path) {
   return descriptors().filter((fd) => {
     try {
@@ -126,7 +126,7 @@ export function random(seed) {
   }
 }
 
-/** Ends the process with a message when something does not hold; by a signal, for a busy pool may hold up an exit. */
+/** Ends the process with a message if `holds` is false: by a signal, because a busy pool may hold up an exit. */
 export function check(holds, message) {
   if (holds) return
   writeSync(2, `NOT AS IT SHOULD BE: ${message}\n`)

@@ -1,4 +1,4 @@
-// Which tests apply to this system: the others are skipped, and their titles say why.
+// Ways to declare tests that apply to some systems only. Elsewhere they are skipped, and their titles say why.
 
 import { existsSync, readFileSync } from 'node:fs'
 
@@ -22,14 +22,14 @@ export type Declare = {
   skip(title: string, run: Implementation<[]>): void
 }
 
-/** `test` where the tests apply; elsewhere they are skipped. */
+/** `test` if the tests apply to this system; otherwise it skips them. */
 export function where(applies: boolean, why: string): Declare {
   if (applies) return test
   const skip = (title: string, run: Implementation<[]>) => test.skip(`${title} (${why})`, run)
   return Object.assign(skip, { serial: skip, skip })
 }
 
-/** Tests that look into /proc, or rest on what only Linux does. */
+/** Tests that look into /proc, or depend on what only Linux does. */
 export const onLinux = where(isLinux, 'rests on what Linux does')
 
 /** Tests that truncate a file while it is mapped. */
@@ -38,7 +38,7 @@ export const truncating = where(!isWindows, 'Windows does not let a mapped file 
 /** Tests with the native addon in ../addon, or with a compiler. */
 export const withAddon = where(!isWindows, 'the native test addon is for POSIX systems')
 
-/** Tests that use a mapping's own descriptor, or memory that is known by one. */
+/** Tests that use the descriptor of a mapping, or memory that has one. */
 export const withDescriptors = where(!isWindows, 'a mapping has no descriptor on Windows')
 
 /** Tests of signals, users and permissions as POSIX has them. */
@@ -53,10 +53,10 @@ export const withHoles = where(!isWindows, 'a file takes its whole length on Win
 /** Tests of mappings larger than 2 GiB. */
 export const withAddresses = where(!is32Bit, 'a 32-bit system has no addresses for it')
 
-/** Tests of what a closed mapping leaves for who is still reading. */
+/** Tests of what code that still reads a closed mapping gets. */
 export const keeping = where(!isWindows, 'a closed mapping leaves nothing on Windows')
 
-/** Tests that wake others who wait for a word, without changing it. */
+/** Tests that wake waiters without changing the word. */
 export const notifying = where(isLinux, 'a word has to change elsewhere')
 
 /** Tests that run the TypeScript compiler, which is a program of the system's. */
@@ -65,7 +65,7 @@ export const withCompiler = where(!isWine, 'needs the TypeScript compiler for Wi
 /** Tests of Windows. */
 export const onWindows = where(isWindows, 'is about Windows')
 
-/** Those of some kinds of mapping, each with what it is called, that this system has. */
+/** Selects the kinds of mapping that this system has, by their names. */
 export function kindsHere<K extends readonly [what: string, ...rest: unknown[]]>(kinds: readonly K[]): K[] {
   return kinds.filter(([what]) => !isWindows || !what.startsWith('a shared anonymous'))
 }

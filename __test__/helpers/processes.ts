@@ -1,4 +1,4 @@
-// Other processes: ones that are talked with while they run, and ones that run to their end.
+// Other processes: some run lines for the test while they live, others just run to their end.
 
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -29,7 +29,7 @@ export async function run(command: string, args: string[], options: SpawnOptions
   return await ending(start(command, args, options), timeoutMs)
 }
 
-/** Starts a command with nothing to read and its output in pipes, where `options` do not say otherwise. */
+/** Starts a command without input and with its output in pipes, unless `options` say otherwise. */
 export function start(command: string, args: string[], options: SpawnOptions = {}): ChildProcess {
   return spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: scriptEnv(), ...options })
 }
@@ -52,13 +52,13 @@ export async function ending(child: ChildProcess, timeoutMs = 180_000): Promise<
   }
 }
 
-/** What the scripts of `runScript` get too: the package's folder, and no loader of the test runner. */
+/** The environment that `runScript` gives scripts too: with the package's folder, without the test runner's loader. */
 export function scriptEnv(): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _, ...inherited } = process.env
   return { ...inherited, DENO_NO_UPDATE_CHECK: '1', DO_NOT_TRACK: '1', MEMORY_MAP_ROOT: packageRoot }
 }
 
-/** `words` as a line that a shell takes apart into the same words. */
+/** Quotes `words` for a shell. */
 export function shellLine(words: string[]): string {
   return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
 }
@@ -109,7 +109,7 @@ for line in sys.stdin:
 `
 
 /**
- * A second process that runs what it is told and says what came of it, for as long as the test needs it.
+ * A second process that runs lines for the test and gives their values, for as long as the test needs it.
  *
  * In JavaScript the package is `lib` and `node:fs` is `fs`; an undeclared variable that is set stays for the next
  * line. In Python the same goes for `mmap` and `os`.
@@ -134,7 +134,7 @@ export class Peer {
     )
   }
 
-  /** Starts one on a JavaScript runtime; `descriptors` are its 3, 4 and so on. */
+  /** Starts one on a JavaScript runtime. It gets `descriptors` as its descriptors 3, 4 and so on. */
   static async start(t: ExecutionContext, runtime: Runtime, descriptors: number[] = []): Promise<Peer> {
     const file = join(scratchFolder(t), 'peer.mjs')
     writeFileSync(file, LISTENER)
@@ -164,13 +164,13 @@ export class Peer {
     return await reply
   }
 
-  /** Lets it end by itself, as a script that is through does. */
+  /** Lets it end by itself, as a finished script does. */
   async end(): Promise<Ending> {
     this.#child.stdin!.end()
     return await this.#ending
   }
 
-  /** Ends it at once, whatever it is about. */
+  /** Kills it. */
   async kill(): Promise<Ending> {
     this.#child.kill('SIGKILL')
     return await this.#ending

@@ -1,17 +1,17 @@
-// What Linux tells of a process's memory and descriptors. (proc(5))
+// Figures of a mapping in any process, and the number of open descriptors. (proc(5))
 
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** A mapping's line of figures in /proc/PID/smaps, in bytes. */
+/** The figures of a mapping in /proc/PID/smaps, in bytes. */
 export type Smaps = {
   size: number
-  /** What of it is in memory and in this process's page tables. */
+  /** Pages that are in memory and in this process's page tables. */
   rss: number
   /** The same with each page divided by the number of processes that have it. */
   pss: number
   /** Pages of this process's own, which no file has. */
   own: number
-  /** Pages of files that were stored to, by whomever, and are not on disk yet; and pages of this process's own. */
+  /** Pages of files that anybody stored to and that are not on disk yet, and this process's own pages. */
   dirty: number
 }
 
@@ -33,8 +33,8 @@ export function smaps(address: bigint, pid: number | 'self' = 'self'): Smaps {
   }
 }
 
-/** How many descriptors this process has open; asynchronous work of other tests may change it at any time. */
+/** How many descriptors this process has open. Other tests in the process may change this at any time. */
 export function openDescriptors(): number {
-  // The listing has the descriptor that it is read through.
+  // The listing includes the descriptor through which it is read.
   return readdirSync('/dev/fd').length - 1
 }

@@ -1,6 +1,6 @@
-// Random truncation, growth, protection, stores, loads, copies, syncs, closes and collections of many mappings, against
-// a model of what every byte should be. Runs on any runtime, in a folder of its own: `random-faults.mjs SEED STEPS PAGES`
-// with files of up to so many pages.
+// Random steps on many mappings: truncation, growth, protection, stores, loads, copies, syncs, closes and garbage collection,
+// compared with a model of every byte. Runs on any runtime, in a folder of its own: `random-faults.mjs SEED STEPS PAGES`,
+// with files of up to PAGES pages.
 //
 // Between a fault and its report a mapping is "unsettled": scratch memory may lie over its pages, so only accesses
 // that are lost anyhow are made there. Whatever settles it (the report, `check`, `protect`, `read`, `write`, `sync`)
@@ -283,7 +283,7 @@ function resize() {
   file.resize(size)
 }
 
-/** Runs what throws a fault that it met itself; whether it did. */
+/** Runs a call that throws its own faults; returns whether it threw. */
 function throwsFault(mapping, run) {
   try {
     run()
@@ -340,7 +340,7 @@ async function sync(mapping) {
   mapping.unsettled = false
 }
 
-/** Lets the event loop turn until every fault that happened is told. */
+/** Lets the event loop turn until every fault so far has been reported. */
 async function turn() {
   for (let waited = 0; mappings.some((mapping) => mapping.unsettled); waited++) {
     assert.ok(waited < 5000, 'a fault was not told within many turns')
@@ -348,7 +348,7 @@ async function turn() {
   }
 }
 
-/** Everything must be as the model says, and every fault told once each way. */
+/** Everything must be as the model says, and every fault reported once in each way. */
 async function close(index) {
   const mapping = mappings[index]
   await turn()

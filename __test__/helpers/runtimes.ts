@@ -1,4 +1,4 @@
-// Every runtime at hand, and a way to run a script on one of them and see how it ended.
+// The runtimes at hand, and how to run a script on one of them.
 
 import { spawn } from 'node:child_process'
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -69,7 +69,7 @@ export function runtimes(): Runtime[] {
   return [host, ...others.filter(({ args, version }) => args !== nodeArgs || version !== host.version)]
 }
 
-/** The text of an ES module, or where there is one. */
+/** The text of an ES module, or the address of one. */
 export type Program = string | URL
 
 /** A program in ../scenarios. */

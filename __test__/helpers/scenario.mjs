@@ -1,4 +1,4 @@
-// What scenarios share: programs of tests, which run in a process of their own, in a folder that goes when they end.
+// What scenarios share. Scenarios are programs of tests that run in a process and a folder of their own.
 
 import assert from 'node:assert'
 import fs from 'node:fs'
@@ -22,7 +22,7 @@ export function areasOf({ address, length }) {
 }
 
 let made = 0
-/** A file with these bytes, or so many bytes of which none is on disk. */
+/** A file with these bytes, or one of this length without blocks on disk. */
 export function makeFile(content) {
   const path = `mapped-${made++}`
   fs.writeFileSync(path, typeof content === 'number' ? '' : content)
@@ -30,7 +30,7 @@ export function makeFile(content) {
   return path
 }
 
-/** Lets the event loop turn until something is so. */
+/** Lets the event loop turn until a condition holds. */
 export async function until(isSo) {
   for (const end = Date.now() + HANG_MS; !isSo(); await sleep(1)) assert.ok(Date.now() < end, 'nothing has happened')
 }

@@ -1,4 +1,4 @@
-// Files to map, which go when the test ends.
+// Files to map, which are removed when the test ends.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import type { ExecutionContext } from 'ava'
 
 import { isWindows, isWine } from './platform.ts'
 
-/** A folder on disk that goes with everything in it when the test ends. */
+/** A folder on disk that is removed with everything in it when the test ends. */
 export function scratchFolder(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'memory-map-test-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -32,7 +32,7 @@ export function sparseFile(t: ExecutionContext, length: number): string {
   return path
 }
 
-/** Bytes of which no two neighbours, and no two pages, are alike. */
+/** Bytes in which no two neighbours, and no two pages, are the same. */
 export function pattern(length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
   for (let i = 0; i < length; i++) bytes[i] = (i * 7 + (i >> 8) * 13 + (i >> 12) * 101) & 255
@@ -44,7 +44,7 @@ export function smallFileSystem(t: ExecutionContext, options = 'size=64m'): stri
   return mounted(t, 'tmpfs', options, join(scratchFolder(t), 'mounted'))
 }
 
-/** Two folders of files: the second shows those of the first, as of an image of a container, and copies what is stored to. */
+/** Two folders, as of a container's image: the second shows the files of the first, and copies those that are stored to. */
 export function layeredFileSystem(t: ExecutionContext): [lower: string, merged: string] | undefined {
   const root = smallFileSystem(t)
   if (root === undefined) return undefined

@@ -1,5 +1,5 @@
-// Sorts numbers of a file in place while another process stores to them, and looks whether the mappings beside it
-// stay as they are; prints 'alive' at the end. The arguments are the file and for how many milliseconds.
+// Sorts the numbers of a file in place while another process stores to them, and checks that the mappings beside it do not
+// change; prints 'alive' at the end. The arguments are the file and for how many milliseconds.
 
 const { mapAnonymous, mapShared } = await import(new URL('../../index.js', import.meta.url).href)
 

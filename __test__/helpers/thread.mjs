@@ -1,4 +1,4 @@
-// A thread that is given a mapping's handle, and does there what a scenario tells it to do.
+// A thread that gets a mapping's handle, and runs functions for a scenario.
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
@@ -6,12 +6,12 @@ import * as api from '../../index.js'
 import * as sync from '../../sync.js'
 
 /**
- * What a function finds that runs in another thread.
+ * What a function that runs in another thread gets.
  *
  * @typedef {typeof api & { sync: typeof sync, map: any, told: any[], kept: any, here: any }} Here
  */
 
-/** Functions go as text: they see their parameters, and nothing of where they are written. */
+/** Functions are sent as text: they see their parameters, and nothing else of their surroundings. */
 export class Thread {
   #worker
   #waiting = new Map()

@@ -1,11 +1,11 @@
-// Waiting for something to happen, instead of for some time.
+// Waiting until something happens, instead of for a fixed time.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waiting longer than this means that it never happens, on the slowest machine and under an emulator. */
+/** What has not happened after this time never will, even on the slowest machine or in an emulator. */
 export const HANG_MS = 120_000
 
-/** Lets the event loop turn until something is so. */
+/** Lets the event loop turn until a condition holds. */
 export async function until(isSo: () => boolean): Promise<void> {
   const end = Date.now() + HANG_MS
   while (!isSo()) {

@@ -1,4 +1,4 @@
-// A WebAssembly module by hand, which loads and stores single bytes of a memory that it is given.
+// A hand-written WebAssembly module that loads and stores single bytes of a given memory.
 
 /** `[id, length, ...bytes]`; all lengths here are of one byte. */
 const section = (id, ...bytes) => [id, bytes.length, ...bytes]

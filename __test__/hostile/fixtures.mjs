@@ -1,4 +1,4 @@
-// What hostile calls are about: mappings and what is made of them, and arguments that are right.
+// The objects of hostile calls: mappings, objects of the other classes in them, and correct arguments.
 
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ export const KINDS = {
     return map
   },
 }
-/** Those that locks and channels can be in. */
+/** Mappings that locks and channels can be in. */
 export const SHARED = ['shared', 'shared memory', 'named memory', 'shared backing']
 
 export function makeFixture(kind) {
@@ -124,7 +124,7 @@ export function makeFixture(kind) {
   }
 }
 
-/** Makes what a call would wait for as long as its options say. */
+/** Makes the condition for which a call would otherwise wait as long as its options say. */
 export function prepare(at, { owner, name }) {
   const clients = owner === 'Rpc' ? { clients: 2 } : {}
   if (name === 'openAsync') modules.sync[owner].create(at.map, { length: 4096, ...clients })
@@ -150,12 +150,12 @@ export const RECEIVER = {
   MemoryFaultError: (at) => new main.MemoryFaultError(faultOf(at)),
 }
 
-/** Of more than a mapping has. */
+/** More than a mapping has. */
 const newMemory = () => new WebAssembly.Memory({ initial: 8 })
 
 const faultOf = (at) => ({ kind: 'io', offset: 0, length: pageSize, contained: true, map: at.map })
 
-/** Arguments that are right, by the parameter's name, where its type does not say. */
+/** Correct arguments by the parameter's name, if its type does not say enough. */
 const ARGUMENT = {
   file: () => path,
   name: () => `${NAME}-argument`,
@@ -181,7 +181,7 @@ const ARGUMENT = {
   guard: () => true,
 }
 
-/** And by its type. */
+/** Correct arguments by the parameter's type. */
 const TYPED = {
   number: () => 8,
   bigint: () => 8n,

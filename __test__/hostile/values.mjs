@@ -1,5 +1,5 @@
-// What no function wants as an argument. Each is made anew for every call, of what the call is about: `at` has the mapping
-// (`map`), and `close` and `resize`, which change it behind the library's back.
+// Hostile arguments. Each is made anew for every call: `at` has the call's mapping (`map`), and `close` and `resize`, which
+// change it behind the library's back.
 
 /** What hostile objects throw, which the library may pass on. */
 export class Thrown extends Error {}
@@ -52,7 +52,7 @@ function trapped(target, act) {
 
 const converting = (act) => ({ valueOf: act, toString: act, [Symbol.toPrimitive]: act })
 
-/** Constructors that are none of typed arrays, or that lie. */
+/** Constructors that are not those of typed arrays, or that lie. */
 const constructorOf = (size, act = () => {}) =>
   class extends Uint8Array {
     static BYTES_PER_ELEMENT = size
@@ -284,7 +284,7 @@ export const VALUES = {
   'a Proxy of Uint8Array': () => new Proxy(Uint8Array, {}),
 }
 
-/** Every way to read a value, of which each may throw. */
+/** Every way to read a value; each may throw. */
 const READS = [
   String,
   Number,

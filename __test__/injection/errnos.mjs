@@ -1,4 +1,4 @@
-// What each call can fail with, by its manual page, as far as a correct caller can meet it.
+// The errors of each system call, from its manual page, that a correct caller can get.
 
 import { constants } from 'node:os'
 

@@ -1,5 +1,5 @@
-// What users can do, as calls of which each system call is to fail: `make` makes what is needed, `run` is the call,
-// `done` checks what it has done, and `same` that a call that has failed has done nothing.
+// Everything that users can do, as calls whose system calls are made to fail: `make` prepares, `run` makes the call, `done`
+// checks what it did, and `same` checks that a call that failed did nothing.
 
 import assert from 'node:assert/strict'
 import fs from 'node:fs'

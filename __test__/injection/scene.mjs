@@ -1,4 +1,4 @@
-// What there is before a call of ./operations.mjs or ./sharing.mjs, and what there must be afterwards.
+// What is there before a call of ./operations.mjs or ./sharing.mjs, and what must be there afterwards.
 
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
@@ -18,7 +18,7 @@ export const readWrite = { protection: 'read-write' }
 export const name = `injection-${process.pid}`
 export const SHARED = { backing: 'shared-array-buffer' }
 
-/** What a call is made with, and all that it may leave. */
+/** What a call gets, and everything that it may leave behind. */
 export class Scene {
   #maps = []
   #folder = process.cwd()

@@ -1,4 +1,4 @@
-// Chunks of a stream are transferred one by one, and empty nothing else.
+// Transferring chunks of a stream empties nothing else.
 
 import { mapShared } from '../../index.js'
 import { check } from '../helpers/observe.mjs'

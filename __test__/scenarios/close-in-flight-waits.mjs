@@ -1,4 +1,4 @@
-// closeAsync() waits for what this library is about.
+// closeAsync() waits for this library's own operations.
 
 import { mapShared } from '../../index.js'
 import { check } from '../helpers/observe.mjs'

@@ -1,4 +1,4 @@
-// After a stream and close all views of shared memory read zeros.
+// All views of shared memory read zeros after a stream and close.
 
 import { mapShared } from '../../index.js'
 import { check, until } from '../helpers/observe.mjs'

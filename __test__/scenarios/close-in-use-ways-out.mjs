@@ -1,4 +1,4 @@
-// zlib is awaited before close(), or given a copy.
+// zlib works if it is awaited before close(), or gets a copy.
 
 import { mapPrivate } from '../../index.js'
 import { check } from '../helpers/observe.mjs'

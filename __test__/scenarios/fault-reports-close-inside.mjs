@@ -1,4 +1,4 @@
-// Close() inside onFault, and a fault after it in another mapping.
+// close() inside onFault, and a fault after it in another mapping.
 
 import assert from 'node:assert'
 

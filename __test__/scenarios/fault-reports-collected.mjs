@@ -1,4 +1,4 @@
-// The number of faults, after the memory of a closed mapping has been collected.
+// `faults` still counts after the memory of a closed mapping has been collected.
 
 import assert from 'node:assert'
 

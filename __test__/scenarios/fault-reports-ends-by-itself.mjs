@@ -1,4 +1,4 @@
-// The process ends by itself after faults, and they are told before.
+// The process ends by itself after faults, which are reported before.
 
 import { mapAnonymous, mapShared, pageSize } from '../../index.js'
 import { makeFile } from '../helpers/scenario.mjs'

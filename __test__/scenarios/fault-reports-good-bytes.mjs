@@ -1,4 +1,4 @@
-// A read() of good bytes is whole, whatever other threads do elsewhere in the mapping.
+// A read() of good bytes is whole while other threads fault elsewhere in the mapping.
 
 import assert from 'node:assert'
 

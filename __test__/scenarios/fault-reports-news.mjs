@@ -1,4 +1,4 @@
-// News, warning, channel, check, sync, read and write.
+// A fault is reported once in each way: onFault, warning, channel, check, sync, read and write.
 
 import assert from 'node:assert'
 import { subscribe } from 'node:diagnostics_channel'

@@ -1,4 +1,4 @@
-// An error thrown by a subscriber of the channel does not keep a fault from onFault.
+// onFault is called even if a subscriber of the channel throws.
 
 import { subscribe } from 'node:diagnostics_channel'
 

@@ -1,4 +1,4 @@
-// Stray stores all over memory that is larger than what may be saved for the rollback, and of which little was touched.
+// Stray stores all over a memory of which few pages were touched, and which is larger than what is saved for the rollback.
 
 import assert from 'node:assert'
 import fs from 'node:fs'

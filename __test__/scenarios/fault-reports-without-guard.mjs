@@ -1,4 +1,4 @@
-// Read() and write() throw for their own faults without the guard as well.
+// read() and write() throw their own faults without the guard as well.
 
 import assert from 'node:assert'
 import fs from 'node:fs'

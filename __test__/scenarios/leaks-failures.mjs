@@ -1,4 +1,4 @@
-// Thousands of calls fail, for every reason there is, and leave nothing.
+// Thousands of calls that fail, for every possible reason, leave nothing behind.
 
 import fs from 'node:fs'
 import net from 'node:net'

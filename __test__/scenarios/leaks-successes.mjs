@@ -1,4 +1,4 @@
-// Thousands of mappings are used and closed, and leave nothing.
+// Thousands of mappings that are used and closed leave nothing behind.
 
 import fs from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// Counts what the process holds, and makes what there is to map.
+// Counts what the process holds, and makes files to map.
 
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -23,7 +23,7 @@ const holds = () => ({
   size: memory('VmSize'),
 })
 
-/** What the descriptors stand for. */
+/** The files of the descriptors. */
 const links = () =>
   descriptors().map((fd) => {
     try {

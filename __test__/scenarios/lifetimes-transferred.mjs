@@ -1,4 +1,4 @@
-// What was transferred away is readable after the mapping is closed.
+// A buffer that was transferred away is readable after the mapping is closed.
 
 import assert from 'node:assert'
 import fs from 'node:fs'

@@ -1,4 +1,4 @@
-// Faults are contained even if the system grants hardly any more memory areas.
+// Faults are contained when hardly any memory areas are left.
 
 import assert from 'node:assert'
 import fs from 'node:fs'

@@ -1,4 +1,4 @@
-// Lives through stores to read-only pages and loads of forbidden ones.
+// Survives stores to read-only pages and loads from forbidden ones.
 
 import assert from 'node:assert'
 import { randomFillSync } from 'node:crypto'

@@ -1,4 +1,4 @@
-// Thousands of read-only ranges that are stored to between two turns of the event loop are contained.
+// Stores to thousands of read-only ranges between two turns of the event loop are contained.
 
 import assert from 'node:assert'
 

@@ -1,4 +1,4 @@
-// Nobody closes; other threads use the memory after the mapping was collected here.
+// Other threads use the memory after the mapping, which nobody closed, was collected here.
 
 import fs from 'node:fs'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'

@@ -1,4 +1,4 @@
-// Many cycles of opening and closing leave nothing.
+// Many cycles of opening and closing leave nothing behind.
 
 import fs from 'node:fs'
 

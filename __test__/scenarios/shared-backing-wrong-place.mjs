@@ -1,4 +1,4 @@
-// A worker cannot map so, and says it.
+// The error in a worker, which cannot map with this backing, says so.
 
 import { isMainThread, parentPort } from 'node:worker_threads'
 

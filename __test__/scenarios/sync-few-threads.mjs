@@ -1,5 +1,5 @@
-// A user who can hardly have threads (RLIMIT_NPROC of getrlimit(2)) waits all the same. Only root can become one. The
-// arguments are the numbers of system calls that are forbidden from the start.
+// A user who may have hardly any threads (RLIMIT_NPROC of getrlimit(2)) can wait all the same. Only root can become such a
+// user. The arguments are the numbers of the system calls that are forbidden from the start.
 
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'

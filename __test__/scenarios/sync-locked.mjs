@@ -1,5 +1,5 @@
-// MS_INVALIDATE of pages that are locked is EBUSY (msync(2)): what shows that the flag arrives, and what an error of
-// the system becomes. Only runtimes that can call the C library lock pages without help.
+// MS_INVALIDATE of locked pages is EBUSY (msync(2)). This shows that the flag arrives, and how an error of the system looks.
+// Only runtimes that can call the C library can lock pages without help.
 
 import fs from 'node:fs'
 

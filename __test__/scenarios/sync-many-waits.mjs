@@ -1,5 +1,5 @@
-// Many pending waits, on few threads where the system can do that: each ends when it is its turn, by what it is to end,
-// and no other does. The arguments are the numbers of system calls that are forbidden from the start.
+// Many pending waits, on few threads if the system can do that. Each ends when it should, for the reason that it should, and
+// no other one does. The arguments are the numbers of the system calls that are forbidden from the start.
 
 import fs from 'node:fs'
 import { createRequire } from 'node:module'

@@ -1,4 +1,4 @@
-// Handles that are none: of wrong types, changed, made up, of another process, of mappings that nobody has.
+// Invalid handles: of wrong types, changed, made up, of another process, or of mappings that nobody has open.
 
 import assert from 'node:assert'
 import { fork } from 'node:child_process'

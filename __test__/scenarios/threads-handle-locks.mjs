@@ -1,5 +1,5 @@
-// Locks, waits and channels of two threads that have one mapping: they are two owners, and what one leaves behind when
-// it closes its mapping or ends is the other's.
+// Locks, waits and channels of two threads with one mapping: they are two owners, and what one leaves behind when it closes
+// its mapping or ends, the other one gets.
 
 import assert from 'node:assert'
 

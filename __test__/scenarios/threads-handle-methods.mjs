@@ -1,4 +1,4 @@
-// What a mapping can do on another thread, which was given its handle: everything, on the same pages.
+// A thread that got the handle of a mapping can do everything with it, on the same pages.
 
 import assert from 'node:assert'
 import fs from 'node:fs'

@@ -1,4 +1,4 @@
-// Two thousand threads that fault on the same page, fifty at a time, lose nothing but their stores.
+// Two thousand threads that fault on one page, fifty at a time, lose only their stores.
 
 import assert from 'node:assert'
 

@@ -1,4 +1,4 @@
-// What a worker stores to a transferred buffer is told where the mapping is.
+// A fault of a worker in a transferred buffer is reported on the mapping's thread.
 
 import assert from 'node:assert'
 import fs from 'node:fs'

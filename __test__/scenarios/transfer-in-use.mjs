@@ -1,4 +1,4 @@
-// The mapping is open still, and gives out its memory anew.
+// A mapping that is still open gives new views of its memory.
 
 import { mapAnonymous } from '../../index.js'
 import { check } from '../helpers/observe.mjs'

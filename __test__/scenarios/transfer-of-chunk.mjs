@@ -1,4 +1,4 @@
-// A fault in a chunk that was transferred is told when only the new ArrayBuffer is left.
+// A fault in a transferred chunk is reported when only the new ArrayBuffer is left.
 
 import fs from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// A use of memory that a worker has transferred is told in another thread when the worker has ended.
+// A use of memory that a worker transferred is reported in another thread after the worker has ended.
 
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 

@@ -1,4 +1,4 @@
-// Lives through truncation, and shows the file when it grows.
+// Survives truncation, and shows the file when it grows.
 
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'

@@ -1,4 +1,4 @@
-// What the collector does to memories that mappings lie in.
+// Garbage collection of memories in which mappings lie.
 
 import fs from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// Two threads have one mapping, and each lays it into a memory of its own: what one of them does leaves the other's alone.
+// Two threads lay one mapping into a memory of their own each: what one of them does leaves the other's memory alone.
 
 import fs from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// A runtime whose memories can move says so, and leaves them alone.
+// The error on a runtime whose memories can move says so, and the memory is left alone.
 
 import fs from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// Memories come and go, with files laid in that are truncated: what gets their addresses next has its own faults.
+// Memories with truncated files are collected, and others get their addresses: faults are those of the new mappings.
 
 import fs from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// Threads that have one memory: the pages are there for all of them, and so is the guard.
+// Threads with one memory: all of them see the mapping's pages, and the guard protects all of them.
 
 import fs from 'node:fs'
 import { join } from 'node:path'

@@ -29,7 +29,7 @@ export type Measure = keyof typeof MEASURES
 export type Sample = Record<Measure, number> & { second: number }
 
 export type Soaked = {
-  /** By process, those that are not killed, and last the one that watches them, which does nothing else. */
+  /** The samples of the processes that are not killed, and last of the one that watches them and does nothing else. */
   samples: Sample[][]
   names: string[]
   done: Record<string, number>
@@ -42,7 +42,7 @@ class Loaded extends Victim {
   #read = 0
   done: Record<string, number> = {}
   stopped = false
-  /** Samples that tell of the time when it was stopped. */
+  /** Samples of the time when it was stopped. */
   excused = 0
 
   constructor(runtime: Runtime, args: (string | number)[]) {
@@ -177,7 +177,7 @@ export async function soak(folder: string, { seconds, seed }: { seconds: number;
 
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
-/** How much more may be held at the end than after warm-up: a part, and so much besides. */
+/** How much more may be held at the end than after the warm-up: a tenth, and a fixed amount besides. */
 const GROWTH: Record<Exclude<Measure, 'held'>, [part: number, besides: number]> = {
   rss: [0.1, 24],
   descriptors: [0.1, 6],
