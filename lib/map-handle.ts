@@ -1,4 +1,4 @@
-// What another thread is given, to have the same mapping.
+// Handles: by one, another thread of the process gets the same mapping.
 
 import { isSharedArrayBuffer } from 'node:util/types'
 
@@ -27,7 +27,7 @@ export interface FromOptions {
   readonly onFault?: ((fault: MemoryFault) => void) | undefined
 }
 
-/** What a thread knows of a mapping, and the others are told. */
+/** What the native library keeps with a handle for the other threads. */
 interface Note {
   readonly path?: string | undefined
   readonly shares: boolean
@@ -41,7 +41,7 @@ export function toHandle(token: Token, note: Note, memory: SharedArrayBuffer | u
   return Object.freeze(memory === undefined ? handle : { ...handle, memory })
 }
 
-/** A mapping that another thread has made. */
+/** A mapping that was made in another thread. */
 interface Adopted extends Note {
   readonly token: Token
   readonly kind: Kind

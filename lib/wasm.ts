@@ -21,18 +21,18 @@ export interface Layable {
   readonly token: Token
   /** Bytes of the mapping. */
   readonly length: number
-  /** Notes what has happened to it. */
+  /** Collects the faults that have happened so far. */
   collect(): void
   /** The error that the user sees for one of the native library's. */
   explain(error: unknown): unknown
 }
 
-/** Without this key nothing can be made. */
+/** Only code that has this key can make a `WasmMapping`. */
 const KEY = Symbol('memory-map')
 
 /**
- * Where a mapping lies in a memory. It keeps neither of them: the user's functions that a mapping has (`onFault`) may
- * hold the memory, which would never go then.
+ * Where a mapping lies in a memory. It holds neither of them strongly: a function of the user's (`onFault`) may hold the
+ * memory, which could never be collected then.
  */
 interface Place {
   readonly token: Token
@@ -44,16 +44,16 @@ interface Place {
   closed: boolean
 }
 
-/** What lies in memories, by the mapping whose pages they are. */
+/** The places in memories of each mapping. */
 const places = new Map<Token, Set<Place>>()
 
-/** What lies in a memory, which keeps it and its mapping. */
+/** The mappings in each memory, which keeps them alive. */
 const laidIn = new WeakMap<WasmMemory, Set<WasmMapping>>()
 
-/** The memories that are to stay, where the guard does not find out that they are gone. */
+/** Memories that must not be collected, because the guard would not notice that they are gone. */
 const kept = new Map<Place, WasmMemory>()
 
-/** Forgets what lay in a memory that is gone. */
+/** Forgets the places in a memory that was collected. */
 const collected = new FinalizationRegistry<Place>((place) => forget(place))
 
 let lay: (map: Layable, memory: WasmMemory, offset: number, pages: Uint8Array) => WasmMapping
@@ -148,7 +148,7 @@ function add<K, V>(
 }
 
 function isThere({ memory, offset, address }: Place): boolean {
-  // What was looked at stays until this turn of the event loop is over.
+  // `deref` keeps the memory alive until this turn of the event loop is over.
   const there = memory.deref()
   return there !== undefined && addressIn(there, offset) === address
 }
@@ -182,7 +182,7 @@ export function forgetGone(token: Token): void {
   for (const place of places.get(token) ?? []) if (!isThere(place)) forget(place)
 }
 
-/** Notes that a mapping was closed, and so what was laid of it. */
+/** Marks all places of a mapping as closed, because the mapping is. */
 export function endAll(token: Token): void {
   for (const place of places.get(token) ?? []) end(place)
 }
@@ -216,13 +216,13 @@ export function layOver(map: Layable, memory: WasmMemory, offset: unknown): Wasm
   }
 }
 
-/** What the runtime itself calls for `memory.buffer`: it knows a memory from what looks like one. */
+/** The runtime's getter of `memory.buffer`, which throws for an object that only looks like a memory. */
 const getBuffer = Object.getOwnPropertyDescriptor(
   (globalThis as { WebAssembly?: { Memory: { prototype: object } } }).WebAssembly?.Memory.prototype ?? {},
   'buffer',
 )?.get
 
-/** The memory's buffer as it is now, for growing replaces it; undefined for what is no memory. */
+/** The present buffer of a memory, which growing replaces; undefined if it is not a memory. */
 function bufferOf(memory: WasmMemory): ArrayBuffer | SharedArrayBuffer | undefined {
   try {
     return getBuffer?.call(memory)

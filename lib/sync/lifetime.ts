@@ -1,4 +1,4 @@
-// How long a channel, a queue, a broadcast or a receiver is used, and what ends with it.
+// How long a channel, a queue, a broadcast or a receiver is open, and the waits that end with it.
 
 import { withCode } from '../errors.js'
 import type { Limit } from './arguments.js'

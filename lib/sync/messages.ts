@@ -1,4 +1,4 @@
-// Memory that messages pass through on their way between JavaScript and a channel.
+// Buffers for messages on their way between JavaScript and the native library.
 
 import { cut } from '../buffers.js'
 
@@ -6,7 +6,7 @@ import { cut } from '../buffers.js'
 export const SMALL = 4096
 const POOL = 64 * 1024
 
-/** How many messages go in one call at most. */
+/** The most messages in one call. */
 export const MOST = 1024
 
 /** Memory for messages that come. */
@@ -15,7 +15,7 @@ export class Pool {
   /** Where the next message goes. */
   used = 0
 
-  /** The same with place for a small message. */
+  /** The memory, with room for a small message from `used` on. */
   ready(): Buffer {
     if (this.memory === undefined || POOL - this.used < SMALL) {
       this.memory = Buffer.allocUnsafeSlow(POOL)
@@ -24,7 +24,7 @@ export class Pool {
     return this.memory
   }
 
-  /** A message of `length` bytes that was put there. */
+  /** Cuts out a message of `length` bytes that was received there. */
   cut(length: number): Buffer {
     const start = this.used
     this.used = (start + length + 7) & ~7
@@ -32,7 +32,7 @@ export class Pool {
   }
 }
 
-/** Messages that are put together to be sent in one call. */
+/** Packs messages together, to be sent in one call. */
 export class Batch {
   bytes = Buffer.alloc(0)
   ends = new Uint32Array(0)

@@ -9,7 +9,7 @@ import { Batch } from './messages.js'
 import { call } from './pending.js'
 import { Turns } from './turns.js'
 
-/** What the native library does. */
+/** The functions of the native library. */
 export interface Sender {
   /** The longest message. */
   readonly max: number
@@ -17,7 +17,7 @@ export interface Sender {
   sendAsync(bytes: Uint8Array, timeout: number, wait: NativeWait): Promise<number>
 }
 
-/** The same for messages that lie one behind the other; returns how many were sent. */
+/** Sends messages that lie one after the other in `bytes`; returns how many were sent. */
 export type SendBatch = (bytes: Uint8Array, ends: Uint32Array, count: number, timeout: number) => number
 
 /** Sends messages in the order of the calls. */
@@ -76,7 +76,7 @@ export class Sending {
     })
   }
 
-  /** Throws where this call would overtake one that is pending. */
+  /** Throws if this call would overtake a pending one. */
   checkIdle(): void {
     checkIdle(this.turns.busy, 'An asynchronous call is pending to send or to reserve, and this would overtake it')
   }

@@ -1,10 +1,10 @@
-// Copies of the newest value that are made here, without a call of the native library, which costs several times what
-// copying a short value does.
+// Copies the newest value in JavaScript, because a call of the native library costs several times what copying a short value
+// does.
 //
-// It is what crates/memory-map/src/ipc/seqlock.rs does, in one attempt: anything that is not as it should be is NONE, and
-// the native library looks. On x64 only, where a processor makes its loads in their order: elsewhere the loads of a copy
-// might be made after the last look at the slot's mark, and JavaScript has no fence. That the guard has put nothing else
-// in the place of the memory is known as for other words (words.ts).
+// It makes one attempt at what crates/memory-map/src/ipc/seqlock.rs does. If anything is not as it should be, it gives NONE,
+// and the native library is called. On x64 only, where a processor makes its loads in order: elsewhere a load of the copy
+// might be made after the last look at the slot's mark, and JavaScript has no fence. words.ts says how it knows that the
+// guard has put nothing else in the place of the memory.
 
 import { cut } from '../buffers.js'
 import { type MemoryMap } from './main.js'
@@ -21,7 +21,7 @@ const KIND = 0x4c01
 export class Slots {
   readonly words: Words
   readonly #max: number
-  /** What the views are of, and for each slot one of its value. */
+  /** The words that the views are made of, and a view of the value of each slot. */
   #halves: Int32Array = new Int32Array(0)
   #values: Uint8Array[] = []
 
@@ -47,7 +47,7 @@ export class Slots {
     try {
       target.set(this.#value(slot, length), start)
     } catch {
-      return NONE // one of the two has no memory any more
+      return NONE // the target or the view is detached
     }
     // The look at what has changed comes between the copy and the marks, also for the compiler.
     return this.words.intact && halves[mark] === low && halves[mark + 1] === high ? length : NONE

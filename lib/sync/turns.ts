@@ -1,12 +1,12 @@
-// Operations that are asked for at once and done one after the other.
+// Operations that are started together and run one after the other.
 
 import { aborted } from '../errors.js'
 import type { Limit } from './arguments.js'
 
-/** The longest delay that a timer accepts: a longer one would count as none. */
+/** The longest delay that a timer accepts; it would take a longer one for none. */
 export const LONGEST = 2 ** 31 - 1
 
-/** Runs operations in the order in which they are asked for, each when the one before has ended. */
+/** Runs operations in the order of the calls, each when the one before has ended. */
 export class Turns {
   /** Settles with the last operation, and never rejects. */
   #last: Promise<void> | undefined
@@ -16,12 +16,12 @@ export class Turns {
     return this.#last !== undefined
   }
 
-  /** Resolves when the operations that are under way have ended, however. */
+  /** Resolves when the operations that are under way have ended, with or without an error. */
   get ended(): Promise<void> {
     return this.#last ?? Promise.resolve()
   }
 
-  /** Runs an operation in its turn, with what is left of its time; `late` if that is up before it can begin. */
+  /** Runs an operation in its turn, with what is left of its timeout; gives `late` if nothing is left when it could begin. */
   run<T>(limit: Limit, late: T, operation: (limit: Limit) => Promise<T>): Promise<T> {
     const before = this.#last
     if (before === undefined) return this.#track(operation(limit))

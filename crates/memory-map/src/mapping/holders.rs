@@ -1,7 +1,7 @@
 //! A mapping that several threads have: each has a [`Mapping`] of its own, a *holder* of the same pages.
 //!
-//! What a holder closes is its own: its calls fail from then on, and so do its locks and waits. The pages go
-//! with the last holder that is open. Each is told of every fault, as if the mapping were its alone.
+//! A holder closes only itself: from then on its calls fail, and so do its locks and waits. The pages go with
+//! the last holder that is open. Every fault is reported to each, as if it had the mapping alone.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -18,10 +18,10 @@ use crate::lock_anyway::LockAnyway;
 use crate::options::{Kind, Options};
 use crate::region::Region;
 
-/// Faults that wait for a holder which does not ask for them; later ones are only counted.
+/// How many faults are kept for a holder that does not collect them; later ones are only counted.
 const MOST_REPORTS: usize = 1024;
 
-/// What names a holder; never used twice.
+/// The number of a new holder; none is used twice.
 pub(crate) fn next_token() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -33,9 +33,9 @@ pub(crate) struct Common {
     pub token: u64,
     pub length: AtomicUsize,
     pub state: Mutex<State>,
-    /// Whether a handle was made.
+    /// Set once a handle was made.
     known: OnceLock<()>,
-    /// The name that goes with the last user.
+    /// The temporary name, which is removed with its last user.
     temporary: OnceLock<Temporary>,
 }
 
@@ -46,12 +46,12 @@ impl Common {
         Arc::new(Self { token, length, state, known, temporary })
     }
 
-    /// Notes a name that goes with the last user.
+    /// Notes a temporary name.
     pub fn keep_name(&self, temporary: Temporary) {
         let _ = self.temporary.set(temporary); // a mapping is of one file
     }
 
-    /// Removes the name if this was the last user, and it goes with that.
+    /// Removes the temporary name, if there is one and this was its last user.
     fn leave_name(&self) {
         self.temporary.get().into_iter().for_each(Temporary::leave);
     }
@@ -69,13 +69,13 @@ impl Drop for Common {
 /// What one thread has of a mapping.
 pub(crate) struct Holder {
     token: u64,
-    /// Faults while it had part in them.
+    /// Faults that count for it, up to when it last stopped counting.
     counted: u64,
-    /// How many there were in all when it began to have part; `None` where it has closed the mapping, and
-    /// another one has not.
+    /// How many faults there were in all when it last began to count; `None` while it has closed the mapping
+    /// and another holder has not.
     since: Option<u64>,
     is_open: bool,
-    /// What is to be told to it.
+    /// Faults that it has not collected yet.
     reports: Vec<Fault>,
 }
 
@@ -84,7 +84,7 @@ impl Holder {
         Self { token, counted: 0, since: Some(since), is_open: true, reports: Vec::new() }
     }
 
-    /// How many faults it has part in, of `total`.
+    /// How many of `total` faults count for it.
     fn faults(&self, total: u64) -> u64 {
         self.counted + self.since.map_or(0, |since| total.saturating_sub(since))
     }
@@ -106,7 +106,7 @@ impl State {
         self.holders.iter().any(|holder| holder.is_open && holder.token != token)
     }
 
-    /// Has every holder told of what has happened.
+    /// Keeps faults for every holder to collect.
     pub fn note(&mut self, reports: Vec<Fault>) {
         if reports.is_empty() {
             return;
@@ -125,7 +125,7 @@ impl State {
         self.holder(token).map(|holder| std::mem::take(&mut holder.reports)).unwrap_or_default()
     }
 
-    /// The holder of `token` has no part in what happens until the others have closed the mapping, too.
+    /// Faults do not count for the holder of `token` until the others have closed the mapping too.
     fn set_aside(&mut self, token: u64) {
         let total = self.total();
         if let Some(holder) = self.holder(token) {
@@ -135,7 +135,7 @@ impl State {
         }
     }
 
-    /// The pages are gone: uses of what is left are told to every holder.
+    /// The pages are gone: from now on faults in what is left count for every holder.
     fn close_all(&mut self) {
         let total = self.total();
         for holder in &mut self.holders {
@@ -146,7 +146,7 @@ impl State {
 }
 
 impl Mapping {
-    /// What this holder has: nothing where it has closed the mapping.
+    /// The pages of this holder: none if it has closed the mapping.
     pub(crate) fn pages_in<'a>(&self, state: &'a State) -> &'a Pages {
         match self.is_over.load(Ordering::Relaxed) {
             true => &Pages::Closed,
@@ -154,7 +154,7 @@ impl Mapping {
         }
     }
 
-    /// Fails where another holder has the mapping open, which would not know where that has moved.
+    /// Fails if another holder has the mapping open, for that would not know where the mapping moves.
     pub(crate) fn needs_no_other(&self, state: &State) -> Result<()> {
         match state.others_are_open(self.token) {
             true => {
@@ -164,7 +164,7 @@ impl Mapping {
         }
     }
 
-    /// Faults so far, of which this holder is told.
+    /// Faults so far that count for this holder.
     pub fn faults(&self) -> u64 {
         self.faults_in(&mut self.state())
     }
@@ -174,7 +174,7 @@ impl Mapping {
         state.holder(self.token).map_or(0, |holder| holder.faults(total))
     }
 
-    /// Heals what has faulted and hands over what there is to tell.
+    /// Heals the pages that have faulted, and returns the faults since the last call.
     ///
     /// ```
     /// use memory_map::{FaultKind, Mapping, Options, Protection};
@@ -193,7 +193,7 @@ impl Mapping {
         state.take_reports(self.token)
     }
 
-    /// Heals what has faulted, and has every holder told.
+    /// Heals the pages that have faulted, and keeps the faults for every holder.
     fn heal(&self, state: &mut State) {
         state.drop_lost();
         let heal = |region: &Arc<Region>| {
@@ -206,17 +206,17 @@ impl Mapping {
         if !reports.is_empty() {
             state.note(reports);
             if state.holders.len() > 1 {
-                // Nothing woke them where our own accesses have met the fault.
+                // They were not woken if the fault was in one of our own accesses.
                 guard::tell_sharers(self.common.token, self.token);
             }
         }
     }
 
-    /// Whether it is closed, has had no fault, and can have none any more.
+    /// Whether it is closed, has had no fault, and can have none in the future.
     pub fn has_nothing_to_tell(&self) -> bool {
         let mut state = self.state();
         let is_closed = matches!(self.pages_in(&state), Pages::Closed);
-        // Where others have the mapping open, it may still be that what is left here is used afterwards.
+        // If others have the mapping open, views that are left here may be used after they close it.
         let leaves_views = !state.former.is_empty()
             || matches!(&state.pages, Pages::Mapped(region) if region.has_keys() || region.is_foreign());
         is_closed
@@ -240,7 +240,7 @@ impl Mapping {
     /// # Ok::<(), Error>(())
     /// ```
     ///
-    /// Returns what had happened since the last [`Mapping::collect`].
+    /// Returns the faults since the last [`Mapping::collect`].
     pub fn close(&self) -> Vec<Fault> {
         self.attached.end();
         let mut state = self.state();
@@ -252,7 +252,7 @@ impl Mapping {
         if state.others_are_open(self.token) {
             self.heal(&mut state);
             state.set_aside(self.token);
-            guard::note_change(); // who has words of the mapping at hand must ask whether it is open
+            guard::note_change(); // code that uses words of the mapping directly must ask whether it is open
         } else {
             self.unmap(&mut state);
         }
@@ -272,8 +272,8 @@ impl Mapping {
         state.close_all();
     }
 
-    /// Lets go of everything, as dropping does, where work on other threads may keep the mapping for good.
-    /// The pages stay while there is another holder that has not closed the mapping, a key, or an access.
+    /// Lets go of everything, as dropping does, even if work on other threads keeps the mapping itself for ever.
+    /// The pages stay while another holder has the mapping open, or there is a key or an access.
     pub fn let_go(&self) {
         self.attached.end();
         {
@@ -284,7 +284,7 @@ impl Mapping {
                 guard::unshare(self.common.token, self.token);
             }
             if state.was_closed && !state.others_are_open(self.token) {
-                self.unmap(&mut state); // those who have closed it may still have its memory
+                self.unmap(&mut state); // holders that have closed it may still use its memory
             }
         }
         self.disown();
@@ -307,7 +307,7 @@ impl Mapping {
     }
 }
 
-/// What names a mapping for the other threads of this process, and for nobody else.
+/// Names a mapping for the other threads of this process, and for nobody else.
 ///
 /// ```
 /// use memory_map::{Error, Handle, Mapping, Options};
@@ -329,11 +329,11 @@ impl Mapping {
 pub struct Handle {
     /// The mapping.
     pub mapping: u64,
-    /// Says that this process has made the handle.
+    /// Proves that this process has made the handle.
     pub seal: u64,
 }
 
-/// What is needed to be another holder of a mapping.
+/// What a new holder of a mapping needs.
 struct Known {
     common: Weak<Common>,
     kind: Kind,
@@ -356,7 +356,7 @@ fn seal(mapping: u64) -> u64 {
 }
 
 impl Mapping {
-    /// What names the mapping for [`Mapping::from_handle`], which hands out the `note` of the first call.
+    /// A handle for [`Mapping::from_handle`], which returns the `note` of the first call.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -380,7 +380,7 @@ impl Mapping {
         Ok(Handle { mapping, seal: seal(mapping) })
     }
 
-    /// Another holder of a mapping, whose faults `owner` is told of, and the note that was left with the handle.
+    /// Another holder of a mapping, whose faults are reported to `owner`, and the note of its handle.
     ///
     /// # Errors
     /// [`Error::Closed`] if nobody has the mapping open any more; [`Error::Invalid`] if this process has not
@@ -402,7 +402,7 @@ impl Mapping {
             if !state.others_are_open(token) {
                 return Err(Error::Closed);
             }
-            // What has happened by now is told to those who were there.
+            // Faults up to now are reported to the holders that were there.
             let mut reports = Vec::new();
             for region in state.regions() {
                 let mut inner = region.lock();
@@ -430,5 +430,5 @@ impl Mapping {
     }
 }
 
-/// Ranges whose snapshots a holder wants to be left.
+/// Ranges of which holders want snapshots to be left.
 pub(crate) type Wanted = Vec<(u64, Range<usize>)>;

@@ -11,16 +11,16 @@ use crate::sys;
 
 /// A region laid over memory.
 pub(crate) struct Laid {
-    /// The holder that laid it: only its thread knows whether the memory is there still.
+    /// The holder that laid it: only its thread knows whether the memory is still there.
     holder: u64,
     pub region: Arc<Region>,
 }
 
 impl Mapping {
-    /// Lays the mapping's pages over memory, from `start` on, in whole pages: the same bytes are in two places
-    /// then. Of a private mapping they are copies of the file's pages, without what was stored.
+    /// Lays the mapping's pages over memory, from `start` on, in whole pages: then the same bytes are in two places.
+    /// For a private mapping they are the file's pages, without what was stored to the mapping.
     ///
-    /// Says whether the guard finds out by itself that the memory is gone. Otherwise the memory has to stay until
+    /// Returns whether the guard notices by itself when the memory is gone. If not, the memory has to stay until
     /// [`Mapping::take_up`], or until the mapping is closed.
     ///
     /// ```
@@ -68,8 +68,8 @@ impl Mapping {
         self.check_ends(&opened, start)?;
         let mut contents = self.contents(Some(&opened), self.len(), state.protection)?;
         if !state.protection.writable() {
-            // V8 makes all of a memory writable when it grows, and aborts where it may not. So stores go to copies
-            // from then on. Pages that nobody stores to are the file's, in a private mapping too (mmap(2)).
+            // V8 makes all of a memory writable when the memory grows, and aborts if that fails. So the pages are
+            // private, and stores go to copies. A page that nobody stores to is still the file's (mmap(2)).
             contents.shared = false;
             contents.reserve = false;
         }
@@ -80,7 +80,7 @@ impl Mapping {
         Ok(is_watched)
     }
 
-    /// Whether whole pages can stand for the mapping, from `start` on.
+    /// Checks that whole pages from `start` on can show the mapping.
     fn check_ends(&self, opened: &Opened, start: usize) -> Result<()> {
         let page = sys::page_size();
         if !start.is_multiple_of(page) {
@@ -97,11 +97,11 @@ impl Mapping {
         Ok(())
     }
 
-    /// Puts zeros where the mapping was laid over memory that is there still, from `start` on. Does nothing the
-    /// second time.
+    /// Puts zeros where the mapping was laid over memory, from `start` on; the memory must still be there. A second
+    /// call does nothing.
     ///
     /// # Errors
-    /// The OS's: the pages are there still.
+    /// The OS's: then the pages are still there.
     pub fn take_up(&self, start: usize) -> Result<()> {
         let mut state = self.state();
         let Some(region) = state.laid_at(self.token, start) else { return Ok(()) };
@@ -111,8 +111,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// Leaves pages alone that the mapping was laid over memory with, from `start` on: the memory is gone, or may be
-    /// gone soon. The guard stays for as long as they are there.
+    /// Gives up the pages that were laid over memory from `start` on, without touching them: the memory is gone, or may
+    /// soon be. The guard protects them for as long as they are there.
     pub fn forsake(&self, start: usize) {
         let mut state = self.state();
         let Some(region) = state.laid_at(self.token, start) else { return };
@@ -123,7 +123,7 @@ impl Mapping {
 }
 
 impl State {
-    /// What a holder has laid over memory.
+    /// The regions that a holder has laid over memory.
     pub(super) fn laid_by(&self, holder: u64) -> impl Iterator<Item = &Arc<Region>> {
         self.laid.iter().filter(move |laid| laid.holder == holder).map(|laid| &laid.region)
     }
@@ -137,7 +137,8 @@ impl State {
         self.laid.retain(|laid| !Arc::ptr_eq(&laid.region, region));
     }
 
-    /// Takes up, or forsakes, all that a holder has laid. Where nothing but the caller keeps the memory it is there.
+    /// Takes up, or forsakes, everything that a holder has laid. `is_there` says that the memory is known to be there;
+    /// memory that the guard does not watch is there too, because the caller keeps it.
     pub(super) fn end_laid(&mut self, holder: u64, is_there: bool) {
         let ended: Vec<_> = self.laid.extract_if(.., |laid| laid.holder == holder).collect();
         for Laid { region, .. } in ended {
