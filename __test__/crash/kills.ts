@@ -5,14 +5,14 @@ import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { mapShared } from 'memory-map'
-import { Channel, Mutex } from 'memory-map/sync'
+import { Broadcast, Channel, Mutex, Queue, Rpc, RwLock } from 'memory-map/sync'
 
 import { random } from '../helpers/random.ts'
 import { type Runtime, runtimes } from '../helpers/runtimes.ts'
 import { until } from '../helpers/until.ts'
 import { Victim } from './children.ts'
 import { Promised } from './durable.ts'
-import { AT, LENGTH, ROLES } from './layout.mjs'
+import { AT, KEPT, LENGTH, ROLES, SIZE } from './layout.mjs'
 
 /** More than a writer writes. */
 export const NUMBERS = 10_000_000
@@ -55,9 +55,21 @@ export async function killSharers(folder: string, { seed, kills }: KillOptions):
   const path = join(folder, 'shared')
   writeFileSync(path, Buffer.alloc(LENGTH))
   const map = mapShared(path, { protection: 'read-write' })
-  const words = map.typedArray(Int32Array, 0, AT.channel / 4)
+  const words = map.typedArray(Int32Array, 0, AT.queue / 4)
   const at = (offset: number, index: number) => Atomics.load(words, offset / 4 + index * 16)
   const channel = Channel.create(map, { offset: AT.channel })
+  Queue.create(map, { offset: AT.queue, length: SIZE.queue }).close()
+  Broadcast.create(map, { offset: AT.broadcast, length: SIZE.broadcast, lossless: true }).close()
+  Rpc.create(map, { offset: AT.rpc, length: SIZE.rpc, clients: 4 }).close()
+  const both = (offset: number) => [0, 1].map((id) => at(offset, id))
+  /** Whether a sender's job was done: later ones have its place, if there was room for them. */
+  const isDone = (id: number, number: number) => at(AT.done + (id * KEPT + (number % KEPT)) * 4, 0) >= number
+  /** Jobs that are not done, by their sender. */
+  const undone = () =>
+    both(AT.jobs).map((last, id) => {
+      const numbers = Array.from({ length: Math.min(last, KEPT) }, (_, i) => last - i)
+      return numbers.filter((number) => !isDone(id, number))
+    })
   const start = (role: string) => {
     const runtime: Runtime = all[chance(all.length)]!
     return new Victim(runtime, 'sharer.mjs', [path, role, chance(2 ** 31)])
@@ -83,15 +95,15 @@ export async function killSharers(folder: string, { seed, kills }: KillOptions):
   } catch (error) {
     wrong.push(`after kill ${killed}: ${String(error)}: ${ROLES.map((role, i) => `${role} ${at(AT.progress, i)}`)}`)
   } finally {
-    // The senders first, for the receiver to get all that they sent.
+    // The senders first, for the others to get all that they sent.
     for (const [i, role] of ROLES.entries()) {
-      if (role === 'receiver') {
-        const sent = [0, 1].map((id) => at(AT.sent, id))
-        await victims[i]!.until(() => sent.every((count, id) => at(AT.received, id) >= count)).catch(
-          (error: unknown) => {
-            wrong.push(`${String(error)}: sent ${sent}, received ${[0, 1].map((id) => at(AT.received, id))}`)
-          },
-        )
+      if (role === 'locker 0') {
+        const [sent, started] = [both(AT.sent), victims.slice(i)]
+        const isOver = () => started.some((victim) => victim.hasEnded)
+        const hasAll = () => sent.every((count, id) => at(AT.received, id) >= count) && undone().flat().length === 0
+        await until(() => isOver() || hasAll()).catch((error: unknown) => {
+          wrong.push(`${String(error)}: sent ${sent}, received ${both(AT.received)}, not done ${undone().join('; ')}`)
+        })
       }
       const failure = await victims[i]!.kill()
       if (failure !== undefined) wrong.push(`${role} ${failure}`)
@@ -102,10 +114,20 @@ export async function killSharers(folder: string, { seed, kills }: KillOptions):
   if (locked === 'timed-out') wrong.push('nobody has the lock, and it cannot be taken')
   else mutex.unlock()
   if (locked === 'acquired' && at(AT.one, 0) !== at(AT.two, 0)) wrong.push('the lock was given back too early')
+  const rwlock = new RwLock(map, AT.rwlock)
+  const alone = rwlock.lockExclusive(60_000)
+  if (alone === 'timed-out') wrong.push('nobody has the lock of readers and writers, and it cannot be taken')
+  else rwlock.unlock()
+  if (alone === 'acquired' && at(AT.three, 0) !== at(AT.four, 0)) wrong.push('a writer gave the lock back too early')
+  const sum = (offset: number) => both(offset).reduce((one, two) => one + two)
   const done = {
     locked: at(AT.one, 0),
-    sent: at(AT.sent, 0) + at(AT.sent, 1),
-    received: at(AT.received, 0) + at(AT.received, 1),
+    written: at(AT.three, 0),
+    sent: sum(AT.sent),
+    received: sum(AT.received),
+    jobs: sum(AT.jobs),
+    told: sum(AT.told),
+    calls: sum(AT.asked),
   }
   channel.close()
   map.close()

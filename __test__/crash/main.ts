@@ -1,5 +1,5 @@
 // `npm run test:crash [SEED [KILLS [POWER_LOSSES]]]`: so many kills, half of writers and half of processes that share locks and
-// channels, and so many times without power on each file system.
+// messages, and so many times without power on each file system.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
