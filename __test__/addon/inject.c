@@ -262,6 +262,12 @@ static napi_value fail(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// failures(): how many calls have failed so far, which other threads may have made.
+static napi_value failures(napi_env env, napi_callback_info info) {
+  (void)info;
+  return number(env, failed);
+}
+
 // disarm(): nothing fails any more; says how many calls did.
 static napi_value disarm(napi_env env, napi_callback_info info) {
   (void)info;
@@ -280,7 +286,7 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback callback;
   } functions[] = {{"hook", hook}, {"record", record}, {"recordedCalls", recorded_calls},
-                   {"fail", fail}, {"disarm", disarm}, {"held", held}};
+                   {"fail", fail}, {"failures", failures}, {"disarm", disarm}, {"held", held}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value made;
     napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].callback, NULL, &made);

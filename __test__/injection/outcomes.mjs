@@ -76,6 +76,8 @@ const KEPT = [
   { call: 'mremap', what: 'addresses' },
   // A file that was extended may have been stored to by others.
   { call: 'mremap', what: 'files' },
+  // A name that another process seems to be removing is left to it; who comes next removes what has no user.
+  { call: 'fcntl', error: 'EAGAIN', what: 'files', of: /temporary/ },
   // memmap2 looks at no result of munmap(2).
   { call: 'munmap', what: 'addresses', of: /^(mapShared, a new file|openSharedMemory, new)/ },
 ]

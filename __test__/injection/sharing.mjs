@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 
 import { LENGTH, nothing, sync, using } from './scene.mjs'
 
-const { Barrier, Channel, Condition, Event, Mutex, notify, Semaphore, wait, waitAsync } = sync
+const { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, notify, Queue, Rpc, RwLock, Semaphore } = sync
+const { wait, waitAsync } = sync
 
 const synchronising = (kind) => /^(a shared file|named memory|shared memory)$/.test(kind)
 /** The mapping zeroed, and `make(map)`. */
@@ -34,6 +35,12 @@ const woken = async (promise, wake) => {
   const results = await Promise.allSettled([promise, called])
   for (const { reason } of results) if (reason !== undefined) throw reason
   return results[0].value
+}
+/** What `take` gives until it gives nothing, as text. */
+const rest = (take) => {
+  const texts = []
+  for (let message = take(); message !== undefined; message = take()) texts.push(String(message))
+  return texts
 }
 const LONG = 1000
 const isSent = (_, sent, at) => {
@@ -159,6 +166,182 @@ export const synchronisers = {
     (map) => new Semaphore(map, 0, 0),
     (_, semaphore) => woken(semaphore.acquireAsync(LONG), () => semaphore.release()),
     (_, got) => assert.ok(got),
+  ),
+  'new RwLock': sharing(
+    nothing,
+    (map) => new RwLock(map, 0),
+    (_, lock) => {
+      assert.equal(lock.lockExclusive(), 'acquired')
+      lock.unlock()
+    },
+  ),
+  'RwLock.lockExclusive, lockShared, unlock': waiting(
+    (map) => new RwLock(map, 0),
+    (_, lock) => {
+      const alone = lock.lockExclusive()
+      lock.unlock()
+      const together = lock.lockShared()
+      lock.unlock()
+      return [alone, together]
+    },
+    (_, how) => assert.deepEqual(how, ['acquired', 'acquired']),
+  ),
+  ...Object.fromEntries(
+    ['lockSharedAsync', 'lockExclusiveAsync'].map((method) => [
+      `RwLock.${method}`,
+      waiting(
+        (map) => new RwLock(map, 0),
+        async (_, lock) => {
+          if (lock.tryLockExclusive() === false) throw new Error('it is locked')
+          const how = await woken(lock[method](LONG), () => lock.unlock())
+          lock.unlock()
+          return how
+        },
+        (_, how) => assert.equal(how, 'acquired'),
+      ),
+    ]),
+  ),
+  'Queue.create': sharing(
+    nothing,
+    (map) => Queue.create(map),
+    (_, made) => assert.ok(made.trySend('x')),
+  ),
+  'Queue.open': sharing(
+    (map) => Queue.create(map),
+    (map) => Queue.open(map),
+    (_, made) => assert.ok(made.trySend('x')),
+  ),
+  'Queue.send, receive, requeue, release': waiting(
+    (map) => Queue.create(map),
+    (_, queue) => {
+      queue.send('job')
+      queue.receive(LONG).requeue()
+      const again = queue.receive(LONG)
+      again.release()
+      return again
+    },
+    (_, { data, deliveries }) => assert.deepEqual([String(data), deliveries > 1], ['job', true]),
+  ),
+  'Queue.sendMany, receiveMany': waiting(
+    (map) => Queue.create(map),
+    (_, queue) => {
+      const sent = queue.sendMany(['one', 'two', 'three'])
+      for (const message of queue.receiveMany(10)) message.release()
+      return sent
+    },
+    (_, sent, queue) => {
+      assert.equal(sent, 3)
+      assert.deepEqual(
+        rest(() => queue.tryReceive()?.data),
+        [],
+      )
+    },
+  ),
+  'Queue.sendAsync': waiting(
+    (map) => Queue.create(map),
+    (_, queue) => queue.sendAsync('job'),
+    (_, sent, queue) => {
+      assert.ok(sent)
+      assert.equal(String(queue.receive(0)?.data), 'job')
+    },
+  ),
+  'Queue.receiveAsync': waiting(
+    (map) => ({ inbox: Queue.create(map), outbox: Queue.open(map) }),
+    (_, { inbox, outbox }) => woken(inbox.receiveAsync(LONG), () => outbox.send('late')),
+    (_, message) => assert.equal(String(message.data), 'late'),
+  ),
+  ...Object.fromEntries(
+    [false, true].flatMap((lossless) => {
+      const options = { lossless }
+      const what = lossless ? 'lossless Broadcast' : 'Broadcast'
+      const both = (map) => {
+        const broadcast = Broadcast.create(map, options)
+        return { broadcast, receiver: broadcast.subscribe() }
+      }
+      return Object.entries({
+        create: sharing(
+          nothing,
+          (map) => Broadcast.create(map, options),
+          (_, made) => assert.equal(made.lossless, lossless),
+        ),
+        subscribe: waiting(
+          (map) => Broadcast.create(map, options),
+          (_, broadcast) => broadcast.subscribe(),
+          (_, receiver, broadcast) => {
+            assert.ok(broadcast.trySend('news'))
+            assert.equal(String(receiver.tryReceive()), 'news')
+          },
+        ),
+        'send, receive': waiting(
+          both,
+          (_, { broadcast, receiver }) => {
+            broadcast.send('news')
+            return receiver.receive(LONG)
+          },
+          (_, message) => assert.equal(String(message), 'news'),
+        ),
+        'sendMany, receiveMany': waiting(
+          both,
+          (_, { broadcast, receiver }) => {
+            const sent = broadcast.sendMany(['one', 'two', 'three'])
+            return [sent, receiver.receiveMany(10).slice(-3).map(String)]
+          },
+          (_, result, { receiver }) => {
+            assert.deepEqual(result, [3, ['one', 'two', 'three']])
+            assert.equal(receiver.lost, 0)
+          },
+        ),
+        sendAsync: waiting(
+          both,
+          (_, { broadcast }) => broadcast.sendAsync('news'),
+          (_, sent, { receiver }) => {
+            assert.ok(sent)
+            assert.equal(rest(() => receiver.tryReceive()).at(-1), 'news')
+          },
+        ),
+        receiveAsync: waiting(
+          both,
+          (_, { broadcast, receiver }) => woken(receiver.receiveAsync(LONG), () => broadcast.send('late')),
+          (_, message) => assert.equal(String(message), 'late'),
+        ),
+      }).map(([name, operation]) => [`${what}, ${name}`, operation])
+    }),
+  ),
+  'new Latest, write, read': waiting(
+    nothing,
+    (map) => {
+      const latest = new Latest(map)
+      latest.write('newest')
+      return latest.read()
+    },
+    (_, value) => assert.equal(String(value), 'newest'),
+  ),
+  'Latest.waitAsync': waiting(
+    (map) => new Latest(map),
+    (_, latest) => woken(latest.waitAsync(latest.version, LONG), () => latest.write('newest')),
+    (_, got, latest) => assert.deepEqual([got, String(latest.read())], [true, 'newest']),
+  ),
+  'Rpc.create': waiting(
+    nothing,
+    (map) => Rpc.create(map, { clients: 2 }),
+    (map) => assert.equal(Rpc.open(map).clients, 2),
+  ),
+  'Rpc.serve, call': waiting(
+    (map) => Rpc.create(map, { clients: 2 }),
+    async (_, rpc) => {
+      const stop = new AbortController()
+      const serving = rpc.serve((request) => `${request}!`, { signal: stop.signal })
+      const called = rpc.call('hello', LONG)
+      // Where serving fails, that says why there is no reply.
+      const results = await Promise.allSettled([
+        Promise.race([called, serving]),
+        called.finally(() => stop.abort()),
+        serving,
+      ])
+      for (const { reason } of results) if (reason !== undefined) throw reason
+      return results[0].value
+    },
+    (_, reply) => assert.equal(String(reply), 'hello!'),
   ),
   wait: waiting(
     nothing,
