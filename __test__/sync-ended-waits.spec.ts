@@ -13,6 +13,7 @@ import {
   Latest,
   Mutex,
   Queue,
+  Rpc,
   RwLock,
   Semaphore,
   wait,
@@ -33,6 +34,9 @@ const QUEUE = { offset: 6144, length: 1024 }
 const FULL_QUEUE = { offset: 10_240, length: 1024 }
 const BROADCAST = { offset: 12_288, length: 1024 }
 const FULL_BROADCAST = { offset: 16_384, length: 8192, lossless: true }
+const RPC = { offset: 24_576, length: 2048, clients: 2 }
+const FULL_RPC = { offset: 26_624, length: 2048, clients: 2 }
+const SERVED = { offset: 28_672, length: 2048, clients: 2 }
 const LENGTH = 32_768
 
 /** A file that is mapped twice, by two owners, and what is in its words. */
@@ -69,7 +73,7 @@ for (const [name, end] of Object.entries(ends)) {
     const { map, other, owner, permits } = open(t)
     const controller = new AbortController()
     const { signal } = controller
-    setMaxListeners(20, signal)
+    setMaxListeners(30, signal)
     const channel = Channel.create(map, { offset: CHANNEL, length: 1024 })
     const sender = Channel.create(map, { offset: 2 * CHANNEL, length: 1024 })
     while (sender.trySend('full')) continue
@@ -83,7 +87,13 @@ for (const [name, end] of Object.entries(ends)) {
     const broadcast = Broadcast.create(map, FULL_BROADCAST)
     const receiver = Broadcast.open(other, { offset: FULL_BROADCAST.offset }).subscribe()
     while (broadcast.trySend('full')) continue
+    const fullRpc = Rpc.create(map, FULL_RPC)
+    const requests = Channel.open(map, { offset: FULL_RPC.offset + 128 })
+    while (requests.trySend('full')) continue
+    const serving = Rpc.create(map, SERVED).serve(() => '', { signal })
     const waits: Record<string, Promise<unknown>> = {
+      call: Rpc.create(map, RPC).call('never answered', { signal }),
+      'call where there is no room': fullRpc.call('one too many', { signal, timeout: 1e6 }),
       lock: new Mutex(map, LOCK).lockAsync({ signal }),
       acquire: new Semaphore(map, PERMITS, 0).acquireAsync({ signal, timeout: 1e6 }),
       barrier: new Barrier(map, 256, 2).waitAsync({ signal }),
@@ -104,6 +114,8 @@ for (const [name, end] of Object.entries(ends)) {
     }
     end(map, controller)
     for (const [what, promise] of Object.entries(waits)) await t.throwsAsync(promise, error, what)
+    await serving
+    await Rpc.open(other, { offset: SERVED.offset }).serve(() => '', { signal: AbortSignal.abort() })
     mutex.unlock()
     rwlock.unlock()
     new Semaphore(other, PERMITS).release()
@@ -118,6 +130,8 @@ for (const [name, end] of Object.entries(ends)) {
     if (name !== 'close') queue.close()
     const jobs = Queue.open(other, { offset: FULL_QUEUE.offset })
     for (let job = jobs.tryReceive(); job; job = jobs.tryReceive()) t.is(`${job.data}`, 'full')
+    const calls = Channel.open(other, { offset: FULL_RPC.offset + 128 })
+    for (let call = calls.tryReceive(); call; call = calls.tryReceive()) t.is(`${call}`, 'full')
   })
 
   test(`a wait that ${name} ends before it was reported gives back what it took`, async (t) => {
@@ -372,10 +386,12 @@ for (const runtime of runtimes()) {
         'const lossless = { offset: 16384, length: 8192, lossless: true };' +
         'globalThis.receiver = sync.Broadcast.create(map, lossless).subscribe();' +
         'globalThis.channel = sync.Channel.create(map, { offset: 4096, length: 1024 }); channel.send("x"); channel.receive();' +
+        'globalThis.rpc = sync.Rpc.create(map, { offset: 24576, length: 2048, clients: 1 });' +
+        'rpc.serve(() => ""); rpc.call("x");' +
         'globalThis.semaphore = new sync.Semaphore(map, 128, 1); new sync.Semaphore(map, 256, 0).acquireAsync();'
       const stay = 'setInterval(() => {}, 1000);'
       const told = 'require("node:worker_threads").parentPort.postMessage("locked");'
-      const { Broadcast, Channel, Queue } = await import(root + 'sync.js')
+      const { Broadcast, Channel, Queue, Rpc } = await import(root + 'sync.js')
       fs.writeFileSync('held', '')
       fs.truncateSync('held', 2 ** 28)
       for (const end of ${JSON.stringify(ends)}) {
@@ -406,13 +422,27 @@ for (const runtime of runtimes()) {
             await sleep(10)
           }
         }
+        // The worker was its server, and its only client.
+        for (let late = Date.now() + 60_000, reply; reply === undefined; ) {
+          const rpc = Rpc.open(map, { offset: 24576 })
+          const serving = rpc.serve((request) => request + '!')
+          try {
+            reply = await Promise.race([rpc.call('call', 60_000), serving])
+          } catch (error) {
+            if (error.code !== 'ERR_MMAP_BUSY' || Date.now() > late) throw error
+            await sleep(10)
+          }
+          rpc.close()
+          await serving.catch(() => {})
+          if (reply !== undefined) console.log(String(reply))
+        }
         map.close()
         for (let late = Date.now() + 60_000; open() > 0 && Date.now() < late; ) await sleep(10)
         if (open() > 0) console.log(open(), 'descriptors')
       }
       process.exit()`
     const { stdout, code, stderr } = await runScript(runtime, source)
-    const expected = ends.map((end) => `${end} recovered\nacquired recovered\njob 2\n`)
+    const expected = ends.map((end) => `${end} recovered\nacquired recovered\njob 2\ncall!\n`)
     t.deepEqual({ stdout, code }, { stdout: expected.join(''), code: 0 }, stderr)
   })
 }
