@@ -65,6 +65,7 @@ const CHECKS = {
   QueueMessage: (value) => value instanceof QueueMessage,
   Rpc: (value) => value instanceof Rpc,
   RwLock: (value) => value instanceof RwLock,
+  SharedArrayBuffer: (value) => value instanceof SharedArrayBuffer,
   Semaphore: (value) => value instanceof Semaphore,
   WasmMapping: (value) => value instanceof main.WasmMapping,
 }

@@ -66,6 +66,8 @@ export function surface(): Operation[] {
 class Declarations {
   readonly #types = new Map<string, any>()
   readonly #classes = new Map<string, ClassDeclaration>()
+  /** What the type parameters that are in scope may be at most. */
+  #bounds: ReadonlyMap<string, Type> = new Map()
   readonly #source: SourceFile
   readonly #module: string
 
@@ -196,6 +198,8 @@ class Declarations {
 
   #reference(type: any, known: readonly string[]): Type {
     const name = this.#text(type.typeName)
+    const bound = this.#bounds.get(name)
+    if (bound !== undefined) return bound
     const args: TypeNode[] = [...(type.typeArguments ?? [])]
     const of = () => args.map((argument) => this.#type(argument, known))
     if (name === 'Readonly') return this.#type(args[0], known)
@@ -217,17 +221,35 @@ class Declarations {
     return { is: 'object', properties: this.#interface(declared, [...known, name]) }
   }
 
+  /** What the parameters of an interface may be at most, while its properties are read. */
+  #withBounds<T>(declared: InterfaceDeclaration, known: readonly string[], read: () => T): T {
+    const before = this.#bounds
+    const bounds = (declared.typeParameters ?? []).flatMap((parameter): [string, Type][] =>
+      parameter.constraint ? [[this.#text(parameter.name), this.#type(parameter.constraint, known)]] : [],
+    )
+    this.#bounds = new Map([...before, ...bounds])
+    try {
+      return read()
+    } finally {
+      this.#bounds = before
+    }
+  }
+
   #interface(declared: InterfaceDeclaration, known: readonly string[]): Property[] {
     const bases = (declared.heritageClauses ?? []).flatMap((clause): readonly any[] => clause.types)
     const inherited = bases.flatMap((base) => {
       const parent = this.#types.get(this.#text(base.expression))
       return parent && isA(parent, 'InterfaceDeclaration') ? this.#interface(parent, known) : []
     })
-    return [...inherited, ...this.#properties(declared.members, known)]
+    return [...inherited, ...this.#withBounds(declared, known, () => this.#properties(declared.members, known))]
   }
 
   #properties(members: readonly any[], known: readonly string[]): Property[] {
-    return members.map(({ name, type }) => ({ name: this.#text(name), type: this.#type(type, known) }))
+    return members.map(({ name, type, questionToken }) => {
+      const always = this.#type(type, known)
+      const isComplete = !questionToken || (always.is === 'union' && always.of.some((part) => isUndefined(part)))
+      return { name: this.#text(name), type: isComplete ? always : union([always, UNDEFINED]) }
+    })
   }
 
   #text(node: Node): string {
@@ -242,6 +264,12 @@ function isA(node: Node, ...kinds: string[]): boolean {
 
 function literal(text: string): string | number | boolean | null {
   return JSON.parse(text.replaceAll("'", '"')) as string | number | boolean | null
+}
+
+const UNDEFINED: Type = { is: 'primitive', name: 'undefined' }
+
+function isUndefined(type: Type): boolean {
+  return type.is === 'primitive' && type.name === 'undefined'
 }
 
 function union(types: Type[]): Type {
