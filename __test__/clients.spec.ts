@@ -11,6 +11,7 @@ import { isLinux, where } from './helpers/platform.ts'
 import { ending, Peer, run, start, untilAsleep } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFile } from './helpers/scratch.ts'
+import { until } from './helpers/until.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 
@@ -335,6 +336,64 @@ withPython('Python processes that make a channel at once get the same, also afte
   t.is(Channel.open(scene.map, { offset: VALUE.offset }).receive()?.toString(), 'made')
 })
 
+withPython('Python wakes those who wait for a message, and those who wait for room', async (t) => {
+  const scene = new Scene(t)
+  const python = await scene.python(t)
+  const [inbox, outbox] = [Channel.create(scene.map, FROM_CLIENT), Channel.create(scene.map, TO_CLIENT)]
+  await python.run(`inbox, outbox = Channel(memory, ${TO_CLIENT.offset}), Channel(memory, ${FROM_CLIENT.offset})`)
+  const word = (at: number) => scene.map.dataView(at, 8).getBigUint64(0, true)
+  /** Waits until somebody waits for an event; what it is then. Only those who wake them make it grow. */
+  const awaited = async (at: number) => {
+    await until(() => word(at) % 2n === 1n)
+    return word(at)
+  }
+  const filled = FROM_CLIENT.offset + 320
+  const receiving = inbox.receiveAsync()
+  const noMessage = await awaited(filled)
+  await python.run('outbox.send(b"hello")')
+  t.is(String(await receiving), 'hello')
+  t.true(word(filled) > noMessage)
+
+  const emptied = TO_CLIENT.offset + 384
+  while (outbox.trySend(Buffer.alloc(1000))) continue
+  const sending = outbox.sendAsync(Buffer.alloc(1000))
+  const noRoom = await awaited(emptied)
+  while (word(emptied) === noRoom) t.is(await python.run('len(inbox.receive(60))'), 1000)
+  t.true(await sending)
+})
+
+withPython('a value that Python begins to write takes the number of the one whose place it takes', async (t) => {
+  const scene = new Scene(t)
+  const python = await scene.python(t)
+  const latest = new Latest(scene.map, VALUE)
+  await python.run(`latest = Latest(memory, ${VALUE.offset}, ${VALUE.length})`)
+  for (let i = 1; i <= 3; i++) t.true(await python.run(`latest.write(b'value ${i}')`))
+  // The fourth comes where the first was: who still copies that finds its number gone.
+  const slot = scene.map.dataView(VALUE.offset + 64 + 16 + latest.maxLength, 8)
+  t.is(slot.getBigUint64(0, true), 1n)
+  await python.run("latest._begin(b'value 4')") // as write does, before others see it
+  t.is(slot.getBigUint64(0, true), 0n)
+  t.is(String(latest.read()), 'value 3')
+})
+
+withPython('a channel that Python makes anew begins behind all that users of the old one remember', async (t) => {
+  const scene = new Scene(t)
+  const { offset, length } = TO_CLIENT
+  const before = Channel.create(scene.map, TO_CLIENT)
+  const head = () => scene.map.dataView(offset + 128, 8).getBigUint64(0, true)
+  for (let i = 0; i < 50; i++) {
+    before.send(Buffer.alloc(1000, i))
+    t.is(before.receive()?.length, 1000)
+  }
+  const python = await scene.python(t)
+  const old = head()
+  await python.run(`channel = Channel.create(memory, ${offset}, ${length})`)
+  t.true(head() >= old + BigInt(length), `${head()} after ${old}`)
+  // Whoever had it goes on with the new one.
+  before.send('hello')
+  t.is(await python.run('channel.receive().decode()'), 'hello')
+})
+
 withPython('Python refuses the memory that Node refuses', async (t) => {
   const scene = new Scene(t)
   const python = await scene.python(t)
@@ -346,6 +405,11 @@ withPython('Python refuses the memory that Node refuses', async (t) => {
   await refused('Mutex(memory, 4)', /ValueError.*multiple of 8/)
   await refused('Mutex(memory, 65536)', /ValueError/)
   await refused('Channel(memory, 4096)', /Damaged.*no channel/)
+  await python.run(`first = Channel.create(memory, ${FROM_CLIENT.offset}, ${FROM_CLIENT.length})`)
+  await python.run(`second = Channel(memory, ${FROM_CLIENT.offset})`)
+  await python.run('first.receive(0)')
+  await refused('second.receive(0)', /Busy.*another channel object/)
+  await python.run('first.stop_receiving(); second.receive(0)')
   await refused('Channel.create(memory, 4096, 600)', /ValueError.*640/)
   await refused('Channel.create(memory, 4100)', /ValueError/)
   await refused('Latest(memory, 49152, 100)', /ValueError.*136/)
