@@ -134,6 +134,24 @@ for (const backing of ['array-buffer', 'shared-array-buffer']) {
   await thread.end()
 }
 
+// What nobody has been told of yet is told to those who were there when it happened, and to nobody who comes after it.
+{
+  const early = []
+  const late = []
+  const first = mapAnonymous(pageSize, { onFault: ({ kind }) => early.push(kind) })
+  const { handle } = first
+  first.protect('read')
+  first.buffer[0] = 1
+  const second = MemoryMap.from(handle, { onFault: ({ kind }) => late.push(kind) })
+  await until(() => early.length > 0)
+  assert.deepStrictEqual([early, first.faults], [['protection'], 1])
+  assert.deepStrictEqual([late, second.faults], [[], 0])
+  assert.throws(() => first.check(), { code: 'ERR_MMAP_FAULT' })
+  second.check()
+  first.close()
+  second.close()
+}
+
 // Without a listener there is a warning on each thread, once for each mapping.
 const map = mapAnonymous(pageSize)
 const thread = new Thread(map.handle, { listens: false })
