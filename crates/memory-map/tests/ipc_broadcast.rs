@@ -224,6 +224,14 @@ fn memory_without_a_broadcast_is_not_opened_and_a_damaged_one_is_an_error() {
         assert!(matches!(Broadcast::open(&map, 0), Err(Error::Invalid(_))), "{offset}");
         word64(&map, offset).store(before, Ordering::Relaxed);
     }
+    // Positions between words, at which no receiver can begin.
+    let positions = [136, 128].map(|offset| word64(&map, offset).fetch_add(4, Ordering::Relaxed));
+    for from in [From::Now, From::Oldest] {
+        assert!(matches!(broadcast.subscribe(&map, from), Err(Error::Invalid(_))), "{from:?}");
+    }
+    [136, 128].into_iter().zip(positions).for_each(|(offset, before)| {
+        word64(&map, offset).store(before, Ordering::Relaxed);
+    });
     assert!(broadcast.send(b"hello", None).unwrap());
     word64(&map, 320).store(1 << 40, Ordering::Relaxed); // the length of the first message
     assert!(matches!(receiver.receive_into(&mut [0; 8], None), Err(Error::Invalid(_))));

@@ -212,16 +212,19 @@ impl<M: Blocks + World> Feed<'_, M> {
     /// Where a receiver begins: at the oldest message, or after the newest.
     fn start(&self, oldest: bool) -> Result<Cursor> {
         for _ in 0..ATTEMPTS {
-            let head = self.word(at::HEAD).load(Ordering::Acquire);
+            let from = if oldest { at::TAIL } else { at::HEAD };
+            let mut position = self.word(from).load(Ordering::Acquire);
+            if !position.is_multiple_of(8) {
+                return Err(damaged());
+            }
             if !oldest {
-                let expected = self.number_before(head).wrapping_add(1);
+                let expected = self.number_before(position).wrapping_add(1);
                 fence(Ordering::Acquire);
-                if self.word(at::HEAD).load(Ordering::Relaxed) == head {
-                    return Ok(Cursor { position: head, expected, ..Cursor::default() });
+                if self.word(at::HEAD).load(Ordering::Relaxed) == position {
+                    return Ok(Cursor { position, expected, ..Cursor::default() });
                 }
                 continue;
             }
-            let mut position = self.word(at::TAIL).load(Ordering::Acquire);
             if let Look::Padding { end } = self.look(position, &mut [])? {
                 position = end;
             }
