@@ -83,6 +83,24 @@ fn what_anonymous_memory_grows_by_is_zero() {
 }
 
 #[test]
+fn what_is_cut_off_from_pages_that_are_not_for_stores_does_not_come_back() {
+    for protection in [Protection::Read, Protection::None] {
+        let map = anonymous(2 * PAGE);
+        fill(&map);
+        map.protect(0..map.len(), protection).unwrap();
+        map.resize(PAGE as u64 / 2).unwrap();
+        assert_eq!(map.protection(), protection);
+        assert_eq!(map.write(&[1], 0), Err(Error::NotWritable));
+        map.resize(2 * PAGE as u64).unwrap();
+        map.protect(0..map.len(), Protection::ReadWrite).unwrap();
+        assert_pattern(&map, PAGE / 2);
+        let mut rest = vec![1; 2 * PAGE - PAGE / 2];
+        map.read(PAGE / 2, &mut rest).unwrap();
+        assert!(rest.iter().all(|byte| *byte == 0), "{protection:?}");
+    }
+}
+
+#[test]
 fn the_file_of_a_shared_mapping_grows_and_never_shrinks() {
     let file = TempFile::new(&[7; 100]);
     let map = shared(&file, Protection::ReadWrite);

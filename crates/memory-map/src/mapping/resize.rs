@@ -221,15 +221,23 @@ impl Mapping {
     }
 }
 
-/// Stores zeros from the address `start` to the end of its page, if that can be stored to.
+/// Stores zeros from the address `start` to the end of its page, whatever may be done with that.
 fn clear_page_from(region: &Region, start: usize) {
-    let Some(end) = sys::ceil(start, sys::page_size()) else { return };
-    let writable = region.lock().runs_in(start..end).all(|(_, run)| run.writable());
-    if writable && start < end {
-        let zeros = vec![0; end - start];
-        // The mapping has been cut by then, and what lies behind its end is not promised.
-        // SAFETY: the zeros are ours.
-        let _ = unsafe { access::copy_in(region, &Addresses(start..end), zeros.as_slice()) };
+    let first = sys::floor(start, sys::page_size());
+    let Some(end) = sys::ceil(start, sys::page_size()).filter(|end| start < *end) else { return };
+    let page = Addresses(first..end);
+    let protection = region.lock().runs_in(first..end).next().map(|(_, protection)| protection);
+    let forbidden = protection.filter(|protection| !protection.writable());
+    if forbidden.is_some() && change_protection(region, &page, Protection::ReadWrite).is_err() {
+        return;
+    }
+    let zeros = vec![0; end - start];
+    // The mapping has been cut by then, and what lies behind its end is not promised.
+    // SAFETY: the zeros are ours.
+    let _ = unsafe { access::copy_in(region, &Addresses(start..end), zeros.as_slice()) };
+    if let Some(protection) = forbidden {
+        // What was possible for the page a moment ago needs no memory area more.
+        let _ = change_protection(region, &page, protection);
     }
 }
 
