@@ -115,6 +115,7 @@ async function attempt(operation, failure) {
     if (result.error) {
       if (!isTold(result.error, failure)) throw new Error('it throws something else', { cause: result.error })
       await operation.same(scene, made, (what) => mayKeep(failure, what))
+      result.error = undefined // its stack keeps what was called, and so the mapping
       result.value = await operation.run(scene, made)
     } else if (!isDoneWithout(failure)) {
       throw new Error('nothing is told')
