@@ -1,4 +1,4 @@
-// Programs in other languages share memory with Node, Bun and Deno: clients/python and clients/rust.
+// Programs in Python and Rust share memory with Node, Bun and Deno. (Long: each class, in both directions.)
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

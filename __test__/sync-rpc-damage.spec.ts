@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { mapShared } from 'memory-map'
 import { Channel, Rpc } from 'memory-map/sync'
 
-import { orLong } from './helpers/long.ts'
+import { orLong } from './helpers/long.mjs'
 import { sparseFile } from './helpers/scratch.ts'
 import { turns } from './helpers/until.ts'
 
