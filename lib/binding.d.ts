@@ -271,10 +271,10 @@ export declare function channelWakeSenders(channel: object): void
 export declare function hasMemory(length: number): boolean
 
 /**
- * Four bytes that hold another number whenever pages of a mapping were replaced; undefined where the
+ * Four bytes that hold another number whenever pages of a mapping were replaced; null where the
  * runtime has no memory of ours.
  */
-export declare function ipcChanges(): ArrayBuffer | undefined
+export declare function ipcChanges(): ArrayBuffer | null
 
 /**
  * Sees that a range is in place: its address and how many faults its mapping had; null where faults

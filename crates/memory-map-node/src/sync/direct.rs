@@ -12,9 +12,9 @@ use crate::array_buffer::RawValue;
 use crate::error::to_js;
 use crate::mapping::Token;
 
-/// Four bytes that hold another number whenever pages of a mapping were replaced; undefined where the
+/// Four bytes that hold another number whenever pages of a mapping were replaced; null where the
 /// runtime has no memory of ours.
-#[napi(ts_return_type = "ArrayBuffer | undefined")]
+#[napi(ts_return_type = "ArrayBuffer | null")]
 pub fn ipc_changes(env: Env) -> Option<RawValue> {
     let mut value = ptr::null_mut();
     // SAFETY: the number is static, and JavaScript only reads it. There is nothing to free.
