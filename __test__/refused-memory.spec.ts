@@ -23,7 +23,7 @@ function refusing(t: ExecutionContext): Record<string, string> {
     .replaceAll('napi_create_external_arraybuffer', 'test_refuse_external_arraybuffer')
     .replaceAll('node_api_create_external_sharedarraybuffer', 'test_api_refuse_external_sharedarraybuffer')
   writeFileSync(join(folder, library), calls, 'latin1')
-  for (const name of ['index.js', 'package.json']) copyFileSync(join(root, name), join(folder, name))
+  for (const name of ['index.js', 'sync.js', 'package.json']) copyFileSync(join(root, name), join(folder, name))
   return { LD_PRELOAD: refusalPath(), MEMORY_MAP_ROOT: pathToFileURL(`${folder}/`).href }
 }
 
@@ -57,6 +57,46 @@ for (const runtime of runtimes()) {
       assert.equal(fs.readFileSync('file').indexOf('needle'), 5_000)
       map.resize(20_000)
       map.close()`,
+      { env: refusing(t) },
+    )
+    t.is(code, 0, stderr)
+  })
+
+  test(`what processes share works, but for messages that are borrowed: ${on}`, async (t) => {
+    const { code, stderr } = await runScript(
+      runtime,
+      `${prelude}
+      const { Broadcast, Channel, Event, Latest, Mutex, Queue, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+      fs.truncateSync('file', 1 << 20)
+      const map = mapShared('file', { protection: 'read-write' })
+      map.write(Buffer.alloc(10_000))
+      const event = new Event(map, 0)
+      const mutex = new Mutex(map, 8)
+      const semaphore = new Semaphore(map, 16, 1)
+      const latest = new Latest(map, { offset: 4096, length: 1024 })
+      const queue = Queue.create(map, { offset: 8192, length: 8192 })
+      const channel = Channel.create(map, { offset: 16384, length: 16384 })
+      const broadcast = Broadcast.create(map, { offset: 32768, length: 32768, lossless: true })
+      const receiver = broadcast.subscribe()
+      for (let i = 0; i < 100; i++) {
+        event.set()
+        assert.equal(event.isSet(), true)
+        assert.equal(event.wait(0), true)
+        event.clear()
+        assert.equal(mutex.lock(), 'acquired')
+        mutex.unlock()
+        assert.equal(semaphore.tryAcquire(), true)
+        semaphore.release()
+        latest.write('value ' + i)
+        assert.equal(latest.read().toString(), 'value ' + i)
+        queue.send('job')
+        queue.receive().release()
+        channel.sendMany(['one', 'two', 'three'])
+        broadcast.send('news')
+        for (const borrowing of [channel, receiver]) assert.throws(() => borrowing.borrow(0), { code: 'ERR_MMAP_UNSUPPORTED' })
+        for (const text of ['one', 'two', 'three']) assert.equal(channel.receive(0).toString(), text)
+        assert.equal(receiver.receive(0).toString(), 'news')
+      }`,
       { env: refusing(t) },
     )
     t.is(code, 0, stderr)

@@ -167,3 +167,15 @@ for (const runtime of runtimes()) {
     t.is(next, sent)
   })
 }
+
+test('a message whose memory was transferred takes no other with it', (t) => {
+  const { channel } = make(t)
+  warmUp(channel)
+  channel.sendMany(Array.from({ length: 50 }, (_, i) => numbered(i)))
+  for (let i = 0; i < 50; i++) {
+    const message = channel.receive()!
+    t.deepEqual(message, numbered(i))
+    if (i % 7 === 0) structuredClone(message.buffer, { transfer: [message.buffer as ArrayBuffer] })
+  }
+  t.deepEqual(channel.pending, { messages: 0, bytes: 0 })
+})

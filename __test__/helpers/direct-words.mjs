@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import { truncateSync, writeFileSync } from 'node:fs'
 
 const { mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
-const { Channel, Event, Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+const { Channel, Event, Latest, Mutex, Semaphore } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
 
 // How often the native library is called.
 const key = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'memory-map@0.1.0')
@@ -289,10 +289,33 @@ const tests = {
         receive(15)
         assert.deepStrictEqual(channel.pending, { messages: 0, bytes: 0 })
       }
+      assert.strictEqual(map.faults, 0)
       send(20)
       receive(5)
       map.close()
       assert.throws(() => channel.receive(0), { code: 'ERR_MMAP_CLOSED' })
+    }
+  },
+
+  'what is looked at in a mapping that moves is not looked for where that was'() {
+    for (const backing of ['array-buffer', 'shared-array-buffer']) {
+      const { map } = open(8 * pageSize, { backing })
+      const event = new Event(map, 0)
+      const latest = new Latest(map, { offset: 64, length: 1024 })
+      const channel = Channel.create(map, { offset: pageSize, length: pageSize })
+      latest.write('value')
+      const target = Buffer.alloc(16)
+      const look = () => {
+        assert.strictEqual(event.isSet(), false)
+        assert.strictEqual(latest.read(target), 5)
+        assert.strictEqual(channel.tryReceive(), undefined)
+      }
+      for (let i = 0; i < 200; i++) look()
+      for (const length of [300 * pageSize, 5000 * pageSize]) {
+        map.resize(length)
+        look()
+      }
+      assert.strictEqual(map.faults, 0)
     }
   },
 

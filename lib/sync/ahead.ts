@@ -18,6 +18,8 @@ export const [HEAD, TAIL, EMPTIED] = [32, 48, 96]
 interface Native {
   receive(target: Buffer, offset: number, places: Int32Array, most: number, timeout: number): number
   wakeSenders(): void
+  /** Whether the channel's receiver is this one still. */
+  isReceiver(): boolean
 }
 
 /** Receives by copying, also what comes next. */
@@ -54,8 +56,10 @@ export class Ahead {
     this.#most = Math.min(2 * count, MOST)
     this.#start = offset
     this.#next = 1
-    this.#count = count
-    this.#upper = this.#words.halves[TAIL + 1] ?? 0
+    if (this.#words.isReady) {
+      this.#count = count
+      this.#upper = this.#words.halves[TAIL + 1] ?? 0
+    }
     return places[0]!
   }
 
@@ -64,14 +68,19 @@ export class Ahead {
     const next = this.#next
     if (next >= this.#count) return undefined
     const words = this.#words
+    if (!words.isReady || !this.#pool.isThere) {
+      this.drop()
+      return undefined
+    }
     const places = this.#places
     const at = next * NUMBERS
     const tail = places[at + 1]!
     const upper = words.halves[TAIL + 1]
     // Of memory that was taken away it is undefined, which `move` notes.
-    const isSame = upper === this.#upper || upper === undefined
+    const isSame = upper === undefined || (upper === this.#upper && this.#native.isReceiver())
     const step = isSame ? words.move(TAIL, places[at - 2]!, tail) : NONE
-    if (step === NONE || (step === UNKNOWN && !words.arrived)) {
+    // Something may have failed elsewhere in the mapping meanwhile: now the words are in place, and only this moves the tail.
+    if (step === NONE || (step === UNKNOWN && !words.arrived && words.halves[TAIL] !== tail)) {
       this.drop()
       return undefined
     }

@@ -103,6 +103,7 @@ export class Channel extends Handle {
     this.#ahead = new Ahead(this.#words, this.#copies.pool, {
       receive: (memory, start, ...rest) => native.channelReceiveAhead(handle, memory, start, ...rest),
       wakeSenders: () => native.channelWakeSenders(handle),
+      isReceiver: () => this.#isReceiver(),
     })
     this.#borrowing = new Borrowing(this.#life, this.#receiving, behind)
   }
@@ -475,15 +476,15 @@ export class Channel extends Handle {
 
   /** Whether this is the receiver, and there is nothing: where it is not known there may be something. */
   #isEmpty(): boolean {
-    const { halves } = this.#words
+    const { halves, isReady } = this.#words
     // A ring is shorter than a half counts.
-    if (halves.length === 0 || this.#borrowing.count > 0 || this.#max >= 2 ** 30) return false
-    return (
-      Atomics.load(halves, HEAD) === halves[TAIL] &&
-      (halves[RECEIVER]! & ~CONTENDED) === this.#receiver[0] &&
-      halves[RECEIVER + 1] === this.#receiver[1] &&
-      this.#words.intact
-    )
+    if (!isReady || halves.length === 0 || this.#borrowing.count > 0 || this.#max >= 2 ** 30) return false
+    return Atomics.load(halves, HEAD) === halves[TAIL] && this.#isReceiver() && this.#words.intact
+  }
+
+  #isReceiver(): boolean {
+    const { halves } = this.#words
+    return (halves[RECEIVER]! & ~CONTENDED) === this.#receiver[0] && halves[RECEIVER + 1] === this.#receiver[1]
   }
 
   #find(reserved: Buffer): { offset: number; size: number } {

@@ -17,11 +17,16 @@ export class Pool {
 
   /** The memory, with room for a small message from `used` on. */
   ready(): Buffer {
-    if (this.memory === undefined || POOL - this.used < SMALL) {
+    if (!this.isThere || POOL - this.used < SMALL) {
       this.memory = Buffer.allocUnsafeSlow(POOL)
       this.used = 0
     }
-    return this.memory
+    return this.memory!
+  }
+
+  /** Whether it has memory: who got a message may have transferred what that shares with others. */
+  get isThere(): boolean {
+    return this.memory !== undefined && this.memory.length > 0
   }
 
   /** Cuts out a message of `length` bytes that was received there. */

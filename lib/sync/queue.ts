@@ -355,9 +355,9 @@ export class Queue extends Handle {
    * the native library looks before it sleeps, and asks the system about each receiver that has any.
    */
   #isIdle(): boolean {
-    const { halves } = this.#words
+    const { halves, isReady } = this.#words
     // A ring is shorter than a half counts.
-    if (halves.length === 0 || this.#max >= 2 ** 30) return false
+    if (!isReady || halves.length === 0 || this.#max >= 2 ** 30) return false
     return (
       Atomics.load(halves, HEAD) === halves[NEXT] &&
       halves[RETURNED] === 0 &&

@@ -32,8 +32,8 @@ export class Slots {
 
   /** Copies the newest value to `target`, from `start` on, and returns its length, or {@link NONE}. */
   read(target: Uint8Array, start: number): number {
-    const { halves } = this.words
-    if (!isOrdered || halves.length === 0) return NONE
+    const { halves, isReady } = this.words
+    if (!isOrdered || !isReady) return NONE
     const max = this.#max
     if (halves[LAYOUT] !== ((max << 16) | KIND) || halves[LAYOUT + 1] !== max >>> 16) return NONE
     const low = halves[CURRENT]!

@@ -46,8 +46,8 @@ let changes: Int32Array | null | undefined
 
 function findChanges(): Int32Array | null {
   // The halves of a word are looked at one by one.
-  const memory = endianness() === 'LE' ? native.ipcChanges() : undefined
-  return memory === undefined ? null : new Int32Array(memory)
+  const memory = endianness() === 'LE' ? native.ipcChanges() : null
+  return memory === null ? null : new Int32Array(memory)
 }
 
 /** The same as bigints: engines compute slowly with those. */
@@ -142,6 +142,7 @@ export class Words {
 
   /** The lower half of the first word; undefined where only the native library can tell. */
   peek(): number | undefined {
+    if (!this.isReady) return undefined
     // Of memory that was taken away it is undefined.
     const half = isOrdered ? this.#halves[0] : this.#load(0)
     // In this order, which the compiler has to keep: if nothing has changed by now, it was the word.
