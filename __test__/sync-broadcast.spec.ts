@@ -302,6 +302,21 @@ test('a message that is borrowed stays until it is released, and only then sende
   }
 })
 
+test('whoever has a borrowed message needs no receiver to keep it', async (t) => {
+  const { map } = open(t)
+  const broadcast = Broadcast.create(map, { ...SMALLEST, lossless: true })
+  const borrow = () => broadcast.subscribe({ from: 'oldest' }).borrow()!
+  broadcast.send('borrowed')
+  const message = borrow()
+  while (broadcast.trySend('more')) continue
+  for (let i = 0; i < 20; i++) {
+    globalThis.gc!()
+    await turns()
+    t.false(broadcast.trySend('more'))
+  }
+  t.is(message.toString(), 'borrowed')
+})
+
 test('what is borrowed holds senders back no longer than its receiver lives', async (t) => {
   const { file, map } = open(t)
   const broadcast = Broadcast.create(map, { ...SMALLEST, lossless: true })

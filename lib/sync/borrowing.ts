@@ -12,6 +12,9 @@ export interface Lender {
   release(offset: number): boolean
 }
 
+/** What must not be collected while its messages are in use: others would take it for dead. */
+const lenders = new WeakMap<Buffer, Lender>()
+
 /** Borrows messages, in turn with what else receives, until they are released. */
 export class Borrowing {
   readonly #life: Lifetime
@@ -19,6 +22,8 @@ export class Borrowing {
   readonly #native: Lender
   /** Where in the mapping the Buffers are. */
   readonly #borrowed = new Map<Buffer, number>()
+  /** Whether the runtime can make views of the mapping. */
+  #canView = false
 
   constructor(life: Lifetime, receiving: Receiving, behind: Lender) {
     this.#life = life
@@ -65,10 +70,22 @@ export class Borrowing {
 
   #take(timeout: number): Buffer | undefined {
     const { map } = this.#life
+    if (!this.#canView) {
+      map.view(0, 1) // which no message is lost by
+      this.#canView = true
+    }
     const place = call(map, () => this.#native.borrow(timeout))
     if (!place) return undefined
-    const buffer: Buffer = map.view(place[0], place[1])
-    this.#borrowed.set(buffer, place[0]!)
+    const [offset, length] = place as [number, number]
+    let buffer: Buffer
+    try {
+      buffer = map.view(offset, length)
+    } catch (error) {
+      this.#native.release(offset)
+      throw error
+    }
+    this.#borrowed.set(buffer, offset)
+    lenders.set(buffer, this.#native)
     return buffer
   }
 }

@@ -429,15 +429,18 @@ impl Receiver {
         let mut added = None;
         let found = self.shared.run(|feed| {
             let mut cursor = self.cursor()?;
+            let before = *cursor;
             let found = feed.borrow(&mut cursor, self.borrowed.is_empty())?;
             if let Some((_, end)) = found {
                 self.borrowed.add(end);
-                added = Some(end);
+                added = Some((before, end));
             }
             Ok(found)
         });
-        if let (Err(_), Some(end)) = (&found, added) {
-            self.borrowed.release(end, |_| {}); // a fault
+        if let (Err(_), Some((before, end))) = (&found, added) {
+            // A fault: it is still there for the next call.
+            self.borrowed.release(end, |_| {});
+            *self.cursor()? = before;
         }
         let base = self.shared.range.offset();
         Ok(found?.map(|(part, end)| Message { part, base, end }))
@@ -463,11 +466,15 @@ impl Receiver {
     /// # Errors
     /// [`Error::Fault`]; [`Error::Closed`], also after [`Receiver::close`], which releases all.
     pub fn release(&self, message: Message) -> Result<()> {
-        self.shared.run(|feed| {
+        let released = self.shared.run(|feed| {
             let cursor = self.cursor()?;
             self.borrowed.release(message.end, |end| feed.give_back(&cursor, end));
             Ok(())
-        })
+        });
+        if released.is_err() {
+            self.borrowed.release(message.end, |_| {}); // a fault: its room goes back with that of the next
+        }
+        released
     }
 
     /// Waits until there is a message to receive, or to count as lost; `false` if the time is up first.

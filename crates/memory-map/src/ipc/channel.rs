@@ -704,10 +704,14 @@ impl Channel {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn release(&self, message: Message) -> Result<()> {
-        self.ring.run(|ring| {
+        let released = self.ring.run(|ring| {
             self.borrowed.release(message.end, |end| ring.release(end));
             Ok(())
-        })
+        });
+        if released.is_err() {
+            self.borrowed.release(message.end, |_| {}); // a fault: its room goes back with that of the next
+        }
+        released
     }
 
     /// Lets another process be the receiver.

@@ -67,7 +67,7 @@ impl Spins {
 }
 
 /// Where a receiver is.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 pub(crate) struct Cursor {
     pub position: u64,
     /// The number of the next message, if none is lost; 0 if that is not known.
