@@ -149,8 +149,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       register()
       newest = map
       if (!isAwaited) {
-        isAwaited = true
         void soon.then(registerLast)
+        isAwaited = true
       }
       return map
     }
@@ -852,6 +852,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     void this.protection // as it was last
     forgetGone(token)
     const reports = mapping.close(token, this.#madeWindows?.wereUsed === true && isRuntimeBusy())
+    const log = reports === null ? this.#madeLog : this.#log
     this.#closed = true
     endAll(token)
     // What was transferred away may fault later still.
@@ -859,7 +860,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       if (newest === this) newest = undefined
       else collected.unregister(this)
     }
-    if (reports !== null || this.#madeLog !== undefined) this.#log.end(reports)
+    log?.end(reports)
     this.#streams?.fail(closedError())
     this.#buffer = undefined
     this.#madeWindows?.forget()

@@ -7,7 +7,6 @@
 
 use std::any::type_name;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use napi::bindgen_prelude::*;
@@ -102,7 +101,7 @@ callable!(A B C D E G);
 callable!(A B C D E G H);
 callable!(A B C D E G H I);
 
-/// What JavaScript calls, with an `F` as its data.
+/// What JavaScript calls, with an `F` as its data. A panic ends the process, as in every function of the binding.
 unsafe extern "C" fn enter<F: Callable<S>, S>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
@@ -120,10 +119,7 @@ unsafe extern "C" fn enter<F: Callable<S>, S>(
         // SAFETY: the runtime has just given the values, for this call.
         unsafe { function.call(env, &values) }
     };
-    // No panic may leave through the runtime's frames.
-    let result =
-        catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panic_to_error(panic)));
-    result.unwrap_or_else(|error| {
+    call().unwrap_or_else(|error| {
         // SAFETY: `env` is alive, and this is its thread.
         unsafe { JsError::from(error).throw_into(env) };
         ptr::null_mut()
