@@ -64,6 +64,7 @@ const OPERATIONS = {
       const map = mapShared(at(`truncated-${chance(TRUNCATED.files)}`), rw)
       try {
         const bytes = map.buffer
+        await turn(chance(50))
         for (let i = 0; i < bytes.length; i += pageSize) bytes[i] = bytes[i] + 1
         if (chance(2) === 0) map.read()
         if (chance(2) === 0) await map.sync()
