@@ -1,4 +1,4 @@
-// Broadcasts: every receiver gets every message, or knows how many it lost, even if others are slow, stopped or killed.
+// Broadcasts: every receiver gets every message, or knows how many it lost. (Long: lossy and lossless, slow and dead ones.)
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
