@@ -18,7 +18,7 @@ const IN_VAIN = 2
 /** The most that it can gain. */
 const MOST_CREDIT = 18
 /** For how many short waits it is given up when all is lost: twice as many each time. */
-const [SHORTEST_PAUSE, LONGEST_PAUSE] = [4, 1024]
+const [SHORTEST_PAUSE, LONGEST_PAUSE] = [4, 64]
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
