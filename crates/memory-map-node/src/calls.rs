@@ -170,6 +170,7 @@ pub fn replace_all(mut exports: Object, env: Env) -> Result<()> {
     replace(env, all, &sync::broadcast::broadcast_receive)?;
     replace(env, all, &sync::channel::channel_send)?;
     replace(env, all, &sync::channel::channel_receive)?;
+    replace(env, all, &sync::channel::channel_receive_ahead)?;
     replace(env, all, &sync::latest::latest_write)?;
     replace(env, all, &sync::latest::latest_read)?;
     replace(env, all, &sync::mutex::mutex_try_lock)?;

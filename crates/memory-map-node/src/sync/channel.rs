@@ -289,7 +289,7 @@ pub fn channel_receive(
 #[napi]
 pub fn channel_receive_ahead(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
     target: BufferSlice,
     offset: u32,
     mut places: Int32ArraySlice,
@@ -315,9 +315,9 @@ pub fn channel_receive_ahead(
 #[napi]
 pub fn channel_wake_senders(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: &External<Tied<InMapping<Channel>>>,
+    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
 ) -> Result<()> {
-    channel.get(&env)?.object.wake_senders().map_err(|error| to_js(&env, &error))
+    channel.call(&env, Channel::wake_senders)
 }
 
 /// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
