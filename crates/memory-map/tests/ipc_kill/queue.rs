@@ -32,6 +32,16 @@ fn drain(queue: &Queue, when: &str) -> BTreeMap<Vec<u8>, u64> {
     all
 }
 
+/// The ring is to wrap around in what the child sends.
+fn near_the_end_of_the_ring(place: &Place) {
+    let queue = open(&place.map);
+    for _ in 0..2 {
+        assert!(queue.send(&[0; 150], None).unwrap());
+        let message = queue.receive(None).unwrap().unwrap();
+        queue.release(message).unwrap();
+    }
+}
+
 fn send_three(place: &Place) {
     for i in 0..3u8 {
         assert!(open(&place.map).send(&[i; 30], None).unwrap());
@@ -94,15 +104,7 @@ fn a_receiver_that_is_killed_while_it_gives_a_message_up_has_not_got_it() {
 #[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
 fn a_sender_to_a_queue_that_is_killed_loses_that_message_only() {
     after_every_change(
-        |place| {
-            // The ring is to wrap around in what the child sends.
-            let queue = open(&place.map);
-            for _ in 0..2 {
-                assert!(queue.send(&[0; 150], None).unwrap());
-                let message = queue.receive(None).unwrap().unwrap();
-                queue.release(message).unwrap();
-            }
-        },
+        near_the_end_of_the_ring,
         |place| {
             Child::start(place, open, |_, queue| {
                 assert!(queue.send(&[7; 150], Some(&soon())).unwrap());
@@ -163,15 +165,7 @@ fn the_messages_of_a_receiver_that_is_killed_in_a_batch_come_again() {
 #[cfg_attr(any(target_arch = "arm", target_arch = "riscv64"), ignore = "no single steps")]
 fn a_sender_to_a_queue_that_is_killed_in_a_batch_loses_the_end_of_it_only() {
     after_every_change(
-        |place| {
-            // The ring is to wrap around in what the child sends.
-            let queue = open(&place.map);
-            for _ in 0..2 {
-                assert!(queue.send(&[0; 150], None).unwrap());
-                let message = queue.receive(None).unwrap().unwrap();
-                queue.release(message).unwrap();
-            }
-        },
+        near_the_end_of_the_ring,
         |place| {
             Child::start(place, open, |map, queue| {
                 let batch = [[1; 40], [2; 40], [3; 40]].concat();
