@@ -743,31 +743,31 @@ declare class Latest extends Handle {
 interface QueuePending {
   /** Messages that wait for a receiver. */
   readonly messages: number
-  /** How many bytes are in them. */
+  /** The bytes of these messages. */
   readonly bytes: number
-  /** Messages that receivers have, living and dead, and have not released. */
+  /** Messages that a receiver, living or dead, has got and not released. */
   readonly delivered: number
 }
-/** A message of a {@link Queue}. It is this receiver's until it is released or requeued, or the receiver dies. */
+/** A message of a {@link Queue}. It belongs to this receiver until it is released or requeued, or the receiver dies. */
 declare class QueueMessage extends Handle {
   #private
   /** Its bytes: a copy, which you may keep. */
   readonly data: Buffer
   /**
-   * How often it was delivered, with this time. A message that kills or stops each of its receivers comes again and
-   * again: put it aside when this becomes too many.
+   * How many times it has been delivered, including this time. A message that kills or stops every receiver keeps coming
+   * back: put it aside when this gets too high.
    */
   readonly deliveries: number
   private constructor()
   /**
-   * The work is done: the message does not come again.
+   * Says that the work is done: the message will not be delivered again.
    *
    * @throws `ERR_MMAP_NOT_OWNER` if it was released or requeued before; `ERR_MMAP_CLOSED` if the queue was closed, which
    *   requeued it
    */
   release(): void
   /**
-   * Gives the message back: this or another receiver gets it again, before those that were never delivered.
+   * Gives the message back. This or another receiver gets it again, before any that was never delivered.
    *
    * @throws as {@link release}
    */
@@ -777,9 +777,9 @@ declare class QueueMessage extends Handle {
   toJSON(): object
 }
 /**
- * Work for several processes: each message goes to one receiver, which has it until it releases it. If the receiver dies
- * before that, or is closed, another one gets the message. So work is done at least once; a receiver that is killed
- * between doing it and releasing it has it done twice.
+ * Work for several processes: each message goes to one receiver, which keeps it until it releases it. If the receiver
+ * dies or is closed before that, another one gets the message. So work is done at least once, and twice if a receiver is
+ * killed between doing it and releasing it.
  *
  * New messages come in the order in which they were sent. Any `Queue` can send and receive.
  *
@@ -807,14 +807,14 @@ declare class Queue extends Handle {
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Queue
   /**
-   * Opens the queue that is there, or makes one if the memory is zero. All that call it at the same moment get the same.
+   * Opens the queue that is there, or makes one if the memory is zero. All who call it at the same moment get the same.
    *
-   * @param options the length is that of a new queue; one that is there has its own
+   * @param options the length is for a new queue; one that is there has its own
    * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
    */
   static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue
   /**
-   * Opens the queue, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   * Opens the queue. Waits until there is one if the memory is still zero; undefined if the time is up first.
    *
    * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
    * @throws as {@link open}
@@ -827,18 +827,18 @@ declare class Queue extends Handle {
     map: MemoryMap<any>,
     options: Readonly<ChannelOptions & WaitOptions> | undefined,
   ): Promise<Queue | undefined>
-  /** How many bytes messages may take in all, with 32 more for each: those that wait, and those that are delivered. */
+  /** How many bytes all messages may take, with 32 more for each: those that wait, and those delivered and not released. */
   get capacity(): number
   /** Bytes of the longest message: half the capacity, less 16. */
   get maxLength(): number
   /** Whether `close()` was called, here or on the mapping. */
   get closed(): boolean
-  /** What is in the queue, sent by anybody. It is counted each time, message by message, while others go on. */
+  /** What is in the queue, whoever sent it. It is counted anew each time, message by message, while others go on. */
   get pending(): QueuePending
   /**
    * Sends a message, and blocks the thread until there is room for it; `false` if the time is up first.
    *
-   * Room comes back in the order of the messages: one that a receiver keeps for long keeps that of all later ones.
+   * Room is freed in the order of the messages: one that a receiver keeps for long holds up all later ones.
    *
    * @param data a string is sent as UTF-8
    * @param timeout in milliseconds; for ever if there is none
@@ -849,8 +849,8 @@ declare class Queue extends Handle {
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean
   /**
-   * Sends messages in their order, with none of others between them if they are short, and blocks the thread until there
-   * is room for them. Returns how many were sent before the time was up.
+   * Sends messages in order, and blocks the thread until there is room for them. If they are short, nobody else's come
+   * between them. Returns how many were sent before the time was up.
    *
    * @param timeout in milliseconds, for all; for ever if there is none
    * @throws as {@link send}
@@ -882,8 +882,8 @@ declare class Queue extends Handle {
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<QueueMessage | undefined>
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. Each is this receiver's until it is released or requeued. Their data may share a `buffer`;
-   * of long ones you get fewer, a megabyte in all or one message.
+   * if the time is up first. Each belongs to this receiver until it is released or requeued. Their data may share a
+   * `buffer`. Of long messages you get fewer: a megabyte in all, or one message.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws as {@link receive}

@@ -14,7 +14,7 @@ import { Receiving } from './receiving.js'
 import { Sending } from './sending.js'
 import { Words } from './words.js'
 
-/** Bytes of a queue's head (docs/queue.md), and halves of words in it. */
+/** Bytes of a queue's head, and the half words in it that are read here (docs/queue.md). */
 const HEAD_SIZE = 512
 const [HEAD, NEXT, RETURNED] = [32, 66, 68]
 
@@ -22,18 +22,18 @@ const [HEAD, NEXT, RETURNED] = [32, 66, 68]
 export interface QueuePending {
   /** Messages that wait for a receiver. */
   readonly messages: number
-  /** How many bytes are in them. */
+  /** The bytes of these messages. */
   readonly bytes: number
-  /** Messages that receivers have, living and dead, and have not released. */
+  /** Messages that a receiver, living or dead, has got and not released. */
   readonly delivered: number
 }
 
 /** Makes a `QueueMessage`, whose constructor is private. */
 let messageOf: (queue: Lifetime, behind: NativeQueue, number: number, data: Buffer, deliveries: number) => QueueMessage
-/** Whether a message is this receiver's still. */
+/** Whether a message still belongs to this receiver. */
 let isOwn: (message: QueueMessage) => boolean
 
-/** A message of a {@link Queue}. It is this receiver's until it is released or requeued, or the receiver dies. */
+/** A message of a {@link Queue}. It belongs to this receiver until it is released or requeued, or the receiver dies. */
 export class QueueMessage extends Handle {
   static {
     tag(this)
@@ -44,13 +44,13 @@ export class QueueMessage extends Handle {
   /** Its bytes: a copy, which you may keep. */
   readonly data: Buffer
   /**
-   * How often it was delivered, with this time. A message that kills or stops each of its receivers comes again and
-   * again: put it aside when this becomes too many.
+   * How many times it has been delivered, including this time. A message that kills or stops every receiver keeps coming
+   * back: put it aside when this gets too high.
    */
   readonly deliveries: number
   readonly #life: Lifetime
   readonly #native: NativeQueue
-  /** Negative when it is not this receiver's any more. */
+  /** Negative once it no longer belongs to this receiver. */
   #number: number
 
   private constructor(life: Lifetime, behind: NativeQueue, number: number, data: Buffer, deliveries: number) {
@@ -64,7 +64,7 @@ export class QueueMessage extends Handle {
   }
 
   /**
-   * The work is done: the message does not come again.
+   * Says that the work is done: the message will not be delivered again.
    *
    * @throws `ERR_MMAP_NOT_OWNER` if it was released or requeued before; `ERR_MMAP_CLOSED` if the queue was closed, which
    *   requeued it
@@ -74,7 +74,7 @@ export class QueueMessage extends Handle {
   }
 
   /**
-   * Gives the message back: this or another receiver gets it again, before those that were never delivered.
+   * Gives the message back. This or another receiver gets it again, before any that was never delivered.
    *
    * @throws as {@link release}
    */
@@ -103,9 +103,9 @@ export class QueueMessage extends Handle {
 }
 
 /**
- * Work for several processes: each message goes to one receiver, which has it until it releases it. If the receiver dies
- * before that, or is closed, another one gets the message. So work is done at least once; a receiver that is killed
- * between doing it and releasing it has it done twice.
+ * Work for several processes: each message goes to one receiver, which keeps it until it releases it. If the receiver
+ * dies or is closed before that, another one gets the message. So work is done at least once, and twice if a receiver is
+ * killed between doing it and releasing it.
  *
  * New messages come in the order in which they were sent. Any `Queue` can send and receive.
  *
@@ -163,9 +163,9 @@ export class Queue extends Handle {
   }
 
   /**
-   * Opens the queue that is there, or makes one if the memory is zero. All that call it at the same moment get the same.
+   * Opens the queue that is there, or makes one if the memory is zero. All who call it at the same moment get the same.
    *
-   * @param options the length is that of a new queue; one that is there has its own
+   * @param options the length is for a new queue; one that is there has its own
    * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
    */
   static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue {
@@ -173,7 +173,7 @@ export class Queue extends Handle {
   }
 
   /**
-   * Opens the queue, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   * Opens the queue. Waits until there is one if the memory is still zero; undefined if the time is up first.
    *
    * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
    * @throws as {@link open}
@@ -191,7 +191,7 @@ export class Queue extends Handle {
     return openAsync(map, options, native.queueMade, native.NativeQueue, wrap)
   }
 
-  /** How many bytes messages may take in all, with 32 more for each: those that wait, and those that are delivered. */
+  /** How many bytes all messages may take, with 32 more for each: those that wait, and those delivered and not released. */
   get capacity(): number {
     return this.#native.capacity
   }
@@ -206,7 +206,7 @@ export class Queue extends Handle {
     return this.#life.closed
   }
 
-  /** What is in the queue, sent by anybody. It is counted each time, message by message, while others go on. */
+  /** What is in the queue, whoever sent it. It is counted anew each time, message by message, while others go on. */
   get pending(): QueuePending {
     this.#life.check()
     const counts = call(this.#life.map, () => this.#native.pending())
@@ -217,7 +217,7 @@ export class Queue extends Handle {
   /**
    * Sends a message, and blocks the thread until there is room for it; `false` if the time is up first.
    *
-   * Room comes back in the order of the messages: one that a receiver keeps for long keeps that of all later ones.
+   * Room is freed in the order of the messages: one that a receiver keeps for long holds up all later ones.
    *
    * @param data a string is sent as UTF-8
    * @param timeout in milliseconds; for ever if there is none
@@ -234,8 +234,8 @@ export class Queue extends Handle {
   }
 
   /**
-   * Sends messages in their order, with none of others between them if they are short, and blocks the thread until there
-   * is room for them. Returns how many were sent before the time was up.
+   * Sends messages in order, and blocks the thread until there is room for them. If they are short, nobody else's come
+   * between them. Returns how many were sent before the time was up.
    *
    * @param timeout in milliseconds, for all; for ever if there is none
    * @throws as {@link send}
@@ -291,8 +291,8 @@ export class Queue extends Handle {
 
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. Each is this receiver's until it is released or requeued. Their data may share a `buffer`;
-   * of long ones you get fewer, a megabyte in all or one message.
+   * if the time is up first. Each belongs to this receiver until it is released or requeued. Their data may share a
+   * `buffer`. Of long messages you get fewer: a megabyte in all, or one message.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws as {@link receive}
@@ -351,12 +351,12 @@ export class Queue extends Handle {
   }
 
   /**
-   * Whether there is no new message, and none that was given back. There may be some of receivers that have died: for these
-   * the native library looks before it sleeps, and asks the system about each receiver that has any.
+   * Whether there is neither a new message nor one that was given back. Receivers that died may have left some: the native
+   * library looks for those before it sleeps, as it has to ask the system about each receiver.
    */
   #isIdle(): boolean {
     const { halves, isReady } = this.#words
-    // A ring is shorter than a half counts.
+    // In a longer ring the halves could be equal while the words are not.
     if (!isReady || halves.length === 0 || this.#max >= 2 ** 30) return false
     return (
       Atomics.load(halves, HEAD) === halves[NEXT] &&
@@ -385,7 +385,7 @@ export class Queue extends Handle {
         return messageOf(this.#life, this.#native, number, data, deliveries)
       })
     } catch (error) {
-      // Another one may have the memory for them.
+      // There was no memory for them here: another receiver may have it.
       if (!map.closed) for (const { number } of places) call(map, () => this.#native.settle(number, true))
       throw error
     }
