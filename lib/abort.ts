@@ -3,6 +3,7 @@
 import type { NativeStop } from './binding.js'
 import { aborted } from './errors.js'
 import { native } from './native.js'
+import { onAbort } from './signal.js'
 
 export { toSignal } from './signal.js'
 
@@ -14,16 +15,15 @@ export async function abortable<T>(signal: AbortSignal | undefined, run: (stop: 
   if (signal?.aborted) throw aborted(signal)
   const stop = new native.NativeStop()
   if (signal === undefined) return run(stop)
-  let abort: (() => void) | undefined
+  let forget: (() => void) | undefined
   const ended = new Promise<never>((_, reject) => {
-    abort = () => {
+    forget = onAbort(signal, () => {
       if (stop.stop()) reject(aborted(signal))
-    }
-    signal.addEventListener('abort', abort)
+    })
   })
   try {
     return await Promise.race([run(stop), ended])
   } finally {
-    signal.removeEventListener('abort', abort!)
+    forget?.()
   }
 }

@@ -1,4 +1,4 @@
-// What an AbortSignal may be.
+// AbortSignals of the user's.
 
 import { invalidType } from './errors.js'
 
@@ -6,4 +6,15 @@ import { invalidType } from './errors.js'
 export function toSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal as AbortSignal | undefined
   throw invalidType('options.signal', 'an AbortSignal', signal)
+}
+
+/**
+ * Calls `listener` when `signal` is aborted, until the function that this returns is called. That one never throws, even if
+ * the signal has methods of its own that do.
+ */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): (() => void) | undefined {
+  if (signal === undefined) return undefined
+  const { addEventListener, removeEventListener } = AbortSignal.prototype
+  addEventListener.call(signal, 'abort', listener)
+  return () => removeEventListener.call(signal, 'abort', listener)
 }

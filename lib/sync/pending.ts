@@ -2,6 +2,7 @@
 
 import type { NativeWait } from '../binding.js'
 import { aborted } from '../errors.js'
+import { onAbort } from '../signal.js'
 import type { Limit } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
 
@@ -17,14 +18,14 @@ export async function waitFor(
 ): Promise<number> {
   const wait = new native.NativeWait()
   const end = () => wait.end()
-  signal?.addEventListener('abort', end)
+  const forget = onAbort(signal, end)
   ends?.add(end)
   try {
     return await start(timeout, wait)
   } catch (error) {
     throw signal?.aborted && !map.closed ? aborted(signal) : explain(map, error)
   } finally {
-    signal?.removeEventListener('abort', end)
+    forget?.()
     ends?.delete(end)
   }
 }

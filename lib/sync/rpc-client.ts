@@ -1,6 +1,7 @@
 // The side of an Rpc that calls.
 
 import { aborted, withCode } from '../errors.js'
+import { onAbort } from '../signal.js'
 import type { NativeChannel } from '../binding.js'
 import type { Limit } from './arguments.js'
 import { behindOf, type Channel } from './channel.js'
@@ -78,22 +79,17 @@ export class Client {
     const settle = (end: () => void): void => {
       if (!this.#calls.delete(number)) return
       clearTimeout(timer)
-      try {
-        signal?.removeEventListener('abort', abort)
-        end()
-      } catch (error) {
-        reject(error) // a signal whose methods are not its own: other calls go on
-      }
+      forget?.()
+      end()
     }
     const one: Call = {
       end: 0n,
       resolve: (reply) => settle(() => resolve(reply)),
       reject: (error) => settle(() => reject(error)),
     }
-    const abort = (): void => one.reject(aborted(signal!))
     const late = (): void => one.reject(timedOut())
     const timer = timeout < 0 || timeout > LONGEST ? undefined : setTimeout(late, timeout)
-    signal?.addEventListener('abort', abort)
+    const forget = onAbort(signal, () => one.reject(aborted(signal!)))
     this.#calls.set(number, one)
     try {
       if (this.#trySend(one, request)) void this.#receive()

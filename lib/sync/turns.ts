@@ -1,6 +1,7 @@
 // Operations that are started together and run one after the other.
 
 import { aborted } from '../errors.js'
+import { onAbort } from '../signal.js'
 import type { Limit } from './arguments.js'
 
 /** The longest delay that a timer accepts; it would take a longer one for none. */
@@ -32,18 +33,17 @@ export class Turns {
       const leave = (): void => {
         waiting = false
         clearTimeout(timer)
-        signal?.removeEventListener('abort', abort)
-      }
-      const abort = (): void => {
-        leave()
-        reject(aborted(signal!))
+        forget?.()
       }
       const giveUp = (): void => {
         leave()
         resolve(late)
       }
       const timer = timeout < 0 || timeout > LONGEST ? undefined : setTimeout(giveUp, timeout)
-      signal?.addEventListener('abort', abort)
+      const forget = onAbort(signal, () => {
+        leave()
+        reject(aborted(signal!))
+      })
       const turn = before.then(() => {
         if (!waiting) return late
         leave()
