@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
 import { mapShared } from 'memory-map'
 
-import { random } from './helpers/random.ts'
+import { random } from './helpers/random.mjs'
 import { scratchFile } from './helpers/scratch.ts'
 import { until } from './helpers/until.ts'
 

@@ -5,23 +5,21 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, fstatSync, openSync, promises, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { mapPrivate, mapShared, type MemoryFault, pageSize } from 'memory-map'
 
+import { openDescriptors } from './helpers/memory.ts'
+import { isWindows, onLinux, onPosix, where } from './helpers/platform.ts'
 import { run, shellLine } from './helpers/processes.ts'
-import { openDescriptors } from './helpers/procfs.ts'
 import { scratchFolder } from './helpers/scratch.ts'
 
-// Serial, for some count this process's descriptors.
-const linux = process.platform === 'linux' ? test.serial : test.serial.skip
-const posix = process.platform === 'win32' ? test.serial.skip : test.serial
-// mmap(2) of macOS refuses every device.
-const zeros = process.platform === 'darwin' ? test.serial.skip : posix
+// All are serial, for some count this process's descriptors.
+const withZeros = where(!isWindows && process.platform !== 'darwin', 'mmap(2) refuses every device')
 const maps = { mapShared, mapPrivate }
 const readWrite = { protection: 'read-write' } as const
 
 for (const [name, map] of Object.entries(maps)) {
-  zeros(`${name} of /dev/zero is zeroed memory of its own`, (t) => {
+  withZeros.serial(`${name} of /dev/zero is zeroed memory of its own`, (t) => {
     const length = 5 * pageSize + 100
     const one = map('/dev/zero', { ...readWrite, length })
     const other = map('/dev/zero', { ...readWrite, length })
@@ -39,7 +37,7 @@ for (const [name, map] of Object.entries(maps)) {
     other.close()
   })
 
-  zeros(`${name} of a descriptor of /dev/zero works after the descriptor is closed`, (t) => {
+  withZeros.serial(`${name} of a descriptor of /dev/zero works after the descriptor is closed`, (t) => {
     const fd = openSync('/dev/zero', 'r+')
     const mapping = map(fd, { ...readWrite, length: pageSize })
     t.true(fstatSync(fd).isCharacterDevice(), 'the descriptor is the caller’s still')
@@ -49,7 +47,7 @@ for (const [name, map] of Object.entries(maps)) {
     mapping.close()
   })
 
-  zeros(`${name} of /dev/zero may start at any offset`, (t) => {
+  withZeros.serial(`${name} of /dev/zero may start at any offset`, (t) => {
     const mapping = map('/dev/zero', { ...readWrite, offset: 3 * pageSize + 5, length: 10 })
     t.is(mapping.offset, 3 * pageSize + 5)
     mapping.buffer.write('0123456789')
@@ -57,7 +55,7 @@ for (const [name, map] of Object.entries(maps)) {
     mapping.close()
   })
 
-  posix(`${name} of /dev/zero without a length asks for one`, (t) => {
+  onPosix.serial(`${name} of /dev/zero without a length asks for one`, (t) => {
     const before = openDescriptors()
     const error = t.throws(() => map('/dev/zero'), { instanceOf: TypeError })!
     t.is((error as NodeJS.ErrnoException).code, 'ERR_INVALID_ARG_VALUE')
@@ -65,29 +63,32 @@ for (const [name, map] of Object.entries(maps)) {
     t.is(openDescriptors(), before)
   })
 
-  zeros(`${name} of /dev/zero: a store to a read-only page is contained, and the page keeps its bytes`, async (t) => {
-    let onFault!: (fault: MemoryFault) => void
-    const told = new Promise<MemoryFault>((resolve) => (onFault = resolve))
-    // A fault that waits to be reported does not keep the process alive.
-    const alive = setTimeout(() => {}, 60_000)
-    const mapping = map('/dev/zero', { ...readWrite, length: 3 * pageSize, onFault })
-    mapping.buffer.fill('old!')
-    mapping.protect('read', { offset: pageSize, length: pageSize })
+  withZeros.serial(
+    `${name} of /dev/zero: a store to a read-only page is contained, and the page keeps its bytes`,
+    async (t) => {
+      let onFault!: (fault: MemoryFault) => void
+      const told = new Promise<MemoryFault>((resolve) => (onFault = resolve))
+      // A fault that waits to be reported does not keep the process alive.
+      const alive = setTimeout(() => {}, 60_000)
+      const mapping = map('/dev/zero', { ...readWrite, length: 3 * pageSize, onFault })
+      mapping.buffer.fill('old!')
+      mapping.protect('read', { offset: pageSize, length: pageSize })
 
-    mapping.buffer.fill('new?')
+      mapping.buffer.fill('new?')
 
-    t.is(mapping.faults, 1)
-    const fault = await told
-    clearTimeout(alive)
-    t.like(fault, { kind: 'protection', offset: pageSize, contained: true })
-    t.is(mapping.read(pageSize - 4, 4).toString(), 'new?')
-    t.deepEqual(mapping.read(pageSize, pageSize), Buffer.alloc(pageSize, 'old!'))
-    t.is(mapping.read(2 * pageSize, 4).toString(), 'new?')
-    mapping.close()
-  })
+      t.is(mapping.faults, 1)
+      const fault = await told
+      clearTimeout(alive)
+      t.like(fault, { kind: 'protection', offset: pageSize, contained: true })
+      t.is(mapping.read(pageSize - 4, 4).toString(), 'new?')
+      t.deepEqual(mapping.read(pageSize, pageSize), Buffer.alloc(pageSize, 'old!'))
+      t.is(mapping.read(2 * pageSize, 4).toString(), 'new?')
+      mapping.close()
+    },
+  )
 
   for (const device of ['/dev/null', '/dev/random', '/dev/urandom', '/dev/full'].filter((path) => existsSync(path))) {
-    posix(`${name} of ${device} is refused`, (t) => {
+    onPosix.serial(`${name} of ${device} is refused`, (t) => {
       const before = openDescriptors()
       for (const options of [{ length: pageSize }, { length: 1, offset: 7 }, { ...readWrite, length: pageSize }]) {
         isRefused(t, () => map(device, options), device)
@@ -99,7 +100,7 @@ for (const [name, map] of Object.entries(maps)) {
     })
 
     // The error does not ask for a length, for a length would not help.
-    posix(`${name} of ${device} is refused in the same way without a length`, (t) => {
+    onPosix.serial(`${name} of ${device} is refused in the same way without a length`, (t) => {
       isRefused(t, () => map(device), device)
     })
   }
@@ -113,7 +114,7 @@ function isRefused(t: ExecutionContext, map: () => unknown, path?: string): void
   t.regex(error.message, /^ENODEV: .*character device cannot be mapped/)
 }
 
-linux('/dev/tty is refused with a message about terminals', async (t) => {
+onLinux.serial('/dev/tty is refused with a message about terminals', async (t) => {
   const script = join(scratchFolder(t), 'tty.mjs')
   writeFileSync(
     script,
@@ -159,7 +160,7 @@ function loopDevice(
   return { device, disk, bytes }
 }
 
-linux('a block device is mapped whole without a length', (t) => {
+onLinux.serial('a block device is mapped whole without a length', (t) => {
   const loop = loopDevice(t, 2 ** 20)
   if (loop === undefined) return
   for (const map of [mapShared, mapPrivate]) {
@@ -170,7 +171,7 @@ linux('a block device is mapped whole without a length', (t) => {
   }
 })
 
-linux('a part of a block device is mapped from any byte, by path and by descriptor', (t) => {
+onLinux.serial('a part of a block device is mapped from any byte, by path and by descriptor', (t) => {
   const loop = loopDevice(t, 2 ** 20)
   if (loop === undefined) return
   const fd = openSync(loop.device, 'r')
@@ -183,7 +184,7 @@ linux('a part of a block device is mapped from any byte, by path and by descript
   rest.close()
 })
 
-linux('a mapping past the end of a block device is refused', (t) => {
+onLinux.serial('a mapping past the end of a block device is refused', (t) => {
   const loop = loopDevice(t, 2 ** 20)
   if (loop === undefined) return
   for (const options of [{ length: 2 ** 20 + 1 }, { offset: 2 ** 20 - 10, length: 11 }, { offset: 2 ** 20 + 1 }]) {
@@ -192,7 +193,7 @@ linux('a mapping past the end of a block device is refused', (t) => {
 })
 
 for (const sector of [512, 4096]) {
-  linux(`a block device with sectors of ${sector} bytes does not become longer`, (t) => {
+  onLinux.serial(`a block device with sectors of ${sector} bytes does not become longer`, (t) => {
     const size = 2 ** 20 + sector
     const loop = loopDevice(t, size, sector)
     if (loop === undefined) return
@@ -213,7 +214,7 @@ for (const sector of [512, 4096]) {
   })
 }
 
-linux('a shared store reaches a block device, a private one does not', async (t) => {
+onLinux.serial('a shared store reaches a block device, a private one does not', async (t) => {
   const loop = loopDevice(t, 2 ** 20)
   if (loop === undefined) return
   const shared = mapShared(loop.device, readWrite)
@@ -231,7 +232,7 @@ linux('a shared store reaches a block device, a private one does not', async (t)
   ours.close()
 })
 
-linux('the disk of the root folder is mapped for reading, or the system refuses it', (t) => {
+onLinux.serial('the disk of the root folder is mapped for reading, or the system refuses it', (t) => {
   const device = rootDisk()
   if (device === undefined) {
     t.log('skipped: the root folder is on no block device')

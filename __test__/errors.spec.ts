@@ -14,7 +14,8 @@ import { Broadcast, Channel, Semaphore } from 'memory-map/sync'
 
 import { isSystemError, throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { isWindows, onPosix } from './helpers/platform.ts'
-import { type Runtime, runScript, runtimes } from './helpers/runtimes.ts'
+import { scriptEnv } from './helpers/processes.ts'
+import { runScript, runtimes, underLimit } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, smallFileSystem } from './helpers/scratch.ts'
 
 const host = runtimes()[0]!
@@ -233,12 +234,7 @@ console.log(mapShared('file').length, mapPrivate(mine).length, mapAnonymous(10, 
 `
 
 onPosix('a process without descriptors gets EMFILE, and goes on', async (t) => {
-  const limited: Runtime = {
-    ...host,
-    command: 'sh',
-    args: ['-c', 'ulimit -n 64 && exec "$@"', 'sh', host.command, ...host.args],
-  }
-  const { code, signal, stdout, stderr } = await runScript(limited, DESCRIPTORS_SCRIPT)
+  const { code, signal, stdout, stderr } = await runScript(underLimit(host, '-n 64'), DESCRIPTORS_SCRIPT)
   t.deepEqual(stdout.trimEnd().split('\n'), [
     'open EMFILE',
     'Error -24 EMFILE open file',
@@ -851,10 +847,13 @@ test('no argument ends the process', (t) => {
     }
     setTimeout(() => console.log('calls', calls), 50)
   `
-  const { NODE_OPTIONS: _, ...env } = process.env
   const args = ['--no-deprecation', '--input-type=module', '--eval', script]
   const cwd = new URL('..', import.meta.url)
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, { cwd, env, encoding: 'utf8' })
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd,
+    env: scriptEnv(),
+    encoding: 'utf8',
+  })
   t.deepEqual([status, signal], [0, null], stderr)
   t.regex(stdout, /^calls \d{5,}\n$/)
 })

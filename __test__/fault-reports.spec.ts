@@ -16,13 +16,14 @@ import {
 } from 'memory-map'
 
 import { fixturePath } from './helpers/addon.ts'
-import { makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
+import { nonzeroPages, Reports, runFaultScript, survives } from './helpers/faults.ts'
 import { is32Bit, isLinux, truncating, where, withAddon, withDescriptors } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
+import { scratchFile } from './helpers/scratch.ts'
 import { turns, until } from './helpers/until.ts'
 
 const PAGES = 8
-const content = pattern(PAGES)
+const content = nonzeroPages(PAGES)
 const host = runtimes()[0]!
 
 /** The faults of one mapping that are published on the diagnostics channel. */
@@ -70,7 +71,7 @@ async function rejection(t: ExecutionContext, promise: Promise<unknown>): Promis
 
 test('faults are counted at once and reported on the next turn, not before', async (t) => {
   const reports = new Reports()
-  using map = mapShared(makeFile(t, content), reports.options)
+  using map = mapShared(scratchFile(t, content), reports.options)
   const channel = published(t, map)
   map.buffer[0] = 0
   t.is(map.faults, 1)
@@ -88,7 +89,7 @@ test('faults are counted at once and reported on the next turn, not before', asy
 truncating(
   'a report has the kind, offset and length of a fault, whether it was contained, and the mapping',
   async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using map = mapShared(path, { offset: 10, ...reports.options })
     map.buffer[2 * pageSize] = 0
@@ -125,7 +126,7 @@ test('each fault is reported once, however often the event loop turns', async (t
 
 test('check() throws a fault that was reported before, and one that it has thrown is still reported', async (t) => {
   const reports = new Reports()
-  using map = mapShared(makeFile(t, content), reports.options)
+  using map = mapShared(scratchFile(t, content), reports.options)
   const channel = published(t, map)
   map.buffer[0] = 0
   const thrown = fault(t, () => map.check())
@@ -146,7 +147,7 @@ test('check() throws a fault that was reported before, and one that it has throw
 })
 
 test('without onFault there is one process warning for each mapping', async (t) => {
-  const paths = [makeFile(t, content), makeFile(t, content)]
+  const paths = [scratchFile(t, content), scratchFile(t, content)]
   const seen = paths.map((path) => warnings(t, path))
   const maps = paths.map((path) => mapShared(path))
   const channel = published(t, maps[0]!)
@@ -166,7 +167,7 @@ test('without onFault there is one process warning for each mapping', async (t) 
 })
 
 test('with onFault there is no warning', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const seen = warnings(t, path)
   const reports = new Reports()
   using map = mapShared(path, reports.options)
@@ -177,7 +178,7 @@ test('with onFault there is no warning', async (t) => {
 
 test('a fault inside onFault is reported on a later turn', async (t) => {
   const faults: MemoryFault[] = []
-  using map: MemoryMap = mapShared(makeFile(t, content), {
+  using map: MemoryMap = mapShared(scratchFile(t, content), {
     onFault(fault) {
       faults.push(fault)
       if (faults.length >= 3) return
@@ -216,7 +217,7 @@ test('close() inside onFault does no harm, and earlier faults are still reported
 
 test('faults from before close() are reported after it', async (t) => {
   const reports = new Reports()
-  const map = mapShared(makeFile(t, content), reports.options)
+  const map = mapShared(scratchFile(t, content), reports.options)
   map.buffer[0] = 0
   map.close()
   t.is(map.faults, 1)
@@ -252,7 +253,7 @@ test('up to 1,000 faults are kept until a call throws them', async (t) => {
 })
 
 truncating('sync() rejects after a lost store, and resolves the next time', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
   await map.sync()
@@ -269,7 +270,7 @@ truncating('sync() rejects after a lost store, and resolves the next time', asyn
 })
 
 truncating('syncSync() throws after a lost store, and returns the next time', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
   truncateSync(path, 2 * pageSize)
@@ -293,14 +294,14 @@ truncating('syncSync() throws after a lost store, and returns the next time', as
 })
 
 test('sync() of one range rejects for a fault in another', async (t) => {
-  using map = mapShared(makeFile(t, content), new Reports().options)
+  using map = mapShared(scratchFile(t, content), new Reports().options)
   map.buffer[5 * pageSize] = 0
   t.like(await rejection(t, map.sync({ offset: 0, length: 10 })), { offset: 5 * pageSize })
   await map.sync()
 })
 
 truncating('a store that is lost while sync() is under way makes this sync or the next one reject', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, pageSize)
   const left = { length: pageSize } // what the file has left: a sync of more would reject each time
@@ -316,7 +317,7 @@ truncating('a store that is lost while sync() is under way makes this sync or th
 
 test('close() while sync() is under way does no harm', async (t) => {
   for (let round = 0; round < 20; round++) {
-    const map = mapShared(makeFile(t, content), { protection: 'read-write' })
+    const map = mapShared(scratchFile(t, content), { protection: 'read-write' })
     map.buffer[0] = round
     const promise = map.sync()
     map.close()
@@ -326,7 +327,7 @@ test('close() while sync() is under way does no harm', async (t) => {
 })
 
 truncating('a fault between sync() and close() makes the sync reject', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   const map = mapShared(path, { protection: 'read-write', ...reports.options })
   truncateSync(path, pageSize)
@@ -339,7 +340,7 @@ truncating('a fault between sync() and close() makes the sync reject', async (t)
 
 test('a use of the memory after close() is reported, and does not make a pending sync reject', async (t) => {
   const reports = new Reports()
-  const map = mapShared(makeFile(t, content), { backing: 'shared-array-buffer', ...reports.options })
+  const map = mapShared(scratchFile(t, content), { backing: 'shared-array-buffer', ...reports.options })
   const { buffer } = map
   const promise = map.sync()
   map.close()
@@ -351,7 +352,7 @@ test('a use of the memory after close() is reported, and does not make a pending
 // Calls that throw their own faults
 
 truncating('read() throws at once if its bytes cannot be read, and for no other fault', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { offset: 100, ...reports.options })
   truncateSync(path, 3 * pageSize)
@@ -378,7 +379,7 @@ truncating('read() throws at once if its bytes cannot be read, and for no other 
 })
 
 truncating('write() throws at once if its bytes cannot be written, and for no other fault', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
   truncateSync(path, 3 * pageSize)
@@ -402,7 +403,7 @@ truncating('read() and write() throw their own faults without the guard as well'
 
 test('earlier faults of stores through a view do not make read() or write() throw', async (t) => {
   const reports = new Reports()
-  using map = mapPrivate(makeFile(t, content), reports.options)
+  using map = mapPrivate(scratchFile(t, content), reports.options)
   map.protect('read', { offset: 4 * pageSize })
   map.buffer[5 * pageSize] = 0xff
   t.deepEqual(map.read(), content, 'the lost store is not seen')
@@ -415,7 +416,7 @@ test('earlier faults of stores through a view do not make read() or write() thro
 })
 
 truncating("a fault in the source of write() is one of the source's mapping", async (t) => {
-  const [path, reports] = [makeFile(t, content), new Reports()]
+  const [path, reports] = [scratchFile(t, content), new Reports()]
   using source = mapShared(path, reports.options)
   using target = mapAnonymous(content.length)
   target.buffer.fill(0xee)

@@ -2,40 +2,37 @@
 // they are touched, and memory without a file. Where a use is about processes, there is a second one.
 
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, pageSize } from 'memory-map'
 
+import { figuresAt } from './helpers/memory.ts'
+import { isWindows, onLinux, onPosix, where } from './helpers/platform.ts'
 import { Peer, run } from './helpers/processes.ts'
-import { smaps } from './helpers/procfs.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
-import { scratchFolder } from './helpers/scratch.ts'
+import { scratchFile, scratchFolder } from './helpers/scratch.ts'
 
-const posix = process.platform === 'win32' ? test.skip : test
-const linux = process.platform === 'linux' ? test : test.skip
 const host = runtimes()[0]!
 const MiB = 2 ** 20
 const readWrite = { protection: 'read-write' } as const
 const label = ({ name, version }: Runtime) => `${name} ${version}`
 
-const python = process.platform !== 'win32' && (await run('python3', ['--version']).catch(() => undefined))?.code === 0
-const pythonTest = python ? test : test.skip
+const hasPython = !isWindows && (await run('python3', ['--version']).catch(() => undefined))?.code === 0
+const withPython = where(hasPython, 'needs Python')
 
 /** A file of `size` random bytes, and these bytes. */
-function file(t: ExecutionContext, size: number): { path: string; bytes: Buffer } {
-  const path = join(scratchFolder(t), 'file')
+function randomFile(t: ExecutionContext, size: number): { path: string; bytes: Buffer } {
   const bytes = randomBytes(size)
-  writeFileSync(path, bytes)
-  return { path, bytes }
+  return { path: scratchFile(t, bytes), bytes }
 }
 
 // Shared memory.
 
 for (const runtime of runtimes()) {
   test(`a shared store is in the file, and seen at once by another process (${label(runtime)}), both ways`, async (t) => {
-    const { path, bytes } = file(t, 3 * pageSize + 10)
+    const { path, bytes } = randomFile(t, 3 * pageSize + 10)
     const map = mapShared(path, readWrite)
     const peer = await Peer.start(t, runtime)
     await peer.run(`map = lib.mapShared(${JSON.stringify(path)}, { protection: 'read-write' })`)
@@ -56,7 +53,7 @@ for (const runtime of runtimes()) {
 }
 
 test('a shared store is in the file even if the process is killed right after it', async (t) => {
-  const { path, bytes } = file(t, pageSize)
+  const { path, bytes } = randomFile(t, pageSize)
   const peer = await Peer.start(t, host)
   await peer.run(`map = lib.mapShared(${JSON.stringify(path)}, { protection: 'read-write' }); 0`)
   await peer.run('map.buffer.write("last words", 100)')
@@ -67,15 +64,15 @@ test('a shared store is in the file even if the process is killed right after it
   t.deepEqual(readFileSync(path), bytes)
 })
 
-linux('a shared store is on the disk when sync() has resolved', async (t) => {
-  const { path } = file(t, 4 * pageSize)
+onLinux('a shared store is on the disk when sync() has resolved', async (t) => {
+  const { path } = randomFile(t, 4 * pageSize)
   const map = mapShared(path, readWrite)
   for (const sync of [() => map.sync(), () => map.syncSync()]) {
     map.buffer[pageSize]! ^= 1
     map.buffer[3 * pageSize]! ^= 1
-    t.true(smaps(map.address).dirty >= 2 * pageSize, 'the figure does not tell')
+    t.true(figuresAt(map.address).dirty >= 2 * pageSize, 'the figure does not tell')
     await sync()
-    t.is(smaps(map.address).dirty, 0)
+    t.is(figuresAt(map.address).dirty, 0)
   }
   map.close()
 })
@@ -83,7 +80,7 @@ linux('a shared store is on the disk when sync() has resolved', async (t) => {
 // A private copy.
 
 test('a private store is seen by no other process and never reaches the file', async (t) => {
-  const { path, bytes } = file(t, 5 * pageSize + 10)
+  const { path, bytes } = randomFile(t, 5 * pageSize + 10)
   const ours = mapPrivate(path)
   const shared = mapShared(path)
   const another = mapPrivate(path)
@@ -113,8 +110,8 @@ test('a private store is seen by no other process and never reaches the file', a
   another.close()
 })
 
-posix('a private mapping of a read-only file can be stored to', (t) => {
-  const { path, bytes } = file(t, pageSize)
+onPosix('a private mapping of a read-only file can be stored to', (t) => {
+  const { path, bytes } = randomFile(t, pageSize)
   const fd = openSync(path, 'r')
   const map = mapPrivate(fd)
   t.throws(() => mapShared(fd, readWrite), { code: 'EACCES' })
@@ -127,15 +124,15 @@ posix('a private mapping of a read-only file can be stored to', (t) => {
   map.close()
 })
 
-linux('a private mapping has memory of its own only for the pages that were stored to', (t) => {
-  const { path } = file(t, 8 * MiB)
+onLinux('a private mapping has memory of its own only for the pages that were stored to', (t) => {
+  const { path } = randomFile(t, 8 * MiB)
   const map = mapPrivate(path)
   sumOfPages(map.buffer)
-  t.is(smaps(map.address).rss, 8 * MiB)
-  t.is(smaps(map.address).own, 0)
+  t.is(figuresAt(map.address).rss, 8 * MiB)
+  t.is(figuresAt(map.address).own, 0)
 
   for (const page of [0, 7, 100]) map.buffer[page * pageSize] = 1
-  t.is(smaps(map.address).own, 3 * pageSize)
+  t.is(figuresAt(map.address).own, 3 * pageSize)
   map.close()
 })
 
@@ -148,37 +145,37 @@ function sumOfPages(bytes: Buffer): number {
   return sum
 }
 
-linux('two processes that have read a file through mappings share its pages in memory', async (t) => {
+onLinux('two processes that have read a file through mappings share its pages in memory', async (t) => {
   const size = 48 * MiB
-  const { path, bytes } = file(t, size)
+  const { path, bytes } = randomFile(t, size)
   const map = mapShared(path)
   const peer = await Peer.start(t, host)
   await peer.run(`map = lib.mapShared(${JSON.stringify(path)}); 0`)
   const address = BigInt((await peer.run('String(map.address)')) as string)
 
   t.is(sumOfPages(map.buffer), sumOfPages(bytes))
-  const alone = smaps(map.address)
+  const alone = figuresAt(map.address)
   t.is(alone.rss, size)
-  t.true(alone.pss > 0.95 * size, `before the other process has read: ${JSON.stringify(alone)}`)
-  t.is(smaps(address, peer.pid).rss, 0)
+  t.true(alone.pss > 0.95 * size, `${alone.pss} bytes before the other process has read`)
+  t.is(figuresAt(address, peer.pid).rss, 0)
 
   const sum = await peer.run(`sum = 0; for (let at = 0; at < map.length; at += ${pageSize}) sum += map.buffer[at]; sum`)
   t.is(sum, sumOfPages(bytes))
-  for (const figures of [smaps(map.address), smaps(address, peer.pid)]) {
+  for (const figures of [figuresAt(map.address), figuresAt(address, peer.pid)]) {
     t.is(figures.rss, size)
-    t.true(figures.pss > 0.45 * size && figures.pss < 0.55 * size, JSON.stringify(figures))
+    t.true(figures.pss > 0.45 * size && figures.pss < 0.55 * size, `${figures.pss} bytes`)
     t.is(figures.own, 0)
   }
 
   await peer.run('map.close()')
-  t.true(smaps(map.address).pss > 0.95 * size, 'after the other process has closed')
+  t.true(figuresAt(map.address).pss > 0.95 * size, 'after the other process has closed')
   map.close()
 })
 
 // Pages that load when they are touched.
 
-/** A file of 1 TiB without a block on disk, where the file system can have one. */
-function sparseFile(t: ExecutionContext): string | undefined {
+/** A file of 1 TiB without a block on disk; undefined where the file system cannot have one. */
+function terabyteFile(t: ExecutionContext): string | undefined {
   const path = join(scratchFolder(t), 'sparse')
   const fd = openSync(path, 'w')
   try {
@@ -193,31 +190,31 @@ function sparseFile(t: ExecutionContext): string | undefined {
   return path
 }
 
-linux('only the pages of a file of 1 TiB that are touched come into memory', (t) => {
-  const path = sparseFile(t)
+onLinux('only the pages of a file of 1 TiB that are touched come into memory', (t) => {
+  const path = terabyteFile(t)
   if (path === undefined) return
   const before = process.memoryUsage.rss()
   const map = mapShared(path)
   t.is(map.length, 2 ** 40)
-  t.is(smaps(map.address).size, 2 ** 40)
-  t.is(smaps(map.address).rss, 0, 'pages are there before the first touch')
+  t.is(figuresAt(map.address).size, 2 ** 40)
+  t.is(figuresAt(map.address).rss, 0, 'pages are there before the first touch')
 
   t.is(map.view(2 ** 39, 1)[0], 0)
-  const touched = smaps(map.address).rss
+  const touched = figuresAt(map.address).rss
   // The kernel brings the neighbours along that it has at hand: 64 KiB, or one large page.
   t.true(touched >= pageSize && touched <= 2 * MiB, `${touched} bytes`)
 
   t.is(map.view(2 ** 40 - 1, 1)[0], 0)
   t.is(map.read(12_345_678_901, 10).length, 10)
-  const again = smaps(map.address).rss
+  const again = figuresAt(map.address).rss
   t.true(again > touched && again <= 6 * MiB, `${again} bytes`)
   t.true(process.memoryUsage.rss() - before < 100 * MiB)
   t.is(statSync(path).blocks, 0, 'reading has taken space on disk')
   map.close()
 })
 
-linux('a store to a file of 1 TiB takes the blocks of its page and no more', async (t) => {
-  const path = sparseFile(t)
+onLinux('a store to a file of 1 TiB takes the blocks of its page and no more', async (t) => {
+  const path = terabyteFile(t)
   if (path === undefined) return
   const map = mapShared(path, readWrite)
   map.view(2 ** 39, 5).write('there')
@@ -234,18 +231,18 @@ linux('a store to a file of 1 TiB takes the blocks of its page and no more', asy
   again.close()
 })
 
-linux('anonymous memory takes memory page by page, or at once with `populate`', (t) => {
+onLinux('anonymous memory takes memory page by page, or at once with `populate`', (t) => {
   const length = 16_000 * pageSize
   const lazy = mapAnonymous(length)
-  const before = smaps(lazy.address)
+  const before = figuresAt(lazy.address)
   t.true(before.size >= length)
   for (let page = 0; page < 1000; page++) lazy.buffer[page * 16 * pageSize] = 1
-  const grown = smaps(lazy.address).rss - before.rss
+  const grown = figuresAt(lazy.address).rss - before.rss
   t.true(grown >= 1000 * pageSize && grown < (hugePagesByDefault() ? Infinity : 1100 * pageSize), `${grown} bytes`)
   lazy.close()
 
   const populated = mapAnonymous(length, { populate: true })
-  t.true(smaps(populated.address).rss >= length)
+  t.true(figuresAt(populated.address).rss >= length)
   populated.close()
 })
 
@@ -273,7 +270,7 @@ test('two anonymous mappings share nothing', (t) => {
   other.close()
 })
 
-linux('shared anonymous memory is zeroed and has a descriptor', (t) => {
+onLinux('shared anonymous memory is zeroed and has a descriptor', (t) => {
   const map = mapAnonymous(MiB + 5, { shared: true })
   t.is(typeof map.fd, 'number')
   t.is(map.kind, 'anonymous')
@@ -285,7 +282,7 @@ linux('shared anonymous memory is zeroed and has a descriptor', (t) => {
 })
 
 for (const runtime of runtimes()) {
-  linux(`anonymous memory is shared with a child (${label(runtime)}) through stdio, both ways`, async (t) => {
+  onLinux(`anonymous memory is shared with a child (${label(runtime)}) through stdio, both ways`, async (t) => {
     const map = mapAnonymous(MiB + 5, { shared: true })
     map.buffer.write('from the parent, before')
     const peer = await Peer.start(t, runtime, [map.fd!])
@@ -304,7 +301,7 @@ for (const runtime of runtimes()) {
   })
 }
 
-pythonTest('anonymous memory is shared with a Python child through stdio, both ways', async (t) => {
+withPython('anonymous memory is shared with a Python child through stdio, both ways', async (t) => {
   const length = 3 * pageSize
   const map = mapAnonymous(length, { shared: true })
   map.buffer.write('from Node')
@@ -322,8 +319,8 @@ pythonTest('anonymous memory is shared with a Python child through stdio, both w
   t.like(await peer.end(), { code: 0, signal: null })
 })
 
-pythonTest('a file is shared with a Python process that maps it, both ways', async (t) => {
-  const { path, bytes } = file(t, pageSize)
+withPython('a file is shared with a Python process that maps it, both ways', async (t) => {
+  const { path, bytes } = randomFile(t, pageSize)
   const map = mapShared(path, readWrite)
   const peer = await Peer.startPython(t)
   await peer.run(`m = mmap.mmap(os.open(${JSON.stringify(path)}, os.O_RDWR), 0)`)
@@ -336,9 +333,9 @@ pythonTest('a file is shared with a Python process that maps it, both ways', asy
   map.close()
 })
 
-linux('a child gets the descriptor of a mapping only through stdio', async (t) => {
+onLinux('a child gets the descriptor of a mapping only through stdio', async (t) => {
   const map = mapAnonymous(pageSize, { shared: true })
-  const { path } = file(t, pageSize)
+  const { path } = randomFile(t, pageSize)
   const shared = mapShared(path)
   const children = [await Peer.start(t, host), await Peer.start(t, host, [map.fd!])]
   const open =

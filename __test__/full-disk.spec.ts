@@ -24,6 +24,7 @@ import test, { type ExecutionContext } from 'ava'
 import { mapPrivate, mapShared, MemoryFaultError, pageSize } from 'memory-map'
 
 import { Reports, settle, survives } from './helpers/faults.ts'
+import { scriptEnv } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFolder } from './helpers/scratch.ts'
 
@@ -443,10 +444,9 @@ for (const runtime of runtimes()) {
       )
       const command = [runtime.command, ...runtime.args, script].map((word) => `'${word}'`).join(' ')
       const line = `mount -t tmpfs -o size=64m memory-map-test /dev/shm && exec ${command}`
-      const { NODE_OPTIONS: _, ...env } = process.env
       const { stdout, stderr, status } = spawnSync('unshare', ['--mount', 'sh', '-c', line], {
         encoding: 'utf8',
-        env: { ...env, MEMORY_MAP_ROOT: new URL('../', import.meta.url).href },
+        env: scriptEnv(),
       })
       t.deepEqual({ status, stdout: stdout.trim() }, { status: 0, stdout: 'end' }, stderr)
     },

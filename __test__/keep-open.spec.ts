@@ -7,9 +7,9 @@ import { type FileMapOptions, mapPrivate, mapShared, MemoryFaultError, type Memo
 import { Channel, Mutex, notify, wait } from 'memory-map/sync'
 
 import { Reports, survives } from './helpers/faults.ts'
+import { openDescriptors } from './helpers/memory.ts'
 import { where } from './helpers/platform.ts'
-import { openDescriptors } from './helpers/procfs.ts'
-import { runtimes } from './helpers/runtimes.ts'
+import { runtimes, underLimit } from './helpers/runtimes.ts'
 import { scratchFile } from './helpers/scratch.ts'
 
 const test = where(process.platform !== 'win32', 'on Windows a mapping has no descriptor')
@@ -18,11 +18,10 @@ const onLinux = where(process.platform === 'linux', 'elsewhere msync(2) is not d
 const maps: Record<string, (path: string, options: FileMapOptions) => MemoryMap> = { mapShared, mapPrivate }
 
 for (const runtime of runtimes()) {
-  const command = ['-c', 'ulimit -n 128 && exec "$@"', 'sh', runtime.command, ...runtime.args]
   test(`a process with 128 descriptors has thousands of mappings, and their faults are contained: ${runtime.name}`, (t) =>
     survives(
       t,
-      { ...runtime, command: 'sh', args: command },
+      underLimit(runtime, '-n 128'),
       `
       const path = makeFile(Buffer.alloc(2 * pageSize, 7))
       const told = []

@@ -38,6 +38,7 @@ import {
 
 import { areaAt, descriptorFlags, descriptors, figuresAt, residentPages } from './helpers/memory.ts'
 import { isLinux, isWindows, kindsHere, onLinux, onPosix, truncating, withDescriptors } from './helpers/platform.ts'
+import { scriptEnv } from './helpers/processes.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
 
@@ -604,9 +605,8 @@ test('descriptor 0 is mapped like any other if it is a file', (t) => {
     process.stdout.write(mapShared(0).buffer)
   `
   const cwd = fileURLToPath(new URL('..', import.meta.url))
-  const { NODE_OPTIONS: _, ...env } = process.env
   const args = ['--input-type=module', '--eval', script]
-  const child = spawnSync(process.execPath, args, { cwd, env, stdio: [fd, 'pipe', 'inherit'] })
+  const child = spawnSync(process.execPath, args, { cwd, env: scriptEnv(), stdio: [fd, 'pipe', 'inherit'] })
   t.deepEqual([child.status, child.signal], [0, null])
   t.deepEqual(child.stdout, contents)
 })

@@ -19,7 +19,7 @@ import { inflateSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'memory-map'
 
-import { areasOf, makeFile, pattern, Reports, runFaultScript, survives } from './helpers/faults.ts'
+import { areasOf, nonzeroPages, Reports, runFaultScript, survives } from './helpers/faults.ts'
 import {
   coveringParts,
   type Declare,
@@ -31,11 +31,11 @@ import {
   withHoles,
 } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
-import { scratchFolder } from './helpers/scratch.ts'
+import { scratchFile, scratchFolder } from './helpers/scratch.ts'
 import { until } from './helpers/until.ts'
 
 const PAGES = 8
-const content = pattern(PAGES)
+const content = nonzeroPages(PAGES)
 const host = runtimes()[0]!
 
 type Options = ReturnType<typeof optionsOf>
@@ -77,7 +77,7 @@ const kinds: Record<string, (path: string, options: Options) => MemoryMap> = {
 }
 
 async function withoutTrace(t: ExecutionContext, make: (typeof kinds)[string], store: (bytes: Buffer) => void) {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const { mtimeMs } = statSync(path)
   const reports = new Reports()
   using map = make(path, reports.options)
@@ -118,7 +118,7 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
   })
 
   test(`${kind}: the other bytes read as before, also before the report`, (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     using map = make(path, new Reports().options)
     map.buffer[2 * pageSize] = 1
     map.buffer[5 * pageSize] = 1
@@ -130,7 +130,7 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
   })
 
   test(`${kind}: the pages are read-only again after the report`, async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using map = make(path, reports.options)
     for (let round = 1; round <= 5; round++) {
@@ -143,7 +143,7 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
   })
 
   test(`${kind}: stores are kept once they are allowed again, and those before are not`, async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using map = make(path, reports.options)
     map.buffer[0] = 0xff
@@ -164,7 +164,7 @@ for (const [kind, make] of kindsHere(Object.entries(kinds))) {
 
   const declare: Declare = /shared mapping/.test(kind) ? coveringParts : test
   declare(`${kind}: pages of protection 'none' read as zeros, and have their bytes afterwards`, async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using map = make(path, reports.options)
     map.protect('none', { offset: 2 * pageSize, length: 3 * pageSize })
@@ -215,7 +215,7 @@ for (const [name, store] of Object.entries(stores)) {
 }
 
 coveringParts('a store that reaches from a writable page into a read-only one is kept up to there', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
   map.protect('read', { offset: 4 * pageSize, length: pageSize })
@@ -230,7 +230,7 @@ coveringParts('a store that reaches from a writable page into a read-only one is
 })
 
 test('a mapping that begins in the middle of a page tells offsets from its own start', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { offset: pageSize + 100, ...reports.options })
   map.buffer[0] = 0
@@ -245,7 +245,7 @@ test('a mapping that begins in the middle of a page tells offsets from its own s
 })
 
 test('stores of another mapping of the file are kept, and no others', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using writable = mapShared(path, { protection: 'read-write' })
   using map = mapShared(path, reports.options)
@@ -265,9 +265,9 @@ test('stores of another mapping of the file are kept, and no others', async (t) 
 const fails = { code: 'EFAULT' }
 
 test('fs.read into a read-only page is an ordinary error, EFAULT', async (t) => {
-  const source = makeFile(t, pattern(2))
+  const source = scratchFile(t, nonzeroPages(2))
   const reports = new Reports()
-  using map = mapShared(makeFile(t, content), reports.options)
+  using map = mapShared(scratchFile(t, content), reports.options)
   const fd = openSync(source, 'r')
   t.teardown(() => closeSync(fd))
   t.throws(() => readSync(fd, map.buffer, 0, 100, 0), { ...fails, instanceOf: Error })
@@ -280,16 +280,16 @@ test('fs.read into a read-only page is an ordinary error, EFAULT', async (t) => 
 })
 
 truncating('fs.read into a page beyond the end of its file is EFAULT', (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, 0)
-  const fd = openSync(makeFile(t, pattern(2)), 'r')
+  const fd = openSync(scratchFile(t, nonzeroPages(2)), 'r')
   t.teardown(() => closeSync(fd))
   t.throws(() => readSync(fd, map.buffer, 0, 100, 0), fails)
 })
 
 onPosix('fs.write from a page that cannot be read is EFAULT, and nothing is written', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   using hidden = mapShared(path, { protection: 'none', ...new Reports().options })
   using short = mapShared(path, new Reports().options)
   truncateSync(path, 2 * pageSize)
@@ -311,7 +311,7 @@ onPosix('fs.write from a page that cannot be read is EFAULT, and nothing is writ
 })
 
 test('a mapping works after such an error', (t) => {
-  using map = mapShared(makeFile(t, content), new Reports().options)
+  using map = mapShared(scratchFile(t, content), new Reports().options)
   const fd = openSync('/dev/zero', 'r')
   t.teardown(() => closeSync(fd))
   t.throws(() => readSync(fd, map.buffer, 0, 1, 0), fails)
@@ -444,7 +444,7 @@ for (const [name, make] of Object.entries(layouts)) {
 
 onLinux('a report leaves no memory area behind', async (t) => {
   for (const [kind, make] of Object.entries(kinds)) {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using map = make(path, reports.options)
     const before = areasOf(map)

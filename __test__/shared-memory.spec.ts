@@ -8,10 +8,9 @@ import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, openSharedMemory, pageSize, unlinkSharedMemory } from 'memory-map'
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
+import { onLinux, onPosix } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
 
-const posix = process.platform === 'win32' ? test.skip : test
-const linux = process.platform === 'linux' ? test : test.skip
 const MEMORY_MAP_ROOT = new URL('../', import.meta.url).href
 
 let names = 0
@@ -29,7 +28,7 @@ function freshName(t: ExecutionContext): string {
   return name
 }
 
-posix('all who open a name map the same memory, with or without the slash', (t) => {
+onPosix('all who open a name map the same memory, with or without the slash', (t) => {
   const name = freshName(t)
   using one = openSharedMemory(name, { create: true, length: 100 })
   using two = openSharedMemory(`/${name}`)
@@ -41,7 +40,7 @@ posix('all who open a name map the same memory, with or without the slash', (t) 
   t.is(one.typedArray(Int32Array, 8, 1)[0], 7)
 })
 
-posix('unlinkSharedMemory removes the name, and mappings stay', (t) => {
+onPosix('unlinkSharedMemory removes the name, and mappings stay', (t) => {
   const name = freshName(t)
   using map = openSharedMemory(name, { create: true, length: pageSize })
   map.buffer[0] = 5
@@ -54,7 +53,7 @@ posix('unlinkSharedMemory removes the name, and mappings stay', (t) => {
   t.is(other.buffer[0], 0)
 })
 
-posix('exclusive refuses memory that is already there', (t) => {
+onPosix('exclusive refuses memory that is already there', (t) => {
   const name = freshName(t)
   using map = openSharedMemory(name, { create: true, exclusive: true, length: 10 })
   t.is(map.length, 10)
@@ -67,7 +66,7 @@ posix('exclusive refuses memory that is already there', (t) => {
   t.is(again.length, 10)
 })
 
-posix('create extends memory and never shrinks it', (t) => {
+onPosix('create extends memory and never shrinks it', (t) => {
   const name = freshName(t)
   using small = openSharedMemory(name, { create: true, length: 10 })
   small.buffer.fill(1)
@@ -85,7 +84,7 @@ posix('create extends memory and never shrinks it', (t) => {
   t.is(openSharedMemory(name).length, 4 * pageSize)
 })
 
-posix('memory is writable by default, or read-only if asked for', (t) => {
+onPosix('memory is writable by default, or read-only if asked for', (t) => {
   const name = freshName(t)
   using map = openSharedMemory(name, { create: true, length: 10 })
   t.is(map.protection, 'read-write')
@@ -97,7 +96,7 @@ posix('memory is writable by default, or read-only if asked for', (t) => {
   t.throws(() => reader.protect('read-write'), { code: 'EACCES' })
 })
 
-linux('by default only the owner may open the memory', (t) => {
+onLinux('by default only the owner may open the memory', (t) => {
   const [mine, everybodys] = [freshName(t), freshName(t)]
   openSharedMemory(mine, { create: true, length: 1 }).close()
   openSharedMemory(everybodys, { create: true, length: 1, mode: 0o644 }).close()
@@ -152,7 +151,7 @@ test('options that do not go together are refused', (t) => {
 
 const LONGEST = { linux: 255, darwin: 30, freebsd: 1022 }[process.platform as string]
 
-posix('a name may be as long as the system allows', (t) => {
+onPosix('a name may be as long as the system allows', (t) => {
   if (LONGEST === undefined) return t.pass()
   for (const name of [`${freshName(t)}-`.padEnd(LONGEST, 'x'), `${freshName(t)}-`.padEnd(30, 'ü').slice(0, 25)]) {
     t.teardown(() => unlinkSharedMemory(name))
@@ -172,7 +171,7 @@ posix('a name may be as long as the system allows', (t) => {
 })
 
 for (const runtime of runtimes()) {
-  posix(
+  onPosix(
     `${runtime.name} ${runtime.version}: memory that another process is making is opened whole or not at all`,
     async (t) => {
       const name = freshName(t)
@@ -211,7 +210,7 @@ for (const runtime of runtimes()) {
   )
 }
 
-linux('memory whose maker ended before giving it a length is refused, and create makes it', (t) => {
+onLinux('memory whose maker ended before giving it a length is refused, and create makes it', (t) => {
   const name = freshName(t)
   writeFileSync(`/dev/shm/${name}`, '')
   for (const options of [{}, { protection: 'read' }, { length: 0 }] as const) {
@@ -227,7 +226,7 @@ linux('memory whose maker ended before giving it a length is refused, and create
   t.is(map.length, 10)
 })
 
-linux('allocate takes all the memory at once', (t) => {
+onLinux('allocate takes all the memory at once', (t) => {
   const blocks = (path: string) => statSync(path).blocks * 512
   const name = freshName(t)
   const length = 16 * pageSize
@@ -243,14 +242,14 @@ linux('allocate takes all the memory at once', (t) => {
   t.is(blocks(`/proc/self/fd/${later.fd}`), 0)
 })
 
-linux('1 TiB of it can be made, for only the pages that are stored to take memory', (t) => {
+onLinux('1 TiB of it can be made, for only the pages that are stored to take memory', (t) => {
   using map = openSharedMemory(freshName(t), { create: true, length: 2 ** 40 })
   map.view(2 ** 39, 5).write('hello')
   t.is(map.view(2 ** 39, 5).toString(), 'hello')
 })
 
 for (const runtime of runtimes()) {
-  posix(`${runtime.name} ${runtime.version}: two processes share memory by its name`, async (t) => {
+  onPosix(`${runtime.name} ${runtime.version}: two processes share memory by its name`, async (t) => {
     const name = freshName(t)
     using map = openSharedMemory(name, { create: true, length: 4096 })
     map.buffer.write('from here')
@@ -281,7 +280,7 @@ process.stdin.once('data', () => {
 })
 `
 
-linux("a child gets anonymous memory through stdio, and both see each other's stores", async (t) => {
+onLinux("a child gets anonymous memory through stdio, and both see each other's stores", async (t) => {
   using map = mapAnonymous(pageSize, { shared: true })
   map.buffer.write('parent')
   const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD], {
@@ -302,7 +301,7 @@ linux("a child gets anonymous memory through stdio, and both see each other's st
 
 const python = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path))
 
-linux('Python maps the same memory, both ways', (t) => {
+onLinux('Python maps the same memory, both ways', (t) => {
   if (python === undefined) {
     t.pass('there is no Python here')
     return
@@ -335,7 +334,7 @@ const workaround = /def open_shared_memory[^]*?(?=\n```)/.exec(
   readFileSync(new URL('../docs/sharing-between-processes.md', import.meta.url), 'utf8'),
 )![0]
 
-linux('Python removes a name that it has opened when it ends, unless it is told not to track it', (t) => {
+onLinux('Python removes a name that it has opened when it ends, unless it is told not to track it', (t) => {
   if (python === undefined) {
     t.pass('there is no Python here')
     return

@@ -3,7 +3,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { Channel } from 'memory-map/sync'
 
-import { random } from './helpers/random.ts'
+import { random } from './helpers/random.mjs'
 import { runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
 import { growUntilMoved, peerWith, sharedMap } from './helpers/sharing.ts'

@@ -8,7 +8,7 @@ import { Channel, Rpc } from 'memory-map/sync'
 
 import { orLong } from './helpers/long.mjs'
 import { Peer } from './helpers/processes.ts'
-import { random } from './helpers/random.ts'
+import { random } from './helpers/random.mjs'
 import { type Runtime, runtimes, runScript } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
 import { peerWith, sharedMap as open } from './helpers/sharing.ts'

@@ -8,11 +8,11 @@ import test from 'ava'
 import { mapShared } from 'memory-map'
 import { Mutex } from 'memory-map/sync'
 
-import { quiet, runScript, runtimes } from './helpers/runtimes.ts'
+import { scriptEnv } from './helpers/processes.ts'
+import { runScript, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
 
 const contender = fileURLToPath(new URL('helpers/contender.mjs', import.meta.url))
-const env = { ...process.env, ...quiet, NODE_OPTIONS: '', MEMORY_MAP_ROOT: new URL('../', import.meta.url).href }
 
 /** The engines' compilers, each of which compiles Atomics in its own way. */
 const TIERS = [
@@ -40,7 +40,7 @@ for (const runtime of runtimes()) {
       const map = mapShared(file, { protection: 'read-write' })
       const start = () => {
         const child = spawn(runtime.command, [...args, contender, file], {
-          env: { ...env, ...tier.env },
+          env: scriptEnv(tier.env),
           stdio: 'inherit',
         })
         return once(child, 'exit')
@@ -67,7 +67,10 @@ for (const runtime of runtimes()) {
     let recovered = 0
     for (let run = 0; run < 10; run++) {
       const before = Atomics.load(words, 40)
-      const child = spawn(runtime.command, [...runtime.args, contender, file, 'for ever'], { env, stdio: 'inherit' })
+      const child = spawn(runtime.command, [...runtime.args, contender, file, 'for ever'], {
+        env: scriptEnv(),
+        stdio: 'inherit',
+      })
       const exit = once(child, 'exit')
       // By now it has locked so often that it changes the word itself.
       while (Atomics.load(words, 40) - before < 20_000) await new Promise((resolve) => setImmediate(resolve))

@@ -8,12 +8,13 @@ import { deflateSync, inflateSync } from 'node:zlib'
 
 import { mapPrivate, mapShared, pageSize } from 'memory-map'
 
-import { areasOf, makeFile, pattern, Reports, runFaultScript, settle, survives } from './helpers/faults.ts'
+import { areasOf, nonzeroPages, Reports, runFaultScript, settle, survives } from './helpers/faults.ts'
 import { is32Bit, onLinux, truncating as test, withAddresses } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
+import { scratchFile } from './helpers/scratch.ts'
 
 const PAGES = 8
-const content = pattern(PAGES)
+const content = nonzeroPages(PAGES)
 const host = runtimes()[0]!
 
 /** The content as a view shows it after the file was cut to `size` bytes. */
@@ -38,7 +39,7 @@ test('a load beyond the end of the file ends the process without the guard: the 
 
 for (const map of [mapShared, mapPrivate]) {
   test(`${map.name}: a file cut to nothing reads as zeros`, async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using mapped = map(path, reports.options)
     t.deepEqual(mapped.buffer, content)
@@ -56,7 +57,7 @@ for (const map of [mapShared, mapPrivate]) {
   })
 
   test(`${map.name}: a file cut in the middle of a page keeps the bytes before the cut`, async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using mapped = map(path, reports.options)
     const size = 3 * pageSize + 100
@@ -73,7 +74,7 @@ for (const map of [mapShared, mapPrivate]) {
   })
 
   test(`${map.name}: offsets count from a mapping that begins in the middle of a page`, async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     const offset = pageSize + 1000
     using mapped = map(path, { offset, length: 5 * pageSize, ...reports.options })
@@ -92,7 +93,7 @@ for (const map of [mapShared, mapPrivate]) {
   })
 
   test(`${map.name}: when the file grows again the views show it`, async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using mapped = map(path, { protection: 'read', ...reports.options })
     truncateSync(path, 0)
@@ -108,7 +109,7 @@ for (const map of [mapShared, mapPrivate]) {
 }
 
 test('a store beyond the end is discarded, and is not in the file when it grows again', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
   truncateSync(path, 2 * pageSize)
@@ -129,7 +130,7 @@ test('a store beyond the end is discarded, and is not in the file when it grows 
 })
 
 test('a file that is cut further with every access is contained each time', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const reports = new Reports()
   using map = mapShared(path, { protection: 'read-write', ...reports.options })
   for (let page = PAGES - 1; page >= 0; page--) {
@@ -147,7 +148,7 @@ test('a file that is cut further with every access is contained each time', asyn
 })
 
 test('every mapping of a truncated file has faults of its own', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   const [one, two] = [new Reports(), new Reports()]
   using first = mapShared(path, one.options)
   using second = mapPrivate(path, { offset: 100, ...two.options })
@@ -166,7 +167,7 @@ const views = [Uint8Array, Int16Array, Uint32Array, Float32Array, Float64Array, 
 
 for (const Ctor of views) {
   test(`${Ctor.name}: loops run to the end of the view, and see zeros beyond the end of the file`, async (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     const reports = new Reports()
     using map = mapShared(path, { protection: 'read-write', ...reports.options })
     const view = map.typedArray<any>(Ctor)
@@ -221,7 +222,7 @@ const loads: Record<string, (bytes: Buffer) => unknown> = {
 
 for (const [name, load] of Object.entries(loads)) {
   test(`${name} sees zeros beyond the end`, (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     using map = mapShared(path, new Reports().options)
     truncateSync(path, 3 * pageSize)
     const seen = load(map.buffer)
@@ -248,7 +249,7 @@ const stores: Record<string, (bytes: Buffer) => unknown> = {
 
 for (const [name, store] of Object.entries(stores)) {
   test(`${name} stores up to the end, and the rest is discarded`, (t) => {
-    const path = makeFile(t, content)
+    const path = scratchFile(t, content)
     using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
     truncateSync(path, 3 * pageSize)
     store(map.buffer)
@@ -264,7 +265,7 @@ for (const [name, store] of Object.entries(stores)) {
 }
 
 test('crypto.randomFillSync fills up to the end, and the rest is discarded', (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, 3 * pageSize)
   randomFillSync(map.buffer)
@@ -275,7 +276,7 @@ test('crypto.randomFillSync fills up to the end, and the rest is discarded', (t)
 })
 
 test('another process can truncate the file at any moment of a loop', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   writeFileSync(path, Buffer.alloc(content.length, 0x11))
   const stdout = await survives(
     t,
@@ -378,7 +379,7 @@ for (const runtime of runtimes()) {
 }
 
 onLinux('a thousand rounds of truncation and healing leave no memory area behind', async (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   for (let round = 0; round < 1000; round++) {
     truncateSync(path, (round % PAGES) * pageSize)
@@ -392,7 +393,7 @@ onLinux('a thousand rounds of truncation and healing leave no memory area behind
 })
 
 test('another program sees the truncated file', (t) => {
-  const path = makeFile(t, content)
+  const path = scratchFile(t, content)
   using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
   truncateSync(path, pageSize)
   map.buffer.fill(1)

@@ -25,17 +25,13 @@ import { pathToFileURL } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { type FileSource, mapPrivate, mapShared, type MemoryMap } from 'memory-map'
 
-import { isLinux, isWindows, isWine } from './helpers/platform.ts'
-import { ending, isAsleep, run, scriptEnv, shellLine, start, untilAsleep } from './helpers/processes.ts'
-import { openDescriptors } from './helpers/procfs.ts'
+import { openDescriptors } from './helpers/memory.ts'
+import { isLinux, isWindows, isWine, onLinux, onPosix } from './helpers/platform.ts'
+import { ending, isAsleep, run, shellLine, start, untilAsleep } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
 import { scratchFolder } from './helpers/scratch.ts'
 
-const posix = isWindows ? test.skip : test
-const linux = isLinux ? test : test.skip
 // Tests that count this process's descriptors are serial, because other tests open files on other threads.
-const posixSerial = isWindows ? test.serial.skip : test.serial
-const linuxSerial = isLinux ? test.serial : test.serial.skip
 
 type Refusal = { code: string; errno: number; syscall: string; path?: string; message: string }
 
@@ -119,7 +115,7 @@ for (const runtime of runtimes()) {
     return [runtime.command, ...runtime.args, script, ...files.map(String)]
   }
 
-  posix(`${name}: the pipes of a shell's pipeline are refused`, async (t) => {
+  onPosix(`${name}: the pipes of a shell's pipeline are refused`, async (t) => {
     const line = `echo in the pipe | { ${shellLine(command(t, 0, 1, '/dev/stdin'))}; echo "exit $?"; cat; } | cat`
     const { code, signal, stdout, stderr } = await run('sh', ['-c', line])
 
@@ -134,7 +130,7 @@ for (const runtime of runtimes()) {
     t.true(stdout.endsWith('exit 0\nin the pipe\n'), stdout)
   })
 
-  posix(`${name}: the socket that a child has for its stdin is refused`, async (t) => {
+  onPosix(`${name}: the socket that a child has for its stdin is refused`, async (t) => {
     const [file, ...args] = command(t, 0)
     const child = start(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
     const { code, signal, stdout, stderr } = await ending(child)
@@ -145,7 +141,7 @@ for (const runtime of runtimes()) {
     for (const error of Object.values(stdin!.refusals)) isRefusal(t, error, 'socket')
   })
 
-  linux(`${name}: a terminal is refused, by descriptor and by path`, async (t) => {
+  onLinux(`${name}: a terminal is refused, by descriptor and by path`, async (t) => {
     const line = `${shellLine(command(t, 0, '/dev/tty'))} "$(tty)"; status=$?; test -t 0 && echo still a terminal; exit $status`
     const { code, signal, stdout } = await run('script', ['-qec', line, '/dev/null'])
 
@@ -159,27 +155,30 @@ for (const runtime of runtimes()) {
     t.regex(stdout, /still a terminal/)
   })
 
-  linux(`${name}: a FIFO is refused by path at once, and a writer that is blocked in open stays blocked`, async (t) => {
-    const fifo = join(scratchFolder(t), 'fifo')
-    execFileSync('mkfifo', [fifo])
-    const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"; echo "written, $?"', fifo])
-    const written = ending(writer)
-    await untilAsleep(writer.pid!)
+  onLinux(
+    `${name}: a FIFO is refused by path at once, and a writer that is blocked in open stays blocked`,
+    async (t) => {
+      const fifo = join(scratchFolder(t), 'fifo')
+      execFileSync('mkfifo', [fifo])
+      const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"; echo "written, $?"', fifo])
+      const written = ending(writer)
+      await untilAsleep(writer.pid!)
 
-    const [file, ...args] = command(t, fifo)
-    const { code, signal, stdout, stderr, timedOut } = await run(file, args)
-    t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, stderr)
-    for (const error of Object.values(refusalsIn(t, stdout, 1)[0]!.refusals)) isRefusal(t, error, 'pipe', fifo)
+      const [file, ...args] = command(t, fifo)
+      const { code, signal, stdout, stderr, timedOut } = await run(file, args)
+      t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, stderr)
+      for (const error of Object.values(refusalsIn(t, stdout, 1)[0]!.refusals)) isRefusal(t, error, 'pipe', fifo)
 
-    await sleep(50)
-    t.is(writer.exitCode, null)
-    t.true(isAsleep(writer.pid!), 'the writer was woken')
-    t.is(await promises.readFile(fifo, 'utf8'), 'to whom it concerns\n')
-    t.like(await written, { code: 0, signal: null, stdout: 'written, 0\n' })
-  })
+      await sleep(50)
+      t.is(writer.exitCode, null)
+      t.true(isAsleep(writer.pid!), 'the writer was woken')
+      t.is(await promises.readFile(fifo, 'utf8'), 'to whom it concerns\n')
+      t.like(await written, { code: 0, signal: null, stdout: 'written, 0\n' })
+    },
+  )
 }
 
-linux('opening a FIFO does let a blocked writer go on: the test above means something', async (t) => {
+onLinux('opening a FIFO does let a blocked writer go on: the test above means something', async (t) => {
   const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const writer = start('sh', ['-c', 'echo to whom it concerns > "$0"', fifo])
@@ -192,7 +191,7 @@ linux('opening a FIFO does let a blocked writer go on: the test above means some
   t.false(timedOut)
 })
 
-linuxSerial('a reader that is blocked in open stays blocked when a writable mapping is refused', async (t) => {
+onLinux.serial('a reader that is blocked in open stays blocked when a writable mapping is refused', async (t) => {
   const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const reader = start('cat', [fifo])
@@ -207,7 +206,7 @@ linuxSerial('a reader that is blocked in open stays blocked when a writable mapp
   t.like(await read, { code: 0, signal: null, stdout: 'here it is' })
 })
 
-posixSerial('a FIFO is refused through a symbolic link, a URL and a Buffer too', (t) => {
+onPosix.serial('a FIFO is refused through a symbolic link, a URL and a Buffer too', (t) => {
   const folder = scratchFolder(t)
   const fifo = join(folder, 'fifo')
   const link = join(folder, 'link')
@@ -219,7 +218,7 @@ posixSerial('a FIFO is refused through a symbolic link, a URL and a Buffer too',
   refuses(t, Buffer.from(fifo), 'pipe')
 })
 
-posixSerial('a FIFO is refused by descriptor, which keeps its bytes and stays the caller’s', (t) => {
+onPosix.serial('a FIFO is refused by descriptor, which keeps its bytes and stays the caller’s', (t) => {
   const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK)
@@ -235,7 +234,7 @@ posixSerial('a FIFO is refused by descriptor, which keeps its bytes and stays th
   }
 })
 
-posixSerial('a FIFO is refused as a FileHandle', async (t) => {
+onPosix.serial('a FIFO is refused as a FileHandle', async (t) => {
   const fifo = join(scratchFolder(t), 'fifo')
   execFileSync('mkfifo', [fifo])
   const handle = await promises.open(fifo, constants.O_RDWR | constants.O_NONBLOCK)
@@ -247,7 +246,7 @@ posixSerial('a FIFO is refused as a FileHandle', async (t) => {
   }
 })
 
-posixSerial('a Unix socket is refused by path, and its server gets no connection', async (t) => {
+onPosix.serial('a Unix socket is refused by path, and its server gets no connection', async (t) => {
   const path = join(scratchFolder(t), 'socket')
   const visitors: Socket[] = []
   const server = createServer((socket) => visitors.push(socket.end()))
@@ -265,7 +264,7 @@ posixSerial('a Unix socket is refused by path, and its server gets no connection
   }
 })
 
-posix('a TCP connection that a child inherited is refused by descriptor, and still works', async (t) => {
+onPosix('a TCP connection that a child inherited is refused by descriptor, and still works', async (t) => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const script = join(scratchFolder(t), 'attempt.mjs')
@@ -295,7 +294,7 @@ posix('a TCP connection that a child inherited is refused by descriptor, and sti
   }
 })
 
-linux('mapping a terminal does not make it the controlling terminal of the process', async (t) => {
+onLinux('mapping a terminal does not make it the controlling terminal of the process', async (t) => {
   if ((await run('python3', ['--version']).catch(() => undefined))?.code !== 0) {
     t.log('skipped: a terminal without a session takes python3')
     t.pass()
@@ -309,9 +308,7 @@ linux('mapping a terminal does not make it the controlling terminal of the proce
     'terminal, far = pty.openpty()',
     'sys.exit(subprocess.run([*sys.argv[1:], os.ttyname(far)], start_new_session=True).returncode)',
   ]
-  const { code, signal, stdout, stderr } = await run('python3', ['-c', python.join('\n'), process.execPath, script], {
-    env: scriptEnv(),
-  })
+  const { code, signal, stdout, stderr } = await run('python3', ['-c', python.join('\n'), process.execPath, script])
 
   t.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
   const [terminal] = refusalsIn(t, stdout, 1)
@@ -319,7 +316,7 @@ linux('mapping a terminal does not make it the controlling terminal of the proce
   t.regex(stdout, /^none: ENXIO$/m)
 })
 
-linuxSerial('a file of /proc or /sys that cannot be mapped is ENODEV, whatever length it shows', (t) => {
+onLinux.serial('a file of /proc or /sys that cannot be mapped is ENODEV, whatever length it shows', (t) => {
   const before = openDescriptors()
   const files = [
     '/proc/cpuinfo', // EIO, by the system
@@ -347,7 +344,7 @@ linuxSerial('a file of /proc or /sys that cannot be mapped is ENODEV, whatever l
   t.is(openDescriptors(), before)
 })
 
-linuxSerial('create does not write to a file of /proc or /sys', (t) => {
+onLinux.serial('create does not write to a file of /proc or /sys', (t) => {
   const before = hostname()
   for (const length of [undefined, 1, 8192]) {
     const options = { create: true, protection: 'read-write', length } as const

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { quiet, type Runtime } from '../helpers/runtimes.ts'
+import { scriptEnv } from '../helpers/processes.ts'
+import type { Runtime } from '../helpers/runtimes.ts'
 
 export type Call = {
   /** The line of the table, and which of its calls. */
@@ -58,9 +59,8 @@ type Line = Call & { end?: true }
 
 function run({ command, args: first }: Runtime, script: string, args: string[], cwd: string, silence: number) {
   const file = fileURLToPath(new URL(script, import.meta.url))
-  const { NODE_OPTIONS: _, ...inherited } = process.env
   return new Promise<{ lines: Line[]; died: string | number; stderr: string }>((resolve, reject) => {
-    const child = spawn(command, [...first, file, ...args], { cwd, env: { ...inherited, ...quiet } })
+    const child = spawn(command, [...first, file, ...args], { cwd, env: scriptEnv() })
     const lines: Line[] = []
     let rest = ''
     let stderr = ''

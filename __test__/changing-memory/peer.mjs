@@ -5,6 +5,8 @@
 
 import fs from 'node:fs'
 
+import { random as randomFrom } from '../helpers/random.mjs'
+
 const { mapShared } = await import(
   new URL('index.js', process.env.MEMORY_MAP_ROOT ?? new URL('../../', import.meta.url)).href
 )
@@ -13,8 +15,7 @@ const [data, control] = process.argv.slice(2)
 const told = mapShared(control, { protection: 'read' }).buffer
 const memory = mapShared(data, { protection: 'read-write', onFault() {} }).buffer
 const descriptor = fs.openSync(data, 'r+')
-let seed = 1
-const random = (below) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) % below
+const random = randomFrom(1)
 
 for (;;) {
   // What is at hand: its length, whether to truncate, and the two texts.

@@ -4,10 +4,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-import { quiet, type Runtime } from '../helpers/runtimes.ts'
+import { scriptEnv } from '../helpers/processes.ts'
+import type { Runtime } from '../helpers/runtimes.ts'
 import { until } from '../helpers/until.ts'
-
-const MEMORY_MAP_ROOT = new URL('../../', import.meta.url).href
 
 export class Victim {
   readonly child: ChildProcess
@@ -16,11 +15,10 @@ export class Victim {
   readonly #ended: Promise<unknown[]>
 
   constructor(runtime: Runtime, program: string, args: (string | number)[], env: Record<string, string> = {}) {
-    const { NODE_OPTIONS: _, ...inherited } = process.env
     const file = fileURLToPath(new URL(program, import.meta.url))
     this.child = spawn(runtime.command, [...runtime.args, file, ...args.map(String)], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...inherited, ...quiet, MEMORY_MAP_ROOT, ...env },
+      env: scriptEnv(env),
     })
     this.child.stdout!.setEncoding('latin1').on('data', (text: string) => (this.stdout += text))
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))

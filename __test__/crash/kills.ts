@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { mapShared } from 'memory-map'
 import { Broadcast, Channel, Mutex, Queue, Rpc, RwLock } from 'memory-map/sync'
 
-import { random } from '../helpers/random.ts'
+import { random } from '../helpers/random.mjs'
 import { type Runtime, runtimes } from '../helpers/runtimes.ts'
 import { until } from '../helpers/until.ts'
 import { Victim } from './children.ts'

@@ -12,7 +12,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { random } from '../helpers/random.ts'
+import { random } from '../helpers/random.mjs'
 import { runtimes } from '../helpers/runtimes.ts'
 import { Victim } from './children.ts'
 import { Promised } from './durable.ts'

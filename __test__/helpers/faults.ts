@@ -1,27 +1,15 @@
-// What the tests of faults share: files to map, waiting for reports, and programs.
-
-import { truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+// What the tests of faults share: bytes to look for, waiting for reports, and programs.
 
 import type { ExecutionContext } from 'ava'
 import { type MemoryFault, type MemoryFaultError, type MemoryMap, pageSize } from 'memory-map'
 
 import { type Program, type Runtime, runScript, type ScriptOptions } from './runtimes.ts'
-import { scratchFolder } from './scratch.ts'
 import { turns, until } from './until.ts'
 
 export { areasOf } from './scenario.mjs'
 
-/** A file with these bytes, or one of this length without blocks on disk. */
-export function makeFile(t: ExecutionContext, content: Uint8Array | number): string {
-  const path = join(scratchFolder(t), 'mapped')
-  writeFileSync(path, typeof content === 'number' ? '' : content)
-  if (typeof content === 'number') truncateSync(path, content)
-  return path
-}
-
 /** Pages of bytes none of which is zero; no two pages are the same. */
-export function pattern(pages: number): Buffer {
+export function nonzeroPages(pages: number): Buffer {
   return Buffer.from(
     Uint8Array.from({ length: pages * pageSize }, (_, i) => 1 + ((i + Math.floor(i / pageSize)) % 251)),
   )

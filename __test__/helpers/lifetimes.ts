@@ -3,7 +3,8 @@
 import type { ExecutionContext } from 'ava'
 
 import { fixturePath } from './addon.ts'
-import { type Program, type Runtime, runScript, type ScriptOptions, type ScriptResult } from './runtimes.ts'
+import type { Ending } from './processes.ts'
+import { type Program, type Runtime, runScript, type ScriptOptions } from './runtimes.ts'
 
 /** What every script finds: the modules of the runtime, the package as `mm`, and the names of ./observe.mjs. */
 const prelude = `
@@ -32,7 +33,7 @@ export function runLifetime(
   runtime: Runtime,
   source: Program,
   { withoutPackage = false, env = {}, ...options }: LifetimeOptions = {},
-): Promise<ScriptResult> {
+): Promise<Ending> {
   const program = source instanceof URL ? source : prelude + (withoutPackage ? '' : importPackage) + source
   return runScript(runtime, program, { ...options, env: { FIXTURE: fixturePath(), ...env } })
 }

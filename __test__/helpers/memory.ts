@@ -1,4 +1,4 @@
-// The memory areas and descriptors of this process, as Linux shows them. (proc(5))
+// The memory areas of a process, and the descriptors of this one, as Linux shows them. (proc(5))
 
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -14,8 +14,18 @@ export type Area = {
   name: string
 }
 
+/** What /proc/PID/smaps says of an area, in bytes. */
 export type AreaFigures = Area & {
-  /** Bytes of pages that were stored to and are not on disk yet. */
+  size: number
+  /** Bytes of each page. */
+  page: number
+  /** Pages that are in memory and in the process's page tables. */
+  rss: number
+  /** The same with each page divided by the number of processes that have it. */
+  pss: number
+  /** Pages of the process's own, which no file has. */
+  own: number
+  /** Pages of files that anybody stored to and that are not on disk yet, and the process's own pages. */
   dirty: number
   /** As in `rd`, `wr`, `nr`. */
   flags: string[]
@@ -36,15 +46,23 @@ export function areaAt(address: bigint): Area | undefined {
   return areas().find(({ start, end }) => start <= address && address < end)
 }
 
-/** The same with figures of /proc/self/smaps. The kernel joins neighbouring areas of plain memory with equal flags. */
-export function figuresAt(address: bigint): AreaFigures {
-  const sections = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+/** The same with its figures. The kernel joins neighbouring areas of plain memory with equal flags. */
+export function figuresAt(address: bigint, pid: number | 'self' = 'self'): AreaFigures {
+  const sections = readFileSync(`/proc/${pid}/smaps`, 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
   for (const section of sections) {
     const area = parseArea(section.slice(0, section.indexOf('\n')))
     if (address < area.start || area.end <= address) continue
     const bytes = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(section)![1]) * 1024
-    const flags = /^VmFlags: (.*)$/m.exec(section)![1]!.trim().split(' ')
-    return { ...area, dirty: bytes('Shared_Dirty') + bytes('Private_Dirty'), flags }
+    return {
+      ...area,
+      size: bytes('Size'),
+      page: bytes('KernelPageSize'),
+      rss: bytes('Rss'),
+      pss: bytes('Pss'),
+      own: bytes('Anonymous'),
+      dirty: bytes('Shared_Dirty') + bytes('Private_Dirty'),
+      flags: /^VmFlags: (.*)$/m.exec(section)![1]!.trim().split(' '),
+    }
   }
   throw new Error(`nothing is mapped at 0x${address.toString(16)}`)
 }
@@ -73,6 +91,12 @@ export function descriptors(): Map<number, string> {
     }
   }
   return open
+}
+
+/** How many descriptors this process has open, on any POSIX system. Other tests in it may change this at any time. */
+export function openDescriptors(): number {
+  // The listing includes the descriptor through which it is read.
+  return readdirSync('/dev/fd').length - 1
 }
 
 /** The flags of `open` that a descriptor of this process has, close-on-exec included. */

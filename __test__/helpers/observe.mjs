@@ -6,6 +6,8 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
+export { random } from './random.mjs'
+
 export const isBun = 'bun' in process.versions
 export const isDeno = 'deno' in process.versions
 
@@ -114,17 +116,6 @@ export async function drain(path, length) {
 
 /** The native test addon. */
 export const fixture = () => createRequire(import.meta.url)(process.env.FIXTURE)
-
-/** Numbers from 0 to before `below`, the same for the same seed. */
-export function random(seed) {
-  let state = seed >>> 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
 
 /** Ends the process with a message if `holds` is false: by a signal, because a busy pool may hold up an exit. */
 export function check(holds, message) {

@@ -41,7 +41,15 @@ export async function ending(child: ChildProcess, timeoutMs = 180_000): Promise<
   let timedOut = false
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  const timer = setTimeout(() => (timedOut = child.kill('SIGKILL')), timeoutMs)
+  // Processes that it left behind may hold the pipes open, and 'close' would wait for them.
+  const letGo = () => {
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+  }
+  const timer = setTimeout(() => {
+    timedOut = child.kill('SIGKILL')
+    setTimeout(letGo, 500).unref()
+  }, timeoutMs)
   try {
     return await new Promise<Ending>((resolve, reject) => {
       child.on('error', reject)
@@ -52,10 +60,20 @@ export async function ending(child: ChildProcess, timeoutMs = 180_000): Promise<
   }
 }
 
-/** The environment that `runScript` gives scripts too: with the package's folder, without the test runner's loader. */
-export function scriptEnv(): NodeJS.ProcessEnv {
+/** No update checks, and no report of a crash that a test wants. */
+const quiet = {
+  DENO_NO_UPDATE_CHECK: '1',
+  BUN_ENABLE_CRASH_REPORTING: '0',
+  DO_NOT_TRACK: '1',
+}
+
+/**
+ * The environment of scripts, which has the package's folder, as a file URL with a slash at its end, in `MEMORY_MAP_ROOT`.
+ * NODE_OPTIONS stays behind: it may hold the test runner's loader, which a script in another folder cannot resolve.
+ */
+export function scriptEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _, ...inherited } = process.env
-  return { ...inherited, DENO_NO_UPDATE_CHECK: '1', DO_NOT_TRACK: '1', MEMORY_MAP_ROOT: packageRoot }
+  return { ...inherited, ...quiet, MEMORY_MAP_ROOT: packageRoot, ...extra }
 }
 
 /** Quotes `words` for a shell. */

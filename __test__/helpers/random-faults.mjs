@@ -10,6 +10,8 @@ import assert from 'node:assert'
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 
+import { random as randomFrom } from './random.mjs'
+
 const { mapAnonymous, mapPrivate, mapShared, pageSize } = await import(new URL('../../index.js', import.meta.url).href)
 
 const [seed, steps, maxPages] = process.argv.slice(2).map(Number)
@@ -17,16 +19,7 @@ const UNKNOWN = -1
 
 // ---- Chance
 
-let state = seed >>> 0
-
-/** A whole number from 0 to below `limit` (mulberry32). */
-function random(limit) {
-  state = (state + 0x6d2b79f5) >>> 0
-  let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-  return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
-}
-
+const random = randomFrom(seed)
 const pick = (list) => list[random(list.length)]
 
 function collectGarbage() {

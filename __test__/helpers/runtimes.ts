@@ -1,10 +1,11 @@
 // The runtimes at hand, and how to run a script on one of them.
 
-import { spawn } from 'node:child_process'
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+
+import { type Ending, run, scriptEnv } from './processes.ts'
 
 export type Runtime = {
   /** `node` is the one the tests run on; the others are called as in ../runtimes/package.json. */
@@ -21,15 +22,6 @@ export type ScriptOptions = {
   env?: Record<string, string>
 }
 
-export type ScriptResult = {
-  code: number | null
-  signal: string | null
-  stdout: string
-  stderr: string
-  timedOut: boolean
-}
-
-const packageRoot = new URL('../../', import.meta.url).href
 const installed = fileURLToPath(new URL('../runtimes/node_modules/', import.meta.url))
 
 const nodeArgs = ['--expose-gc']
@@ -48,13 +40,6 @@ const candidates = [
   { name: 'deno', binary: 'deno', args: denoArgs },
 ]
 
-/** No update checks, and no report of a crash that a test wants. */
-export const quiet = {
-  DENO_NO_UPDATE_CHECK: '1',
-  BUN_ENABLE_CRASH_REPORTING: '0',
-  DO_NOT_TRACK: '1',
-}
-
 /**
  * The host's Node first, then each one that `../runtimes/install.mjs` installed, except a Node of the host's version.
  *
@@ -69,6 +54,11 @@ export function runtimes(): Runtime[] {
   return [host, ...others.filter(({ args, version }) => args !== nodeArgs || version !== host.version)]
 }
 
+/** A runtime whose processes have a limit, given as for ulimit(1). */
+export function underLimit({ name, version, command, args }: Runtime, limit: string): Runtime {
+  return { name, version, command: 'sh', args: ['-c', `ulimit ${limit} && exec "$@"`, 'sh', command, ...args] }
+}
+
 /** The text of an ES module, or the address of one. */
 export type Program = string | URL
 
@@ -79,7 +69,7 @@ export function scenario(name: string): URL {
 
 /**
  * Runs a program in a temporary folder of its own, which is its working directory and goes when it ends. A text finds
- * the package's folder, as a file URL with a slash at its end, in `MEMORY_MAP_ROOT`:
+ * the package's folder in `MEMORY_MAP_ROOT`:
  *
  *     const { open } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
  *
@@ -89,50 +79,15 @@ export async function runScript(
   runtime: Runtime,
   program: Program,
   { args = [], timeoutMs = 300_000, env = {} }: ScriptOptions = {},
-): Promise<ScriptResult> {
+): Promise<Ending> {
   const folder = mkdtempSync(join(tmpdir(), 'memory-map-script-'))
   try {
     const file = program instanceof URL ? fileURLToPath(program) : join(folder, 'script.mjs')
     if (typeof program === 'string') writeFileSync(file, program)
-    return await run(runtime.command, [...runtime.args, file, ...args], folder, timeoutMs, env)
+    return await run(runtime.command, [...runtime.args, file, ...args], { cwd: folder, env: scriptEnv(env) }, timeoutMs)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-function run(command: string, args: string[], cwd: string, timeoutMs: number, env: Record<string, string>) {
-  return new Promise<ScriptResult>((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env: scriptEnv(env), stdio: ['ignore', 'pipe', 'pipe'] })
-    let stdout = ''
-    let stderr = ''
-    let timedOut = false
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-
-    // Processes that the script left behind may hold the pipes open, and 'close' would wait for them.
-    const letGo = () => {
-      child.stdout.destroy()
-      child.stderr.destroy()
-    }
-    const timer = setTimeout(() => {
-      timedOut = child.kill('SIGKILL')
-      setTimeout(letGo, 500).unref()
-    }, timeoutMs)
-    child.on('error', (error) => {
-      clearTimeout(timer)
-      reject(error)
-    })
-    child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      resolve({ code, signal, stdout, stderr, timedOut })
-    })
-  })
-}
-
-/** NODE_OPTIONS stays behind: it may hold the test runner's loader, which a script in another folder cannot resolve. */
-function scriptEnv(extra: Record<string, string>): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _, ...inherited } = process.env
-  return { ...inherited, ...quiet, MEMORY_MAP_ROOT: packageRoot, ...extra }
 }
 
 function isExecutable(file: string): boolean {

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { quiet, type Runtime } from '../helpers/runtimes.ts'
+import { scriptEnv } from '../helpers/processes.ts'
+import type { Runtime } from '../helpers/runtimes.ts'
 import type { Operation } from './surface.ts'
 
 export type Calls = {
@@ -64,14 +65,9 @@ const readLines = (report: string) => readFileSync(report, 'utf8').slice(512).sp
 type Ended = { how: string; stdout: string; stderr: string }
 
 function run(runtime: Runtime, cwd: string, report: string, { first, step, random, seed }: Calls): Promise<Ended> {
-  const { NODE_OPTIONS: _, ...inherited } = process.env
   const args = [...runtime.args, script, join(cwd, 'surface.json'), report, ...[first, step, random, seed].map(String)]
   return new Promise((resolve, reject) => {
-    const child = spawn(runtime.command, args, {
-      cwd,
-      env: { ...inherited, ...quiet },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = spawn(runtime.command, args, { cwd, env: scriptEnv(), stdio: ['ignore', 'pipe', 'pipe'] })
     let [stdout, stderr, stopped] = ['', '', false]
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-10_000)))

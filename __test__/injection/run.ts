@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { injectionPath } from '../helpers/addon.ts'
-import { quiet, type Runtime } from '../helpers/runtimes.ts'
+import { scriptEnv } from '../helpers/processes.ts'
+import type { Runtime } from '../helpers/runtimes.ts'
 
 export type Outcome = {
   /** How many calls have failed. */
@@ -21,14 +22,12 @@ const LIMIT = 120_000
 /** Crashes after which the rest is not worth it. */
 const MOST = 20
 
-const root = new URL('../../', import.meta.url).href
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
 type Ended = { code: number | null; signal: string | null; stdout: string; stderr: string }
 
 function begin(runtime: Runtime, cwd: string, name: string, args: (string | number)[]): ChildProcess {
-  const { NODE_OPTIONS: _, ...inherited } = process.env
-  const env = { ...inherited, ...quiet, NODE_NO_WARNINGS: '1', MEMORY_MAP_ROOT: root, INJECTION: injectionPath() }
+  const env = scriptEnv({ NODE_NO_WARNINGS: '1', INJECTION: injectionPath() })
   const stdio = ['ignore', 'pipe', 'pipe'] as const
   return spawn(runtime.command, [...runtime.args, script(name), ...args.map(String)], { cwd, env, stdio: [...stdio] })
 }

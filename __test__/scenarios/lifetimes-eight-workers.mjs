@@ -10,8 +10,7 @@ fs.writeFileSync(file, Buffer.alloc(2 ** 18, 7))
 const source = `
   const { workerData } = require('node:worker_threads')
   import(workerData.root + 'index.js').then(async ({ mapShared }) => {
-    let state = workerData.seed
-    const random = (n) => (state = (state * 1103515245 + 12345) % 2147483648) % n
+    const random = (await import(workerData.root + '__test__/helpers/random.mjs')).random(workerData.seed)
     const open = []
     for (let i = 0; i < 400; i++) {
       if (open.length < 5) open.push(mapShared(workerData.file, { protection: 'read-write', onFault() {} }))

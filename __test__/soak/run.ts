@@ -9,7 +9,7 @@ import { mapShared, unlinkSharedMemory } from 'memory-map'
 import { Broadcast, Channel, Queue } from 'memory-map/sync'
 
 import { Victim } from '../crash/children.ts'
-import { random } from '../helpers/random.ts'
+import { random } from '../helpers/random.mjs'
 import { type Runtime, runtimes } from '../helpers/runtimes.ts'
 import { BROADCAST, CHANNEL, DATA, QUEUE, SHARED, TRUNCATED } from './layout.mjs'
 
