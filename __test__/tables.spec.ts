@@ -1,6 +1,6 @@
 // Tables that must agree: those of the native library, the types of TypeScript, the checks at run time, and the README.
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 import test from 'ava'
 
@@ -160,4 +160,9 @@ test('each code in lib/errors.ts is one of the native library', (t) => {
   const named = tables.match(/ERR_[A-Z_]+/g) ?? []
   t.true(named.length > 5)
   for (const code of named) t.true(codes.has(`"${code}"`), code)
+})
+
+test('the workflow of long tests fuzzes every target', (t) => {
+  const listed = /target: \[(.*)\]/.exec(read('../.github/workflows/long.yml'))![1]!.split(', ')
+  t.deepEqual(listed, readdirSync(new URL('../fuzz/corpus', import.meta.url)).toSorted())
 })

@@ -19,6 +19,7 @@ const descriptions = {
   'test:model': 'random programs, with other seeds and for longer: docs/testing.md',
   'test:injection': 'has every system call of the library fail in each way: docs/testing.md',
   'test:overcommit': 'mappings where the system promises no memory that it does not have; changes that for a moment',
+  'test:loaded': 'the whole suite 20 times, or as often as is said, beside four busy processes: docs/testing.md',
   'test:loom': 'models of the locks and the ring, under loom',
   'test:sanitizers': 'the tests of the core, and random programs on Node, under sanitizers: docs/testing.md',
   fuzz: 'fuzzes one target of the core, or all: docs/testing.md',
