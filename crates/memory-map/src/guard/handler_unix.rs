@@ -118,19 +118,12 @@ fn start_notifier() -> Result<()> {
     const LATE: Duration = Duration::from_secs(1);
     sys::create_wakeup().map_err(|errno| Error::os(errno, "sem_init"))?;
     let mut limit = LATE;
-    notify::start(block_signals, move || {
+    notify::start(sys::block_signals, move || {
         let woken = sys::wait_for_wakeup(limit).map_err(|errno| Error::os(errno, "sem_wait"))?;
         limit = if woken { SOON } else { LATE.min(2 * limit) };
         let _ = reclaim(); // which has not failed before
         Ok(())
     })
-}
-
-/// Leaves the process's signals to its other threads.
-pub(crate) fn block_signals() {
-    use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
-    // The worst that a failure does is that a signal interrupts `read`.
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }
 
 extern "C" fn handler<const LEVEL: usize>(

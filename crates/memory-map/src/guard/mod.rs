@@ -45,15 +45,11 @@ pub(crate) fn register(start: usize, end: usize, record: &'static FaultRecord) {
 }
 
 #[cfg(unix)]
-pub(crate) use handler::{block_signals, expect_late_faults};
+pub(crate) use handler::expect_late_faults;
 
 /// On Windows nothing is mapped over foreign memory.
 #[cfg(windows)]
 pub(crate) fn expect_late_faults() {}
-
-/// Windows has none.
-#[cfg(windows)]
-pub(crate) fn block_signals() {}
 
 /// Ends what `register` began, unless another record was registered there since.
 pub(crate) fn unregister(start: usize, end: usize, record: &'static FaultRecord) {

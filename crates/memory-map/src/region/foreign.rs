@@ -242,7 +242,7 @@ fn sweep_now_and_then() {
     const RARELY: Duration = Duration::from_secs(60);
     let thread = std::thread::Builder::new().name("memory-map-sweep".into()).stack_size(128 << 10);
     let begun = thread.spawn(|| {
-        guard::block_signals();
+        sys::block_signals();
         let mut pause = SOON;
         loop {
             std::thread::sleep(pause);

@@ -1,6 +1,10 @@
 //! Calls that every Unix has. Those marked *handler* are made by the signal handler too: they
 //! are system calls without a lock, an allocation or a hidden state in libc.
 
+mod signals;
+
+pub(crate) use signals::{block_signals, without_size_signal};
+
 use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
@@ -265,33 +269,6 @@ pub(crate) fn space(fd: RawFd) -> nix::Result<Space> {
     let [all, free, available] = [status.f_blocks, status.f_bfree, status.f_bavail]
         .map(|blocks| (blocks as u64).saturating_mul(status.f_frsize as u64));
     Ok(Space { all, free, available })
-}
-
-/// Makes a call that can make a file longer. Beyond RLIMIT_FSIZE the system sends SIGXFSZ besides the error,
-/// which ends a process that does not ignore it.
-pub(crate) fn without_size_signal<T>(call: impl FnOnce() -> T) -> T {
-    use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-    let mut signal = SigSet::empty();
-    signal.add(Signal::SIGXFSZ);
-    let Ok(before) = signal.thread_swap_mask(SigmaskHow::SIG_BLOCK) else { return call() };
-    let result = call();
-    if !before.contains(Signal::SIGXFSZ) {
-        if is_pending(libc::SIGXFSZ) {
-            let _ = signal.wait();
-        }
-        let _ = before.thread_set_mask();
-    }
-    result
-}
-
-fn is_pending(signal: c_int) -> bool {
-    let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: `pending` is valid for one set.
-    if unsafe { libc::sigpending(pending.as_mut_ptr()) } != 0 {
-        return false;
-    }
-    // SAFETY: sigpending returned 0, so it filled the set.
-    unsafe { libc::sigismember(pending.as_ptr(), signal) == 1 }
 }
 
 /// Makes a file `end` bytes long if it is shorter, by a store of its last byte.

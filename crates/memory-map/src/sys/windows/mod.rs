@@ -476,3 +476,6 @@ pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> R
 
 /// Gives memory back to the system that was freed in many small pieces: the heap does it itself.
 pub fn trim_heap() {}
+
+/// Threads have no signals.
+pub(crate) fn block_signals() {}

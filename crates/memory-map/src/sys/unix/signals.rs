@@ -1,0 +1,93 @@
+//! Which signals a thread takes.
+//!
+//! The functions of pthread_sigmask(3) and sigwait(3) return their error numbers. nix 0.31 looks for -1, and so takes a
+//! failure for success, and what the call has not filled for the mask before.
+
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+
+/// Changes which signals this thread blocks; returns those that it blocked before, or the error number.
+fn change_blocked(how: c_int, signals: &libc::sigset_t) -> Result<libc::sigset_t, c_int> {
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: `signals` is a set, and `before` is valid for one.
+    match unsafe { libc::pthread_sigmask(how, signals, before.as_mut_ptr()) } {
+        // SAFETY: pthread_sigmask returned 0, so it filled the set.
+        0 => Ok(unsafe { before.assume_init() }),
+        error => Err(error),
+    }
+}
+
+/// Leaves the process's signals to its other threads.
+pub(crate) fn block_signals() {
+    let mut all = MaybeUninit::uninit();
+    // SAFETY: `all` is valid for one set, which sigfillset fills.
+    let all = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        all.assume_init()
+    };
+    // The worst that a failure does is that a signal interrupts `read`.
+    let _ = change_blocked(libc::SIG_SETMASK, &all);
+}
+
+/// Makes a call that can make a file longer. Beyond RLIMIT_FSIZE the system sends SIGXFSZ besides the error,
+/// which ends a process that does not ignore it.
+pub(crate) fn without_size_signal<T>(call: impl FnOnce() -> T) -> T {
+    let signal = only(libc::SIGXFSZ);
+    let Ok(before) = change_blocked(libc::SIG_BLOCK, &signal) else { return call() };
+    let result = call();
+    if !has(&before, libc::SIGXFSZ) {
+        if is_pending(libc::SIGXFSZ) {
+            let mut taken = 0;
+            // SAFETY: both pointers are valid. The signal is blocked and pending, so this does not wait.
+            unsafe { libc::sigwait(&raw const signal, &raw mut taken) };
+        }
+        let _ = change_blocked(libc::SIG_SETMASK, &before);
+    }
+    result
+}
+
+fn only(signal: c_int) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: `set` is valid for one set, which sigemptyset fills.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        set.assume_init()
+    }
+}
+
+fn has(set: &libc::sigset_t, signal: c_int) -> bool {
+    // SAFETY: `set` is a set.
+    unsafe { libc::sigismember(set, signal) == 1 }
+}
+
+fn is_pending(signal: c_int) -> bool {
+    let mut pending = MaybeUninit::uninit();
+    // SAFETY: `pending` is valid for one set, and read only where sigpending returned 0, having filled it.
+    unsafe { libc::sigpending(pending.as_mut_ptr()) == 0 && has(&pending.assume_init(), signal) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_is_refused_gives_no_mask() {
+        let no_such_change = -1;
+        assert_eq!(change_blocked(no_such_change, &only(libc::SIGXFSZ)).err(), Some(libc::EINVAL));
+    }
+
+    #[test]
+    fn the_size_signal_is_blocked_during_the_call_alone() {
+        let blocked = || {
+            let added = change_blocked(libc::SIG_BLOCK, &only(libc::SIGXFSZ));
+            added.map(|before| has(&before, libc::SIGXFSZ))
+        };
+        std::thread::spawn(move || {
+            assert_eq!(without_size_signal(blocked), Ok(true));
+            assert_eq!(blocked(), Ok(false));
+        })
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+}
