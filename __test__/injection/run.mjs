@@ -2,10 +2,13 @@
 //
 //     run.mjs REPORT FIRST STEP
 //
-// tries the failures FIRST, FIRST + STEP, FIRST + 2 STEP and so on of all. The file REPORT has first which one is being
-// tried, then a line for each that went wrong: whoever started this knows what it was when it crashed or stopped.
+// tries the failures FIRST, FIRST + STEP, FIRST + 2 STEP and so on of all. The file REPORT has first what is being done and
+// with which failure to go on behind that, then a line for each that went wrong: whoever started this knows what it was when
+// it crashed or stopped.
 
+import assert from 'node:assert/strict'
 import fs from 'node:fs'
+import { constants } from 'node:os'
 import { inspect } from 'node:util'
 
 import { collect, descriptors, turn } from '../helpers/observe.mjs'
@@ -25,6 +28,8 @@ const MOST_CALLS = 6
 /** What is allocated for a length that the user chose; what is less ends the process, as it does in the runtimes. */
 const LARGE = 65_536
 const EVERY = 2 ** 31 - 1
+/** A call that has the guard contain a fault. */
+const GUARDED = 'a load behind the end: a shared file'
 /** Milliseconds until what has no use is collected, on however busy a machine. */
 const LONGEST = 20_000
 
@@ -32,10 +37,12 @@ const LONGEST = 20_000
 const isMadeAgain = (call, error) => error === 'EINTR' || (call.startsWith('futex') && error === 'EAGAIN')
 
 let failures = 0
+/** The number of the failure that is to be tried next. */
+let next = first
 const wrong = (text) => fs.writeSync(log, `${JSON.stringify(text)}\n`)
-const at = (number, what) => {
+const at = (what) => {
   const line = Buffer.alloc(512, ' ')
-  line.write(JSON.stringify([number, what]).slice(0, 511))
+  line.write(JSON.stringify([next, what]).slice(0, 511))
   fs.writeSync(report, line, 0, line.length, 0)
 }
 
@@ -49,7 +56,8 @@ async function outcome(run) {
 }
 
 /** Runs a call with nothing that fails; which calls of the system it makes, how often each. */
-async function callsOf(operation) {
+async function callsOf(name, operation) {
+  at(`${name}: nothing fails`)
   const scene = new Scene()
   const made = await operation.make(scene)
   injection.record()
@@ -67,8 +75,8 @@ async function callsOf(operation) {
 }
 
 async function* failing(name, operation) {
-  await callsOf(operation)
-  for (const [call, count] of await callsOf(operation)) {
+  await callsOf(name, operation)
+  for (const [call, count] of await callsOf(name, operation)) {
     for (const error of errorsOf(call)) {
       // What is allocated once more can be had: as much was given back for it.
       const most = /alloc/.test(call) ? 1 : MOST_CALLS
@@ -90,6 +98,15 @@ const ownDescriptors = () =>
 
 const held = () => ({ addresses: injection.held(), descriptors: ownDescriptors().length })
 
+/** SIGXFSZ as in the masks of /proc. */
+const SIZE_SIGNAL = 1n << BigInt(constants.signals.SIGXFSZ - 1)
+
+/** Which signals this thread blocks, but for SIGXFSZ: that stays blocked where the call fails that would end it. */
+function blockedSignals() {
+  const [, mask] = /^SigBlk:\s*(\w+)$/m.exec(fs.readFileSync('/proc/thread-self/status', 'latin1'))
+  return (BigInt(`0x${mask}`) & ~SIZE_SIGNAL).toString(16)
+}
+
 /** Waits until nothing more is held than before; what still is, if something is. */
 async function left(before, failure) {
   for (const end = Date.now() + LONGEST; ;) {
@@ -105,7 +122,7 @@ async function left(before, failure) {
 
 async function attempt(operation, failure) {
   const { call, error, nth, times } = failure
-  const before = held()
+  const [before, blockedBefore] = [held(), blockedSignals()]
   const scene = new Scene()
   try {
     const made = await operation.make(scene)
@@ -127,19 +144,21 @@ async function attempt(operation, failure) {
   }
   const more = await left(before, failure)
   if (more) throw new Error(`it leaves ${more}`)
+  assert.equal(blockedSignals(), blockedBefore, 'it leaves other signals blocked')
 }
 
 let number = 0
 for (const [name, operation] of operations) {
   for await (const failure of failing(name, operation)) {
-    const tried = number++
-    if (tried < first || (tried - first) % step !== 0) continue
+    if (number++ !== next) continue
+    next += step
     const { call, error, nth, times } = failure
     const what = `${name}: ${call} fails with ${error}, ${times === 1 ? `call ${nth}` : 'every call'}`
-    at(tried, what)
+    at(what)
     const { error: thrown } = await outcome(() => attempt(operation, failure))
     if (thrown) wrong(`${what}: ${inspect(thrown)}`)
   }
 }
+await callsOf(GUARDED, operations.get(GUARDED)) // whatever has failed
 fs.writeSync(1, `${failures} of ${number}\n`)
 process.exit()

@@ -89,10 +89,10 @@ async function injectFrom(runtime: Runtime, folder: string, first: number, step:
       outcome.failed += Number(done[1])
       return undefined
     }
-    const [number, what] = JSON.parse(progress().trim() || '[0, "nothing"]') as [number, string]
+    const [next, what] = JSON.parse(progress().trim() || `[${first}, "nothing had begun"]`) as [number, string]
     outcome.wrong.push(`${stopped ? 'hung' : said(ended)} when ${what}`)
-    outcome.failed += Math.floor((number - first) / step)
-    return number + step
+    outcome.failed += (next - first) / step
+    return next
   } finally {
     rmSync(report, { force: true })
   }
