@@ -40,7 +40,7 @@ import { areaAt, descriptorFlags, descriptors, figuresAt, residentPages } from '
 import { isLinux, isWindows, kindsHere, onLinux, onPosix, truncating, withDescriptors } from './helpers/platform.ts'
 import { scriptEnv } from './helpers/processes.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
-import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
+import { pattern, readAt, scratchFile, scratchFolder, sparseFile, writeAt } from './helpers/scratch.ts'
 
 const host = runtimes()[0]!
 const contents = pattern(3 * pageSize + 100)
@@ -69,10 +69,12 @@ test('a shared mapping has the bytes of the file, and stores reach the file', (t
   expected[5000] = 1
   expected.write('at the end', contents.length - 10)
   t.deepEqual(readFileSync(path), expected)
+})
 
-  const fd = openSync(path, 'r+')
-  writeSync(fd, 'from the file', 100)
-  closeSync(fd)
+test('a shared mapping shows what others write to the file', (t) => {
+  const path = scratchFile(t, contents)
+  using map = mapShared(path)
+  writeAt(path, 100, 'from the file')
   t.is(map.buffer.toString('latin1', 100, 113), 'from the file')
 })
 
@@ -149,9 +151,7 @@ for (const [kind, map] of fileMakers) {
 
   test(`a ${kind} mapping can start past 4 GiB`, (t) => {
     const path = sparseFile(t, 2 ** 32 + 2 * pageSize)
-    const fd = openSync(path, 'r+')
-    writeSync(fd, 'far away', 2 ** 32 + 17)
-    closeSync(fd)
+    writeAt(path, 2 ** 32 + 17, 'far away')
     using mapped = map(path, { offset: 2n ** 32n + 17n })
     t.is(mapped.offset, 2 ** 32 + 17)
     t.is(mapped.buffer.toString('latin1', 0, 8), 'far away')
@@ -221,11 +221,7 @@ test('create makes a missing file, with offset + length zeros', (t) => {
     t.is(map.offset, Number(offset))
     t.true(map.buffer.equals(Buffer.alloc(Number(length))))
     map.buffer[map.length - 1] = 7
-    const fd = openSync(path, 'r')
-    const last = Buffer.alloc(1)
-    readSync(fd, last, 0, 1, Number(offset) + Number(length) - 1)
-    closeSync(fd)
-    t.is(last[0], 7)
+    t.is(readAt(path, Number(offset) + Number(length) - 1, 1)[0], 7)
   }
 })
 
@@ -246,14 +242,17 @@ test('create never shrinks a file', (t) => {
   }
 })
 
-test('create without a length maps a file as it is, and an empty one is refused', (t) => {
+test('create without a length maps a file as it is', (t) => {
+  const path = scratchFile(t, contents)
+  using all = mapShared(path, { create: true, protection: 'read-write' })
+  t.deepEqual(all.buffer, contents)
+  using rest = mapShared(path, { create: true, protection: 'read-write', offset: contents.length - 1 })
+  t.is(rest.length, 1)
+})
+
+test('create without a length is refused where the file has no bytes to map, and changes nothing', (t) => {
   const path = scratchFile(t, contents)
   const create = { create: true, protection: 'read-write' } as const
-  using all = mapShared(path, create)
-  t.deepEqual(all.buffer, contents)
-  using rest = mapShared(path, { ...create, offset: contents.length - 1 })
-  t.is(rest.length, 1)
-
   const needsLength = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', message: /"length" is needed/ }
   const missing = join(scratchFolder(t), 'missing')
   t.throws(() => mapShared(missing, create), needsLength)
@@ -281,18 +280,22 @@ test('create with length 0 makes an empty file and an empty mapping, which resiz
   t.is(readFileSync(missing, 'latin1'), 'by resize!')
 })
 
-test('create extends the file of a descriptor or FileHandle too', async (t) => {
+test('create extends the file of a descriptor too', (t) => {
   const path = scratchFile(t, 'short')
   const fd = openSync(path, 'r+')
   t.teardown(() => closeSync(fd))
   using map = mapShared(fd, { create: true, protection: 'read-write', length: 9000 })
   t.is(statSync(path).size, 9000)
   t.is(map.buffer.toString('latin1', 0, 5), 'short')
+})
+
+test('create extends the file of a FileHandle too', async (t) => {
+  const path = scratchFile(t, 'short')
   const handle = await open(path, 'r+')
   t.teardown(() => handle.close())
-  using more = mapShared(handle, { create: true, protection: 'read-write', length: 19_000 })
+  using map = mapShared(handle, { create: true, protection: 'read-write', length: 19_000 })
   t.is(statSync(path).size, 19_000)
-  t.is(more.length, 19_000)
+  t.is(map.length, 19_000)
 })
 
 test("create works with 'read-write-execute' as well", (t) => {
@@ -355,9 +358,7 @@ onLinux('allocate reserves the blocks of the range; a new file has none without 
 
 onLinux('allocate reserves no more than the range, and changes no bytes', (t) => {
   const path = sparseFile(t, 64 << 20)
-  const fd = openSync(path, 'r+')
-  writeSync(fd, 'here', 32 << 20)
-  closeSync(fd)
+  writeAt(path, 32 << 20, 'here')
   const offset = (32 << 20) - 5
   using map = mapShared(path, { protection: 'read-write', allocate: true, offset, length: 8 << 20 })
   t.is(map.buffer.toString('latin1', 5, 9), 'here')
@@ -381,6 +382,10 @@ for (const [what, map] of makers) {
       t.is(lazy.buffer[2 * pageSize], what === 'an anonymous' ? 0 : contents[2 * pageSize])
       t.true(residentPages(lazy.address, contents.length) > 0)
     }
+  })
+
+  onLinux(`populate does not mind that ${what} mapping may not be stored to`, (t) => {
+    const path = scratchFile(t, contents)
     for (const protection of ['none', 'read'] as const) {
       using mapped = map(path, { populate: true, protection })
       t.is(mapped.length, contents.length, protection)
@@ -396,21 +401,25 @@ for (const [what, map] of makers) {
     const isReserved = (mapped: MemoryMap) => !figuresAt(mapped.address).flags.includes('nr')
     using byDefault = map(path)
     using reserved = map(path, { reserve: true })
-    using not = map(path, { reserve: false })
-    t.deepEqual([byDefault, reserved, not].map(isReserved), [true, true, false])
+    using unreserved = map(path, { reserve: false })
+    t.deepEqual([byDefault, reserved, unreserved].map(isReserved), [true, true, false])
   })
 
   test.serial(`address is where ${what} mapping goes if that is free`, (t) => {
     const path = scratchFile(t, contents)
-    const free = freeAddress()
-    using there = map(path, { address: free, protection: 'read-write' })
-    t.is(there.address, free)
-    if (isLinux) t.is(areaAt(free)!.start, free)
+    const address = freeAddress()
+    using mapped = map(path, { address })
+    t.is(mapped.address, address)
+    if (isLinux) t.is(areaAt(address)!.start, address)
+  })
 
-    // If the address is not free, the memory there stays as it is, and the mapping goes elsewhere.
+  test.serial(`if its address is taken, ${what} mapping goes elsewhere and leaves the memory there as it is`, (t) => {
+    const path = scratchFile(t, contents)
+    const address = freeAddress()
+    using there = map(path, { address, protection: 'read-write' })
     there.buffer.fill(0x11)
-    using elsewhere = map(path, { address: free })
-    t.not(elsewhere.address, free)
+    using elsewhere = map(path, { address })
+    t.not(elsewhere.address, address)
     t.is(elsewhere.length, contents.length)
     elsewhere.protect('none')
     t.true(there.buffer.every((byte) => byte === 0x11))
@@ -419,9 +428,9 @@ for (const [what, map] of makers) {
 
 test.serial('a mapping that starts inside a page has that page at the address that was asked for', (t) => {
   const path = scratchFile(t, contents)
-  const free = freeAddress()
-  using map = mapPrivate(path, { address: free, offset: pageSize + 10 })
-  t.is(map.address, free + BigInt((pageSize + 10) % allocationGranularity))
+  const address = freeAddress()
+  using map = mapPrivate(path, { address, offset: pageSize + 10 })
+  t.is(map.address, address + BigInt((pageSize + 10) % allocationGranularity))
   t.deepEqual(map.buffer, contents.subarray(pageSize + 10))
 })
 
@@ -454,11 +463,13 @@ onLinux('a shared anonymous mapping has a descriptor, which reads and writes its
   t.is(bytes.toString(), 'from the mapping')
   writeSync(fd, 'from the file', 100)
   t.is(map.buffer.toString('latin1', 100, 113), 'from the file')
+})
 
-  using again = mapShared(fd)
+onLinux('the descriptor of a shared anonymous mapping can be mapped, and is the same memory', (t) => {
+  using map = mapAnonymous(2 * pageSize, { shared: true })
+  using again = mapShared(map.fd!)
+  map.buffer.write('from the mapping', 5000)
   t.deepEqual(again.buffer, map.buffer)
-  using not = mapAnonymous(pageSize)
-  t.is(not.fd, undefined)
 })
 
 // guard, onFault
@@ -476,12 +487,15 @@ while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
 console.log('told', ...told)
 `
 
-truncating('onFault is called for a fault; without the guard the fault ends the process', async (t) => {
+truncating('onFault is called for a fault, which ends no process', async (t) => {
   for (const options of [{}, { guard: true }]) {
     const guarded = await runScript(host, GUARD_SCRIPT, { args: [JSON.stringify(options)] })
     t.is(guarded.stdout, 'reads 0 faults 1\ntold beyond-end\n', guarded.stderr)
     t.deepEqual([guarded.code, guarded.signal], [0, null])
   }
+})
+
+truncating('a fault without the guard ends the process', async (t) => {
   const unguarded = await runScript(host, GUARD_SCRIPT, { args: [JSON.stringify({ guard: false })] })
   t.deepEqual([unguarded.code, unguarded.signal], [null, 'SIGBUS'], unguarded.stderr)
   t.is(unguarded.stdout, '')
@@ -519,20 +533,18 @@ for (const [kind, map] of fileMakers) {
     t.is(mapped.path, fileURLToPath(pathToFileURL(path)))
   })
 
-  test(`a ${kind} mapping is made of a descriptor, which stays the caller's`, (t) => {
+  test(`a ${kind} mapping is made of a descriptor, which stays the caller's, at its position`, (t) => {
     const path = scratchFile(t, contents)
     const fd = openSync(path, 'r+')
-    const first = Buffer.alloc(10)
-    readSync(fd, first, 0, 10, null)
+    readSync(fd, Buffer.alloc(10), 0, 10, null)
     const mapped = map(fd, { protection: 'read-write' })
     t.is(mapped.path, undefined)
     t.not(mapped.fd, fd)
     if (!isWindows) t.is(fstatSync(mapped.fd!).ino, fstatSync(fd).ino)
     t.deepEqual(mapped.buffer, contents)
-
-    // The caller's descriptor works, at its old position, also after the mapping was closed.
-    readSync(fd, first, 0, 10, null)
-    t.deepEqual(first, contents.subarray(10, 20))
+    const next = Buffer.alloc(10)
+    readSync(fd, next, 0, 10, null)
+    t.deepEqual(next, contents.subarray(10, 20))
     mapped.close()
     t.is(fstatSync(fd).size, contents.length)
     closeSync(fd)
@@ -559,11 +571,15 @@ for (const [kind, map] of fileMakers) {
     t.deepEqual(mapped.buffer, contents)
     mapped.close()
     t.is((await handle.stat()).size, contents.length)
-
-    using another = map(handle)
     await handle.close()
-    t.deepEqual(another.buffer, contents)
-    if (!isWindows) t.is(fstatSync(another.fd!).size, contents.length)
+  })
+
+  test(`a ${kind} mapping works after the caller has closed the FileHandle`, async (t) => {
+    const handle = await open(scratchFile(t, contents), 'r+')
+    using mapped = map(handle)
+    await handle.close()
+    t.deepEqual(mapped.buffer, contents)
+    if (!isWindows) t.is(fstatSync(mapped.fd!).size, contents.length)
   })
 
   onPosix(`a ${kind} mapping works after its file was removed`, (t) => {
@@ -623,43 +639,51 @@ test('a mapping may do no more to its file than the descriptor was opened for', 
 
 // Properties
 
-test('the properties of a mapping say what it is', (t) => {
+test('the properties of a shared mapping say what it is', (t) => {
   const path = scratchFile(t, contents)
   const offset = pageSize + 3
-  using shared = mapShared(path, { offset, protection: 'read-write' })
-  using copy = mapPrivate(path, { length: 5 })
-  using memory = mapAnonymous(12_345)
+  using map = mapShared(path, { offset, protection: 'read-write' })
+  const { kind, length, protection, closed, faults } = map
+  t.deepEqual(
+    { kind, length, offset: map.offset, protection, path: map.path, closed, faults },
+    {
+      kind: 'shared',
+      length: contents.length - offset,
+      offset,
+      protection: 'read-write',
+      path,
+      closed: false,
+      faults: 0,
+    },
+  )
+  t.is(map.address % BigInt(pageSize), 3n)
+  if (!isWindows) t.is(fstatSync(map.fd!).ino, statSync(path).ino)
+  if (!isLinux) return
+  t.is(map.address, areaAt(map.address)!.start + 3n)
+  t.is(areaAt(map.address)!.name, path)
+})
 
-  t.is(shared.kind, 'shared')
-  t.is(shared.length, contents.length - offset)
-  t.is(shared.offset, offset)
-  t.is(shared.protection, 'read-write')
-  t.is(shared.path, path)
-  t.is(shared.address % BigInt(pageSize), 3n)
-  if (!isWindows) t.is(fstatSync(shared.fd!).ino, statSync(path).ino)
-  if (isLinux) {
-    t.is(shared.address, areaAt(shared.address)!.start + 3n)
-    t.is(areaAt(shared.address)!.name, path)
-  }
-  t.false(shared.closed)
-  t.is(shared.faults, 0)
+test('the properties of a private mapping say what it is', (t) => {
+  const path = scratchFile(t, contents)
+  using map = mapPrivate(path, { length: 5 })
+  const { kind, length, offset, protection } = map
+  t.deepEqual(
+    { kind, length, offset, protection, path: map.path },
+    { kind: 'private', length: 5, offset: 0, protection: 'read-write', path },
+  )
+  if (!isWindows) t.is(fstatSync(map.fd!).ino, statSync(path).ino)
+  if (isLinux) t.is(map.address, areaAt(map.address)!.start)
+})
 
-  t.is(copy.kind, 'private')
-  t.is(copy.length, 5)
-  t.is(copy.offset, 0)
-  t.is(copy.protection, 'read-write')
-  t.is(copy.path, path)
-  if (!isWindows) t.is(fstatSync(copy.fd!).ino, statSync(path).ino)
-  if (isLinux) t.is(copy.address, areaAt(copy.address)!.start)
-
-  t.is(memory.kind, 'anonymous')
-  t.is(memory.length, 12_345)
-  t.is(memory.offset, 0)
-  t.is(memory.protection, 'read-write')
-  t.is(memory.path, undefined)
-  t.is(memory.fd, undefined)
-  t.is(memory.address % BigInt(pageSize), 0n)
-  if (isLinux) t.is(areaAt(memory.address)!.permissions, 'rw-p')
+test('the properties of an anonymous mapping say what it is', (t) => {
+  using map = mapAnonymous(12_345)
+  const { kind, length, offset, protection, path, fd } = map
+  t.deepEqual(
+    { kind, length, offset, protection, path, fd },
+    { kind: 'anonymous', length: 12_345, offset: 0, protection: 'read-write', path: undefined, fd: undefined },
+  )
+  t.is(map.address % BigInt(pageSize), 0n)
+  if (isLinux) t.is(areaAt(map.address)!.permissions, 'rw-p')
 })
 
 test('the properties of a mapping cannot be changed', (t) => {
@@ -733,7 +757,7 @@ const emptyMakers: [what: string, make: (t: ExecutionContext) => MemoryMap][] = 
 ]
 
 for (const [what, make] of kindsHere(emptyMakers)) {
-  test(`${what} works like any other, and has no bytes`, async (t) => {
+  test(`${what} has no bytes to read, write or view`, (t) => {
     using map = make(t)
     t.is(map.length, 0)
     t.is(map.address, 0n)
@@ -750,6 +774,10 @@ for (const [what, make] of kindsHere(emptyMakers)) {
     t.is(map.view(0, 0).length, 0)
     t.is(map.typedArray(Float64Array).length, 0)
     t.is(map.dataView().byteLength, 0)
+  })
+
+  test(`${what} can be checked, protected, synced and closed like any other`, async (t) => {
+    using map = make(t)
     map.check()
     map.protect('read')
     t.is(map.protection, 'read')
@@ -757,8 +785,7 @@ for (const [what, make] of kindsHere(emptyMakers)) {
       map.syncSync()
       await map.sync()
     }
-    t.is(map.faults, 0)
-    t.regex(inspect(map), /^MemoryMap \{ .*length: 0.* \}$/)
+    t.regex(inspect(map), /^MemoryMap \{ .*length: 0.* faults: 0 \}$/)
     map.close()
     t.true(map.closed)
     t.is(map.fd, undefined)

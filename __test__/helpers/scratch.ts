@@ -1,7 +1,17 @@
 // Files to map, which are removed when the test ends.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -30,6 +40,22 @@ export function sparseFile(t: ExecutionContext, length: number): string {
   if (isWindows && !isWine) spawnSync('fsutil', ['sparse', 'setflag', path])
   truncateSync(path, length)
   return path
+}
+
+/** Writes to a file that is there, as any program may. */
+export function writeAt(path: string, offset: number, bytes: Uint8Array | string): void {
+  const fd = openSync(path, 'r+')
+  writeSync(fd, Buffer.from(bytes), 0, null, offset)
+  closeSync(fd)
+}
+
+/** Reads from a file, as any program may. */
+export function readAt(path: string, offset: number, length: number): Buffer {
+  const fd = openSync(path, 'r')
+  const bytes = Buffer.alloc(length)
+  readSync(fd, bytes, 0, length, offset)
+  closeSync(fd)
+  return bytes
 }
 
 /** Bytes in which no two neighbours, and no two pages, are the same. */
