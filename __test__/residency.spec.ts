@@ -1,19 +1,20 @@
 // Which pages are in memory: residency, prefetch, advice, locks and huge pages.
 
-import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
 import { type Advice, mapAnonymous, mapPrivate, mapShared, MemoryFaultError, MemoryMap, pageSize } from 'memory-map'
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
+import { descriptors, figuresAt } from './helpers/memory.ts'
 import { mountFileSystem } from './helpers/mounts.ts'
-import { isLinux, isWindows, truncating, where } from './helpers/platform.ts'
+import { isLinux, isWindows, onLinux, truncating, where } from './helpers/platform.ts'
+import { runScript, runtimes, underLimit } from './helpers/runtimes.ts'
 import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 import { until } from './helpers/until.ts'
 
-const linux = isLinux ? test : test.skip
 const notMac = where(isLinux || isWindows, 'a page may come to memory by itself elsewhere')
 const PAGES = 64
 
@@ -27,17 +28,9 @@ function residentPages(map: MemoryMap): number[] {
   return found
 }
 
-/** The fields of the mapping's area in /proc/self/smaps. */
-function area(map: MemoryMap): Record<string, string> {
-  const lines = readFileSync('/proc/self/smaps', 'latin1').split('\n')
-  const first = lines.findIndex((line) => line.startsWith(`${map.address.toString(16)}-`))
-  const fields: Record<string, string> = {}
-  for (const line of lines.slice(first + 1)) {
-    const match = /^(\w+): +(.*)$/.exec(line)
-    if (match === null) break
-    fields[match[1]!] = match[2]!
-  }
-  return fields
+/** Whether the system has a flag for the mapping, as /proc/self/smaps names it. */
+function hasFlag({ address }: MemoryMap, flag: string): boolean {
+  return figuresAt(address).flags.includes(flag)
 }
 
 /** Writes a file and has the system forget it. */
@@ -50,26 +43,51 @@ function coldFile(t: ExecutionContext, length: number): string {
   return path
 }
 
+/** Memory of which only these pages were touched. */
+function memoryWithPages(pages: number[]): MemoryMap {
+  const map = mapAnonymous(PAGES * pageSize, isWindows ? {} : { advice: 'nohugepage' })
+  for (const page of pages) map.buffer[page * pageSize] = 1
+  return map
+}
+
 notMac('residency gives the pages of anonymous memory that were touched, and no others', (t) => {
-  using map = mapAnonymous(PAGES * pageSize, isWindows ? {} : { advice: 'nohugepage' })
-  t.deepEqual(residentPages(map), [])
-  const touched = [0, 1, 7, 8, 30, 63]
-  for (const page of touched) map.buffer[page * pageSize] = 1
-  t.deepEqual(residentPages(map), touched)
-  if (MemoryMap.supports('dontneed')) {
-    map.advise('dontneed', { offset: 8 * pageSize, length: 30 * pageSize })
-    t.deepEqual(residentPages(map), [0, 1, 7, 63])
+  for (const touched of [[], [0, 1, 7, 8, 30, 63]]) {
+    using map = memoryWithPages(touched)
+    t.deepEqual(residentPages(map), touched)
   }
-  const part = map.residency({ offset: 7 * pageSize - 1, length: 2 })
-  t.deepEqual([part.pages, part.resident, part.bitmap], [2, 1, Uint8Array.of(0b10)])
-  const counted: object = map.residency({ offset: 7 * pageSize - 1, length: 2, bitmap: false })
-  t.deepEqual({ ...counted }, { pages: 2, resident: part.resident })
-  t.throws(() => map.residency({ bitmap: 1 } as never), { code: 'ERR_INVALID_ARG_TYPE' })
-  const none = map.residency({ length: 0 })
-  t.deepEqual([none.pages, none.resident, none.bitmap], [0, 0, new Uint8Array()])
 })
 
-notMac('residency gives the pages of a file that are in memory, and prefetch brings them in', async (t) => {
+notMac("pages that were given up by 'dontneed' are not in memory", (t) => {
+  if (!MemoryMap.supports('dontneed')) return t.pass()
+  using map = memoryWithPages([0, 1, 7, 8, 30, 63])
+  map.advise('dontneed', { offset: 8 * pageSize, length: 30 * pageSize })
+  t.deepEqual(residentPages(map), [0, 1, 7, 63])
+})
+
+notMac('residency of a range is that of all pages that it touches', (t) => {
+  using map = memoryWithPages([1, 7, 8])
+  const { pages, resident, bitmap } = map.residency({ offset: 7 * pageSize - 1, length: 2 })
+  t.deepEqual([pages, resident, bitmap], [2, 1, Uint8Array.of(0b10)])
+})
+
+notMac('residency without a bitmap counts the pages', (t) => {
+  using map = memoryWithPages([1, 7, 8])
+  const counted: object = map.residency({ offset: 7 * pageSize - 1, length: 2, bitmap: false })
+  t.deepEqual({ ...counted }, { pages: 2, resident: 1 })
+})
+
+test('residency of no bytes is no pages', (t) => {
+  using map = mapAnonymous(pageSize)
+  const { pages, resident, bitmap } = map.residency({ length: 0 })
+  t.deepEqual([pages, resident, bitmap], [0, 0, new Uint8Array()])
+})
+
+test('a bitmap that is not a boolean is refused', (t) => {
+  using map = mapAnonymous(pageSize)
+  t.throws(() => map.residency({ bitmap: 1 } as never), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+notMac('prefetch brings the pages of a file into memory', async (t) => {
   const path = coldFile(t, PAGES * pageSize)
   using map = mapShared(path, isWindows ? {} : { advice: 'random' })
   const cold = residentPages(map)
@@ -117,15 +135,22 @@ test('check() throws the fault of a prefetch that was given up', async (t) => {
   t.notThrows(() => map.check())
 })
 
-test('prefetch can be given up, and a close meanwhile does no harm', async (t) => {
+test('a prefetch that is given up rejects with the reason', async (t) => {
   using map = mapAnonymous(2 ** 28)
   const aborter = new AbortController()
   const promise = map.prefetch({ signal: aborter.signal })
   aborter.abort('enough')
   const error = await t.throwsAsync(promise, { name: 'AbortError', code: 'ABORT_ERR' })
   t.is(error?.cause, 'enough')
+})
+
+test('prefetch rejects for a signal that is aborted already, or is none', async (t) => {
+  using map = mapAnonymous(pageSize)
   await t.throwsAsync(map.prefetch({ signal: AbortSignal.abort() }), { name: 'AbortError' })
   await t.throwsAsync(map.prefetch({ signal: {} as AbortSignal }), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+test('a close while prefetch is under way does no harm', async (t) => {
   for (let i = 0; i < 20; i++) {
     const closing = mapAnonymous(2 ** 26)
     const work = closing.prefetch().catch((reason) => t.is(reason.code, 'ERR_MMAP_CLOSED'))
@@ -135,15 +160,18 @@ test('prefetch can be given up, and a close meanwhile does no harm', async (t) =
   }
 })
 
-linux('populate brings all pages in at once, and so does advice', (t) => {
+onLinux('populate brings all pages in at once', (t) => {
   const path = coldFile(t, PAGES * pageSize)
   using map = mapShared(path, { populate: true })
   t.is(map.residency().resident, PAGES)
   using memory = mapAnonymous(PAGES * pageSize, { populate: true })
   t.is(memory.residency().resident, PAGES)
-  using later = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
-  later.advise('populate-write', { length: 3 * pageSize })
-  t.is(later.residency().resident, 3)
+})
+
+onLinux("the advice 'populate-write' brings the pages of its range in", (t) => {
+  using map = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
+  map.advise('populate-write', { length: 3 * pageSize })
+  t.is(map.residency().resident, 3)
 })
 
 const everyAdvice: Advice[] = [
@@ -169,32 +197,37 @@ test('every advice is taken, or refused as unsupported', (t) => {
   t.true(MemoryMap.supports('willneed'))
 })
 
-linux('Linux takes the advice that needs no option of the kernel', (t) => {
+onLinux('Linux takes the advice that needs no option of the kernel', (t) => {
   for (const advice of everyAdvice.filter((one) => !/mergeable|huge/.test(one)))
     t.true(MemoryMap.supports(advice), advice)
 })
 
-linux('collapse makes large pages, and says where it cannot', (t) => {
-  const large = 2 ** 21
-  if (
-    !MemoryMap.supports('collapse') ||
-    readFileSync('/sys/kernel/mm/transparent_hugepage/hpage_pmd_size', 'latin1').trim() !== String(large)
-  ) {
-    return t.pass('this system has none')
-  }
-  using map = mapAnonymous(3 * large)
-  const offset = Number(-map.address & BigInt(large - 1))
-  map.view(offset, large).fill(7)
-  map.advise('collapse', { offset, length: large })
-  t.true(map.view(offset, large).every((byte) => byte === 7))
-  map.advise('nohugepage')
+const HUGE = 2 ** 21
+
+/** Whether the system makes pages of 2 MiB of small ones. */
+function canCollapse(): boolean {
+  const size = '/sys/kernel/mm/transparent_hugepage/hpage_pmd_size'
+  return MemoryMap.supports('collapse') && readFileSync(size, 'latin1').trim() === String(HUGE)
+}
+
+onLinux('collapse makes large pages, and keeps their bytes', (t) => {
+  if (!canCollapse()) return t.pass('this system has none')
+  using map = mapAnonymous(3 * HUGE)
+  const offset = Number(-map.address & BigInt(HUGE - 1))
+  map.view(offset, HUGE).fill(7)
+  map.advise('collapse', { offset, length: HUGE })
+  t.true(map.view(offset, HUGE).every((byte) => byte === 7))
+})
+
+onLinux('the error of collapse says that there can be no large pages', (t) => {
+  if (!canCollapse()) return t.pass('this system has none')
+  using map = mapAnonymous(3 * HUGE, { advice: 'nohugepage' })
   const error = t.throws(() => map.advise('collapse'), { code: 'EINVAL' })
   t.regex(error?.message ?? '', /no large pages/)
 })
 
-linux('advice reaches the pages of its range', (t) => {
+onLinux('advice reaches the pages of its range', (t) => {
   using map = mapAnonymous(PAGES * pageSize)
-  const flags = () => area(map)['VmFlags']!.split(' ')
   for (const [advice, flag] of [
     ['random', 'rr'],
     ['sequential', 'sr'],
@@ -202,13 +235,17 @@ linux('advice reaches the pages of its range', (t) => {
     ['dontfork', 'dc'],
     ['wipeonfork', 'wf'],
   ] as const) {
-    t.false(flags().includes(flag))
+    t.false(hasFlag(map, flag))
     map.advise(advice)
-    t.true(flags().includes(flag), advice)
+    t.true(hasFlag(map, flag), advice)
   }
   for (const advice of ['normal', 'dodump', 'dofork', 'keeponfork'] as const) map.advise(advice)
-  for (const flag of ['rr', 'sr', 'dd', 'dc', 'wf']) t.false(flags().includes(flag), flag)
-  t.true(area(mapAnonymous(pageSize, { advice: 'dontdump' }))['VmFlags']!.includes('dd'))
+  for (const flag of ['rr', 'sr', 'dd', 'dc', 'wf']) t.false(hasFlag(map, flag), flag)
+})
+
+onLinux('a mapping is made with the advice that its options have', (t) => {
+  using map = mapAnonymous(pageSize, { advice: 'dontdump' })
+  t.true(hasFlag(map, 'dd'))
 })
 
 test('advice that can discard contents takes whole pages only', (t) => {
@@ -222,22 +259,37 @@ test('advice that can discard contents takes whole pages only', (t) => {
     }
   }
   t.true(map.buffer.every((byte) => byte === 1))
-  t.notThrows(() => map.advise('willneed', { offset: 5, length: 3 }))
-  if (MemoryMap.supports('dontneed')) {
-    map.advise('dontneed', { offset: 3 * pageSize })
-    t.deepEqual([map.buffer[3 * pageSize - 1], map.buffer[3 * pageSize]], [1, 0])
-  }
 })
 
-linux('remove punches a hole into the file, and never beyond the mapping', (t) => {
+test('advice that discards nothing takes any range', (t) => {
+  using map = mapAnonymous(pageSize)
+  t.notThrows(() => map.advise('willneed', { offset: 5, length: 3 }))
+})
+
+test("'dontneed' takes a part of a page where the mapping ends there", (t) => {
+  if (!MemoryMap.supports('dontneed')) return t.pass()
+  using map = mapAnonymous(3 * pageSize + 100)
+  map.buffer.fill(1)
+  map.advise('dontneed', { offset: 3 * pageSize })
+  t.deepEqual([map.buffer[3 * pageSize - 1], map.buffer[3 * pageSize]], [1, 0])
+})
+
+onLinux('remove takes whole pages only, none of which reaches beyond the mapping', (t) => {
+  const path = scratchFile(t, pattern(8 * pageSize))
+  using map = mapShared(path, { protection: 'read-write', length: 6 * pageSize + 10 })
+  for (const range of [{}, { offset: 6 * pageSize }, { offset: 1, length: pageSize }]) {
+    throwsCodedError(t, () => map.advise('remove', range), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
+  }
+  using unaligned = mapShared(path, { protection: 'read-write', offset: 100 })
+  throwsCodedError(t, () => unaligned.advise('remove'), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
+  t.is(Buffer.compare(readFileSync(path), pattern(8 * pageSize)), 0)
+})
+
+onLinux('remove punches a hole into the file', (t) => {
   const path = scratchFile(t, pattern(8 * pageSize))
   using map = mapShared(path, { protection: 'read-write', length: 6 * pageSize + 10 })
   const blocks = statSync(path).blocks
   map.syncSync()
-  for (const range of [{}, { offset: 6 * pageSize }, { offset: 1, length: pageSize }]) {
-    throwsCodedError(t, () => map.advise('remove', range), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
-  }
-  t.is(Buffer.compare(readFileSync(path), pattern(8 * pageSize)), 0)
   map.advise('remove', { offset: 2 * pageSize, length: 3 * pageSize })
   t.true(map.buffer.subarray(2 * pageSize, 5 * pageSize).every((byte) => byte === 0))
   const bytes = readFileSync(path)
@@ -245,11 +297,9 @@ linux('remove punches a hole into the file, and never beyond the mapping', (t) =
   t.true(bytes.subarray(2 * pageSize, 5 * pageSize).every((byte) => byte === 0))
   t.is(Buffer.compare(bytes.subarray(5 * pageSize), pattern(8 * pageSize).subarray(5 * pageSize)), 0)
   t.true(statSync(path).blocks < blocks)
-  using unaligned = mapShared(path, { protection: 'read-write', offset: 100 })
-  throwsCodedError(t, () => unaligned.advise('remove'), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' })
 })
 
-linux('the error for advice that the kernel refuses gives the reason', (t) => {
+onLinux('the error for advice that the kernel refuses gives the reason', (t) => {
   const path = scratchFile(t, pattern(pageSize))
   using map = mapShared(path)
   throwsSystemError(t, () => map.advise('free'), { code: 'EINVAL', syscall: 'madvise', path })
@@ -266,38 +316,34 @@ test('the error for an unknown advice suggests the nearest one', (t) => {
   throwsCodedError(t, () => map.advise(1 as never), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
 })
 
-linux('a mapping that is refused for its advice leaves no descriptor behind', (t) => {
+onLinux('a mapping that is refused for its advice leaves no descriptor behind', (t) => {
   const path = scratchFile(t, pattern(pageSize))
-  const next = () => {
-    const fd = openSync(path, 'r')
-    closeSync(fd)
-    return fd
-  }
-  const before = next()
-  for (let i = 0; i < 5; i++) t.throws(() => mapShared(path, { advice: 'free' }))
-  t.true(fstatSync(0) !== undefined)
-  t.true(next() <= before + 4, 'other tests open files meanwhile')
+  t.throws(() => mapShared(path, { advice: 'free' }))
+  t.false([...descriptors().values()].includes(path))
 })
 
-linux('lock keeps pages in memory; with onFault, those that are touched', (t) => {
+onLinux('lock brings pages in and keeps them in memory', (t) => {
   using map = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
   map.lock({ length: 3 * pageSize })
   t.is(map.residency().resident, 3)
   map.lock()
   t.is(map.residency().resident, PAGES)
-  t.regex(area(map)['VmFlags']!, /\blo\b/)
+  t.true(hasFlag(map, 'lo'))
   map.unlock()
-  t.notRegex(area(map)['VmFlags']!, /\blo\b/)
-  using lazy = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
-  lazy.lock({ onFault: true })
-  t.is(lazy.residency().resident, 0)
-  t.regex(area(lazy)['VmFlags']!, /\blo\b/)
-  lazy.buffer[5 * pageSize] = 1
-  t.deepEqual(residentPages(lazy), [5])
-  throwsCodedError(t, () => lazy.lock({ onFault: 1 as never }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+  t.false(hasFlag(map, 'lo'))
 })
 
-linux('the error for more than RLIMIT_MEMLOCK allows names the limit', (t) => {
+onLinux('lock with onFault keeps those pages in memory that are touched', (t) => {
+  using map = mapAnonymous(PAGES * pageSize, { advice: 'nohugepage' })
+  map.lock({ onFault: true })
+  t.is(map.residency().resident, 0)
+  t.true(hasFlag(map, 'lo'))
+  map.buffer[5 * pageSize] = 1
+  t.deepEqual(residentPages(map), [5])
+  throwsCodedError(t, () => map.lock({ onFault: 1 as never }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+onLinux('the error for more than RLIMIT_MEMLOCK allows names the limit', async (t) => {
   const script = `
     const { mapAnonymous } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
     if (process.getuid() === 0) process.setuid(65534)
@@ -307,18 +353,11 @@ linux('the error for more than RLIMIT_MEMLOCK allows names the limit', (t) => {
     } catch (error) {
       console.log(error.code, error.syscall, error.errno < 0, error.message.includes('RLIMIT_MEMLOCK'))
     }`
-  const run = spawnSync(
-    'sh',
-    ['-c', 'ulimit -l 64 && exec "$0" --input-type=module -e "$1"', process.execPath, script],
-    {
-      env: { ...process.env, MEMORY_MAP_ROOT: new URL('../', import.meta.url).href },
-      encoding: 'utf8',
-    },
-  )
-  t.is(run.stdout, 'ENOMEM mlock true true\n', run.stderr)
+  const { stdout, stderr } = await runScript(underLimit(runtimes()[0]!, '-l 64'), script)
+  t.is(stdout, 'ENOMEM mlock true true\n', stderr)
 })
 
-linux('the error for a lock beyond the end of the file says so', (t) => {
+onLinux('the error for a lock beyond the end of the file says so', (t) => {
   const path = scratchFile(t, pattern(4 * pageSize))
   using map = mapShared(path, { onFault() {} })
   truncateSync(path, pageSize)
@@ -326,41 +365,30 @@ linux('the error for a lock beyond the end of the file says so', (t) => {
   t.regex(error!.message, /file ends/)
 })
 
-linux('transparent huge pages are asked for', (t) => {
+onLinux('transparent huge pages are asked for', (t) => {
   using map = mapAnonymous(2 ** 23, { hugePages: 'transparent' })
-  t.regex(area(map)['VmFlags']!, /\bhg\b/)
+  t.true(hasFlag(map, 'hg'))
   map.buffer.fill(1)
   t.true(map.buffer.every((byte) => byte === 1))
 })
 
-/** Free pages of 2 MiB in the pool, after asking for some. */
-function poolOfHugePages(t: import('ava').ExecutionContext, wanted: number): number {
+/** How many pages of 2 MiB are free in the pool, after asking for so many. The pool is as before when the test ends. */
+function freeHugePages(t: ExecutionContext, wanted: number): number {
   const path = '/proc/sys/vm/nr_hugepages'
   const before = readFileSync(path, 'latin1')
   try {
-    const fd = openSync(path, 'w')
-    writeSync(fd, String(wanted))
-    closeSync(fd)
-    t.teardown(() => {
-      const again = openSync(path, 'w')
-      writeSync(again, before)
-      closeSync(again)
-    })
+    writeFileSync(path, String(wanted))
+    t.teardown(() => writeFileSync(path, before))
   } catch {
-    // It is as it is.
+    // Only root may change it.
   }
   return Number(/HugePages_Free: +(\d+)/.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1] ?? 0)
 }
 
-const serialLinux = process.platform === 'linux' ? test.serial : test.serial.skip
-
-serialLinux('the error for an empty pool of huge pages names the pool', (t) => {
-  if (poolOfHugePages(t, 0) > 0) {
-    t.pass('the pool is not empty, and not ours to empty')
-    return
-  }
+onLinux.serial('the error for an empty pool of huge pages names the pool', (t) => {
+  if (freeHugePages(t, 0) > 0) return t.pass('the pool is not empty, and not ours to empty')
   for (const shared of [false, true]) {
-    const error = throwsSystemError(t, () => mapAnonymous(2 ** 22, { hugePages: 2 ** 21, shared }), {
+    const error = throwsSystemError(t, () => mapAnonymous(2 * HUGE, { hugePages: HUGE, shared }), {
       code: 'ENOMEM',
       syscall: 'mmap',
     })
@@ -368,71 +396,73 @@ serialLinux('the error for an empty pool of huge pages names the pool', (t) => {
   }
 })
 
-serialLinux('files on hugetlbfs are mapped in whole huge pages, and none is left behind', (t) => {
-  const mounted = mountFileSystem(t, 'hugetlbfs')
-  if (typeof mounted === 'string' || poolOfHugePages(t, 8) < 6) {
-    t.pass(typeof mounted === 'string' ? mounted : 'this machine has no huge pages to give')
-    return
-  }
-  const [HUGE, path] = [2 ** 21, join(mounted.folder, 'file')]
-  const readWrite = { protection: 'read-write', onFault() {} } as const
-  const left = () => readFileSync('/proc/self/maps', 'latin1').includes(mounted.folder)
-  const views: Buffer[] = []
-  {
-    using map = mapShared(path, { ...readWrite, create: true, length: 5000 })
-    views.push(map.buffer.fill(7))
-    map.syncSync()
-    map.protect('read')
-    throwsCodedError(t, () => map.resize(2 * HUGE), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
-  }
-  t.false(left(), 'a part of a page')
-  {
-    using map = mapShared(path, { ...readWrite, create: true, length: 2 * HUGE, allocate: true })
-    t.is(map.read(4999, 2).toString('hex'), '0700')
-    using part = mapPrivate(path, { offset: HUGE + 5, length: 10 })
-    part.buffer.fill(8)
-    t.true(part.read().every((byte) => byte === 8))
-    t.true(map.read(HUGE).every((byte) => byte === 0))
-    views.push(map.buffer, part.buffer)
-    truncateSync(path, HUGE)
-    t.is(map.buffer[HUGE + 5], 0)
-    t.is(map.faults, 1)
-  }
-  t.false(left(), 'whole pages')
-  for (const more of [{}, { allocate: true }, { populate: true }]) {
-    const options = { ...readWrite, create: true, length: 64 * HUGE, ...more }
-    const error = t.throws(() => mapShared(`${path}-2`, options), { code: 'ENOMEM' })
-    t.regex(error!.message, /nr_hugepages/)
-    t.false(existsSync(`${path}-2`))
-  }
-  t.false(left(), 'refused')
-  t.is(views.length, 3)
+const create = { protection: 'read-write', create: true, onFault() {} } as const
+
+/** Declares a test of files on a file system of huge pages, of which none is mapped when it ends. */
+function onHugetlbfs(title: string, run: (t: ExecutionContext, path: string) => void): void {
+  onLinux.serial(`files on hugetlbfs: ${title}, and none is left behind`, (t) => {
+    const mounted = mountFileSystem(t, 'hugetlbfs')
+    if (typeof mounted === 'string') return t.pass(mounted)
+    if (freeHugePages(t, 8) < 6) return t.pass('this machine has no huge pages to give')
+    run(t, join(mounted.folder, 'file'))
+    t.false(readFileSync('/proc/self/maps', 'latin1').includes(mounted.folder))
+  })
+}
+
+onHugetlbfs('a part of a huge page is mapped', (t, path) => {
+  using map = mapShared(path, { ...create, length: 5000 })
+  map.buffer.fill(7)
+  map.syncSync()
+  map.protect('read')
+  throwsCodedError(t, () => map.resize(2 * HUGE), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
+  using whole = mapShared(path, { ...create, length: HUGE })
+  t.is(whole.read(4999, 2).toString('hex'), '0700')
 })
 
-serialLinux('explicit huge pages are mapped, protected and freed', (t) => {
-  if (poolOfHugePages(t, 8) < 6) {
-    t.pass('this machine has no huge pages to give')
-    return
+onHugetlbfs('whole huge pages are mapped', (t, path) => {
+  using map = mapShared(path, { ...create, length: 2 * HUGE, allocate: true })
+  using part = mapPrivate(path, { offset: HUGE + 5, length: 10 })
+  part.buffer.fill(8)
+  t.true(part.read().every((byte) => byte === 8))
+  for (const bytes of [map.read(HUGE), map.view(HUGE)]) t.true(bytes.every((byte) => byte === 0))
+})
+
+onHugetlbfs('a truncated file is a fault', (t, path) => {
+  using map = mapShared(path, { ...create, length: 2 * HUGE })
+  truncateSync(path, HUGE)
+  t.is(map.buffer[HUGE + 5], 0)
+  t.is(map.faults, 1)
+})
+
+onHugetlbfs('more pages than the pool has are refused', (t, path) => {
+  for (const more of [{}, { allocate: true }, { populate: true }]) {
+    const error = t.throws(() => mapShared(path, { ...create, length: 64 * HUGE, ...more }), { code: 'ENOMEM' })
+    t.regex(error!.message, /nr_hugepages/)
+    t.false(existsSync(path))
   }
+})
+
+onLinux.serial('explicit huge pages are mapped, protected and freed', (t) => {
+  if (freeHugePages(t, 8) < 6) return t.pass('this machine has no huge pages to give')
   for (const shared of [false, true]) {
-    using map = mapAnonymous(2 ** 22 + 5, { hugePages: 2 ** 21, shared, onFault() {} })
-    t.is(area(map)['KernelPageSize'], '2048 kB')
+    using map = mapAnonymous(2 * HUGE + 5, { hugePages: HUGE, shared, onFault() {} })
+    t.is(figuresAt(map.address).page, HUGE)
     map.buffer.fill(7)
-    t.is(map.buffer.length, 2 ** 22 + 5)
+    t.is(map.buffer.length, 2 * HUGE + 5)
     throwsCodedError(t, () => map.protect('read', { length: pageSize }), {
       instanceOf: RangeError,
       code: 'ERR_OUT_OF_RANGE',
     })
-    map.protect('read', { length: 2 ** 21 })
+    map.protect('read', { length: HUGE })
     map.buffer[5] = 1
     t.is(map.faults, 1)
     t.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' })
     t.is(map.buffer[5], 7, 'the store leaves no trace')
     t.throws(() => map.write(Buffer.of(1), 5), { code: 'ERR_MMAP_NOT_WRITABLE' })
     t.true(map.read().every((byte) => byte === 7))
-    throwsCodedError(t, () => map.resize(2 ** 23), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
+    throwsCodedError(t, () => map.resize(4 * HUGE), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
   }
-  t.true(poolOfHugePages(t, 8) >= 6, 'closed mappings give their pages back')
+  t.true(freeHugePages(t, 8) >= 6, 'closed mappings give their pages back')
 })
 
 test('impossible sizes of huge pages are refused', (t) => {
@@ -453,7 +483,7 @@ test('impossible sizes of huge pages are refused', (t) => {
   t.true(['EINVAL', 'ENODEV', 'ERR_MMAP_UNSUPPORTED'].includes(size!.code!), size!.code)
 })
 
-linux('residency of a large file gives the few pages that are in memory', (t) => {
+onLinux('residency of a large file gives the few pages that are in memory', (t) => {
   const path = sparseFile(t, 2 ** 38)
   using map = mapShared(path, { protection: 'read-write' })
   const far = [0, 2 ** 37 + pageSize, 2 ** 38 - pageSize]
