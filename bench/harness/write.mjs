@@ -64,7 +64,7 @@ function summaryOf(facts, results) {
     '# Measured',
     'Written by `npm run bench`; not by hand. Every way runs in processes of its own, in turn with the others; ' +
       'numbers are medians of all rounds with their quartiles. How the questions are asked: ' +
-      '[questions/](questions), how they are measured: [harness/](harness).',
+      '`bench/questions`, how they are measured: `bench/harness`.',
     list.join('\n'),
     `${targets.length - missed.length} of ${targets.length} targets are met.` +
       (missed.length > 0 ? ` Missed:\n\n${missed.join('\n')}` : ''),
