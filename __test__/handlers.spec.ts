@@ -10,8 +10,11 @@ import { type Runtime, runScript, runtimes } from './helpers/runtimes.ts'
 
 const env = { FIXTURE: fixturePath() }
 
-/** `faultOnce` installs the guard, and checks that it works. */
-const GUARD = `
+/**
+ * What programs begin with: `faultOnce` installs the guard and checks that it works; `mappings` makes two and gives a
+ * function that faults in both; `trap` has WebAssembly trap.
+ */
+const PRELUDE = `
 const faultOnce = async () => {
   let told = 0
   const map = mapAnonymous(pageSize, { protection: 'read', onFault: () => told++ })
@@ -21,7 +24,7 @@ const faultOnce = async () => {
   assert.strictEqual(map.buffer[0], 0)
   map.close()
 }
-/** Loads from a file that was truncated (SIGBUS), and stores to a read-only page (SIGSEGV). */
+// A load from a file that was truncated is a SIGBUS, a store to a read-only page a SIGSEGV.
 const mappings = () => {
   const path = makeFile(Buffer.alloc(2 * pageSize, 1))
   const [file, memory] = [mapShared(path, { onFault() {} }), mapAnonymous(pageSize, { protection: 'read', onFault() {} })]
@@ -56,7 +59,7 @@ const trap = () => {
 
 /** How a process ends: by a signal, or with a code if the runtime turns the signal into one. */
 async function ending(t: ExecutionContext, runtime: Runtime, source: string) {
-  const { code, signal, timedOut, stdout, stderr } = await runFaultScript(runtime, GUARD + source, { env })
+  const { code, signal, timedOut, stdout, stderr } = await runFaultScript(runtime, PRELUDE + source, { env })
   t.false(timedOut, `${runtime.name}: ${stderr}`)
   return { code, signal, stdout, stderr }
 }
@@ -80,17 +83,14 @@ for (const runtime of runtimes()) {
 
   for (const [what, die] of Object.entries(ways)) {
     test(`${title}: ${what} ends the process as it does without the guard`, async (t) => {
-      const without = await ending(t, runtime, `console.log('alive'); ${die}; console.log('still alive')`)
-      t.is(without.stdout, 'alive\n', without.stderr)
-      t.true(without.signal !== null || without.code !== 0)
-      const before = await ending(
-        t,
-        runtime,
-        `await faultOnce(); console.log('alive'); ${die}; console.log('still alive')`,
-      )
-      t.is(before.stdout, 'alive\n', before.stderr)
-      t.deepEqual([before.code, before.signal], [without.code, without.signal], before.stderr)
-      if (runtime.name.startsWith('node')) t.is(before.signal, what.includes('SIGBUS') ? 'SIGBUS' : 'SIGSEGV')
+      const program = `console.log('alive'); ${die}; console.log('still alive')`
+      const unguarded = await ending(t, runtime, program)
+      t.is(unguarded.stdout, 'alive\n', unguarded.stderr)
+      t.true(unguarded.signal !== null || unguarded.code !== 0)
+      const guarded = await ending(t, runtime, `await faultOnce(); ${program}`)
+      t.is(guarded.stdout, 'alive\n', guarded.stderr)
+      t.deepEqual([guarded.code, guarded.signal], [unguarded.code, unguarded.signal], guarded.stderr)
+      if (runtime.name.startsWith('node')) t.is(guarded.signal, what.includes('SIGBUS') ? 'SIGBUS' : 'SIGSEGV')
     })
   }
 
@@ -98,7 +98,7 @@ for (const runtime of runtimes()) {
     await survives(
       t,
       runtime,
-      `${GUARD}
+      `${PRELUDE}
       trap()
       await faultOnce()
       trap()
@@ -120,7 +120,7 @@ for (const runtime of runtimes()) {
     await survives(
       t,
       runtime,
-      `${GUARD}
+      `${PRELUDE}
       const { installHandler, touchOwnPage } = fixture()
       assert.strictEqual(installHandler(), true)
       const first = touchOwnPage()
@@ -138,7 +138,7 @@ for (const runtime of runtimes()) {
     await survives(
       t,
       runtime,
-      `${GUARD}
+      `${PRELUDE}
       const { installHandler, touchOwnPage } = fixture()
       await faultOnce()
       assert.strictEqual(installHandler(), true)
@@ -153,14 +153,14 @@ for (const runtime of runtimes()) {
   })
 
   test(`${title}: a bug elsewhere ends the process even if there was a handler before the guard`, async (t) => {
-    const without = await ending(t, runtime, `fixture().installHandler(); fixture().crash()`)
+    const unguarded = await ending(t, runtime, `fixture().installHandler(); fixture().crash()`)
     const { code, signal, stdout } = await ending(
       t,
       runtime,
       `fixture().installHandler(); await faultOnce(); console.log('alive'); fixture().crash()`,
     )
     t.is(stdout, 'alive\n')
-    t.deepEqual([code, signal], [without.code, without.signal])
+    t.deepEqual([code, signal], [unguarded.code, unguarded.signal])
   })
 
   test(`${title}: the handler works after the only worker that loaded the package has ended`, async (t) => {
@@ -222,7 +222,7 @@ for (const runtime of runtimes()) {
         await survives(
           t,
           runtime,
-          `${GUARD}
+          `${PRELUDE}
         const [before, listener] = [mappings(), () => {}]
         for (const signal of ${JSON.stringify(signals)}) { ${change} }
         before()
@@ -240,7 +240,7 @@ for (const runtime of runtimes()) {
     await survives(
       t,
       runtime,
-      `${GUARD}
+      `${PRELUDE}
       import { spawnSync } from 'node:child_process'
       let got = 0
       const fault = mappings()
@@ -262,7 +262,7 @@ for (const runtime of runtimes()) {
       await survives(
         t,
         runtime,
-        `${GUARD}
+        `${PRELUDE}
         const { installHandler, replaceHandler, touchOwnPage } = fixture()
         installHandler()
         const fault = mappings()
@@ -273,7 +273,7 @@ for (const runtime of runtimes()) {
           mappings()()
         }
         fault()
-        // One that is told the address and mends nothing has its own faults made again for ever, with and without us.
+        // An informed one, which mends nothing, would have its own faults again for ever, with and without the guard.
         ${how === 'informed' ? '' : 'trap(); assert.strictEqual(touchOwnPage(), own + 1)'}
         console.log('end')`,
         { env },
@@ -286,7 +286,7 @@ for (const runtime of runtimes()) {
       await survives(
         t,
         runtime,
-        `${GUARD}
+        `${PRELUDE}
         const fault = mappings()
         fixture().replaceHandler('${how}')
         fault()
@@ -298,7 +298,7 @@ for (const runtime of runtimes()) {
   }
 
   test(`${title}: two libraries that install their handlers again and again do not call each other for ever`, async (t) => {
-    const without = await ending(t, runtime, `fixture().replaceHandler('chained'); fixture().crash()`)
+    const unguarded = await ending(t, runtime, `fixture().replaceHandler('chained'); fixture().crash()`)
     const { code, signal, stdout } = await ending(
       t,
       runtime,
@@ -310,6 +310,6 @@ for (const runtime of runtimes()) {
       fixture().crash()`,
     )
     t.is(stdout, 'alive\n')
-    t.deepEqual([code, signal], [without.code, without.signal])
+    t.deepEqual([code, signal], [unguarded.code, unguarded.signal])
   })
 }

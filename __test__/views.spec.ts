@@ -12,7 +12,7 @@ import { throwsCodedError } from './helpers/errors.ts'
 import { areasOf, collectGarbage } from './helpers/memory.ts'
 import { onLinux, withAddresses, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes, scenario } from './helpers/runtimes.ts'
-import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
+import { pattern, scratchFile, sparseFile, writeAt } from './helpers/scratch.ts'
 
 const GiB = 2 ** 30
 const contents = pattern(3 * pageSize + 100)
@@ -125,18 +125,18 @@ withDescriptors.serial(
     map.syncSync()
     await map.sync()
     map.check()
-    const none = (await external()) - before
-    t.true(none < few, `${none}`)
+    const withoutViews = (await external()) - before
+    t.true(withoutViews < few, `${withoutViews}`)
 
     const kept: unknown[] = [map.view(17, 1)]
-    const one = (await external()) - before
-    t.true(one > 0 && one < few, `${one}`)
+    const withOneView = (await external()) - before
+    t.true(withOneView > 0 && withOneView < few, `${withOneView}`)
 
     for (let i = 0; i < 1000; i++) {
       kept.push(map.view(i * 1000, 1 << 20), map.typedArray(Int32Array, i * 4096), map.dataView(i), map.buffer)
     }
-    const still = (await external()) - before
-    t.true(still >= length && still < length + few, `${still}`)
+    const withBuffer = (await external()) - before
+    t.true(withBuffer >= length && withBuffer < length + few, `${withBuffer}`)
     t.is(kept.length, 4001)
   },
 )
@@ -154,7 +154,7 @@ onLinux('a view keeps the memory when nothing else refers to the mapping', async
 
 // typedArray
 
-/** Those that this runtime has: Float16Array is newer than Node 20. */
+/** The typed arrays that this runtime has: Float16Array is newer than Node 20. */
 const constructors = [
   Int8Array,
   Uint8Array,
@@ -172,7 +172,7 @@ const constructors = [
     : []),
 ]
 
-/** An ArrayBuffer of V8's own with the same bytes, and the arguments that cut the same part. */
+/** An ArrayBuffer of V8's own with the same bytes. */
 const heap = contents.buffer.slice(contents.byteOffset, contents.byteOffset + contents.length)
 
 type AnyConstructor = typeof Uint8Array
@@ -220,8 +220,7 @@ for (const given of constructors) {
 
   if (size > 1) {
     test(`a ${given.name} that is not aligned in memory is a RangeError that names the byte`, (t) => {
-      const path = scratchFile(t, contents)
-      using map = mapPrivate(path)
+      using map = mapPrivate(scratchFile(t, contents))
       t.throws(() => new Constructor(heap, 1, 1), { instanceOf: RangeError })
       const expected = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
       for (let byteOffset = 1; byteOffset < size; byteOffset++) {
@@ -229,13 +228,15 @@ for (const given of constructors) {
         t.true(error.message.includes(`a multiple of ${size} bytes`))
         t.true(error.message.includes(`byte ${byteOffset} of the file`))
       }
+    })
 
-      // In memory, not in the mapping: that begins 2 bytes into a page here, and half an element before one there.
-      using shifted = mapPrivate(path, { offset: pageSize + size / 2 })
-      const { message } = throwsCodedError(t, () => shifted.typedArray(Constructor, 0, 1), expected)
-      t.true(message.includes(`byte ${pageSize + size / 2} of the file`))
-      throwsCodedError(t, () => shifted.typedArray(Constructor, size, 1), expected)
-      t.deepEqual(shifted.typedArray(Constructor, size / 2, 5), new Constructor(heap, pageSize + size, 5))
+    test(`a ${given.name} is aligned in memory, wherever the mapping begins in it`, (t) => {
+      const begin = pageSize + size / 2
+      using map = mapPrivate(scratchFile(t, contents), { offset: begin })
+      const expected = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE', says: [`byte ${begin} of the file`] }
+      throwsCodedError(t, () => map.typedArray(Constructor, 0, 1), expected)
+      throwsCodedError(t, () => map.typedArray(Constructor, size, 1), { ...expected, says: [] })
+      t.deepEqual(map.typedArray(Constructor, size / 2, 5), new Constructor(heap, pageSize + size, 5))
     })
 
     test(`a ${given.name} to the end of a mapping without a whole number of elements is a RangeError`, (t) => {
@@ -320,15 +321,15 @@ test("Node's APIs take a view like any other Buffer", async (t) => {
 
 // Larger than a Buffer
 
+/** Bytes of the runtime's largest Buffer. */
 const huge = constants.MAX_LENGTH
-const hasWindows = huge < 2 ** 34
+/** Whether a mapping can be larger than a Buffer here. */
+const canExceedBuffers = huge < 2 ** 34
 
 /** A sparse file with a mark of 16 bytes, its own offset in decimals, at each of `offsets`. */
 function markedFile(t: ExecutionContext, length: number, offsets: number[]): string {
   const path = sparseFile(t, length)
-  const fd = openSync(path, 'r+')
-  for (const offset of offsets) writeSync(fd, String(offset).padEnd(16), offset)
-  closeSync(fd)
+  for (const offset of offsets) writeAt(path, offset, String(offset).padEnd(16))
   return path
 }
 
@@ -401,7 +402,7 @@ for (const start of [0, 4095]) {
 }
 
 withAddresses("a view larger than the runtime's largest Buffer is ERR_MMAP_TOO_LARGE", (t) => {
-  if (!hasWindows) {
+  if (!canExceedBuffers) {
     t.log(`the largest Buffer here has ${huge} bytes`)
     return t.pass()
   }
@@ -423,7 +424,7 @@ withAddresses("a view larger than the runtime's largest Buffer is ERR_MMAP_TOO_L
 })
 
 withAddresses("a mapping as large as the runtime's largest Buffer has a buffer", (t) => {
-  if (!hasWindows) {
+  if (!canExceedBuffers) {
     t.log(`the largest Buffer here has ${huge} bytes`)
     return t.pass()
   }
@@ -436,7 +437,7 @@ withAddresses("a mapping as large as the runtime's largest Buffer has a buffer",
 withAddresses.serial(
   'a mapping of more than 4 GiB has no ArrayBuffer before the first view, and few after it',
   async (t) => {
-    if (!hasWindows) return t.pass()
+    if (!canExceedBuffers) return t.pass()
     await collectGarbage()
     const before = process.memoryUsage().external
     using map = mapAnonymous(6 * GiB, { reserve: false })
