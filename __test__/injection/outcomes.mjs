@@ -51,6 +51,8 @@ const DONE_WITHOUT = [
   // One thread sleeps for all who wait: where it cannot, several do.
   { call: /^io_uring_/ },
   { call: /^(mmap|mmap64|madvise)$/, of: /Async/ },
+  // The thread that tells of faults can have a lock of the library's for a moment: who waits for that tries again.
+  { call: 'futex', of: /^a load/ },
   // Who waits looks at the word, and where the thread that waits for a promise gives up the loop looks from time to time.
   { call: 'futex', error: 'EAGAIN' },
   { call: /^(futex|pthread_create)$/, of: /Async/ },
