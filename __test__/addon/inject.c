@@ -57,6 +57,8 @@ static atomic_int recorded = MOST;
 static const char *_Atomic failing; // which function is to fail
 static atomic_int before, times;    // after how many calls, and how often
 static atomic_int failure, failed;
+static atomic_int failed_here; // those on the thread that called `fail`
+static atomic_long here;
 static atomic_long smallest; // requests of memory for less do not fail
 static atomic_long mapped;
 
@@ -120,6 +122,7 @@ static long call(int at, const char *name, enum way way, long a, long b, long c,
     return result;
   }
   failed++;
+  if (syscall(SYS_gettid) == here) failed_here++;
   if (at == AT_close) real[at](a, b, c, d, e, f, g); // whatever it says, the descriptor is closed (close(2), NOTES)
   if (way == RESULT) return failure;
   errno = failure;
@@ -257,7 +260,8 @@ static napi_value fail(napi_env env, napi_callback_info info) {
   failure = (int)numbers[1];
   times = (int)numbers[2];
   smallest = numbers[3];
-  failed = 0;
+  failed = failed_here = 0;
+  here = syscall(SYS_gettid);
   failing = name;
   return NULL;
 }
@@ -266,6 +270,12 @@ static napi_value fail(napi_env env, napi_callback_info info) {
 static napi_value failures(napi_env env, napi_callback_info info) {
   (void)info;
   return number(env, failed);
+}
+
+// failuresHere(): how many of them on the thread that has called `fail`.
+static napi_value failures_here(napi_env env, napi_callback_info info) {
+  (void)info;
+  return number(env, failed_here);
 }
 
 // disarm(): nothing fails any more; says how many calls did.
@@ -286,7 +296,8 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback callback;
   } functions[] = {{"hook", hook}, {"record", record}, {"recordedCalls", recorded_calls},
-                   {"fail", fail}, {"failures", failures}, {"disarm", disarm}, {"held", held}};
+                   {"fail", fail}, {"failures", failures}, {"failuresHere", failures_here},
+                   {"disarm", disarm}, {"held", held}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value made;
     napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].callback, NULL, &made);

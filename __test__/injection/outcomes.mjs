@@ -12,7 +12,7 @@ const TRANSLATED = [
   { call: /^fcntl/, error: 'EAGAIN', code: 'ERR_MMAP_BUSY' },
 ]
 
-/** What a call does without. */
+/** What a call does without; `elsewhere`, only where no call of the same thread has failed. */
 const DONE_WITHOUT = [
   // The descriptor is closed, and what can be lost by it was written by sync() (close(2), NOTES).
   { call: 'close' },
@@ -46,6 +46,8 @@ const DONE_WITHOUT = [
   { call: 'madvise', of: /^(advise|mapShared, advised)/, error: /^(?!EINVAL)/ },
   // Whether the handler is in place is looked after again soon.
   { call: 'sigaction', of: /^(?!map|openShared)/ },
+  // So does the thread that tells of faults, now and then.
+  { call: 'sigaction', elsewhere: true },
   // Old kernels have none: threads look from time to time.
   { call: 'futex_waitv' },
   // One thread sleeps for all who wait: where it cannot, several do.
@@ -87,9 +89,14 @@ const KEPT = [
 const matches = (pattern, text) =>
   pattern === undefined || (pattern instanceof RegExp ? pattern.test(text) : pattern === text)
 
-const find = (list, { name, call, error }, more = () => true) =>
+const find = (list, { name, call, error, elsewhere = false }, more = () => true) =>
   list.some(
-    (entry) => matches(entry.call, call) && matches(entry.error, error) && matches(entry.of, name) && more(entry),
+    (entry) =>
+      matches(entry.call, call) &&
+      matches(entry.error, error) &&
+      matches(entry.of, name) &&
+      (entry.elsewhere === undefined || entry.elsewhere === elsewhere) &&
+      more(entry),
   )
 
 /** Whether the error says what has failed. */

@@ -134,7 +134,7 @@ async function attempt(operation, failure) {
       await operation.same(scene, made, (what) => mayKeep(failure, what))
       result.error = undefined // its stack keeps what was called, and so the mapping
       result.value = await operation.run(scene, made)
-    } else if (!isDoneWithout(failure)) {
+    } else if (!isDoneWithout({ ...failure, elsewhere: injection.failuresHere() === 0 })) {
       throw new Error('nothing is told')
     }
     await operation.done(scene, made, result.value)
