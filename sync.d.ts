@@ -751,7 +751,7 @@ interface QueuePending {
 /** A message of a {@link Queue}. It belongs to this receiver until it is released or requeued, or the receiver dies. */
 declare class QueueMessage extends Handle {
   #private
-  /** Its bytes: a copy, which you may keep. */
+  /** Its bytes: a copy, which you may keep. Short ones share their `buffer` with other messages. */
   readonly data: Buffer
   /**
    * How many times it has been delivered, including this time. A message that kills or stops every receiver keeps coming

@@ -184,6 +184,46 @@ test('messages of a batch are released or requeued one by one', (t) => {
   t.throws(() => queue.receiveMany(1, '1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
+test('when the memory of a short message is transferred, the next ones come in other memory; a long one has its own', (t) => {
+  const { queue } = make(t)
+  const sent = Array.from({ length: 20 }, (_, i) => `${i} ${'x'.repeat(1000)}`)
+  queue.sendMany(sent)
+  for (const expected of sent.slice(0, 10)) {
+    const message = queue.receive()!
+    t.is(text(message), expected)
+    structuredClone(0, { transfer: [message.data.buffer as ArrayBuffer] })
+    t.is(message.data.length, 0)
+    message.release()
+  }
+  t.deepEqual(queue.receiveMany(20).map(text), sent.slice(10))
+  t.is(queue.pending.delivered, 10)
+  queue.sendMany(['short', Buffer.alloc(5000, 1), 'too'])
+  const [short, long, too] = [queue.receive()!, queue.receive()!, queue.receive()!]
+  structuredClone(0, { transfer: [long.data.buffer as ArrayBuffer] })
+  t.deepEqual([text(short), text(long), text(too)], ['short', '', 'too'])
+})
+
+test('a message for which there is no room beside others is whole, however often it comes', (t) => {
+  const { queue } = make(t, 512 * 1024)
+  const lengths = [3, 60_000, 5000, 0, 100_000, 7, 8]
+  queue.sendMany(lengths.map((length, i) => Buffer.alloc(length, i + 1)))
+  for (const deliveries of [1, 2]) {
+    const given = queue.receiveMany(100)
+    for (const [i, message] of given.entries()) {
+      t.true(message.data.equals(Buffer.alloc(lengths[i]!, i + 1)), `${lengths[i]}`)
+      t.is(message.deliveries, deliveries)
+      message.requeue()
+    }
+    t.is(given.length, lengths.length)
+  }
+  for (const [i, length] of lengths.entries()) {
+    const message = queue.receive()!
+    t.true(message.data.equals(Buffer.alloc(length, i + 1)), `${length}`)
+    t.is(message.deliveries, 3)
+    message.release()
+  }
+})
+
 test('close requeues the messages of a batch that were not released, in their order', async (t) => {
   const { file, queue } = make(t)
   const other = reopen(t, file)

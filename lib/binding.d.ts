@@ -117,28 +117,11 @@ export declare class NativeQueue {
   constructor(map: Token, offset: number, length: number, how: number)
   get capacity(): number
   get maxLength(): number
-  /**
-   * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
-   * 0.
-   */
-  send(data: Uint8Array, timeout: number): boolean
-  /**
-   * Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
-   * there was room for in time.
-   */
-  sendMany(data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+  /** For the functions below, which are called often. */
+  handle(): object
   sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
   /** Waits until there is a message: 0, or 2 where there is none in time. */
   readyAsync(timeout: number, pending: NativeWait): Promise<number>
-  /**
-   * Receives up to `most` messages: of each its number, its length and how often it was delivered.
-   * Nothing where there is none in time. Does not wait where `timeout` is 0.
-   */
-  receive(most: number, timeout: number): Array<number>
-  /** Copies what was received last to `target`, each message at the next multiple of eight. */
-  read(target: Buffer): void
-  /** Is done with a message, or gives it up; `false` where there is none of that number. */
-  settle(number: number, requeue: boolean): boolean
   /** Gives all messages up. */
   requeueAll(): void
   /** How many messages wait and how many bytes are in them, and how many receivers have. */
@@ -417,8 +400,43 @@ export declare function pageSize(): number
 /** What each protection is called, by its number. */
 export declare function protectionNames(): Array<string>
 
+/** How often a message was delivered, with this time; 0 where there is none of that number. */
+export declare function queueDeliveries(queue: object, number: number): number
+
 /** Waits until there is a queue: 0, or 2 where there is none in time. */
 export declare function queueMade(map: Token, offset: number, timeout: number, pending: NativeWait): Promise<number>
+
+/** Copies the first bytes of a message into all of `target`. */
+export declare function queueRead(queue: object, number: number, target: Buffer): void
+
+/**
+ * Receives a message, whose number is to be `number`, and copies it into `target`, from `start` on, if
+ * there is room for all of it before `end`. Its length; where it was delivered before, -2 less its length, and
+ * `queueDeliveries` says how often; -1 where there is none in time. Does not wait where `timeout` is 0.
+ */
+export declare function queueReceive(queue: object, number: number, target: Buffer, start: number, end: number, timeout: number): number
+
+/**
+ * The same of up to `most` messages that are there, whose numbers are to be `first` and those behind
+ * it, each to the next multiple of eight from `offset` on, up to the first for which there is too
+ * little room. How many; `told` gets two numbers for each: its length, and how often it was delivered.
+ */
+export declare function queueReceiveMany(queue: object, first: number, target: Buffer, offset: number, told: Float64Array, most: number, timeout: number): number
+
+/**
+ * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
+ * 0.
+ */
+export declare function queueSend(queue: object, data: Uint8Array, timeout: number): boolean
+
+/**
+ * Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
+ * there was room for in time.
+ */
+export declare function queueSendMany(queue: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+
+/** Is done with a message, or gives it up; `false` where there is none of that number. */
+export declare function queueSettle(queue: object, number: number, requeue: boolean): boolean
 
 /** Puts the guard's signal handlers back where something has replaced them. */
 export declare function reclaimSignals(): void

@@ -29,6 +29,11 @@ export class Pool {
     return this.memory !== undefined && this.memory.length > 0
   }
 
+  /** How many bytes are left in it. */
+  get room(): number {
+    return POOL - this.used
+  }
+
   /** Cuts out a message of `length` bytes that was received there. */
   cut(length: number): Buffer {
     const start = this.used

@@ -1,13 +1,12 @@
 // Messages from many processes to several, each to one of them.
 
 import type { NativeQueue } from '../binding.js'
-import { allocate, cut } from '../buffers.js'
 import { illegalConstructor, withCode } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toCount, toTimeout, type WaitOptions } from './arguments.js'
+import { Deliveries } from './deliveries.js'
 import { Lifetime } from './lifetime.js'
 import { type MemoryMap, native } from './main.js'
-import { MOST } from './messages.js'
 import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, openAsync } from './opening.js'
 import { call } from './pending.js'
 import { Receiving } from './receiving.js'
@@ -29,7 +28,7 @@ export interface QueuePending {
 }
 
 /** Makes a `QueueMessage`, whose constructor is private. */
-let messageOf: (queue: Lifetime, behind: NativeQueue, number: number, data: Buffer, deliveries: number) => QueueMessage
+let messageOf: (from: Deliveries<QueueMessage>, number: number, data: Buffer, deliveries: number) => QueueMessage
 /** Whether a message still belongs to this receiver. */
 let isOwn: (message: QueueMessage) => boolean
 
@@ -37,27 +36,25 @@ let isOwn: (message: QueueMessage) => boolean
 export class QueueMessage extends Handle {
   static {
     tag(this)
-    messageOf = (...all) => new QueueMessage(...all)
+    messageOf = (from, number, data, deliveries) => new QueueMessage(from, number, data, deliveries)
     isOwn = (message) => message.#number >= 0
   }
 
-  /** Its bytes: a copy, which you may keep. */
+  /** Its bytes: a copy, which you may keep. Short ones share their `buffer` with other messages. */
   readonly data: Buffer
   /**
    * How many times it has been delivered, including this time. A message that kills or stops every receiver keeps coming
    * back: put it aside when this gets too high.
    */
   readonly deliveries: number
-  readonly #life: Lifetime
-  readonly #native: NativeQueue
+  readonly #from: Deliveries<QueueMessage>
   /** Negative once it no longer belongs to this receiver. */
   #number: number
 
-  private constructor(life: Lifetime, behind: NativeQueue, number: number, data: Buffer, deliveries: number) {
+  private constructor(from: Deliveries<QueueMessage>, number: number, data: Buffer, deliveries: number) {
     super()
-    if (!(life instanceof Lifetime)) throw illegalConstructor('`queue.receive`')
-    this.#life = life
-    this.#native = behind
+    if (!(from instanceof Deliveries)) throw illegalConstructor('`queue.receive`')
+    this.#from = from
     this.#number = number
     this.data = data
     this.deliveries = deliveries
@@ -83,18 +80,18 @@ export class QueueMessage extends Handle {
   }
 
   #settle(requeue: boolean): void {
-    this.#life.check()
+    this.#from.life.check()
     const number = this.#number
     if (number < 0) {
       throw withCode(new Error('The message was released or requeued before'), 'ERR_MMAP_NOT_OWNER')
     }
-    call(this.#life.map, () => this.#native.settle(number, requeue))
+    this.#from.settle(number, requeue)
     this.#number = -1
   }
 
   /** Requeues it, unless it was released: for `using`. */
   [Symbol.dispose](): void {
-    if (this.#number >= 0 && !this.#life.closed) this.requeue()
+    if (this.#number >= 0 && !this.#from.life.closed) this.requeue()
   }
 
   toJSON(): object {
@@ -127,21 +124,26 @@ export class Queue extends Handle {
   readonly #max: number
   readonly #words: Words
   readonly #sending: Sending
+  readonly #handle: object
   readonly #receiving: Receiving
+  readonly #deliveries: Deliveries<QueueMessage>
 
   private constructor(map: MemoryMap<any>, behind: NativeQueue, offset: number) {
     super()
     if (!(behind instanceof native.NativeQueue)) throw illegalConstructor('`Queue.create` or `Queue.open`')
     this.#life = new Lifetime(map, 'queue')
     this.#native = behind
+    const handle = behind.handle()
+    this.#handle = handle
     this.#max = behind.maxLength
     this.#words = new Words(map, offset, HEAD_SIZE)
     this.#sending = new Sending(this.#life, {
       max: this.#max,
-      send: (...message) => behind.send(...message),
+      send: (bytes, timeout) => native.queueSend(handle, bytes, timeout),
       sendAsync: (...wait) => behind.sendAsync(...wait),
     })
     this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
+    this.#deliveries = new Deliveries(this.#life, handle, messageOf)
   }
 
   /**
@@ -241,7 +243,7 @@ export class Queue extends Handle {
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
-    return this.#sending.sendMany(messages, timeout, (...batch) => this.#native.sendMany(...batch))
+    return this.#sending.sendMany(messages, timeout, (...batch) => native.queueSendMany(this.#handle, ...batch))
   }
 
   /**
@@ -265,7 +267,7 @@ export class Queue extends Handle {
     const limit = toTimeout(timeout)
     this.#life.check()
     this.#receiving.checkIdle()
-    return this.#take(1, limit)[0]
+    return this.#deliveries.take(limit)
   }
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
@@ -283,7 +285,7 @@ export class Queue extends Handle {
     return this.#receiving.get(options, () => {
       this.#life.check()
       if (this.#isIdle()) return undefined
-      const [message] = this.#take(1, 0)
+      const message = this.#deliveries.take(0)
       if (message === undefined) this.#words.prepare()
       return message
     })
@@ -302,7 +304,7 @@ export class Queue extends Handle {
     const limit = toTimeout(timeout)
     this.#life.check()
     this.#receiving.checkIdle()
-    return this.#take(Math.min(count, MOST), limit)
+    return this.#deliveries.takeMany(count, limit)
   }
 
   /**
@@ -364,30 +366,5 @@ export class Queue extends Handle {
       halves[RETURNED + 1] === 0 &&
       this.#words.intact
     )
-  }
-
-  /** Up to `most` messages that are there, or the first that comes. */
-  #take(most: number, timeout: number): QueueMessage[] {
-    const { map } = this.#life
-    const told = call(map, () => this.#native.receive(most, timeout))
-    const places: { start: number; end: number; number: number; deliveries: number }[] = []
-    for (let i = 0, start = 0; i < told.length; i += 3) {
-      const end = start + told[i + 1]!
-      places.push({ start, end, number: told[i]!, deliveries: told[i + 2]! })
-      start = 8 * Math.ceil(end / 8)
-    }
-    if (places.length === 0) return []
-    try {
-      const memory = allocate(places.at(-1)!.end)
-      call(map, () => this.#native.read(memory))
-      return places.map(({ start, end, number, deliveries }) => {
-        const data = places.length === 1 ? memory : cut(memory.buffer, memory.byteOffset + start, end - start)
-        return messageOf(this.#life, this.#native, number, data, deliveries)
-      })
-    } catch (error) {
-      // There was no memory for them here: another receiver may have it.
-      if (!map.closed) for (const { number } of places) call(map, () => this.#native.settle(number, true))
-      throw error
-    }
   }
 }

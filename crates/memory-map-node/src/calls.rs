@@ -175,6 +175,12 @@ pub fn replace_all(mut exports: Object, env: Env) -> Result<()> {
     replace(env, all, &sync::latest::latest_read)?;
     replace(env, all, &sync::mutex::mutex_try_lock)?;
     replace(env, all, &sync::mutex::mutex_unlock)?;
+    replace(env, all, &sync::queue::queue_send)?;
+    replace(env, all, &sync::queue::queue_send_many)?;
+    replace(env, all, &sync::queue::queue_receive)?;
+    replace(env, all, &sync::queue::queue_receive_many)?;
+    replace(env, all, &sync::queue::queue_read)?;
+    replace(env, all, &sync::queue::queue_settle)?;
     replace(env, all, &sync::rwlock::rwlock_lock_shared)?;
     replace(env, all, &sync::rwlock::rwlock_try_lock_shared)?;
     replace(env, all, &sync::rwlock::rwlock_lock_exclusive)?;

@@ -6,7 +6,11 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+#[cfg(not(windows))]
+use std::sync::atomic::Ordering;
 
+#[cfg(not(windows))]
+use common::ipc::word64;
 use common::ipc::{HANG, ms, open};
 use common::{PAGE, TempFile};
 use memory_map::ipc::{Channel, Delivery, Queue};
@@ -128,5 +132,60 @@ fn a_message_that_another_receiver_has_cannot_be_released_or_requeued() {
         assert_eq!(settle(&first, lost), Err(Error::NotOwner));
         assert_eq!(second.pending().unwrap(), [(0, 0), (1, 4)]);
         second.requeue(message).unwrap();
+    }
+}
+
+#[test]
+fn messages_are_copied_where_there_is_room_for_all_of_them() {
+    let map = Mapping::anonymous(4096, true, &memory_map::Options::default()).unwrap();
+    let queue = Queue::create(&map, 0, 4096).unwrap();
+    let send = || assert_eq!(queue.send_many(b"onethreefive", &[3, 8, 12], None), Ok(3));
+    send();
+    let mut bytes = [b'-'; 4];
+    let one = queue.receive_into(&mut bytes, None).unwrap().unwrap();
+    assert_eq!((one.length(), &bytes), (3, b"one-"));
+    let three = queue.receive_into(&mut bytes, Some(&ms(HANG))).unwrap().unwrap();
+    assert_eq!((three.length(), &bytes), (5, b"one-"));
+    let mut all = [0; 5];
+    queue.read(&three, &mut all).unwrap();
+    assert_eq!(&all, b"three");
+    let five = queue.receive_many_into(9, &mut bytes, None).unwrap();
+    assert_eq!((five.len(), &bytes), (1, b"five"));
+    assert!(queue.receive_into(&mut bytes, None).unwrap().is_none());
+    send();
+    let mut bytes = [b'-'; 19];
+    let lengths = |batch: Vec<Delivery>| batch.iter().map(Delivery::length).collect::<Vec<_>>();
+    assert_eq!(lengths(queue.receive_many_into(9, &mut bytes, None).unwrap()), [3, 5, 4]);
+    assert_eq!(&bytes, b"one-----three------");
+}
+
+#[cfg(not(windows))] // it does not let a mapped file be truncated
+#[test]
+fn a_message_that_cannot_be_copied_is_given_up() {
+    const HEADERS: usize = 32;
+    let claim = PAGE - 16;
+    let file = TempFile::sparse(2 * PAGE as u64);
+    let maps = [(); 2].map(|()| open(&file));
+    let first = Queue::create(&maps[0], 0, 2 * PAGE).unwrap();
+    let second = Queue::open(&maps[1], 0).unwrap();
+    // All but the bytes of the next ones are in the first page.
+    assert!(first.send(&vec![0; PAGE - 512 - 2 * HEADERS], None).unwrap());
+    first.release(first.receive(None).unwrap().unwrap()).unwrap();
+    for (round, many) in [false, true].into_iter().enumerate() {
+        if round == 0 {
+            assert!(first.send(&[7; 100], None).unwrap());
+        }
+        file.truncate(PAGE as u64);
+        let mut bytes = [0; 100];
+        let error = match many {
+            false => first.receive_into(&mut bytes, None).err(),
+            true => first.receive_many_into(2, &mut bytes, None).err(),
+        };
+        assert!(matches!(error, Some(Error::Fault(_))), "{error:?}");
+        assert_eq!(word64(&maps[1], claim).load(Ordering::SeqCst), 0, "it has it still");
+        file.truncate(2 * PAGE as u64);
+        let again = second.receive(Some(&ms(HANG))).unwrap().unwrap();
+        assert_eq!((again.length(), again.deliveries()), (100, 2 * round as u64 + 2));
+        second.requeue(again).unwrap();
     }
 }

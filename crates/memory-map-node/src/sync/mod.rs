@@ -10,7 +10,7 @@ mod in_mapping;
 pub mod latest;
 mod messages;
 pub mod mutex;
-mod queue;
+pub mod queue;
 pub mod rwlock;
 mod semaphore;
 pub mod wait;

@@ -1,30 +1,35 @@
 //! The class behind `Queue`.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use memory_map::copy_of;
-use memory_map::ipc::{Delivery, Patience, Queue};
+use memory_map::ipc::{Delivery, Queue};
+use memory_map::{Error, LockAnyway, copy_of};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{CREATE, InMapping, OPEN, code};
+use super::in_mapping::{ByHandle, CREATE, InMapping, OPEN, code};
 use super::messages;
 use super::waits::{Job, NativeWait, attempt};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
-#[napi]
-pub struct NativeQueue {
-    tied: Tied<InMapping<Queue>>,
-    /// What was received and is neither released nor given up, by a number.
-    taken: RefCell<HashMap<u32, Delivery>>,
-    last: Cell<u32>,
-    /// The numbers of those that were received last.
-    unread: RefCell<Vec<u32>>,
+/// A queue, and what was received through it and is neither released nor given up.
+pub struct Worker {
+    queue: Queue,
+    /// By the numbers that JavaScript gives them, each once.
+    taken: Mutex<HashMap<u64, Delivery>>,
 }
+
+impl Worker {
+    fn taken(&self) -> MutexGuard<'_, HashMap<u64, Delivery>> {
+        self.taken.lock_anyway()
+    }
+}
+
+#[napi]
+pub struct NativeQueue(Tied<InMapping<Worker>>);
 
 #[napi]
 impl NativeQueue {
@@ -32,52 +37,31 @@ impl NativeQueue {
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64, length: f64, how: u32) -> Result<Self> {
         let (offset, length) = (offset as usize, length as usize);
-        let tied = InMapping::tied(&env, &map, |mapping| match how {
-            CREATE => Queue::create(mapping, offset, length),
-            OPEN => Queue::open(mapping, offset),
-            _ => Queue::open_or_create(mapping, offset, length),
-        })?;
-        Ok(Self {
-            tied,
-            taken: RefCell::default(),
-            last: Cell::default(),
-            unread: RefCell::default(),
+        InMapping::tied(&env, &map, |mapping| {
+            let queue = match how {
+                CREATE => Queue::create(mapping, offset, length),
+                OPEN => Queue::open(mapping, offset),
+                _ => Queue::open_or_create(mapping, offset, length),
+            }?;
+            Ok(Worker { queue, taken: Mutex::default() })
         })
+        .map(Self)
     }
 
     #[napi(getter)]
     pub fn capacity(&self, env: Env) -> Result<f64> {
-        Ok(self.tied.get(&env)?.object.capacity() as f64)
+        Ok(self.0.get(&env)?.object.queue.capacity() as f64)
     }
 
     #[napi(getter)]
     pub fn max_length(&self, env: Env) -> Result<f64> {
-        Ok(self.tied.get(&env)?.object.max_length() as f64)
+        Ok(self.0.get(&env)?.object.queue.max_length() as f64)
     }
 
-    /// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
-    /// 0.
-    #[napi]
-    pub fn send(&self, env: Env, data: &[u8], timeout: f64) -> Result<bool> {
-        let queue = self.tied.get(&env)?;
-        attempt(&env, timeout, |patience| queue.object.send(data, patience))
-    }
-
-    /// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
-    /// there was room for in time.
-    #[napi]
-    pub fn send_many(
-        &self,
-        env: Env,
-        data: &[u8],
-        ends: &[u32],
-        count: u32,
-        timeout: f64,
-    ) -> Result<u32> {
-        let queue = self.tied.get(&env)?;
-        messages::send_many(&env, ends, count, timeout, |ends, patience| {
-            queue.object.send_many(data, ends, patience)
-        })
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<Worker>>> {
+        External::new(self.0.clone())
     }
 
     #[napi(ts_return_type = "Promise<number>")]
@@ -89,8 +73,8 @@ impl NativeQueue {
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
         let data = copy_of(data).map_err(|error| to_js(env, &error))?;
-        self.tied.get(env)?.start(env, timeout, pending, move |queue, patience| {
-            queue.send(&data, Some(patience)).map(code)
+        self.0.get(env)?.start(env, timeout, pending, move |worker, patience| {
+            worker.queue.send(&data, Some(patience)).map(code)
         })
     }
 
@@ -102,65 +86,18 @@ impl NativeQueue {
         timeout: f64,
         pending: &NativeWait,
     ) -> Result<Object<'env>> {
-        self.tied.get(env)?.start(env, timeout, pending, |queue, patience| {
-            queue.wait_for_message(patience).map(code)
+        self.0.get(env)?.start(env, timeout, pending, |worker, patience| {
+            worker.queue.wait_for_message(patience).map(code)
         })
-    }
-
-    /// Receives up to `most` messages: of each its number, its length and how often it was delivered.
-    /// Nothing where there is none in time. Does not wait where `timeout` is 0.
-    #[napi]
-    pub fn receive(&self, env: Env, most: u32, timeout: f64) -> Result<Vec<f64>> {
-        let queue = self.tied.get(&env)?;
-        let receive = |patience: Option<&Patience<'_>>| match most {
-            1 => queue.object.receive(patience).map(|message| message.into_iter().collect()),
-            _ => queue.object.receive_many(most as usize, patience),
-        };
-        let messages: Vec<Delivery> = attempt(&env, timeout, receive)?;
-        let (mut taken, mut unread) = (self.taken.borrow_mut(), self.unread.borrow_mut());
-        unread.clear();
-        let mut told = Vec::with_capacity(3 * messages.len());
-        for message in messages {
-            let mut number = self.last.get().wrapping_add(1);
-            while taken.contains_key(&number) {
-                number = number.wrapping_add(1);
-            }
-            self.last.set(number);
-            told.extend([f64::from(number), message.length() as f64, message.deliveries() as f64]);
-            unread.push(number);
-            taken.insert(number, message);
-        }
-        Ok(told)
-    }
-
-    /// Copies what was received last to `target`, each message at the next multiple of eight.
-    #[napi]
-    pub fn read(&self, env: Env, mut target: BufferSlice) -> Result<()> {
-        let queue = &self.tied.get(&env)?.object;
-        let (taken, mut start) = (self.taken.borrow(), 0_usize);
-        for message in self.unread.take().iter().filter_map(|number| taken.get(number)) {
-            let end = start + message.length();
-            let Some(part) = target.get_mut(start..end) else { break };
-            queue.read(message, part).map_err(|error| to_js(&env, &error))?;
-            start = end.next_multiple_of(8);
-        }
-        Ok(())
-    }
-
-    /// Is done with a message, or gives it up; `false` where there is none of that number.
-    #[napi]
-    pub fn settle(&self, env: Env, number: u32, requeue: bool) -> Result<bool> {
-        let Some(message) = self.taken.borrow_mut().remove(&number) else { return Ok(false) };
-        let settle = if requeue { Queue::requeue } else { Queue::release };
-        self.tied.call(&env, |queue| settle(queue, message)).map(|()| true)
     }
 
     /// Gives all messages up.
     #[napi]
     pub fn requeue_all(&self, env: Env) -> Result<()> {
-        self.tied.call(&env, |queue| {
-            let taken = self.taken.take().into_values();
-            let done = taken.map(|message| queue.requeue(message)).reduce(std::result::Result::and);
+        self.0.call(&env, |worker| {
+            let taken = std::mem::take(&mut *worker.taken()).into_values();
+            let done =
+                taken.map(|message| worker.queue.requeue(message)).reduce(std::result::Result::and);
             done.unwrap_or(Ok(()))
         })
     }
@@ -168,9 +105,134 @@ impl NativeQueue {
     /// How many messages wait and how many bytes are in them, and how many receivers have.
     #[napi]
     pub fn pending(&self, env: Env) -> Result<Vec<f64>> {
-        let [there, taken] = self.tied.call(&env, Queue::pending)?;
+        let [there, taken] = self.0.call(&env, |worker| worker.queue.pending())?;
         Ok(vec![there.0 as f64, there.1 as f64, taken.0 as f64])
     }
+}
+
+/// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
+/// 0.
+#[napi]
+pub fn queue_send(
+    env: Env,
+    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    data: &[u8],
+    timeout: f64,
+) -> Result<bool> {
+    let worker = queue.get(&env)?;
+    attempt(&env, timeout, |patience| worker.object.queue.send(data, patience))
+}
+
+/// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
+/// there was room for in time.
+#[napi]
+pub fn queue_send_many(
+    env: Env,
+    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    data: &[u8],
+    ends: &[u32],
+    count: u32,
+    timeout: f64,
+) -> Result<u32> {
+    let worker = queue.get(&env)?;
+    messages::send_many(&env, ends, count, timeout, |ends, patience| {
+        worker.object.queue.send_many(data, ends, patience)
+    })
+}
+
+/// Receives a message, whose number is to be `number`, and copies it into `target`, from `start` on, if
+/// there is room for all of it before `end`. Its length; where it was delivered before, -2 less its length, and
+/// `queueDeliveries` says how often; -1 where there is none in time. Does not wait where `timeout` is 0.
+#[napi]
+pub fn queue_receive(
+    env: Env,
+    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    number: f64,
+    mut target: BufferSlice,
+    start: u32,
+    end: u32,
+    timeout: f64,
+) -> Result<f64> {
+    let worker = &queue.get(&env)?.object;
+    let target = target.get_mut(start as usize..end as usize).unwrap_or_default();
+    let message = attempt(&env, timeout, |patience| worker.queue.receive_into(target, patience))?;
+    let Some(message) = message else { return Ok(-1.0) };
+    let length = message.length() as f64;
+    let told = if message.deliveries() == 1 { length } else { -2.0 - length };
+    worker.taken().insert(number as u64, message);
+    Ok(told)
+}
+
+/// The same of up to `most` messages that are there, whose numbers are to be `first` and those behind
+/// it, each to the next multiple of eight from `offset` on, up to the first for which there is too
+/// little room. How many; `told` gets two numbers for each: its length, and how often it was delivered.
+#[napi]
+#[allow(clippy::too_many_arguments)] // one call of many numbers is faster than an object of them
+pub fn queue_receive_many(
+    env: Env,
+    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    first: f64,
+    mut target: BufferSlice,
+    offset: u32,
+    mut told: Float64ArraySlice,
+    most: u32,
+    timeout: f64,
+) -> Result<u32> {
+    let worker = &queue.get(&env)?.object;
+    let target = target.get_mut(offset as usize..).unwrap_or_default();
+    // SAFETY: only this thread has the array, `target` is other memory, and JavaScript that uses either does
+    // not run before this returns (`0`, by which a wait asks whether it may, does not).
+    let told = unsafe { told.as_mut() };
+    let most = (told.len() / 2).min(most as usize);
+    let messages =
+        attempt(&env, timeout, |patience| worker.queue.receive_many_into(most, target, patience))?;
+    let count = messages.len() as u32;
+    let mut taken = worker.taken();
+    for ((number, message), told) in (first as u64..).zip(messages).zip(told.chunks_exact_mut(2)) {
+        told.copy_from_slice(&[message.length() as f64, message.deliveries() as f64]);
+        taken.insert(number, message);
+    }
+    Ok(count)
+}
+
+/// How often a message was delivered, with this time; 0 where there is none of that number.
+#[napi]
+pub fn queue_deliveries(
+    env: Env,
+    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    number: f64,
+) -> Result<f64> {
+    queue.call(&env, |worker| {
+        Ok(worker.taken().get(&(number as u64)).map_or(0.0, |message| message.deliveries() as f64))
+    })
+}
+
+/// Copies the first bytes of a message into all of `target`.
+#[napi]
+pub fn queue_read(
+    env: Env,
+    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    number: f64,
+    mut target: BufferSlice,
+) -> Result<()> {
+    queue.call(&env, |worker| match worker.taken().get(&(number as u64)) {
+        Some(message) => worker.queue.read(message, &mut target),
+        None => Err(Error::NotOwner),
+    })
+}
+
+/// Is done with a message, or gives it up; `false` where there is none of that number.
+#[napi]
+pub fn queue_settle(
+    env: Env,
+    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    number: f64,
+    requeue: bool,
+) -> Result<bool> {
+    let worker = &queue.get(&env)?.object;
+    let Some(message) = worker.taken().remove(&(number as u64)) else { return Ok(false) };
+    let settle = if requeue { Queue::requeue } else { Queue::release };
+    settle(&worker.queue, message).map(|()| true).map_err(|error| to_js(&env, &error))
 }
 
 /// Waits until there is a queue: 0, or 2 where there is none in time.

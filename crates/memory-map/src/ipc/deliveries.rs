@@ -267,12 +267,14 @@ impl<M: Memory> Deliveries<'_, M> {
         Ok((position, head))
     }
 
-    /// Is done with a message. `patience` is for other receivers to look; where it has an end, the room
-    /// is perhaps given back by the next one.
-    pub fn release(&self, taken: Taken, patience: &Patience<'_>) -> Result<()> {
+    /// Is done with a message. `patience` is for other receivers to look, if one does now; where it has an
+    /// end, the room is perhaps given back by the next one.
+    pub fn release<'p>(&self, taken: Taken, patience: impl Fn() -> Patience<'p>) -> Result<()> {
         self.settle(taken, DONE)?;
         let (word, spin, me) = (self.word(at::RECEIVER), &self.0.learned.lock, self.0.me);
-        if lock::lock(word, me, spin, patience, self.0.memory)?.is_none() {
+        let is_locked = lock::take_free(word, me)
+            || lock::lock(word, me, spin, &patience(), self.0.memory)?.is_some();
+        if !is_locked {
             return Ok(());
         }
         let advanced = self.advance().map(drop);

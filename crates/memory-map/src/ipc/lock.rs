@@ -66,6 +66,11 @@ pub(crate) fn try_lock(word: &AtomicU64, me: u64, world: &impl World) -> Option<
     inherit(word, seen, me, world)
 }
 
+/// Takes the lock if it is free.
+pub(crate) fn take_free(word: &AtomicU64, me: u64) -> bool {
+    take(word, 0, me, 0).is_ok()
+}
+
 /// Waits for the lock and takes it; `None` if the time is up first.
 ///
 /// # Errors

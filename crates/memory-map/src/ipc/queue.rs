@@ -7,7 +7,9 @@ use super::batch;
 use super::deliveries::{Deliveries, ENVELOPE, LOOK, Taken};
 use super::head::Kind;
 use super::park::Patience;
-use super::shared_ring::{SharedRing, copy_out};
+use super::ring::Ring;
+use super::shared_range::Session;
+use super::shared_ring::{SharedRing, copy_out, copy_unchecked};
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::mapping::Mapping;
@@ -203,12 +205,43 @@ impl Queue {
     /// [`Error::Invalid`] if the memory does not hold a queue any more; [`Error::Fault`],
     /// [`Error::Closed`], [`Error::Cancelled`].
     pub fn receive(&self, patience: Option<&Patience<'_>>) -> Result<Option<Delivery>> {
-        let due = self.is_due();
-        let taken = self.ring.run(|ring| match patience {
-            Some(patience) => Deliveries(ring).take(due, patience),
-            None => Deliveries(ring).try_take(due, &Patience::of(BRIEF)),
-        })?;
-        Ok(taken.map(Delivery))
+        self.receive_into(&mut [], patience)
+    }
+
+    /// As [`Queue::receive`], and copies the message to the first of `bytes`, if there is room for all
+    /// of it. Where the copy fails, the message is given up.
+    ///
+    /// ```
+    /// use memory_map::ipc::Queue;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let queue = Queue::create(&map, 0, 4096)?;
+    /// queue.send(b"job", None)?;
+    /// let mut bytes = [0; 8];
+    /// let job = queue.receive_into(&mut bytes, None)?.unwrap();
+    /// assert_eq!(&bytes[..job.length()], b"job");
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Queue::receive`].
+    pub fn receive_into(
+        &self,
+        bytes: &mut [u8],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Option<Delivery>> {
+        let now = Instant::now();
+        let due = self.is_due(now);
+        let take = |ring: &Ring<'_, Session<'_>>| {
+            let taken = match patience {
+                Some(patience) => Deliveries(ring).take(due, patience),
+                None => Deliveries(ring).try_take(due, &brief(now)),
+            }?;
+            copy_all(ring, taken.as_slice(), bytes);
+            Ok(taken)
+        };
+        Ok(self.ring.run_or(take, give_up)?.map(Delivery))
     }
 
     /// Receives up to `most` messages that are there, or the first that comes; none if none comes in time.
@@ -232,12 +265,45 @@ impl Queue {
         most: usize,
         patience: Option<&Patience<'_>>,
     ) -> Result<Vec<Delivery>> {
-        let due = self.is_due();
-        let taken = self.ring.run(|ring| match patience {
-            Some(patience) => Deliveries(ring).take_many(due, most, patience),
-            None => Deliveries(ring).try_take_many(due, most, &Patience::of(BRIEF)),
-        })?;
-        Ok(taken.into_iter().flatten().map(Delivery).collect())
+        self.receive_many_into(most, &mut [], patience)
+    }
+
+    /// As [`Queue::receive_many`], and copies the messages to `bytes`, each to the next multiple of eight,
+    /// up to the first for which there is too little room. Where a copy fails, all are given up.
+    ///
+    /// ```
+    /// use memory_map::ipc::Queue;
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let queue = Queue::create(&map, 0, 4096)?;
+    /// queue.send_many(b"onetwo", &[3, 6], None)?;
+    /// let mut bytes = [0; 16];
+    /// assert_eq!(queue.receive_many_into(10, &mut bytes, None)?.len(), 2);
+    /// assert_eq!((&bytes[..3], &bytes[8..11]), (&b"one"[..], &b"two"[..]));
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Queue::receive`].
+    pub fn receive_many_into(
+        &self,
+        most: usize,
+        bytes: &mut [u8],
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Vec<Delivery>> {
+        let now = Instant::now();
+        let due = self.is_due(now);
+        let take = |ring: &Ring<'_, Session<'_>>| {
+            let taken = match patience {
+                Some(patience) => Deliveries(ring).take_many(due, most, patience),
+                None => Deliveries(ring).try_take_many(due, most, &brief(now)),
+            };
+            let taken = taken?.unwrap_or_default();
+            copy_all(ring, &taken, bytes);
+            Ok(taken)
+        };
+        Ok(self.ring.run_or(take, give_up)?.into_iter().map(Delivery).collect())
     }
 
     /// Waits until there is a message to receive; `false` if the time is up first. Another receiver may
@@ -278,7 +344,7 @@ impl Queue {
     /// [`Error::NotOwner`] if it is not this queue's; [`Error::Invalid`], [`Error::Fault`],
     /// [`Error::Closed`].
     pub fn release(&self, message: Delivery) -> Result<()> {
-        self.ring.run(|ring| Deliveries(ring).release(message.0, &Patience::of(BRIEF)))
+        self.ring.run(|ring| Deliveries(ring).release(message.0, || brief(Instant::now())))
     }
 
     /// Gives a message up: this or another receiver gets it again, before those that were never
@@ -312,12 +378,35 @@ impl Queue {
     }
 
     /// Whether it is time to look for the messages of dead receivers.
-    fn is_due(&self) -> bool {
+    fn is_due(&self, now: Instant) -> bool {
         let mut looked = self.looked.lock_anyway();
-        let due = looked.is_none_or(|then| then.elapsed() >= LOOK);
+        let due = looked.is_none_or(|then| now.saturating_duration_since(then) >= LOOK);
         if due {
-            *looked = Some(Instant::now());
+            *looked = Some(now);
         }
         due
+    }
+}
+
+fn brief(now: Instant) -> Patience<'static> {
+    Patience { deadline: now.checked_add(BRIEF), ..Patience::FOREVER }
+}
+
+/// Gives up what was taken and cannot be read: the caller does not get it.
+fn give_up(ring: &Ring<'_, Session<'_>>, taken: impl IntoIterator<Item = Taken>) {
+    for message in taken {
+        let _ = Deliveries(ring).requeue(message); // it fails where the claim is lost too
+    }
+}
+
+/// Copies messages out, each to the next multiple of eight, up to the first for which there is too little room.
+/// Whether they could be read is asked afterwards.
+fn copy_all(ring: &Ring<'_, Session<'_>>, messages: &[Taken], bytes: &mut [u8]) {
+    let mut start = 0_usize;
+    for message in messages {
+        let room = bytes.get_mut(start..);
+        let Some(target) = room.and_then(|room| room.get_mut(..message.part.length)) else { break };
+        copy_unchecked(ring, message.part, target);
+        start = (start + message.part.length).next_multiple_of(8);
     }
 }

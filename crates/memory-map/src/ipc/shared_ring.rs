@@ -141,6 +141,15 @@ impl SharedRing {
     }
 
     pub fn run<T>(&self, work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>) -> Result<T> {
+        self.run_or(work, |_, _| ())
+    }
+
+    /// The same; `undo` gets what the work came to, where a fault makes it an error.
+    pub fn run_or<T>(
+        &self,
+        work: impl FnOnce(&Ring<'_, Session<'_>>) -> Result<T>,
+        undo: impl FnOnce(&Ring<'_, Session<'_>>, T),
+    ) -> Result<T> {
         let place = self.range.place();
         let session = Session { words: place.enter()?, participant: Some(&self.participant) };
         let ring = Ring {
@@ -151,7 +160,12 @@ impl SharedRing {
         };
         let result = work(&ring);
         // A fault explains whatever else went wrong.
-        session.words.check()?;
+        if let Err(error) = session.words.check() {
+            if let Ok(done) = result {
+                undo(&ring, done);
+            }
+            return Err(error);
+        }
         result
     }
 }
@@ -177,13 +191,18 @@ fn copy_in(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &[u8]) {
 
 /// Copies the first bytes of a message out, and fails where they could not be read.
 pub(crate) fn copy_out(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &mut [u8]) -> Result<()> {
+    copy_unchecked(ring, part, bytes);
+    ring.memory.words.check()
+}
+
+/// The same; whether they could be read is for the caller to ask.
+pub(crate) fn copy_unchecked(ring: &Ring<'_, Session<'_>>, part: Part, bytes: &mut [u8]) {
     if let Some(from) = ring.memory.words.address(part.offset, bytes.len()) {
         // SAFETY: `from` has as many bytes, inside the range, whose faults are contained, and
         // `bytes` is not part of it, or else what arrives is a mixture; a sender who breaks the
         // rules changes it too. `copy` allows an overlap.
         unsafe { std::ptr::copy(from as *const u8, bytes.as_mut_ptr(), bytes.len()) };
     }
-    ring.memory.words.check()
 }
 
 /// The bytes of the ring in `length` bytes.

@@ -55,7 +55,9 @@ fn the_messages_of_a_receiver_that_is_killed_come_again() {
         send_three,
         |place| {
             Child::start(place, open, |map, queue| {
-                let message = queue.receive(Some(&soon())).unwrap().unwrap();
+                let mut bytes = [9; 30];
+                let message = queue.receive_into(&mut bytes, Some(&soon())).unwrap().unwrap();
+                assert_eq!(bytes, [0; 30]);
                 word(map, RECEIVED).store(1, Ordering::Release);
                 queue.release(message).unwrap();
                 word(map, RECEIVED).store(2, Ordering::Release);
@@ -133,8 +135,10 @@ fn the_messages_of_a_receiver_that_is_killed_in_a_batch_come_again() {
         send_three,
         |place| {
             Child::start(place, open, |map, queue| {
-                let mut batch = queue.receive_many(3, Some(&soon())).unwrap();
+                let mut bytes = [9; 96];
+                let mut batch = queue.receive_many_into(3, &mut bytes, Some(&soon())).unwrap();
                 assert_eq!(batch.len(), 3);
+                assert_eq!((bytes[29], bytes[32], bytes[64]), (0, 1, 2));
                 word(map, RECEIVED).store(1, Ordering::Release);
                 // Their room cannot go back before that of the first.
                 for _ in 0..2 {

@@ -127,7 +127,7 @@ impl Place {
     }
 
     fn release(&self, me: u64, taken: Taken) {
-        Deliveries(&self.ring(me)).release(taken, &Patience::default()).unwrap();
+        Deliveries(&self.ring(me)).release(taken, Patience::default).unwrap();
     }
 
     fn requeue(&self, me: u64, taken: Taken) {

@@ -1,0 +1,103 @@
+// What a queue's receiver has received: how it comes out of the native library, and is settled.
+
+import { allocate } from '../buffers.js'
+import type { Lifetime } from './lifetime.js'
+import { explain, native } from './main.js'
+import { MOST, Pool, SMALL } from './messages.js'
+
+/** The length of each message of a batch, and how often it was delivered. */
+const TOLD = new Float64Array(2 * MOST)
+
+/** Makes what the user gets of a message. */
+export type Wrap<T> = (deliveries: Deliveries<T>, number: number, data: Buffer, count: number) => T
+
+/** Receives copies of messages, each of which has a number of its own by which it is settled. */
+export class Deliveries<T> {
+  readonly life: Lifetime
+  readonly #handle: object
+  readonly #wrap: Wrap<T>
+  /** Where short messages go. A longer one that is received alone has memory of its own, which may be transferred. */
+  readonly #pool = new Pool()
+  /** The number of the message that was received last. */
+  #last = 0
+
+  constructor(life: Lifetime, handle: object, wrap: Wrap<T>) {
+    this.life = life
+    this.#handle = handle
+    this.#wrap = wrap
+  }
+
+  /** The first message that is there or comes; undefined if there is none in time. */
+  take(timeout: number): T | undefined {
+    const pool = this.#pool
+    const number = this.#last + 1
+    try {
+      const memory = pool.ready()
+      const start = pool.used
+      const told = native.queueReceive(this.#handle, number, memory, start, start + SMALL, timeout)
+      if (told === -1) return undefined
+      this.#last = number
+      if (told < 0) return this.#takeAgain(number, -2 - told)
+      if (told <= SMALL) return this.#wrap(this, number, pool.cut(told), 1)
+      return this.#wrap(this, number, this.#read(number, told), 1)
+    } catch (error) {
+      throw explain(this.life.map, error)
+    }
+  }
+
+  /** One that was delivered before. */
+  #takeAgain(number: number, length: number): T {
+    const data = length <= SMALL ? this.#pool.cut(length) : this.#read(number, length)
+    return this.#wrap(this, number, data, native.queueDeliveries(this.#handle, number))
+  }
+
+  /** Up to `most` messages that are there, or the first that comes. */
+  takeMany(most: number, timeout: number): T[] {
+    const pool = this.#pool
+    const first = this.#last + 1
+    const messages: T[] = []
+    try {
+      const target = pool.ready()
+      const limit = Math.min(most, MOST)
+      const count = native.queueReceiveMany(this.#handle, first, target, pool.used, TOLD, limit, timeout)
+      this.#last += count
+      for (let i = 0, fits = true; i < count; i++) {
+        const [number, length] = [first + i, TOLD[2 * i]!]
+        fits &&= length <= pool.room
+        const data = fits ? pool.cut(length) : this.#read(number, length)
+        messages.push(this.#wrap(this, number, data, TOLD[2 * i + 1]!))
+      }
+      return messages
+    } catch (error) {
+      for (let number = first; number <= this.#last; number++) this.#giveUp(number)
+      throw explain(this.life.map, error)
+    }
+  }
+
+  /** A message for which there was no room. */
+  #read(number: number, length: number): Buffer {
+    try {
+      const data = allocate(length)
+      native.queueRead(this.#handle, number, data)
+      return data
+    } catch (error) {
+      // Another one may have the memory for it.
+      this.#giveUp(number)
+      throw error
+    }
+  }
+
+  /** Gives a message up that the user has not got; one that was given up already stays so. */
+  #giveUp(number: number): void {
+    if (!this.life.map.closed) native.queueSettle(this.#handle, number, true)
+  }
+
+  /** Is done with a message, or gives it up. */
+  settle(number: number, requeue: boolean): void {
+    try {
+      native.queueSettle(this.#handle, number, requeue)
+    } catch (error) {
+      throw explain(this.life.map, error)
+    }
+  }
+}
