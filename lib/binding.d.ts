@@ -74,18 +74,19 @@ export declare class NativeChannel {
 
 export declare class NativeCondition {
   constructor(map: Token, offset: number)
+  /** For the function below, which is called often. */
+  handle(): object
   /** Releases the mutex, and takes it again: 0 notified, 1 recovered, 2 timed out. */
   wait(mutex: object, timeout: number): number
   /** The same; the mutex is released when this returns. */
   waitAsync(mutex: object, timeout: number, pending: NativeWait): Promise<number>
-  notify(count: number): void
 }
 
 export declare class NativeEvent {
   constructor(map: Token, offset: number)
+  /** For the functions below, which are called often. */
+  handle(): object
   isSet(): boolean
-  set(): void
-  clear(): void
   /** 0 set, 2 timed out. */
   wait(timeout: number): number
   waitAsync(timeout: number, pending: NativeWait): Promise<number>
@@ -152,11 +153,9 @@ export declare class NativeRwLock {
 
 export declare class NativeSemaphore {
   constructor(map: Token, offset: number, initial?: number | undefined | null)
-  /** 0 acquired, 2 timed out. */
-  acquire(timeout: number): number
+  /** For the functions below, which are called often. */
+  handle(): object
   acquireAsync(timeout: number, pending: NativeWait): Promise<number>
-  tryAcquire(): boolean
-  release(count: number): void
 }
 
 /** Tells tasks on other threads to stop. */
@@ -249,6 +248,12 @@ export declare function channelSendMany(channel: object, data: Uint8Array, ends:
 
 /** Wakes the senders that wait for room. */
 export declare function channelWakeSenders(channel: object): void
+
+export declare function conditionNotify(condition: object, count: number): void
+
+export declare function eventClear(event: object): void
+
+export declare function eventSet(event: object): void
 
 /** Whether the system would grant so many bytes of memory now. */
 export declare function hasMemory(length: number): boolean
@@ -463,6 +468,13 @@ export declare function rwlockTryLockExclusive(lock: object): number
 export declare function rwlockTryLockShared(lock: object): number
 
 export declare function rwlockUnlock(lock: object): void
+
+/** 0 acquired, 2 timed out. */
+export declare function semaphoreAcquire(semaphore: object, timeout: number): number
+
+export declare function semaphoreRelease(semaphore: object, count: number): void
+
+export declare function semaphoreTryAcquire(semaphore: object): boolean
 
 /** Whether this system has an advice. */
 export declare function supports(index: number): boolean

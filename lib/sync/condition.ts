@@ -43,6 +43,7 @@ export class Condition extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeCondition
+  readonly #handle: object
   readonly #byteOffset: number
 
   /**
@@ -57,6 +58,7 @@ export class Condition extends Handle {
     this.#map = map
     this.#byteOffset = place
     this.#native = call(map, () => new native.NativeCondition(token, place))
+    this.#handle = this.#native.handle()
   }
 
   /**
@@ -175,12 +177,12 @@ export class Condition extends Handle {
    */
   notify(count = 1): void {
     const most = toCount(count, 'count', 0)
-    call(this.#map, () => this.#native.notify(most))
+    call(this.#map, () => native.conditionNotify(this.#handle, most))
   }
 
   /** Wakes all that wait now. */
   notifyAll(): void {
-    call(this.#map, () => this.#native.notify(ALL))
+    call(this.#map, () => native.conditionNotify(this.#handle, ALL))
   }
 
   toJSON(): object {

@@ -35,6 +35,7 @@ export class Event extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeEvent
+  readonly #handle: object
   readonly #byteOffset: number
   readonly #words: Words
 
@@ -50,6 +51,7 @@ export class Event extends Handle {
     this.#map = map
     this.#byteOffset = place
     this.#native = call(map, () => new native.NativeEvent(token, place))
+    this.#handle = this.#native.handle()
     this.#words = new Words(map, place, Event.byteLength)
   }
 
@@ -61,12 +63,12 @@ export class Event extends Handle {
 
   /** Sets it, and wakes all who wait. */
   set(): void {
-    this.#words.call(() => this.#native.set())
+    this.#words.call(() => native.eventSet(this.#handle))
   }
 
   /** Clears it: waits that begin from now on wait for the next `set()`. */
   clear(): void {
-    this.#words.call(() => this.#native.clear())
+    this.#words.call(() => native.eventClear(this.#handle))
   }
 
   /**

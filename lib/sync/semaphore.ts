@@ -33,6 +33,7 @@ export class Semaphore extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeSemaphore
+  readonly #handle: object
   readonly #byteOffset: number
   readonly #words: Words
 
@@ -49,6 +50,7 @@ export class Semaphore extends Handle {
     this.#map = map
     this.#byteOffset = place
     this.#native = call(map, () => new native.NativeSemaphore(token, place, permits))
+    this.#handle = this.#native.handle()
     this.#words = new Words(map, place, Semaphore.byteLength)
   }
 
@@ -59,7 +61,7 @@ export class Semaphore extends Handle {
    */
   acquire(timeout?: number): boolean {
     const limit = toTimeout(timeout)
-    return this.#take() || this.#words.call(() => this.#native.acquire(limit)) === 0
+    return this.#take() || this.#words.call(() => native.semaphoreAcquire(this.#handle, limit)) === 0
   }
 
   /**
@@ -75,7 +77,7 @@ export class Semaphore extends Handle {
 
   /** Takes a permit if there is one. */
   tryAcquire(): boolean {
-    return this.#take() || this.#words.call(() => this.#native.tryAcquire())
+    return this.#take() || this.#words.call(() => native.semaphoreTryAcquire(this.#handle))
   }
 
   /**
@@ -85,8 +87,8 @@ export class Semaphore extends Handle {
    */
   release(count = 1): void {
     const permits = toCount(count, 'count', 1)
-    if (!this.#add(permits)) this.#words.call(() => this.#native.release(permits))
-    else if (this.#hasWaiters()) this.#words.call(() => this.#native.release(0)) // wakes them
+    if (!this.#add(permits)) this.#words.call(() => native.semaphoreRelease(this.#handle, permits))
+    else if (this.#hasWaiters()) this.#words.call(() => native.semaphoreRelease(this.#handle, 0)) // wakes them
   }
 
   #hasWaiters(): boolean {

@@ -39,6 +39,12 @@ impl NativeCondition {
         InMapping::tied(&env, &map, |mapping| Condition::new(mapping, offset as usize)).map(Self)
     }
 
+    /// For the function below, which is called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<Condition>>> {
+        External::new(self.0.clone())
+    }
+
     /// Releases the mutex, and takes it again: 0 notified, 1 recovered, 2 timed out.
     #[napi]
     pub fn wait(
@@ -83,11 +89,15 @@ impl NativeCondition {
         let job = Job::new(wait).giving_back(give_back).giving_up(give_up);
         pending.start_in(env, [&condition.mapping, place], timeout, job)
     }
+}
 
-    #[napi]
-    pub fn notify(&self, env: Env, count: u32) -> Result<()> {
-        self.0.call(&env, |condition| condition.notify(count))
-    }
+#[napi]
+pub fn condition_notify(
+    env: Env,
+    #[napi(ts_arg_type = "object")] condition: ByHandle<Condition>,
+    count: u32,
+) -> Result<()> {
+    condition.call(&env, |condition| condition.notify(count))
 }
 
 /// Whether the mutex is held through its mapping.

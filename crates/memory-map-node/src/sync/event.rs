@@ -4,7 +4,7 @@ use memory_map::ipc::Event;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, code};
+use super::in_mapping::{ByHandle, InMapping, code};
 use super::waits::{NativeWait, block};
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -20,19 +20,15 @@ impl NativeEvent {
         InMapping::tied(&env, &map, |mapping| Event::new(mapping, offset as usize)).map(Self)
     }
 
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<Event>>> {
+        External::new(self.0.clone())
+    }
+
     #[napi]
     pub fn is_set(&self, env: Env) -> Result<bool> {
         self.0.call(&env, Event::is_set)
-    }
-
-    #[napi]
-    pub fn set(&self, env: Env) -> Result<()> {
-        self.0.call(&env, Event::set)
-    }
-
-    #[napi]
-    pub fn clear(&self, env: Env) -> Result<()> {
-        self.0.call(&env, Event::clear)
     }
 
     /// 0 set, 2 timed out.
@@ -56,4 +52,14 @@ impl NativeEvent {
             event.wait_since(began, patience).map(code)
         })
     }
+}
+
+#[napi]
+pub fn event_set(env: Env, #[napi(ts_arg_type = "object")] event: ByHandle<Event>) -> Result<()> {
+    event.call(&env, Event::set)
+}
+
+#[napi]
+pub fn event_clear(env: Env, #[napi(ts_arg_type = "object")] event: ByHandle<Event>) -> Result<()> {
+    event.call(&env, Event::clear)
 }

@@ -3,15 +3,15 @@
 mod barrier;
 pub mod broadcast;
 pub mod channel;
-mod condition;
+pub mod condition;
 mod direct;
-mod event;
+pub mod event;
 mod in_mapping;
 pub mod latest;
 mod messages;
 pub mod mutex;
 pub mod queue;
 pub mod rwlock;
-mod semaphore;
+pub mod semaphore;
 pub mod wait;
 mod waits;

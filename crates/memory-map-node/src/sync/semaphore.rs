@@ -6,7 +6,7 @@ use memory_map::ipc::{Patience, Semaphore};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, TIMED_OUT, code};
+use super::in_mapping::{ByHandle, InMapping, TIMED_OUT, code};
 use super::waits::{Job, NativeWait, block};
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -22,11 +22,10 @@ impl NativeSemaphore {
             .map(Self)
     }
 
-    /// 0 acquired, 2 timed out.
-    #[napi]
-    pub fn acquire(&self, env: Env, timeout: f64) -> Result<u32> {
-        let semaphore = self.0.get(&env)?;
-        block(&env, timeout, |patience| semaphore.object.acquire(patience)).map(code)
+    /// For the functions below, which are called often.
+    #[napi(ts_return_type = "object")]
+    pub fn handle(&self) -> External<Tied<InMapping<Semaphore>>> {
+        External::new(self.0.clone())
     }
 
     #[napi(ts_return_type = "Promise<number>")]
@@ -47,14 +46,32 @@ impl NativeSemaphore {
         });
         pending.start(env, mapping, timeout, job)
     }
+}
 
-    #[napi]
-    pub fn try_acquire(&self, env: Env) -> Result<bool> {
-        self.0.call(&env, Semaphore::try_acquire)
-    }
+/// 0 acquired, 2 timed out.
+#[napi]
+pub fn semaphore_acquire(
+    env: Env,
+    #[napi(ts_arg_type = "object")] semaphore: ByHandle<Semaphore>,
+    timeout: f64,
+) -> Result<u32> {
+    let semaphore = semaphore.get(&env)?;
+    block(&env, timeout, |patience| semaphore.object.acquire(patience)).map(code)
+}
 
-    #[napi]
-    pub fn release(&self, env: Env, count: u32) -> Result<()> {
-        self.0.call(&env, |semaphore| semaphore.release(count))
-    }
+#[napi]
+pub fn semaphore_try_acquire(
+    env: Env,
+    #[napi(ts_arg_type = "object")] semaphore: ByHandle<Semaphore>,
+) -> Result<bool> {
+    semaphore.call(&env, Semaphore::try_acquire)
+}
+
+#[napi]
+pub fn semaphore_release(
+    env: Env,
+    #[napi(ts_arg_type = "object")] semaphore: ByHandle<Semaphore>,
+    count: u32,
+) -> Result<()> {
+    semaphore.call(&env, |semaphore| semaphore.release(count))
 }

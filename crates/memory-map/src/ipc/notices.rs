@@ -108,12 +108,15 @@ pub(crate) fn leave(word: &AtomicU64) {
     }
 }
 
-/// Gives a notification to each of up to `count` who wait.
+/// Gives a notification to each of up to `count` who wait. Where none is to be had after that, nobody waits,
+/// and nobody sleeps who could take one: a wake-up, which is a system call, would be for nothing.
 pub(crate) fn notify(word: &AtomicU64, count: u32) {
     let more = u16::try_from(count).unwrap_or(u16::MAX);
-    change(word, |seen| {
+    let changed = change(word, |seen| {
         let given = seen.given.saturating_add(more).min(seen.waiting);
         Some(Notices { calls: seen.calls.wrapping_add(1), given, ..seen })
     });
-    park::wake(word, count);
+    if changed.is_some_and(|(_, now)| now.given > 0) {
+        park::wake(word, count);
+    }
 }
