@@ -93,14 +93,14 @@ interface ChannelRange extends ChannelOptions {
  * Receives every message of a {@link Broadcast} since it was made by {@link Broadcast.subscribe}, at its own pace.
  *
  * If senders have written over messages before this receiver had received them, it goes on with the oldest that is still
- * there (if senders are faster even then, with the newest), and {@link lost} has grown by those in between.
+ * there (if senders are faster even then, with the newest), and {@link lost} grows by those that it has missed.
  */
 declare class BroadcastReceiver extends Handle {
   #private
   private constructor()
   /**
-   * How many messages this receiver has lost, because it was too slow. It grows with the message that is received after
-   * them. Always 0 if the broadcast is lossless.
+   * How many messages this receiver has lost because it was too slow. It grows when the message after them is received.
+   * Always 0 if the broadcast is lossless.
    */
   get lost(): number
   /** Whether `close()` was called, here or on the mapping. */
@@ -124,7 +124,7 @@ declare class BroadcastReceiver extends Handle {
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. Many short messages are several times as fast as one by one. Some share their `buffer`.
+   * if the time is up first. For short messages this is several times as fast as one by one. Some share their `buffer`.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws as {@link receive}
@@ -133,7 +133,7 @@ declare class BroadcastReceiver extends Handle {
   /**
    * Receives a message of a lossless broadcast without copying it. The Buffer is a view of the shared memory, valid until
    * {@link release}; do not change it, as the other receivers read the same bytes. Blocks the thread as {@link receive} does.
-   * Further messages can be borrowed before the first is released; until all are, `receive` and its kind throw
+   * Further messages can be borrowed before the first is released; until all are, the methods that copy messages throw
    * `ERR_MMAP_BUSY`.
    *
    * @param timeout in milliseconds; for ever if there is none
@@ -153,7 +153,7 @@ declare class BroadcastReceiver extends Handle {
    * that were borrowed before it are given back too.
    */
   release(borrowed: Buffer): void
-  /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end it. */
+  /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end the loop. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>
   /**
    * Ends pending calls. If the broadcast is lossless, senders do not wait for this receiver any more; do not use what is
@@ -167,8 +167,8 @@ declare class BroadcastReceiver extends Handle {
 /** Where to put a broadcast, its length, and whether receivers may lose messages. */
 interface BroadcastRange extends ChannelRange {
   /**
-   * Whether senders wait until the slowest living receiver has room, of at most 64. Default: false, senders never wait
-   * for receivers, and a receiver that is too slow is told how many messages it has lost.
+   * Whether senders wait until the slowest living receiver has room; there can be 64 receivers then. Default: false:
+   * senders never wait for receivers, and a receiver that is too slow is told how many messages it has lost.
    */
   readonly lossless?: boolean | undefined
 }
@@ -203,10 +203,11 @@ declare class Broadcast extends Handle {
    */
   static create(map: MemoryMap<any>, options?: Readonly<BroadcastRange>): Broadcast
   /**
-   * Opens an existing broadcast. If the mapping is not writable, you can receive, unless it is lossless; waits then look
-   * every 10 ms.
+   * Opens an existing broadcast. Through a mapping that is not writable you can receive, unless the broadcast is lossless;
+   * waits then look for a message every 10 ms.
    *
-   * @throws `ERR_MMAP_NOT_WRITABLE` if the mapping is not writable and the broadcast is lossless; `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
+   * @throws `ERR_MMAP_NOT_WRITABLE` if the mapping is not writable and the broadcast is lossless; `ERR_MMAP_INVALID` if
+   *   there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Broadcast
   /** How many bytes messages may take in all, with 16 more for each. */
@@ -220,12 +221,12 @@ declare class Broadcast extends Handle {
   /**
    * Makes a receiver of all messages from now on, or of all that are still there.
    *
-   * @throws `ERR_MMAP_BUSY` if it is lossless and has 64 receivers, or for ten seconds a sender is stopped in the middle
-   *   of a message; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   * @throws `ERR_MMAP_BUSY` if it is lossless and has 64 receivers, or if a sender is stopped in the middle of a message
+   *   for ten seconds; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   subscribe(options?: Readonly<SubscribeOptions>): BroadcastReceiver
   /**
-   * Sends a message to all receivers. Blocks the thread while another sender copies one and, if the broadcast is lossless,
+   * Sends a message to all receivers. Blocks the thread while another sender copies its own and, if the broadcast is lossless,
    * until every living receiver has room; `false` if the time is up first.
    *
    * @param data a string is sent as UTF-8
@@ -237,8 +238,8 @@ declare class Broadcast extends Handle {
   /** Sends a message if that needs no waiting now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean
   /**
-   * Sends messages in their order, and blocks the thread as {@link send} does. Returns how many were sent before the time
-   * was up. Many short messages are several times as fast as one by one.
+   * Sends messages in order, and blocks the thread as {@link send} does. Returns how many were sent before the time
+   * was up. For short messages this is several times as fast as one by one.
    *
    * @param messages strings are sent as UTF-8; if one message is too long, none is sent
    * @param timeout in milliseconds, for all; for ever if there is none
@@ -252,7 +253,7 @@ declare class Broadcast extends Handle {
    * @param options the timeout in milliseconds, or that and an `AbortSignal`
    */
   sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean>
-  /** Ends pending calls. The receivers that it made go on, the broadcast stays in the memory, and the mapping open. */
+  /** Ends pending calls. Its receivers go on, the broadcast stays in the memory, and the mapping stays open. */
   close(): void
   toJSON(): object
   /** As {@link close}: for `using`. */
@@ -310,7 +311,7 @@ declare class Channel extends Handle {
    */
   static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel
   /**
-   * Opens the channel, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   * Opens the channel. Waits until there is one if the memory is still zero; undefined if the time is up first.
    *
    * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
    * @throws as {@link open}
@@ -343,8 +344,8 @@ declare class Channel extends Handle {
   /** Sends a message if there is room for it now, and no `sendAsync` is pending. */
   trySend(data: NodeJS.ArrayBufferView | string): boolean
   /**
-   * Sends messages in their order, and blocks the thread until there is room for them. Returns how many were sent before
-   * the time was up. Many short messages are several times as fast as one by one.
+   * Sends messages in order, and blocks the thread until there is room for them. Returns how many were sent before
+   * the time was up. For short messages this is several times as fast as one by one.
    *
    * @param messages strings are sent as UTF-8; if one message is too long, none is sent
    * @param timeout in milliseconds, for all; for ever if there is none
@@ -404,7 +405,7 @@ declare class Channel extends Handle {
   ): Promise<number | undefined>
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. Many short messages are several times as fast as one by one. Some share their `buffer`.
+   * if the time is up first. For short messages this is several times as fast as one by one. Some share their `buffer`.
    *
    * @param timeout in milliseconds; for ever if there is none
    */
@@ -915,8 +916,8 @@ type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
 /** When serving begins and ends, and how many requests are in work at a time. */
 interface ServeOptions {
   /**
-   * Whether to wait while another one serves, and to begin when it has ended or its process has died. Default: false, which
-   * is `ERR_MMAP_BUSY` then.
+   * Whether to wait while another one serves, and to begin when it has ended or its process has died. Default: false:
+   * while another one serves, `serve` rejects with `ERR_MMAP_BUSY`.
    */
   readonly wait?: boolean | undefined
   /** Ends serving: requests that were received are still answered. */
@@ -925,10 +926,10 @@ interface ServeOptions {
   readonly concurrency?: number | undefined
 }
 /**
- * Requests of many clients to one server, each with its reply.
+ * Requests from many clients to one server, which replies to each.
  *
- * A request is received by one server at most, and never again. If that dies before it has replied, the call is rejected;
- * requests that it has not received wait for the next server. What a client that dies has asked for is of no harm.
+ * No request is received twice. If the server dies before it has replied, the call is rejected; requests that it has not
+ * received wait for the next server. A client may die at any moment, and disturbs nobody else.
  *
  * ```js
  * const map = mapShared('calls', { protection: 'read-write', create: true, length: 2 ** 20 })
@@ -942,28 +943,28 @@ declare class Rpc extends Handle {
   #private
   private constructor()
   /**
-   * Makes one in a shared and writable mapping, over whatever was there: channels of the same length, one for requests
-   * and one for the replies to each client.
+   * Makes an Rpc in a shared and writable mapping, over whatever was there: a channel for requests, and one of the same
+   * length for the replies to each client.
    *
-   * @throws `ERR_OUT_OF_RANGE` if they do not fit; `ERR_MMAP_BUSY` if another process is making one there, and does not
-   *   get on for five seconds; as `Channel.create`
+   * @throws `ERR_OUT_OF_RANGE` if they do not fit; `ERR_MMAP_BUSY` if another process takes more than five seconds to make
+   *   one there; as `Channel.create`
    */
   static create(map: MemoryMap<any>, options?: Readonly<RpcRange>): Rpc
   /**
-   * Opens an existing one.
+   * Opens an existing Rpc.
    *
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Rpc
   /**
-   * Opens the one that is there, or makes one if the memory is zero. All that call it at the same moment get the same.
+   * Opens the Rpc that is there, or makes one if the memory is zero. All who call it at the same moment get the same.
    *
-   * @param options the length and the clients are those of a new one; one that is there has its own
+   * @param options the length and the clients are for a new one; one that is there has its own
    * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
    */
   static openOrCreate(map: MemoryMap<any>, options?: Readonly<RpcRange>): Rpc
   /**
-   * Opens it, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   * Opens the Rpc. Waits until there is one if the memory is still zero; undefined if the time is up first.
    *
    * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
    * @throws as {@link open}
@@ -980,18 +981,18 @@ declare class Rpc extends Handle {
   /** Whether `close()` was called, here or on the mapping. */
   get closed(): boolean
   /**
-   * Answers requests, from those on that no server has received, until this is closed or the signal is aborted. If it is
-   * aborted, resolves once the requests that were received are answered.
+   * Answers requests until this is closed or the signal is aborted, beginning with those that no server has received.
+   * After an abort it resolves once the requests that were received are answered.
    *
    * To replace a server without an interruption, start the next one with `wait: true`, and then abort the signal of the one
-   * that serves. Whoever waits keeps its process alive.
+   * that serves. Waiting keeps the process alive.
    *
-   * What the handler throws rejects the call of the client with its message, and serving goes on. If it returns promises,
-   * requests are in work at the same time. Replies to a client that does not take them wait in this process, and hold up
+   * If the handler throws, the client's call is rejected with the message, and serving goes on. If it returns promises,
+   * several requests are in work at a time. Replies to a client that does not take them wait in this process, and hold up
    * no other client.
    *
-   * @param handler gets a request, and gives its reply
-   * @throws `ERR_MMAP_BUSY` if another one serves, here or in another process, and is alive, unless it may `wait`;
+   * @param handler gets a request, and returns its reply
+   * @throws `ERR_MMAP_BUSY` if another server is alive, here or in another process, and this one may not `wait`;
    *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
    */
   serve(handler: RpcHandler, options?: Readonly<ServeOptions>): Promise<void>
@@ -999,18 +1000,18 @@ declare class Rpc extends Handle {
    * Sends a request, and resolves to its reply. Any number of calls can wait at a time. They wait for a server if there is
    * none, and keep the process alive.
    *
-   * The first call takes one of the places of clients, until this is closed or its process dies.
+   * The first call takes one of the places for clients, until this is closed or its process dies.
    *
    * @param data a string is sent as UTF-8
-   * @param options the timeout in milliseconds, or that and an `AbortSignal`. A request that was sent before it is not
-   *   taken back
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`. A request that was already sent is not taken
+   *   back
    * @throws `ERR_MMAP_REMOTE` if the handler has thrown; `ERR_MMAP_SERVER_GONE` if the server has received the request,
    *   and was closed or has died before it replied; `ERR_MMAP_TIMED_OUT`; `ERR_MMAP_BUSY` if there are as many clients as
    *   there can be; `ERR_OUT_OF_RANGE` if the request or the reply is longer than {@link maxLength};
    *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   call(data: RpcReply, options?: number | Readonly<WaitOptions>): Promise<Buffer>
-  /** Ends serving and rejects the calls that wait. It stays in the memory, and the mapping stays open. */
+  /** Ends serving and rejects the calls that wait. The Rpc stays in the memory, and the mapping stays open. */
   close(): void
   toJSON(): object
   /** As {@link close}: for `using`. */

@@ -15,8 +15,8 @@ import { Sending } from './sending.js'
 /** Where to put a broadcast, its length, and whether receivers may lose messages. */
 export interface BroadcastRange extends ChannelRange {
   /**
-   * Whether senders wait until the slowest living receiver has room, of at most 64. Default: false, senders never wait
-   * for receivers, and a receiver that is too slow is told how many messages it has lost.
+   * Whether senders wait until the slowest living receiver has room; there can be 64 receivers then. Default: false:
+   * senders never wait for receivers, and a receiver that is too slow is told how many messages it has lost.
    */
   readonly lossless?: boolean | undefined
 }
@@ -86,10 +86,11 @@ export class Broadcast extends Handle {
   }
 
   /**
-   * Opens an existing broadcast. If the mapping is not writable, you can receive, unless it is lossless; waits then look
-   * every 10 ms.
+   * Opens an existing broadcast. Through a mapping that is not writable you can receive, unless the broadcast is lossless;
+   * waits then look for a message every 10 ms.
    *
-   * @throws `ERR_MMAP_NOT_WRITABLE` if the mapping is not writable and the broadcast is lossless; `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
+   * @throws `ERR_MMAP_NOT_WRITABLE` if the mapping is not writable and the broadcast is lossless; `ERR_MMAP_INVALID` if
+   *   there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Broadcast {
     const token = toToken(map)
@@ -124,8 +125,8 @@ export class Broadcast extends Handle {
   /**
    * Makes a receiver of all messages from now on, or of all that are still there.
    *
-   * @throws `ERR_MMAP_BUSY` if it is lossless and has 64 receivers, or for ten seconds a sender is stopped in the middle
-   *   of a message; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
+   * @throws `ERR_MMAP_BUSY` if it is lossless and has 64 receivers, or if a sender is stopped in the middle of a message
+   *   for ten seconds; `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   subscribe(options?: Readonly<SubscribeOptions>): BroadcastReceiver {
     const { from = 'now' } = check<SubscribeOptions>(options, ['from'])
@@ -139,7 +140,7 @@ export class Broadcast extends Handle {
   }
 
   /**
-   * Sends a message to all receivers. Blocks the thread while another sender copies one and, if the broadcast is lossless,
+   * Sends a message to all receivers. Blocks the thread while another sender copies its own and, if the broadcast is lossless,
    * until every living receiver has room; `false` if the time is up first.
    *
    * @param data a string is sent as UTF-8
@@ -157,8 +158,8 @@ export class Broadcast extends Handle {
   }
 
   /**
-   * Sends messages in their order, and blocks the thread as {@link send} does. Returns how many were sent before the time
-   * was up. Many short messages are several times as fast as one by one.
+   * Sends messages in order, and blocks the thread as {@link send} does. Returns how many were sent before the time
+   * was up. For short messages this is several times as fast as one by one.
    *
    * @param messages strings are sent as UTF-8; if one message is too long, none is sent
    * @param timeout in milliseconds, for all; for ever if there is none
@@ -178,7 +179,7 @@ export class Broadcast extends Handle {
     return this.#sending.sendAsync(data, options)
   }
 
-  /** Ends pending calls. The receivers that it made go on, the broadcast stays in the memory, and the mapping open. */
+  /** Ends pending calls. Its receivers go on, the broadcast stays in the memory, and the mapping stays open. */
   close(): void {
     this.#life.close()
   }

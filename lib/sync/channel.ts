@@ -5,7 +5,7 @@ import type { NativeChannel } from '../binding.js'
 import { Handle, tag } from '../handle.js'
 import { illegalConstructor, invalidValue, outOfRange } from '../errors.js'
 import { Ahead, HEAD, TAIL } from './ahead.js'
-import { type Limit, toCount, toLimit, toTarget, toTimeout, type WaitOptions } from './arguments.js'
+import { type Limit, toLimit, toTarget, toTimeout, type WaitOptions } from './arguments.js'
 import { Borrowing } from './borrowing.js'
 import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
@@ -144,7 +144,7 @@ export class Channel extends Handle {
   }
 
   /**
-   * Opens the channel, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   * Opens the channel. Waits until there is one if the memory is still zero; undefined if the time is up first.
    *
    * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
    * @throws as {@link open}
@@ -205,8 +205,8 @@ export class Channel extends Handle {
   }
 
   /**
-   * Sends messages in their order, and blocks the thread until there is room for them. Returns how many were sent before
-   * the time was up. Many short messages are several times as fast as one by one.
+   * Sends messages in order, and blocks the thread until there is room for them. Returns how many were sent before
+   * the time was up. For short messages this is several times as fast as one by one.
    *
    * @param messages strings are sent as UTF-8; if one message is too long, none is sent
    * @param timeout in milliseconds, for all; for ever if there is none
@@ -302,17 +302,14 @@ export class Channel extends Handle {
 
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. Many short messages are several times as fast as one by one. Some share their `buffer`.
+   * if the time is up first. For short messages this is several times as fast as one by one. Some share their `buffer`.
    *
    * @param timeout in milliseconds; for ever if there is none
    */
   receiveMany(most: number, timeout?: number): Buffer[] {
-    const count = toCount(most, 'most', 1)
-    const limit = toTimeout(timeout)
-    this.#life.check()
-    this.#receiving.checkIdle()
+    const many = this.#receiving.toMany(most, timeout)
     this.#ahead.drop()
-    return this.#copies.takeMany(count, limit)
+    return this.#copies.takeMany(...many)
   }
 
   /** The messages, until the channel is closed. */

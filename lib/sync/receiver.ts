@@ -3,7 +3,7 @@
 import type { NativeReceiver } from '../binding.js'
 import { illegalConstructor } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { type Limit, toCount, toTimeout, type WaitOptions } from './arguments.js'
+import { type Limit, toTimeout, type WaitOptions } from './arguments.js'
 import { Borrowing } from './borrowing.js'
 import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
@@ -21,7 +21,7 @@ export let receiverOf: (map: MemoryMap<any>, behind: NativeReceiver) => Broadcas
  * Receives every message of a {@link Broadcast} since it was made by {@link Broadcast.subscribe}, at its own pace.
  *
  * If senders have written over messages before this receiver had received them, it goes on with the oldest that is still
- * there (if senders are faster even then, with the newest), and {@link lost} has grown by those in between.
+ * there (if senders are faster even then, with the newest), and {@link lost} grows by those that it has missed.
  */
 export class BroadcastReceiver extends Handle {
   static {
@@ -53,8 +53,8 @@ export class BroadcastReceiver extends Handle {
   }
 
   /**
-   * How many messages this receiver has lost, because it was too slow. It grows with the message that is received after
-   * them. Always 0 if the broadcast is lossless.
+   * How many messages this receiver has lost because it was too slow. It grows when the message after them is received.
+   * Always 0 if the broadcast is lossless.
    */
   get lost(): number {
     if (!this.closed) this.#lost = call(this.#map, () => this.#native.lost())
@@ -98,23 +98,19 @@ export class BroadcastReceiver extends Handle {
 
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. Many short messages are several times as fast as one by one. Some share their `buffer`.
+   * if the time is up first. For short messages this is several times as fast as one by one. Some share their `buffer`.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws as {@link receive}
    */
   receiveMany(most: number, timeout?: number): Buffer[] {
-    const count = toCount(most, 'most', 1)
-    const limit = toTimeout(timeout)
-    this.#life.check()
-    this.#receiving.checkIdle()
-    return this.#copies.takeMany(count, limit)
+    return this.#copies.takeMany(...this.#receiving.toMany(most, timeout))
   }
 
   /**
    * Receives a message of a lossless broadcast without copying it. The Buffer is a view of the shared memory, valid until
    * {@link release}; do not change it, as the other receivers read the same bytes. Blocks the thread as {@link receive} does.
-   * Further messages can be borrowed before the first is released; until all are, `receive` and its kind throw
+   * Further messages can be borrowed before the first is released; until all are, the methods that copy messages throw
    * `ERR_MMAP_BUSY`.
    *
    * @param timeout in milliseconds; for ever if there is none
@@ -146,7 +142,7 @@ export class BroadcastReceiver extends Handle {
     this.#borrowing.release(borrowed)
   }
 
-  /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end it. */
+  /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end the loop. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     const isClosed = (): boolean => this.closed
     const look = () => this.#copies.take(0)

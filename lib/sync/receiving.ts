@@ -2,7 +2,7 @@
 
 import type { NativeWait } from '../binding.js'
 import { aborted } from '../errors.js'
-import { type Limit, toLimit } from './arguments.js'
+import { type Limit, toCount, toLimit, toTimeout } from './arguments.js'
 import { checkIdle, type Lifetime } from './lifetime.js'
 import { Pace, Poll } from './poll.js'
 import { Turns } from './turns.js'
@@ -24,6 +24,14 @@ export class Receiving {
   /** Throws where this call would overtake one that is pending. */
   checkIdle(): void {
     checkIdle(this.turns.busy, 'An asynchronous call is pending, and the next message is for that')
+  }
+
+  /** The arguments of `receiveMany`, once it may receive. */
+  toMany(most: unknown, timeout: unknown): [most: number, timeout: number] {
+    const many: [number, number] = [toCount(most, 'most', 1), toTimeout(timeout)]
+    this.#life.check()
+    this.checkIdle()
+    return many
   }
 
   /** A message that `look` finds now, unless the event loop is to go on first, or a call is pending. */

@@ -58,7 +58,7 @@ export class Client {
   /** Rejects all calls, and leaves the channel to another client. */
   close(error: unknown): void {
     this.#rejectAll(error)
-    // Its pending sends have been told to end, and are to be ended before another client is there.
+    // Another client may take the place only when the pending sends, which have been told to end, have ended.
     if (this.#turns.busy) void this.#turns.ended.then(() => this.#replies.close())
     else this.#replies.close()
   }
@@ -110,7 +110,7 @@ export class Client {
     const isSent = await this.#turns.run(limit, false, async (left) => {
       this.#life.check()
       const code = await this.#life.wait(left, (...wait) => this.#requests.sendAsync(request, ...wait))
-      // Before the next one is sent.
+      // To be read before the next one is sent.
       if (code === 0) one.end = this.#requests.sent()
       return code === 0
     })
@@ -136,7 +136,7 @@ export class Client {
   }
 
   #take(reply: Buffer): void {
-    if (reply.length < HEAD || !isSameCaller(reply, this.#head)) return // of whoever had this channel before
+    if (reply.length < HEAD || !isSameCaller(reply, this.#head)) return // for whoever had this channel before
     const one = this.#calls.get(numberOf(reply))
     if (one === undefined) return // nobody waits for it any more
     const bytes = reply.subarray(HEAD)
@@ -150,7 +150,7 @@ export class Client {
   #check(): void {
     this.#checked = performance.now()
     const gone = call(this.#life.map, () => this.#requests.gone())
-    // What it has answered is here by now.
+    // What a server that is gone has answered is here by now.
     for (let i = 0; i <= this.#room; i++) {
       const reply = this.#replies.tryReceive()
       if (reply === undefined) break
@@ -169,7 +169,7 @@ function join(region: Region): [replies: Channel, client: number] {
   for (let client = 0; client < region.clients; client++) {
     const replies = channelAt(region, client)
     try {
-      replies.tryReceive() // becomes the receiver; what is there was for another one
+      replies.tryReceive() // makes this the receiver; what is there was for another one
       return [replies, client]
     } catch (error) {
       replies.close()

@@ -5,11 +5,11 @@ import { allocate, encode } from '../buffers.js'
 /** Bytes of the head. */
 export const HEAD = 16
 
-/** What a reply is. */
+/** What is in a reply: bytes, */
 export const VALUE = 0
-/** The message of what the handler has thrown. */
+/** the message of what the handler has thrown, */
 export const THROWN = 1
-/** A message: the reply was longer than the channel can take. */
+/** or the message that the reply was longer than the channel can take. */
 export const TOO_LONG = 2
 
 export type Status = typeof VALUE | typeof THROWN | typeof TOO_LONG
@@ -24,7 +24,7 @@ export function isSameCaller(one: Buffer, other: Buffer): boolean {
   return one.readUInt32LE(0) === other.readUInt32LE(0) && one.readUInt32LE(4) === other.readUInt32LE(4)
 }
 
-/** The number of a call, of those of its client. */
+/** The number that its client gave the call. */
 export function numberOf(message: Buffer): number {
   return message.readUInt32LE(8)
 }
@@ -58,7 +58,7 @@ export function replyTo(request: Buffer, status: Status, bytes: Uint8Array): Buf
   return reply
 }
 
-/** Bytes that were detached are none, and cannot be copied from. */
+/** Copies the bytes, if there are any: detached ones are none, and cannot be copied from. */
 function fill(message: Buffer, bytes: Uint8Array): void {
   if (message.length > HEAD) message.set(bytes, HEAD)
 }

@@ -1,4 +1,4 @@
-// Where the channels of an Rpc lie: how the memory is divided, and how that comes to be (docs/rpc.md).
+// The memory of an Rpc: how it is divided into channels, made and found (docs/rpc.md).
 
 import { check } from '../choices.js'
 import { closedError, outOfRange, withCode } from '../errors.js'
@@ -15,7 +15,7 @@ export interface RpcRange extends ChannelRange {
   readonly clients?: number | undefined
 }
 
-/** What is there. */
+/** An Rpc in the memory. */
 export interface Region {
   readonly map: MemoryMap<any>
   /** Where it begins. */
@@ -27,17 +27,17 @@ export interface Region {
 
 const MAGIC = Buffer.from('MMAP-RPC').readBigInt64LE()
 const VERSION = 1n
-/** Bytes of the head, and where the makers' lock is in it. */
+/** Bytes of the head, and where in it the lock is that whoever makes an Rpc holds. */
 const [HEAD, MAKER] = [128, 64]
 /** Bytes of the smallest channel. */
 const SMALLEST = 640
 const DEFAULT_CLIENTS = 16
 /** How long another process may take to make one, in milliseconds. */
 const MAKING = 5000
-/** A wake-up is lost if whoever makes one is killed just before it; then it takes so many milliseconds to be noticed. */
+/** How often to look for one, in milliseconds: there is no wake-up if its maker is killed just before that. */
 const SLICE = 500
 
-/** Makes one, or opens it if it may. */
+/** Makes one, or opens the one that is there if `how` says so. */
 export function makeRegion(map: MemoryMap<any>, options: unknown, how: typeof CREATE | typeof EITHER): Region {
   toToken(map)
   const { offset, length, clients } = check<RpcRange>(options, ['offset', 'length', 'clients'])
@@ -106,11 +106,11 @@ function wordsOf(map: MemoryMap<any>, start: number): BigInt64Array {
   return map.typedArray(BigInt64Array, start, MAKER / 8)
 }
 
-/** What is there; undefined in memory that is zero. */
+/** The one that is there; undefined in memory that is zero. */
 function find(map: MemoryMap<any>, start: number): Region | undefined {
   if (start + HEAD > map.length) throw invalid(NONE)
   const magic = Atomics.load(wordsOf(map, start), 0)
-  // A copy, which throws where the memory is no file's any more.
+  // A copy, because `read` throws where the file was truncated.
   const head = map.read(start, MAKER)
   if (magic === 0n) return undefined
   if (magic !== MAGIC) throw invalid(NONE)

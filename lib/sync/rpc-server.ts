@@ -15,8 +15,8 @@ export type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
 /** When serving begins and ends, and how many requests are in work at a time. */
 export interface ServeOptions {
   /**
-   * Whether to wait while another one serves, and to begin when it has ended or its process has died. Default: false, which
-   * is `ERR_MMAP_BUSY` then.
+   * Whether to wait while another one serves, and to begin when it has ended or its process has died. Default: false:
+   * while another one serves, `serve` rejects with `ERR_MMAP_BUSY`.
    */
   readonly wait?: boolean | undefined
   /** Ends serving: requests that were received are still answered. */
@@ -25,7 +25,7 @@ export interface ServeOptions {
   readonly concurrency?: number | undefined
 }
 
-/** How long the replies to a client wait before it is asked whether it is alive, in milliseconds. */
+/** How often to look whether a client is alive while its replies wait, in milliseconds. */
 const SLICE = 500
 
 /** The replies to one client. Where it is slow they wait here, and hold up nobody else. */
@@ -37,7 +37,7 @@ class Outbox {
     this.#channel = channel
   }
 
-  /** Sends a reply. What it returns resolves when all is sent, or the client is gone. */
+  /** Sends a reply, or has it wait. The promise resolves when all is sent, or the client is gone. */
   send(reply: Buffer): Promise<void> | undefined {
     if (this.#waiting.length === 0 && this.#channel.trySend(reply)) return undefined
     return this.#waiting.push(reply) === 1 ? this.#sendAll() : undefined
@@ -49,7 +49,7 @@ class Outbox {
 
   async #sendAll(): Promise<void> {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      // Whoever takes the place of a client that is gone drops what it finds.
+      // If another client takes the place meanwhile, it drops what it finds.
       const isThere = behindOf(this.#channel).livingReceiver() === callerOf(next)
       if (!isThere || (await this.#channel.sendAsync(next, SLICE))) this.#waiting.shift()
     }
@@ -61,7 +61,7 @@ export class Server {
   readonly #region: Region
   readonly #handler: RpcHandler
   readonly #concurrency: number
-  /** This end is the receiver for as long as it serves. */
+  /** Its receiver is this server, for as long as it serves. */
   readonly #requests: Channel
   readonly #outboxes: (Outbox | undefined)[] = []
   /** What is not done yet: requests that the handler has, and replies that wait. */
@@ -78,11 +78,11 @@ export class Server {
     this.#requests = channelAt(region)
   }
 
-  /** Serves until it is closed, or `signal` is aborted and what was received is answered. May `wait` for another one. */
+  /** Serves until it is closed, or `signal` is aborted and what was received is answered; may `wait` for its turn. */
   async run(signal: AbortSignal | undefined, wait: boolean): Promise<void> {
     try {
       await this.#receiveAll(signal, wait)
-      // Until then this is the receiver still: calls whose receiver is gone have no answer.
+      // Until then this stays the receiver: calls whose receiver is gone are rejected.
       while (this.#jobs.size > 0 && !this.#requests.closed) await this.#change()
     } catch (error) {
       if (!this.#requests.closed) throw error
@@ -117,7 +117,7 @@ export class Server {
     }
   }
 
-  /** Becomes the one that serves. There may be a request at once; `false` if another one serves, and this is to wait. */
+  /** Becomes the server; gives a request if there is one, or `false` if another one serves and this is to wait. */
   #begin(wait: boolean): Buffer | undefined | false {
     try {
       return this.#requests.tryReceive()
@@ -133,7 +133,7 @@ export class Server {
   }
 
   #answer(request: Buffer): void {
-    if (request.length < HEAD || lastOf(request) >= this.#region.clients) return // nobody's
+    if (request.length < HEAD || lastOf(request) >= this.#region.clients) return // from no client
     let reply: RpcReply | PromiseLike<RpcReply>
     try {
       reply = this.#handler(request.subarray(HEAD))
@@ -186,10 +186,10 @@ export class Server {
     }
   }
 
-  /** Replies to a client cannot be sent. */
+  /** Gives up the replies to a client, or serving, because one cannot be sent. */
   #lose(client: number, error: unknown): void {
     if (this.#requests.closed) return
-    // Something else has written to that channel: the others are as they were.
+    // Only this channel is damaged: other clients are served as before.
     if (codeOf(error) === 'ERR_MMAP_INVALID') {
       this.#outboxes[client]?.close()
       this.#outboxes[client] = undefined
@@ -219,11 +219,11 @@ function codeOf(error: unknown): unknown {
   return (error as { code?: unknown } | undefined)?.code
 }
 
-/** What the caller is told of what the handler has thrown, which may be anything. */
+/** The message of what the handler has thrown, which may be anything. */
 function messageOf(error: unknown): string {
   try {
     return error instanceof Error ? String(error.message) : String(error)
   } catch {
-    return 'The handler has thrown what has no text'
+    return 'The handler has thrown something that has no text'
   }
 }

@@ -14,14 +14,14 @@ import { HEAD } from './rpc-message.js'
 import { awaitRegion, channelAt, makeRegion, openRegion, type Region, type RpcRange } from './rpc-region.js'
 import { type RpcHandler, type RpcReply, type ServeOptions, Server } from './rpc-server.js'
 
-/** What makes one. */
+/** Only who has this can construct an Rpc. */
 const KEY = Symbol('an Rpc')
 
 /**
- * Requests of many clients to one server, each with its reply.
+ * Requests from many clients to one server, which replies to each.
  *
- * A request is received by one server at most, and never again. If that dies before it has replied, the call is rejected;
- * requests that it has not received wait for the next server. What a client that dies has asked for is of no harm.
+ * No request is received twice. If the server dies before it has replied, the call is rejected; requests that it has not
+ * received wait for the next server. A client may die at any moment, and disturbs nobody else.
  *
  * ```js
  * const map = mapShared('calls', { protection: 'read-write', create: true, length: 2 ** 20 })
@@ -51,18 +51,18 @@ export class Rpc extends Handle {
   }
 
   /**
-   * Makes one in a shared and writable mapping, over whatever was there: channels of the same length, one for requests
-   * and one for the replies to each client.
+   * Makes an Rpc in a shared and writable mapping, over whatever was there: a channel for requests, and one of the same
+   * length for the replies to each client.
    *
-   * @throws `ERR_OUT_OF_RANGE` if they do not fit; `ERR_MMAP_BUSY` if another process is making one there, and does not
-   *   get on for five seconds; as `Channel.create`
+   * @throws `ERR_OUT_OF_RANGE` if they do not fit; `ERR_MMAP_BUSY` if another process takes more than five seconds to make
+   *   one there; as `Channel.create`
    */
   static create(map: MemoryMap<any>, options?: Readonly<RpcRange>): Rpc {
     return new Rpc(makeRegion(map, options, CREATE), KEY)
   }
 
   /**
-   * Opens an existing one.
+   * Opens an existing Rpc.
    *
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
@@ -71,9 +71,9 @@ export class Rpc extends Handle {
   }
 
   /**
-   * Opens the one that is there, or makes one if the memory is zero. All that call it at the same moment get the same.
+   * Opens the Rpc that is there, or makes one if the memory is zero. All who call it at the same moment get the same.
    *
-   * @param options the length and the clients are those of a new one; one that is there has its own
+   * @param options the length and the clients are for a new one; one that is there has its own
    * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
    */
   static openOrCreate(map: MemoryMap<any>, options?: Readonly<RpcRange>): Rpc {
@@ -81,7 +81,7 @@ export class Rpc extends Handle {
   }
 
   /**
-   * Opens it, and waits until there is one if the memory is zero still; undefined if the time is up first.
+   * Opens the Rpc. Waits until there is one if the memory is still zero; undefined if the time is up first.
    *
    * @param options where it is, the timeout in milliseconds, and an `AbortSignal`
    * @throws as {@link open}
@@ -116,18 +116,18 @@ export class Rpc extends Handle {
   }
 
   /**
-   * Answers requests, from those on that no server has received, until this is closed or the signal is aborted. If it is
-   * aborted, resolves once the requests that were received are answered.
+   * Answers requests until this is closed or the signal is aborted, beginning with those that no server has received.
+   * After an abort it resolves once the requests that were received are answered.
    *
    * To replace a server without an interruption, start the next one with `wait: true`, and then abort the signal of the one
-   * that serves. Whoever waits keeps its process alive.
+   * that serves. Waiting keeps the process alive.
    *
-   * What the handler throws rejects the call of the client with its message, and serving goes on. If it returns promises,
-   * requests are in work at the same time. Replies to a client that does not take them wait in this process, and hold up
+   * If the handler throws, the client's call is rejected with the message, and serving goes on. If it returns promises,
+   * several requests are in work at a time. Replies to a client that does not take them wait in this process, and hold up
    * no other client.
    *
-   * @param handler gets a request, and gives its reply
-   * @throws `ERR_MMAP_BUSY` if another one serves, here or in another process, and is alive, unless it may `wait`;
+   * @param handler gets a request, and returns its reply
+   * @throws `ERR_MMAP_BUSY` if another server is alive, here or in another process, and this one may not `wait`;
    *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
    */
   async serve(handler: RpcHandler, options?: Readonly<ServeOptions>): Promise<void> {
@@ -151,11 +151,11 @@ export class Rpc extends Handle {
    * Sends a request, and resolves to its reply. Any number of calls can wait at a time. They wait for a server if there is
    * none, and keep the process alive.
    *
-   * The first call takes one of the places of clients, until this is closed or its process dies.
+   * The first call takes one of the places for clients, until this is closed or its process dies.
    *
    * @param data a string is sent as UTF-8
-   * @param options the timeout in milliseconds, or that and an `AbortSignal`. A request that was sent before it is not
-   *   taken back
+   * @param options the timeout in milliseconds, or that and an `AbortSignal`. A request that was already sent is not taken
+   *   back
    * @throws `ERR_MMAP_REMOTE` if the handler has thrown; `ERR_MMAP_SERVER_GONE` if the server has received the request,
    *   and was closed or has died before it replied; `ERR_MMAP_TIMED_OUT`; `ERR_MMAP_BUSY` if there are as many clients as
    *   there can be; `ERR_OUT_OF_RANGE` if the request or the reply is longer than {@link maxLength};
@@ -171,7 +171,7 @@ export class Rpc extends Handle {
     return await this.#client.call(bytes, limit)
   }
 
-  /** Ends serving and rejects the calls that wait. It stays in the memory, and the mapping stays open. */
+  /** Ends serving and rejects the calls that wait. The Rpc stays in the memory, and the mapping stays open. */
   close(): void {
     if (!this.#life.close()) return
     this.#client?.close(withCode(new Error('The Rpc is closed'), 'ERR_MMAP_CLOSED'))

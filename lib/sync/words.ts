@@ -1,22 +1,20 @@
 // Words of shared memory that are changed here, by the runtime's own atomics, if no other owner is in the way.
 //
 // A call of the native library costs several times what an atomic operation does. So the simplest steps are taken here:
-// those that are one atomic operation of the same protocol (docs/memory-model.md). All else goes to the native library,
-// which these steps never wait for and never get out of step with: a process that is killed between two of them was
-// killed between two steps of the protocol.
+// those that are one atomic operation of the protocol (docs/memory-model.md). All others are the native library's. A
+// process that is killed between two steps here was killed between two steps of the protocol, as in the native library.
 //
 // Why a step that says DONE has been taken in the memory that others see:
 //
 // - Engines compile Atomics to the same instructions on an ArrayBuffer as on a SharedArrayBuffer, in their
 //   interpreters too: __test__/sync-words.spec.ts has two processes contend.
-// - Over a page that fails (its file was truncated), the guard lays scratch memory, in which a compare-and-swap
-//   succeeds. The same is true of addresses that a mapping has left and a view still has. The guard counts that in a
-//   number before it happens (crates/memory-map/src/guard/changes.rs). A step is DONE only if the number is after it
-//   what it was before the native library last found the words in place: nothing can have been there but the words.
-// - If the number has changed meanwhile, whatever for, the step is UNKNOWN, and the caller finds out by asking the native
-//   library.
-// - Only this thread makes the views and has them, so no step is under way while `close` or `resize` takes their memory.
-//   Detached ones throw.
+// - The guard lays scratch memory over a page that fails (its file was truncated), and over addresses that a mapping has
+//   left while a view still has them. A compare-and-swap succeeds there too. So before the guard does this, it counts
+//   (crates/memory-map/src/guard/changes.rs). A step is DONE only if the count after it is what it was before the native
+//   library last found the words in place: nothing else can have been there meanwhile.
+// - If the count has changed, for whatever reason, the step is UNKNOWN, and the caller asks the native library.
+// - Only this thread has the views, so no step is under way while `close` or `resize` takes their memory. After that
+//   Atomics throw.
 
 import { endianness } from 'node:os'
 
@@ -33,24 +31,24 @@ export const UNKNOWN = 2
 export type Step = typeof NONE | typeof DONE | typeof UNKNOWN
 
 /**
- * Whether the processor makes loads in their order. Each operation of Atomics is a call where the engine does not compile it
- * to an instruction: a load before one of them will do there.
+ * Whether the processor keeps loads in order: there a plain load before one by Atomics is enough, and faster where the
+ * engine makes Atomics a call.
  */
 export const isOrdered = process.arch === 'x64'
 
 /** How often the native library is called before it pays to make views. */
 const WORTH = 16
 
-/** Has another number whenever pages of a mapping were replaced; null where it cannot be had. */
+/** The guard's count of the times it has replaced pages of a mapping; null where it cannot be had. */
 let changes: Int32Array | null | undefined
 
 function findChanges(): Int32Array | null {
-  // The halves of a word are looked at one by one.
+  // Only there is the first half of a word the lower one.
   const memory = endianness() === 'LE' ? native.ipcChanges() : null
   return memory === null ? null : new Int32Array(memory)
 }
 
-/** The same as bigints: engines compute slowly with those. */
+/** Small numbers as bigints, for engines are slow to convert them. */
 const BIGINTS = Array.from({ length: 64 }, (_, i) => BigInt(i))
 
 function toBigInt(value: number): bigint {
@@ -62,16 +60,16 @@ export class Words {
   readonly #map: MemoryMap<any>
   readonly #offset: number
   readonly #length: number
-  /** The number that `changes` must have for the views to be of use; none has a fraction. */
+  /** The count at which the views are valid; one with a fraction is never reached. */
   #clean = 0.5
   #changes: Int32Array
   #words: BigInt64Array
   #halves: Int32Array
-  /** Where the words were, and how many faults their mapping had had, at that number. */
+  /** Where the words were, and how many faults their mapping had had, at that count. */
   #mark: readonly number[] = []
   /** What the first word was last. */
   #last = 0
-  /** The number when the native library was called last, and after how many more calls views are made. */
+  /** The count when the native library was called last, and after how many more calls views are made. */
   #seen = 0
   #countdown = WORTH
 
@@ -143,9 +141,9 @@ export class Words {
   /** The lower half of the first word; undefined where only the native library can tell. */
   peek(): number | undefined {
     if (!this.isReady) return undefined
-    // Of memory that was taken away it is undefined.
+    // Undefined where the memory was taken away.
     const half = isOrdered ? this.#halves[0] : this.#load(0)
-    // In this order, which the compiler has to keep: if nothing has changed by now, it was the word.
+    // Atomics keeps this load behind the other: if the count is the same still, that was the word.
     if (Atomics.load(this.#changes, 0) !== this.#clean) return undefined
     if (half === undefined) this.#lose()
     return half
@@ -159,12 +157,12 @@ export class Words {
     }
   }
 
-  /** The halves of the words, the lower ones first: what they are is true if `intact` says so afterwards. */
+  /** The halves of the words, the lower ones first: what was read there is right if `intact` says so afterwards. */
   get halves(): Int32Array {
     return this.#halves
   }
 
-  /** Whether nothing else than the words can have been in their place up to now. */
+  /** Whether only the words can have been in their place up to now. */
   get intact(): boolean {
     return Atomics.load(this.#changes, 0) === this.#clean
   }
@@ -178,7 +176,7 @@ export class Words {
     }
   }
 
-  /** Runs a call of the native library, with its errors made the user's, and makes views if they would be of use. */
+  /** Runs a call of the native library, makes its errors the user's, and makes views if they would be of use. */
   call<T>(run: () => T): T {
     let result: T
     try {
@@ -194,7 +192,7 @@ export class Words {
   prepare(): void {
     if (--this.#countdown > 0) return
     const now = Atomics.load(this.#changes, 0)
-    // Another owner has the lock, or the words are not what they should be.
+    // The views are valid: it was called for another reason, such as an owner elsewhere.
     if (now === this.#clean) return
     // Where mappings fail or are closed all the time, views would be of no use.
     const isQuiet = now === this.#seen
@@ -220,7 +218,7 @@ export class Words {
     return native.ipcMark(tokenOf(this.#map), this.#offset, this.#length)
   }
 
-  /** The views have no memory any more. */
+  /** The views have lost their memory. */
   #lose(): Step {
     this.#clean = 0.5
     return NONE
