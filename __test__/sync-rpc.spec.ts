@@ -749,7 +749,7 @@ test('calls to a server in a worker end with the worker, and the place of a clie
   }
 })
 
-test(`${KILLS} servers and clients are killed at some moment: no call hangs, gets a wrong reply, or is done twice`, async (t) => {
+test(`${KILLS} servers, some of which wait, and clients are killed at some moment: no call hangs, gets a wrong reply, or is done twice`, async (t) => {
   t.timeout(KILLS * 20_000)
   const [RPC, TIMES] = [LENGTH, 2 ** 22]
   const file = sparseFile(t, RPC + TIMES)
@@ -780,13 +780,16 @@ test(`${KILLS} servers and clients are killed at some moment: no call hangs, get
   }
   const calling = Array.from({ length: 8 }, callAll)
   let before = 0
+  /** One serves; others wait, and one of them takes over. */
+  const servers: Peer[] = []
   for (let kill = 0; kill < KILLS; kill++) {
     const server = await peerOf(t, file, host)
+    servers.push(server)
     await server.run(`times = map.typedArray(Uint8Array, ${RPC}, ${TIMES}), void rpc.serve((request) => {
       const number = request.readUInt32LE()
       Atomics.add(times, number, 1)
       return number % 3 === 0 ? new Promise((resolve) => setTimeout(resolve, number % 8, request)) : request
-    }), 0`)
+    }, { wait: true }), 0`)
     if (kill % 2 === 0) {
       const client = await peerOf(t, file, host)
       await client.run(
@@ -797,13 +800,17 @@ test(`${KILLS} servers and clients are killed at some moment: no call hangs, get
     }
     const some = before + next(300)
     await until(() => (counts.replied ?? 0) > some)
-    await server.kill()
+    if (servers.length === 3) await servers.splice(next(3), 1)[0]!.kill()
     before = counts.replied!
   }
-  const last = rpc.serve((request) => {
-    Atomics.add(times, request.readUInt32LE(), 1)
-    return request
-  })
+  const last = rpc.serve(
+    (request) => {
+      Atomics.add(times, request.readUInt32LE(), 1)
+      return request
+    },
+    { wait: true },
+  )
+  for (const server of servers) await server.kill()
   over.abort()
   await Promise.all(calling)
   rpc.close()

@@ -19,6 +19,7 @@ mod latest;
 mod mutex;
 mod queue;
 mod rwlock;
+mod successor;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
