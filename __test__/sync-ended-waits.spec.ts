@@ -23,6 +23,7 @@ import {
 import { runScript, runtimes } from './helpers/runtimes.ts'
 import { sparseFile } from './helpers/scratch.ts'
 import { blockUntil } from './helpers/sharing.ts'
+import { turns } from './helpers/until.ts'
 
 const LOCK = 64
 const PERMITS = 128
@@ -260,6 +261,33 @@ test('a wait whose signal is aborted already rejects, and takes nothing', async 
   t.is(await mutex.lockAsync({ timeout: 1 }), 'timed-out')
   t.is(`${channel.tryReceive()}`, 'there')
   t.is(channel.tryReceive(), undefined)
+})
+
+test('a receive whose signal is aborted when its message has just come leaves that to others', async (t) => {
+  const { map, other } = open(t)
+  const channel = Channel.create(map, { offset: CHANNEL, length: 1024 })
+  const queue = Queue.create(map, QUEUE)
+  const broadcast = Broadcast.create(map, BROADCAST)
+  const receiver = broadcast.subscribe()
+  for (const [name, from, to] of [
+    ['channel', channel, Channel.open(other, { offset: CHANNEL })],
+    ['queue', queue, Queue.open(other, { offset: QUEUE.offset })],
+    ['broadcast', receiver, Broadcast.open(other, { offset: BROADCAST.offset })],
+  ] as const) {
+    for (const isAsleep of [false, true]) {
+      const controller = new AbortController()
+      const receiving = from.receiveAsync({ signal: controller.signal })
+      if (isAsleep) await turns() // now a thread waits
+      to.send('there')
+      // The thread has seen it by then, or has not: it may not be taken in either case.
+      if (isAsleep) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+      controller.abort()
+      await t.throwsAsync(receiving, { code: 'ABORT_ERR' }, name)
+      const message = from.tryReceive()
+      t.is(String(message && 'data' in message ? message.data : message), 'there', name)
+      if (message && 'release' in message) message.release()
+    }
+  }
 })
 
 test('waits that stand behind another one time out by themselves', async (t) => {

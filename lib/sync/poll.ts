@@ -43,7 +43,7 @@ export class Poll {
       if (found !== undefined) break
       await turn()
     } while (goesOn() && performance.now() < end)
-    found ??= look()
+    if (found === undefined && goesOn()) found = look()
     if (found !== undefined) this.#gain()
     return found
   }

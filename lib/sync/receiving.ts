@@ -71,6 +71,7 @@ export class Receiving {
       this.#life.check() // or nothing would end the wait
       const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
       if ((await this.#life.wait(limit, this.#ready)) !== 0) return undefined
+      if (signal?.aborted) throw aborted(signal) // in the moment in which there was one: it is left to others
       const late = look()
       this.#poll.learn(performance.now() - start)
       if (late !== undefined) return late
