@@ -61,7 +61,7 @@ const uses: Record<string, ((map: MemoryMap) => unknown)[]> = {
   write: [(map) => map.write(Buffer.of(1)), (map) => map.write(new Uint8Array())],
 }
 
-/** The members that work after close; tests below use them. */
+/** The members that work after close. */
 const harmless = [
   'address',
   'close',
@@ -166,7 +166,7 @@ for (const [what, make] of kindsHere(makers)) {
     }
   })
 
-  test(`${what} can be closed twice, and by \`using\``, (t) => {
+  test(`${what} can be closed twice`, (t) => {
     const map = make(scratchFile(t, contents))
     const view = map.view()
     map.close()
@@ -174,18 +174,20 @@ for (const [what, make] of kindsHere(makers)) {
     map[Symbol.dispose]()
     t.true(map.closed)
     t.is(view.length, 0)
+  })
 
+  test(`\`using\` closes ${what} at the end of its block`, (t) => {
     let leaked: MemoryMap
-    let part: Buffer
+    let view: Buffer
     {
-      using another = make(scratchFile(t, contents))
-      leaked = another
-      part = another.view(0, 50)
-      t.is(part.length, 50)
-      t.false(another.closed)
+      using map = make(scratchFile(t, contents))
+      leaked = map
+      view = map.view(0, 50)
+      t.is(view.length, 50)
+      t.false(map.closed)
     }
     t.true(leaked.closed)
-    t.is(part.length, 0)
+    t.is(view.length, 0)
   })
 }
 
@@ -318,9 +320,8 @@ for (const runtime of runtimes()) {
   })
 }
 
-test('close() called by an argument or an option does no harm', (t) => {
-  const path = scratchFile(t, contents)
-  const map = mapShared(path, { protection: 'read-write' })
+test('close() called by the constructor of a typed array does no harm', (t) => {
+  const map = mapShared(scratchFile(t, contents), { protection: 'read-write' })
   class Closing extends Uint8Array {
     constructor(...args: [ArrayBuffer, number, number]) {
       map.close()
@@ -329,14 +330,16 @@ test('close() called by an argument or an option does no harm', (t) => {
   }
   t.throws(() => map.typedArray(Closing), { instanceOf: TypeError })
   t.true(map.closed)
+})
 
-  const other = mapShared(path, { protection: 'read-write' })
+test('close() called by a getter of an option does no harm', (t) => {
+  const map = mapShared(scratchFile(t, contents), { protection: 'read-write' })
   const range = {
     get offset() {
-      other.close()
+      map.close()
       return 0
     },
   }
-  throwsCodedError(t, () => other.protect('none', range), closed)
-  t.true(other.closed)
+  throwsCodedError(t, () => map.protect('none', range), closed)
+  t.true(map.closed)
 })

@@ -85,15 +85,20 @@ for (const [what, make] of kindsHere(makers)) {
     pagesAre(t, map, ['r-x', 'r-x', 'rw-', '---', 'rw-'])
     map.protect('read', { offset: 2 * pageSize })
     pagesAre(t, map, ['r-x', 'r-x', 'r--', 'r--', 'r--'])
-
-    // The last protection that the whole mapping was given.
-    t.is(map.protection, 'read-write')
     map.protect('read-write', {})
-    pagesAre(t, map, ['rw-', 'rw-', 'rw-', 'rw-', 'rw-'])
+    pagesAre(t, map, 'rw-')
+    map.protect('read', { offset: 2 * pageSize, length: 0 })
+    pagesAre(t, map, 'rw-', 'a range of no bytes')
+  })
+
+  test(`\`protection\` of ${what} mapping is the last that the whole of it was given`, (t) => {
+    using map = make(scratchFile(t, contents))
+    map.protect('read', { offset: 2 * pageSize })
+    t.is(map.protection, 'read-write')
     map.protect('none', { offset: 0n, length: BigInt(map.length) })
     t.is(map.protection, 'none')
     map.protect('read', { offset: 2 * pageSize, length: 0 })
-    pagesAre(t, map, ['---', '---', '---', '---', '---'])
+    t.is(map.protection, 'none')
   })
 }
 
@@ -127,10 +132,12 @@ test('ranges are aligned in memory, not to the start of the mapping', (t) => {
   throwsCodedError(t, () => map.protect('read', { offset: pageSize, length: pageSize }), notAligned)
   map.protect('read', { offset: pageSize - 100, length: pageSize })
   pagesAre(t, map, ['rw-', 'r--', 'rw-', 'rw-', 'rw-'])
+})
 
-  // The first byte of the mapping may stand for that of its page.
+test('a range may begin inside a page if the mapping begins there', (t) => {
+  using map = mapPrivate(scratchFile(t, contents), { offset: 100 })
   map.protect('none', { length: pageSize - 100 })
-  pagesAre(t, map, ['---', 'r--', 'rw-', 'rw-', 'rw-'])
+  pagesAre(t, map, ['---', 'rw-', 'rw-', 'rw-', 'rw-'])
 })
 
 test('a range outside of the mapping is a RangeError', (t) => {
@@ -157,11 +164,13 @@ test('a mapping of a file that was opened for reading cannot be made writable', 
   map.protect('none')
   map.protect('read')
   t.deepEqual(map.buffer, contents)
+})
 
-  const fd = openSync(path, 'r')
+test('a mapping of a descriptor that was opened for reading cannot be made writable', (t) => {
+  const fd = openSync(scratchFile(t, contents), 'r')
   t.teardown(() => closeSync(fd))
-  using byFd = mapShared(fd)
-  throwsSystemError(t, () => byFd.protect('read-write'), { code: 'EACCES', syscall: 'mprotect' })
+  using map = mapShared(fd)
+  throwsSystemError(t, () => map.protect('read-write'), { code: 'EACCES', syscall: 'mprotect' })
 })
 
 test('a refused change leaves every page as it was', (t) => {

@@ -5,7 +5,7 @@ import { endsWell } from './helpers/lifetimes.ts'
 import { onLinux as test } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
 
-const tests = [
+const transfers = [
   ['on one thread, then closed', 'then-closed'],
   ['on one thread, already closed', 'already-closed'],
   ['on one thread, never closed', 'never-closed'],
@@ -16,28 +16,25 @@ const tests = [
   ['into a port that nobody reads', 'never-received'],
 ] as const
 
-for (const runtime of runtimes()) {
-  for (const [title, name] of tests) {
-    test.serial(`transfer ${title}, on ${runtime.name} ${runtime.version}`, async (t) => {
-      await endsWell(t, runtime, scenario(`transfer-${name}`))
-    })
-  }
-}
-
-for (const runtime of runtimes()) {
-  test(`a fault in a transferred chunk is reported when only the new ArrayBuffer is left, ${runtime.name}`, (t) =>
-    endsWell(t, runtime, scenario('transfer-of-chunk')))
-}
-
-for (const runtime of runtimes()) {
-  test(`a use of a transferred chunk of a closed mapping is reported, ${runtime.name}`, (t) =>
-    endsWell(t, runtime, scenario('transfer-of-closed')))
-}
+const chunks = [
+  ['a fault in a transferred chunk is reported when only the new ArrayBuffer is left', 'of-chunk'],
+  ['a use of a transferred chunk of a closed mapping is reported', 'of-closed'],
+  ['chunks that a worker transferred keep their bytes when the worker ends', 'chunks-from-worker'],
+  ['a use of memory that a worker transferred is reported after the worker has ended', 'told-to-others'],
+] as const
 
 for (const runtime of runtimes()) {
   const where = `on ${runtime.name} ${runtime.version}`
-  test(`chunks that a worker transferred keep their bytes when the worker ends, ${where}`, (t) =>
-    endsWell(t, runtime, scenario('transfer-chunks-from-worker')))
-  test(`a use of memory that a worker transferred is reported after the worker has ended, ${where}`, (t) =>
-    endsWell(t, runtime, scenario('transfer-told-to-others')))
+
+  for (const [title, name] of transfers) {
+    test.serial(`transfer ${title}, ${where}`, async (t) => {
+      await endsWell(t, runtime, scenario(`transfer-${name}`))
+    })
+  }
+
+  for (const [title, name] of chunks) {
+    test(`${title}, ${where}`, async (t) => {
+      await endsWell(t, runtime, scenario(`transfer-${name}`))
+    })
+  }
 }
