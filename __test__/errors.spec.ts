@@ -274,10 +274,8 @@ test('allocate without enough space is ENOSPC, and does not change the length of
   throwsSystemError(t, () => mapShared(path, options), { code: 'ENOSPC', syscall: 'fallocate', path })
   t.is(statSync(path).size, contents.length)
   t.deepEqual(readFileSync(path), contents)
-
-  // Without it there is room enough as long as nothing is stored.
   using sparse = mapShared(path, { ...options, allocate: false })
-  t.is(sparse.length, 128 << 20)
+  t.is(sparse.length, 128 << 20, 'without it there is room as long as nothing is stored')
 })
 
 // Past the end of the file
@@ -691,7 +689,7 @@ test('an object that only pretends to be bytes is refused, and the error names t
   }
 })
 
-test('bytes of another realm, and of a class with another species, are taken', (t) => {
+test('bytes of another realm, and of a class with another species, are written and searched for', (t) => {
   const foreign = runInNewContext('Uint8Array.of(97, 0, 98)') as Uint8Array
   class Odd extends Uint8Array {
     static get [Symbol.species]() {
@@ -705,12 +703,19 @@ test('bytes of another realm, and of a class with another species, are taken', (
     t.is(target.indexOf(bytes, 0, 'utf16le'), 2)
     t.is(target.count(bytes, {}, 'utf16le'), 1)
   }
+})
+
+test('typedArray takes the constructor of another realm', (t) => {
   const Foreign = runInNewContext('Float64Array') as Float64ArrayConstructor
-  using numbers = mapAnonymous(16)
-  numbers.dataView().setFloat64(8, 1.5, true)
-  t.is((numbers.typedArray(Foreign, 8) as Float64Array)[0], 1.5)
+  using map = mapAnonymous(16)
+  map.dataView().setFloat64(8, 1.5, true)
+  t.is((map.typedArray(Foreign, 8) as Float64Array)[0], 1.5)
+})
+
+test('typedArray refuses a function that only pretends to be the constructor of a typed array', (t) => {
+  using map = mapAnonymous(16)
   const pretender = Object.assign(function () {}, { BYTES_PER_ELEMENT: 8 })
-  throwsCodedError(t, () => numbers.typedArray(pretender as never), { ...invalidType, says: ['"constructor"'] })
+  throwsCodedError(t, () => map.typedArray(pretender as never), { ...invalidType, says: ['"constructor"'] })
 })
 
 test('typedArray throws if the constructor closes the mapping while it is read', (t) => {

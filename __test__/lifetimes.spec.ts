@@ -1,11 +1,13 @@
 // Memory stays valid for as long as anything can reach it, and is freed soon after.
 
+import type { ExecutionContext } from 'ava'
+
 import { fixturePath } from './helpers/addon.ts'
 import { orLong } from './helpers/long.mjs'
 import { onLinux as test } from './helpers/platform.ts'
 import { runScript, type Runtime, runtimes, scenario } from './helpers/runtimes.ts'
 
-async function survives(t: import('ava').ExecutionContext, runtime: Runtime, name: string): Promise<void> {
+async function survives(t: ExecutionContext, runtime: Runtime, name: string): Promise<void> {
   // On Deno the mappings of a worker that ended stay (scenarios/lifetimes-hundreds-of-workers.mjs).
   const workers = { node: orLong('100', '1000'), deno: '40' }[runtime.name] ?? '100'
   const options = { env: { FIXTURE: fixturePath(), WORKERS: workers }, timeoutMs: 500_000 }

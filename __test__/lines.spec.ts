@@ -82,10 +82,12 @@ test('lines are views of the mapping', (t) => {
   t.is(three!.subarray(0, 2).toString(), 'th')
   map.close()
   t.deepEqual([one!.length, two!.length, three!.length], [0, 0, 0])
+})
 
-  using shared = mapPrivate(scratchFile(t, 'a\nb'), { backing: 'shared-array-buffer' })
-  t.deepEqual(texts(shared.lines()), ['a', 'b'])
-  t.true([...shared.lines()].every((line) => line.buffer instanceof SharedArrayBuffer))
+test('lines of a mapping on a SharedArrayBuffer are views of that', (t) => {
+  using map = mapPrivate(scratchFile(t, 'a\nb'), { backing: 'shared-array-buffer' })
+  t.deepEqual(texts(map.lines()), ['a', 'b'])
+  t.true([...map.lines()].every((line) => line.buffer instanceof SharedArrayBuffer))
 })
 
 test('a real text has the lines that node:readline reads', async (t) => {
@@ -239,7 +241,7 @@ test('check() throws a fault that lies behind the lines taken so far', (t) => {
   t.notThrows(() => map.check())
 })
 
-test('lines go on after a resize, in the part that it kept', (t) => {
+test('lines go on after a resize that keeps them', (t) => {
   const count = BATCH + 1000
   using map = memoryWith('line\n'.repeat(count))
   let seen = 0
@@ -249,6 +251,10 @@ test('lines go on after a resize, in the part that it kept', (t) => {
     if (seen === 500) map.resize(5 * count)
   }
   t.is(seen, count)
+})
+
+test('lines end with an error after a resize that cuts them off', (t) => {
+  using map = memoryWith('line\n'.repeat(1000))
   const lines = map.lines()
   lines.next()
   map.resize(12)

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, closeSync, existsSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import {
   mapAnonymous,
   type MemoryMap,
@@ -26,29 +26,28 @@ const elsewhere = where(process.platform !== 'linux', 'is about systems without 
 const notSealed = { instanceOf: Error, code: 'ERR_MMAP_NOT_SEALED', says: ['seal'] }
 const SEALS = ['shrink', 'grow', 'write'] as const
 
-/** What another process can do with memory that it was sent. */
-async function attempts(map: MemoryMap, t: Parameters<typeof scratchFile>[0]): Promise<unknown> {
-  const peer = await Peer.startPython(t, [map.fd!])
-  await peer.run(
-    `
+/**
+ * What comes of it if another process that was sent the memory truncates, extends and stores to it, maps it to store and
+ * maps it to load: true, or the number of the error.
+ */
+async function attempts(t: ExecutionContext, { fd, length }: MemoryMap): Promise<unknown> {
+  const peer = await Peer.startPython(t, [fd!])
+  await peer.run(`
 def attempt(act):
     try:
         act()
         return True
     except OSError as error:
         return error.errno
-names.update(attempt=attempt)`.replace('names.update', 'globals().update'),
-  )
-  const size = map.length
-  return await peer.run(
-    `[
-    attempt(lambda: os.ftruncate(3, ${size - pageSize})),
-    attempt(lambda: os.ftruncate(3, ${size + pageSize})),
-    attempt(lambda: os.pwrite(3, b"x", 0)),
-    attempt(lambda: mmap.mmap(3, ${pageSize})),
-    attempt(lambda: mmap.mmap(3, ${pageSize}, prot=mmap.PROT_READ)),
-  ]`.replaceAll('\n', ' '),
-  )
+`)
+  const acts = [
+    `os.ftruncate(3, ${length - pageSize})`,
+    `os.ftruncate(3, ${length + pageSize})`,
+    `os.pwrite(3, b"x", 0)`,
+    `mmap.mmap(3, ${pageSize})`,
+    `mmap.mmap(3, ${pageSize}, prot=mmap.PROT_READ)`,
+  ]
+  return await peer.run(`[${acts.map((act) => `attempt(lambda: ${act})`).join()}]`)
 }
 
 for (const [seal, expected] of [
@@ -60,7 +59,7 @@ for (const [seal, expected] of [
 ] as const) {
   onLinux(`what another process can do with memory that has the seals: ${String(seal)}`, async (t) => {
     using map = mapAnonymous(2 * pageSize, { shared: true, seal })
-    t.deepEqual(await attempts(map, t), expected)
+    t.deepEqual(await attempts(t, map), expected)
     map.buffer.write('still stored to')
     t.is(map.toString('latin1', 0, 15), 'still stored to')
   })
@@ -94,26 +93,35 @@ onLinux('nobody can add a seal, be the memory sealed or not', async (t) => {
   }
 })
 
-onLinux('a mapping whose memory is sealed stores to it, and cannot grow', (t) => {
-  using map = mapAnonymous(2 * pageSize, { shared: true, seal: ['grow', 'write'] })
+onLinux('a mapping stores to its sealed memory, also after other protections', (t) => {
+  using map = mapAnonymous(pageSize, { shared: true, seal: 'write' })
   using reader = mapShared(map.fd!, { seal: 'write' })
   map.protect('read')
   map.protect('read-write')
   map.buffer[0] = 1
   t.is(reader.buffer[0], 1)
-  t.regex(throwsSystemError(t, () => map.resize(3 * pageSize), { code: 'EPERM', syscall: 'mmap' }).message, /sealed/)
+})
+
+onLinux('the error for another mapping that would store to sealed memory says that it is sealed', (t) => {
+  using map = mapAnonymous(pageSize, { shared: true, seal: 'write' })
   const error = throwsSystemError(t, () => mapShared(map.fd!, { protection: 'read-write' }), {
     code: 'EPERM',
     syscall: 'mmap',
   })
   t.regex(error.message, /sealed/)
-  t.deepEqual([map.length, map.buffer[0]], [2 * pageSize, 1])
-  using longer = mapAnonymous(pageSize, { shared: true, seal: 'grow' })
-  const refused = throwsSystemError(t, () => longer.resize(2 * pageSize), { code: 'EPERM', syscall: 'fallocate' })
-  t.regex(refused.message, /sealed/)
-  longer.buffer[0] = 2
-  t.deepEqual([longer.length, longer.buffer[0]], [pageSize, 2])
 })
+
+for (const [seal, syscall] of [
+  ['grow', 'fallocate'],
+  [['grow', 'write'], 'mmap'],
+] as const) {
+  onLinux(`memory does not grow that has the seals: ${String(seal)}`, (t) => {
+    using map = mapAnonymous(pageSize, { shared: true, seal })
+    map.buffer[0] = 2
+    t.regex(throwsSystemError(t, () => map.resize(2 * pageSize), { code: 'EPERM', syscall }).message, /sealed/)
+    t.deepEqual([map.length, map.buffer[0]], [pageSize, 2])
+  })
+}
 
 onLinux('a page of sealed memory that was stored to without permission stays read-only', (t) => {
   using map = mapAnonymous(pageSize, { shared: true, seal: 'write', onFault() {} })
@@ -220,13 +228,9 @@ onPosix('children do not inherit the descriptors of memory and files', (t) => {
   const name = `mm-seals-${process.pid}`
   using named = openSharedMemory(name, { create: true, length: 1 })
   t.teardown(() => unlinkSharedMemory(name))
-  const path = scratchFile(t, 'file')
-  using file = mapShared(path)
+  using file = mapShared(scratchFile(t, 'file'))
   using memory = mapAnonymous(1, { shared: true })
   const fds = [named, file, memory].map(({ fd }) => fd!)
-  // Descriptors that the shell does not have are no redirections.
-  const script = fds.map((fd) => `(: <&${fd}) 2>/dev/null && echo ${fd}`).join('\n')
-  t.is(spawnSync('/bin/bash', ['-c', script], { encoding: 'utf8' }).stdout, '')
-  writeFileSync(path, 'file')
-  t.is(readFileSync(path, 'utf8'), 'file')
+  const printsThoseItHas = fds.map((fd) => `(: <&${fd}) 2>/dev/null && echo ${fd}`).join('\n')
+  t.is(spawnSync('/bin/bash', ['-c', printsThoseItHas], { encoding: 'utf8' }).stdout, '')
 })

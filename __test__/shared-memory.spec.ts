@@ -1,6 +1,6 @@
 // Memory that processes share by its name, or by a descriptor that a child gets.
 
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 
@@ -8,10 +8,9 @@ import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, openSharedMemory, pageSize, unlinkSharedMemory } from 'memory-map'
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
-import { onLinux, onPosix } from './helpers/platform.ts'
+import { isLinux, onLinux, onPosix, where } from './helpers/platform.ts'
+import { start } from './helpers/processes.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
-
-const MEMORY_MAP_ROOT = new URL('../', import.meta.url).href
 
 let names = 0
 
@@ -96,7 +95,7 @@ onPosix('memory is writable by default, or read-only if asked for', (t) => {
   t.throws(() => reader.protect('read-write'), { code: 'EACCES' })
 })
 
-onLinux('by default only the owner may open the memory', (t) => {
+onLinux('by default only the owner may open the memory', async (t) => {
   const [mine, everybodys] = [freshName(t), freshName(t)]
   openSharedMemory(mine, { create: true, length: 1 }).close()
   openSharedMemory(everybodys, { create: true, length: 1, mode: 0o644 }).close()
@@ -105,7 +104,7 @@ onLinux('by default only the owner may open the memory', (t) => {
   if (process.getuid?.() !== 0) return
   const script = `
     process.setuid(65534)
-    const { openSharedMemory } = await import('${MEMORY_MAP_ROOT}index.js')
+    const { openSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
     for (const [name, protection] of [['${mine}', 'read'], ['${everybodys}', 'read'], ['${everybodys}', 'read-write']]) {
       try {
         console.log(openSharedMemory(name, { protection }).length)
@@ -113,7 +112,7 @@ onLinux('by default only the owner may open the memory', (t) => {
         console.log(error.code, error.syscall, error.path)
       }
     }`
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+  const { stdout, stderr } = await runScript(runtimes()[0]!, script)
   t.is(stdout, `EACCES shm_open /${mine}\n1\nEACCES shm_open /${everybodys}\n`, stderr)
 })
 
@@ -152,12 +151,16 @@ test('options that do not go together are refused', (t) => {
 const LONGEST = { linux: 255, darwin: 30, freebsd: 1022 }[process.platform as string]
 
 onPosix('a name may be as long as the system allows', (t) => {
-  if (LONGEST === undefined) return t.pass()
+  if (LONGEST === undefined) return t.pass('the limit is not known')
   for (const name of [`${freshName(t)}-`.padEnd(LONGEST, 'x'), `${freshName(t)}-`.padEnd(30, 'ü').slice(0, 25)]) {
     t.teardown(() => unlinkSharedMemory(name))
     openSharedMemory(name, { create: true, length: 1 }).close()
     t.is(openSharedMemory(`/${name}`).length, 1)
   }
+})
+
+onPosix('a name that is too long is refused', (t) => {
+  if (LONGEST === undefined) return t.pass('the limit is not known')
   for (const tooLong of ['x'.repeat(LONGEST + 1), 'x'.repeat(LONGEST + 2), 'x'.repeat(5000)]) {
     throwsSystemError(t, () => openSharedMemory(tooLong, { create: true, length: 1 }), {
       code: 'ENAMETOOLONG',
@@ -283,9 +286,8 @@ process.stdin.once('data', () => {
 onLinux("a child gets anonymous memory through stdio, and both see each other's stores", async (t) => {
   using map = mapAnonymous(pageSize, { shared: true })
   map.buffer.write('parent')
-  const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD], {
+  const child = start(process.execPath, ['--input-type=module', '-e', CHILD], {
     stdio: ['pipe', 'pipe', 'inherit', map.fd!],
-    env: { ...process.env, MEMORY_MAP_ROOT },
   })
   const exit = once(child, 'exit') // which may come before the last data
   const [first] = await once(child.stdout!, 'data')
@@ -299,13 +301,10 @@ onLinux("a child gets anonymous memory through stdio, and both see each other's 
   t.deepEqual(await exit, [0, null])
 })
 
-const python = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path))
+const python = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path)) ?? 'none'
+const withPython = where(isLinux && python !== 'none', 'needs Python')
 
-onLinux('Python maps the same memory, both ways', (t) => {
-  if (python === undefined) {
-    t.pass('there is no Python here')
-    return
-  }
+withPython('Python maps anonymous memory that it gets through stdio, both ways', (t) => {
   using map = mapAnonymous(2 * pageSize, { shared: true })
   map.buffer.write('from JavaScript')
   const toChild = spawnSync(
@@ -315,7 +314,9 @@ onLinux('Python maps the same memory, both ways', (t) => {
   )
   t.is(toChild.stdout, 'from JavaScript\n')
   t.is(map.buffer.toString('latin1', 100, 111), 'from Python')
+})
 
+withPython('memory that Python has made is opened by its name', (t) => {
   const name = freshName(t)
   const script = `
 from multiprocessing import shared_memory, resource_tracker
@@ -334,11 +335,7 @@ const workaround = /def open_shared_memory[^]*?(?=\n```)/.exec(
   readFileSync(new URL('../docs/sharing-between-processes.md', import.meta.url), 'utf8'),
 )![0]
 
-onLinux('Python removes a name that it has opened when it ends, unless it is told not to track it', (t) => {
-  if (python === undefined) {
-    t.pass('there is no Python here')
-    return
-  }
+withPython('Python removes a name that it has opened when it ends, unless it is told not to track it', (t) => {
   const name = freshName(t)
   using map = openSharedMemory(name, { create: true, length: pageSize })
   map.buffer[0] = 7
