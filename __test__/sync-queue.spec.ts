@@ -224,6 +224,44 @@ test('a message for which there is no room beside others is whole, however often
   }
 })
 
+test('a message that cannot be handed out is given up, and those that came with it', (t) => {
+  const { queue } = make(t)
+  const key = Object.getOwnPropertySymbols(process).find(({ description }) => /^memory-map@[\d.]+$/.test(description!))!
+  const { native } = (process as never as Record<symbol, { native: { queueRead: unknown } }>)[key]!
+  const { queueRead } = native
+  const failing = (call: () => unknown) => {
+    native.queueRead = () => {
+      throw new Error('no memory')
+    }
+    try {
+      t.throws(call, { message: 'no memory' })
+    } finally {
+      native.queueRead = queueRead
+    }
+  }
+  const long = Buffer.alloc(5000, 1)
+  queue.send(long)
+  failing(() => queue.tryReceive())
+  failing(() => queue.tryReceive()) // now of one that was delivered before
+  const again = queue.tryReceive()!
+  t.true(again.data.equals(long))
+  t.is(again.deliveries, 3)
+  again.release()
+  queue.sendMany(['short', Buffer.alloc(20_000, 2), Buffer.alloc(30_000, 3), 'other'])
+  queue.receiveMany(3).forEach((message) => message.requeue())
+  failing(() => queue.receiveMany(9))
+  t.is(queue.pending.delivered, 0)
+  t.deepEqual(
+    queue.receiveMany(9, 0).map(({ data, deliveries }) => [data.length, deliveries]),
+    [
+      [5, 3],
+      [20_000, 3],
+      [30_000, 3],
+      [5, 2],
+    ],
+  )
+})
+
 test('close requeues the messages of a batch that were not released, in their order', async (t) => {
   const { file, queue } = make(t)
   const other = reopen(t, file)

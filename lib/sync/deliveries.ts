@@ -41,6 +41,7 @@ export class Deliveries<T> {
       if (told <= SMALL) return this.#wrap(this, number, pool.cut(told), 1)
       return this.#wrap(this, number, this.#read(number, told), 1)
     } catch (error) {
+      this.#giveUp(number)
       throw explain(this.life.map, error)
     }
   }
@@ -69,27 +70,22 @@ export class Deliveries<T> {
       }
       return messages
     } catch (error) {
-      for (let number = first; number <= this.#last; number++) this.#giveUp(number)
+      this.#giveUp(first)
       throw explain(this.life.map, error)
     }
   }
 
   /** A message for which there was no room. */
   #read(number: number, length: number): Buffer {
-    try {
-      const data = allocate(length)
-      native.queueRead(this.#handle, number, data)
-      return data
-    } catch (error) {
-      // Another one may have the memory for it.
-      this.#giveUp(number)
-      throw error
-    }
+    const data = allocate(length)
+    native.queueRead(this.#handle, number, data)
+    return data
   }
 
-  /** Gives a message up that the user has not got; one that was given up already stays so. */
-  #giveUp(number: number): void {
-    if (!this.life.map.closed) native.queueSettle(this.#handle, number, true)
+  /** Gives up what was received from a number on, where it does not get to the user: another receiver may have the memory for it. */
+  #giveUp(first: number): void {
+    if (this.life.map.closed) return
+    for (let number = first; number <= this.#last; number++) native.queueSettle(this.#handle, number, true)
   }
 
   /** Is done with a message, or gives it up. */
