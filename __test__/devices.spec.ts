@@ -99,8 +99,7 @@ for (const [name, map] of Object.entries(maps)) {
       t.is(openDescriptors(), before)
     })
 
-    // The error does not ask for a length, for a length would not help.
-    onPosix.serial(`${name} of ${device} is refused in the same way without a length`, (t) => {
+    onPosix.serial(`${name} of ${device} is refused without a length too, and the error does not ask for one`, (t) => {
       isRefused(t, () => map(device), device)
     })
   }

@@ -184,11 +184,9 @@ for (const kind of Object.keys(fileSystems)) {
     const reports = new Reports()
     using map = mapShared(path, reports.options)
     t.true(map.buffer.every((byte) => byte === 0))
-    // A tmpfs wants a block even for a load.
     if (map.faults > 0) await reports.told(1)
     for (const fault of reports.faults) t.is(fault.kind, 'no-space')
-    // And for what a private page is copied from.
-    if (kind === 'tmpfs') return
+    if (kind === 'tmpfs') return // which takes a block even for a load, such as that for a private copy
     using own = mapPrivate(path)
     own.buffer[0] = 1
     t.is(own.buffer[0], 1)
@@ -228,16 +226,19 @@ for (const kind of Object.keys(fileSystems)) {
     fillUp(join(folder, 'filler'))
     truncateSync(join(folder, 'filler'), statSync(join(folder, 'filler')).size - 64 * 1024)
     const before = statSync(path)
-    const noSpace = { code: 'ENOSPC', syscall: 'fallocate', path }
-    const options = { protection: 'read-write', create: true, length: 2 * MiB } as const
-    const error = t.throws(() => mapShared(path, { ...options, allocate: true }), { code: 'ENOSPC' })
-    t.like(error, noSpace)
-    t.is((error as NodeJS.ErrnoException).errno, -28)
+    const options = { protection: 'read-write', create: true, length: 2 * MiB, allocate: true } as const
+    const error = t.throws(() => mapShared(path, options), { code: 'ENOSPC' })
+    t.like(error, { code: 'ENOSPC', errno: -28, syscall: 'fallocate', path })
     const after = statSync(path)
     t.deepEqual([after.size, after.blocks], [before.size, before.blocks])
     t.deepEqual(readFileSync(path), content)
+  })
 
-    // Without it the file is made longer, and the full disk shows later.
+  onSmallDisk('without allocate a file is made longer on a full disk, and stores to it are faults', (t, folder) => {
+    const path = join(folder, 'file')
+    fillUp(join(folder, 'filler'))
+    truncateSync(join(folder, 'filler'), statSync(join(folder, 'filler')).size - 64 * 1024)
+    const options = { protection: 'read-write', create: true, length: 2 * MiB } as const
     using map = mapShared(path, { ...options, ...new Reports().options })
     t.is(map.length, 2 * MiB)
     map.buffer.fill(0x44)
@@ -281,14 +282,21 @@ for (const kind of Object.keys(fileSystems)) {
     t.like(error, { syscall: 'madvise', path })
     t.is(map.faults, 0)
     map.advise('populate-write', { length: pageSize })
+  })
+
+  onSmallDisk('populating pages beyond the end of the file is EFAULT', (t, folder) => {
+    const path = sparseFile(join(folder, 'sparse'), 2 * pageSize)
+    using map = mapShared(path, { protection: 'read-write', ...new Reports().options })
     truncateSync(path, pageSize)
     t.throws(() => map.advise('populate-write', { offset: pageSize }), { code: 'EFAULT', message: /file ends/ })
-    // A load from a hole of a tmpfs takes memory too.
-    if (kind === 'tmpfs') {
-      truncateSync(path, 16 * MiB)
-      t.throws(() => mapShared(path, { populate: true }), { code: 'ENOSPC' })
-    }
   })
+
+  if (kind === 'tmpfs') {
+    onSmallDisk('populate is ENOSPC even for loads, because a load from a hole takes memory', (t, folder) => {
+      const path = sparseFile(join(folder, 'sparse'), 16 * MiB)
+      t.throws(() => mapShared(path, { populate: true }), { code: 'ENOSPC' })
+    })
+  }
 
   onSmallDisk('stores to the range that allocate has reserved work on a full disk', async (t, folder) => {
     const path = join(folder, 'file')

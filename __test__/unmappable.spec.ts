@@ -51,8 +51,8 @@ const expected = {
   directory: { code: 'EISDIR', errno: isWindows ? -4068 : -21, what: /directory/, instead: /file in it/ },
 }
 
-/** Every way to map `file` must be refused as what it is, and leave no descriptor open. */
-function refuses(t: ExecutionContext, file: FileSource, kind: keyof typeof expected): void {
+/** Checks that every way to map `file` is refused for what it is, and leaves no descriptor open. */
+function refusesAllWays(t: ExecutionContext, file: FileSource, kind: keyof typeof expected): void {
   const before = isLinux ? openDescriptors() : 0
   for (const [way, map] of Object.entries(ways)) {
     const error = t.throws(() => map(file), { instanceOf: Error }, way) as unknown as Refusal | undefined
@@ -126,8 +126,7 @@ for (const runtime of runtimes()) {
     for (const error of Object.values(stdin!.refusals)) isRefusal(t, error, 'pipe')
     for (const error of Object.values(own!.refusals)) isRefusal(t, error, 'pipe')
     for (const error of Object.values(path!.refusals)) isRefusal(t, error, 'pipe', '/dev/stdin')
-    // The script ended well, and what was in the pipe is still there for the next who reads.
-    t.true(stdout.endsWith('exit 0\nin the pipe\n'), stdout)
+    t.true(stdout.endsWith('exit 0\nin the pipe\n'), 'what was in the pipe is there for the next reader')
   })
 
   onPosix(`${name}: the socket that a child has for its stdin is refused`, async (t) => {
@@ -198,7 +197,7 @@ onLinux.serial('a reader that is blocked in open stays blocked when a writable m
   const read = ending(reader)
   await untilAsleep(reader.pid!)
 
-  refuses(t, fifo, 'pipe')
+  refusesAllWays(t, fifo, 'pipe')
 
   await sleep(50)
   t.is(reader.exitCode, null)
@@ -213,9 +212,9 @@ onPosix.serial('a FIFO is refused through a symbolic link, a URL and a Buffer to
   execFileSync('mkfifo', [fifo])
   symlinkSync(fifo, link)
 
-  refuses(t, link, 'pipe')
-  refuses(t, pathToFileURL(fifo), 'pipe')
-  refuses(t, Buffer.from(fifo), 'pipe')
+  refusesAllWays(t, link, 'pipe')
+  refusesAllWays(t, pathToFileURL(fifo), 'pipe')
+  refusesAllWays(t, Buffer.from(fifo), 'pipe')
 })
 
 onPosix.serial('a FIFO is refused by descriptor, which keeps its bytes and stays the caller’s', (t) => {
@@ -224,7 +223,7 @@ onPosix.serial('a FIFO is refused by descriptor, which keeps its bytes and stays
   const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK)
   try {
     writeSync(fd, 'unread')
-    refuses(t, fd, 'pipe')
+    refusesAllWays(t, fd, 'pipe')
     t.true(fstatSync(fd).isFIFO())
     const bytes = Buffer.alloc(16)
     t.is(readSync(fd, bytes), 6)
@@ -239,7 +238,7 @@ onPosix.serial('a FIFO is refused as a FileHandle', async (t) => {
   execFileSync('mkfifo', [fifo])
   const handle = await promises.open(fifo, constants.O_RDWR | constants.O_NONBLOCK)
   try {
-    refuses(t, handle, 'pipe')
+    refusesAllWays(t, handle, 'pipe')
     t.true((await handle.stat()).isFIFO())
   } finally {
     await handle.close()
@@ -252,7 +251,7 @@ onPosix.serial('a Unix socket is refused by path, and its server gets no connect
   const server = createServer((socket) => visitors.push(socket.end()))
   await new Promise<void>((resolve) => server.listen(path, resolve))
   try {
-    refuses(t, path, 'socket')
+    refusesAllWays(t, path, 'socket')
     await sleep(20)
     t.is(visitors.length, 0)
 
@@ -381,22 +380,22 @@ test.serial('a directory is refused by path, descriptor and FileHandle', async (
   mkdirSync(folder)
   if (!isWine) symlinkSync(folder, link, 'junction')
 
-  refuses(t, folder, 'directory')
-  refuses(t, `${folder}/`, 'directory')
-  if (!isWine) refuses(t, link, 'directory')
-  refuses(t, Buffer.from(folder), 'directory')
-  refuses(t, pathToFileURL(folder), 'directory')
+  refusesAllWays(t, folder, 'directory')
+  refusesAllWays(t, `${folder}/`, 'directory')
+  if (!isWine) refusesAllWays(t, link, 'directory')
+  refusesAllWays(t, Buffer.from(folder), 'directory')
+  refusesAllWays(t, pathToFileURL(folder), 'directory')
 
   const fd = openSync(folder, 'r')
   try {
-    refuses(t, fd, 'directory')
+    refusesAllWays(t, fd, 'directory')
     t.true(fstatSync(fd).isDirectory())
   } finally {
     closeSync(fd)
   }
   const handle = await promises.open(folder)
   try {
-    refuses(t, handle, 'directory')
+    refusesAllWays(t, handle, 'directory')
   } finally {
     await handle.close()
   }
