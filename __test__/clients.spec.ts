@@ -364,7 +364,7 @@ async function awaited(scene: Scene, event: number): Promise<bigint> {
   return scene.word(event)
 }
 
-withPython('Python wakes who waits for a message', async (t) => {
+withPython('Python wakes whoever waits for a message', async (t) => {
   const scene = new Scene(t)
   const inbox = Channel.create(scene.map, FROM_CLIENT)
   const python = await scene.python(t, `outbox = Channel(memory, ${FROM_CLIENT.offset})`)
@@ -376,7 +376,7 @@ withPython('Python wakes who waits for a message', async (t) => {
   t.true(scene.word(filled) > before)
 })
 
-withPython('Python wakes who waits for room', async (t) => {
+withPython('Python wakes whoever waits for room', async (t) => {
   const scene = new Scene(t)
   const outbox = Channel.create(scene.map, TO_CLIENT)
   const python = await scene.python(t, `inbox = Channel(memory, ${TO_CLIENT.offset})`)

@@ -754,7 +754,7 @@ test('wrong arguments of protect are refused, and the error names them', (t) => 
   }
 })
 
-test('a method that is called on something else than a mapping throws a TypeError', (t) => {
+test('a method that is called on something other than a mapping throws a TypeError', (t) => {
   using map = mapAnonymous(10)
   for (const other of [{}, Object.create(map) as object, MemoryMap.prototype, new Proxy(map, {})]) {
     for (const name of ['view', 'read', 'close', 'check', 'syncSync'] as const) {

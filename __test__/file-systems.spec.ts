@@ -125,23 +125,27 @@ on(usual, 'a file that is replaced stays mapped as it was', (t, { folder }) => {
   t.is(old.faults + now.faults, 0)
 })
 
-on(usual, 'a file that becomes shorter is a fault, and is stored to again when it is longer', async (t, { folder }) => {
-  const path = join(folder, 'file')
-  writeFileSync(path, Buffer.alloc(4 * pageSize, 7))
-  const reports = new Reports()
-  using map = mapShared(path, { ...readWrite, ...reports.options })
-  const { buffer } = map
-  t.is(buffer[3 * pageSize], 7)
-  truncateSync(path, pageSize)
-  t.is(buffer[3 * pageSize], 0)
-  await reports.told(1)
-  t.like(reports.faults, [{ kind: 'beyond-end', contained: true }])
-  t.throws(() => map.syncSync(), { code: 'ERR_MMAP_FAULT' })
-  truncateSync(path, 4 * pageSize)
-  buffer[3 * pageSize] = 9
-  map.syncSync()
-  t.is(readFileSync(path)[3 * pageSize], 9)
-})
+on(
+  usual,
+  'a load beyond the end of a file that became shorter is a fault, and stores reach it when it is longer again',
+  async (t, { folder }) => {
+    const path = join(folder, 'file')
+    writeFileSync(path, Buffer.alloc(4 * pageSize, 7))
+    const reports = new Reports()
+    using map = mapShared(path, { ...readWrite, ...reports.options })
+    const { buffer } = map
+    t.is(buffer[3 * pageSize], 7)
+    truncateSync(path, pageSize)
+    t.is(buffer[3 * pageSize], 0)
+    await reports.told(1)
+    t.like(reports.faults, [{ kind: 'beyond-end', contained: true }])
+    t.throws(() => map.syncSync(), { code: 'ERR_MMAP_FAULT' })
+    truncateSync(path, 4 * pageSize)
+    buffer[3 * pageSize] = 9
+    map.syncSync()
+    t.is(readFileSync(path)[3 * pageSize], 9)
+  },
+)
 
 on(usual, 'locks and channels are shared by mappings of a file', (t, { folder }) => {
   const path = join(folder, 'file')

@@ -378,14 +378,17 @@ async function runsOutOfSpace(t: ExecutionContext, path: string, length: number)
   t.deepEqual([...new Set(reports.faults.map(({ kind }) => kind))], ['no-space'])
 }
 
-test.serial('a full XFS, which has less space for users than it says, is a lack of space', async (t) => {
-  const folder = largeDisk(t, 'xfs', 320)
-  if (folder === undefined) return
-  const { bavail, bsize } = statfsSync(folder)
-  await runsOutOfSpace(t, join(folder, 'file'), bavail * bsize + 8 * MiB)
-})
+test.serial(
+  'stores to a full XFS, which has less space for users than it says, are faults for lack of space',
+  async (t) => {
+    const folder = largeDisk(t, 'xfs', 320)
+    if (folder === undefined) return
+    const { bavail, bsize } = statfsSync(folder)
+    await runsOutOfSpace(t, join(folder, 'file'), bavail * bsize + 8 * MiB)
+  },
+)
 
-test.serial('an exceeded quota is a lack of space, on a disk that is not full', async (t) => {
+test.serial('stores beyond a quota are faults for lack of space, on a disk that is not full', async (t) => {
   const folder = largeDisk(t, 'btrfs', 320)
   if (folder === undefined) return
   const limited = join(folder, 'limited')

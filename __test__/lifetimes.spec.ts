@@ -39,7 +39,7 @@ onEach('mappings that are never closed are unmapped when they are collected', 'c
 /** Cycles of mapping, viewing and closing, in a loop that yields or does not. */
 function cyclesOn(runtime: Runtime, cycles: number, size: number, yields: boolean): void {
   const loop = yields ? 'an asynchronous' : 'a synchronous'
-  const name = `${cycles} times mapped, viewed and closed in ${loop} loop, ${size} bytes`
+  const name = `${size} bytes are mapped, viewed and closed ${cycles} times in ${loop} loop`
   test.serial(`${name} (${runtime.name} ${runtime.version})`, async (t) => {
     const env = { CYCLES: JSON.stringify([cycles, size, yields]) }
     const { code, signal, stderr, timedOut } = await runScript(runtime, scenario('lifetimes-cycles'), {

@@ -30,7 +30,7 @@ const prelude = `
   }`
 
 const limits: Record<string, string> = {
-  'RLIMIT_AS: no addresses': `
+  'no addresses (RLIMIT_AS)': `
     const much = 2 ** 36
     const sparse = makeFile(much)
     const size = Number(/^VmSize:\\s+(\\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
@@ -50,7 +50,7 @@ const limits: Record<string, string> = {
     const part = mapShared(sparse, { length: MiB })
     assert.equal(part.buffer[0], 0)
     part.close()`,
-  'RLIMIT_NOFILE: no descriptors': `
+  'no descriptors (RLIMIT_NOFILE)': `
     const other = mapShared(makeFile(Buffer.alloc(100)), { protection: 'read-write' })
     const memory = mapAnonymous(pageSize)
     memory.buffer.fill(5)
@@ -83,7 +83,7 @@ const limits: Record<string, string> = {
     mapAnonymous(100, { shared: true }).close()
     taken.forEach((fd) => fs.closeSync(fd))
     mapShared(path).close()`,
-  'RLIMIT_FSIZE: no longer files': `
+  'no longer files (RLIMIT_FSIZE)': `
     limit('fsize', MiB)
     const refused = { code: 'EFBIG' }
     const options = { protection: 'read-write', create: true, length: 2 * MiB }
@@ -104,7 +104,7 @@ const limits: Record<string, string> = {
 
 for (const runtime of runtimes()) {
   for (const [what, source] of Object.entries(limits)) {
-    test(`${what} (${runtime.name} ${runtime.version})`, async (t) => {
+    test(`with ${what} to be had, calls are refused and mappings still work, on ${runtime.name} ${runtime.version}`, async (t) => {
       await survives(t, runtime, `${prelude}\n${source}\nconsole.log('end')`)
     })
   }

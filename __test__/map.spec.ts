@@ -384,7 +384,7 @@ for (const [what, map] of makers) {
     }
   })
 
-  onLinux(`populate does not mind that ${what} mapping may not be stored to`, (t) => {
+  onLinux(`${what} mapping is populated whatever its protection is`, (t) => {
     const path = scratchFile(t, contents)
     for (const protection of ['none', 'read'] as const) {
       using mapped = map(path, { populate: true, protection })

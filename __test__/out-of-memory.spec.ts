@@ -71,7 +71,7 @@ const calls: Record<string, [before: string, call: string]> = {
 for (const runtime of runtimes().filter(({ name }) => name !== 'deno')) {
   for (const [name, [before, call]] of Object.entries(calls)) {
     if (runtime.name === 'bun' && notOnBun.test(name)) continue
-    test(`${runtime.name} ${runtime.version}: without memory for it: ${name}`, async (t) => {
+    test(`${runtime.name} ${runtime.version}: a call throws if there is no memory for its result: ${name}`, async (t) => {
       await survives(
         t,
         runtime,

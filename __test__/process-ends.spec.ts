@@ -117,7 +117,7 @@ const ways: Record<string, { script: string; code: number | null; signal: NodeJS
     code: 8,
     signal: null,
   },
-  'nothing more to do, with syncs under way': {
+  'having nothing more to do, with syncs under way': {
     script: `
       work(100)
       const jobs = pending()
@@ -125,7 +125,7 @@ const ways: Record<string, { script: string; code: number | null; signal: NodeJS
     code: 0,
     signal: null,
   },
-  'nothing more to do, with syncs under way and the mapping closed': {
+  'having nothing more to do, with syncs under way and the mapping closed': {
     script: `
       work(100)
       const jobs = pending()
@@ -140,7 +140,7 @@ const ways: Record<string, { script: string; code: number | null; signal: NodeJS
 for (const runtime of runtimes()) {
   for (const [what, { script, code, signal }] of Object.entries(ways)) {
     // Serial, for each keeps all its threads busy.
-    test.serial(`${runtime.name} ${runtime.version}: ${what}`, async (t) => {
+    test.serial(`${runtime.name} ${runtime.version}: a process ends as without its mappings, by ${what}`, async (t) => {
       const folder = scratchFolder(t)
       writeFileSync(join(folder, 'file'), Buffer.alloc(2 ** 22, 0x2e))
       writeFileSync(join(folder, 'script.mjs'), BEGINNING + script)

@@ -15,12 +15,15 @@ const runs = [
 
 for (const runtime of runtimes()) {
   for (const [seed, steps, pages] of runs) {
-    test.serial(`${runtime.name} ${runtime.version}: ${steps} random steps on files of ${pages} pages`, async (t) => {
-      const { code, signal, stdout, stderr, timedOut } = await runScript(runtime, source, {
-        args: [seed, steps, pages].map(String),
-      })
-      t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, stderr)
-      t.regex(stdout, new RegExp(`^seed ${seed}: ${steps} steps, \\d+ mappings\\n$`))
-    })
+    test.serial(
+      `${runtime.name} ${runtime.version}: ${steps} random steps on files of ${pages} pages do what the model says`,
+      async (t) => {
+        const { code, signal, stdout, stderr, timedOut } = await runScript(runtime, source, {
+          args: [seed, steps, pages].map(String),
+        })
+        t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, stderr)
+        t.regex(stdout, new RegExp(`^seed ${seed}: ${steps} steps, \\d+ mappings\\n$`))
+      },
+    )
   }
 }

@@ -57,7 +57,7 @@ for (const [seal, expected] of [
   ['write', [true, true, 1, 1, true]],
   [SEALS, [1, 1, 1, 1, true]],
 ] as const) {
-  onLinux(`what another process can do with memory that has the seals: ${String(seal)}`, async (t) => {
+  onLinux(`what another process can do with memory that has the seals: ${String(seal ?? 'none')}`, async (t) => {
     using map = mapAnonymous(2 * pageSize, { shared: true, seal })
     t.deepEqual(await attempts(t, map), expected)
     map.buffer.write('still stored to')
