@@ -176,7 +176,7 @@ function join(region: Region): [replies: Channel, client: number] {
       if ((error as { code?: unknown }).code !== 'ERR_MMAP_BUSY') throw error
     }
   }
-  const message = `All ${region.clients} clients that the Rpc can have are there, and alive`
+  const message = `The Rpc has ${region.clients} clients, which is as many as it can have, and all are alive`
   throw withCode(new Error(message), 'ERR_MMAP_BUSY')
 }
 
