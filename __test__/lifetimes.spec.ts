@@ -1,24 +1,19 @@
 // Memory stays valid for as long as anything can reach it, and is freed soon after.
 
-import type { ExecutionContext } from 'ava'
-
 import { fixturePath } from './helpers/addon.ts'
+import { survives } from './helpers/faults.ts'
 import { orLong } from './helpers/long.mjs'
 import { onLinux as test } from './helpers/platform.ts'
 import { runScript, type Runtime, runtimes, scenario } from './helpers/runtimes.ts'
 
-async function survives(t: ExecutionContext, runtime: Runtime, name: string): Promise<void> {
-  // On Deno the mappings of a worker that ended stay (scenarios/lifetimes-hundreds-of-workers.mjs).
-  const workers = { node: orLong('100', '1000'), deno: '40' }[runtime.name] ?? '100'
-  const options = { env: { FIXTURE: fixturePath(), WORKERS: workers }, timeoutMs: 500_000 }
-  const { code, signal, stdout, stderr, timedOut } = await runScript(runtime, scenario(`lifetimes-${name}`), options)
-  t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, `${runtime.name}: ${stderr}`)
-  t.regex(stdout, /end\n$/, `${runtime.name}: ${stdout}${stderr}`)
-}
-
 function onEach(title: string, name: string): void {
   for (const runtime of runtimes()) {
-    test(`${title} (${runtime.name} ${runtime.version})`, (t) => survives(t, runtime, name))
+    // On Deno the mappings of a worker that ended stay (scenarios/lifetimes-hundreds-of-workers.mjs).
+    const workers = { node: orLong('100', '1000'), deno: '40' }[runtime.name] ?? '100'
+    const options = { env: { FIXTURE: fixturePath(), WORKERS: workers }, timeoutMs: 500_000 }
+    test(`${title} (${runtime.name} ${runtime.version})`, async (t) => {
+      await survives(t, runtime, scenario(`lifetimes-${name}`), options)
+    })
   }
 }
 
