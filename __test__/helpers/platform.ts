@@ -1,19 +1,13 @@
 // Ways to declare tests that apply to some systems only. Elsewhere they are skipped, and their titles say why.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 
 import test, { type Implementation } from 'ava'
 
 import type { Program } from './runtimes.ts'
+import { is32Bit, isLinux, isWindows, isWine } from './system.ts'
 
-export const isLinux = process.platform === 'linux'
-export const isWindows = process.platform === 'win32'
-
-/** Whether addresses have 32 bits. */
-export const is32Bit = process.arch === 'arm' || process.arch === 'ia32'
-
-/** Wine does not do all that Windows does. */
-export const isWine = isWindows && existsSync('C:\\windows\\system32\\winecfg.exe')
+export { is32Bit, isLinux, isWindows, isWine }
 
 /** Declares a test, as `test` of ava does. */
 export type Declare = {

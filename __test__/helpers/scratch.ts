@@ -17,7 +17,7 @@ import { join } from 'node:path'
 
 import type { ExecutionContext } from 'ava'
 
-import { isWindows, isWine } from './platform.ts'
+import { isWindows, isWine } from './system.ts'
 
 /** A folder on disk that is removed with everything in it when the test ends. */
 export function scratchFolder(t: ExecutionContext): string {
