@@ -3,7 +3,7 @@
 import type { NativeQueue } from '../binding.js'
 import { illegalConstructor, withCode } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { toCount, toTimeout, type WaitOptions } from './arguments.js'
+import { toTimeout, type WaitOptions } from './arguments.js'
 import { Deliveries } from './deliveries.js'
 import { Lifetime } from './lifetime.js'
 import { type MemoryMap, native } from './main.js'
@@ -300,11 +300,7 @@ export class Queue extends Handle {
    * @throws as {@link receive}
    */
   receiveMany(most: number, timeout?: number): QueueMessage[] {
-    const count = toCount(most, 'most', 1)
-    const limit = toTimeout(timeout)
-    this.#life.check()
-    this.#receiving.checkIdle()
-    return this.#deliveries.takeMany(count, limit)
+    return this.#deliveries.takeMany(...this.#receiving.toMany(most, timeout))
   }
 
   /**
