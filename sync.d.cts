@@ -436,7 +436,7 @@ declare class Channel extends Handle {
   /**
    * Receives a message without copying it. The Buffer is a view of the shared memory, valid until {@link release}.
    * Blocks the thread as {@link receive} does. Further messages can be borrowed before the first is released; until all
-   * are, `receive` and its kind throw `ERR_MMAP_BUSY`.
+   * are, the methods that copy messages throw `ERR_MMAP_BUSY`.
    */
   borrow(timeout?: number): Buffer | undefined
   /** Borrows a message if there is one now, and no asynchronous call is pending. */

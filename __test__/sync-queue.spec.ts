@@ -199,6 +199,7 @@ test('when the memory of a short message is transferred, the next ones come in o
   t.is(queue.pending.delivered, 10)
   queue.sendMany(['short', Buffer.alloc(5000, 1), 'too'])
   const [short, long, too] = [queue.receive()!, queue.receive()!, queue.receive()!]
+  t.is(long.data.buffer.byteLength, 5000)
   structuredClone(0, { transfer: [long.data.buffer as ArrayBuffer] })
   t.deepEqual([text(short), text(long), text(too)], ['short', '', 'too'])
 })
@@ -225,7 +226,7 @@ test('a message for which there is no room beside others is whole, however often
 })
 
 test('a message that cannot be handed out is given up, and those that came with it', (t) => {
-  const { queue } = make(t)
+  const { queue } = make(t, 512 * 1024)
   const key = Object.getOwnPropertySymbols(process).find(({ description }) => /^memory-map@[\d.]+$/.test(description!))!
   const { native } = (process as never as Record<symbol, { native: { queueRead: unknown } }>)[key]!
   const { queueRead } = native
@@ -247,7 +248,7 @@ test('a message that cannot be handed out is given up, and those that came with 
   t.true(again.data.equals(long))
   t.is(again.deliveries, 3)
   again.release()
-  queue.sendMany(['short', Buffer.alloc(20_000, 2), Buffer.alloc(30_000, 3), 'other'])
+  queue.sendMany(['short', Buffer.alloc(30_000, 2), Buffer.alloc(40_000, 3), 'other'])
   queue.receiveMany(3).forEach((message) => message.requeue())
   failing(() => queue.receiveMany(9))
   t.is(queue.pending.delivered, 0)
@@ -255,11 +256,21 @@ test('a message that cannot be handed out is given up, and those that came with 
     queue.receiveMany(9, 0).map(({ data, deliveries }) => [data.length, deliveries]),
     [
       [5, 3],
-      [20_000, 3],
       [30_000, 3],
+      [40_000, 3],
       [5, 2],
     ],
   )
+})
+
+test('a message cannot be settled once its mapping is closed, however often one tries', (t) => {
+  const { map, queue } = make(t)
+  queue.send('job')
+  const message = queue.receive()!
+  map.close()
+  for (const settle of [() => message.release(), () => message.release(), () => message.requeue()]) {
+    t.throws(settle, { code: 'ERR_MMAP_CLOSED' })
+  }
 })
 
 test('close requeues the messages of a batch that were not released, in their order', async (t) => {

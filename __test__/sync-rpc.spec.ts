@@ -337,6 +337,19 @@ test('there is one server at a time; one that its signal stops replies to what i
   await rpc.serve(handler, { signal: AbortSignal.abort() })
 })
 
+test('a server that is to end before it begins receives nothing', async (t) => {
+  const { rpc, other } = make(t)
+  const call = ask(other, 'request')
+  await turns()
+  for (const wait of [false, true]) {
+    await rpc.serve(() => t.fail('it was received'), { signal: AbortSignal.abort(), wait })
+  }
+  const serving = rpc.serve((request) => request)
+  t.is(await call, 'request')
+  rpc.close()
+  await serving
+})
+
 test('servers that take turns under load answer every call once', async (t) => {
   const { file, rpc, other } = make(t)
   const servers = [rpc, Rpc.open(open(t, file)), Rpc.open(open(t, file))]

@@ -1,4 +1,4 @@
-// A signal whose own methods throw is as any other: only the methods of AbortSignal are called.
+// A signal that has methods and a reason of its own, which throw, is as any other: only those of AbortSignal are used.
 
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous } from 'memory-map'
@@ -12,7 +12,11 @@ function hostile() {
   const value = () => {
     throw new TypeError('thrown')
   }
-  Object.defineProperties(controller.signal, { addEventListener: { value }, removeEventListener: { value } })
+  Object.defineProperties(controller.signal, {
+    addEventListener: { value },
+    removeEventListener: { value },
+    reason: { get: value },
+  })
   return { signal: controller.signal, abort: () => controller.abort() }
 }
 
@@ -68,4 +72,12 @@ test('a call of an Rpc is answered, late, or aborted', async (t) => {
   const call = rpc.call('answered', { signal: hostile().signal })
   void rpc.serve((request) => request)
   t.is(String(await call), 'answered')
+})
+
+test('what has only the prototype of a signal is none', async (t) => {
+  const signal = Object.create(AbortSignal.prototype, { aborted: { value: false } }) as AbortSignal
+  const error = { code: 'ERR_INVALID_ARG_TYPE', message: /AbortSignal/ }
+  const map = memory(t)
+  await t.throwsAsync(map.find('nowhere', { signal }), error)
+  await t.throwsAsync(new Semaphore(map, 0, 0).acquireAsync({ signal, timeout: 1 }), error)
 })

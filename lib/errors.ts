@@ -66,7 +66,9 @@ export function unsupported(what: string): Error {
 }
 
 export function aborted(signal: AbortSignal): Error {
-  const error = new Error('The operation was aborted', { cause: signal.reason })
+  // The signal's own getter, whatever else the object has under this name.
+  const cause = Reflect.get(AbortSignal.prototype, 'reason', signal) as unknown
+  const error = new Error('The operation was aborted', { cause })
   error.name = 'AbortError'
   return withCode(error, 'ABORT_ERR')
 }

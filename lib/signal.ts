@@ -4,8 +4,18 @@ import { invalidType } from './errors.js'
 
 /** `signal`, if it is one or undefined. */
 export function toSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal as AbortSignal | undefined
+  if (signal === undefined || isSignal(signal)) return signal as AbortSignal | undefined
   throw invalidType('options.signal', 'an AbortSignal', signal)
+}
+
+function isSignal(value: unknown): value is AbortSignal {
+  if (!(value instanceof AbortSignal)) return false
+  try {
+    void Reflect.get(AbortSignal.prototype, 'aborted', value) // throws where only the prototype is that of a signal
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**

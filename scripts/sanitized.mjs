@@ -15,8 +15,12 @@ export function run(command, args, { env = {}, cwd = root } = {}) {
 }
 
 /** What a program prints. */
-export function output(command, args) {
-  const { status, stdout, error } = spawnSync(command, args, { cwd: root, encoding: 'utf8' })
+export function output(command, args, { env = {} } = {}) {
+  const { status, stdout, error } = spawnSync(command, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  })
   if (error) throw error
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}`)
   return stdout.trim()

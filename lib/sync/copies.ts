@@ -1,6 +1,6 @@
 // Copies of messages that come: the same for channels and the receivers of broadcasts.
 
-import { allocate } from '../buffers.js'
+import { allocateAlone } from '../buffers.js'
 import type { Lifetime } from './lifetime.js'
 import { explain } from './main.js'
 import { MOST, Pool } from './messages.js'
@@ -34,7 +34,7 @@ export class Copies {
       if (length >= 0) return this.pool.cut(length)
       // One that does not fit may be gone by then, and the next one longer.
       while (length !== -1) {
-        const buffer = allocate(-2 - length)
+        const buffer = allocateAlone(-2 - length)
         length = this.#native.receive(buffer, 0, timeout)
         if (length >= 0) return buffer.subarray(0, length)
       }

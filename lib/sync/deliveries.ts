@@ -1,9 +1,10 @@
 // What a queue's receiver has received: how it comes out of the native library, and is settled.
 
-import { allocate } from '../buffers.js'
+import { allocateAlone } from '../buffers.js'
 import type { Lifetime } from './lifetime.js'
+import { withCode } from '../errors.js'
 import { explain, native } from './main.js'
-import { MOST, Pool, SMALL } from './messages.js'
+import { HALF, MOST, Pool, SMALL } from './messages.js'
 
 /** The length of each message of a batch, and how often it was delivered. */
 const TOLD = new Float64Array(2 * MOST)
@@ -58,7 +59,7 @@ export class Deliveries<T> {
     const first = this.#last + 1
     const messages: T[] = []
     try {
-      const target = pool.ready()
+      const target = pool.ready(HALF)
       const limit = Math.min(most, MOST)
       const count = native.queueReceiveMany(this.#handle, first, target, pool.used, TOLD, limit, timeout)
       this.#last += count
@@ -77,23 +78,35 @@ export class Deliveries<T> {
 
   /** A message for which there was no room. */
   #read(number: number, length: number): Buffer {
-    const data = allocate(length)
+    const data = allocateAlone(length)
     native.queueRead(this.#handle, number, data)
     return data
   }
 
   /** Gives up what was received from a number on, where it does not get to the user: another receiver may have the memory for it. */
   #giveUp(first: number): void {
-    if (this.life.map.closed) return
-    for (let number = first; number <= this.#last; number++) native.queueSettle(this.#handle, number, true)
+    for (let number = first; number <= this.#last; number++) {
+      try {
+        native.queueSettle(this.#handle, number, true)
+      } catch {
+        // The user hears why the messages do not get there: their page, or the mapping, may be gone.
+      }
+    }
   }
 
   /** Is done with a message, or gives it up. */
   settle(number: number, requeue: boolean): void {
+    let isSettled: boolean
     try {
-      native.queueSettle(this.#handle, number, requeue)
+      isSettled = native.queueSettle(this.#handle, number, requeue)
     } catch (error) {
       throw explain(this.life.map, error)
     }
+    if (!isSettled) throw notOwner()
   }
+}
+
+/** The error for a message that is not the receiver's any more. */
+export function notOwner(): Error {
+  return withCode(new Error('The message was released or requeued before'), 'ERR_MMAP_NOT_OWNER')
 }

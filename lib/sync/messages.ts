@@ -5,6 +5,7 @@ import { cut } from '../buffers.js'
 /** Messages up to this length share memory with others, as those of `Buffer.allocUnsafe` do. */
 export const SMALL = 4096
 const POOL = 64 * 1024
+export const HALF = POOL / 2
 
 /** The most messages in one call. */
 export const MOST = 1024
@@ -15,9 +16,9 @@ export class Pool {
   /** Where the next message goes. */
   used = 0
 
-  /** The memory, with room for a small message from `used` on. */
-  ready(): Buffer {
-    if (!this.isThere || POOL - this.used < SMALL) {
+  /** The memory, with room for a small message from `used` on, or for more. */
+  ready(room = SMALL): Buffer {
+    if (!this.isThere || this.room < room) {
       this.memory = Buffer.allocUnsafeSlow(POOL)
       this.used = 0
     }

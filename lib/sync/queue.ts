@@ -1,10 +1,10 @@
 // Messages from many processes to several, each to one of them.
 
 import type { NativeQueue } from '../binding.js'
-import { illegalConstructor, withCode } from '../errors.js'
+import { illegalConstructor } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toTimeout, type WaitOptions } from './arguments.js'
-import { Deliveries } from './deliveries.js'
+import { Deliveries, notOwner } from './deliveries.js'
 import { Lifetime } from './lifetime.js'
 import { type MemoryMap, native } from './main.js'
 import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, openAsync } from './opening.js'
@@ -81,11 +81,8 @@ export class QueueMessage extends Handle {
 
   #settle(requeue: boolean): void {
     this.#from.life.check()
-    const number = this.#number
-    if (number < 0) {
-      throw withCode(new Error('The message was released or requeued before'), 'ERR_MMAP_NOT_OWNER')
-    }
-    this.#from.settle(number, requeue)
+    if (this.#number < 0) throw notOwner()
+    this.#from.settle(this.#number, requeue)
     this.#number = -1
   }
 

@@ -5,11 +5,11 @@ import { allocate, encode } from '../buffers.js'
 /** Bytes of the head. */
 export const HEAD = 16
 
-/** What is in a reply: bytes, */
+/** A reply has the bytes that the handler gave. */
 export const VALUE = 0
-/** the message of what the handler has thrown, */
+/** A reply has the message of the error that the handler threw. */
 export const THROWN = 1
-/** or the message that the reply was longer than the channel can take. */
+/** A reply has a message: what the handler gave is longer than the channel can take. */
 export const TOO_LONG = 2
 
 export type Status = typeof VALUE | typeof THROWN | typeof TOO_LONG

@@ -100,6 +100,10 @@ export class Server {
 
   async #receiveAll(signal: AbortSignal | undefined, wait: boolean): Promise<void> {
     const isOver = () => signal?.aborted === true || this.#requests.closed
+    if (isOver()) {
+      if (!wait && behindOf(this.#requests).livingReceiver() !== 0n) throw isServed()
+      return
+    }
     let request = this.#begin(wait)
     let isWaiting = request === false
     for (;;) {
@@ -124,7 +128,7 @@ export class Server {
     } catch (error) {
       if (codeOf(error) !== 'ERR_MMAP_BUSY') throw error
       if (wait) return false
-      throw withCode(new Error('Another one serves here, and is alive'), 'ERR_MMAP_BUSY')
+      throw isServed()
     }
   }
 
@@ -213,6 +217,10 @@ export class Server {
         this.#goOn?.()
       })
   }
+}
+
+function isServed(): Error {
+  return withCode(new Error('Another one serves here, and is alive'), 'ERR_MMAP_BUSY')
 }
 
 function codeOf(error: unknown): unknown {

@@ -39,11 +39,11 @@ export class Turns {
         leave()
         resolve(late)
       }
-      const timer = timeout < 0 || timeout > LONGEST ? undefined : setTimeout(giveUp, timeout)
       const forget = onAbort(signal, () => {
         leave()
         reject(aborted(signal!))
       })
+      const timer = timeout < 0 || timeout > LONGEST ? undefined : setTimeout(giveUp, timeout)
       const turn = before.then(() => {
         if (!waiting) return late
         leave()

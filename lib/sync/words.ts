@@ -43,7 +43,7 @@ const WORTH = 16
 let changes: Int32Array | null | undefined
 
 function findChanges(): Int32Array | null {
-  // Only there is the first half of a word the lower one.
+  // On big-endian processors the first half of a word is not the lower one.
   const memory = endianness() === 'LE' ? native.ipcChanges() : null
   return memory === null ? null : new Int32Array(memory)
 }

@@ -180,8 +180,8 @@ pub fn queue_receive_many(
 ) -> Result<u32> {
     let worker = &queue.get(&env)?.object;
     let target = target.get_mut(offset as usize..).unwrap_or_default();
-    // SAFETY: only this thread has the array, `target` is other memory, and JavaScript that uses either does
-    // not run before this returns (`0`, by which a wait asks whether it may, does not).
+    // SAFETY: only this thread has the array, `target` is other memory, and the only JavaScript that may run
+    // before this returns is the script `0`, which a wait runs to learn whether it may go on.
     let told = unsafe { told.as_mut() };
     let most = (told.len() / 2).min(most as usize);
     let messages =
@@ -230,9 +230,14 @@ pub fn queue_settle(
     requeue: bool,
 ) -> Result<bool> {
     let worker = &queue.get(&env)?.object;
-    let Some(message) = worker.taken().remove(&(number as u64)) else { return Ok(false) };
+    let Some(message) = worker.taken().get(&(number as u64)).cloned() else { return Ok(false) };
     let settle = if requeue { Queue::requeue } else { Queue::release };
-    settle(&worker.queue, message).map(|()| true).map_err(|error| to_js(&env, &error))
+    let settled = settle(&worker.queue, message);
+    // After other errors it is this receiver's still.
+    if matches!(settled, Ok(()) | Err(Error::NotOwner)) {
+        worker.taken().remove(&(number as u64));
+    }
+    settled.map(|()| true).map_err(|error| to_js(&env, &error))
 }
 
 /// Waits until there is a queue: 0, or 2 where there is none in time.

@@ -67,7 +67,7 @@ pub struct Queue {
 /// queue.requeue(job)?;
 /// # Ok::<(), memory_map::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Delivery(Taken);
 
 impl Delivery {
@@ -209,7 +209,7 @@ impl Queue {
     }
 
     /// As [`Queue::receive`], and copies the message to the first of `bytes`, if there is room for all
-    /// of it. Where the copy fails, the message is given up.
+    /// of it. Where a fault ends the call, the message is given up.
     ///
     /// ```
     /// use memory_map::ipc::Queue;
@@ -269,7 +269,7 @@ impl Queue {
     }
 
     /// As [`Queue::receive_many`], and copies the messages to `bytes`, each to the next multiple of eight,
-    /// up to the first for which there is too little room. Where a copy fails, all are given up.
+    /// up to the first for which there is too little room. Where a fault ends the call, all are given up.
     ///
     /// ```
     /// use memory_map::ipc::Queue;

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn shifts_are_all_that_agree() {
-        for length in 1..=12 {
+        for length in 1..=if cfg!(miri) { 6 } else { 12 } {
             for bits in 0..1u32 << length {
                 let needle: Vec<u8> = (0..length).map(|bit| (bits >> bit & 1) as u8).collect();
                 let agrees = |shift: &usize| needle[*shift..] == needle[..needle.len() - shift];

@@ -4,33 +4,29 @@
 //! failure for success, and what the call has not filled for the mask before.
 
 use std::ffi::c_int;
-use std::mem::MaybeUninit;
 
 /// Changes which signals this thread blocks; returns those that it blocked before, or the error number.
 fn change_blocked(how: c_int, signals: &libc::sigset_t) -> Result<libc::sigset_t, c_int> {
-    let mut before = MaybeUninit::uninit();
-    // SAFETY: `signals` is a set, and `before` is valid for one.
-    match unsafe { libc::pthread_sigmask(how, signals, before.as_mut_ptr()) } {
-        // SAFETY: pthread_sigmask returned 0, so it filled the set.
-        0 => Ok(unsafe { before.assume_init() }),
+    let mut before = nothing();
+    // SAFETY: both are sets.
+    match unsafe { libc::pthread_sigmask(how, signals, &raw mut before) } {
+        0 => Ok(before),
         error => Err(error),
     }
 }
 
 /// Leaves the process's signals to its other threads.
 pub(crate) fn block_signals() {
-    let mut all = MaybeUninit::uninit();
-    // SAFETY: `all` is valid for one set, which sigfillset fills.
-    let all = unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        all.assume_init()
-    };
+    let mut all = nothing();
+    // SAFETY: `all` is a set.
+    unsafe { libc::sigfillset(&raw mut all) };
     // The worst that a failure does is that a signal interrupts `read`.
     let _ = change_blocked(libc::SIG_SETMASK, &all);
 }
 
 /// Makes a call that can make a file longer. Beyond RLIMIT_FSIZE the system sends SIGXFSZ besides the error,
-/// which ends a process that does not ignore it.
+/// which ends a process that does not ignore it. Linux sends it to this thread; the BSDs and macOS to the process, of
+/// which another thread may take it.
 pub(crate) fn without_size_signal<T>(call: impl FnOnce() -> T) -> T {
     let signal = only(libc::SIGXFSZ);
     let Ok(before) = change_blocked(libc::SIG_BLOCK, &signal) else { return call() };
@@ -46,14 +42,17 @@ pub(crate) fn without_size_signal<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
+/// No signals. libc fills only those of the bytes that it has signals for.
+fn nothing() -> libc::sigset_t {
+    // SAFETY: integers, of which all may be 0: that no bit is set is what sigemptyset(3) makes of a set on every system here.
+    unsafe { std::mem::zeroed() }
+}
+
 fn only(signal: c_int) -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: `set` is valid for one set, which sigemptyset fills.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal);
-        set.assume_init()
-    }
+    let mut set = nothing();
+    // SAFETY: `set` is a set.
+    unsafe { libc::sigaddset(&raw mut set, signal) };
+    set
 }
 
 fn has(set: &libc::sigset_t, signal: c_int) -> bool {
@@ -62,9 +61,9 @@ fn has(set: &libc::sigset_t, signal: c_int) -> bool {
 }
 
 fn is_pending(signal: c_int) -> bool {
-    let mut pending = MaybeUninit::uninit();
-    // SAFETY: `pending` is valid for one set, and read only where sigpending returned 0, having filled it.
-    unsafe { libc::sigpending(pending.as_mut_ptr()) == 0 && has(&pending.assume_init(), signal) }
+    let mut pending = nothing();
+    // SAFETY: `pending` is a set.
+    unsafe { libc::sigpending(&raw mut pending) == 0 && has(&pending, signal) }
 }
 
 #[cfg(test)]
