@@ -2,9 +2,9 @@
 //
 //     run.mjs REPORT FIRST STEP
 //
-// tries the failures FIRST, FIRST + STEP, FIRST + 2 STEP and so on of all. The file REPORT has first what is being done and
-// with which failure to go on behind that, then a line for each that went wrong: whoever started this knows what it was when
-// it crashed or stopped.
+// tries the failures FIRST, FIRST + STEP, FIRST + 2 STEP and so on of all. The file REPORT has first what is being done, how
+// far that is, and with which failure to go on behind it, then a line for each that went wrong: whoever started this knows
+// what it was when it crashed or stopped.
 
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
@@ -39,10 +39,13 @@ const isMadeAgain = (call, error) => error === 'EINTR' || (call.startsWith('fute
 let failures = 0
 /** The number of the failure that is to be tried next. */
 let next = first
+/** What is being done, and the failure that was tried last: what it has left may matter later. */
+let [what, tried] = ['', 'nothing']
 const wrong = (text) => fs.writeSync(log, `${JSON.stringify(text)}\n`)
-const at = (what) => {
+/** Says in the report how far that is: the function of the operation that is called, or what is done here. */
+const at = (step) => {
   const line = Buffer.alloc(512, ' ')
-  line.write(JSON.stringify([next, what]).slice(0, 511))
+  line.write(JSON.stringify([next, `${what} (${step})`.slice(0, 450)]))
   fs.writeSync(report, line, 0, line.length, 0)
 }
 
@@ -57,14 +60,19 @@ async function outcome(run) {
 
 /** Runs a call with nothing that fails; which calls of the system it makes, how often each. */
 async function callsOf(name, operation) {
-  at(`${name}: nothing fails`)
+  what = `${name}: nothing fails, after ${tried}`
+  at('make')
   const scene = new Scene()
   const made = await operation.make(scene)
+  at('run')
   injection.record()
   const value = await operation.run(scene, made)
+  at('turn')
   await turn()
   const calls = injection.recordedCalls()
+  at('done')
   await operation.done(scene, made, value)
+  at('end')
   scene.end()
   const counts = new Map()
   for (let i = 0; i < calls.length; i += 2) {
@@ -122,26 +130,33 @@ async function left(before, failure) {
 
 async function attempt(operation, failure) {
   const { call, error, nth, times } = failure
+  at('make')
   const [before, blockedBefore] = [held(), blockedSignals()]
   const scene = new Scene()
   try {
     const made = await operation.make(scene)
+    at('run')
     injection.fail(call, nth, numberOf(error), times, LARGE)
     const result = await outcome(() => operation.run(scene, made))
     if (injection.disarm() > 0) failures++
     if (result.error) {
       if (!isTold(result.error, failure)) throw new Error('it throws something else', { cause: result.error })
+      at('same')
       await operation.same(scene, made, (what) => mayKeep(failure, what))
       result.error = undefined // its stack keeps what was called, and so the mapping
+      at('run again')
       result.value = await operation.run(scene, made)
     } else if (!isDoneWithout({ ...failure, elsewhere: injection.failuresHere() === 0 })) {
       throw new Error('nothing is told')
     }
+    at('done')
     await operation.done(scene, made, result.value)
   } finally {
     injection.disarm()
+    at('end')
     scene.end()
   }
+  at('left')
   const more = await left(before, failure)
   if (more) throw new Error(`it leaves ${more}`)
   assert.equal(blockedSignals(), blockedBefore, 'it leaves other signals blocked')
@@ -153,8 +168,8 @@ for (const [name, operation] of operations) {
     if (number++ !== next) continue
     next += step
     const { call, error, nth, times } = failure
-    const what = `${name}: ${call} fails with ${error}, ${times === 1 ? `call ${nth}` : 'every call'}`
-    at(what)
+    what = `${name}: ${call} fails with ${error}, ${times === 1 ? `call ${nth}` : 'every call'}`
+    tried = what
     const { error: thrown } = await outcome(() => attempt(operation, failure))
     if (thrown) wrong(`${what}: ${inspect(thrown)}`)
   }

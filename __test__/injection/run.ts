@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { injectionPath } from '../helpers/addon.ts'
 import { scriptEnv } from '../helpers/processes.ts'
 import type { Runtime } from '../helpers/runtimes.ts'
+import { threadsOf } from '../helpers/stuck.ts'
 
 export type Outcome = {
   /** How many calls have failed. */
@@ -17,8 +18,13 @@ export type Outcome = {
   wrong: string[]
 }
 
-/** No call takes so long, on however busy a machine. */
-const LIMIT = 120_000
+/** How often the progress is looked at, in milliseconds. */
+const PAUSE = 500
+/**
+ * A step that is still not over after so many looks hangs: none takes that long, on however busy a machine. Looks are
+ * counted and not the time, as the clock of a machine that was suspended has gone on.
+ */
+const LOOKS = 240
 /** Crashes after which the rest is not worth it. */
 const MOST = 20
 
@@ -69,12 +75,15 @@ async function injectFrom(runtime: Runtime, folder: string, first: number, step:
   const progress = () => readFileSync(report, 'utf8').slice(0, 512)
   try {
     const child = begin(runtime, folder, 'run.mjs', [report, first, step])
-    let [at, since, stopped] = ['', Date.now(), false]
+    let [at, looks, stuck] = ['', 0, '']
     const watch = setInterval(() => {
       const now = progress()
-      if (now !== at) [at, since] = [now, Date.now()]
-      else if (Date.now() - since > LIMIT) stopped = child.kill('SIGKILL')
-    }, 500)
+      looks = now === at ? looks + 1 : 0
+      at = now
+      if (looks !== LOOKS) return
+      stuck = `, where its threads were:\n${threadsOf(child.pid!)}`
+      child.kill('SIGKILL')
+    }, PAUSE)
     const ended = await ending(child)
     clearInterval(watch)
     outcome.wrong.push(
@@ -90,7 +99,7 @@ async function injectFrom(runtime: Runtime, folder: string, first: number, step:
       return undefined
     }
     const [next, what] = JSON.parse(progress().trim() || `[${first}, "nothing had begun"]`) as [number, string]
-    outcome.wrong.push(`${stopped ? 'hung' : said(ended)} when ${what}`)
+    outcome.wrong.push(`${stuck ? 'hung' : said(ended)} when ${what}${stuck}`)
     outcome.failed += (next - first) / step
     return next
   } finally {
