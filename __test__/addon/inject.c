@@ -39,7 +39,7 @@ enum way { NUMBER, POINTER, RESULT };
 
 // What `syscall` is called with, by the names of the calls.
 #define BY_NUMBER(X) X(futex) X(futex_waitv) X(memfd_create) X(mlock2) X(cachestat) X(fcntl64) X(io_uring_setup) \
-  X(io_uring_enter)
+  X(io_uring_enter) X(io_uring_register)
 
 enum {
 #define INDEX(name, way) AT_##name,
@@ -71,6 +71,7 @@ static atomic_long mapped;
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
 #define SYS_io_uring_enter 426
+#define SYS_io_uring_register 427
 #endif
 #ifndef SYS_fcntl64
 #define SYS_fcntl64 -1

@@ -68,6 +68,7 @@ const ERRNOS = {
   futex_waitv: 'EINTR EAGAIN EFAULT ENOSYS EPERM',
   io_uring_setup: 'EPERM ENOSYS EINVAL ENOMEM EMFILE ENFILE',
   io_uring_enter: 'EINTR EAGAIN EBUSY ENOMEM EPERM',
+  io_uring_register: 'EINVAL EPERM',
   sigaction: 'EINVAL',
   pthread_sigmask: 'EINVAL',
   pthread_create: 'EAGAIN EPERM ENOMEM',

@@ -188,8 +188,9 @@ struct Bed {
 }
 
 struct Thread {
-    group: Arc<Group>,
+    /// Goes before the group, on whose control word a ring sleeps.
     floor: Floor,
+    group: Arc<Group>,
     beds: HashMap<u64, Bed>,
     timers: BTreeSet<(Instant, u64)>,
     woken: Vec<(u64, Option<Outcome>)>,

@@ -18,6 +18,7 @@ const COMPLETIONS: u32 = 1024;
 /// The same on every architecture that Rust has a standard library for, MIPS excepted.
 const SYS_IO_URING_SETUP: libc::c_long = 425;
 const SYS_IO_URING_ENTER: libc::c_long = 426;
+const SYS_IO_URING_REGISTER: libc::c_long = 427;
 
 const SETUP_CQSIZE: u32 = 1 << 3;
 const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
@@ -27,6 +28,9 @@ const OFF_RINGS: libc::off_t = 0;
 const OFF_ENTRIES: libc::off_t = 0x1000_0000;
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
+const REGISTER_SYNC_CANCEL: u32 = 24;
+const CANCEL_ALL: u32 = 1;
+const CANCEL_ANY: u32 = 1 << 2;
 const OP_ASYNC_CANCEL: u8 = 14;
 const OP_FUTEX_WAIT: u8 = 51;
 
@@ -97,6 +101,19 @@ struct Limit {
     size: u32,
     padding: u32,
     time: u64,
+}
+
+/// What `io_uring_register` is told about what to cancel.
+#[repr(C)]
+#[derive(Default)]
+struct SyncCancel {
+    mark: u64,
+    fd: i32,
+    flags: u32,
+    limit: [i64; 2],
+    operation: u8,
+    padding: [u8; 7],
+    reserved: [u64; 3],
 }
 
 /// Memory that is shared with the kernel.
@@ -317,6 +334,25 @@ impl FutexRing {
     }
 }
 
+impl Drop for FutexRing {
+    /// Ends all sleeps. The kernel does so too when the ring is closed, but later, by a thread of its own: until then they
+    /// would take wake-ups from others who sleep on the same words, or on what is at their addresses next.
+    fn drop(&mut self) {
+        let all = SyncCancel { fd: -1, flags: CANCEL_ALL | CANCEL_ANY, ..SyncCancel::default() };
+        // SAFETY: the kernel reads one `SyncCancel`, which outlives the call. What it cancels is of this ring, which is
+        // open until after this.
+        unsafe {
+            libc::syscall(
+                SYS_IO_URING_REGISTER,
+                self.fd.as_raw_fd(),
+                REGISTER_SYNC_CANCEL,
+                &raw const all,
+                1,
+            )
+        };
+    }
+}
+
 /// Marks cancels, whose own end tells nothing.
 const CANCEL: u64 = u64::MAX;
 
@@ -326,5 +362,26 @@ fn outcome(result: i32) -> Result<Woken, i32> {
         libc::EAGAIN => Ok(Woken::NotEqual),
         libc::ECANCELED | libc::EINTR => Ok(Woken::Perhaps),
         errno => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys;
+
+    #[test]
+    fn a_ring_that_is_gone_sleeps_on_no_word() -> Result<(), i32> {
+        let words = [AtomicU32::new(0), AtomicU32::new(0)];
+        let address = words[1].as_ptr() as usize;
+        for _ in 0..100 {
+            let Ok(mut ring) = FutexRing::new() else { return Ok(()) };
+            ring.wait_private(0, &words[0], 0)?;
+            ring.wait(1, address, 0)?;
+            ring.enter(Some(Duration::ZERO))?;
+            drop(ring);
+            assert_eq!(sys::futex_wake(address, 1), 0);
+        }
+        Ok(())
     }
 }
