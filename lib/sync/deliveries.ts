@@ -38,19 +38,14 @@ export class Deliveries<T> {
       const told = native.queueReceive(this.#handle, number, memory, start, start + SMALL, timeout)
       if (told === -1) return undefined
       this.#last = number
-      if (told < 0) return this.#takeAgain(number, -2 - told)
-      if (told <= SMALL) return this.#wrap(this, number, pool.cut(told), 1)
-      return this.#wrap(this, number, this.#read(number, told), 1)
+      const isFirst = told >= 0
+      const length = isFirst ? told : -2 - told
+      const data = length <= SMALL ? pool.cut(length) : this.#read(number, length)
+      return this.#wrap(this, number, data, isFirst ? 1 : native.queueDeliveries(this.#handle, number))
     } catch (error) {
       this.#giveUp(number)
       throw explain(this.life.map, error)
     }
-  }
-
-  /** One that was delivered before. */
-  #takeAgain(number: number, length: number): T {
-    const data = length <= SMALL ? this.#pool.cut(length) : this.#read(number, length)
-    return this.#wrap(this, number, data, native.queueDeliveries(this.#handle, number))
   }
 
   /** Up to `most` messages that are there, or the first that comes. */
