@@ -255,6 +255,9 @@ export declare function eventClear(event: object): void
 
 export declare function eventSet(event: object): void
 
+/** Whether this thread has the first loop of the process, which no worker has. Only for Node. */
+export declare function hasFirstLoop(): boolean
+
 /** Whether the system would grant so many bytes of memory now. */
 export declare function hasMemory(length: number): boolean
 

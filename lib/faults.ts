@@ -120,6 +120,10 @@ const listener: Listener = (faulted) => {
 
 /** Whether this thread is a worker, which can end before the process does. */
 export function isInWorker(): boolean {
+  const { bun, deno } = process.versions
+  // `worker_threads` would say so, too: to load it takes longer than all else that the first view does.
+  if (bun !== undefined) return !(globalThis as unknown as { Bun: { isMainThread: boolean } }).Bun.isMainThread
+  if (deno === undefined && native.hasFirstLoop()) return false
   // What a worker of the web is in Deno is no other thread to it.
   return !process.getBuiltinModule('node:worker_threads').isMainThread || isInDenoWorker()
 }

@@ -7,6 +7,8 @@ use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
+use crate::platform;
+
 /// The start of `uv_loop_t`, which is public and the same in all of libuv 1 (uv.h).
 #[repr(C)]
 struct LoopStart {
@@ -16,16 +18,34 @@ struct LoopStart {
     active_requests: c_uint,
 }
 
+/// The loop of this thread; null where it has none.
+fn own_loop(env: &Env) -> *mut LoopStart {
+    let mut start: *mut LoopStart = ptr::null_mut();
+    // SAFETY: `env` is alive, and this is its thread.
+    let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), (&raw mut start).cast()) };
+    if status == sys::Status::napi_ok { start } else { ptr::null_mut() }
+}
+
 /// How many operations this thread has begun that are not done: of files, sockets, zlib, crypto and
 /// of this library. Only for Node: other runtimes have another loop.
 #[napi]
 pub fn requests(env: Env) -> u32 {
-    let mut start: *mut LoopStart = ptr::null_mut();
-    // SAFETY: `env` is alive, and this is its thread.
-    let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), (&raw mut start).cast()) };
-    if status != sys::Status::napi_ok || start.is_null() {
+    let start = own_loop(&env);
+    if start.is_null() {
         return 0;
     }
     // SAFETY: the loop lives as long as `env`, and only its own thread changes it.
     unsafe { (*start).active_requests }
+}
+
+/// Whether this thread has the first loop of the process, which no worker has. Only for Node.
+#[napi]
+pub fn has_first_loop(env: Env) -> bool {
+    type DefaultLoop = unsafe extern "C" fn() -> *mut LoopStart;
+    let Some(address) = platform::symbol(c"uv_default_loop") else { return false };
+    // SAFETY: the type is that of uv.h.
+    let default_loop = unsafe { std::mem::transmute::<*mut c_void, DefaultLoop>(address) };
+    let own = own_loop(&env);
+    // SAFETY: Node has made the loop before it runs anything, so this only says where it is.
+    !own.is_null() && own == unsafe { default_loop() }
 }
