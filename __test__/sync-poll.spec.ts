@@ -4,6 +4,8 @@ import test from 'ava'
 
 import { Poll } from '../lib/sync/poll.ts'
 
+const newPoll = (): Poll => new Poll(() => {})
+
 /** How often a wait looks that finds nothing, and ends after `lasted` milliseconds. */
 async function inVain(poll: Poll, lasted: number): Promise<number> {
   let looks = 0
@@ -29,20 +31,20 @@ async function pause(poll: Poll): Promise<number> {
 }
 
 test('a wait finds what is there', async (t) => {
-  const poll = new Poll()
+  const poll = newPoll()
   for (let i = 0; i < 100; i++) t.is(await found(poll), 'it')
 })
 
 test('waits stop looking where it does not pay, for longer each time', async (t) => {
-  const poll = new Poll()
-  for (const expected of [4, 8, 16, 32, 64, 64]) {
+  const poll = newPoll()
+  for (const expected of [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]) {
     while ((await inVain(poll, 0.6)) > 0) continue
     t.is(await pause(poll), expected)
   }
 })
 
 test('an idle process does not look, and its long waits do not make the pause longer', async (t) => {
-  const poll = new Poll()
+  const poll = newPoll()
   let waits = 0
   while ((await inVain(poll, 1000)) > 0) t.true(++waits < 10)
   for (let i = 0; i < 2000; i++) t.is(await inVain(poll, 1000), 0)
@@ -50,7 +52,7 @@ test('an idle process does not look, and its long waits do not make the pause lo
 })
 
 test('one long wait does not stop the looking where messages usually come at once', async (t) => {
-  const poll = new Poll()
+  const poll = newPoll()
   for (let round = 0; round < 50; round++) {
     for (let i = 0; i < 3; i++) t.is(await found(poll), 'it')
     t.true((await inVain(poll, 100)) > 0)
@@ -58,7 +60,7 @@ test('one long wait does not stop the looking where messages usually come at onc
 })
 
 test('the pause is short again once looking has paid', async (t) => {
-  const poll = new Poll()
+  const poll = newPoll()
   for (let round = 0; round < 8; round++) {
     while ((await inVain(poll, 0.6)) > 0) continue
     await pause(poll)
@@ -68,4 +70,34 @@ test('the pause is short again once looking has paid', async (t) => {
   while ((await inVain(poll, 0.6)) > 0) waits++
   t.true(waits >= 2)
   t.true((await pause(poll)) <= 4)
+})
+
+/** A wait for what a thread does as soon as it has the processor, which it gives back after so many milliseconds. */
+async function waitForThread(milliseconds: number): Promise<[found: string | undefined, poll: Poll]> {
+  let sent: string | undefined
+  const poll = new Poll(() => {
+    for (const start = performance.now(); performance.now() - start < milliseconds;) continue
+    sent = 'it'
+  })
+  // On a busy machine the time may be up before it is the thread's turn.
+  for (let i = 0; i < 100; i++) {
+    const found = await poll.until(
+      () => sent,
+      Infinity,
+      () => true,
+    )
+    if (found !== undefined) return [found, poll]
+  }
+  return [undefined, poll]
+}
+
+test('a wait lets the sender have the processor', async (t) => {
+  const [it] = await waitForThread(0)
+  t.is(it, 'it')
+})
+
+test('a wait stops looking where others keep the processor for long', async (t) => {
+  const [it, poll] = await waitForThread(2)
+  t.is(it, 'it')
+  t.is(await inVain(poll, 0.6), 0)
 })

@@ -282,6 +282,9 @@ export declare function ipcWait(map: Token, offset: number, expected: number, ti
 /** The same on another thread. */
 export declare function ipcWaitAsync(map: Token, offset: number, expected: number, timeout: number, pending: NativeWait): Promise<number>
 
+/** Lets other threads run on this processor that wait for it. */
+export declare function ipcYield(): void
+
 /**
  * Copies the newest value into `target`, from `offset` on, unless there is too little room, and says
  * how long it is; -1 where there is none yet.

@@ -8,6 +8,11 @@ const LIMIT = 0.5
 /** How often to look on each turn: for a few microseconds, which other callbacks do not notice. */
 const EACH = 64
 /**
+ * After how many turns to let other threads have the processor. The sender may wait for just this one: systems leave a
+ * thread for a while on the processor that it last ran on, although another one is idle.
+ */
+const ALONE = 2
+/**
  * A wait that ends so soon, in milliseconds, after looking in vain, might have ended without it earlier: whoever was to
  * send had no processor meanwhile, perhaps because of the looking.
  */
@@ -18,7 +23,7 @@ const IN_VAIN = 2
 /** The most that it can gain. */
 const MOST_CREDIT = 18
 /** For how many short waits it is given up when all is lost: twice as many each time. */
-const [SHORTEST_PAUSE, LONGEST_PAUSE] = [4, 64]
+const [SHORTEST_PAUSE, LONGEST_PAUSE] = [4, 1024]
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -28,33 +33,47 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
  * that a few times, and then nothing; and where both sides share a processor, a thread waits instead.
  */
 export class Poll {
+  /** Has other threads run first that wait for this processor. */
+  readonly #giveWay: () => void
   #credit = IN_THE_WAY
   /** How many more short waits pass without looking, and how many it will be the next time. */
   #paused = 0
   #pause = SHORTEST_PAUSE
 
+  constructor(giveWay: () => void) {
+    this.#giveWay = giveWay
+  }
+
   /** What `look` finds, for `most` milliseconds at most and while `goesOn`. */
   async until<T>(look: () => T | undefined, most: number, goesOn: () => boolean): Promise<T | undefined> {
     if (this.#paused > 0) return undefined
-    const end = performance.now() + Math.min(most, LIMIT)
+    const start = performance.now()
+    const end = start + Math.min(most, LIMIT)
+    let now = start
     let found: T | undefined
-    do {
+    for (let turns = 0; ; turns++) {
       for (let i = 0; i < EACH && found === undefined; i++) found = look()
-      if (found !== undefined) break
+      if (found !== undefined || now >= end) break
+      if (turns >= ALONE) this.#giveWay()
       await turn()
-    } while (goesOn() && performance.now() < end)
-    if (found === undefined && goesOn()) found = look()
-    if (found !== undefined) this.#gain()
+      if (!goesOn()) return undefined
+      now = performance.now()
+    }
+    if (found === undefined) return undefined
+    // Others had the processor for longer than it takes to be woken.
+    if (now - start > LIMIT) this.#lose(IN_THE_WAY)
+    else this.#gain()
     return found
   }
 
   /** Learns from a wait of so many milliseconds, in which `until` has found nothing. */
   learn(lasted: number): void {
-    if (this.#paused > 0) {
-      if (lasted < LIMIT) this.#paused--
-      return
-    }
-    this.#credit -= lasted < SOON ? IN_THE_WAY : IN_VAIN
+    if (this.#paused === 0) this.#lose(lasted < SOON ? IN_THE_WAY : IN_VAIN)
+    else if (lasted < LIMIT) this.#paused--
+  }
+
+  #lose(credit: number): void {
+    this.#credit -= credit
     if (this.#credit > 0) return
     this.#credit = 0
     this.#paused = this.#pause

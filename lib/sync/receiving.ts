@@ -4,6 +4,7 @@ import type { NativeWait } from '../binding.js'
 import { aborted } from '../errors.js'
 import { type Limit, toCount, toLimit, toTimeout } from './arguments.js'
 import { checkIdle, type Lifetime } from './lifetime.js'
+import { native } from './main.js'
 import { Pace, Poll } from './poll.js'
 import { Turns } from './turns.js'
 
@@ -12,7 +13,7 @@ export class Receiving {
   readonly #life: Lifetime
   /** Waits until there may be a message: 0, or another number where there is none in time. */
   readonly #ready: (timeout: number, wait: NativeWait) => Promise<number>
-  readonly #poll = new Poll()
+  readonly #poll = new Poll(() => native.ipcYield())
   readonly #pace = new Pace()
   readonly turns = new Turns()
 

@@ -48,3 +48,9 @@ pub fn ipc_wait_async<'env>(
 pub fn ipc_notify(env: Env, map: Token, offset: f64, count: u32) -> Result<u32> {
     notify(&map.mapping, offset as usize, count).map_err(|error| to_js(&env, &error))
 }
+
+/// Lets other threads run on this processor that wait for it.
+#[napi]
+pub fn ipc_yield() {
+    std::thread::yield_now();
+}
