@@ -159,6 +159,15 @@ fn messages_are_copied_where_there_is_room_for_all_of_them() {
     assert_eq!(&bytes, b"one-----three------");
 }
 
+#[test]
+fn a_batch_of_at_most_no_message_takes_none() {
+    let map = Mapping::anonymous(4096, true, &memory_map::Options::default()).unwrap();
+    let queue = Queue::create(&map, 0, 4096).unwrap();
+    assert!(queue.send(b"job", None).unwrap());
+    assert!(queue.receive_many(0, None).unwrap().is_empty());
+    assert_eq!(queue.receive_many(1, None).unwrap().len(), 1);
+}
+
 #[cfg(not(windows))] // it does not let a mapped file be truncated
 #[test]
 fn a_message_that_cannot_be_copied_is_given_up() {

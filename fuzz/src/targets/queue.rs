@@ -67,7 +67,11 @@ impl User<'_> {
                 self.queues.extend(self.allow(opened));
             }
             0..=2 => self.send(who, input, patience),
-            3 | 4 => self.receive(who, patience),
+            3 | 4 => {
+                let most = if what >= 170 { Some(input.byte() as usize % 8) } else { None };
+                let room = if what >= 85 { input.below(1024) } else { 0 };
+                self.receive(who, most, room, patience);
+            }
             5 | 6 if !self.taken.is_empty() => {
                 let (who, number, message) = self.taken.swap_remove(input.below(self.taken.len()));
                 let done = self.queues[who].release(message);
@@ -120,24 +124,50 @@ impl User<'_> {
         }
     }
 
-    fn receive(&mut self, who: usize, patience: Option<&Patience<'_>>) {
-        let received = self.queues[who].receive(patience);
-        let Some(received) = self.allow(received) else { return };
-        let Some(delivery) = received else {
-            assert!(self.damaged.get() || self.taken.len() == self.sent.len(), "nothing comes");
-            return;
+    /// Receives at most so many messages, or one, into bytes for which there is so much room.
+    fn receive(
+        &mut self,
+        who: usize,
+        most: Option<usize>,
+        room: usize,
+        patience: Option<&Patience<'_>>,
+    ) {
+        let mut bytes = vec![0; room];
+        let queue = &self.queues[who];
+        let received = match most {
+            Some(most) => queue.receive_many_into(most, &mut bytes, patience),
+            None => queue.receive_into(&mut bytes, patience).map(|one| one.into_iter().collect()),
         };
-        let mut bytes = vec![0; delivery.length()];
-        let read = self.queues[who].read(&delivery, &mut bytes);
-        self.allow(read);
-        if self.damaged.get() {
-            return self.taken.push((who, u64::MAX, delivery));
+        let Some(received) = self.allow(received) else { return };
+        assert!(received.len() <= most.unwrap_or(1));
+        if received.is_empty() && most != Some(0) {
+            assert!(self.damaged.get() || self.taken.len() == self.sent.len(), "nothing comes");
         }
+        let mut rest = &bytes[..];
+        for delivery in received {
+            let mut bytes = vec![0; delivery.length()];
+            let read = self.queues[who].read(&delivery, &mut bytes);
+            self.allow(read);
+            if self.damaged.get() {
+                self.taken.push((who, u64::MAX, delivery));
+                continue;
+            }
+            rest = rest.get(..bytes.len()).map_or(&[], |copied| {
+                assert_eq!(copied, bytes);
+                rest.get(bytes.len().next_multiple_of(8)..).unwrap_or_default()
+            });
+            self.take(who, &bytes, delivery);
+        }
+        assert!(self.damaged.get() || rest.iter().all(|byte| *byte == 0), "copied too much");
+    }
+
+    /// Takes a message if it is as it was sent, and nobody else has it.
+    fn take(&mut self, who: usize, bytes: &[u8], delivery: Delivery) {
         let number = bytes.first_chunk().map_or(u64::MAX, |first| u64::from_le_bytes(*first));
         assert!(self.taken.iter().all(|(_, taken, _)| *taken != number), "another one has it");
         let (length, times) = self.sent.get_mut(&number).expect("it was sent, and is not done");
         *times += 1;
-        assert_eq!((delivery.length(), delivery.deliveries()), (*length, *times));
+        assert_eq!((bytes.len(), delivery.deliveries()), (*length, *times));
         assert_eq!(bytes, message(number, *length));
         self.taken.push((who, number, delivery));
     }

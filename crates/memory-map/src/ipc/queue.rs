@@ -292,6 +292,9 @@ impl Queue {
         bytes: &mut [u8],
         patience: Option<&Patience<'_>>,
     ) -> Result<Vec<Delivery>> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
         let now = Instant::now();
         let due = self.is_due(now);
         let take = |ring: &Ring<'_, Session<'_>>| {
