@@ -128,10 +128,9 @@ async function left(before, failure) {
   }
 }
 
-async function attempt(operation, failure) {
+/** Has a call fail, and looks whether it says so, changes nothing, and works afterwards. */
+async function fail(operation, failure) {
   const { call, error, nth, times } = failure
-  at('make')
-  const [before, blockedBefore] = [held(), blockedSignals()]
   const scene = new Scene()
   try {
     const made = await operation.make(scene)
@@ -157,6 +156,13 @@ async function attempt(operation, failure) {
     at('end')
     scene.end()
   }
+}
+
+/** Looks also at what is left. That is asked when the call is over, whose variables are reachable until then. */
+async function attempt(operation, failure) {
+  at('make')
+  const [before, blockedBefore] = [held(), blockedSignals()]
+  await fail(operation, failure)
   at('left')
   const more = await left(before, failure)
   if (more) throw new Error(`it leaves ${more}`)
