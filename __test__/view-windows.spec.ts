@@ -1,5 +1,7 @@
 // The ArrayBuffers behind views: a view costs as much as it looks at, not as much as the mapping has (lib/windows.ts).
 
+import { constants } from 'node:buffer'
+
 import test from 'ava'
 
 import { type MemoryMap, mapAnonymous } from '../index.js'
@@ -78,6 +80,24 @@ test('views all over a mapping have few ArrayBuffers behind them, and finally on
   for (let i = 0; i < 10_000; i++) behind.see(map.view((i * 0x9e3779b1) % (4 * GIB - 4096), 4096))
   t.true(behind.count <= 150, `${behind.count} ArrayBuffers`)
   t.is(map.view(5, 5).buffer, map.arrayBuffer)
+})
+
+// V8 would collect for each of the large ArrayBuffers that a mapping needs where one cannot have all of it.
+const testInPieces = constants.MAX_LENGTH < 8 * GIB ? test : test.skip
+
+testInPieces('views all over a mapping that is larger than any Buffer have little memory behind them', (t) => {
+  const map = large(t, 1024 * GIB)
+  const behind = new Behind()
+  for (let i = 0; i < 10_000; i++) behind.see(map.view(((i * 0x9e3779b1) % (4 * GIB)) * 256, 4096))
+  t.true(behind.bytes <= 10_000 * 16 * KIB, `${behind.bytes} bytes`)
+})
+
+testInPieces('they have large ArrayBuffers behind them once there are many', (t) => {
+  const map = large(t, 8 * GIB)
+  const behind = new Behind()
+  for (let i = 0; i < 20_000; i++) behind.see(map.view(((i * 0x9e3779b1) % (4 * GIB)) * 2, 64))
+  t.true(behind.count <= 2 ** 14 + 8, `${behind.count} ArrayBuffers`)
+  t.is(map.view(5, 5).buffer.byteLength, 2 * GIB)
 })
 
 test('views one after the other have few ArrayBuffers behind them, and little more memory than they look at', (t) => {

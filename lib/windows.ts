@@ -16,10 +16,22 @@ const { mapping } = native
  * as memory in use, and making one takes microseconds. So a mapping begins with small windows, and gets larger
  * ones, in the end one over everything, as more of it is used.
  */
-const FIRST_STEP = 2 ** 16
+interface Growth {
+  readonly firstStep: number
+  /** How many small windows are made before larger ones. */
+  readonly mostSmall: number
+  /** The part of the mapping that all windows may have together before they are of the largest kind. */
+  readonly part: number
+}
 
-/** How many small windows are made before larger ones: 16 MiB in all, well below the 64 at which V8 collects. */
-const MOST_SMALL = 128
+/** 16 MiB of small windows in all, well below the 64 at which V8 collects. */
+const TO_THE_WHOLE: Growth = { firstStep: 2 ** 16, mostSmall: 128, part: 1 / 2 }
+
+/**
+ * Where V8 cannot have the mapping in one piece (Node 20, beyond 4 GiB). It would collect for each of the largest
+ * windows, a GiB apart, as it does for every 64 MiB of small ones.
+ */
+const TO_MANY: Growth = { firstStep: 2 ** 13, mostSmall: 2 ** 14, part: 1 / 16 }
 
 /** How many windows of each larger step are made: each of them can cost a collection. */
 const MOST_LARGE = 4
@@ -33,7 +45,7 @@ const NO_STEP = 2 ** 53
 /** The last index of the cache of windows. It is small, because every mapping with views has one. */
 const LAST_SLOT = 255
 
-/** The same when windows cannot grow any more. V8 makes a dictionary of an empty array that gets a larger index. */
+/** The same where there can be many windows. V8 makes a dictionary of an empty array that gets a larger index. */
 const LAST_SLOT_OF_MANY = 1023
 
 /** A mapping of at most this many bytes has one window, with everything. */
@@ -71,7 +83,7 @@ export class Windows {
   #length = 0
   /** Bytes between the start of the first page and the mapping's own first byte. */
   #pageOffset = 0
-  /** Every window of the current step, by where it begins and its step. */
+  /** Every window since the step changed: by its number, or for longer views by where it begins and its step. */
   #made = NONE
   /** A cache of windows, by where views begin: most are found here, in a few nanoseconds. */
   #recent: (Window | undefined)[] = []
@@ -82,7 +94,8 @@ export class Windows {
   #step = NO_STEP
   #longestStep = NO_STEP
   /** How many windows may still be made before they become larger. */
-  #allowance = MOST_SMALL
+  #allowance = 0
+  #growth = TO_THE_WHOLE
   /** Bytes of all windows that were made. */
   #billed = 0
   /** The range of the mapping that windows were made for. */
@@ -132,14 +145,17 @@ export class Windows {
     const size = pageOffset + length
     this.#pageOffset = pageOffset
     this.#length = length
-    this.#longestStep = size > constants.MAX_LENGTH ? LAST_STEP : NO_STEP
-    this.#allowance = MOST_SMALL
+    const isMany = size > constants.MAX_LENGTH
+    this.#longestStep = isMany ? LAST_STEP : NO_STEP
+    this.#lastSlot = isMany ? LAST_SLOT_OF_MANY : LAST_SLOT
+    this.#growth = isMany && !('bun' in process.versions) ? TO_MANY : TO_THE_WHOLE
+    this.#allowance = this.#growth.mostSmall
     this.#billed = 0
     this.#low = Infinity
     this.#high = 0
     this.#borrowed = undefined
     // SharedArrayBuffers are not billed.
-    this.#setStep(this.shares || size <= MAX_SMALL ? this.#longestStep : FIRST_STEP)
+    this.#setStep(this.shares || size <= MAX_SMALL ? this.#longestStep : this.#growth.firstStep)
   }
 
   forget(): void {
@@ -193,7 +209,8 @@ export class Windows {
     let step = this.#step
     while (step < end - start && step < this.#longestStep) step *= 2
     const first = Math.floor((this.#pageOffset + start) / step) * step
-    const key = first + Math.clz32(step / FIRST_STEP)
+    // V8 finds small integers faster than others.
+    const key = step === this.#step ? first / step : -first - Math.clz32(step / this.#step)
     const made = this.#made.get(key)
     if (made !== undefined && this.#isAttached(made)) return made
     const windowStart = first - this.#pageOffset
@@ -211,7 +228,7 @@ export class Windows {
   #widen(start: number, end: number, size: number): boolean {
     this.#low = Math.min(this.#low, start)
     this.#high = Math.max(this.#high, end)
-    if (2 * (this.#billed + size) >= this.#length) {
+    if (this.#billed + size >= this.#length * this.#growth.part) {
       this.#setStep(this.#longestStep)
       return true
     }
@@ -230,7 +247,6 @@ export class Windows {
 
   #setStep(step: number): void {
     this.#step = step
-    this.#lastSlot = step === LAST_STEP ? LAST_SLOT_OF_MANY : LAST_SLOT
     this.forget()
   }
 

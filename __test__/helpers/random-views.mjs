@@ -12,6 +12,7 @@ const fs = process.getBuiltinModule('node:fs')
 const [backing] = process.argv.slice(2)
 const KIB = 2 ** 10
 const MIB = 2 ** 20
+const GIB = 2 ** 30
 
 const path = fs.realpathSync('.') + '/content'
 const content = Buffer.alloc(12 * MIB)
@@ -200,6 +201,23 @@ fc.assert(
   }),
   options,
 )
+
+// In a mapping that no Buffer has all of, on some runtimes.
+if (backing === 'array-buffer') {
+  const map = mapAnonymous(6 * GIB, { reserve: false })
+  const places = fc.tuple(fc.nat(5 * 64), fc.constantFrom(8 * KIB, MIB, 16 * MIB), fc.integer({ min: -9, max: 9 }))
+  const ends = (view) => [view.at(0), view.at(-1)]
+  fc.assert(
+    fc.property(places, length, fc.nat(255), ([i, step, by], length, byte) => {
+      const start = Math.max(0, i * step + by)
+      map.write(Buffer.of(byte), start)
+      map.write(Buffer.of(255 - byte), start + length + 1)
+      assert.deepStrictEqual(ends(map.view(start, length + 2)), [byte, 255 - byte])
+    }),
+    { seed: 15, numRuns: 2000 },
+  )
+  map.close()
+}
 
 // A window whose memory was transferred away is made again, as often as that happens.
 if (backing === 'array-buffer' && typeof ArrayBuffer.prototype.transfer === 'function') {

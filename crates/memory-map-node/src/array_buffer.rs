@@ -7,7 +7,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use memory_map::{LockAnyway, Mapping, RegionKey};
@@ -116,6 +116,8 @@ pub struct Export {
     pub addresses: usize,
     /// Of the mapping.
     pub token: u64,
+    /// Where it is in the environment's list. Only for the environment's own thread.
+    pub position: AtomicUsize,
     key: Mutex<Option<RegionKey>>,
     /// Weak reference to the object. Only for the environment's own thread.
     object: AtomicPtr<sys::napi_ref__>,
@@ -154,6 +156,7 @@ impl Export {
         let export = Arc::new(Self {
             addresses: if counts { key.length() } else { 0 },
             token: mapping.token(),
+            position: AtomicUsize::new(0),
             key: Mutex::default(),
             object: AtomicPtr::new(ptr::null_mut()),
             detached: AtomicBool::new(false),

@@ -146,7 +146,11 @@ impl Environment {
     }
 
     pub fn add(&self, export: &Arc<Export>) {
-        self.exports.borrow_mut().entry(export.token).or_default().push(Arc::clone(export));
+        let mut exports = self.exports.borrow_mut();
+        let siblings = exports.entry(export.token).or_default();
+        export.position.store(siblings.len(), Ordering::Relaxed);
+        siblings.push(Arc::clone(export));
+        drop(exports);
         self.arm();
     }
 
@@ -216,7 +220,11 @@ impl Environment {
         self.note_not_attached(export);
         let mut exports = self.exports.borrow_mut();
         if let Some(siblings) = exports.get_mut(&export.token) {
-            siblings.retain(|sibling| !std::ptr::eq(&raw const **sibling, export));
+            let at = export.position.load(Ordering::Relaxed);
+            if siblings.get(at).is_some_and(|sibling| std::ptr::eq(&raw const **sibling, export)) {
+                siblings.swap_remove(at);
+                siblings.get(at).inspect(|moved| moved.position.store(at, Ordering::Relaxed));
+            }
             if siblings.is_empty() {
                 exports.remove(&export.token);
                 drop(exports);
