@@ -49,21 +49,21 @@ test('a view of a few bytes of a large mapping has little memory behind it', (t)
   for (const offset of [0, 65_535, 3 * GIB + 5]) {
     for (const cut of ['view', 'dataView'] as const) {
       const view = large(t)[cut](offset, 64)
-      t.true(view.buffer.byteLength <= 128 * KIB, `${cut} at ${offset}: ${view.buffer.byteLength}`)
+      t.true(view.buffer.byteLength <= 32 * KIB, `${cut} at ${offset}: ${view.buffer.byteLength}`)
     }
   }
-  t.true(large(t).typedArray(Float64Array, 2 * GIB, 8).buffer.byteLength <= 128 * KIB)
+  t.true(large(t).typedArray(Float64Array, 2 * GIB, 8).buffer.byteLength <= 32 * KIB)
   const map = large(t)
   map.view(GIB - 1, 1)[0] = 10
   const line = [...map.lines({ offset: GIB - 10, length: 10 })][0]!
-  t.true(line.buffer.byteLength <= 128 * KIB)
+  t.true(line.buffer.byteLength <= 32 * KIB)
 })
 
 test('a hundred views far apart have little memory behind them', (t) => {
   const map = large(t)
   const behind = new Behind()
   for (let i = 0; i < 100; i++) behind.see(map.view((i * 0x9e3779b1) % (4 * GIB), 64))
-  t.true(behind.bytes <= 100 * 128 * KIB, `${behind.bytes} bytes`)
+  t.true(behind.bytes <= 100 * 32 * KIB, `${behind.bytes} bytes`)
 })
 
 test('the memory behind a long view is at most four times as long', (t) => {
@@ -89,7 +89,7 @@ testInPieces('views all over a mapping that is larger than any Buffer have littl
   const map = large(t, 1024 * GIB)
   const behind = new Behind()
   for (let i = 0; i < 10_000; i++) behind.see(map.view(((i * 0x9e3779b1) % (4 * GIB)) * 256, 4096))
-  t.true(behind.bytes <= 10_000 * 16 * KIB, `${behind.bytes} bytes`)
+  t.true(behind.bytes <= 10_000 * 32 * KIB, `${behind.bytes} bytes`)
 })
 
 testInPieces('they have large ArrayBuffers behind them once there are many', (t) => {

@@ -16,22 +16,24 @@ const { mapping } = native
  * as memory in use, and making one takes microseconds. So a mapping begins with small windows, and gets larger
  * ones, in the end one over everything, as more of it is used.
  */
+const FIRST_STEP = 2 ** 14
+
+/** When windows become larger. */
 interface Growth {
-  readonly firstStep: number
-  /** How many small windows are made before larger ones. */
+  /** How many small ones are made before. */
   readonly mostSmall: number
   /** The part of the mapping that all windows may have together before they are of the largest kind. */
   readonly part: number
 }
 
-/** 16 MiB of small windows in all, well below the 64 at which V8 collects. */
-const TO_THE_WHOLE: Growth = { firstStep: 2 ** 16, mostSmall: 128, part: 1 / 2 }
+/** 4 MiB of small windows in all: V8 collects at 64, JavaScriptCore at some more than these. */
+const TO_THE_WHOLE: Growth = { mostSmall: 128, part: 1 / 2 }
 
 /**
  * Where V8 cannot have the mapping in one piece (Node 20, beyond 4 GiB). It would collect for each of the largest
  * windows, a GiB apart, as it does for every 64 MiB of small ones.
  */
-const TO_MANY: Growth = { firstStep: 2 ** 13, mostSmall: 2 ** 14, part: 1 / 16 }
+const TO_MANY: Growth = { mostSmall: 2 ** 14, part: 1 / 16 }
 
 /** How many windows of each larger step are made: each of them can cost a collection. */
 const MOST_LARGE = 4
@@ -155,7 +157,7 @@ export class Windows {
     this.#high = 0
     this.#borrowed = undefined
     // SharedArrayBuffers are not billed.
-    this.#setStep(this.shares || size <= MAX_SMALL ? this.#longestStep : this.#growth.firstStep)
+    this.#setStep(this.shares || size <= MAX_SMALL ? this.#longestStep : FIRST_STEP)
   }
 
   forget(): void {
