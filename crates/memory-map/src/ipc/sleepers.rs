@@ -1,4 +1,4 @@
-//! A thread that sleeps for many waits at once.
+//! A thread that sleeps for many waits at once. (Long: one machine, with its test.)
 //!
 //! In the best case the system tells of each word by itself (`FutexRing`): then one thread sleeps for
 //! all waits of the process, exactly as each would by itself. Else it may tell that some words of a
@@ -175,11 +175,25 @@ enum Floor {
     Timer,
 }
 
+impl Floor {
+    /// The best that the system has.
+    fn of(group: &Group) -> Self {
+        if let Ok(ring) = FutexRing::new() {
+            return Self::Ring(ring, false);
+        }
+        // The control word is 1 now: that ends at once.
+        match sys::futex_wait_any([].into_iter(), &group.control, Some(Duration::ZERO)) {
+            WokenOf::Failed => Self::Timer,
+            _ => Self::Vector,
+        }
+    }
+}
+
 /// A wait, and its sleep if it is asleep.
 struct Bed {
     sleeper: Arc<dyn Sleeper>,
     sleep: Option<Sleep>,
-    /// Counts the sleeps: how one of the ring's ended that it had given up is of no interest.
+    /// Counts the sleeps: how one ended after which it has begun another is of no interest.
     sleeps: u16,
     /// How often in a row it looked at the same word, where none wakes it.
     glances: u32,
@@ -193,6 +207,7 @@ struct Thread {
     group: Arc<Group>,
     beds: HashMap<u64, Bed>,
     timers: BTreeSet<(Instant, u64)>,
+    /// Which go on, by their marks, and how they slept if they did.
     woken: Vec<(u64, Option<Outcome>)>,
     /// How often in a row the ring has failed.
     refused: u32,
@@ -218,9 +233,7 @@ impl Bed {
 
 impl Thread {
     fn new(group: Arc<Group>) -> Self {
-        let floor =
-            FutexRing::new().map_or_else(|_| without_ring(&group), |ring| Floor::Ring(ring, false));
-        let (beds, timers) = (HashMap::new(), BTreeSet::new());
+        let (floor, beds, timers) = (Floor::of(&group), HashMap::new(), BTreeSet::new());
         Self { group, floor, beds, timers, woken: Vec::new(), refused: 0 }
     }
 
@@ -229,8 +242,8 @@ impl Thread {
         self.tell_floor();
         self.group.changed.notify_all();
         loop {
-            for (number, how) in std::mem::take(&mut self.woken) {
-                self.go_on(number, how);
+            for (mark, how) in std::mem::take(&mut self.woken) {
+                self.go_on(mark, how);
             }
             let now = Instant::now();
             while let Some(timer) = self.timers.first().copied().filter(|timer| timer.0 <= now) {
@@ -257,12 +270,13 @@ impl Thread {
         for news in news {
             match news {
                 News::Start(number, sleeper) => {
-                    self.beds.insert(number, Bed::new(sleeper));
-                    self.woken.push((number, None));
+                    let bed = Bed::new(sleeper);
+                    self.woken.push((bed.mark(number), None));
+                    self.beds.insert(number, bed);
                 }
                 News::Nudge(number) => match self.beds.get(&number) {
                     Some(Bed { sleep: Some(_), .. }) => self.wake(number),
-                    Some(_) => self.woken.push((number, None)),
+                    Some(bed) => self.woken.push((bed.mark(number), None)),
                     None => {}
                 },
             }
@@ -270,8 +284,12 @@ impl Thread {
         any
     }
 
-    fn go_on(&mut self, number: u64, how: Option<Outcome>) {
+    fn go_on(&mut self, mark: u64, how: Option<Outcome>) {
+        let number = mark >> 16;
         let Some(bed) = self.beds.get_mut(&number) else { return };
+        if how.is_some() && bed.mark(number) != mark {
+            return;
+        }
         match (bed.sleep.take(), how) {
             (Some(sleep), Some(_)) => {
                 if let Some(until) = sleep.until {
@@ -313,9 +331,8 @@ impl Thread {
             self.timers.extend(sleep.until.map(|until| (until, number)));
             return;
         }
-        if let Floor::Ring(ring, _) = &mut self.floor {
-            let _ = ring.cancel(bed.mark(number)); // else it ends some day
-        }
+        let mark = bed.mark(number);
+        self.cancel(mark);
         self.follow(number, next);
     }
 
@@ -331,7 +348,7 @@ impl Thread {
                 self.beds.remove(&number);
             } else {
                 bed.stays = true;
-                self.woken.push((number, None));
+                self.woken.push((bed.mark(number), None));
             }
             return;
         }
@@ -348,18 +365,47 @@ impl Thread {
             && ring.wait(mark, sleep.address, sleep.expected).is_err()
         {
             std::thread::sleep(PAUSE);
-            self.woken.push((number, PERHAPS));
+            self.woken.push((mark, PERHAPS));
         }
     }
 
     /// Ends a sleep.
     fn wake(&mut self, number: u64) {
-        if let (Floor::Ring(ring, _), Some(bed)) = (&mut self.floor, self.beds.get(&number))
-            && ring.cancel(bed.mark(number)).is_ok()
-        {
-            return;
+        let Some(bed) = self.beds.get(&number) else { return };
+        let mark = bed.mark(number);
+        if !self.cancel(mark) {
+            self.woken.push((mark, PERHAPS));
         }
-        self.woken.push((number, PERHAPS));
+    }
+
+    /// Has the ring end a sleep; it tells when that has ended. Where it refuses, it goes: a sleep that stayed in it would
+    /// take a wake-up from others.
+    fn cancel(&mut self, mark: u64) -> bool {
+        let Floor::Ring(ring, _) = &mut self.floor else { return false };
+        let is_begun = ring.cancel(mark).is_ok();
+        if !is_begun {
+            self.take();
+            self.leave_ring();
+        }
+        is_begun
+    }
+
+    /// Takes from the ring which sleeps have ended.
+    fn take(&mut self) {
+        let Floor::Ring(ring, is_armed) = &mut self.floor else { return };
+        ring.take(|mark, how| match mark {
+            CONTROL => *is_armed = false,
+            mark => self.woken.push((mark, Some(how))),
+        });
+    }
+
+    /// Ends all sleeps, and has the waits lie down elsewhere.
+    fn leave_ring(&mut self) {
+        self.floor = Floor::of(&self.group);
+        self.refused = 0;
+        self.tell_floor();
+        let asleep = self.beds.iter().filter(|(_, bed)| bed.sleep.is_some());
+        self.woken.extend(asleep.map(|(number, bed)| (bed.mark(*number), PERHAPS)));
     }
 
     /// Sleeps until something happens; `false` if nothing does for long, and nobody needs the thread.
@@ -397,24 +443,13 @@ impl Thread {
             Floor::Ring(ring, is_armed) => {
                 *is_armed = *is_armed || ring.wait_private(CONTROL, &self.group.control, 0).is_ok();
                 let status = if *is_armed { ring.enter(limit) } else { Err(0) };
-                ring.take(|mark, how| match mark {
-                    CONTROL => *is_armed = false,
-                    mark => {
-                        let number = mark >> 16;
-                        if self.beds.get(&number).is_some_and(|bed| bed.mark(number) == mark) {
-                            self.woken.push((number, Some(how)));
-                        }
-                    }
-                });
+                self.take();
                 self.refused = if status.is_ok() { 0 } else { self.refused + 1 };
                 if self.refused > 0 {
                     std::thread::sleep(PAUSE);
                 }
                 if self.refused == PATIENCE {
-                    self.floor = without_ring(&self.group);
-                    self.tell_floor();
-                    let asleep = self.beds.iter().filter(|(_, bed)| bed.sleep.is_some());
-                    self.woken.extend(asleep.map(|(number, _)| (*number, PERHAPS)));
+                    self.leave_ring();
                 }
             }
             Floor::Vector => self.sleep_on_vector(limit),
@@ -424,7 +459,8 @@ impl Thread {
 
     fn sleep_on_vector(&mut self, limit: Option<Duration>) {
         let beds = self.beds.iter();
-        let asleep: Vec<_> = beds.filter_map(|(number, bed)| Some((*number, bed.sleep?))).collect();
+        let asleep: Vec<_> =
+            beds.filter_map(|(number, bed)| Some((bed.mark(*number), bed.sleep?))).collect();
         let (seen, unseen) = asleep.split_at_checked(sys::MOST_WORDS).unwrap_or((&asleep, &[]));
         let glance = (!unseen.is_empty()).then_some(GLANCES.1);
         let limit = [limit, glance].into_iter().flatten().min();
@@ -443,17 +479,44 @@ impl Thread {
         };
         // Which of the others were woken too is not known.
         self.woken.extend(asleep.iter().map(|bed| match one {
-            Some(number) if number == bed.0 => (number, Some(Ok(Woken::Notified))),
+            Some(mark) if mark == bed.0 => (mark, Some(Ok(Woken::Notified))),
             _ => (bed.0, PERHAPS),
         }));
     }
 }
 
-/// How the thread sleeps where it has no ring.
-fn without_ring(group: &Group) -> Floor {
-    // The control word is 1 now: that ends at once.
-    match sys::futex_wait_any([].into_iter(), &group.control, Some(Duration::ZERO)) {
-        WokenOf::Failed => Floor::Timer,
-        _ => Floor::Vector,
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    struct Sound;
+
+    impl Sleeper for Sound {
+        fn go_on(self: Arc<Self>, _how: Option<Outcome>) -> Next {
+            Next::Rest
+        }
+
+        fn move_out(self: Arc<Self>) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_sleep_that_the_ring_refuses_to_end_takes_no_wake_up() {
+        let (state, changed, control) = (Mutex::default(), Condvar::new(), AtomicU32::new(1));
+        let mut thread = Thread::new(Arc::new(Group { state, changed, control }));
+        let word = AtomicU32::new(0);
+        let address = word.as_ptr() as usize;
+        let (is_slice, is_again, is_exact) = (false, false, true);
+        thread.beds.insert(1, Bed::new(Arc::new(Sound)));
+        thread
+            .lie_down(1, Sleep { address, expected: 0, until: None, is_slice, is_again, is_exact });
+        let Floor::Ring(ring, _) = &mut thread.floor else { return };
+        assert_eq!(ring.enter(Some(Duration::ZERO)), Ok(()));
+        ring.is_refused = true;
+        while thread.woken.is_empty() {
+            thread.wake(1); // it is refused when the queue is full
+        }
+        assert_eq!(sys::futex_wake(address, 1), 0);
     }
 }

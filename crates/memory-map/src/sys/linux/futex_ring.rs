@@ -166,6 +166,9 @@ pub(crate) struct FutexRing {
     params: Params,
     /// How many entries were put into the queue and not handed to the kernel yet.
     queued: u32,
+    /// Whether the kernel is to take nothing more.
+    #[cfg(test)]
+    pub is_refused: bool,
 }
 
 impl FutexRing {
@@ -196,7 +199,15 @@ impl FutexRing {
         if !words.into_iter().all(|word| rings.has_word(word)) {
             return Err(libc::EINVAL);
         }
-        let mut ring = Self { fd, rings, entries, params, queued: 0 };
+        let mut ring = Self {
+            fd,
+            rings,
+            entries,
+            params,
+            queued: 0,
+            #[cfg(test)]
+            is_refused: false,
+        };
         ring.probe()?;
         Ok(ring)
     }
@@ -273,6 +284,10 @@ impl FutexRing {
 
     /// Hands the kernel what is queued, and waits until so many have ended.
     fn submit(&mut self, least: u32, limit: Option<Duration>) -> Result<(), i32> {
+        #[cfg(test)]
+        if self.is_refused {
+            return Err(libc::EAGAIN);
+        }
         let time = limit.map(|limit| {
             let seconds = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
             [seconds, i64::from(limit.subsec_nanos())]
