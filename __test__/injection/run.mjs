@@ -109,7 +109,7 @@ const held = () => ({ addresses: injection.held(), descriptors: ownDescriptors()
 /** SIGXFSZ as in the masks of /proc. */
 const SIZE_SIGNAL = 1n << BigInt(constants.signals.SIGXFSZ - 1)
 
-/** Which signals this thread blocks, but for SIGXFSZ: that stays blocked where the call fails that would end it. */
+/** Which signals this thread blocks, but for SIGXFSZ: that stays blocked until its next use where the call fails that would end it. */
 function blockedSignals() {
   const [, mask] = /^SigBlk:\s*(\w+)$/m.exec(fs.readFileSync('/proc/thread-self/status', 'latin1'))
   return (BigInt(`0x${mask}`) & ~SIZE_SIGNAL).toString(16)

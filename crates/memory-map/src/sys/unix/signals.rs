@@ -3,7 +3,13 @@
 //! The functions of pthread_sigmask(3) and sigwait(3) return their error numbers. nix 0.31 looks for -1, and so takes a
 //! failure for success, and what the call has not filled for the mask before.
 
+use std::cell::Cell;
 use std::ffi::c_int;
+
+thread_local! {
+    /// Whether SIGXFSZ is blocked only because the system has refused to unblock it.
+    static STUCK: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Changes which signals this thread blocks; returns those that it blocked before, or the error number.
 fn change_blocked(how: c_int, signals: &libc::sigset_t) -> Result<libc::sigset_t, c_int> {
@@ -31,13 +37,13 @@ pub(crate) fn without_size_signal<T>(call: impl FnOnce() -> T) -> T {
     let signal = only(libc::SIGXFSZ);
     let Ok(before) = change_blocked(libc::SIG_BLOCK, &signal) else { return call() };
     let result = call();
-    if !has(&before, libc::SIGXFSZ) {
+    if !has(&before, libc::SIGXFSZ) || STUCK.get() {
         if is_pending(libc::SIGXFSZ) {
             let mut taken = 0;
             // SAFETY: both pointers are valid. The signal is blocked and pending, so this does not wait.
             unsafe { libc::sigwait(&raw const signal, &raw mut taken) };
         }
-        let _ = change_blocked(libc::SIG_SETMASK, &before);
+        STUCK.set(change_blocked(libc::SIG_UNBLOCK, &signal).is_err());
     }
     result
 }
@@ -85,6 +91,20 @@ mod tests {
         std::thread::spawn(move || {
             assert_eq!(without_size_signal(blocked), Ok(true));
             assert_eq!(blocked(), Ok(false));
+        })
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+
+    #[test]
+    fn what_could_not_be_unblocked_is_so_the_next_time() {
+        std::thread::spawn(|| {
+            let signal = only(libc::SIGXFSZ);
+            assert!(change_blocked(libc::SIG_BLOCK, &signal).is_ok());
+            STUCK.set(true);
+            without_size_signal(|| ());
+            let before = change_blocked(libc::SIG_BLOCK, &signal);
+            assert_eq!(before.map(|before| has(&before, libc::SIGXFSZ)), Ok(false));
         })
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
