@@ -90,6 +90,43 @@ impl Place {
     }
 }
 
+/// Where the `length` bytes at `offset` of a shared mapping are, which must be aligned in memory to `alignment`.
+pub(crate) fn locate(
+    mapping: &Mapping,
+    offset: usize,
+    length: usize,
+    alignment: usize,
+) -> Result<(Whereabouts, Addresses)> {
+    let total = mapping.len();
+    if offset.checked_add(length).is_none_or(|end| end > total) {
+        return Err(Error::OutOfRange {
+            name: "byteOffset",
+            requirement: "such that all of its bytes lie inside the mapping",
+        });
+    }
+    let there = mapping.whereabouts()?;
+    let is_shared = match mapping.kind() {
+        Kind::Shared => true,
+        Kind::Private => false,
+        Kind::Anonymous => there.region.file().is_some(),
+    };
+    if !is_shared {
+        return Err(Error::NotShared);
+    }
+    let addresses = there.addresses(&(offset..offset + length));
+    if !addresses.start.is_multiple_of(alignment) {
+        return Err(Error::OutOfRange {
+            name: "byteOffset",
+            requirement: match alignment {
+                4 => "a multiple of 4 in memory",
+                8 => "a multiple of 8 in memory",
+                _ => "a multiple of 64 in memory",
+            },
+        });
+    }
+    Ok((there, addresses))
+}
+
 impl SharedRange {
     /// The `length` bytes at `offset`, which must be aligned in memory to `alignment`.
     pub fn new(
@@ -99,32 +136,9 @@ impl SharedRange {
         alignment: usize,
         writable: bool,
     ) -> Result<Self> {
-        let total = mapping.len();
-        if offset.checked_add(length).is_none_or(|end| end > total) {
-            return Err(Error::OutOfRange {
-                name: "byteOffset",
-                requirement: "such that all of its bytes lie inside the mapping",
-            });
-        }
-        let is_shared = match mapping.kind() {
-            Kind::Shared => true,
-            Kind::Private => false,
-            Kind::Anonymous => mapping.file().is_some() || mapping.is_closed(),
-        };
-        if !is_shared {
-            return Err(Error::NotShared);
-        }
-        let place = Place::new(&mapping.whereabouts()?, offset, length, mapping.attached().ended());
-        if !place.addresses.start.is_multiple_of(alignment) {
-            return Err(Error::OutOfRange {
-                name: "byteOffset",
-                requirement: match alignment {
-                    4 => "a multiple of 4 in memory",
-                    8 => "a multiple of 8 in memory",
-                    _ => "a multiple of 64 in memory",
-                },
-            });
-        }
+        let (there, addresses) = locate(mapping, offset, length, alignment)?;
+        let ended = mapping.attached().ended();
+        let place = Place { key: RegionKey::new(there.region), addresses, ended };
         let forbidden = place
             .key
             .region()

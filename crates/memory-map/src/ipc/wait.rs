@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::park::{self, Patience, WaitResult};
-use super::shared_range::{SharedRange, Words};
+use super::shared_range::{SharedRange, locate};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
+use crate::region::access::Access;
 use crate::sys::{self, Woken};
 
 /// What waits have learned, by address.
@@ -39,7 +40,7 @@ pub fn wait(
     let range = SharedRange::new(mapping, offset, 4, 4, false)?;
     let place = range.place();
     let words = place.enter()?;
-    let address = address(&words)?;
+    let address = words.address(0, 4).ok_or(Error::Closed)?;
     // SAFETY: the four bytes lie inside the range and are aligned; `words` contains faults and
     // keeps them mapped until it ends.
     let word = unsafe { AtomicU32::from_ptr(address as *mut u32) };
@@ -96,12 +97,10 @@ pub fn wait(
 /// # Errors
 /// As for [`wait`].
 pub fn notify(mapping: &Mapping, offset: usize, count: u32) -> Result<u32> {
-    let range = SharedRange::new(mapping, offset, 4, 4, false)?;
-    let place = range.place();
-    let words = place.enter()?;
-    Ok(sys::futex_wake(address(&words)?, count))
-}
-
-fn address(words: &Words<'_>) -> Result<usize> {
-    words.address(0, 4).ok_or(Error::Closed)
+    let (there, word) = locate(mapping, offset, 4, 4)?;
+    let address = word.start;
+    let access = Access::begin(&there.region, word)?;
+    let woken = sys::futex_wake(address, count);
+    access.stop();
+    Ok(woken)
 }
