@@ -48,7 +48,8 @@ export class Sending {
     const limit = toTimeout(timeout)
     this.#life.check()
     if (typeof Object(messages)[Symbol.iterator] !== 'function') throw invalidType('messages', 'an Iterable', messages)
-    const all = Array.from(messages as Iterable<unknown>, (message) => this.#message(message))
+    const all: Uint8Array[] = []
+    for (const message of messages as Iterable<unknown>) all.push(this.#message(message))
     this.checkIdle()
     const end = limit > 0 ? performance.now() + limit : 0
     const remaining = (): number => (limit > 0 ? Math.max(0, end - performance.now()) : limit)
