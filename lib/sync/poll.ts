@@ -12,6 +12,8 @@ const EACH = 64
  * thread for a while on the processor that it last ran on, although another one is idle.
  */
 const ALONE = 2
+/** Another thread has run if that took longer, in milliseconds: then this one gives way at once the next time. */
+const NOBODY = 0.002
 /**
  * A wait that ends so soon, in milliseconds, after looking in vain, might have ended without it earlier: whoever was to
  * send had no processor meanwhile, perhaps because of the looking.
@@ -30,11 +32,14 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 /**
  * Looks again and again for a while, and lets the event loop go on meanwhile. It does so while that pays: a process that
  * looks takes half a millisecond of a processor, which the sender may need, to save a tenth. So a wait that lasts costs
- * that a few times, and then nothing; and where both sides share a processor, a thread waits instead.
+ * that a few times, and then nothing. Where both sides share a processor they take turns; where others need it too, a thread
+ * waits instead.
  */
 export class Poll {
   /** Has other threads run first that wait for this processor. */
   readonly #giveWay: () => void
+  /** After how many turns. */
+  #alone = ALONE
   #credit = IN_THE_WAY
   /** How many more short waits pass without looking, and how many it will be the next time. */
   #paused = 0
@@ -47,29 +52,39 @@ export class Poll {
   /** What `look` finds, for `most` milliseconds at most and while `goesOn`. */
   async until<T>(look: () => T | undefined, most: number, goesOn: () => boolean): Promise<T | undefined> {
     if (this.#paused > 0) return undefined
-    const start = performance.now()
-    const end = start + Math.min(most, LIMIT)
-    let now = start
-    let found: T | undefined
+    let now = performance.now()
+    const end = now + Math.min(most, LIMIT)
     for (let turns = 0; ; turns++) {
+      let found: T | undefined
       for (let i = 0; i < EACH && found === undefined; i++) found = look()
-      if (found !== undefined || now >= end) break
-      if (turns >= ALONE) this.#giveWay()
+      if (found !== undefined) {
+        this.#gain()
+        return found
+      }
+      if (now >= end) return undefined
+      if (turns >= this.#alone && this.#isBusy()) {
+        this.#lose(IN_THE_WAY)
+        return look()
+      }
       await turn()
       if (!goesOn()) return undefined
       now = performance.now()
     }
-    if (found === undefined) return undefined
-    // Others had the processor for longer than it takes to be woken.
-    if (now - start > LIMIT) this.#lose(IN_THE_WAY)
-    else this.#gain()
-    return found
   }
 
   /** Learns from a wait of so many milliseconds, in which `until` has found nothing. */
   learn(lasted: number): void {
     if (this.#paused === 0) this.#lose(lasted < SOON ? IN_THE_WAY : IN_VAIN)
     else if (lasted < LIMIT) this.#paused--
+  }
+
+  /** Gives way to other threads; whether they keep the processor for longer than it takes to be woken. */
+  #isBusy(): boolean {
+    const start = performance.now()
+    this.#giveWay()
+    const lasted = performance.now() - start
+    this.#alone = lasted > NOBODY ? 0 : ALONE
+    return lasted > LIMIT
   }
 
   #lose(credit: number): void {
