@@ -360,7 +360,8 @@ declare class Channel extends Handle {
    */
   sendAsync(data: NodeJS.ArrayBufferView | string, options?: number | Readonly<WaitOptions>): Promise<boolean>
   /**
-   * Receives a message, and blocks the thread until there is one; undefined if the time is up first.
+   * Receives a message, and blocks the thread until there is one; undefined if the time is up first. Long messages are
+   * received faster by {@link receiveInto}.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws `ERR_MMAP_BUSY` if there is another receiver, a `receiveAsync` is pending, or a borrowed message
@@ -378,7 +379,8 @@ declare class Channel extends Handle {
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
   /**
    * As {@link receive}, into the first bytes of `target`; returns how many bytes the message has, or undefined if the
-   * time is up first. Long messages are received in half the time: the memory for a new Buffer takes as long as the copy.
+   * time is up first. A message of 1 MiB is received in a tenth of the time: the system gives memory for a new Buffer page
+   * by page.
    *
    * ```js
    * const channel = Channel.create(mapAnonymous(2 ** 20, { shared: true }))
