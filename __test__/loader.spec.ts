@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseTriple } from '@napi-rs/cli'
 import type { ExecutionContext } from 'ava'
 
-import { platforms, prebuilt } from '../lib/platform.ts'
+import { allPlatforms, platforms, prebuilt } from '../lib/platform.ts'
 import { onLinux as test } from './helpers/platform.ts'
 import { run } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
@@ -234,12 +234,15 @@ test('loading the package in many realms adds no listener to the process, and ea
   t.is(stdout, `0 ${Array(12).fill('true').join()}\n`, stderr)
 })
 
-test('the error says if a library is for another machine, or missing', async (t) => {
-  const folder = install(t)
-  const other = prebuilt.find((name) => name !== host)!
-  installLibrary(folder, other, Buffer.alloc(0))
-  const { lines } = await load(folder, '')
-  t.true(lines.at(-1)!.startsWith(`What is installed is for ${other}:`), lines.at(-1))
+test('the error says if a library is for another machine, or another C library', async (t) => {
+  for (const other of [...allPlatforms(), 'win32-x64-msvc'].filter(
+    (name) => name !== host && prebuilt.includes(name),
+  )) {
+    const folder = install(t)
+    installLibrary(folder, other, Buffer.alloc(0))
+    const { lines } = await load(folder, '')
+    t.true(lines.at(-1)!.startsWith(`What is installed is for ${other}:`), lines.at(-1))
+  }
 })
 
 test('the error on a system without a library names the systems that have one', async (t) => {

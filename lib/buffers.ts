@@ -1,7 +1,7 @@
 // Buffers over existing memory.
 
+import { environment } from './environment.js'
 import { outOfMemory } from './errors.js'
-import { native } from './native.js'
 
 /** Whether memory is empty because it was transferred away: only an attempt to use it tells. */
 export function isDetached(memory: ArrayBufferLike): boolean {
@@ -52,7 +52,7 @@ const LONG = 2 ** 20
 export function allocateForText(length: number): Buffer<ArrayBuffer> {
   const bytes = allocate(length)
   // At most two bytes for each of these.
-  if (length >= LONG && !native.hasMemory(2 * length)) throw outOfMemory(length)
+  if (length >= LONG && !environment.native!.hasMemory(2 * length)) throw outOfMemory(length)
   return bytes
 }
 

@@ -9,7 +9,7 @@ import { embedded } from './embedded.js'
 import { environment } from './environment.js'
 import { type Attempt, notLoaded } from './not-loaded.js'
 import { requirePackage } from './packages.js'
-import { platforms, prebuilt } from './platform.js'
+import { allPlatforms, platforms, prebuilt } from './platform.js'
 
 export type Native = typeof Binding
 
@@ -23,12 +23,14 @@ const here: string =
 const folder = dirname(here)
 
 function load(): Native {
+  const only = openOnly()
+  if (only !== undefined) return only
   const names = platforms()
   const attempts: Attempt[] = []
   for (const name of names) {
-    const file = `memory-map.${name}.node`
+    const file = fileOf(name)
     const places: [place: string, open: () => Native][] = [[join(folder, file), () => openBeside(file)]]
-    if (prebuilt.includes(name)) places.push([`memory-map-${name}`, () => openPackage(name, file)])
+    if (prebuilt.includes(name)) places.push([`memory-map-${name}`, () => openPackage(name)])
     for (const [place, take] of places) {
       try {
         return take()
@@ -39,6 +41,31 @@ function load(): Native {
   }
   const others = prebuilt.filter((name) => !names.includes(name) && isThere(`memory-map-${name}`))
   throw notLoaded(names, attempts, others)
+}
+
+/**
+ * Finding out which C library the process has takes half the time of loading the library: if the libraries for one alone
+ * are there, it is that one. Nothing where that is not so, or is wrong.
+ */
+function openOnly(): Native | undefined {
+  const found = allPlatforms().map((platform) => {
+    return [`${folder}/${fileOf(platform)}`, ...installed(platform)].find((file) => existsSync(file))
+  })
+  const [only, another] = found.filter((file) => file !== undefined)
+  if (only === undefined || another !== undefined) return undefined
+  try {
+    return open(only)
+  } catch {
+    return undefined // the search says why
+  }
+}
+
+const fileOf = (platform: string) => `memory-map.${platform}.node`
+
+/** Where most installers put the package with the library. `join` would take several times as long as looking there. */
+function installed(platform: string): string[] {
+  const rest = `memory-map-${platform}/${fileOf(platform)}`
+  return [`${folder}/node_modules/${rest}`, `${dirname(folder)}/${rest}`]
 }
 
 /** Where a checkout is built, and where the files of a bundle are copied to. */
@@ -58,9 +85,9 @@ function openBeside(file: string): Native {
  * `require` takes as long to find a package as the library takes to load. So it is asked only if the package is not where
  * most installers put it.
  */
-function openPackage(platform: string, file: string): Native {
+function openPackage(platform: string): Native {
   const name = `memory-map-${platform}`
-  const path = [join(folder, 'node_modules', name, file), join(folder, '..', name, file)].find((one) => existsSync(one))
+  const path = installed(platform).find((file) => existsSync(file))
   if (path !== undefined) return open(path)
   return requirePackage(platform, (error) => {
     // A bundler may have taken in the package's JavaScript, which then looks for the library beside the bundle.

@@ -17,20 +17,25 @@ export const prebuilt: readonly string[] = [
   'win32-x64-msvc',
 ]
 
+type Libc = 'gnu' | 'musl'
+
 /** Names of the libraries that this process could load, the most likely one first. */
-export function platforms(): string[] {
+export function platforms(libcs: () => readonly Libc[] = findLibcs): string[] {
   const { platform, arch } = process
-  return abis(platform, arch).map((abi) => [platform, arch, abi].filter(Boolean).join('-'))
+  return abis(platform, arch, libcs).map((abi) => [platform, arch, abi].filter(Boolean).join('-'))
 }
 
-function abis(platform: string, arch: string): string[] {
+/** The same, whichever C library the process has. */
+export const allPlatforms = (): string[] => platforms(() => ['gnu', 'musl'])
+
+function abis(platform: string, arch: string, libcs: () => readonly Libc[]): string[] {
   if (platform === 'win32') return ['msvc', 'gnu']
   if (platform !== 'linux') return ['']
   return libcs().map((libc) => (arch === 'arm' ? `${libc}eabihf` : libc))
 }
 
 /** The C library of this process: the path of the loader that the executable asks for tells it; both if nothing does. */
-function libcs(): readonly ('gnu' | 'musl')[] {
+function findLibcs(): readonly Libc[] {
   const start = head(process.execPath)
   if (start.includes('/ld-musl')) return ['musl']
   if (start.includes('/ld-linux')) return ['gnu']
@@ -47,9 +52,8 @@ function head(path: string): string {
   try {
     const fd = openSync(path, 'r')
     try {
-      // With the part of Node that is quickest to load: this takes half the time of loading the library.
-      const page = new Uint8Array(4096)
-      return String.fromCharCode(...page.subarray(0, readSync(fd, page)))
+      const page = Buffer.allocUnsafe(4096)
+      return page.toString('latin1', 0, readSync(fd, page))
     } finally {
       closeSync(fd)
     }

@@ -33,6 +33,9 @@ const sources = {
 /** A class that names itself is given another name, which stack traces and `constructor.name` would show. */
 const renamed = /^var (?<name>\w+) = class (?<other>_\k<name>)\b/gm
 
+/** Doc comments, which the declarations have: a quarter of what is to be read. */
+const comments = /^ *\/\*\*.*?\*\/\n/gms
+
 /** What lib/packages.ts makes its `require` of, in the way that tracers recognise. CommonJS has a `require` already. */
 const importOfRequire = /^import module from "node:module";\n/m
 const makingRequire = /^ *const (?<name>require\w*) = module\.createRequire\(.*\n/m
@@ -57,7 +60,7 @@ async function bundle(name, format) {
     logLevel: 'warning',
     write: false,
   })
-  let code = outputFiles[0].text
+  let code = outputFiles[0].text.replace(comments, '')
   for (const { groups } of code.matchAll(renamed)) {
     code = code.replaceAll(new RegExp(`\\b${groups.other}\\b`, 'g'), groups.name)
   }
@@ -81,22 +84,19 @@ async function bundle(name, format) {
 
 /**
  * The code as a function that is called once for each global object, however many copies of the package are loaded. So
- * `import` and `require` give the same classes, and so do a bundle and a package that it uses.
+ * `import` and `require` give the same classes, and so do a bundle and a package that it uses. It is called where it
+ * stands, for V8 compiles such a function with its file, and any other a second time.
  */
 function once(name, { code, exports }) {
-  return `const found = (() => {
-  const key = Symbol.for('memory-map@${version}/${name}')
-  // Not a test's own \`process\`, but the one of this thread.
-  const holder = process.getBuiltinModule('node:process')
-  if (holder[key] === undefined) Object.defineProperty(holder, key, { value: new WeakMap() })
-  if (!holder[key].has(globalThis)) holder[key].set(globalThis, evaluate())
-  return holder[key].get(globalThis)
-})()
-
-function evaluate() {
+  return `const key = Symbol.for('memory-map@${version}/${name}')
+// Not a test's own \`process\`, but the one of this thread.
+const holder = process.getBuiltinModule('node:process')
+if (holder[key] === undefined) Object.defineProperty(holder, key, { value: new WeakMap() })
+if (!holder[key].has(globalThis)) holder[key].set(globalThis, (function evaluate() {
 ${code}
 return { ${exports.join(', ')} }
-}
+})())
+const found = holder[key].get(globalThis)
 `
 }
 

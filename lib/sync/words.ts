@@ -16,8 +16,6 @@
 // - Only this thread has the views, so no step is under way while `close` or `resize` takes their memory. After that
 //   Atomics throw.
 
-import { endianness } from 'node:os'
-
 import { thisProcess as process } from '../environment.js'
 import { explain, type MemoryMap, native, tokenOf } from './main.js'
 
@@ -44,7 +42,7 @@ let changes: Int32Array | null | undefined
 
 function findChanges(): Int32Array | null {
   // On big-endian processors the first half of a word is not the lower one.
-  const memory = endianness() === 'LE' ? native.ipcChanges() : null
+  const memory = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? native.ipcChanges() : null
   return memory === null ? null : new Int32Array(memory)
 }
 
