@@ -62,7 +62,8 @@ for (const name of asked.length > 0 ? asked : names) {
   const { question } = await import(`./questions/${name}.mjs`)
   const found = await measure(name, question, { quick })
   found.targets = quick ? [] : targetsOf(question, found)
-  const took = `${((performance.now() - start) / 1000).toFixed(0)} s`
+  found.seconds = Math.round((performance.now() - start) / 1000)
+  const took = `${found.seconds} s`
   if (quick)
     console.log(`ok ${name}: ${Object.keys(question.ways).length} ways, ${took}`, ...Object.entries(found.failures))
   else console.log(`${toTerminal(question, found)}\n(${took})`)

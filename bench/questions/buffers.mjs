@@ -24,7 +24,7 @@ function ratios(run, other, { quick }) {
   let count = 1
   while (time(run, count) + time(other, count) < (quick ? 5 : 20)) count *= 2
   const found = []
-  for (let i = 0; i < (quick ? 15 : 60); i++) {
+  for (let i = 0; i < (quick ? 15 : 30); i++) {
     const [first, second] = i % 2 === 0 ? [run, other] : [other, run]
     const times = new Map([first, second].map((one) => [one, time(one, count)]))
     found.push(times.get(run) / times.get(other))
