@@ -56,6 +56,8 @@ type Advice =
   | 'populate-read'
   | 'populate-write'
   | 'collapse'
+/** Of a module that is not loaded for this alone. */
+declare const custom: typeof inspect.custom
 /** What no runtime clones, and engines make as fast as an object of a class without a parent. */
 declare const Uncloneable: new () => object
 /**
@@ -66,7 +68,7 @@ declare abstract class Handle extends Uncloneable {
   /** What it is, as `util.inspect` shows it. */
   abstract toJSON(): object
   /** What `console.log` shows. */
-  [inspect.custom](): string
+  [custom](): string
   /** What it is, as `util.inspect` shows it. */
   toString(): string
 }

@@ -1,7 +1,9 @@
 // Errors like Node's, with a `code`, and the translation of what the native library throws.
 
 import { constants } from 'node:buffer'
-import { getSystemErrorMap, inspect } from 'node:util'
+
+/** Only when it is needed: Bun takes as long to load it as for half of this package. */
+export const util = (): typeof import('node:util') => process.getBuiltinModule('node:util')
 
 /** `error` with a code, as Node's errors have one. */
 export function withCode<E extends Error>(error: E, code: string): E & { code: string } {
@@ -85,7 +87,7 @@ function received(value: unknown): string {
 
 function show(value: unknown): string {
   try {
-    return inspect(value, { depth: 0, breakLength: Infinity })
+    return util().inspect(value, { depth: 0, breakLength: Infinity })
   } catch {
     return '(which cannot be shown)' // an object of Uint8Array.prototype, or one that throws
   }
@@ -142,7 +144,7 @@ const NOT_OPEN_FOR_IT =
 
 /** An error of the OS, as `fs` throws it. */
 function systemError(code: string, syscall: string, detail: string, path: Subject, errno = 0): Error {
-  const known = [...getSystemErrorMap()].find(([, [name]]) => name === code)
+  const known = [...util().getSystemErrorMap()].find(([, [name]]) => name === code)
   const text = known?.[1][1] ?? 'the system refused'
   const reason = detail || (syscall === 'mprotect' && code === 'EACCES' ? NOT_OPEN_FOR_IT : '')
   const error = new Error(

@@ -1,8 +1,11 @@
 // An object that stands for something of the system's, such as a mapping or a lock: not an array, and not clonable.
 
-import { inspect } from 'node:util'
+import type { inspect } from 'node:util'
 
-import { withCode } from './errors.js'
+import { util, withCode } from './errors.js'
+
+/** Of a module that is not loaded for this alone. */
+const custom: typeof inspect.custom = Symbol.for('nodejs.util.inspect.custom') as typeof inspect.custom
 
 /** What no runtime clones, and engines make as fast as an object of a class without a parent. */
 const Uncloneable = WeakSet as unknown as new () => object
@@ -25,14 +28,14 @@ export abstract class Handle extends Uncloneable {
   abstract toJSON(): object
 
   /** What `console.log` shows. */
-  [inspect.custom](): string {
-    return `${this.constructor.name} ${inspect(this.toJSON(), { breakLength: Infinity, compact: true })}`
+  [custom](): string {
+    return `${this.constructor.name} ${util().inspect(this.toJSON(), { breakLength: Infinity, compact: true })}`
   }
 
   /** What it is, as `util.inspect` shows it. */
   override toString(): string {
     // V8 looks at the tag only of what has this method.
-    return this[inspect.custom]()
+    return this[custom]()
   }
 }
 
