@@ -4,22 +4,25 @@
 
 mod common;
 
-use common::ipc::{HANG, ms};
+use common::ipc::{HANG, ms, open};
+use common::{PAGE, TempFile};
+use memory_map::Mapping;
 use memory_map::ipc::{Condition, Mutex, Patience, Waiting, Wakeup};
-use memory_map::{Mapping, Options};
 
 /// A condition and its mutex, in memory of their own.
 struct Waits {
     mutex: Mutex,
     condition: Condition,
     _map: Mapping,
+    _file: TempFile,
 }
 
 impl Waits {
     fn new() -> Self {
-        let map = Mapping::anonymous(4096, true, &Options::default()).unwrap();
+        let file = TempFile::sparse(PAGE as u64);
+        let map = open(&file);
         let (mutex, condition) = (Mutex::new(&map, 0), Condition::new(&map, 8));
-        Self { mutex: mutex.unwrap(), condition: condition.unwrap(), _map: map }
+        Self { mutex: mutex.unwrap(), condition: condition.unwrap(), _map: map, _file: file }
     }
 
     fn begin(&self) -> Waiting {

@@ -137,8 +137,9 @@ fn a_message_that_another_receiver_has_cannot_be_released_or_requeued() {
 
 #[test]
 fn messages_are_copied_where_there_is_room_for_all_of_them() {
-    let map = Mapping::anonymous(4096, true, &memory_map::Options::default()).unwrap();
-    let queue = Queue::create(&map, 0, 4096).unwrap();
+    let file = TempFile::sparse(PAGE as u64);
+    let map = open(&file);
+    let queue = Queue::create(&map, 0, PAGE).unwrap();
     let send = || assert_eq!(queue.send_many(b"onethreefive", &[3, 8, 12], None), Ok(3));
     send();
     let mut bytes = [b'-'; 4];
