@@ -25,8 +25,8 @@ export function platforms(libcs: () => readonly Libc[] = findLibcs): string[] {
   return abis(platform, arch, libcs).map((abi) => [platform, arch, abi].filter(Boolean).join('-'))
 }
 
-/** The same, whichever C library the process has. */
-export const allPlatforms = (): string[] => platforms(() => ['gnu', 'musl'])
+/** The same, without finding out which C library the process has. */
+export const allPlatforms = (): string[] => platforms(() => denosLibcs() ?? ['gnu', 'musl'])
 
 function abis(platform: string, arch: string, libcs: () => readonly Libc[]): string[] {
   if (platform === 'win32') return ['msvc', 'gnu']
@@ -36,15 +36,21 @@ function abis(platform: string, arch: string, libcs: () => readonly Libc[]): str
 
 /** The C library of this process: the path of the loader that the executable asks for tells it; both if nothing does. */
 function findLibcs(): readonly Libc[] {
+  const denos = denosLibcs()
+  if (denos !== undefined) return denos
   const start = head(process.execPath)
   if (start.includes('/ld-musl')) return ['musl']
   if (start.includes('/ld-linux')) return ['gnu']
-  const { Deno } = globalThis as { Deno?: { build: { env?: string } } }
-  if (Deno !== undefined) return Deno.build.env === 'musl' ? ['musl'] : ['gnu'] // asks for no permission
   // Reports are slow, and some runtimes have none.
   const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
   if (report?.header === undefined) return ['gnu', 'musl']
   return report.header.glibcVersionRuntime === undefined ? ['musl'] : ['gnu']
+}
+
+/** Deno tells it, and would ask the user before each file is looked at. */
+function denosLibcs(): readonly Libc[] | undefined {
+  const { Deno } = globalThis as { Deno?: { build: { env?: string } } }
+  return Deno && (Deno.build.env === 'musl' ? ['musl'] : ['gnu'])
 }
 
 /** The first page of a file, where an executable has the path of its loader; nothing if it cannot be read. */
