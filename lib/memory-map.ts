@@ -312,7 +312,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * A part of the mapping, without a copy and without a system call. Works anywhere in a mapping of any size, on every
    * runtime.
    *
-   * Views share a few ArrayBuffers, each over a part of the mapping, or over all of it once views are spread over
+   * Views share ArrayBuffers, each over a part of the mapping, or over all of it once views are spread over
    * all of it. So `view.buffer` is not always {@link arrayBuffer}. `structuredClone` and `postMessage` copy all of
    * `view.buffer`, as for any view: pass them a {@link read}. docs/changing-memory.md says what else needs a copy
    * while others change the memory.
