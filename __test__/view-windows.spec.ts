@@ -95,8 +95,8 @@ testInPieces('views all over a mapping that is larger than any Buffer have littl
 testInPieces('they have large ArrayBuffers behind them once there are many', (t) => {
   const map = large(t, 8 * GIB)
   const behind = new Behind()
-  for (let i = 0; i < 20_000; i++) behind.see(map.view(((i * 0x9e3779b1) % (4 * GIB)) * 2, 64))
-  t.true(behind.count <= 2 ** 14 + 8, `${behind.count} ArrayBuffers`)
+  for (let i = 0; i < 3000; i++) behind.see(map.view(((i * 0x9e3779b1) % (4 * GIB)) * 2, 64))
+  t.true(behind.count <= 8 * 128 + 8, `${behind.count} ArrayBuffers`)
   t.is(map.view(5, 5).buffer.byteLength, 2 * GIB)
 })
 

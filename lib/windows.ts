@@ -18,22 +18,17 @@ const { mapping } = native
  */
 const FIRST_STEP = 2 ** 14
 
-/** When windows become larger. */
-interface Growth {
-  /** How many small ones are made before. */
-  readonly mostSmall: number
-  /** The part of the mapping that all windows may have together before they are of the largest kind. */
-  readonly part: number
-}
-
-/** 4 MiB of small windows in all: V8 collects at 64, JavaScriptCore at some more than these. */
-const TO_THE_WHOLE: Growth = { mostSmall: 128, part: 1 / 2 }
+/**
+ * How many small windows are made before larger ones: 4 MiB in all. V8 collects at 64, JavaScriptCore at some more than
+ * these.
+ */
+const MOST_SMALL = 128
 
 /**
- * Where V8 cannot have the mapping in one piece (Node 20, beyond 4 GiB). It would collect for each of the largest
- * windows, a GiB apart, as it does for every 64 MiB of small ones.
+ * The same where V8 cannot have the mapping in one piece (Node 20, beyond 4 GiB): it collects for each of the largest
+ * windows. So there are {@link MOST_SMALL} for each of those, but no more than this.
  */
-const TO_MANY: Growth = { mostSmall: 2 ** 14, part: 1 / 16 }
+const MOST_OF_MANY = 2 ** 14
 
 /** How many windows of each larger step are made: each of them can cost a collection. */
 const MOST_LARGE = 4
@@ -97,9 +92,10 @@ export class Windows {
   #longestStep = NO_STEP
   /** How many windows may still be made before they become larger. */
   #allowance = 0
-  #growth = TO_THE_WHOLE
   /** Bytes of all windows that were made. */
   #billed = 0
+  /** How many of them there may be before windows are of the largest kind. */
+  #mostBilled = 0
   /** The range of the mapping that windows were made for. */
   #low = Infinity
   #high = 0
@@ -150,9 +146,10 @@ export class Windows {
     const isMany = size > constants.MAX_LENGTH
     this.#longestStep = isMany ? LAST_STEP : NO_STEP
     this.#lastSlot = isMany ? LAST_SLOT_OF_MANY : LAST_SLOT
-    this.#growth = isMany && !('bun' in process.versions) ? TO_MANY : TO_THE_WHOLE
-    this.#allowance = this.#growth.mostSmall
+    const isCostly = isMany && !('bun' in process.versions)
+    this.#allowance = isCostly ? Math.min(MOST_SMALL * Math.ceil(size / LAST_STEP), MOST_OF_MANY) : MOST_SMALL
     this.#billed = 0
+    this.#mostBilled = length / (isCostly ? 16 : 2)
     this.#low = Infinity
     this.#high = 0
     this.#borrowed = undefined
@@ -212,7 +209,7 @@ export class Windows {
     while (step < end - start && step < this.#longestStep) step *= 2
     const first = Math.floor((this.#pageOffset + start) / step) * step
     // V8 finds small integers faster than others.
-    const key = step === this.#step ? first / step : -first - Math.clz32(step / this.#step)
+    const key = step === this.#step ? first / step : -1 - first - Math.clz32(step / this.#step)
     const made = this.#made.get(key)
     if (made !== undefined && this.#isAttached(made)) return made
     const windowStart = first - this.#pageOffset
@@ -230,7 +227,7 @@ export class Windows {
   #widen(start: number, end: number, size: number): boolean {
     this.#low = Math.min(this.#low, start)
     this.#high = Math.max(this.#high, end)
-    if (this.#billed + size >= this.#length * this.#growth.part) {
+    if (this.#billed + size >= this.#mostBilled) {
       this.#setStep(this.#longestStep)
       return true
     }
