@@ -383,6 +383,28 @@ for (const runtime of runtimes()) {
     t.deepEqual({ stdout, code, signal }, { stdout: 'ended\n', code: 0, signal: null }, stderr)
   })
 
+  test(`${name}: what follows a wait that terminate() has ended does not run as if it had the lock`, async (t) => {
+    const { wait, barrier, condition, event, lock, acquire, ...rest } = BLOCKED
+    const waits = [wait, barrier, condition, event, lock, acquire, rest['lock shared'], rest['lock exclusive']]
+    const source = `${WORKERS}
+      fs.writeFileSync('file', Buffer.alloc(${LENGTH}))
+      const map = mapShared('file', { protection: 'read-write' })
+      new Mutex(map, 64).lock()
+      new RwLock(map, 1024).lockExclusive()
+      const words = map.typedArray(Int32Array)
+      for (const line of ${JSON.stringify(waits)}) {
+        const worker = await start('const words = map.typedArray(Int32Array); words[4] = 1; ' + line + '; words[5]++', 'file')
+        while (words[4] === 0) await sleep(10)
+        await sleep(200) // until it is asleep
+        await worker.terminate()
+        words[4] = 0
+      }
+      console.log(words[5])
+      process.kill(process.pid, 'SIGKILL') // Deno does not end such workers`
+    const { stdout, stderr } = await runScript(runtime, source)
+    t.is(stdout, '0\n', stderr)
+  })
+
   test(`${name}: process.exit() does not wait for workers that are blocked`, async (t) => {
     const source = `${WORKERS}
       for (const line of ${JSON.stringify(Object.values(BLOCKED).filter((line) => !/Mutex|RwLock/.test(line)))}) {

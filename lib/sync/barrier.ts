@@ -5,7 +5,7 @@ import { invalidType, outOfRange } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
-import { call, waitFor } from './pending.js'
+import { call, ended, waitFor } from './pending.js'
 
 const MOST = 64
 /** The number of no party. */
@@ -67,7 +67,7 @@ export class Barrier extends Handle {
   wait(timeout: number | undefined): number | 'timed-out'
   wait(timeout?: number): number | 'timed-out' {
     const limit = toTimeout(timeout)
-    return toResult(call(this.#map, () => this.#native.wait(limit)))
+    return toResult(ended(call(this.#map, () => this.#native.wait(limit))))
   }
 
   /**

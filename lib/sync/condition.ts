@@ -6,7 +6,7 @@ import { Handle, tag } from '../handle.js'
 import { type Limit, toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { type Mutex, toMutex } from './mutex.js'
-import { call, waitFor } from './pending.js'
+import { call, ended, waitFor } from './pending.js'
 
 /** How a wait for a condition ended: by a notification, with a mutex whose last owner had died, or by its timeout. */
 export type Wakeup = 'ok' | 'recovered' | 'timed-out'
@@ -76,7 +76,7 @@ export class Condition extends Handle {
   wait(mutex: Mutex, timeout?: number): Wakeup {
     const { handle } = toMutex(mutex)
     const limit = toTimeout(timeout)
-    return RESULTS[call(this.#map, () => this.#native.wait(handle, limit))]!
+    return RESULTS[ended(call(this.#map, () => this.#native.wait(handle, limit)))]!
   }
 
   /**

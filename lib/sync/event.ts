@@ -4,7 +4,7 @@ import type { NativeEvent } from '../binding.js'
 import { Handle, tag } from '../handle.js'
 import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
-import { call, waitFor } from './pending.js'
+import { call, ended, waitFor } from './pending.js'
 import { Words } from './words.js'
 
 /** The bit of the word that says that the event is set. */
@@ -79,7 +79,7 @@ export class Event extends Handle {
    */
   wait(timeout?: number): boolean {
     const limit = toTimeout(timeout)
-    return this.isSet() || this.#words.call(() => this.#native.wait(limit)) === 0
+    return this.isSet() || ended(this.#words.call(() => this.#native.wait(limit))) === 0
   }
 
   /**

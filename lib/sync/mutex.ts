@@ -5,7 +5,7 @@ import { invalidType } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
-import { call, waitFor } from './pending.js'
+import { call, ended, waitFor } from './pending.js'
 import { DONE, NONE, type Step, UNKNOWN, Words } from './words.js'
 
 /** How a lock was acquired: after its last owner released it, or after that owner died. */
@@ -152,7 +152,7 @@ export class Mutex extends Handle {
 
   #lock(step: Step, limit: number): number {
     try {
-      return this.#words.call(() => native.mutexLock(this.#handle, limit))
+      return ended(this.#words.call(() => native.mutexLock(this.#handle, limit)))
     } catch (error) {
       if (!(step === UNKNOWN && isOf(error, 'ERR_MMAP_DEADLOCK'))) throw error
       // It is ours, by this step or from before: a step that did not arrive has not taken it.

@@ -1,7 +1,7 @@
 // Waits that leave the event loop free, on threads of the native library.
 
 import type { NativeWait } from '../binding.js'
-import { aborted } from '../errors.js'
+import { aborted, withCode } from '../errors.js'
 import { onAbort } from '../signal.js'
 import type { Limit } from './arguments.js'
 import { explain, type MemoryMap, native } from './main.js'
@@ -37,4 +37,13 @@ export function call<T>(map: MemoryMap<any>, run: () => T): T {
   } catch (error) {
     throw explain(map, error)
   }
+}
+
+/**
+ * What a wait of this thread gave. Where `terminate()` has ended it, Node gives and throws nothing, and goes on for a moment:
+ * what follows must not run as if it had the lock.
+ */
+export function ended<T>(given: T | undefined): T {
+  if (given === undefined) throw withCode(new Error('The thread was told to end'), 'ERR_MMAP_CLOSED')
+  return given
 }

@@ -5,7 +5,7 @@ import { Handle, tag } from '../handle.js'
 import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import type { Locked } from './mutex.js'
-import { call, waitFor } from './pending.js'
+import { call, ended, waitFor } from './pending.js'
 
 const RESULTS = ['acquired', 'recovered', 'timed-out'] as const
 
@@ -72,7 +72,7 @@ export class RwLock extends Handle {
   lockShared(timeout: number | undefined): Locked | 'timed-out'
   lockShared(timeout?: number): Locked | 'timed-out' {
     const limit = toTimeout(timeout)
-    return RESULTS[call(this.#map, () => native.rwlockLockShared(this.#handle, limit))]!
+    return RESULTS[ended(call(this.#map, () => native.rwlockLockShared(this.#handle, limit)))]!
   }
 
   /**
@@ -85,7 +85,7 @@ export class RwLock extends Handle {
   lockExclusive(timeout: number | undefined): Locked | 'timed-out'
   lockExclusive(timeout?: number): Locked | 'timed-out' {
     const limit = toTimeout(timeout)
-    return RESULTS[call(this.#map, () => native.rwlockLockExclusive(this.#handle, limit))]!
+    return RESULTS[ended(call(this.#map, () => native.rwlockLockExclusive(this.#handle, limit)))]!
   }
 
   /**

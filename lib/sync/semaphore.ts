@@ -5,7 +5,7 @@ import { withCode } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
-import { call, waitFor } from './pending.js'
+import { call, ended, waitFor } from './pending.js'
 import { NONE, UNKNOWN, Words } from './words.js'
 
 /** The word of a semaphore has the permits plus one. */
@@ -61,7 +61,7 @@ export class Semaphore extends Handle {
    */
   acquire(timeout?: number): boolean {
     const limit = toTimeout(timeout)
-    return this.#take() || this.#words.call(() => native.semaphoreAcquire(this.#handle, limit)) === 0
+    return this.#take() || ended(this.#words.call(() => native.semaphoreAcquire(this.#handle, limit))) === 0
   }
 
   /**

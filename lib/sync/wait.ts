@@ -3,7 +3,7 @@
 import { invalidType, outOfRange } from '../errors.js'
 import { toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
-import { call, waitFor } from './pending.js'
+import { call, ended, waitFor } from './pending.js'
 
 /** How a wait ended, as for `Atomics.wait`. */
 export type WaitResult = 'ok' | 'not-equal' | 'timed-out'
@@ -27,7 +27,7 @@ const RESULTS = ['ok', 'not-equal', 'timed-out'] as const
 export function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult {
   const token = toToken(map)
   const [place, value, limit] = [toPlace(byteOffset), toWord(expected), toTimeout(timeout)]
-  return RESULTS[call(map, () => native.ipcWait(token, place, value, limit))]!
+  return RESULTS[ended(call(map, () => native.ipcWait(token, place, value, limit)))]!
 }
 
 /**
