@@ -19,9 +19,9 @@ export abstract class Handle extends Uncloneable {
     // Its own object has the methods of this class alone: it is no WeakSet to anybody.
     Object.setPrototypeOf(this.prototype, Object.prototype)
     // Not all that takes arrays iterates: the rest looks at the first element, or as `Buffer.from` at the memory.
-    Object.defineProperty(this.prototype, 'buffer', { get: refuse, configurable: true })
-    Object.defineProperty(this.prototype, Symbol.iterator, { value: refuse, configurable: true, writable: true })
-    Object.defineProperty(this.prototype, 0, { get: refuse, configurable: true })
+    Object.defineProperty(this.prototype, 'buffer', { get: refuseThis, configurable: true })
+    Object.defineProperty(this.prototype, Symbol.iterator, { value: refuseThis, configurable: true, writable: true })
+    Object.defineProperty(this.prototype, 0, { get: refuseThis, configurable: true })
   }
 
   /** What it is, as `util.inspect` shows it. */
@@ -44,7 +44,12 @@ export function tag({ name, prototype }: { name: string; prototype: Handle }): v
   Object.defineProperty(prototype, Symbol.toStringTag, { value: `${name}: pass map.handle`, configurable: true })
 }
 
-function refuse(this: Handle): never {
-  const what = `A ${this.constructor.name} is no array, and cannot be copied as one`
+function refuseThis(this: Handle): never {
+  refuse(this)
+}
+
+/** Says what to pass instead. */
+export function refuse(handle: Handle): never {
+  const what = `A ${handle.constructor.name} is no array, and cannot be copied as one`
   throw withCode(new TypeError(`${what}: the bytes of a mapping are \`map.buffer\``), 'ERR_INVALID_ARG_TYPE')
 }

@@ -1,6 +1,6 @@
 // The public class. (Long: a third are doc comments, and a class is in one file.)
 
-import { constants } from 'node:buffer'
+import { constants, isUtf8 } from 'node:buffer'
 import type { Readable, Writable } from 'node:stream'
 import { isTypedArray } from 'node:util/types'
 
@@ -25,7 +25,7 @@ import { check } from './choices.js'
 import { closedError, illegalConstructor, invalidType, outOfRange, resizedError } from './errors.js'
 import { FaultLog } from './fault-log.js'
 import { listen, numbered } from './faults.js'
-import { Handle, tag } from './handle.js'
+import { Handle, refuse, tag } from './handle.js'
 import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
 import { linesAsText, linesAsViews } from './lines.js'
@@ -489,6 +489,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const bytes = allocateForText(last - first)
     this.#call(() => mapping.read(token, bytes, first))
     return bytes.toString(name)
+  }
+
+  /**
+   * Text of it where something makes text of anything: `${map}`, and also `new Blob([map])`, which should have been given
+   * `map.buffer`. So it throws if the bytes are not UTF-8, where other bytes would come of them.
+   */
+  [Symbol.toPrimitive](hint: string): string {
+    const text = this.toString()
+    if (hint === 'number' || !isUtf8(this.read())) refuse(this)
+    return text
   }
 
   /**

@@ -607,6 +607,11 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string
   /**
+   * Text of it where something makes text of anything: `${map}`, and also `new Blob([map])`, which should have been given
+   * `map.buffer`. So it throws if the bytes are not UTF-8, where other bytes would come of them.
+   */
+  [Symbol.toPrimitive](hint: string): string
+  /**
    * Copies bytes into the mapping. Returns how many.
    *
    * ```js

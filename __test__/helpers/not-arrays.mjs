@@ -12,7 +12,10 @@ const { Barrier, Broadcast, Channel, Condition, Event, Latest, Mutex, Queue, Rpc
 const map = mapShared('shared', { create: true, length: 65_536, protection: 'read-write' })
 const broadcast = Broadcast.create(map, { offset: 32_768, length: 16_384 })
 const queue = Queue.create(map, { offset: 49_152 })
+const text = mapShared('text', { create: true, length: 3, protection: 'read-write' })
+text.write(Buffer.from('€'))
 queue.send('message')
+map.write(Uint8Array.of(0xff), 65_535) // no UTF-8
 const handles = [
   map,
   new Event(map, 128),
@@ -45,6 +48,13 @@ const asArrayLike = {
   'set of a typed array': () => new Uint8Array(map.length).set(map),
   'slice of an array': () => Array.prototype.slice.call(map),
 }
+/** Text is made of these: other bytes, of what is not UTF-8. */
+const asText = {
+  Blob: () => new Blob([map]),
+  Response: () => new Response(map),
+  'a template': () => `${map}`,
+  'fill of a Buffer': () => Buffer.alloc(4).fill(map),
+}
 // JavaScriptCore does not say what cannot be cloned.
 const notCloned = 'bun' in process.versions ? /cloned/ : /pass map\.handle/
 const asClone = {
@@ -75,6 +85,8 @@ for (const handle of handles) {
   }
 }
 for (const [what, run] of Object.entries(asArrayLike)) expect(`${what} of a MemoryMap`, run, /map\.buffer/)
+for (const [what, run] of Object.entries(asText)) expect(`${what} of a MemoryMap`, run, /map\.buffer/)
+if (`${text}` !== '€' || (await new Blob([text]).text()) !== '€') wrong.push('no text is made of text')
 
 port1.close()
 port2.close()
