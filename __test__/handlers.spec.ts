@@ -215,6 +215,9 @@ for (const runtime of runtimes()) {
     'on and off, many times':
       'for (let i = 0; i < 50; i++) { process.addListener(signal, listener); process.removeListener(signal, listener) }',
   }
+  if (runtime.name === 'deno') {
+    changes["Deno's own"] = 'Deno.addSignalListener(signal, listener); Deno.removeSignalListener(signal, listener)'
+  }
   for (const [what, change] of Object.entries(changes)) {
     onPosix(
       `${title}: listeners for signals do not remove the guard, in the same turn or later: ${what}`,
