@@ -8,10 +8,12 @@ import test from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, MemoryMap, pageSize, type WasmMemory } from 'memory-map'
 
 import { isCodedError, throwsCodedError } from './helpers/errors.ts'
-import { areaAt, areasOf, descriptors } from './helpers/memory.ts'
+import { areaAt, descriptors } from './helpers/memory.ts'
+import { mountFileSystem } from './helpers/mounts.ts'
+import { areasOfFile } from './helpers/observe.mjs'
 import { kindsHere, onLinux } from './helpers/platform.ts'
 import { runScript, runtimes } from './helpers/runtimes.ts'
-import { pattern, scratchFile, smallFileSystem, sparseFile } from './helpers/scratch.ts'
+import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 
 const contents = pattern(3 * pageSize + 100)
 const closed = { instanceOf: Error, code: 'ERR_MMAP_CLOSED', says: ['closed'] }
@@ -155,9 +157,9 @@ for (const [what, make] of kindsHere(makers)) {
       const { address } = map
       t.truthy(areaAt(address)!.permissions)
       const isFile = map.kind !== 'anonymous'
-      t.is(areasOf(path).length, isFile ? 1 : 0)
+      t.is(areasOfFile(path), isFile ? 1 : 0)
       map.close()
-      t.is(areasOf(path).length, 0)
+      t.is(areasOfFile(path), 0)
       t.false([...descriptors().values()].includes(path))
       if (fd !== undefined) t.false(descriptors().get(fd)?.startsWith('/memfd:') ?? false)
 
@@ -224,7 +226,7 @@ onLinux('closing a mapping does not affect others of the same file', (t) => {
   a.buffer[3] = 99
   a.close()
   t.is(buffer[3], 99)
-  t.is(areasOf(path).length, 1)
+  t.is(areasOfFile(path), 1)
 })
 
 test('stores made before close are in the file, without a sync', (t) => {
@@ -237,11 +239,8 @@ test('stores made before close are in the file, without a sync', (t) => {
 })
 
 test('close frees memory, and the blocks of a file that was removed', (t) => {
-  const folder = smallFileSystem(t)
-  if (folder === undefined) {
-    t.log('this user may not mount a file system')
-    return t.pass()
-  }
+  const folder = mountFileSystem(t, 'tmpfs')?.folder
+  if (folder === undefined) return
   const free = () => {
     const { bavail, bsize } = statfsSync(folder)
     return bavail * bsize

@@ -33,11 +33,7 @@ function on(types: readonly Type[], title: string, run: (t: ExecutionContext, at
   for (const type of types) {
     test.serial(`${type}: ${title}`, async (t) => {
       const mounted = mountFileSystem(t, type)
-      if (typeof mounted === 'string') {
-        t.log(`skipped: ${mounted}`)
-        return t.pass()
-      }
-      await run(t, mounted, type)
+      if (mounted !== undefined) await run(t, mounted, type)
     })
   }
 }

@@ -7,7 +7,6 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import {
   closeSync,
   existsSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readSync,
@@ -24,65 +23,15 @@ import test, { type ExecutionContext } from 'ava'
 import { mapPrivate, mapShared, MemoryFaultError, pageSize } from 'memory-map'
 
 import { Reports, settle, survives } from './helpers/faults.ts'
+import { mountFileSystem } from './helpers/mounts.ts'
 import { scriptEnv } from './helpers/processes.ts'
 import { runtimes } from './helpers/runtimes.ts'
-import { scratchFolder } from './helpers/scratch.ts'
+import { scratchFolder, scratchFolders } from './helpers/scratch.ts'
 
 const MiB = 2 ** 20
 
-/** The folders of this run: another one may have file systems mounted too. */
-const folders: string[] = []
-
-function ownFolder(t: ExecutionContext): string {
-  const folder = scratchFolder(t)
-  folders.push(folder)
-  return folder
-}
-
-/** Undoes a mount; what still uses it keeps it until it ends. */
-function unmount(folder: string): void {
-  if (spawnSync('umount', [folder]).status !== 0) spawnSync('umount', ['-l', folder])
-}
-
-type FileSystem = (t: ExecutionContext) => string
-
-/** Mounts a file system of so many bytes, for one test; undefined, with a message, where that is not allowed. */
-const fileSystems: Record<string, (bytes: number) => FileSystem> = {
-  tmpfs: (bytes) => (t) => {
-    const folder = ownFolder(t)
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'memory-map-test', folder], { stdio: 'pipe' })
-    t.teardown(() => unmount(folder))
-    return folder
-  },
-  ext4: (bytes) => (t) => {
-    const folder = ownFolder(t)
-    const [image, mounted] = [join(folder, 'image'), join(folder, 'mounted')]
-    writeFileSync(image, '')
-    truncateSync(image, bytes)
-    mkdirSync(mounted)
-    execFileSync('mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', image], { stdio: 'pipe' })
-    execFileSync('mount', ['-o', 'loop', image, mounted], { stdio: 'pipe' })
-    t.teardown(() => unmount(mounted))
-    return mounted
-  },
-}
-
-/** Why file systems of a kind cannot be mounted here, if so. */
-function whyNot(kind: string): string | undefined {
-  if (process.getuid?.() !== 0) return 'only root may mount file systems'
-  const undo: (() => unknown)[] = []
-  const context = { teardown: (run: () => unknown) => void undo.push(run) } as unknown as ExecutionContext
-  try {
-    fileSystems[kind]!(4 * MiB)(context)
-    return undefined
-  } catch (error) {
-    return `no ${kind} can be mounted here: ${(error as Error).message.split('\n')[0]}`
-  } finally {
-    for (const run of undo.reverse()) run()
-  }
-}
-
-const noTmpfs = whyNot('tmpfs')
+/** Too small for most of what is stored here. */
+const small = { size: 4 * MiB }
 
 /** Writes until nothing more fits. */
 function fillUp(path: string): void {
@@ -106,16 +55,11 @@ function sparseFile(path: string, size: number): string {
   return path
 }
 
-for (const kind of Object.keys(fileSystems)) {
-  const reason = whyNot(kind)
+for (const kind of ['tmpfs', 'ext4'] as const) {
   const onSmallDisk = (title: string, run: (t: ExecutionContext, folder: string) => unknown) => {
     test.serial(`${kind}: ${title}`, async (t) => {
-      if (reason) {
-        t.log(`skipped: ${reason}`)
-        t.pass()
-        return
-      }
-      await run(t, fileSystems[kind]!(4 * MiB)(t))
+      const folder = mountFileSystem(t, kind, small)?.folder
+      if (folder !== undefined) await run(t, folder)
     })
   }
 
@@ -349,24 +293,6 @@ for (const kind of Object.keys(fileSystems)) {
 
 // File systems that keep a reserve, or a quota: others than those above, and too large to be filled for each test.
 
-/** Makes a file system on a disk of so many MiB and mounts it; undefined, with a message, where that cannot be done. */
-function largeDisk(t: ExecutionContext, type: string, size: number): string | undefined {
-  const folder = ownFolder(t)
-  const [image, mounted] = [join(folder, 'image'), join(folder, 'mounted')]
-  mkdirSync(mounted)
-  sparseFile(image, size * MiB)
-  try {
-    execFileSync(`mkfs.${type}`, ['-q', image], { stdio: 'pipe' })
-    execFileSync('mount', ['-t', type, '-o', 'loop', image, mounted], { stdio: 'pipe' })
-  } catch (error) {
-    t.log(`skipped: no ${type} can be mounted here: ${(error as Error).message.split('\n')[0]}`)
-    t.pass()
-    return undefined
-  }
-  t.teardown(() => unmount(mounted))
-  return mounted
-}
-
 /** Stores to every page of a new file of so many bytes; what is lost is told as a want of space. */
 async function runsOutOfSpace(t: ExecutionContext, path: string, length: number): Promise<void> {
   const reports = new Reports()
@@ -381,7 +307,7 @@ async function runsOutOfSpace(t: ExecutionContext, path: string, length: number)
 test.serial(
   'stores to a full XFS, which has less space for users than it says, are faults for lack of space',
   async (t) => {
-    const folder = largeDisk(t, 'xfs', 320)
+    const folder = mountFileSystem(t, 'xfs')?.folder
     if (folder === undefined) return
     const { bavail, bsize } = statfsSync(folder)
     await runsOutOfSpace(t, join(folder, 'file'), bavail * bsize + 8 * MiB)
@@ -389,7 +315,7 @@ test.serial(
 )
 
 test.serial('stores beyond a quota are faults for lack of space, on a disk that is not full', async (t) => {
-  const folder = largeDisk(t, 'btrfs', 320)
+  const folder = mountFileSystem(t, 'btrfs')?.folder
   if (folder === undefined) return
   const limited = join(folder, 'limited')
   try {
@@ -414,12 +340,9 @@ for (const runtime of runtimes()) {
   test.serial(
     `${runtime.name} ${runtime.version}: a full /dev/shm is an error, and no name is left behind`,
     async (t) => {
-      if (noTmpfs) {
-        t.log(`skipped: ${noTmpfs}`)
-        return t.pass()
-      }
+      if (mountFileSystem(t, 'tmpfs') === undefined) return
       const name = `mm-full-${process.pid}`
-      const script = join(ownFolder(t), 'full.mjs')
+      const script = join(scratchFolder(t), 'full.mjs')
       writeFileSync(
         script,
         `
@@ -466,16 +389,10 @@ for (const runtime of runtimes()) {
 
 // A disk that fails: a loop device whose file is gone from under it.
 
-const noDevice = whyNot('ext4')
-
 function onFailingDisk(title: string, run: (t: ExecutionContext, disk: { device: string; fail(): void }) => unknown) {
   test.serial(`a disk that fails: ${title}`, async (t) => {
-    if (noDevice) {
-      t.log(`skipped: ${noDevice}`)
-      t.pass()
-      return
-    }
-    const image = join(ownFolder(t), 'image')
+    if (mountFileSystem(t, 'ext4', small) === undefined) return
+    const image = join(scratchFolder(t), 'image')
     writeFileSync(image, Buffer.alloc(4 * MiB, 7))
     const device = execFileSync('losetup', ['-f', '--show', image], { encoding: 'utf8' }).trim()
     t.teardown(() => spawnSync('losetup', ['-d', device]))
@@ -521,7 +438,7 @@ onFailingDisk('private pages that were stored to keep their bytes', async (t, { 
 })
 
 test.after.always('no mount and no loop device is left', (t) => {
-  const isLeft = (list: string) => folders.filter((folder) => list.includes(folder))
+  const isLeft = (list: string) => scratchFolders.filter((folder) => list.includes(folder))
   t.deepEqual(existsSync('/proc/mounts') ? isLeft(readFileSync('/proc/mounts', 'utf8')) : [], [])
   if (existsSync('/sbin/losetup') || existsSync('/usr/sbin/losetup')) {
     t.deepEqual(isLeft(spawnSync('losetup', ['-a'], { encoding: 'utf8' }).stdout ?? ''), [])

@@ -5,9 +5,10 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { lastLines, runLifetime } from './helpers/lifetimes.ts'
+import { mountFileSystem } from './helpers/mounts.ts'
 import { onLinux as test } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
-import { scratchFolder, smallFileSystem } from './helpers/scratch.ts'
+import { scratchFolder } from './helpers/scratch.ts'
 
 for (const runtime of runtimes()) {
   for (const [what, name] of [
@@ -17,7 +18,7 @@ for (const runtime of runtimes()) {
     test(`${what} leave nothing (${runtime.name} ${runtime.version})`, async (t) => {
       const folder = join(scratchFolder(t), 'memory-map')
       mkdirSync(folder)
-      const small = name === 'leaks-failures' ? smallFileSystem(t) : undefined
+      const small = name === 'leaks-failures' ? mountFileSystem(t, 'tmpfs')?.folder : undefined
       const env = { HERE: folder, ...(small === undefined ? {} : { SMALL: small }) }
       const { code, signal, stdout, stderr, timedOut } = await runLifetime(runtime, scenario(name), { env })
       t.deepEqual({ code, signal, timedOut }, { code: 0, signal: null, timedOut: false }, lastLines(stdout + stderr))

@@ -19,7 +19,7 @@ import { inflateSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'memory-map'
 
-import { areasOf, nonzeroPages, Reports, runFaultScript, survives } from './helpers/faults.ts'
+import { areasIn, nonzeroPages, Reports, runFaultScript, survives } from './helpers/faults.ts'
 import {
   coveringParts,
   type Declare,
@@ -329,7 +329,7 @@ async function storm(map, pages, count, told) {
     const view = map.view(random(pages) * pageSize, 1)
     view[0] = view[0] + 1
   }
-  const most = areasOf(map)
+  const most = areasIn(map)
   assert.ok(map.faults > 0)
   await until(() => told() === map.faults)
   return most
@@ -353,7 +353,7 @@ for (const [i, runtime] of runtimes().entries()) {
       assert.strictEqual(map.view(0, 1)[0], 0x68)
       assert.ok((await storm(map, ${size} / pageSize, ${count}, () => told)) < 20)
       assert.ok(map.faults < 20, map.faults + ' faults')
-      assert.strictEqual(areasOf(map), 1)
+      assert.strictEqual(areasIn(map), 1)
       for (let i = 0; i < 1000; i++) assert.strictEqual(map.view((1 + i * 10) * pageSize, 1)[0], 0)
       assert.strictEqual(map.view(0, 5).toString(), 'hello')
       assert.strictEqual(fs.statSync(path).blocks, blocks)
@@ -371,10 +371,10 @@ for (const [i, runtime] of runtimes().entries()) {
       const map = mapAnonymous(pages * pageSize, { onFault: ({ contained }) => { assert.ok(contained); told++ } })
       for (let page = 0; page < pages; page++) map.buffer[page * pageSize] = page
       map.protect('read')
-      const before = areas()
+      const before = areaCount()
       const most = await storm(map, pages, ${count}, () => told)
       assert.ok(most < 5000, most + ' areas')
-      assert.ok(areas() < before + 100, (areas() - before) + ' areas stay')
+      assert.ok(areaCount() < before + 100, (areaCount() - before) + ' areas stay')
       for (let page = 0; page < pages; page++) assert.strictEqual(map.buffer[page * pageSize], page & 255)
       console.log('end')`,
     )
@@ -431,7 +431,7 @@ for (const [name, make] of Object.entries(layouts)) {
       for (let round = 0; round < 10; round++) {
         for (let i = 0; i < 2000; i++) map.view((1 + random(pages - 1)) * pageSize, 1)[0]++
         await until(() => told === map.faults)
-        stay.push(areasOf(map))
+        stay.push(areasIn(map))
       }
       console.log('areas that stay, by round:', stay.join(' '), 'faults:', map.faults)
       assert.ok(stay.at(-1) <= 2 * stay[2] + 100, 'they grow with every round: ' + stay)
@@ -447,11 +447,11 @@ onLinux('a report leaves no memory area behind', async (t) => {
     const path = scratchFile(t, content)
     const reports = new Reports()
     using map = make(path, reports.options)
-    const before = areasOf(map)
+    const before = areasIn(map)
     for (let round = 1; round <= 20; round++) {
       map.buffer[(round % PAGES) * pageSize] = 0xff
       await until(() => reports.faults.length === round)
     }
-    t.is(areasOf(map), before, kind)
+    t.is(areasIn(map), before, kind)
   }
 })

@@ -8,9 +8,10 @@ import test from 'ava'
 import * as library from 'memory-map'
 import { mapAnonymous, mapShared, openSharedMemory, pageSize } from 'memory-map'
 
+import { mountFileSystem } from './helpers/mounts.ts'
 import { onLinux, onPosix } from './helpers/platform.ts'
 import { run as runProcess } from './helpers/processes.ts'
-import { pattern, scratchFile, scratchFolder, smallFileSystem } from './helpers/scratch.ts'
+import { pattern, scratchFile, scratchFolder } from './helpers/scratch.ts'
 
 /** The functions as JavaScript sees them: with arguments of any type. */
 const any = library as unknown as Record<'mapShared' | 'mapAnonymous', (...args: unknown[]) => AnyMap>
@@ -142,11 +143,8 @@ onPosix('the error for a process without descriptors says that each mapping hold
 })
 
 onLinux('the error for executable pages on a file system that forbids them gives the reason', (t) => {
-  const folder = smallFileSystem(t, 'noexec')
-  if (folder === undefined) {
-    t.log('this user may not mount a file system')
-    return t.pass()
-  }
+  const folder = mountFileSystem(t, 'tmpfs', { options: 'noexec' })?.folder
+  if (folder === undefined) return
   writeFileSync(join(folder, 'code'), pattern(pageSize))
   const map = () => mapShared(join(folder, 'code'), { protection: 'read-execute' })
   t.regex(t.throws(map, { code: 'EPERM' }).message, /noexec/)

@@ -402,7 +402,7 @@ const create = { protection: 'read-write', create: true, onFault() {} } as const
 function onHugetlbfs(title: string, run: (t: ExecutionContext, path: string) => void): void {
   onLinux.serial(`files on hugetlbfs: ${title}, and none is left behind`, (t) => {
     const mounted = mountFileSystem(t, 'hugetlbfs')
-    if (typeof mounted === 'string') return t.pass(mounted)
+    if (mounted === undefined) return
     if (freeHugePages(t, 8) < 6) return t.pass('this machine has no huge pages to give')
     run(t, join(mounted.folder, 'file'))
     t.false(readFileSync('/proc/self/maps', 'latin1').includes(mounted.folder))

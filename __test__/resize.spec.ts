@@ -8,9 +8,10 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'm
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { endsWell } from './helpers/lifetimes.ts'
+import { mountFileSystem } from './helpers/mounts.ts'
 import { kindsHere, onLinux, truncating, withAddon } from './helpers/platform.ts'
 import { runScript, runtimes, underLimit } from './helpers/runtimes.ts'
-import { pattern, scratchFile, smallFileSystem, sparseFile } from './helpers/scratch.ts'
+import { pattern, scratchFile, sparseFile } from './helpers/scratch.ts'
 import { until } from './helpers/until.ts'
 
 const contents = pattern(40 * pageSize)
@@ -180,11 +181,8 @@ test('anonymous memory grows by zeros, even where it had bytes before it shrank'
 })
 
 onLinux('growth with reserved blocks on a full disk is ENOSPC, and the mapping is as it was', (t) => {
-  const folder = smallFileSystem(t)
-  if (folder === undefined) {
-    t.pass('this user may not mount a file system')
-    return
-  }
+  const folder = mountFileSystem(t, 'tmpfs')?.folder
+  if (folder === undefined) return
   const path = `${folder}/file`
   using map = mapShared(path, { protection: 'read-write', create: true, length: 2 ** 20, allocate: true })
   map.buffer.fill(7)
@@ -232,9 +230,8 @@ onLinux('a resize that fails for lack of memory areas leaves the bytes of read-o
   const { code, signal, stdout, stderr } = await runScript(
     host,
     `
-    import fs from 'node:fs'
     const { mapAnonymous, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
-    const areas = () => fs.readFileSync('/proc/self/maps', 'latin1').split('\\n').length
+    const { areaCount } = await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/scenario.mjs')
     const split = (map, protection) => {
       for (let at = 0; at < map.length; at += 2 * pageSize) map.protect(protection, { offset: at, length: pageSize })
     }
@@ -243,7 +240,7 @@ onLinux('a resize that fails for lack of memory areas leaves the bytes of read-o
     for (let at = 0; at < buffer.length; at++) buffer[at] = (at % 251) + 1
     const before = map.read()
     split(map, 'read')
-    const others = mapAnonymous((${limit} - areas() - 1000) * pageSize, { protection: 'none' })
+    const others = mapAnonymous((${limit} - areaCount() - 1000) * pageSize, { protection: 'none' })
     split(others, 'read')
     let code
     try { map.resize(map.length + 1) } catch (error) { code = error.code }
@@ -325,11 +322,10 @@ for (const map of make.map((one) => one())) {
     const { code, signal, stdout, stderr } = await runScript(
       runtime,
       `
-      import fs from 'node:fs'
       const { mapAnonymous, mapShared, pageSize } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
-      const areas = () => fs.readFileSync('/proc/self/maps', 'latin1').split('\\n').length
+      const { areaCount } = await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/scenario.mjs')
       const linux = process.platform === 'linux'
-      const before = linux && areas()
+      const before = linux && areaCount()
       const addresses = new Set()
       const grow = (map) => {
         for (let pages = 2; pages <= ${steps}; pages++) {
@@ -345,7 +341,7 @@ for (const map of make.map((one) => one())) {
         grow(mapAnonymous(pageSize, { shared: true })),
         grow(mapShared(file, { protection: 'read-write', create: true, length: pageSize })),
       ]
-      console.log(addresses.size < 70, linux ? areas() - before < 200 : true)
+      console.log(addresses.size < 70, linux ? areaCount() - before < 200 : true)
       for (const map of maps) map.close()`,
     )
     t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'true true\n' }, stderr)

@@ -8,7 +8,7 @@ import { deflateSync, inflateSync } from 'node:zlib'
 
 import { mapPrivate, mapShared, pageSize } from 'memory-map'
 
-import { areasOf, nonzeroPages, Reports, runFaultScript, settle, survives } from './helpers/faults.ts'
+import { areasIn, nonzeroPages, Reports, runFaultScript, settle, survives } from './helpers/faults.ts'
 import { is32Bit, onLinux, truncating as test, withAddresses } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
 import { scratchFile } from './helpers/scratch.ts'
@@ -330,14 +330,14 @@ function load(count) {
 }
 map.view(0, 1)[0] = 0x11
 map.view(5 * GiB, 1)[0] = 0x55
-assert.strictEqual(areasOf(map), 1)
-const before = areas()
+assert.strictEqual(areasIn(map), 1)
+const before = areaCount()
 const rss = process.memoryUsage.rss()
 fs.ftruncateSync(fd, 1)
 assert.strictEqual(load(1_000_000), 0)
 assert.ok(map.faults > 0 && map.faults < 20, map.faults + ' faults')
 // The engine's heap has more of them by now, too.
-assert.ok(areasOf(map) < 20 && areas() < before + 1000, areas() + ' areas, ' + before + ' before')
+assert.ok(areasIn(map) < 20 && areaCount() < before + 1000, areaCount() + ' areas, ' + before + ' before')
 assert.ok(process.memoryUsage.rss() - rss < 512 * 2 ** 20)
 assert.strictEqual(map.view(5 * GiB, 1)[0], 0)
 assert.strictEqual(map.view(0, 1)[0], 0x11)
@@ -348,13 +348,13 @@ for (const { kind, offset, length, contained } of faults) {
   assert.strictEqual(kind, 'beyond-end')
   assert.ok(offset >= pageSize && offset % pageSize === 0 && offset + length === 8 * GiB && contained)
 }
-assert.strictEqual(areasOf(map), 1)
+assert.strictEqual(areasIn(map), 1)
 
 // Stores, the healed pages of which are the file's once more.
 for (let i = 0; i < 10_000; i++) map.view((1 + random(8 * GiB / pageSize - 1)) * pageSize, 1)[0] = 0xee
-assert.ok(areasOf(map) < 20)
+assert.ok(areasIn(map) < 20)
 await until(() => faults.length === map.faults)
-assert.strictEqual(areasOf(map), 1)
+assert.strictEqual(areasIn(map), 1)
 fs.ftruncateSync(fd, 8 * GiB)
 map.view(7 * GiB, 1)[0] = 0x77
 const byte = Buffer.alloc(1)
@@ -391,7 +391,7 @@ onLinux('a thousand rounds of truncation and healing leave no memory area behind
     t.is(map.buffer[PAGES * pageSize - 1], 0)
   }
   t.is(map.faults, 1000)
-  t.is(areasOf(map), 1)
+  t.is(areasIn(map), 1)
 })
 
 test('another program sees the truncated file', (t) => {

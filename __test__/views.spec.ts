@@ -9,7 +9,8 @@ import test, { type ExecutionContext } from 'ava'
 import { allocationGranularity, mapAnonymous, mapPrivate, mapShared, type MemoryMap, pageSize } from 'memory-map'
 
 import { throwsCodedError } from './helpers/errors.ts'
-import { areasOf, collectGarbage } from './helpers/memory.ts'
+import { collectGarbage } from './helpers/memory.ts'
+import { areasOfFile } from './helpers/observe.mjs'
 import { onLinux, withAddresses, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes, scenario } from './helpers/runtimes.ts'
 import { pattern, scratchFile, sparseFile, writeAt } from './helpers/scratch.ts'
@@ -145,11 +146,11 @@ onLinux('a view keeps the memory when nothing else refers to the mapping', async
   const path = scratchFile(t, contents)
   let view: Buffer | undefined = mapShared(path).view(pageSize, 50)
   await collectGarbage()
-  t.is(areasOf(path).length, 1)
+  t.is(areasOfFile(path), 1)
   t.deepEqual(view, contents.subarray(pageSize, pageSize + 50))
   view = undefined
-  for (let tries = 0; tries < 1000 && areasOf(path).length > 0; tries++) await collectGarbage()
-  t.is(areasOf(path).length, 0)
+  for (let tries = 0; tries < 1000 && areasOfFile(path) > 0; tries++) await collectGarbage()
+  t.is(areasOfFile(path), 0)
 })
 
 // typedArray

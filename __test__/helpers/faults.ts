@@ -6,7 +6,7 @@ import { type MemoryFault, type MemoryFaultError, type MemoryMap, pageSize } fro
 import { type Program, type Runtime, runScript, type ScriptOptions } from './runtimes.ts'
 import { turns, until } from './until.ts'
 
-export { areasOf } from './scenario.mjs'
+export { areasIn } from './scenario.mjs'
 
 /** Pages of bytes none of which is zero; no two pages are the same. */
 export function nonzeroPages(pages: number): Buffer {
@@ -52,7 +52,7 @@ import { createRequire } from 'node:module'
 const { MemoryFaultError, mapAnonymous, mapPrivate, mapShared, pageSize } = await import(
   process.env.MEMORY_MAP_ROOT + 'index.js'
 )
-const { areas, areasOf, chance, fixture, gc, makeFile, sleep, until } = await import(
+const { areaCount, areasIn, chance, fixture, gc, makeFile, sleep, until } = await import(
   process.env.MEMORY_MAP_ROOT + '__test__/helpers/scenario.mjs'
 );
 `

@@ -14,7 +14,7 @@ import crypto from 'node:crypto'
 import { join } from 'node:path'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 const {
-  folder, collect, turn, until, areas, areasOf, descriptors, descriptorsOf, isReserved, memory, pipe,
+  folder, collect, turn, until, areas, areasOfFile, descriptors, descriptorsOf, isReserved, memory, pipe,
   drain, fixture, random, check, stayBusy, isBun, isDeno,
 } = await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/observe.mjs')
 `

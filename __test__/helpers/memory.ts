@@ -36,11 +36,6 @@ export function areas(): Area[] {
   return readFileSync('/proc/self/maps', 'utf8').trimEnd().split('\n').map(parseArea)
 }
 
-/** The areas in which a file is mapped, even if it was deleted meanwhile. */
-export function areasOf(path: string): Area[] {
-  return areas().filter(({ name }) => name === path || name === `${path} (deleted)`)
-}
-
 /** The area that has `address` in it, if something is mapped there. */
 export function areaAt(address: bigint): Area | undefined {
   return areas().find(({ start, end }) => start <= address && address < end)

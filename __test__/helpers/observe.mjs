@@ -48,7 +48,7 @@ export function areas() {
 }
 
 /** How many areas a file has, even if it was deleted. */
-export const areasOf = (path) => areas().filter(({ name }) => name.startsWith(path)).length
+export const areasOfFile = (path) => areas().filter(({ name }) => name.startsWith(path)).length
 
 /** How many descriptors a file has. */
 export function descriptorsOf(path) {

@@ -67,6 +67,7 @@ export function kindsHere<K extends readonly [what: string, ...rest: unknown[]]>
 /** Declares a test by a program, which may use what ./observe.mjs takes from /proc, or truncate a mapped file. */
 export function byProgram(program: Program): Declare {
   const source = program instanceof URL ? readFileSync(program, 'utf8') : program
-  const needs = /\b(areas|areasOf|descriptors|descriptorsOf|isReserved|memory|pipe|fixture|truncateSync)\(/
+  const needs =
+    /\b(areas|areaCount|areasIn|areasOfFile|descriptors|descriptorsOf|isReserved|memory|pipe|fixture|truncateSync)\(/
   return needs.test(source) ? onLinux : test
 }

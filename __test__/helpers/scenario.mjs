@@ -11,10 +11,10 @@ export { sleep }
 const HANG_MS = 120_000
 
 /** How many memory areas this process has, of which the system allows 65,530. */
-export const areas = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\n').length
+export const areaCount = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\n').length
 
 /** How many memory areas lie in a mapping: one, or as many as it has ranges of different protection. */
-export function areasOf({ address, length }) {
+export function areasIn({ address, length }) {
   const ranges = fs.readFileSync('/proc/self/maps', 'utf8').matchAll(/^([0-9a-f]+)-([0-9a-f]+)/gm)
   return [...ranges].filter(([, start, end]) => {
     return BigInt(`0x${start}`) < address + BigInt(length) && BigInt(`0x${end}`) > address

@@ -1,17 +1,7 @@
 // Files to map, which are removed when the test ends.
 
-import { execFileSync, spawnSync } from 'node:child_process'
-import {
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -19,9 +9,13 @@ import type { ExecutionContext } from 'ava'
 
 import { isWindows, isWine } from './system.ts'
 
+/** All that this process has made. */
+export const scratchFolders: string[] = []
+
 /** A folder on disk that is removed with everything in it when the test ends. */
 export function scratchFolder(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'memory-map-test-'))
+  scratchFolders.push(folder)
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
@@ -63,31 +57,4 @@ export function pattern(length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
   for (let i = 0; i < length; i++) bytes[i] = (i * 7 + (i >> 8) * 13 + (i >> 12) * 101) & 255
   return bytes
-}
-
-/** A file system of 64 MiB in memory that only the test writes to; undefined where this user may not mount one. */
-export function smallFileSystem(t: ExecutionContext, options = 'size=64m'): string | undefined {
-  return mounted(t, 'tmpfs', options, join(scratchFolder(t), 'mounted'))
-}
-
-/** Two folders, as of a container's image: the second shows the files of the first, and copies those that are stored to. */
-export function layeredFileSystem(t: ExecutionContext): [lower: string, merged: string] | undefined {
-  const root = smallFileSystem(t)
-  if (root === undefined) return undefined
-  const [lower, upper, work] = ['lower', 'upper', 'work'].map((name) => join(root, name)) as [string, string, string]
-  for (const folder of [lower, upper, work]) mkdirSync(folder)
-  const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
-  const merged = mounted(t, 'overlay', options, join(root, 'merged'))
-  return merged === undefined ? undefined : [lower, merged]
-}
-
-function mounted(t: ExecutionContext, type: string, options: string, folder: string): string | undefined {
-  mkdirSync(folder)
-  try {
-    execFileSync('mount', ['-t', type, '-o', options, type, folder], { stdio: 'ignore' })
-  } catch {
-    return undefined
-  }
-  t.teardown(() => execFileSync('umount', ['--lazy', folder]))
-  return folder
 }

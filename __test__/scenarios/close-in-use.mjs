@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 
 import { mapShared } from '../../index.js'
-import { areasOf, check, collect, descriptorsOf, folder, isReserved, turn, until } from '../helpers/observe.mjs'
+import { areasOfFile, check, collect, descriptorsOf, folder, isReserved, turn, until } from '../helpers/observe.mjs'
 
 export const dir = folder()
 export const path = join(dir, 'file')
@@ -29,7 +29,7 @@ export async function closeDuring(operation, { finish = () => {}, copies = false
   let isUnderWay = true
   const done = () => (isUnderWay = false)
   result.then(done, done)
-  check(areasOf(path) === 0 && descriptorsOf(path) === 0, 'close() lets go of the file')
+  check(areasOfFile(path) === 0 && descriptorsOf(path) === 0, 'close() lets go of the file')
   fs.writeFileSync(path, others)
   const later = mapShared(path, { protection: 'read-write' })
   for (let i = 0; i < 6; i++) {

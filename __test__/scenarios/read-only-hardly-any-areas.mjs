@@ -4,14 +4,14 @@ import assert from 'node:assert'
 import fs from 'node:fs'
 
 import { mapAnonymous, pageSize } from '../../index.js'
-import { areas, until } from '../helpers/scenario.mjs'
+import { areaCount, until } from '../helpers/scenario.mjs'
 
 const most = Number(fs.readFileSync('/proc/sys/vm/max_map_count', 'utf8'))
 if (most < 2 ** 17) {
   let told = 0
   const maps = []
   // Two areas each, and two more where the middle one of the read-only pages is covered alone.
-  while (areas() < most - 6000) {
+  while (areaCount() < most - 6000) {
     for (let i = 0; i < 1000; i++) {
       const map = mapAnonymous(4 * pageSize, { onFault: () => told++ })
       map.buffer.fill(7)

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import zlib from 'node:zlib'
 
 import { mapShared } from '../../index.js'
-import { areasOf, check, collect, descriptorsOf, turn } from '../helpers/observe.mjs'
+import { areasOfFile, check, collect, descriptorsOf, turn } from '../helpers/observe.mjs'
 import { path, out, isPrefix, gzipped, serve, onChunk } from './read-stream.mjs'
 
 const codes = new Set()
@@ -50,7 +50,7 @@ for (const at of [1, 2, 3, 15, 16, 17, 18, 40, 80]) {
       check(isPrefix(Buffer.concat(parts)), 'it has the first bytes')
       server.close()
     }
-    check(areasOf(path) === 0 && descriptorsOf(path) === 0, 'the file is free')
+    check(areasOfFile(path) === 0 && descriptorsOf(path) === 0, 'the file is free')
     collect()
     await turn()
   }

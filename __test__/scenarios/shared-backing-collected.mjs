@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 
 import { mapShared } from '../../index.js'
-import { areasOf, check, collect, turn, until } from '../helpers/observe.mjs'
+import { areasOfFile, check, collect, turn, until } from '../helpers/observe.mjs'
 import { path, length, options, post } from './shared-backing.mjs'
 
 if (isMainThread) {
@@ -16,11 +16,11 @@ if (isMainThread) {
     collect()
     await turn(5)
   }
-  check(areasOf(path) > 0, 'the worker holds it')
+  check(areasOfFile(path) > 0, 'the worker holds it')
   worker.postMessage('go')
   check((await message) === 65 * 256, 'the worker reads it')
   await worker.terminate()
-  check(await until(() => areasOf(path) === 0), 'nobody holds it')
+  check(await until(() => areasOfFile(path) === 0), 'nobody holds it')
 } else {
   const { buffer } = workerData
   await new Promise((resolve) => parentPort.once('message', resolve))

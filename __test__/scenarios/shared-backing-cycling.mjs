@@ -3,7 +3,7 @@
 import fs from 'node:fs'
 
 import { mapShared } from '../../index.js'
-import { areas, areasOf, check, descriptorsOf, isBun, isDeno, until } from '../helpers/observe.mjs'
+import { areas, areasOfFile, check, descriptorsOf, isBun, isDeno, until } from '../helpers/observe.mjs'
 import { path, options } from './shared-backing.mjs'
 
 const before = areas().length
@@ -19,5 +19,5 @@ for (let i = 0; i < cycles; i++) {
 check(most < before + 5000, most + ' areas, after ' + before)
 check(descriptorsOf(path) === 0, 'no descriptor is left')
 const ours = () => areas().filter(({ access, name }) => access.startsWith('---') && name === '').length
-check(await until(() => areasOf(path) === 0 && ours() < 100), ours() + ' areas are left')
+check(await until(() => areasOfFile(path) === 0 && ours() < 100), ours() + ' areas are left')
 console.log('reached the end')

@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 
 import { mapShared } from '../../index.js'
-import { areasOf, check, collect, stayBusy, turn, until } from '../helpers/observe.mjs'
+import { areasOfFile, check, collect, stayBusy, turn, until } from '../helpers/observe.mjs'
 import { path, length, options, post } from './shared-backing.mjs'
 
 if (isMainThread) {
@@ -31,7 +31,7 @@ if (isMainThread) {
     collect()
     await turn(5)
   }
-  check(await until(() => areasOf(path) === 0), 'the memory goes when no thread can reach it: ' + areasOf(path))
+  check(await until(() => areasOfFile(path) === 0), 'the memory goes when no thread can reach it: ' + areasOfFile(path))
 } else {
   const { how, closes } = workerData
   const map = mapShared(path, options)

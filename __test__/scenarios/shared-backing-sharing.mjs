@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 
 import { mapAnonymous, mapPrivate, mapShared } from '../../index.js'
-import { areasOf, check, descriptorsOf, turn, until } from '../helpers/observe.mjs'
+import { areasOfFile, check, descriptorsOf, turn, until } from '../helpers/observe.mjs'
 import { path, length, options, told, post } from './shared-backing.mjs'
 
 if (isMainThread) {
@@ -29,7 +29,7 @@ if (isMainThread) {
     if (map.kind === 'shared') check(fs.readFileSync(path)[100] === 7, 'and in the file')
     if (map.kind === 'private') check(fs.readFileSync(path)[200] === 65, 'and not in the file')
     map.close()
-    check(areasOf(path) === 0 && descriptorsOf(path) === 0, 'close lets go of the file')
+    check(areasOfFile(path) === 0 && descriptorsOf(path) === 0, 'close lets go of the file')
     check(buffer[100] === 0, 'and leaves zeros')
     maps.push(map)
   }

@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import fs from 'node:fs'
 
 import { mapShared, MemoryMap, pageSize } from '../../index.js'
-import { areas, gc, makeFile, sleep, until } from '../helpers/scenario.mjs'
+import { areaCount, gc, makeFile, sleep, until } from '../helpers/scenario.mjs'
 import { Thread } from '../helpers/thread.mjs'
 
 const path = makeFile(Buffer.alloc(16 * pageSize, 7))
@@ -26,7 +26,7 @@ for (let i = 0; i < count; i++) {
     }
   }, map.handle)
   await thread.end(/** @type {const} */ (['return', 'exit', 'terminate'])[i % 3])
-  if (i === 10) baseline = { areas: areas(), descriptors: descriptors() }
+  if (i === 10) baseline = { areas: areaCount(), descriptors: descriptors() }
 }
 // Nobody else has it any more.
 await until(() => {
@@ -41,7 +41,7 @@ for (let i = 0; i < 10; i++) {
   gc()
   await sleep(5)
 }
-assert.ok(areas() < baseline.areas + 250, `${areas()} areas after ${baseline.areas}`)
+assert.ok(areaCount() < baseline.areas + 250, `${areaCount()} areas after ${baseline.areas}`)
 assert.ok(descriptors() < baseline.descriptors + 20, `${descriptors()} descriptors after ${baseline.descriptors}`)
 assert.strictEqual(map.buffer[0], 7)
 

@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { isMainThread, workerData } from 'node:worker_threads'
 
 import { mapShared } from '../../index.js'
-import { areasOf, check, descriptorsOf, folder } from '../helpers/observe.mjs'
+import { areasOfFile, check, descriptorsOf, folder } from '../helpers/observe.mjs'
 
 export const path = workerData?.path ?? join(folder(), 'file')
 export const length = 16 << 20
 if (isMainThread) fs.writeFileSync(path, Buffer.alloc(length, 'A'))
 export const map = () => mapShared(path, { protection: 'read-write' })
-export const isFree = () => areasOf(path) === 0 && descriptorsOf(path) === 0
+export const isFree = () => areasOfFile(path) === 0 && descriptorsOf(path) === 0
 export const isUntouched = () => fs.readFileSync(path).equals(Buffer.alloc(length, 'A'))
 
 /** An ArrayBuffer that can go to another thread; Node 20 can only copy. */

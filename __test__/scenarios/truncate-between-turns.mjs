@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import fs from 'node:fs'
 
 import { mapShared, pageSize } from '../../index.js'
-import { areasOf, makeFile, until } from '../helpers/scenario.mjs'
+import { areasIn, makeFile, until } from '../helpers/scenario.mjs'
 
 const pages = 10_000
 const path = makeFile(pages * pageSize)
@@ -16,7 +16,7 @@ for (let page = pages - 1; page >= 0; page--) {
   fs.ftruncateSync(fd, page * pageSize)
   buffer[page * pageSize] = 1
 }
-assert.ok(areasOf(map) < 100)
+assert.ok(areasIn(map) < 100)
 await until(() => told > 0)
 fs.ftruncateSync(fd, pages * pageSize)
 assert.ok(!buffer.includes(1), 'all stores were thrown away')

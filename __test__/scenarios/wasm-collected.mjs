@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 
 import { mapPrivate, mapShared, pageSize } from '../../index.js'
-import { areasOf, check, collect, descriptorsOf, folder, turn, until } from '../helpers/observe.mjs'
+import { areasOfFile, check, collect, descriptorsOf, folder, turn, until } from '../helpers/observe.mjs'
 import { over } from '../helpers/wasm-module.mjs'
 
 const path = join(folder(), 'file')
@@ -33,8 +33,8 @@ for (const shared of [false, true]) {
     await until(() => laid.closed)
     check(laid.closed, 'it is closed when the memory is gone')
     // One is in `memory`, and each of the two mappings has one.
-    await until(() => areasOf(path) <= 3)
-    check(areasOf(path) <= 3, 'and the pages are gone with it')
+    await until(() => areasOfFile(path) <= 3)
+    check(areasOfFile(path) <= 3, 'and the pages are gone with it')
   }
   laid.close()
   check(map.read(0, 1)[0] === 65, 'the mapping goes on')
@@ -50,9 +50,9 @@ for (const shared of [false, true]) {
 })()
 if (listsAreas) {
   // The mapping that is used has a descriptor, and pages in two places.
-  await until(() => descriptorsOf(path) <= 1 && areasOf(path) <= 2)
+  await until(() => descriptorsOf(path) <= 1 && areasOfFile(path) <= 2)
   check(descriptorsOf(path) <= 1, 'descriptors: ' + descriptorsOf(path))
-  check(areasOf(path) <= 2, 'areas: ' + areasOf(path))
+  check(areasOfFile(path) <= 2, 'areas: ' + areasOfFile(path))
 }
 check(peek(65536) === 65, 'and the one that is used is there')
 console.log('reached the end')
