@@ -197,6 +197,18 @@ fn a_message_for_which_there_is_too_little_room_stays() {
 }
 
 #[test]
+fn a_batch_with_a_message_that_is_too_long_is_not_begun() {
+    let file = TempFile::sparse(PAGE as u64);
+    let map = open(&file);
+    let broadcast = Broadcast::create(&map, 0, PAGE, false).unwrap();
+    let receiver = broadcast.subscribe(&map, From::Now).unwrap();
+    let bytes = vec![0; 5 + broadcast.max_length() + 1];
+    let error = broadcast.send_many(&bytes, &[5, bytes.len() as u32], None).err();
+    assert!(matches!(error, Some(Error::OutOfRange { .. })), "{error:?}");
+    assert_eq!(take(&receiver, None), None);
+}
+
+#[test]
 fn receivers_of_a_broadcast_that_is_made_anew_go_on_with_that() {
     let file = TempFile::sparse(PAGE as u64);
     let map = open(&file);

@@ -7,14 +7,14 @@ mod common;
 use common::ipc::{HANG, ms, open};
 use common::{PAGE, TempFile};
 use memory_map::Mapping;
-use memory_map::ipc::{Condition, Mutex, Patience, Waiting, Wakeup};
+use memory_map::ipc::{Condition, Locked, Mutex, Patience, Waiting, Wakeup};
 
 /// A condition and its mutex, in memory of their own.
 struct Waits {
     mutex: Mutex,
     condition: Condition,
     _map: Mapping,
-    _file: TempFile,
+    file: TempFile,
 }
 
 impl Waits {
@@ -22,7 +22,7 @@ impl Waits {
         let file = TempFile::sparse(PAGE as u64);
         let map = open(&file);
         let (mutex, condition) = (Mutex::new(&map, 0), Condition::new(&map, 8));
-        Self { mutex: mutex.unwrap(), condition: condition.unwrap(), _map: map, _file: file }
+        Self { mutex: mutex.unwrap(), condition: condition.unwrap(), _map: map, file }
     }
 
     fn begin(&self) -> Waiting {
@@ -88,6 +88,20 @@ fn a_notification_that_is_given_back_goes_to_another() {
     let wakeup = waits.condition.wait_on(&waits.mutex, &first, &ms(HANG)).unwrap();
     waits.condition.give_back(&waits.mutex, &first, wakeup).unwrap();
     assert!(waits.is_notified(&second));
+}
+
+#[test]
+fn a_mutex_that_is_given_back_is_recovered_by_the_next() {
+    let waits = Waits::new();
+    let other = open(&waits.file);
+    let waiting = waits.begin();
+    Mutex::new(&other, 0).unwrap().lock(&Patience::FOREVER).unwrap();
+    other.close();
+    waits.notify(1);
+    let wakeup = waits.condition.wait_on(&waits.mutex, &waiting, &ms(HANG)).unwrap();
+    assert_eq!(wakeup, Wakeup::Recovered);
+    waits.condition.give_back(&waits.mutex, &waiting, wakeup).unwrap();
+    assert_eq!(waits.mutex.lock(&ms(HANG)), Ok(Some(Locked::Recovered)));
 }
 
 #[test]

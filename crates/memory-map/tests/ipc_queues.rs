@@ -161,6 +161,22 @@ fn messages_are_copied_where_there_is_room_for_all_of_them() {
 }
 
 #[test]
+fn a_batch_begins_with_all_that_a_dead_receiver_has_left() {
+    let file = TempFile::sparse(PAGE as u64);
+    let maps = [(); 2].map(|()| open(&file));
+    let first = Queue::create(&maps[0], 0, 2048).unwrap();
+    let second = Queue::open(&maps[1], 0).unwrap();
+    for number in 0..4_u64 {
+        assert!(first.send(&number.to_le_bytes(), None).unwrap());
+    }
+    assert_eq!(first.receive_many(3, None).unwrap().len(), 3);
+    maps[0].close();
+    let batch = second.receive_many(9, None).unwrap();
+    let seen: Vec<_> = batch.iter().map(|one| (read(&second, one), one.deliveries())).collect();
+    assert_eq!(seen, [(0, 2), (1, 2), (2, 2), (3, 1)]);
+}
+
+#[test]
 fn a_batch_of_at_most_no_message_takes_none() {
     let map = Mapping::anonymous(4096, true, &memory_map::Options::default()).unwrap();
     let queue = Queue::create(&map, 0, 4096).unwrap();
@@ -198,4 +214,24 @@ fn a_message_that_cannot_be_copied_is_given_up() {
         assert_eq!((again.length(), again.deliveries()), (100, 2 * round as u64 + 2));
         second.requeue(again).unwrap();
     }
+}
+
+#[cfg(not(windows))] // as above
+#[test]
+fn a_batch_of_which_one_message_cannot_be_copied_is_given_up_whole() {
+    const HEADERS: usize = 32;
+    let file = TempFile::sparse(2 * PAGE as u64);
+    let maps = [(); 2].map(|()| open(&file));
+    let first = Queue::create(&maps[0], 0, 2 * PAGE).unwrap();
+    let second = Queue::open(&maps[1], 0).unwrap();
+    assert!(first.send(&vec![0; PAGE - 512 - 3 * HEADERS - 104], None).unwrap());
+    first.release(first.receive(None).unwrap().unwrap()).unwrap();
+    // All but the bytes of the last one are in the first page.
+    assert_eq!(first.send_many(&[7; 204], &[104, 204], None), Ok(2));
+    file.truncate(PAGE as u64);
+    let error = first.receive_many_into(2, &mut [0; 204], None).err();
+    assert!(matches!(error, Some(Error::Fault(_))), "{error:?}");
+    file.truncate(2 * PAGE as u64);
+    let batch = second.receive_many(9, None).unwrap();
+    assert_eq!(batch.iter().map(Delivery::length).collect::<Vec<_>>(), [104, 100]);
 }
