@@ -32,14 +32,29 @@ function open(t: ExecutionContext, path: string, shape?: Shape): Cache {
 }
 const page = (id: number) => Buffer.alloc(1000, `page ${id} `)
 
-test('another process gets the value that one has stored', (t) => {
+/** The same cache by two mappings, as two processes have it. */
+function openTwice(t: ExecutionContext): [Cache, Cache] {
   const path = scratchFile(t, '')
-  const [one, other] = [open(t, path, shape), open(t, path)]
+  return [open(t, path, shape), open(t, path)]
+}
+
+test('a value that is stored through one mapping is found through another', (t) => {
+  const [one, other] = openTwice(t)
   t.is(other.get('key'), undefined)
   t.true(one.set('key', Buffer.from('value')))
   t.is(String(other.get('key')), 'value')
+})
+
+test('a value that is stored through another mapping replaces the first', (t) => {
+  const [one, other] = openTwice(t)
+  one.set('key', Buffer.from('value'))
   t.true(other.set('key', Buffer.from('newer')))
   t.is(String(one.get('key')), 'newer')
+})
+
+test('a value that is deleted through one mapping is gone from the other', (t) => {
+  const [one, other] = openTwice(t)
+  other.set('key', Buffer.from('value'))
   t.true(one.delete('key'))
   t.false(other.delete('key'))
   t.is(other.get('key'), undefined)
@@ -112,7 +127,7 @@ test('a shard with random bytes is emptied, and can be used', (t) => {
   const words = map.typedArray(Uint32Array)
   for (let round = 0; round < 200; round++) {
     for (let id = 0; id < 40; id++) cache.set(`key ${id}`, page(id))
-    // Behind the lock and the state, which are the library's and the first word that is read.
+    // Not the lock, which is the library's, and not the shard's state.
     for (let i = 0; i < 50; i++)
       words[16 + 3 + below(words.length - 19)] = below(3) === 0 ? below(2 ** 32) : below(2000)
     for (let id = 0; id < 40; id++) {
@@ -124,7 +139,7 @@ test('a shard with random bytes is emptied, and can be used', (t) => {
   }
 })
 
-test('the cache is whole after workers were killed while they stored', async (t) => {
+test('the cache is whole after processes were killed while they stored', async (t) => {
   const path = scratchFile(t, '')
   const cache = open(t, path, shape)
   const script = `
@@ -150,7 +165,7 @@ test('the cache is whole after workers were killed while they stored', async (t)
       found++
       t.is(Buffer.compare(value, page(id)), 0, `key ${id}`)
     }
-    // Whenever it was killed, all 200 had been stored: for some 190 there is room, and one shard may be empty.
+    // All 200 had been stored before it was killed. There is room for some 190, and one shard may be empty.
     t.true(found > 100, `${found} in round ${round}`)
   }
 })

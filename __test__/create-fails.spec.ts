@@ -10,9 +10,9 @@ import { mapShared } from 'memory-map'
 import { where } from './helpers/platform.ts'
 import { scratchFolder } from './helpers/scratch.ts'
 
-const posix = where(process.platform !== 'win32', 'Windows has none of these')
+const onPosix = where(process.platform !== 'win32', 'Windows has none of these')
 
-/** More than any file can have. */
+/** Longer than any file can be. */
 const length = 2n ** 62n
 
 const kinds: Record<string, (path: string, other: string) => void> = {
@@ -26,7 +26,7 @@ const kinds: Record<string, (path: string, other: string) => void> = {
     writeFileSync(other, 'text')
     symlinkSync(other, path)
   },
-  'a file of two names': (path, other) => {
+  'a file with two names': (path, other) => {
     writeFileSync(other, 'text')
     linkSync(other, path)
   },
@@ -38,7 +38,7 @@ const kinds: Record<string, (path: string, other: string) => void> = {
 
 for (const [kind, make] of Object.entries(kinds)) {
   const isRoot = process.getuid?.() === 0
-  const on = kind === 'a device' ? where(isRoot && process.platform === 'linux', 'only root makes devices') : posix
+  const on = kind === 'a device' ? where(isRoot && process.platform === 'linux', 'only root makes devices') : onPosix
   on(`${kind} stays if a call with create fails`, (t) => {
     const folder = scratchFolder(t)
     const [path, other] = [join(folder, 'path'), join(folder, 'other')]

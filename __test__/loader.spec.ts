@@ -47,7 +47,7 @@ function library(): Buffer {
   return readFileSync(join(root, `memory-map.${host}.node`))
 }
 
-/** One that no machine here can load. */
+/** A library that no machine here can load. */
 function foreignLibrary(): Buffer {
   if (process.platform !== 'linux') return library().subarray(0, 64)
   const foreign = library()
@@ -55,7 +55,7 @@ function foreignLibrary(): Buffer {
   return foreign
 }
 
-/** What importing the package in a new process comes to, after `before` was run there. */
+/** Runs `before` in a new process and imports the package there: its page size, or the error. */
 async function load(folder: string, before: string, { command, args } = runtimes()[0]!) {
   const file = join(folder, 'load.mjs')
   writeFileSync(
@@ -171,7 +171,7 @@ test('the classes are the same if the package is imported, required or loaded fr
   }
 })
 
-test('a mapping of another version of the package is refused as such', async (t) => {
+test('the error for a mapping of another version of the package says so', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
   const main = join(installAgain(folder), 'index.js')
@@ -196,7 +196,7 @@ test('a mapping of another version of the package is refused as such', async (t)
   )
 })
 
-test('loading the package in many realms adds no listener to the process, and each realm hears of its own faults', async (t) => {
+test('twelve realms in a process add no listener to it, and each is told of its own faults', async (t) => {
   const folder = install(t)
   installLibrary(folder, host!, library())
   const file = join(folder, 'realms.cjs')
@@ -254,7 +254,7 @@ test('the error on a system without a library names the systems that have one', 
   for (const name of prebuilt) t.true(lines[2]!.includes(name), name)
 })
 
-test("the C library is known by the executable's loader", async (t) => {
+test("the C library is found out from the executable's loader", async (t) => {
   const folder = install(t)
   for (const [loader, name] of [
     ['/lib/ld-musl-x86_64.so.1', 'linux-x64-musl'],
@@ -272,7 +272,7 @@ test("the C library is known by the executable's loader", async (t) => {
   }
 })
 
-test('the C library is known by a process report if the executable cannot be read', async (t) => {
+test('the C library is found out from a process report if the executable cannot be read', async (t) => {
   for (const [header, name] of [
     [{ glibcVersionRuntime: '2.36' }, 'linux-x64-gnu'],
     [{}, 'linux-x64-musl'],

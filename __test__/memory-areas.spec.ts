@@ -1,5 +1,5 @@
-// A process that has used up its memory areas (vm.max_map_count): a fault is contained, although the system refuses every
-// new mapping.
+// A process that has used up its memory areas (vm.max_map_count): faults are contained although the system refuses every new
+// mapping. And closed mappings leave few areas behind.
 
 import { readFileSync } from 'node:fs'
 
@@ -13,7 +13,7 @@ const onFewAreas = where(MOST < 2 ** 17, 'this system has too many memory areas 
 
 for (const runtime of runtimes()) {
   for (const backing of ['array-buffer', 'shared-array-buffer']) {
-    onFewAreas(`faults are contained where no memory area is left: ${backing}, ${runtime.name}`, (t) =>
+    onFewAreas(`faults are contained when no memory area is left: ${backing}, ${runtime.name}`, (t) =>
       survives(
         t,
         runtime,
@@ -32,7 +32,7 @@ for (const runtime of runtimes()) {
         const split = mapAnonymous(${4 * MOST} * pageSize, { protection: 'none', reserve: false })
         const last = []
 
-        // The engine can allocate nothing later on, so it compiles this, and gets memory for it, before.
+        // The engine cannot allocate anything later on, so this is compiled, and has its memory, before that.
         let missed = 0
         const fault = (at) => {
           for (let i = 0; i < views.length; i++) {
@@ -82,7 +82,7 @@ const loops = [
 
 for (const runtime of runtimes()) {
   for (const [what, begin, limit] of loops) {
-    // Linux leaves gaps between files of that size, so that what they leave behind is not joined.
+    // Linux leaves gaps between mappings of this size, so the areas that they leave behind are not joined.
     onFewAreas(`mappings that are closed in ${what} leave few memory areas: ${runtime.name}`, (t) =>
       survives(
         t,
@@ -104,7 +104,7 @@ for (const runtime of runtimes()) {
       ),
     )
   }
-  // Deno collects nothing in the middle of a loop, so there 128 TiB are used up.
+  // Deno collects no garbage during a loop, so it would use up the 128 TiB of addresses.
   if (runtime.name === 'deno') continue
   onLinux(`small views of large mappings that are closed in a loop do not use up the addresses: ${runtime.name}`, (t) =>
     survives(

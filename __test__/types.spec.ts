@@ -17,7 +17,7 @@ const expectation = /^ *\/\/ @ts-expect-error.*\n/gm
 const require = createRequire(import.meta.url)
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 
-/** A folder with the package installed in it, without a line that could run. */
+/** A folder in which only the declarations of the package are installed. */
 function install(t: ExecutionContext): string {
   const folder = scratchFolder(t)
   const target = join(folder, 'node_modules', 'memory-map')
@@ -29,7 +29,7 @@ function install(t: ExecutionContext): string {
   return folder
 }
 
-/** What the compiler says of `source`, as a file of this name; nothing where all is well. */
+/** The compiler's errors for `source`, as a file of this name; empty if there are none. */
 async function compile(t: ExecutionContext, folder: string, name: string, source: string, options: object) {
   writeFileSync(join(folder, name), source)
   const compilerOptions = {
@@ -49,9 +49,9 @@ async function compile(t: ExecutionContext, folder: string, name: string, source
 
 for (const [what, name, options] of [
   ['an ES module', 'user.mts', { module: 'nodenext' }],
-  ['an ES module of the first Node that resolved them so', 'user.mts', { module: 'node16' }],
+  ['an ES module, resolved as Node 16 does', 'user.mts', { module: 'node16' }],
   ['a CommonJS module, which requires the package', 'user.cts', { module: 'nodenext' }],
-  ['a CommonJS module of the first Node that resolved them so', 'user.cts', { module: 'node16' }],
+  ['a CommonJS module, resolved as Node 16 does', 'user.cts', { module: 'node16' }],
   ['a bundler', 'user.ts', { module: 'esnext', moduleResolution: 'bundler' }],
   [
     'the strictest options',
@@ -82,7 +82,7 @@ test('lines() has the iterator helpers if the project has them', async (t) => {
   t.is(await compile(t, install(t), 'user.mts', source, { module: 'nodenext', lib: ['esnext'] }), '')
 })
 
-test('every mistake is an error on its own line: the other tests mean something', async (t) => {
+test('each wrong use in types/user.ts is an error on its own line', async (t) => {
   const mistakes = user.replaceAll(expectation, '')
   const found = await compile(t, install(t), 'user.mts', mistakes, { module: 'nodenext' })
   const lines = new Set(found.match(/^user\.mts\(\d+,/gm))
@@ -92,7 +92,7 @@ test('every mistake is an error on its own line: the other tests mean something'
 test('compilers before 5.7 get declarations in which Buffer has no type parameter', async (t) => {
   const folder = install(t)
   const target = join(folder, 'node_modules', 'memory-map')
-  // As such a compiler would find them.
+  // This compiler does not look for them: `typesVersions` is for older ones.
   for (const name of readdirSync(join(target, 'ts5.6'))) cpSync(join(target, 'ts5.6', name), join(target, name))
   const source = `
     import { mapShared, MemoryMap } from 'memory-map'
@@ -106,7 +106,7 @@ test('compilers before 5.7 get declarations in which Buffer has no type paramete
   t.notRegex(readFileSync(join(target, 'index.d.ts'), 'utf8'), /Array<B>|Buffer<|IteratorObject/)
 })
 
-test('less exact declarations are noticed', async (t) => {
+test('types/user.ts fails with declarations that are less exact', async (t) => {
   const folder = install(t)
   const path = join(folder, 'node_modules', 'memory-map', 'index.d.ts')
   const declarations = readFileSync(path, 'utf8')

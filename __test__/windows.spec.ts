@@ -97,9 +97,12 @@ test('create makes a file, and resize extends it while it is mapped', (t) => {
   t.is(readFileSync(path)[1_999_999], 0xaa)
 })
 
-test('a mapping has no descriptor, and memory for a child’s stdio is refused', (t) => {
+test('a mapping has no descriptor', (t) => {
   using map = mapShared(scratchFile(t, contents))
   t.is(map.fd, undefined)
+})
+
+test('shared anonymous memory is refused', (t) => {
   throwsCodedError(t, () => mapAnonymous(10, { shared: true }), { ...unsupported, says: ['shared memory by a name'] })
 })
 
@@ -127,16 +130,23 @@ test('private stores stay private, also after every protection', (t) => {
   t.deepEqual(readFileSync(path), contents)
 })
 
-test('memory and files can be mapped for execution, and memory can be made executable later', (t) => {
+test('files can be mapped for execution', (t) => {
   const path = scratchFile(t, contents)
   for (const map of [mapPrivate, mapShared]) {
     using executable = map(path, { protection: 'read-execute' })
     t.deepEqual(executable.buffer, contents)
   }
+})
+
+test('memory can be made executable later', (t) => {
   using memory = mapAnonymous(pageSize)
   memory.buffer.fill(1)
   memory.protect('read-execute')
   t.is(memory.buffer[5], 1)
+})
+
+test('a private copy of a file cannot be made executable later', (t) => {
+  const path = scratchFile(t, contents)
   using copy = mapPrivate(path)
   copy.buffer[0] = 1
   throwsSystemError(t, () => copy.protect('read-execute'), { code: 'EACCES', syscall: 'mprotect', path })
@@ -177,23 +187,27 @@ test('sync and syncSync write any range to the file, with any protection', async
   reader.syncSync()
 })
 
-test('pages are prefetched, locked and unlocked', async (t) => {
+test('pages can be prefetched, and not given up', async (t) => {
   using map = mapShared(scratchFile(t, contents), rw)
   t.true(MemoryMap.supports('willneed'))
   t.false(MemoryMap.supports('dontneed'))
   map.advise('willneed')
   await map.prefetch()
   throwsCodedError(t, () => map.advise('dontneed'), unsupported)
+})
+
+test('pages are locked in memory and unlocked', (t) => {
+  using map = mapShared(scratchFile(t, contents), rw)
   map.lock({ length: pageSize })
   const { pages, resident } = map.residency()
   t.is(pages, 41)
   t.true(resident >= 1)
   map.unlock({ length: pageSize })
-  t.notThrows(() => map.unlock(), 'what is not locked')
+  t.notThrows(() => map.unlock(), 'pages that are not locked')
   throwsCodedError(t, () => map.lock({ onFault: true }), unsupported)
 })
 
-test('memory is committed when it is mapped: more than the system has is ENOMEM', (t) => {
+test('memory is committed when it is mapped: asking for more than the system has is ENOMEM', (t) => {
   for (const length of [2 ** 40, 2 ** 50]) {
     throwsSystemError(t, () => mapAnonymous(length), { code: 'ENOMEM', syscall: 'mmap' })
   }
@@ -201,13 +215,11 @@ test('memory is committed when it is mapped: more than the system has is ENOMEM'
 
 // Named memory
 
-async function another(t: ExecutionContext): Promise<Peer> {
-  return await Peer.start(t, host)
-}
+const startPeer = (t: ExecutionContext) => Peer.start(t, host)
 
 test('named memory is shared by processes, and freed with the last one that has it', async (t) => {
   const name = freshName()
-  const peer = await another(t)
+  const peer = await startPeer(t)
   const gone = { code: 'ENOENT', syscall: 'shm_open', path: `/${name}` } as const
   throwsSystemError(t, () => openSharedMemory(name), gone)
   const map = openSharedMemory(name, { create: true, length: 100 })
@@ -228,7 +240,7 @@ test('named memory is shared by processes, and freed with the last one that has 
 
 test('named memory: exclusive is EEXIST if any process has the name', async (t) => {
   const name = freshName()
-  const peer = await another(t)
+  const peer = await startPeer(t)
   t.is(await peer.run(`map = lib.openSharedMemory('${name}', { create: true, exclusive: true, length: 5 }); 1`), 1)
   const options = { create: true, exclusive: true, length: 5 }
   throwsSystemError(t, () => openSharedMemory(name, options), {
@@ -240,13 +252,19 @@ test('named memory: exclusive is EEXIST if any process has the name', async (t) 
   t.is(map.length, 5)
 })
 
-test('named memory: unlinkSharedMemory does nothing, and the length never changes', (t) => {
+test('named memory: unlinkSharedMemory does nothing', (t) => {
   const name = freshName()
   t.is(unlinkSharedMemory(name), undefined)
-  using map = openSharedMemory(name, { create: true, length: 2 * pageSize })
+  using map = openSharedMemory(name, { create: true, length: pageSize })
   map.buffer[0] = 5
   unlinkSharedMemory(name)
   t.is(openSharedMemory(name).buffer[0], 5)
+})
+
+test('named memory: the length never changes', (t) => {
+  const name = freshName()
+  using map = openSharedMemory(name, { create: true, length: 2 * pageSize })
+  map.buffer[0] = 5
   throwsCodedError(t, () => map.resize(3 * pageSize), { ...unsupported, says: ['length'] })
   throwsCodedError(t, () => openSharedMemory(name, { create: true, length: 3 * pageSize }), unsupported)
   throwsCodedError(t, () => openSharedMemory(name, { length: 3 * pageSize }), {
@@ -275,7 +293,7 @@ test('named memory: a reader’s stores are contained, and it cannot become a wr
 test('named memory: wait and notify work, and the mutex of a process that died is recovered', async (t) => {
   const name = freshName()
   using map = openSharedMemory(name, { create: true, length: pageSize })
-  const peer = await another(t)
+  const peer = await startPeer(t)
   await peer.run(`map = lib.openSharedMemory('${name}'); sync = 0`)
   await peer.run(`import(process.env.MEMORY_MAP_ROOT + 'sync.js').then((module) => { sync = module })`)
   const woken = waitAsync(map, 0, 0)
