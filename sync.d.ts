@@ -94,8 +94,8 @@ interface ChannelRange extends ChannelOptions {
 /**
  * Receives every message of a {@link Broadcast} since it was made by {@link Broadcast.subscribe}, at its own pace.
  *
- * If senders have written over messages before this receiver had received them, it goes on with the oldest that is still
- * there (if senders are faster even then, with the newest), and {@link lost} grows by those that it has missed.
+ * If senders write over messages that this receiver has not received yet, it goes on with the oldest that is still there
+ * (or with the newest, if senders are too fast even for that), and {@link lost} grows by the number that it missed.
  */
 declare class BroadcastReceiver extends Handle {
   #private
@@ -126,7 +126,8 @@ declare class BroadcastReceiver extends Handle {
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<Buffer | undefined>
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. For short messages this is several times as fast as one by one. Some share their `buffer`.
+   * if the time is up first. For short messages this is several times as fast as one by one. Some Buffers share
+   * their memory.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws as {@link receive}
@@ -134,7 +135,7 @@ declare class BroadcastReceiver extends Handle {
   receiveMany(most: number, timeout?: number): Buffer[]
   /**
    * Receives a message of a lossless broadcast without copying it. The Buffer is a view of the shared memory, valid until
-   * {@link release}; do not change it, as the other receivers read the same bytes. Blocks the thread as {@link receive} does.
+   * {@link release}. Do not change it: the other receivers read the same bytes. Blocks the thread as {@link receive} does.
    * Further messages can be borrowed before the first is released; until all are, the methods that copy messages throw
    * `ERR_MMAP_BUSY`.
    *
@@ -843,7 +844,7 @@ declare class Queue extends Handle {
   /**
    * Sends a message, and blocks the thread until there is room for it; `false` if the time is up first.
    *
-   * Room is freed in the order of the messages: one that a receiver keeps for long holds up all later ones.
+   * Room is freed in the order of the messages: one that a receiver keeps for a long time holds up all later ones.
    *
    * @param data a string is sent as UTF-8
    * @param timeout in milliseconds; for ever if there is none
@@ -887,8 +888,8 @@ declare class Queue extends Handle {
   receiveAsync(options?: number | Readonly<WaitOptions>): Promise<QueueMessage | undefined>
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. Each belongs to this receiver until it is released or requeued. Their data may share a
-   * `buffer`. Of long messages you get fewer: a megabyte in all, or one message.
+   * if the time is up first. Each belongs to this receiver until it is released or requeued. Their data may share
+   * memory. Long messages come in smaller batches: a megabyte in all, or one message.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws as {@link receive}
@@ -917,23 +918,23 @@ interface RpcRange extends ChannelRange {
 type RpcReply = NodeJS.ArrayBufferView | string
 /** Answers a request. Its bytes are a copy, which it may keep. */
 type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
-/** When serving begins and ends, and how many requests are in work at a time. */
+/** When to begin and to stop serving, and how many requests to work on at a time. */
 interface ServeOptions {
   /**
-   * Whether to wait while another one serves, and to begin when it has ended or its process has died. Default: false:
-   * while another one serves, `serve` rejects with `ERR_MMAP_BUSY`.
+   * Whether to wait while another server is there, and to begin when it has stopped or its process has died. Default:
+   * false: `serve` rejects with `ERR_MMAP_BUSY` if there is another.
    */
   readonly wait?: boolean | undefined
-  /** Ends serving: requests that were received are still answered. */
+  /** Stops serving when it is aborted. Requests that were received are still answered. */
   readonly signal?: AbortSignal | undefined
-  /** How many requests may be in work at a time, if the handler is asynchronous. Default: no limit. */
+  /** How many requests to work on at a time, if the handler is asynchronous. Default: no limit. */
   readonly concurrency?: number | undefined
 }
 /**
  * Requests from many clients to one server, which replies to each.
  *
- * No request is received twice. If the server dies before it has replied, the call is rejected; requests that it has not
- * received wait for the next server. A client may die at any moment, and disturbs nobody else.
+ * No request is received twice. If the server dies before it replies, the call is rejected; requests that it has not
+ * received wait for the next server. A client that dies disturbs nobody else.
  *
  * ```js
  * const map = mapShared('calls', { protection: 'read-write', create: true, length: 2 ** 20 })
@@ -986,17 +987,17 @@ declare class Rpc extends Handle {
   get closed(): boolean
   /**
    * Answers requests until this is closed or the signal is aborted, beginning with those that no server has received.
-   * After an abort it resolves once the requests that were received are answered.
+   * After an abort it resolves once all requests that were received have been answered.
    *
    * To replace a server without an interruption, start the next one with `wait: true`, and then abort the signal of the one
    * that serves. Waiting keeps the process alive.
    *
    * If the handler throws, the client's call is rejected with the message, and serving goes on. If it returns promises,
-   * several requests are in work at a time. Replies to a client that does not take them wait in this process, and hold up
-   * no other client.
+   * several requests are worked on at a time. Replies that a client does not take wait in this process, and do not hold up
+   * other clients.
    *
    * @param handler gets a request, and returns its reply
-   * @throws `ERR_MMAP_BUSY` if another server is alive, here or in another process, and this one may not `wait`;
+   * @throws `ERR_MMAP_BUSY` if another server is alive, here or in another process, and this one is not to `wait`;
    *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
    */
   serve(handler: RpcHandler, options?: Readonly<ServeOptions>): Promise<void>
@@ -1009,13 +1010,13 @@ declare class Rpc extends Handle {
    * @param data a string is sent as UTF-8
    * @param options the timeout in milliseconds, or that and an `AbortSignal`. A request that was already sent is not taken
    *   back
-   * @throws `ERR_MMAP_REMOTE` if the handler has thrown; `ERR_MMAP_SERVER_GONE` if the server has received the request,
-   *   and was closed or has died before it replied; `ERR_MMAP_TIMED_OUT`; `ERR_MMAP_BUSY` if there are as many clients as
+   * @throws `ERR_MMAP_REMOTE` if the handler threw; `ERR_MMAP_SERVER_GONE` if the server received the request, and was
+   *   closed or died before it replied; `ERR_MMAP_TIMED_OUT`; `ERR_MMAP_BUSY` if there are as many clients as
    *   there can be; `ERR_OUT_OF_RANGE` if the request or the reply is longer than {@link maxLength};
    *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
   call(data: RpcReply, options?: number | Readonly<WaitOptions>): Promise<Buffer>
-  /** Ends serving and rejects the calls that wait. The Rpc stays in the memory, and the mapping stays open. */
+  /** Stops serving, and rejects the calls that wait. The Rpc stays in the memory, and the mapping stays open. */
   close(): void
   toJSON(): object
   /** As {@link close}: for `using`. */

@@ -315,7 +315,7 @@ test('there is one server at a time; one that its signal stops replies to what i
   const stop = new AbortController()
   const serving = rpc.serve(handler, { signal: stop.signal })
   const error = await t.throwsAsync(other.serve(handler), { code: 'ERR_MMAP_BUSY' })
-  t.regex(error.message, /Another one serves/)
+  t.regex(error.message, /Another server/)
   await t.throwsAsync(rpc.serve(handler), { code: 'ERR_MMAP_BUSY' })
   const first = ask(other, 'first')
   await until(() => answers.size === 1)

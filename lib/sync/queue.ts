@@ -216,7 +216,7 @@ export class Queue extends Handle {
   /**
    * Sends a message, and blocks the thread until there is room for it; `false` if the time is up first.
    *
-   * Room is freed in the order of the messages: one that a receiver keeps for long holds up all later ones.
+   * Room is freed in the order of the messages: one that a receiver keeps for a long time holds up all later ones.
    *
    * @param data a string is sent as UTF-8
    * @param timeout in milliseconds; for ever if there is none
@@ -290,8 +290,8 @@ export class Queue extends Handle {
 
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. Each belongs to this receiver until it is released or requeued. Their data may share a
-   * `buffer`. Of long messages you get fewer: a megabyte in all, or one message.
+   * if the time is up first. Each belongs to this receiver until it is released or requeued. Their data may share
+   * memory. Long messages come in smaller batches: a megabyte in all, or one message.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws as {@link receive}

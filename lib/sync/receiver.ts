@@ -20,8 +20,8 @@ export let receiverOf: (map: MemoryMap<any>, behind: NativeReceiver) => Broadcas
 /**
  * Receives every message of a {@link Broadcast} since it was made by {@link Broadcast.subscribe}, at its own pace.
  *
- * If senders have written over messages before this receiver had received them, it goes on with the oldest that is still
- * there (if senders are faster even then, with the newest), and {@link lost} grows by those that it has missed.
+ * If senders write over messages that this receiver has not received yet, it goes on with the oldest that is still there
+ * (or with the newest, if senders are too fast even for that), and {@link lost} grows by the number that it missed.
  */
 export class BroadcastReceiver extends Handle {
   static {
@@ -98,7 +98,8 @@ export class BroadcastReceiver extends Handle {
 
   /**
    * Receives up to `most` messages that are there. If there is none, waits for one as {@link receive} does; returns none
-   * if the time is up first. For short messages this is several times as fast as one by one. Some share their `buffer`.
+   * if the time is up first. For short messages this is several times as fast as one by one. Some Buffers share
+   * their memory.
    *
    * @param timeout in milliseconds; for ever if there is none
    * @throws as {@link receive}
@@ -109,7 +110,7 @@ export class BroadcastReceiver extends Handle {
 
   /**
    * Receives a message of a lossless broadcast without copying it. The Buffer is a view of the shared memory, valid until
-   * {@link release}; do not change it, as the other receivers read the same bytes. Blocks the thread as {@link receive} does.
+   * {@link release}. Do not change it: the other receivers read the same bytes. Blocks the thread as {@link receive} does.
    * Further messages can be borrowed before the first is released; until all are, the methods that copy messages throw
    * `ERR_MMAP_BUSY`.
    *

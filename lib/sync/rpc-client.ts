@@ -181,10 +181,10 @@ function join(region: Region): [replies: Channel, client: number] {
 }
 
 function timedOut(): Error {
-  return withCode(new Error('No reply has come in time'), 'ERR_MMAP_TIMED_OUT')
+  return withCode(new Error('No reply came in time'), 'ERR_MMAP_TIMED_OUT')
 }
 
 function serverGone(): Error {
-  const message = 'The server has received the request, and was closed or has died before it replied'
+  const message = 'The server received the request, and was closed or died before it replied'
   return withCode(new Error(message), 'ERR_MMAP_SERVER_GONE')
 }

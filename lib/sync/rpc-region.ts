@@ -126,7 +126,7 @@ function find(map: MemoryMap<any>, start: number): Region | undefined {
 function alone({ map, start }: Region, make: () => Region): Region {
   const maker = new Mutex(map, start + MAKER)
   if (maker.lock(MAKING) === 'timed-out') {
-    const message = 'Another process has begun to make it, and does not get on'
+    const message = 'Another process has begun to make it, and has not finished'
     throw withCode(new Error(message), 'ERR_MMAP_BUSY')
   }
   try {

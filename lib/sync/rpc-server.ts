@@ -12,23 +12,23 @@ export type RpcReply = NodeJS.ArrayBufferView | string
 /** Answers a request. Its bytes are a copy, which it may keep. */
 export type RpcHandler = (request: Buffer) => RpcReply | Promise<RpcReply>
 
-/** When serving begins and ends, and how many requests are in work at a time. */
+/** When to begin and to stop serving, and how many requests to work on at a time. */
 export interface ServeOptions {
   /**
-   * Whether to wait while another one serves, and to begin when it has ended or its process has died. Default: false:
-   * while another one serves, `serve` rejects with `ERR_MMAP_BUSY`.
+   * Whether to wait while another server is there, and to begin when it has stopped or its process has died. Default:
+   * false: `serve` rejects with `ERR_MMAP_BUSY` if there is another.
    */
   readonly wait?: boolean | undefined
-  /** Ends serving: requests that were received are still answered. */
+  /** Stops serving when it is aborted. Requests that were received are still answered. */
   readonly signal?: AbortSignal | undefined
-  /** How many requests may be in work at a time, if the handler is asynchronous. Default: no limit. */
+  /** How many requests to work on at a time, if the handler is asynchronous. Default: no limit. */
   readonly concurrency?: number | undefined
 }
 
 /** How often to look whether a client is alive while its replies wait, in milliseconds. */
 const SLICE = 500
 
-/** The replies to one client. Where it is slow they wait here, and hold up nobody else. */
+/** The replies to one client. If it is slow, they wait here, and hold up nobody else. */
 class Outbox {
   readonly #channel: Channel
   readonly #waiting: Buffer[] = []
@@ -220,7 +220,7 @@ export class Server {
 }
 
 function isServed(): Error {
-  return withCode(new Error('Another one serves here, and is alive'), 'ERR_MMAP_BUSY')
+  return withCode(new Error('Another server is alive here'), 'ERR_MMAP_BUSY')
 }
 
 function codeOf(error: unknown): unknown {
@@ -232,6 +232,6 @@ function messageOf(error: unknown): string {
   try {
     return error instanceof Error ? String(error.message) : String(error)
   } catch {
-    return 'The handler has thrown something that has no text'
+    return 'The handler threw something that has no text'
   }
 }

@@ -20,8 +20,8 @@ const KEY = Symbol('an Rpc')
 /**
  * Requests from many clients to one server, which replies to each.
  *
- * No request is received twice. If the server dies before it has replied, the call is rejected; requests that it has not
- * received wait for the next server. A client may die at any moment, and disturbs nobody else.
+ * No request is received twice. If the server dies before it replies, the call is rejected; requests that it has not
+ * received wait for the next server. A client that dies disturbs nobody else.
  *
  * ```js
  * const map = mapShared('calls', { protection: 'read-write', create: true, length: 2 ** 20 })
@@ -117,17 +117,17 @@ export class Rpc extends Handle {
 
   /**
    * Answers requests until this is closed or the signal is aborted, beginning with those that no server has received.
-   * After an abort it resolves once the requests that were received are answered.
+   * After an abort it resolves once all requests that were received have been answered.
    *
    * To replace a server without an interruption, start the next one with `wait: true`, and then abort the signal of the one
    * that serves. Waiting keeps the process alive.
    *
    * If the handler throws, the client's call is rejected with the message, and serving goes on. If it returns promises,
-   * several requests are in work at a time. Replies to a client that does not take them wait in this process, and hold up
-   * no other client.
+   * several requests are worked on at a time. Replies that a client does not take wait in this process, and do not hold up
+   * other clients.
    *
    * @param handler gets a request, and returns its reply
-   * @throws `ERR_MMAP_BUSY` if another server is alive, here or in another process, and this one may not `wait`;
+   * @throws `ERR_MMAP_BUSY` if another server is alive, here or in another process, and this one is not to `wait`;
    *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`; `ERR_MMAP_CLOSED` if the mapping is resized
    */
   async serve(handler: RpcHandler, options?: Readonly<ServeOptions>): Promise<void> {
@@ -156,8 +156,8 @@ export class Rpc extends Handle {
    * @param data a string is sent as UTF-8
    * @param options the timeout in milliseconds, or that and an `AbortSignal`. A request that was already sent is not taken
    *   back
-   * @throws `ERR_MMAP_REMOTE` if the handler has thrown; `ERR_MMAP_SERVER_GONE` if the server has received the request,
-   *   and was closed or has died before it replied; `ERR_MMAP_TIMED_OUT`; `ERR_MMAP_BUSY` if there are as many clients as
+   * @throws `ERR_MMAP_REMOTE` if the handler threw; `ERR_MMAP_SERVER_GONE` if the server received the request, and was
+   *   closed or died before it replied; `ERR_MMAP_TIMED_OUT`; `ERR_MMAP_BUSY` if there are as many clients as
    *   there can be; `ERR_OUT_OF_RANGE` if the request or the reply is longer than {@link maxLength};
    *   `ERR_MMAP_INVALID`, `ERR_MMAP_FAULT`, `ERR_MMAP_CLOSED`
    */
@@ -171,7 +171,7 @@ export class Rpc extends Handle {
     return await this.#client.call(bytes, limit)
   }
 
-  /** Ends serving and rejects the calls that wait. The Rpc stays in the memory, and the mapping stays open. */
+  /** Stops serving, and rejects the calls that wait. The Rpc stays in the memory, and the mapping stays open. */
   close(): void {
     if (!this.#life.close()) return
     this.#client?.close(withCode(new Error('The Rpc is closed'), 'ERR_MMAP_CLOSED'))
