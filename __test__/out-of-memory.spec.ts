@@ -27,6 +27,15 @@ const calls: Record<string, [before: string, call: string]> = {
     `const other = mapShared(makeFile(MUCH), { backing: 'shared-array-buffer' })`,
     'assert.throws(() => other.read(), refused)',
   ],
+  'chunks of the shared backing': [
+    `const other = mapShared(makeFile(MUCH), { backing: 'shared-array-buffer' })`,
+    'await assert.rejects(other.createReadStream({ highWaterMark: MUCH }).toArray(), refused)',
+  ],
+  'chunks with an encoding': [
+    '',
+    `await assert.rejects(map.createReadStream({ highWaterMark: MUCH / 2, encoding: 'latin1' }).toArray(), refused)`,
+  ],
+  sort: ['const numbers = map.typedArray(Float64Array, 0, MUCH / 8)', 'assert.throws(() => numbers.sort(), refused)'],
   residency: [
     `const large = mapShared(makeFile(2 ** 43))`,
     `assert.throws(() => large.residency(), refused)

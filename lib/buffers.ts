@@ -51,9 +51,20 @@ const LONG = 2 ** 20
 /** As {@link allocate}, for bytes to decode: V8 ends the process if there is no memory for the string. */
 export function allocateForText(length: number): Buffer<ArrayBuffer> {
   const bytes = allocate(length)
-  // At most two bytes for each of these.
-  if (length >= LONG && !environment.native!.hasMemory(2 * length)) throw outOfMemory(length)
+  checkMemory(length, 2) // bytes for each of these, at most
   return bytes
+}
+
+/** Throws the system's error if there is no memory for `times` as many bytes. */
+export function checkMemory(length: number, times = 1): void {
+  if (length >= LONG && !environment.native!.hasMemory(times * length)) throw outOfMemory(length)
+}
+
+/** A copy of `bytes` that can be decoded. */
+export function copyForText(bytes: Uint8Array): Buffer<ArrayBuffer> {
+  const copy = allocateForText(bytes.length)
+  copy.set(bytes)
+  return copy
 }
 
 /** A copy of `bytes`; throws the system's error if there is no memory. */

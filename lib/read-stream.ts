@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import { toSignal } from './abort.js'
 import { type Bytes, toBytes, toEncoding } from './arguments.js'
 import type { NativeStop } from './binding.js'
+import { copyForText } from './buffers.js'
 import { check } from './choices.js'
 import { invalidValue, outOfRange } from './errors.js'
 import { native } from './native.js'
@@ -193,8 +194,14 @@ class Reader {
   }
 
   #push(chunk: Buffer | null): void {
-    // Decoders read bytes twice, so they must not get bytes that others can change in between.
-    this.stream.push(chunk !== null && this.stream.readableEncoding !== null ? Buffer.from(chunk) : chunk)
+    try {
+      // Decoders read bytes twice, so they must not get bytes that others can change in between.
+      if (chunk !== null && this.stream.readableEncoding !== null) chunk = copyForText(chunk)
+    } catch (error) {
+      this.stream.destroy(error as Error)
+      return
+    }
+    this.stream.push(chunk)
   }
 
   /** Resolves when no other thread works for the stream any more: a fault after that has another cause. */
@@ -247,7 +254,7 @@ function copyWaiting(stream: Readable): void {
   const { emit } = stream
   stream.emit = () => false // this was not read yet
   try {
-    stream.unshift(Buffer.from(stream.read(stream.readableLength) as Buffer))
+    stream.unshift(copyForText(stream.read(stream.readableLength) as Buffer))
   } finally {
     stream.emit = emit
   }

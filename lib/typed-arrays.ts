@@ -1,6 +1,7 @@
 // Typed arrays over a mapping, whose memory others can change at any time.
 
 import { type Bytes, toBytes, toOffset } from './arguments.js'
+import { checkMemory } from './buffers.js'
 import { invalidType, outOfRange } from './errors.js'
 
 /** A constructor of typed arrays, such as `Float64Array`. */
@@ -85,6 +86,7 @@ function derive(plain: Constructor): Constructor {
 
 /** Sorts a copy of `array`, and stores that. */
 export function sortCopy<T extends Uint8Array>(array: T, compare: Compare, sort: unknown = methods.sort): T {
+  checkMemory(array.byteLength)
   // A class of the user's may have its own `sort`.
   const sorted =
     sort === methods.sort ? methods.toSorted.call(array, compare) : (sort as Function).call(array.slice(), compare)

@@ -3,7 +3,7 @@
 import { constants } from 'node:buffer'
 
 import type { Token } from './binding.js'
-import { type Cut, isDetached } from './buffers.js'
+import { allocateAlone, type Cut, isDetached } from './buffers.js'
 import { closedError, invalidValue, tooLarge, unsupported } from './errors.js'
 import { adopt, isInDenoWorker, isInWorker, listen, numbered, type Teller } from './faults.js'
 import { native } from './native.js'
@@ -195,7 +195,7 @@ export class Windows {
    */
   chunk(start: number, end: number): Buffer {
     if (this.copies) {
-      const copy = Buffer.allocUnsafeSlow(end - start)
+      const copy = allocateAlone(end - start)
       mapping.read(this.#token, copy, start)
       return copy
     }
