@@ -55,6 +55,52 @@ fn a_wait_ends_when_the_word_changes() {
     });
 }
 
+/// Has this thread run on one processor only.
+#[cfg(target_os = "linux")]
+fn stay_on(processor: usize) {
+    // SAFETY: integers, of which all may be 0.
+    let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: it is a number that the system has just given, and the set has a bit for it.
+    unsafe { libc::CPU_SET(processor, &mut one) };
+    // SAFETY: the set has that size.
+    assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(&one), &raw const one) }, 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_wait_that_spins_lets_the_other_side_have_the_processor() {
+    let several = std::thread::available_parallelism().is_ok_and(|several| several.get() > 1);
+    let file = TempFile::sparse(PAGE as u64);
+    let map = open(&file);
+    // Before this thread has only one processor, and would find no use in spinning.
+    assert_eq!(wait(&map, 8, 0, &ms(1)).unwrap(), WaitResult::TimedOut);
+    // SAFETY: it takes nothing.
+    let Ok(processor) = usize::try_from(unsafe { libc::sched_getcpu() }) else { return };
+    let rounds = 1000;
+    let seen = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            stay_on(processor);
+            for round in 0..rounds {
+                while word(&map, 8).load(Ordering::SeqCst) != 2 * round + 1 {
+                    std::thread::yield_now();
+                }
+                word(&map, 8).store(2 * round + 2, Ordering::SeqCst);
+                notify(&map, 8, 1).unwrap();
+            }
+        });
+        let waiter = scope.spawn(|| {
+            stay_on(processor);
+            let one = |round| {
+                word(&map, 8).store(2 * round + 1, Ordering::SeqCst);
+                wait(&map, 8, 2 * round + 1, &ms(HANG)).unwrap() == WaitResult::NotEqual
+            };
+            (0..rounds).filter(|round| one(*round)).count()
+        });
+        waiter.join().unwrap()
+    });
+    assert!(!several || seen > 0, "each of {rounds} waits has slept");
+}
+
 #[test]
 fn a_wait_can_be_cancelled_before_and_while_it_sleeps() {
     let file = TempFile::sparse(PAGE as u64);

@@ -4,18 +4,28 @@
 //! So a wait that may be short spins first. Whether that pays is learned for each object in each
 //! process: after a spin in vain the next 4 waits sleep at once, after another one the next 8, and
 //! so on up to 1024; successful spins undo that. The cost is bounded: `LIMIT` of processor time for
-//! a spin in vain, and nothing with one processor.
+//! a spin in vain, and nothing with one processor. A spin that lasts gives way to other threads, for
+//! both sides may be on the same processor.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long to look: longer than it takes to wake the other side, which then stays awake.
 const LIMIT: Duration = Duration::from_micros(100);
+/// After how long to let other threads have the processor. Whom this one waits for may wait for just that one: systems leave
+/// a thread for a while on the processor that it last ran on, although another one is idle.
+const ALONE: Duration = Duration::from_micros(5);
+/// Another thread has run if that took longer: then the next wait gives way at once.
+const NOBODY: Duration = Duration::from_micros(2);
 /// Waits without a look after one in vain, at least and at most.
-const FEWEST: u32 = 4;
-const MOST: u32 = 1024;
+const FEWEST: u16 = 4;
+const MOST: u16 = 1024;
+/// The same where others have kept the processor for so long, whether there was something then or not: a thread that
+/// sleeps gets it sooner.
+const LONG: Duration = Duration::from_millis(1);
+const MOST_LONG: u16 = 16 * MOST;
 
 thread_local! {
     static NEVER: Cell<bool> = const { Cell::new(false) };
@@ -29,14 +39,17 @@ pub(crate) fn never_on_this_thread() {
 /// What an object has learned.
 pub(crate) struct Spin {
     /// Waits that are to go by without a look.
-    skip: AtomicU32,
+    skip: AtomicU16,
     /// How many went by after the last look in vain.
-    penalty: AtomicU32,
+    penalty: AtomicU16,
+    /// Whether another thread ran when this one gave way.
+    is_sharing: AtomicBool,
 }
 
 impl Spin {
     pub const fn new() -> Self {
-        Self { skip: AtomicU32::new(0), penalty: AtomicU32::new(0) }
+        let (skip, penalty) = (AtomicU16::new(0), AtomicU16::new(0));
+        Self { skip, penalty, is_sharing: AtomicBool::new(false) }
     }
 
     /// Calls `ready` until it gives something, or for as long as that may pay.
@@ -50,20 +63,27 @@ impl Spin {
             self.skip.store(skip - 1, Ordering::Relaxed);
             return None;
         }
+        let alone = if self.is_sharing.load(Ordering::Relaxed) { Duration::ZERO } else { ALONE };
         let start = Instant::now();
+        let mut spent = Duration::ZERO;
         loop {
-            for _ in 0..32 {
-                if let Some(value) = ready() {
-                    self.penalty.store(penalty / 2, Ordering::Relaxed);
-                    return Some(value);
-                }
-                std::hint::spin_loop();
-            }
-            if start.elapsed() >= LIMIT {
-                let next = (2 * penalty).clamp(FEWEST, MOST);
+            let found = (0..32).find_map(|_| ready().or_else(rest));
+            if spent >= LIMIT {
+                let most = if spent >= LONG { MOST_LONG } else { MOST };
+                let next = (2 * penalty).clamp(FEWEST, most);
                 self.penalty.store(next, Ordering::Relaxed);
                 self.skip.store(next, Ordering::Relaxed);
-                return None;
+                return found;
+            }
+            if found.is_some() {
+                self.penalty.store(penalty / 2, Ordering::Relaxed);
+                return found;
+            }
+            spent = start.elapsed();
+            if spent >= alone {
+                std::thread::yield_now();
+                let before = std::mem::replace(&mut spent, start.elapsed());
+                self.is_sharing.store(spent - before > NOBODY, Ordering::Relaxed);
             }
         }
     }
@@ -74,4 +94,9 @@ fn worth_it() -> bool {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)) > 1
         && !NEVER.get()
+}
+
+fn rest<T>() -> Option<T> {
+    std::hint::spin_loop();
+    None
 }
