@@ -17,7 +17,7 @@ import {
 
 import { fixturePath } from './helpers/addon.ts'
 import { nonzeroPages, Reports, runFaultScript, survives } from './helpers/faults.ts'
-import { is32Bit, isLinux, truncating, where, withAddon, withDescriptors } from './helpers/platform.ts'
+import { coveringParts, is32Bit, isLinux, truncating, where, withAddon, withDescriptors } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
 import { scratchFile } from './helpers/scratch.ts'
 import { turns, until } from './helpers/until.ts'
@@ -384,7 +384,7 @@ truncating('read() throws at once if its bytes cannot be read, and for no other 
   map.check()
 })
 
-test('read() throws at once if the protection forbids it, and for no other page', (t) => {
+coveringParts('read() throws at once if the protection forbids it, and for no other page', (t) => {
   using map = mapShared(scratchFile(t, content), { offset: 100, ...new Reports().options })
   map.protect('none', { length: pageSize - 100 })
   t.like(

@@ -178,8 +178,9 @@ fn a_batch_begins_with_all_that_a_dead_receiver_has_left() {
 
 #[test]
 fn a_batch_of_at_most_no_message_takes_none() {
-    let map = Mapping::anonymous(4096, true, &memory_map::Options::default()).unwrap();
-    let queue = Queue::create(&map, 0, 4096).unwrap();
+    let file = TempFile::sparse(PAGE as u64);
+    let map = open(&file);
+    let queue = Queue::create(&map, 0, PAGE).unwrap();
     assert!(queue.send(b"job", None).unwrap());
     assert!(queue.receive_many(0, None).unwrap().is_empty());
     assert_eq!(queue.receive_many(1, None).unwrap().len(), 1);
