@@ -182,9 +182,12 @@ impl Environment {
         }
     }
 
-    /// Has the runtime collect: it is told of much memory, for a moment.
+    /// Has the runtime collect: V8 does if it is told of much memory, for a moment.
     fn have_collected(&self) {
         const MUCH: i64 = 1 << 33;
+        if collect_in_bun(&Env::from_raw(self.env)).is_ok_and(|is_bun| is_bun) {
+            return;
+        }
         let mut total = 0;
         for change in [MUCH, -MUCH] {
             // SAFETY: `env` is alive, and only its own thread comes here.
@@ -290,6 +293,15 @@ impl Environment {
         self.closed_addresses.borrow_mut().looked(closed.iter().map(|export| export.addresses));
         self.closed.replace(closed);
     }
+}
+
+/// Bun, told of much memory, may collect too late, and has a function for it. Says whether this is Bun.
+fn collect_in_bun(env: &Env) -> Result<bool> {
+    let Some(bun) = env.get_global()?.get_named_property::<Option<Object>>("Bun")? else {
+        return Ok(false);
+    };
+    bun.get_named_property::<Function<bool, Unknown>>("gc")?.call(true)?;
+    Ok(true)
 }
 
 /// The ArrayBuffer has been collected, after its store was freed.
