@@ -415,7 +415,7 @@ test('openOrCreate opens a queue that is there, and a queue is not a channel', (
 })
 
 test('openAsync waits until the queue is made', async (t) => {
-  const fresh = mapAnonymous(8192, { shared: true })
+  const fresh = sharedMap(t, sparseFile(t, 8192))
   const waiting = Queue.openAsync(fresh)
   await turns()
   Queue.openOrCreate(fresh).send('first')
@@ -424,7 +424,7 @@ test('openAsync waits until the queue is made', async (t) => {
 
 test('wrong arguments, and memory with something else, are refused', (t) => {
   const { map, queue } = make(t)
-  t.throws(() => Queue.open(mapAnonymous(100, { shared: true })), { code: 'ERR_MMAP_INVALID' })
+  t.throws(() => reopen(t, sparseFile(t, 100)), { code: 'ERR_MMAP_INVALID' })
   t.throws(() => Queue.create(map, { length: 100 }), { code: 'ERR_OUT_OF_RANGE' })
   t.throws(() => Queue.create(map, { lenght: 100 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
   t.throws(() => Queue.create(mapAnonymous(8192)), { code: 'ERR_MMAP_NOT_SHARED' })

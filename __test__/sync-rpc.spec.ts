@@ -7,6 +7,7 @@ import { mapAnonymous, mapPrivate, mapShared, type MemoryMap } from 'memory-map'
 import { Channel, Rpc } from 'memory-map/sync'
 
 import { orLong } from './helpers/long.mjs'
+import { onLinux, truncating } from './helpers/platform.ts'
 import { Peer } from './helpers/processes.ts'
 import { random } from './helpers/random.mjs'
 import { type Runtime, runtimes, runScript } from './helpers/runtimes.ts'
@@ -559,9 +560,11 @@ test('wrong arguments are refused', async (t) => {
     code: 'ERR_INVALID_ARG_VALUE',
     message: /did you mean 'clients'/,
   })
-  t.throws(() => Rpc.create(mapPrivate(file)), { code: 'ERR_MMAP_NOT_SHARED' })
-  t.throws(() => Rpc.open(mapPrivate(file)), { code: 'ERR_MMAP_NOT_SHARED' })
-  t.throws(() => Rpc.open(mapShared(file)), { code: 'ERR_MMAP_NOT_WRITABLE' })
+  using copy = mapPrivate(file)
+  t.throws(() => Rpc.create(copy), { code: 'ERR_MMAP_NOT_SHARED' })
+  t.throws(() => Rpc.open(copy), { code: 'ERR_MMAP_NOT_SHARED' })
+  using readOnly = mapShared(file)
+  t.throws(() => Rpc.open(readOnly), { code: 'ERR_MMAP_NOT_WRITABLE' })
   t.throws(() => Rpc.open({} as never), { code: 'ERR_INVALID_ARG_TYPE' })
   t.throws(() => new (Rpc as unknown as new () => Rpc)(), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
   await t.throwsAsync(rpc.serve('no' as never), { code: 'ERR_INVALID_ARG_TYPE' })
@@ -676,7 +679,7 @@ test('messages that are no requests or replies are dropped', async (t) => {
   await serving
 })
 
-test('truncating the file makes calls and the server fail with a fault', async (t) => {
+truncating('truncating the file makes calls and the server fail with a fault', async (t) => {
   const { file, rpc, other } = make(t)
   const serving = rpc.serve((request) => request)
   t.is(await ask(other, 'x'), 'x')
@@ -685,8 +688,7 @@ test('truncating the file makes calls and the server fail with a fault', async (
   await t.throwsAsync(serving, { code: 'ERR_MMAP_FAULT' })
 })
 
-test('an Rpc works in memory without a file, where the system knows who is alive', async (t) => {
-  if (process.platform !== 'linux') return void t.pass()
+onLinux('an Rpc works in memory without a file', async (t) => {
   const map = mapAnonymous(LENGTH, { shared: true })
   const rpc = Rpc.openOrCreate(map)
   const serving = rpc.serve((request) => request)

@@ -1,9 +1,10 @@
 // A signal that has methods and a reason of its own, which throw, is as any other: only those of AbortSignal are used.
 
 import test, { type ExecutionContext } from 'ava'
-import { mapAnonymous } from 'memory-map'
 import { Channel, Rpc, Semaphore } from 'memory-map/sync'
 
+import { sparseFile } from './helpers/scratch.ts'
+import { sharedMap } from './helpers/sharing.ts'
 import { turns } from './helpers/until.ts'
 
 /** An AbortSignal, and what aborts it. */
@@ -20,11 +21,7 @@ function hostile() {
   return { signal: controller.signal, abort: () => controller.abort() }
 }
 
-function memory(t: ExecutionContext) {
-  const map = mapAnonymous(2 ** 20, { shared: true })
-  t.teardown(() => map.close())
-  return map
-}
+const memory = (t: ExecutionContext) => sharedMap(t, sparseFile(t, 2 ** 20))
 
 const ABORTED = { name: 'AbortError' }
 

@@ -68,15 +68,17 @@ for (const backing of ['array-buffer', 'shared-array-buffer']) {
 
     // Waits on a word.
     const woken = thread.run(({ map, sync }) => sync.wait(map, 128, 0))
-    await until(() => {
-      map.typedArray(Int32Array, 128, 1)[0] = 0
-      return notify(map, 128) === 1
-    })
-    assert.strictEqual(await woken, 'ok')
-    assert.strictEqual(wait(map, 128, 1), 'not-equal')
-    const waiting = waitAsync(map, 128, 0)
+    // Other systems may not tell who waits.
+    if (process.platform === 'linux') {
+      await until(() => notify(map, 128) === 1)
+      assert.strictEqual(await woken, 'ok')
+    }
+    map.typedArray(Int32Array, 128, 1)[0] = 1
+    assert.ok(['ok', 'not-equal'].includes(await woken))
+    assert.strictEqual(wait(map, 128, 0), 'not-equal')
+    const waiting = waitAsync(map, 128, 1)
     await thread.run(async ({ map, sync }) => {
-      map.typedArray(Int32Array, 128, 1)[0] = 1
+      map.typedArray(Int32Array, 128, 1)[0] = 2
       sync.notify(map, 128)
     })
     assert.ok(['ok', 'not-equal'].includes(await waiting))
