@@ -234,6 +234,25 @@ test('twelve realms in a process add no listener to it, and each is told of its 
   t.is(stdout, `0 ${Array(12).fill('true').join()}\n`, stderr)
 })
 
+for (const runtime of runtimes()) {
+  test(`the runtime is not told by globals, which others may have made or taken away (${runtime.name})`, async (t) => {
+    const folder = install(t)
+    installLibrary(folder, host!, library())
+    const file = join(folder, 'globals.cjs')
+    writeFileSync(
+      file,
+      `if (!('deno' in process.versions)) globalThis.Deno = Object.freeze({ build: {} })
+      else delete globalThis.Deno
+      delete globalThis.Bun
+      const { mapAnonymous } = require('memory-map')
+      const map = mapAnonymous(100)
+      console.log(map.view(0, 10).length, map.buffer.length)`,
+    )
+    const { stdout, stderr } = await run(runtime.command, [...runtime.args, file], { cwd: folder })
+    t.is(stdout, '10 100\n', stderr)
+  })
+}
+
 test('the error says if a library is for another machine, or another C library', async (t) => {
   for (const other of [...allPlatforms(), 'win32-x64-msvc'].filter(
     (name) => name !== host && prebuilt.includes(name),

@@ -121,9 +121,10 @@ const listener: Listener = (faulted) => {
 /** Whether this thread is a worker, which can end before the process does. */
 export function isInWorker(): boolean {
   const { bun, deno } = process.versions
+  const { Bun } = globalThis as { Bun?: { isMainThread: boolean } } // which a test's own global object may lack
   // `worker_threads` would say so, too: to load it takes longer than all else that the first view does.
-  if (bun !== undefined) return !(globalThis as unknown as { Bun: { isMainThread: boolean } }).Bun.isMainThread
-  if (deno === undefined && native.hasFirstLoop()) return false
+  if (bun !== undefined && Bun !== undefined) return !Bun.isMainThread
+  if (bun === undefined && deno === undefined && native.hasFirstLoop()) return false
   // What a worker of the web is in Deno is no other thread to it.
   return !process.getBuiltinModule('node:worker_threads').isMainThread || isInDenoWorker()
 }

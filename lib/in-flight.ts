@@ -56,6 +56,6 @@ function isInCallback(): boolean {
 /** Deno does in `process.nextTick` what Node does on other threads, and does not show what is left to do. */
 function hasTicks(): () => boolean {
   type Internals = Record<symbol, { core?: { hasTickScheduled?: () => boolean } } | undefined> & { internal: symbol }
-  const { Deno } = globalThis as unknown as { Deno: Internals }
-  return Deno[Deno.internal]?.core?.hasTickScheduled ?? (() => false)
+  const { Deno } = globalThis as unknown as { Deno?: Internals }
+  return Deno?.[Deno.internal]?.core?.hasTickScheduled ?? (() => false)
 }

@@ -485,10 +485,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const last = toIndex(end, this.#length, this.#length, 'end')
     if (first >= last) return ''
     const name = toEncoding(encoding)
-    checkText(last - first, name)
-    const bytes = allocateForText(last - first)
-    this.#call(() => mapping.read(token, bytes, first))
-    return bytes.toString(name)
+    return this.#copyForText(token, name, first, last).toString(name)
+  }
+
+  #copyForText(token: Token, encoding: BufferEncoding, start: number, end: number): Buffer {
+    checkText(end - start, encoding)
+    const bytes = allocateForText(end - start)
+    this.#call(() => mapping.read(token, bytes, start))
+    return bytes
   }
 
   /**
@@ -496,9 +500,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * `map.buffer`. So it throws if the bytes are not UTF-8, where other bytes would come of them.
    */
   [Symbol.toPrimitive](hint: string): string {
-    const text = this.toString()
-    if (hint === 'number' || !isUtf8(this.read())) refuse(this)
-    return text
+    const token = this.#checkOpen()
+    if (hint === 'number') refuse(this)
+    const bytes = this.#copyForText(token, 'utf8', 0, this.#length)
+    return isUtf8(bytes) ? bytes.toString() : refuse(this)
   }
 
   /**

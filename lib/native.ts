@@ -9,7 +9,7 @@ import { embedded } from './embedded.js'
 import { environment } from './environment.js'
 import { type Attempt, notLoaded } from './not-loaded.js'
 import { requirePackage } from './packages.js'
-import { allPlatforms, platforms, prebuilt } from './platform.js'
+import { allPlatforms, hasMusl, platforms, prebuilt } from './platform.js'
 
 export type Native = typeof Binding
 
@@ -45,16 +45,18 @@ function load(): Native {
 
 /**
  * Finding out which C library the process has takes half the time of loading the library: if the libraries for one alone
- * are there, it is that one. Nothing where that is not so, or is wrong.
+ * are there, it is that one. Nothing where that is not so, or may be wrong: musl opens many libraries for glibc.
  */
 function openOnly(): Native | undefined {
-  const found = allPlatforms().map((platform) => {
-    return [`${folder}/${fileOf(platform)}`, ...installed(platform)].find((file) => existsSync(file))
-  })
-  const [only, another] = found.filter((file) => file !== undefined)
-  if (only === undefined || another !== undefined) return undefined
   try {
-    return open(only)
+    const names = allPlatforms()
+    if (names.length > 1 && hasMusl()) return undefined
+    const found = names.map((name) => {
+      const packaged = prebuilt.includes(name) ? installed(name) : []
+      return [`${folder}/${fileOf(name)}`, ...packaged].find((file) => existsSync(file))
+    })
+    const [only, another] = found.filter((file) => file !== undefined)
+    return only === undefined || another !== undefined ? undefined : open(only)
   } catch {
     return undefined // the search says why
   }

@@ -1,6 +1,6 @@
 // The platform of this process, named as the packages with the native library are.
 
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 
 /** Platforms that have a package with the native library, `memory-map-<platform>`: `napi.targets` of package.json. */
 export const prebuilt: readonly string[] = [
@@ -49,9 +49,16 @@ function findLibcs(): readonly Libc[] {
 
 /** Deno tells it, and would ask the user before each file is looked at. */
 function denosLibcs(): readonly Libc[] | undefined {
+  if (!('deno' in process.versions)) return undefined
   const { Deno } = globalThis as { Deno?: { build: { env?: string } } }
-  return Deno && (Deno.build.env === 'musl' ? ['musl'] : ['gnu'])
+  return Deno?.build.env === 'musl' ? ['musl'] : ['gnu']
 }
+
+/** Whether programs for musl run here, as far as a look at one file tells. */
+export const hasMusl = (): boolean =>
+  process.platform === 'linux' && existsSync(`/lib/ld-musl-${MUSL_NAMES[process.arch]}.so.1`)
+
+const MUSL_NAMES: Record<string, string> = { arm: 'armhf', arm64: 'aarch64', riscv64: 'riscv64', x64: 'x86_64' }
 
 /** The first page of a file, where an executable has the path of its loader; nothing if it cannot be read. */
 function head(path: string): string {

@@ -254,7 +254,12 @@ function copyWaiting(stream: Readable): void {
   const { emit } = stream
   stream.emit = () => false // this was not read yet
   try {
-    stream.unshift(copyForText(stream.read(stream.readableLength) as Buffer))
+    let chunk = stream.read(stream.readableLength) as Buffer
+    try {
+      chunk = copyForText(chunk)
+    } finally {
+      stream.unshift(chunk)
+    }
   } finally {
     stream.emit = emit
   }

@@ -30,7 +30,7 @@ export function watchListeners(): void {
   if (process.platform === 'win32') return
   if ('bun' in process.versions) wrapMethods(process, OF_PROCESS)
   const { Deno } = globalThis as { Deno?: object }
-  if (Deno) wrapMethods(Deno, OF_DENO)
+  if ('deno' in process.versions && Deno) wrapMethods(Deno, OF_DENO)
   // Node sets its handler before it calls these. Deno does it afterwards: the guard looks again, soon and on a thread.
   process.on('newListener', reclaim)
   process.on('removeListener', reclaim)
@@ -40,7 +40,7 @@ function reclaim(event: unknown): void {
   if (SIGNALS.has(event)) native.reclaimSignals()
 }
 
-/** Bun reports a listener before it sets its handler, and does not report listeners that are removed. */
+/** Bun reports a listener before it sets its handler, and none that is removed; Deno's own functions report nothing. */
 function wrapMethods(owner: object, names: readonly string[]): void {
   const methods = owner as Record<string, (...args: unknown[]) => unknown>
   for (const name of names) {

@@ -138,9 +138,9 @@ function ownValue(object, name) {
 // ---- The calls
 
 const key = (name) => {
-  const symbol = /^\[(?:Symbol|inspect)\.(\w+)\]$/.exec(name)
-  if (!symbol) return name
-  return name.startsWith('[inspect') ? inspect[symbol[1]] : Symbol[symbol[1]]
+  if (name === '[custom]') return inspect.custom
+  const symbol = /^\[Symbol\.(\w+)\]$/.exec(name)
+  return symbol ? Symbol[symbol[1]] : name
 }
 
 const merge = (type) =>

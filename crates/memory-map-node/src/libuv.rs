@@ -2,6 +2,7 @@
 
 use std::ffi::{c_uint, c_void};
 use std::ptr;
+use std::sync::OnceLock;
 
 use napi::bindgen_prelude::*;
 use napi::sys;
@@ -43,9 +44,14 @@ pub fn requests(env: Env) -> u32 {
 pub fn has_first_loop(env: Env) -> bool {
     type DefaultLoop = unsafe extern "C" fn() -> *mut LoopStart;
     let Some(address) = platform::symbol(c"uv_default_loop") else { return false };
-    // SAFETY: the type is that of uv.h.
-    let default_loop = unsafe { std::mem::transmute::<*mut c_void, DefaultLoop>(address) };
+    static FIRST: OnceLock<usize> = OnceLock::new();
+    let first = FIRST.get_or_init(|| {
+        // SAFETY: the type is that of uv.h.
+        let default_loop = unsafe { std::mem::transmute::<*mut c_void, DefaultLoop>(address) };
+        // SAFETY: Node has made the loop before it runs anything, so this only says where it is. A program that Node is
+        // embedded in may have none: then it is made here, once.
+        unsafe { default_loop() as usize }
+    });
     let own = own_loop(&env);
-    // SAFETY: Node has made the loop before it runs anything, so this only says where it is.
-    !own.is_null() && own == unsafe { default_loop() }
+    !own.is_null() && own as usize == *first
 }

@@ -181,7 +181,7 @@ impl Floor {
         if let Ok(ring) = FutexRing::new() {
             return Self::Ring(ring, false);
         }
-        // The control word is 1 now: that ends at once.
+        // It ends at once.
         match sys::futex_wait_any([].into_iter(), &group.control, Some(Duration::ZERO)) {
             WokenOf::Failed => Self::Timer,
             _ => Self::Vector,
@@ -384,7 +384,6 @@ impl Thread {
         let Floor::Ring(ring, _) = &mut self.floor else { return false };
         let is_begun = ring.cancel(mark).is_ok();
         if !is_begun {
-            self.take();
             self.leave_ring();
         }
         is_begun
@@ -401,6 +400,10 @@ impl Thread {
 
     /// Ends all sleeps, and has the waits lie down elsewhere.
     fn leave_ring(&mut self) {
+        if let Floor::Ring(ring, _) = &mut self.floor {
+            ring.cancel_all();
+        }
+        self.take();
         self.floor = Floor::of(&self.group);
         self.refused = 0;
         self.tell_floor();
@@ -501,22 +504,46 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_sleep_that_the_ring_refuses_to_end_takes_no_wake_up() {
+    /// A thread whose ring sleeps on words, for waits with the numbers from 1 on; `None` where there is no ring.
+    fn asleep_on(words: &[&AtomicU32]) -> Option<Thread> {
         let (state, changed, control) = (Mutex::default(), Condvar::new(), AtomicU32::new(1));
         let mut thread = Thread::new(Arc::new(Group { state, changed, control }));
-        let word = AtomicU32::new(0);
-        let address = word.as_ptr() as usize;
-        let (is_slice, is_again, is_exact) = (false, false, true);
-        thread.beds.insert(1, Bed::new(Arc::new(Sound)));
-        thread
-            .lie_down(1, Sleep { address, expected: 0, until: None, is_slice, is_again, is_exact });
-        let Floor::Ring(ring, _) = &mut thread.floor else { return };
+        for (number, word) in (1..).zip(words) {
+            let address = word.as_ptr() as usize;
+            let (is_slice, is_again, is_exact) = (false, false, true);
+            let sleep = Sleep { address, expected: 0, until: None, is_slice, is_again, is_exact };
+            thread.beds.insert(number, Bed::new(Arc::new(Sound)));
+            thread.lie_down(number, sleep);
+        }
+        let Floor::Ring(ring, _) = &mut thread.floor else { return None };
         assert_eq!(ring.enter(Some(Duration::ZERO)), Ok(()));
+        Some(thread)
+    }
+
+    /// Has the ring refuse to end a sleep, which it does when its queue is full.
+    fn refuse_to_end(thread: &mut Thread, number: u64) {
+        let Floor::Ring(ring, _) = &mut thread.floor else { return };
         ring.is_refused = true;
         while thread.woken.is_empty() {
-            thread.wake(1); // it is refused when the queue is full
+            thread.wake(number);
         }
-        assert_eq!(sys::futex_wake(address, 1), 0);
+    }
+
+    #[test]
+    fn a_sleep_that_the_ring_refuses_to_end_takes_no_wake_up() {
+        let word = AtomicU32::new(0);
+        let Some(mut thread) = asleep_on(&[&word]) else { return };
+        refuse_to_end(&mut thread, 1);
+        assert_eq!(sys::futex_wake(word.as_ptr() as usize, 1), 0);
+    }
+
+    #[test]
+    fn a_wake_up_that_the_ring_has_not_told_yet_is_not_lost_with_it() {
+        let (word, other) = (AtomicU32::new(0), AtomicU32::new(0));
+        let Some(mut thread) = asleep_on(&[&word, &other]) else { return };
+        assert_eq!(sys::futex_wake(other.as_ptr() as usize, 1), 1);
+        refuse_to_end(&mut thread, 1);
+        let of_other = thread.woken.iter().find(|(mark, _)| mark >> 16 == 2);
+        assert_eq!(of_other.and_then(|woken| woken.1), Some(Ok(Woken::Notified)));
     }
 }

@@ -68,15 +68,15 @@ impl Spin {
         let mut spent = Duration::ZERO;
         loop {
             let found = (0..32).find_map(|_| ready().or_else(rest));
+            if found.is_some() && spent < LONG {
+                self.penalty.store(penalty / 2, Ordering::Relaxed);
+                return found;
+            }
             if spent >= LIMIT {
                 let most = if spent >= LONG { MOST_LONG } else { MOST };
                 let next = (2 * penalty).clamp(FEWEST, most);
                 self.penalty.store(next, Ordering::Relaxed);
                 self.skip.store(next, Ordering::Relaxed);
-                return found;
-            }
-            if found.is_some() {
-                self.penalty.store(penalty / 2, Ordering::Relaxed);
                 return found;
             }
             spent = start.elapsed();

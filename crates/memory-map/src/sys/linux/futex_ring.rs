@@ -327,6 +327,22 @@ impl FutexRing {
         }
     }
 
+    /// Ends all sleeps, also where the kernel takes nothing more from the queue.
+    pub fn cancel_all(&mut self) {
+        let all = SyncCancel { fd: -1, flags: CANCEL_ALL | CANCEL_ANY, ..SyncCancel::default() };
+        let fd = self.fd.as_raw_fd();
+        // SAFETY: the kernel reads one `SyncCancel`, which outlives the call. What it cancels is of this ring.
+        unsafe {
+            libc::syscall(SYS_IO_URING_REGISTER, fd, REGISTER_SYNC_CANCEL, &raw const all, 1)
+        };
+        // It tells of what has ended only to those who enter.
+        let (nothing, none) = (0, std::ptr::null::<Limit>());
+        // SAFETY: the call takes no entries, and reads no limit.
+        unsafe {
+            libc::syscall(SYS_IO_URING_ENTER, fd, nothing, nothing, ENTER_GETEVENTS, none, nothing)
+        };
+    }
+
     /// Tells which sleeps have ended, and how.
     pub fn take(&mut self, mut told: impl FnMut(u64, Result<Woken, i32>)) {
         let completion = &self.params.completion;
@@ -353,18 +369,7 @@ impl Drop for FutexRing {
     /// Ends all sleeps. The kernel does so too when the ring is closed, but later, by a thread of its own: until then they
     /// would take wake-ups from others who sleep on the same words, or on what is at their addresses next.
     fn drop(&mut self) {
-        let all = SyncCancel { fd: -1, flags: CANCEL_ALL | CANCEL_ANY, ..SyncCancel::default() };
-        // SAFETY: the kernel reads one `SyncCancel`, which outlives the call. What it cancels is of this ring, which is
-        // open until after this.
-        unsafe {
-            libc::syscall(
-                SYS_IO_URING_REGISTER,
-                self.fd.as_raw_fd(),
-                REGISTER_SYNC_CANCEL,
-                &raw const all,
-                1,
-            )
-        };
+        self.cancel_all();
     }
 }
 
