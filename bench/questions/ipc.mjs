@@ -79,7 +79,7 @@ async function idleTrips(trip, { quick }) {
 }
 
 const messagesOf = ({ size, quick }, most) =>
-  Math.max(200, Math.min(most, Math.floor(((quick ? 4 : 400) * MIB) / size)) / (quick ? 10 : 1))
+  Math.max(200, Math.floor(Math.min(most, ((quick ? 4 : 400) * MIB) / size) / (quick ? 10 : 1)))
 
 /** Microseconds for each message that comes after the first. */
 async function flow(count, receive) {
@@ -404,8 +404,9 @@ export const question = {
         start('channel send', [file, context.size, count])
         const messages = there[Symbol.asyncIterator]()
         const next = () => messages.next()
-        await flow(count / 4, next) // until all is compiled
-        return withDelay(() => flow((count * 3) / 4, next))
+        const first = Math.floor(count / 4)
+        await flow(first, next) // until all is compiled
+        return withDelay(() => flow(count - first, next))
       },
     }),
     'memory-map, Channel, async': asynchronous,
