@@ -21,10 +21,18 @@ const makers = {
     : { unnamed: (options) => mapAnonymous(4 * pageSize, { shared: true, ...options }) }),
 }
 
-/** Ends a wait for a word to be other than zero. Only Linux tells whether anybody waits: elsewhere the word is changed. */
-async function wake(map, byteOffset) {
-  if (process.platform === 'linux') await until(() => notify(map, byteOffset) === 1)
-  else map.typedArray(Int32Array, byteOffset, 1)[0] = 1
+/**
+ * Ends `waiting`, a wait for a word to be other than zero. Only Linux tells whether anybody waits: elsewhere the word is
+ * changed, perhaps before it is waited for.
+ */
+async function wake(map, byteOffset, waiting) {
+  if (process.platform === 'linux') {
+    await until(() => notify(map, byteOffset) === 1)
+    assert.strictEqual(await waiting, 'ok')
+  } else {
+    map.typedArray(Int32Array, byteOffset, 1)[0] = 1
+    assert.ok(['ok', 'not-equal'].includes(await waiting))
+  }
 }
 
 for (const backing of ['array-buffer', 'shared-array-buffer']) {
@@ -74,8 +82,7 @@ for (const backing of ['array-buffer', 'shared-array-buffer']) {
 
     // Waits on a word.
     const woken = thread.run(({ map, sync }) => sync.wait(map, 128, 0))
-    await wake(map, 128)
-    assert.ok(['ok', 'not-equal'].includes(await woken))
+    await wake(map, 128, woken)
     map.typedArray(Int32Array, 128, 1)[0] = 1
     assert.strictEqual(wait(map, 128, 0), 'not-equal')
     const waiting = waitAsync(map, 128, 1)
@@ -163,8 +170,8 @@ for (const backing of ['array-buffer', 'shared-array-buffer']) {
     await assert.rejects(ended, { code: 'ERR_MMAP_CLOSED' })
     assert.throws(() => mutex.lock(), { code: 'ERR_MMAP_CLOSED' })
     const again = MemoryMap.from(handle)
-    await wake(again, 256)
-    assert.ok(['ok', 'not-equal'].includes(await last.run(({ kept }) => kept.waiting)))
+    const waited = last.run(({ kept }) => kept.waiting)
+    await wake(again, 256, waited)
     const held = new Mutex(again, 0)
     assert.strictEqual(held.tryLock(), false)
     await last.run(({ kept }) => kept.mutex.unlock())
