@@ -43,15 +43,15 @@ pub fn requests(env: Env) -> u32 {
 #[napi]
 pub fn has_first_loop(env: Env) -> bool {
     type DefaultLoop = unsafe extern "C" fn() -> *mut LoopStart;
-    let Some(address) = platform::symbol(c"uv_default_loop") else { return false };
-    static FIRST: OnceLock<usize> = OnceLock::new();
+    static FIRST: OnceLock<Option<usize>> = OnceLock::new();
     let first = FIRST.get_or_init(|| {
+        let address = platform::symbol(c"uv_default_loop")?;
         // SAFETY: the type is that of uv.h.
         let default_loop = unsafe { std::mem::transmute::<*mut c_void, DefaultLoop>(address) };
         // SAFETY: Node has made the loop before it runs anything, so this only says where it is. A program that Node is
         // embedded in may have none: then it is made here, once.
-        unsafe { default_loop() as usize }
+        Some(unsafe { default_loop() as usize })
     });
     let own = own_loop(&env);
-    !own.is_null() && own as usize == *first
+    !own.is_null() && *first == Some(own as usize)
 }
