@@ -11,7 +11,7 @@ import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
 import { Lifetime } from './lifetime.js'
 import { type MemoryMap, native } from './main.js'
-import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, openAsync } from './opening.js'
+import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, OPEN, openAsync } from './opening.js'
 import { call } from './pending.js'
 import { Receiving } from './receiving.js'
 import { Sending } from './sending.js'
@@ -22,8 +22,6 @@ const HEAD_SIZE = 512
 const RECEIVER = 64
 /** The bit of the receiver's word that says that another one waits to become it. */
 const CONTENDED = 1
-
-const FOR_EVER: Limit = { timeout: -1, signal: undefined }
 
 /** What waits in a channel. */
 export interface Pending {
@@ -124,7 +122,7 @@ export class Channel extends Handle {
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel {
-    return open(map, options, native.NativeChannel, (...behind) => new Channel(map, ...behind))
+    return make(map, options, OPEN, native.NativeChannel, (...behind) => new Channel(map, ...behind))
   }
 
   /**
@@ -316,15 +314,7 @@ export class Channel extends Handle {
 
   /** The messages, until the channel is closed. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
-    const isClosed = (): boolean => this.closed
-    const look = () => this.#look()
-    return new Messages({
-      get closed() {
-        return isClosed()
-      },
-      take: () => this.#receiving.now(look),
-      wait: () => this.#receiving.wait(FOR_EVER, look),
-    }) as unknown as AsyncIterableIterator<Buffer>
+    return new Messages(this.#receiving, () => this.#look()) as unknown as AsyncIterableIterator<Buffer>
   }
 
   /**

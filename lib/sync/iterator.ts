@@ -1,26 +1,25 @@
-// The messages of a channel, for `for await`.
+// The messages of a channel or of a receiver of a broadcast, for `for await`.
+
+import type { Limit } from './arguments.js'
+import type { Receiving } from './receiving.js'
 
 /** What async generators inherit from. */
 const AsyncIterator = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}).prototype) as object
 
-interface Source {
-  /** Whether nothing comes any more. */
-  readonly closed: boolean
-  /** A message that is there. */
-  take(): Buffer | undefined
-  /** The next one. */
-  wait(): Promise<Buffer | undefined>
-}
+const FOR_EVER: Limit = { timeout: -1, signal: undefined }
 
 /**
- * Gives out messages until there are none any more. Where one is there it costs a promise: an async generator that
- * awaits it takes three turns of the queue of promises.
+ * Gives out the messages that `look` finds, until there will be no more. A message that is there costs one promise: an
+ * async generator would wait three turns of the microtask queue for it.
  */
 export class Messages {
-  #source: Source | undefined
+  /** Undefined when the loop is over. */
+  #receiving: Receiving | undefined
+  readonly #look: () => Buffer | undefined
 
-  constructor(source: Source) {
-    this.#source = source
+  constructor(receiving: Receiving, look: () => Buffer | undefined) {
+    this.#receiving = receiving
+    this.#look = look
   }
 
   static {
@@ -29,7 +28,7 @@ export class Messages {
 
   next(): Promise<IteratorResult<Buffer, undefined>> {
     try {
-      const message = this.#source?.take()
+      const message = this.#receiving?.now(this.#look)
       return message === undefined ? this.#wait() : Promise.resolve({ value: message, done: false })
     } catch (error) {
       return this.#end(error)
@@ -37,13 +36,13 @@ export class Messages {
   }
 
   return(): Promise<IteratorResult<Buffer, undefined>> {
-    this.#source = undefined
+    this.#receiving = undefined
     return Promise.resolve({ value: undefined, done: true })
   }
 
   async #wait(): Promise<IteratorResult<Buffer, undefined>> {
     try {
-      const message = await this.#source?.wait()
+      const message = await this.#receiving?.wait(FOR_EVER, this.#look)
       return message === undefined ? await this.return() : { value: message, done: false }
     } catch (error) {
       return await this.#end(error)
@@ -51,7 +50,7 @@ export class Messages {
   }
 
   #end(error: unknown): Promise<IteratorResult<Buffer, undefined>> {
-    const isOver = this.#source?.closed !== false
+    const isOver = this.#receiving?.closed !== false
     const end = this.return()
     return isOver ? end : Promise.reject(error)
   }

@@ -24,7 +24,7 @@ export const [CREATE, OPEN, EITHER] = [0, 1, 2]
 /** What the native library has behind one. */
 export type Behind<T> = new (map: Token, offset: number, length: number, how: number) => T
 
-/** Makes one, or opens it if it may. */
+/** Makes one, or opens it, or does what is needed. */
 export function make<T, R>(
   map: MemoryMap<any>,
   options: unknown,
@@ -33,26 +33,10 @@ export function make<T, R>(
   wrap: (behind: T, offset: number) => R,
 ): R {
   const token = toToken(map)
-  const { offset, length } = check<ChannelRange>(options, ['offset', 'length'])
+  const { offset, length } = check<ChannelRange>(options, how === OPEN ? ['offset'] : ['offset', 'length'])
   const [start, size] = toExtent(map, offset, length)
   return wrap(
     call(map, () => new behind(token, start, size, how)),
-    start,
-  )
-}
-
-/** Opens one. */
-export function open<T, R>(
-  map: MemoryMap<any>,
-  options: unknown,
-  behind: Behind<T>,
-  wrap: (behind: T, offset: number) => R,
-): R {
-  const token = toToken(map)
-  const { offset } = check<ChannelOptions>(options, ['offset'])
-  const start = toOffset(offset)
-  return wrap(
-    call(map, () => new behind(token, start, 0, OPEN)),
     start,
   )
 }
@@ -69,5 +53,5 @@ export async function openAsync<T, R>(
   const { offset, ...rest } = check<ChannelOptions & WaitOptions>(options, ['offset', 'timeout', 'signal'])
   const start = toOffset(offset)
   const found = await waitFor(map, toLimit(rest), (...wait) => made(token, start, ...wait))
-  return found === 0 ? open(map, { offset: start }, behind, wrap) : undefined
+  return found === 0 ? make(map, { offset: start }, OPEN, behind, wrap) : undefined
 }

@@ -7,7 +7,7 @@ import { toTimeout, type WaitOptions } from './arguments.js'
 import { Deliveries, notOwner } from './deliveries.js'
 import { Lifetime } from './lifetime.js'
 import { type MemoryMap, native } from './main.js'
-import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, open, openAsync } from './opening.js'
+import { type ChannelOptions, type ChannelRange, CREATE, EITHER, make, OPEN, openAsync } from './opening.js'
 import { call } from './pending.js'
 import { Receiving } from './receiving.js'
 import { Sending } from './sending.js'
@@ -158,7 +158,7 @@ export class Queue extends Handle {
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Queue {
-    return open(map, options, native.NativeQueue, (...behind) => new Queue(map, ...behind))
+    return make(map, options, OPEN, native.NativeQueue, (...behind) => new Queue(map, ...behind))
   }
 
   /**

@@ -3,7 +3,7 @@
 import type { NativeReceiver } from '../binding.js'
 import { illegalConstructor } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { type Limit, toTimeout, type WaitOptions } from './arguments.js'
+import { toTimeout, type WaitOptions } from './arguments.js'
 import { Borrowing } from './borrowing.js'
 import { Copies } from './copies.js'
 import { Messages } from './iterator.js'
@@ -11,8 +11,6 @@ import { Lifetime } from './lifetime.js'
 import { type MemoryMap, native } from './main.js'
 import { call } from './pending.js'
 import { Receiving } from './receiving.js'
-
-const FOR_EVER: Limit = { timeout: -1, signal: undefined }
 
 /** Makes a receiver. */
 export let receiverOf: (map: MemoryMap<any>, behind: NativeReceiver) => BroadcastReceiver
@@ -145,15 +143,7 @@ export class BroadcastReceiver extends Handle {
 
   /** The messages, until the receiver is closed. Lost ones are counted in {@link lost}, and do not end the loop. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
-    const isClosed = (): boolean => this.closed
-    const look = () => this.#copies.take(0)
-    return new Messages({
-      get closed() {
-        return isClosed()
-      },
-      take: () => this.#receiving.now(look),
-      wait: () => this.#receiving.wait(FOR_EVER, look),
-    }) as unknown as AsyncIterableIterator<Buffer>
+    return new Messages(this.#receiving, () => this.#copies.take(0)) as unknown as AsyncIterableIterator<Buffer>
   }
 
   /**

@@ -22,6 +22,11 @@ export class Receiving {
     this.#ready = ready
   }
 
+  /** Whether nothing comes any more. */
+  get closed(): boolean {
+    return this.#life.closed
+  }
+
   /** Throws where this call would overtake one that is pending. */
   checkIdle(): void {
     checkIdle(this.turns.busy, 'An asynchronous call is pending, and the next message is for that')
