@@ -299,25 +299,13 @@ impl Export {
 
     /// The store is gone: has `object_gone` called when the object is too; `false` where it is. Its
     /// argument is what `Arc::into_raw` gives.
-    pub fn after_store(
-        self: &Arc<Self>,
-        env: sys::napi_env,
-        object_gone: unsafe extern "C" fn(sys::napi_env, *mut c_void, *mut c_void),
-    ) -> bool {
+    pub fn after_store(self: &Arc<Self>, env: sys::napi_env, object_gone: Finalizer) -> bool {
         self.freed.store(true, Ordering::Release);
         let Some(object) = self.object(env) else { return false };
-        let data = Arc::into_raw(Arc::clone(self)).cast_mut();
-        let none = ptr::null_mut();
-        // SAFETY: `object` is alive, and `object_gone` takes what `Arc::into_raw` gave.
-        let status = unsafe {
-            sys::napi_add_finalizer(env, object, data.cast(), Some(object_gone), none, none.cast())
-        };
-        if status != sys::Status::napi_ok {
-            // SAFETY: the finalizer was not registered, so the count is still ours.
-            drop(unsafe { Arc::from_raw(data) });
-            if let Some(key) = self.replace_key(None) {
-                key.keep_for_good();
-            }
+        // SAFETY: `object` is alive, and `object_gone` takes what `Arc::into_raw` gives.
+        let finalized = unsafe { add_finalizer(env, object, Arc::clone(self), object_gone) };
+        if !finalized && let Some(key) = self.replace_key(None) {
+            key.keep_for_good();
         }
         true
     }
@@ -340,6 +328,32 @@ unsafe extern "C" fn store_gone(_env: sys::napi_env, _data: *mut c_void, hint: *
     } else {
         Arc::clone(&export.remote).note_freed(export);
     }
+}
+
+/// Is called once, when an object has been collected; its second argument is what `Arc::into_raw` gave.
+pub type Finalizer = unsafe extern "C" fn(sys::napi_env, *mut c_void, *mut c_void);
+
+/// Has `finalizer` called when `object` is collected; `false` where the runtime refuses.
+///
+/// # Safety
+/// `object` must be an object of `env`, and `finalizer` take an `Arc<T>` that became a pointer.
+pub unsafe fn add_finalizer<T>(
+    env: sys::napi_env,
+    object: sys::napi_value,
+    data: Arc<T>,
+    finalizer: Finalizer,
+) -> bool {
+    let data = Arc::into_raw(data).cast_mut();
+    let none = ptr::null_mut();
+    // SAFETY: the caller vouches for all of them.
+    let status = unsafe {
+        sys::napi_add_finalizer(env, object, data.cast(), Some(finalizer), none, none.cast())
+    };
+    if status != sys::Status::napi_ok {
+        // SAFETY: the finalizer was not registered, so the count is still ours.
+        drop(unsafe { Arc::from_raw(data) });
+    }
+    status == sys::Status::napi_ok
 }
 
 /// The memory of an ArrayBuffer in a new one, where the runtime has `ArrayBuffer.prototype.transfer`: it

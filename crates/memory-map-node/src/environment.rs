@@ -111,7 +111,7 @@ impl Environment {
 
     /// Makes `teardown` the cleanup hook that runs before all others known by now: they run in
     /// the reverse order of their registration, and those of the runtime free the ArrayBuffers.
-    fn arm(&self) {
+    pub fn arm(&self) {
         let argument = self.env.cast::<c_void>();
         if self.armed.replace(true) {
             // SAFETY: `env` is alive, and the hook was added below.
@@ -162,11 +162,6 @@ impl Environment {
         }
         foreign.push(Arc::downgrade(mapping));
         drop(foreign);
-        self.arm();
-    }
-
-    /// Notes that a mapping is laid over memory of the runtime's.
-    pub fn note_laid(&self) {
         self.arm();
     }
 
@@ -330,7 +325,7 @@ pub fn leave_attached(env: &Env, held: &Held) -> bool {
 
 /// Takes the memory away from the ArrayBuffers of a mapping.
 pub fn detach_all(env: &Env, held: &Held) {
-    for export in held.take_exports() {
+    for export in held.exports.take() {
         export.detach(env.raw());
         if let Some(environment) = Environment::existing(env.raw()) {
             environment.note_closed(export);

@@ -29,9 +29,4 @@ impl Held {
         }
         Ok((start, length))
     }
-
-    /// Takes the ArrayBuffers that are to be detached.
-    pub fn take_exports(&self) -> Vec<Arc<Export>> {
-        self.exports.take()
-    }
 }

@@ -16,7 +16,7 @@ use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
-use crate::array_buffer::{RawValue, Reference, Remote, refused};
+use crate::array_buffer::{RawValue, Reference, Remote, add_finalizer, refused};
 use crate::environment::Environment;
 use crate::error::to_js;
 use crate::mapping::Token;
@@ -146,18 +146,9 @@ fn hold_object(env: &Env, view: &View, remote: &Arc<Remote>) -> Result<Held> {
     if status != sys::Status::napi_ok {
         return Err(refused(env, status));
     }
-    let held = Held { object: Some(Reference(object)), remote: Arc::clone(remote) };
-    let data = Arc::into_raw(Arc::clone(remote)).cast_mut().cast();
-    let none = ptr::null_mut();
-    // SAFETY: `collected` takes what `Arc::into_raw` gave.
-    let status = unsafe {
-        sys::napi_add_finalizer(raw, view.buffer, data, Some(collected), none, none.cast())
-    };
-    if status != sys::Status::napi_ok {
-        // SAFETY: the finalizer was not registered, so the count is still ours.
-        drop(unsafe { Arc::from_raw(data.cast::<Remote>()) });
-    }
-    Ok(held)
+    // SAFETY: `buffer` is an object of this environment, and `collected` takes what `Arc::into_raw` gives.
+    unsafe { add_finalizer(raw, view.buffer, Arc::clone(remote), collected) };
+    Ok(Held { object: Some(Reference(object)), remote: Arc::clone(remote) })
 }
 
 /// A view of all of a mapping's memory, if it is long enough for that.

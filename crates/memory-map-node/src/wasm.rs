@@ -31,7 +31,7 @@ pub fn lay_over(
         let requirement = "a view of enough memory";
         return Err(to_js(&env, &Error::OutOfRange { name: "bytes", requirement }));
     }
-    Environment::of(env.raw()).note_laid();
+    Environment::of(env.raw()).arm(); // so that the mapping ends before the memory
     // SAFETY: the view is of a WebAssembly memory, which the runtime takes from the system by whole pages, private and
     // writable up to its length, and which is there for as long as the caller has it. JavaScript forsakes it, before it
     // calls anything else of this mapping's, when it is not.

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::InMapping;
-use super::waits::{Job, NativeWait, block};
+use super::waits::{Job, NativeWait};
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -28,9 +28,7 @@ impl NativeBarrier {
     /// Which party this is; 4294967295 timed out.
     #[napi]
     pub fn wait(&self, env: Env, timeout: f64) -> Result<u32> {
-        let barrier = self.0.get(&env)?;
-        block(&env, timeout, |patience| barrier.object.wait(patience))
-            .map(|index| index.unwrap_or(TIMED_OUT))
+        self.0.block(&env, timeout, Barrier::wait).map(|index| index.unwrap_or(TIMED_OUT))
     }
 
     #[napi(ts_return_type = "Promise<number>")]

@@ -9,7 +9,7 @@ use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, InMapping, code};
 use super::messages::{self, Lent};
-use super::waits::{NativeWait, attempt};
+use super::waits::NativeWait;
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -113,9 +113,9 @@ impl NativeReceiver {
     /// Receives a message and leaves it where it is: its offset in the mapping and its length.
     #[napi]
     pub fn borrow(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
-        let receiver = self.tied.get(&env)?;
-        let message = attempt(&env, timeout, |patience| receiver.object.borrow(patience))?;
-        Ok(self.borrowed.keep(message))
+        self.tied
+            .attempt(&env, timeout, Receiver::borrow)
+            .map(|message| self.borrowed.keep(message))
     }
 
     /// Gives back what was borrowed; `false` where nothing was.
@@ -141,8 +141,7 @@ pub fn broadcast_send(
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
-    let broadcast = broadcast.get(&env)?;
-    attempt(&env, timeout, |patience| broadcast.object.send(data, patience))
+    broadcast.attempt(&env, timeout, |broadcast, patience| broadcast.send(data, patience))
 }
 
 /// Sends messages as `channelSendMany` does.
@@ -155,9 +154,8 @@ pub fn broadcast_send_many(
     count: u32,
     timeout: f64,
 ) -> Result<u32> {
-    let broadcast = broadcast.get(&env)?;
-    messages::send_many(&env, ends, count, timeout, |ends, patience| {
-        broadcast.object.send_many(data, ends, patience)
+    messages::send_many(&env, &broadcast, ends, count, timeout, |broadcast, ends, patience| {
+        broadcast.send_many(data, ends, patience)
     })
 }
 
@@ -170,10 +168,7 @@ pub fn broadcast_receive(
     offset: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let receiver = receiver.get(&env)?;
-    messages::receive(&env, target, offset, timeout, |target, patience| {
-        receiver.object.receive_into(target, patience)
-    })
+    messages::receive(&env, &receiver, target, offset, timeout, Receiver::receive_into)
 }
 
 /// Receives messages as `channelReceiveMany` does.
@@ -187,8 +182,6 @@ pub fn broadcast_receive_many(
     most: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let receiver = receiver.get(&env)?;
-    messages::receive_many(&env, target, offset, ends, most, timeout, |target, ends, patience| {
-        receiver.object.receive_many_into(target, ends, patience)
-    })
+    let receive = Receiver::receive_many_into;
+    messages::receive_many(&env, &receiver, target, offset, ends, most, timeout, receive)
 }

@@ -2,16 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use memory_map::copy_of;
 use memory_map::ipc::{Ahead, Channel, Patience, Reservation};
+use memory_map::{LockAnyway, copy_of};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, CREATE, InMapping, OPEN, code};
 use super::messages::{self, Lent};
-use super::waits::{Job, NativeWait, attempt};
+use super::waits::{Job, NativeWait};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -136,10 +136,10 @@ impl NativeChannel {
     /// Takes room for a message; its offset in the mapping, or -1 where there is none in time.
     #[napi]
     pub fn reserve(&self, env: Env, length: f64, timeout: f64) -> Result<f64> {
-        let channel = self.tied.get(&env)?;
         let length = length as usize;
-        let room = attempt(&env, timeout, |patience| channel.object.reserve(length, patience))?;
-        Ok(self.keep_room(room))
+        self.tied
+            .attempt(&env, timeout, |channel, patience| channel.reserve(length, patience))
+            .map(|room| self.keep_room(room))
     }
 
     fn keep_room(&self, room: Option<Reservation>) -> f64 {
@@ -165,12 +165,12 @@ impl NativeChannel {
         let wait = move |patience: &Patience<'_>| {
             let room = channel.reserve(length as usize, Some(patience))?;
             let done = code(room.is_some());
-            *lock(&arrived) = room;
+            *arrived.lock_anyway() = room;
             Ok(done)
         };
         let (channel, arrived) = (Arc::clone(object), Arc::clone(&self.arrived));
         let give_back = move |_| {
-            if let Some(room) = lock(&arrived).take() {
+            if let Some(room) = arrived.lock_anyway().take() {
                 let _ = channel.abandon(room); // a fault, which the mapping tells
             }
         };
@@ -180,7 +180,7 @@ impl NativeChannel {
     /// What `reserveAsync` has reserved; its offset in the mapping, or -1.
     #[napi]
     pub fn reserved(&self) -> f64 {
-        let room = lock(&self.arrived).take();
+        let room = self.arrived.lock_anyway().take();
         self.keep_room(room)
     }
 
@@ -201,9 +201,7 @@ impl NativeChannel {
     /// Receives a message and leaves it where it is: its offset in the mapping and its length.
     #[napi]
     pub fn borrow(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
-        let channel = self.tied.get(&env)?;
-        let message = attempt(&env, timeout, |patience| channel.object.borrow(patience))?;
-        Ok(self.borrowed.keep(message))
+        self.tied.attempt(&env, timeout, Channel::borrow).map(|message| self.borrowed.keep(message))
     }
 
     /// Gives back what was borrowed; `false` where nothing was.
@@ -232,10 +230,6 @@ impl NativeChannel {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Waits until there is a channel: 0, or 2 where there is none in time.
 #[napi(ts_return_type = "Promise<number>")]
 pub fn channel_made<'env>(
@@ -261,8 +255,7 @@ pub fn channel_send(
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
-    let channel = channel.get(&env)?;
-    attempt(&env, timeout, |patience| channel.object.send(data, patience))
+    channel.attempt(&env, timeout, |channel, patience| channel.send(data, patience))
 }
 
 /// Receives a message into `target`, from `offset` on, and says how long it is; -1 where there is
@@ -276,10 +269,7 @@ pub fn channel_receive(
     offset: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let channel = channel.get(&env)?;
-    messages::receive(&env, target, offset, timeout, |target, patience| {
-        channel.object.receive_into(target, patience)
-    })
+    messages::receive(&env, &channel, target, offset, timeout, Channel::receive_into)
 }
 
 /// As `channelReceive`, and copies messages that come next, each to a multiple of eight from `offset` on:
@@ -296,14 +286,14 @@ pub fn channel_receive_ahead(
     most: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let channel = channel.get(&env)?;
     // SAFETY: only this thread has the array, and it is not in JavaScript.
     let places = unsafe { places.as_mut() };
     let mut ahead = [Ahead::default(); AHEAD];
     let most = AHEAD.min(most as usize).min(places.len() / 3);
-    let received = messages::receive(&env, target, offset, timeout, |target, patience| {
-        channel.object.receive_ahead(target, &mut ahead[..most], patience)
-    })?;
+    let received =
+        messages::receive(&env, &channel, target, offset, timeout, |channel, target, patience| {
+            channel.receive_ahead(target, &mut ahead[..most], patience)
+        })?;
     let count = most.min(received.max(0.0) as usize);
     for (numbers, place) in places.chunks_exact_mut(3).zip(&ahead[..count]) {
         numbers.copy_from_slice(&[place.end as i32, place.tail as i32, place.passes_eighth.into()]);
@@ -331,9 +321,8 @@ pub fn channel_send_many(
     count: u32,
     timeout: f64,
 ) -> Result<u32> {
-    let channel = channel.get(&env)?;
-    messages::send_many(&env, ends, count, timeout, |ends, patience| {
-        channel.object.send_many(data, ends, patience)
+    messages::send_many(&env, &channel, ends, count, timeout, |channel, ends, patience| {
+        channel.send_many(data, ends, patience)
     })
 }
 
@@ -349,8 +338,6 @@ pub fn channel_receive_many(
     most: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let channel = channel.get(&env)?;
-    messages::receive_many(&env, target, offset, ends, most, timeout, |target, ends, patience| {
-        channel.object.receive_many_into(target, ends, patience)
-    })
+    let receive = Channel::receive_many_into;
+    messages::receive_many(&env, &channel, target, offset, ends, most, timeout, receive)
 }

@@ -5,7 +5,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, InMapping, code};
-use super::waits::{NativeWait, block};
+use super::waits::NativeWait;
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -34,8 +34,7 @@ impl NativeEvent {
     /// 0 set, 2 timed out.
     #[napi]
     pub fn wait(&self, env: Env, timeout: f64) -> Result<u32> {
-        let event = self.0.get(&env)?;
-        block(&env, timeout, |patience| event.object.wait(patience)).map(code)
+        self.0.block(&env, timeout, Event::wait).map(code)
     }
 
     #[napi(ts_return_type = "Promise<number>")]

@@ -10,7 +10,7 @@ use memory_map::Mapping;
 use memory_map::ipc::{Locked, Patience};
 use napi::bindgen_prelude::*;
 
-use super::waits::{Job, NativeWait};
+use super::waits::{self, Job, NativeWait};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -57,6 +57,30 @@ impl<T: 'static> Tied<InMapping<T>> {
     /// Calls the object.
     pub fn call<R>(&self, env: &Env, call: impl FnOnce(&T) -> memory_map::Result<R>) -> Result<R> {
         call(&self.get(env)?.object).map_err(|error| to_js(env, &error))
+    }
+
+    /// Has the object wait on this thread.
+    pub fn block<R>(
+        &self,
+        env: &Env,
+        timeout: f64,
+        wait: impl FnOnce(&T, &Patience<'_>) -> memory_map::Result<R>,
+    ) -> Result<R> {
+        let object = &self.get(env)?.object;
+        waits::block(env, timeout, |patience| wait(object, patience))
+    }
+
+    /// As `block`; does not wait where the timeout is 0.
+    pub fn attempt<R>(
+        &self,
+        env: &Env,
+        timeout: f64,
+        attempt: impl FnOnce(&T, Option<&Patience<'_>>) -> memory_map::Result<R>,
+    ) -> Result<R> {
+        if timeout == 0.0 {
+            return self.call(env, |object| attempt(object, None));
+        }
+        self.block(env, timeout, |object, patience| attempt(object, Some(patience)))
     }
 }
 

@@ -5,8 +5,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, InMapping, code};
-use super::waits::{NativeWait, block};
-use crate::error::to_js;
+use super::waits::NativeWait;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -43,8 +42,9 @@ impl NativeLatest {
     /// Waits for another version: 0, or 2 where there is none in time.
     #[napi]
     pub fn wait(&self, env: Env, version: f64, timeout: f64) -> Result<u32> {
-        let latest = self.0.get(&env)?;
-        block(&env, timeout, |patience| latest.object.wait(version as u64, patience)).map(code)
+        self.0
+            .block(&env, timeout, |latest, patience| latest.wait(version as u64, patience))
+            .map(code)
     }
 
     #[napi(ts_return_type = "Promise<number>")]
@@ -69,8 +69,7 @@ pub fn latest_write(
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
-    let latest = latest.get(&env)?;
-    block(&env, timeout, |patience| latest.object.write(data, patience))
+    latest.block(&env, timeout, |latest, patience| latest.write(data, patience))
 }
 
 /// Copies the newest value into `target`, from `offset` on, unless there is too little room, and says
@@ -82,8 +81,7 @@ pub fn latest_read(
     mut target: BufferSlice,
     offset: u32,
 ) -> Result<f64> {
-    let latest = latest.get(&env)?;
     let target = target.get_mut(offset as usize..).unwrap_or_default();
-    let read = latest.object.read(target).map_err(|error| to_js(&env, &error))?;
+    let read = latest.call(&env, |latest| latest.read(target))?;
     Ok(read.map_or(-1.0, |length| length as f64))
 }

@@ -6,41 +6,51 @@ use std::collections::HashMap;
 use memory_map::ipc::{Message, Patience, Received};
 use napi::bindgen_prelude::*;
 
-use super::waits::attempt;
+use super::in_mapping::InMapping;
+use crate::tied::Tied;
 
 /// Sends messages that end at the first `count` of `ends`, and says how many there was room for in time.
-pub fn send_many(
+pub fn send_many<T: 'static>(
     env: &Env,
+    sender: &Tied<InMapping<T>>,
     ends: &[u32],
     count: u32,
     timeout: f64,
-    send: impl FnOnce(&[u32], Option<&Patience<'_>>) -> memory_map::Result<usize>,
+    send: impl FnOnce(&T, &[u32], Option<&Patience<'_>>) -> memory_map::Result<usize>,
 ) -> Result<u32> {
     let ends = ends.get(..count as usize).unwrap_or(ends);
-    attempt(env, timeout, |patience| send(ends, patience)).map(|sent| sent as u32)
+    sender
+        .attempt(env, timeout, |sender, patience| send(sender, ends, patience))
+        .map(|sent| sent as u32)
 }
 
 /// Receives a message into `target`, from `offset` on.
-pub fn receive(
+pub fn receive<T: 'static>(
     env: &Env,
+    receiver: &Tied<InMapping<T>>,
     mut target: BufferSlice<'_>,
     offset: u32,
     timeout: f64,
-    receive: impl FnOnce(&mut [u8], Option<&Patience<'_>>) -> memory_map::Result<Received>,
+    receive: impl FnOnce(&T, &mut [u8], Option<&Patience<'_>>) -> memory_map::Result<Received>,
 ) -> Result<f64> {
     let target = target.get_mut(offset as usize..).unwrap_or_default();
-    attempt(env, timeout, |patience| receive(target, patience)).map(received_code)
+    receiver
+        .attempt(env, timeout, |receiver, patience| receive(receiver, target, patience))
+        .map(received_code)
 }
 
 /// Receives up to `most` messages into `target`, from `offset` on, and notes in `ends` where they end.
-pub fn receive_many(
+#[allow(clippy::too_many_arguments)] // those of the functions that call it
+pub fn receive_many<T: 'static>(
     env: &Env,
+    receiver: &Tied<InMapping<T>>,
     target: BufferSlice<'_>,
     offset: u32,
     mut ends: Uint32ArraySlice<'_>,
     most: u32,
     timeout: f64,
     receive_into: impl FnOnce(
+        &T,
         &mut [u8],
         &mut [u32],
         Option<&Patience<'_>>,
@@ -49,8 +59,8 @@ pub fn receive_many(
     // SAFETY: only this thread has the array, and it is not in JavaScript.
     let ends = unsafe { ends.as_mut() };
     let most = ends.len().min(most as usize);
-    receive(env, target, offset, timeout, |target, patience| {
-        receive_into(target, &mut ends[..most], patience)
+    receive(env, receiver, target, offset, timeout, |receiver, target, patience| {
+        receive_into(receiver, target, &mut ends[..most], patience)
     })
 }
 

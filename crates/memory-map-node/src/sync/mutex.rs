@@ -7,7 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, InMapping, lock_code, locked};
-use super::waits::{Job, NativeWait, block};
+use super::waits::{Job, NativeWait};
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -58,8 +58,7 @@ pub fn mutex_lock(
     #[napi(ts_arg_type = "object")] mutex: ByHandle<Mutex>,
     timeout: f64,
 ) -> Result<u32> {
-    let mutex = mutex.get(&env)?;
-    block(&env, timeout, |patience| mutex.object.lock(patience)).map(lock_code)
+    mutex.block(&env, timeout, Mutex::lock).map(lock_code)
 }
 
 /// 0 acquired, 1 recovered, 2 held by another owner.

@@ -10,7 +10,7 @@ use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, CREATE, InMapping, OPEN, code};
 use super::messages;
-use super::waits::{Job, NativeWait, attempt};
+use super::waits::{Job, NativeWait};
 use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
@@ -119,8 +119,7 @@ pub fn queue_send(
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
-    let worker = queue.get(&env)?;
-    attempt(&env, timeout, |patience| worker.object.queue.send(data, patience))
+    queue.attempt(&env, timeout, |worker, patience| worker.queue.send(data, patience))
 }
 
 /// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
@@ -134,9 +133,8 @@ pub fn queue_send_many(
     count: u32,
     timeout: f64,
 ) -> Result<u32> {
-    let worker = queue.get(&env)?;
-    messages::send_many(&env, ends, count, timeout, |ends, patience| {
-        worker.object.queue.send_many(data, ends, patience)
+    messages::send_many(&env, &queue, ends, count, timeout, |worker, ends, patience| {
+        worker.queue.send_many(data, ends, patience)
     })
 }
 
@@ -153,14 +151,14 @@ pub fn queue_receive(
     end: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let worker = &queue.get(&env)?.object;
     let target = target.get_mut(start as usize..end as usize).unwrap_or_default();
-    let message = attempt(&env, timeout, |patience| worker.queue.receive_into(target, patience))?;
-    let Some(message) = message else { return Ok(-1.0) };
-    let length = message.length() as f64;
-    let told = if message.deliveries() == 1 { length } else { -2.0 - length };
-    worker.taken().insert(number as u64, message);
-    Ok(told)
+    queue.attempt(&env, timeout, |worker, patience| {
+        let Some(message) = worker.queue.receive_into(target, patience)? else { return Ok(-1.0) };
+        let length = message.length() as f64;
+        let told = if message.deliveries() == 1 { length } else { -2.0 - length };
+        worker.taken().insert(number as u64, message);
+        Ok(told)
+    })
 }
 
 /// The same of up to `most` messages that are there, whose numbers are to be `first` and those behind
@@ -178,21 +176,22 @@ pub fn queue_receive_many(
     most: u32,
     timeout: f64,
 ) -> Result<u32> {
-    let worker = &queue.get(&env)?.object;
     let target = target.get_mut(offset as usize..).unwrap_or_default();
     // SAFETY: only this thread has the array, `target` is other memory, and the only JavaScript that may run
     // before this returns is the script `0`, which a wait runs to learn whether it may go on.
     let told = unsafe { told.as_mut() };
     let most = (told.len() / 2).min(most as usize);
-    let messages =
-        attempt(&env, timeout, |patience| worker.queue.receive_many_into(most, target, patience))?;
-    let count = messages.len() as u32;
-    let mut taken = worker.taken();
-    for ((number, message), told) in (first as u64..).zip(messages).zip(told.chunks_exact_mut(2)) {
-        told.copy_from_slice(&[message.length() as f64, message.deliveries() as f64]);
-        taken.insert(number, message);
-    }
-    Ok(count)
+    queue.attempt(&env, timeout, |worker, patience| {
+        let messages = worker.queue.receive_many_into(most, target, patience)?;
+        let count = messages.len() as u32;
+        let mut taken = worker.taken();
+        let numbers = first as u64..;
+        for ((number, message), told) in numbers.zip(messages).zip(told.chunks_exact_mut(2)) {
+            told.copy_from_slice(&[message.length() as f64, message.deliveries() as f64]);
+            taken.insert(number, message);
+        }
+        Ok(count)
+    })
 }
 
 /// How often a message was delivered, with this time; 0 where there is none of that number.

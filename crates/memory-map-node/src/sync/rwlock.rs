@@ -7,7 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, InMapping, lock_code, locked};
-use super::waits::{Job, NativeWait, block};
+use super::waits::{Job, NativeWait};
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -69,8 +69,7 @@ pub fn rwlock_lock_shared(
     #[napi(ts_arg_type = "object")] lock: ByHandle<RwLock>,
     timeout: f64,
 ) -> Result<u32> {
-    let lock = lock.get(&env)?;
-    block(&env, timeout, |patience| lock.object.lock_shared(patience)).map(lock_code)
+    lock.block(&env, timeout, RwLock::lock_shared).map(lock_code)
 }
 
 /// 0 acquired, 1 recovered, 2 timed out.
@@ -80,8 +79,7 @@ pub fn rwlock_lock_exclusive(
     #[napi(ts_arg_type = "object")] lock: ByHandle<RwLock>,
     timeout: f64,
 ) -> Result<u32> {
-    let lock = lock.get(&env)?;
-    block(&env, timeout, |patience| lock.object.lock_exclusive(patience)).map(lock_code)
+    lock.block(&env, timeout, RwLock::lock_exclusive).map(lock_code)
 }
 
 /// 0 acquired, 1 recovered, 2 held by another owner.

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{ByHandle, InMapping, TIMED_OUT, code};
-use super::waits::{Job, NativeWait, block};
+use super::waits::{Job, NativeWait};
 use crate::mapping::Token;
 use crate::tied::Tied;
 
@@ -55,8 +55,7 @@ pub fn semaphore_acquire(
     #[napi(ts_arg_type = "object")] semaphore: ByHandle<Semaphore>,
     timeout: f64,
 ) -> Result<u32> {
-    let semaphore = semaphore.get(&env)?;
-    block(&env, timeout, |patience| semaphore.object.acquire(patience)).map(code)
+    semaphore.block(&env, timeout, Semaphore::acquire).map(code)
 }
 
 #[napi]

@@ -22,18 +22,6 @@ pub fn block<T>(
     wait(&patience(timeout).while_true(&may_run)).map_err(|error| to_js(env, &error))
 }
 
-/// As `block`; does not wait where the timeout is 0.
-pub fn attempt<T>(
-    env: &Env,
-    timeout: f64,
-    attempt: impl FnOnce(Option<&Patience<'_>>) -> memory_map::Result<T>,
-) -> Result<T> {
-    if timeout == 0.0 {
-        return attempt(None).map_err(|error| to_js(env, &error));
-    }
-    block(env, timeout, |patience| attempt(Some(patience)))
-}
-
 /// Whether the runtime still runs JavaScript on this thread. It has no call that says so, and none
 /// that is called when it stops.
 fn may_run(env: &Env) -> bool {
