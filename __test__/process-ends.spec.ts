@@ -113,7 +113,7 @@ const ways: Record<string, { script: string; code: number | null; signal: NodeJS
       const map = mapShared('file', { onFault: () => process.exit(8) })
       work(${FOREVER})
       map.buffer[0] = 1
-      setInterval(() => map, 1000) // a mapping that is collected tells no more (docs/faults.md)`,
+      setInterval(() => {}, 1000)`,
     code: 8,
     signal: null,
   },

@@ -1,9 +1,10 @@
 // The faults of a mapping: those not reported yet, and those that no call has thrown yet.
 
-import type { NativeFault, Token } from './binding.js'
+import type { NativeFault, NativeNews, Token } from './binding.js'
 import { resizedError, translate } from './errors.js'
-import { describeFault, type MemoryFault, MemoryFaultError, publish } from './faults.js'
+import { describeFault, known, type MemoryFault, MemoryFaultError, publish } from './faults.js'
 import { native } from './native.js'
+import type { Kind, Parsed } from './options.js'
 import { remedyOf } from './remedies.js'
 import { forgetGone } from './wasm.js'
 
@@ -12,23 +13,46 @@ const { mapping } = native
 /** At most this many faults stick, in case a program never asks for the errors. */
 const MOST_STICKING = 1000
 
+/** What a mapping's object is made of: it does not refer to that, and so can outlive it. */
+export interface Origin {
+  readonly token: Token
+  readonly kind: Kind
+  readonly path: string | undefined
+  readonly options: Parsed
+  /** Makes the object again. */
+  readonly revive: (origin: Origin) => FaultLog
+  /** Whether there was a process warning of a fault. */
+  hasWarned: boolean
+}
+
 export class FaultLog {
   readonly #map: MemoryFault['map']
   readonly #token: Token
-  readonly #onFault: ((fault: MemoryFault) => void) | undefined
+  readonly #origin: Origin
   /** How many faults there were at the last check. */
   #count = 0
   /** Faults that no call has thrown yet, by their native id, the oldest first. */
   #sticking: Map<number, MemoryFault> | undefined
   /** Faults that have not been published yet. */
   #news: MemoryFault[] = []
-  #warned = false
   #ended = false
 
-  constructor(map: MemoryFault['map'], token: Token, onFault: ((fault: MemoryFault) => void) | undefined) {
+  constructor(map: MemoryFault['map'], origin: Origin) {
     this.#map = map
-    this.#token = token
-    this.#onFault = onFault
+    this.#token = origin.token
+    this.#origin = origin
+  }
+
+  /**
+   * Has faults in the mapping's memory told from now on; where it `revives`, also those that happened before it was
+   * collected. `lasts` says whether it is memory that `close` does not take away.
+   */
+  expect({ lasts, revives = true }: { lasts: boolean; revives?: boolean }): void {
+    const origin = this.#origin
+    const one = known.get(origin.token) ?? { teller: new WeakRef(this), revive: undefined, lasts: false }
+    if (revives) one.revive ??= () => origin.revive(origin)
+    if (lasts) one.lasts = true
+    known.set(origin.token, one)
   }
 
   /** How many faults there have been. */
@@ -40,10 +64,14 @@ export class FaultLog {
   collect(): void {
     forgetGone(this.#token)
     const news = mapping.collect(this.#token)
-    if (news == null) return
+    if (news != null) this.note(news)
+  }
+
+  /** Notes what has happened. */
+  note({ count, faults }: NativeNews): void {
     // The native library forgets it once the memory cannot be reached any more.
-    this.#count = news.count
-    this.#note(news.faults)
+    this.#count = count
+    this.#note(faults)
   }
 
   /** Throws the oldest fault that no call has thrown yet, if there is one. */
@@ -57,7 +85,8 @@ export class FaultLog {
   /** Publishes what has happened. */
   tell(): void {
     this.collect()
-    for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
+    const { onFault } = this.#origin.options
+    for (const fault of this.#news.splice(0)) publish(fault, onFault ?? ((told) => this.#warn(told)))
   }
 
   /** Notes what had happened before the mapping was closed; null where nothing ever had. */
@@ -67,6 +96,9 @@ export class FaultLog {
       this.#note(reports)
     }
     this.#ended = true
+    const one = known.get(this.#token)
+    if (one?.lasts) one.revive = undefined
+    else known.delete(this.#token)
   }
 
   /** The error that the user sees for one of the native library's about the mapping. */
@@ -102,8 +134,8 @@ export class FaultLog {
   }
 
   #warn(fault: MemoryFault): void {
-    if (this.#warned) return
-    this.#warned = true
+    if (this.#origin.hasWarned) return
+    this.#origin.hasWarned = true
     process.emitWarning(`${describeFault(fault)} (told once for each mapping; see onFault)`, 'MemoryFaultWarning')
   }
 }

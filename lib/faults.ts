@@ -1,6 +1,6 @@
 // Reporting faults: from the native guard to the mapping's user.
 
-import type { Token } from './binding.js'
+import type { NativeNews, Token } from './binding.js'
 import { environment, type Listener, thisProcess } from './environment.js'
 import { invalidType } from './errors.js'
 import type { MemoryMap } from './memory-map.js'
@@ -84,6 +84,8 @@ const Given = function (object: object) {
 /** Reports the faults of a mapping, and keeps the mapping alive. */
 export interface Teller {
   tell(): void
+  /** Notes what has happened, and tells it on the next turn of the event loop. */
+  note(news: NativeNews): void
 }
 
 /**
@@ -103,14 +105,45 @@ class Owned extends Given {
   }
 }
 
-/** What reports the faults of mappings whose buffers the native library does not know, by token. */
-export const numbered = new Map<Token, WeakRef<Teller>>()
+/** What is known of a mapping that can fault, until it is closed or nothing can reach its memory any more. */
+export interface Known {
+  /** Reports its faults, and goes with the mapping and its views. */
+  readonly teller: WeakRef<Teller>
+  /**
+   * Makes the mapping's object anew, to report faults that happened before it was collected. It has the listener, and
+   * not the object. undefined where what has only to live as long as the mapping can refer to it.
+   */
+  revive: (() => Teller) | undefined
+  /** Whether there is memory that `close` does not take away. */
+  lasts: boolean
+}
+
+/** The mappings that can fault, by token. */
+export const known = new Map<Token, Known>()
+
+/** What reports the faults of a mapping, if need be after it was collected. */
+function tellerOf(token: Token): Teller | undefined {
+  const one = known.get(token)
+  return one?.teller.deref() ?? one?.revive?.()
+}
+
+/** Whether a mapping that was collected has faulted before that: then it is told, and is there again until it is. */
+export function tellsLast(token: Token): boolean {
+  const one = known.get(token)
+  if (one?.revive === undefined) return false
+  // It may have been made anew, and not have been collected since.
+  if (one.teller.deref() !== undefined) return true
+  const news = native.mapping.collect(token)
+  if (news == null) return false
+  one.revive().note(news)
+  return true
+}
 
 /** Tells the faults of this copy's mappings. */
 const listener: Listener = (faulted) => {
   const tellers = new Set<Teller>()
   const unknown = faulted.filter((one) => {
-    const teller = typeof one === 'number' ? numbered.get(one)?.deref() : Owned.teller(one)
+    const teller = typeof one === 'number' ? tellerOf(one) : Owned.teller(one)
     if (teller) tellers.add(teller)
     return !teller
   })

@@ -23,8 +23,8 @@ import type { Token } from './binding.js'
 import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
 import { closedError, illegalConstructor, invalidType, outOfRange, resizedError } from './errors.js'
-import { FaultLog } from './fault-log.js'
-import { listen, numbered } from './faults.js'
+import { FaultLog, type Origin } from './fault-log.js'
+import { known, listen, tellsLast } from './faults.js'
 import { Handle, refuse, tag } from './handle.js'
 import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
@@ -79,9 +79,10 @@ import { watchZlib } from './zlib-input.js'
 
 const { mapping } = native
 
-/** A mapping that was never closed is closed when it is collected. */
+/** A mapping that was never closed is closed when it is collected, and its faults are told. */
 const collected = new FinalizationRegistry<Token>((token) => {
-  numbered.delete(token)
+  if (tellsLast(token)) return
+  known.delete(token)
   mapping.forget(token)
 })
 
@@ -98,6 +99,9 @@ const KEY = Symbol('memory-map')
 
 /** Makes the object of a mapping; for `create` alone. */
 export let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>
+
+/** Makes an object again of a mapping that was collected. */
+let revive: (origin: Origin) => FaultLog
 
 /**
  * A mapping: pages of a file, or memory without a file. Made by `mapShared`, `mapPrivate`, `mapAnonymous` and
@@ -153,6 +157,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
         isAwaited = true
       }
       return map
+    }
+    revive = (origin) => {
+      const map = construct(origin.token, origin.kind, origin.path, origin.options)
+      map.#madeLog = new FaultLog(map, origin)
+      known.delete(origin.token)
+      map.#beShared() // which it may have been
+      return map.#madeLog
     }
     const register = () => {
       if (newest !== undefined) collected.register(newest, newest.#token, newest)
@@ -828,8 +839,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   into(memory: WasmMemory, offset: Bytes): WasmMapping {
     const token = this.#checkOpen()
     listen()
-    numbered.set(token, new WeakRef(this.#log))
     const [map, log] = [this, this.#log]
+    log.expect({ lasts: true, revives: false }) // `onFault` may use the memory, and so keep the mapping
     const layable = {
       token,
       length: this.#length,
@@ -871,7 +882,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#closed = true
     endAll(token)
     // What was transferred away may fault later still.
-    if (reports === null && !numbered.has(token)) {
+    if (reports === null && !known.get(token)?.lasts) {
       if (newest === this) newest = undefined
       else collected.unregister(this)
     }
@@ -930,7 +941,14 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   get #log(): FaultLog {
     const made = this.#madeLog
     if (made !== undefined) return made
-    const log = new FaultLog(this, this.#token, this.#options.onFault)
+    const log = new FaultLog(this, {
+      token: this.#token,
+      kind: this.#kind,
+      path: this.#path,
+      options: this.#options,
+      revive,
+      hasWarned: false,
+    })
     if (this.#closed) log.end(null)
     return (this.#madeLog = log)
   }
@@ -970,7 +988,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #beShared(): void {
     listen()
     this.#isProtected = true
-    if (!numbered.has(this.#token)) numbered.set(this.#token, new WeakRef(this.#log))
+    this.#log.expect({ lasts: true })
     this.#windows.cut = cutVolatile
     if (this.#buffer !== undefined) toVolatileBuffer(this.#buffer)
   }

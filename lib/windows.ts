@@ -5,7 +5,7 @@ import { constants } from 'node:buffer'
 import type { Token } from './binding.js'
 import { allocateAlone, type Cut, isDetached } from './buffers.js'
 import { closedError, invalidValue, tooLarge, unsupported } from './errors.js'
-import { adopt, isInDenoWorker, isInWorker, listen, numbered, type Teller } from './faults.js'
+import { adopt, isInDenoWorker, isInWorker, listen, type Teller } from './faults.js'
 import { native } from './native.js'
 
 const { mapping } = native
@@ -55,6 +55,8 @@ const ALIGNMENT = 64
 interface Owner extends Teller {
   /** The error that the user sees for one of the native library's. */
   explain(error: unknown): unknown
+  /** Has faults told from now on; `lasts` says whether they can be in memory that `close` does not take away. */
+  expect(what: { lasts: boolean }): void
 }
 
 /** Memory that has the bytes of a mapping from `start` to before `end`. */
@@ -263,7 +265,7 @@ export class Windows {
       const buffer = this.shares
         ? (this.#borrowed ?? share(token, start, size))
         : mapping.arrayBuffer(token, start, size, lasting)
-      if ((this.shares || lasting) && !numbered.has(token)) numbered.set(token, new WeakRef(this.#owner))
+      this.#owner.expect({ lasts: this.shares || lasting })
       return adopt(buffer, this.#owner)
     } catch (error) {
       throw this.#owner.explain(error)

@@ -7,7 +7,6 @@ process.on('exit', () => console.log('exit', told))
 let told = 0
 const map = mapShared(makeFile(1), { onFault: () => told++ })
 const other = mapAnonymous(pageSize, { protection: 'read', onFault: () => told++ })
-globalThis.kept = [map, other]
 map.buffer[0] = 1
 other.buffer[0] = 1
 console.log('last line')

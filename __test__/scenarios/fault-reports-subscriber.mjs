@@ -10,7 +10,7 @@ subscribe('memory-map.fault', () => {
   throw new Error('subscriber')
 })
 process.on('uncaughtException', (error) => told.push(error.message))
-const map = (globalThis.kept = mapShared(makeFile(1), { onFault: () => told.push('onFault') }))
+const map = mapShared(makeFile(1), { onFault: () => told.push('onFault') })
 map.buffer[0] = 1
 await until(() => told.length === 2)
 console.log(told.join('\n'))
