@@ -358,6 +358,15 @@ test('close ends a pending receiveAsync, beside which nothing else may receive',
   await t.throwsAsync(pending, { code: 'ERR_MMAP_CLOSED', message: 'The channel is closed' })
 })
 
+test('a receive that has only just begun, and those behind it, end when the mapping moves', async (t) => {
+  const { file, map, channel } = make(t)
+  const receives = [channel.receiveAsync(), channel.receiveAsync({ timeout: 1e6 }), channel.borrowAsync()]
+  growUntilMoved(map)
+  for (const receive of receives) await t.throwsAsync(receive, { code: 'ERR_MMAP_CLOSED', message: /resized/ })
+  reopen(t, file).send('later')
+  t.is((await channel.receiveAsync())!.toString(), 'later')
+})
+
 test('the channels of a mapping that moves as it grows go on', async (t) => {
   const { file, map, channel } = make(t)
   const other = reopen(t, file)
