@@ -1,6 +1,7 @@
 // Thousands of waits in one process need hardly any threads.
 
 import { forbidPath } from './helpers/addon.ts'
+import { survives } from './helpers/faults.ts'
 import { onLinux, where } from './helpers/platform.ts'
 import { runScript, runtimes, scenario } from './helpers/runtimes.ts'
 
@@ -12,6 +13,12 @@ const SYSTEMS = {
 }
 
 const asRoot = where(process.platform === 'linux' && process.getuid?.() === 0, 'becomes another user, as root can')
+
+for (const [system, args] of Object.entries(SYSTEMS)) {
+  onLinux(`a wait ends with a fault when the file loses its word, ${system}`, async (t) => {
+    await survives(t, runtimes()[0]!, scenario('sync-lost-word'), { args, env: { FORBID: forbidPath() } })
+  })
+}
 
 for (const runtime of runtimes()) {
   for (const [system, args] of Object.entries(SYSTEMS)) {

@@ -1165,7 +1165,8 @@ type WaitResult = 'ok' | 'not-equal' | 'timed-out'
 declare function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult
 /**
  * As {@link wait}, without blocking the event loop. One thread sleeps for all pending waits where the system can do that
- * (docs/memory-model.md). A pending wait keeps the process alive, and rejects when the mapping is closed.
+ * (docs/memory-model.md). A pending wait keeps the process alive, and rejects when the mapping is closed, or its file
+ * loses the word.
  *
  * @param options the timeout in milliseconds, or that and an `AbortSignal`
  */

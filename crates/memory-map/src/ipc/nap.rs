@@ -28,6 +28,8 @@ pub(crate) type Outcome = std::result::Result<Woken, i32>;
 
 /// How long a wait sleeps at a time that leaves no trace, as the memory is not writable: nobody wakes it.
 pub(crate) const LOOK: Duration = Duration::from_millis(10);
+/// How long a wait sleeps at first that must be told how it ended: then it sees whether the word is still there.
+const EXACT: Duration = Duration::from_millis(100);
 /// The longest slice that one grows to.
 const LONGEST: Duration = Duration::from_millis(320);
 
@@ -41,6 +43,8 @@ struct State {
     has_thread: bool,
     asked: Option<Sleep>,
     how: Option<Outcome>,
+    /// Whether the last sleep goes on.
+    goes_on: bool,
     has_slept: bool,
     kept_turn: bool,
     /// Where it slept last, and how often in a row.
@@ -67,6 +71,11 @@ impl Nap {
         self.state().how = Some(how);
     }
 
+    /// Tells that the sleep that was asked for goes on, and only the memory is to be looked at.
+    pub fn go_on(&self) {
+        self.state().goes_on = true;
+    }
+
     /// The sleep that the call which just ended asked for.
     pub fn take(&self) -> Option<Sleep> {
         self.state().asked.take()
@@ -83,16 +92,18 @@ impl Nap {
         is_cancelled: bool,
     ) -> Result<Woken> {
         let mut state = self.state();
+        let goes_on = std::mem::take(&mut state.goes_on);
         if let Some(how) = state.how.take() {
             return how.map_err(|errno| Error::os(errno, "futex"));
         }
-        if is_cancelled {
+        // One that goes on is ended, or told of a wake-up, all the same.
+        if is_cancelled && !goes_on {
             return Err(Error::Cancelled);
         }
         // SAFETY: as for `sys::futex_wait`, the word belongs to an `Access` of the caller's, which
         // keeps it mapped and contains its faults.
         let word = unsafe { AtomicU32::from_ptr(address as *mut u32) };
-        if word.load(Ordering::SeqCst) != expected {
+        if word.load(Ordering::SeqCst) != expected && !goes_on {
             return Ok(Woken::NotEqual);
         }
         let is_again = state.address == address;
@@ -102,9 +113,9 @@ impl Nap {
         // wait that nobody wakes.
         let growth = |limit| if limit == LOOK { 0 } else { state.round.min(8) };
         let grown = |limit: Duration| limit.max((limit * (1 << growth(limit))).min(LONGEST));
-        let slice = limit.map(|limit| end_of(grown(limit)));
-        let is_slice = slice.is_some_and(|slice| deadline.is_none_or(|deadline| slice < deadline));
-        let until = if is_slice { slice } else { deadline };
+        let slice = end_of(grown(limit.unwrap_or(EXACT)));
+        let is_slice = deadline.is_none_or(|deadline| slice < deadline);
+        let until = if is_slice { Some(slice) } else { deadline };
         let is_exact = limit.is_none();
         state.asked = Some(Sleep { address, expected, until, is_slice, is_again, is_exact });
         state.has_slept = true;

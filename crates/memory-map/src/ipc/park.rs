@@ -87,7 +87,7 @@ pub struct Patience<'a> {
     pub(crate) nap: Option<&'a Nap>,
 }
 
-/// How long a thread sleeps at a time if it has to ask whether to go on waiting.
+/// How long a thread sleeps at a time if it has to ask whether to go on waiting, or whether the word is still there.
 const TICK: Duration = Duration::from_millis(100);
 
 impl<'a> Patience<'a> {
@@ -156,8 +156,9 @@ impl<'a> Patience<'a> {
 }
 
 /// Sleeps while the four bytes at `address` are `expected`, until the time is up or `limit`. It may
-/// end for no reason. A wait that has no thread ends with [`Error::Cancelled`] instead, and is called
-/// again after the sleep: then the first of these calls tells how it was.
+/// end for no reason; without a `limit` too, now and then, so that the caller sees whether the word is
+/// still there. A wait that has no thread ends with [`Error::Cancelled`] instead, and is called again
+/// after the sleep, or in the middle of it: then the first of these calls tells how it was.
 pub(crate) fn sleep_on(
     address: usize,
     expected: u32,
@@ -168,7 +169,7 @@ pub(crate) fn sleep_on(
         let is_cancelled = patience.cancel.is_some_and(Cancel::is_cancelled);
         return nap.sleep(address, expected, limit, patience.deadline, is_cancelled);
     }
-    let tick = patience.tick.map(|_| TICK);
+    let tick = (limit.is_none() || patience.tick.is_some()).then_some(TICK);
     let end = [patience.remaining(), limit, tick].into_iter().flatten().min();
     let cancel = patience.cancel.map(|cancel| &cancel.0);
     let woken = sys::futex_wait(address, expected, end, cancel)

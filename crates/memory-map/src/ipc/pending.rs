@@ -283,6 +283,11 @@ impl<W: Wait> Sleeper for Pending<W> {
         self.advance()
     }
 
+    fn look(self: Arc<Self>) -> Next {
+        self.nap.go_on();
+        self.advance()
+    }
+
     fn move_out(self: Arc<Self>) -> bool {
         self.run_on_thread().is_ok()
     }

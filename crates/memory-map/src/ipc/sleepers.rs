@@ -21,6 +21,9 @@ pub(crate) trait Sleeper: Send + Sync {
     /// Goes on, told how it slept if it did.
     fn go_on(self: Arc<Self>, how: Option<Outcome>) -> Next;
 
+    /// Looks at its memory, while its sleep goes on.
+    fn look(self: Arc<Self>) -> Next;
+
     /// Goes on to sleep on a thread of its own; `false` if there is none.
     fn move_out(self: Arc<Self>) -> bool;
 }
@@ -321,10 +324,15 @@ impl Thread {
         let Some(before) = bed.sleep.take_if(|sleep| sleep.is_slice) else {
             return self.wake(number);
         };
-        let next = Arc::clone(&bed.sleeper).go_on(PERHAPS);
         // Most go on sleeping as they did. A wake-up that others missed because it came while this one
-        // looked is no loss: what it was about is known to the next who looks.
-        if let (Next::Sleep(sleep), Floor::Ring(..)) = (&next, &self.floor)
+        // looked is no loss: what it was about is known to the next who looks. An exact one does not miss it.
+        let is_in_ring = matches!(self.floor, Floor::Ring(..));
+        let next = match before.is_exact && is_in_ring {
+            true => Arc::clone(&bed.sleeper).look(),
+            false => Arc::clone(&bed.sleeper).go_on(PERHAPS),
+        };
+        if let Next::Sleep(sleep) = &next
+            && is_in_ring
             && (sleep.address, sleep.expected) == (before.address, before.expected)
         {
             bed.sleep = Some(*sleep);
@@ -496,6 +504,10 @@ mod tests {
 
     impl Sleeper for Sound {
         fn go_on(self: Arc<Self>, _how: Option<Outcome>) -> Next {
+            Next::Rest
+        }
+
+        fn look(self: Arc<Self>) -> Next {
             Next::Rest
         }
 

@@ -62,6 +62,9 @@ pub fn wait(
     }
     loop {
         let woken = park::sleep_on(address, expected, None, patience);
+        if woken != Ok(Woken::Notified) {
+            let _ = differs(); // the file may have lost the word, which only an access tells
+        }
         words.check()?;
         match woken? {
             Woken::Notified => return Ok(WaitResult::Ok),

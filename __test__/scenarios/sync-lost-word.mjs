@@ -1,0 +1,54 @@
+// Waits on a word of a file that is truncated end with a fault. The arguments are the numbers of the system calls that are
+// forbidden from the start: what is left decides how a wait sleeps.
+
+import assert from 'node:assert'
+import fs from 'node:fs'
+import { createRequire } from 'node:module'
+
+import { mapShared, pageSize } from '../../index.js'
+import { notify, waitAsync } from '../../sync.js'
+import { check } from '../helpers/observe.mjs'
+import { makeFile, sleep, until } from '../helpers/scenario.mjs'
+
+const forbidden = process.argv.slice(2).map(Number)
+if (forbidden.length > 0) {
+  const { forbid } = createRequire(import.meta.url)(process.env.FORBID)
+  for (const number of forbidden) check(forbid(number) === 0, `system call ${number} is forbidden`)
+}
+
+const path = makeFile(Buffer.alloc(2 * pageSize))
+const map = mapShared(path, { protection: 'read-write', onFault() {} })
+const words = map.typedArray(Int32Array)
+const results = []
+const watch = (promise) =>
+  promise.then(
+    (value) => results.push(value),
+    (error) => results.push(error.code),
+  )
+
+// A change of the value alone ends no wait that need not look again, nor does it take a wake-up away.
+const hasRing = !forbidden.includes(425)
+watch(waitAsync(map, 0, 0))
+await sleep(300)
+if (hasRing) {
+  Atomics.store(words, 0, 1)
+  await sleep(700)
+  assert.deepStrictEqual(results, [])
+  Atomics.store(words, 0, 0)
+}
+await until(() => notify(map, 0) === 1)
+await until(() => results.length === 1)
+assert.deepStrictEqual(results.splice(0), ['ok'])
+
+watch(waitAsync(map, pageSize, 0))
+watch(waitAsync(map, pageSize, 0, 1e6))
+watch(waitAsync(map, 0, 0))
+await sleep(300)
+fs.truncateSync(path, pageSize)
+await until(() => results.length === 2)
+assert.deepStrictEqual(results, ['ERR_MMAP_FAULT', 'ERR_MMAP_FAULT'])
+await until(() => notify(map, 0) === 1)
+await until(() => results.length === 3)
+assert.strictEqual(results[2], 'ok')
+map.close()
+console.log('end')
