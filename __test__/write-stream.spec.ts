@@ -169,6 +169,39 @@ for (const [title, change] of meanwhile) {
   })
 }
 
+// Serial, for views stay as they are while another test has something of Node's under way.
+test.serial(
+  'a view that is emptied before it is written makes the stream fail, and what was there stays',
+  async (t) => {
+    const path = scratchFile(t, 'there')
+    using map = open(path)
+    for (const empty of [
+      (stream: Writable) => {
+        const { buffer } = new Uint8Array(100)
+        stream.write(Buffer.from(buffer))
+        structuredClone(buffer, { transfer: [buffer] })
+      },
+      (stream: Writable) => {
+        const other = mapAnonymous(100)
+        stream.write(other.view())
+        other.close()
+      },
+      // Of the mapping itself, which grows before it is written.
+      (stream: Writable) => {
+        stream.write(map.view())
+        stream.write(contents)
+      },
+    ]) {
+      const stream = map.createWriteStream({ start: 5 })
+      stream.cork()
+      empty(stream)
+      stream.end()
+      t.like(await failure(stream), { code: 'ERR_MMAP_CLOSED' })
+      if (!isWindows) t.is(readFileSync(path, 'utf8'), 'there')
+    }
+  },
+)
+
 test('autoClose closes the mapping when the stream has finished or failed', async (t) => {
   const path = scratchFile(t, '')
   const finished = open(path)

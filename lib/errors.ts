@@ -44,6 +44,11 @@ export function resizedError(): Error {
   return withCode(new Error('The mapping was resized, which ends what was under way'), 'ERR_MMAP_CLOSED')
 }
 
+export function emptiedError(): Error {
+  const why = 'its mapping was closed or resized, or its memory was transferred'
+  return withCode(new Error(`A view that was to be written is empty, because ${why}`), 'ERR_MMAP_CLOSED')
+}
+
 export function notWritable(): Error {
   const code = 'ERR_MMAP_NOT_WRITABLE'
   return withCode(new Error(`The mapping is not writable${ADVICE[code]}`), code)

@@ -3,8 +3,9 @@
 import type { Writable } from 'node:stream'
 
 import { type Bytes, toBytes } from './arguments.js'
+import { isDetached } from './buffers.js'
 import { check } from './choices.js'
-import { closedError, invalidValue, notWritable, resizedError } from './errors.js'
+import { closedError, emptiedError, invalidValue, notWritable, resizedError } from './errors.js'
 import { type Protection, toBoolean } from './options.js'
 import { toSignal } from './signal.js'
 
@@ -114,6 +115,8 @@ class Growing {
     const end = chunks.reduce((sum, { length }) => sum + length, this.#position)
     if (end > this.#length) this.#grow(end)
     for (const chunk of chunks) {
+      // It was to have bytes: Node would wait for ever until they are written, and then not finish.
+      if (chunk.length === 0 && isDetached(chunk.buffer)) throw emptiedError()
       this.#target.write(chunk, this.#position)
       this.#position += chunk.length
       this.#wanted = Math.max(this.#wanted, this.#position)

@@ -569,7 +569,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * ```
    *
    * The length is set back also when the stream fails or is destroyed. If the process is killed before, the file ends
-   * with zeros. Each step detaches earlier views, as {@link resize} does. If someone else resizes the mapping meanwhile,
+   * with zeros. Each step detaches earlier views, as {@link resize} does; a view that is written and was emptied, by
+   * this or by `close()` of its mapping, makes the stream fail with `ERR_MMAP_CLOSED`. If someone else resizes the mapping meanwhile,
    * or closes it, the stream fails with `ERR_MMAP_CLOSED`. On Windows, where a mapped file cannot be made shorter, it
    * grows by what is written. A private mapping, and one without a descriptor, cannot grow beyond its file.
    *
