@@ -11,6 +11,8 @@ export interface Internals {
   readonly isMap: (value: unknown) => value is MemoryMap<any>
   /** What a mapping that is open is called. */
   readonly tokenOf: (map: MemoryMap<any>) => Token
+  /** Where a mapping is in memory; undefined once it is closed. */
+  readonly placeOf: (map: MemoryMap<any>) => bigint | undefined
   /** The error that the user sees for one of the native library's about the mapping. */
   readonly explain: (map: MemoryMap<any>, error: unknown) => unknown
 }

@@ -131,6 +131,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #isProtected = false
   readonly #options: Parsed
   #madeWindows: Windows | undefined
+  /** Where it is in memory, once that was asked for by what ends when it moves. */
+  #place: bigint | undefined
   #buffer: Buffer<B> | undefined
   #inFlight: InFlight | undefined
   #streams: ReadStreams | undefined
@@ -177,6 +179,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       // `instanceof` is also true of what has no token: an object that was made of the prototype, a Proxy.
       isMap: (value): value is MemoryMap<any> => typeof value === 'object' && value !== null && #token in value,
       tokenOf: (map) => map.#checkOpen(),
+      placeOf: (map) => (map.#closed ? undefined : (map.#place ??= mapping.address(map.#token))),
       explain: (map, error) => map.#log.explain(error),
     }
     Object.defineProperty(MemoryMap, INTERNALS, { value: internals })
@@ -809,6 +812,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#keepTails()
     if (this.#windows.areUsed) watchZlib()
     this.#call(() => mapping.resize(token, bytes, isRuntimeBusy()))
+    if (this.#place !== undefined) this.#place = mapping.address(token)
     this.#streams?.fail(resizedError())
     this.#measure()
   }

@@ -11,10 +11,11 @@ export type { MemoryMap }
 /** What the main module has loaded. */
 export const native: Native = environment.native!
 export let tokenOf: Internals['tokenOf']
+export let placeOf: Internals['placeOf']
 export let explain: Internals['explain']
 export let isMap: Internals['isMap']
 
 /** Takes the class that the main module has, before anything is made. */
 export function connect(main: typeof MemoryMap): void {
-  ;({ isMap, tokenOf, explain } = (main as unknown as { [INTERNALS]: Internals })[INTERNALS])
+  ;({ isMap, tokenOf, placeOf, explain } = (main as unknown as { [INTERNALS]: Internals })[INTERNALS])
 }

@@ -4,7 +4,7 @@ import type { NativeWait } from '../binding.js'
 import { aborted, resizedError } from '../errors.js'
 import { type Limit, toCount, toLimit, toTimeout } from './arguments.js'
 import { checkIdle, type Lifetime } from './lifetime.js'
-import { native, tokenOf } from './main.js'
+import { native, placeOf, tokenOf } from './main.js'
 import { Pace, Poll } from './poll.js'
 import { Turns } from './turns.js'
 
@@ -56,17 +56,17 @@ export class Receiving {
 
   /** The same, after `now` was asked. */
   wait<T>(limit: Limit, look: () => T | undefined): Promise<T | undefined> {
-    const { address } = this.#life.map
-    return this.turns.run(limit, undefined, (left) => this.#next(left, address, look))
+    const place = placeOf(this.#life.map)
+    return this.turns.run(limit, undefined, (left) => this.#next(left, place, look))
   }
 
   /** Waits for a message: first on turns of the event loop, then on a thread. */
-  async #next<T>({ timeout, signal }: Limit, address: bigint, look: () => T | undefined): Promise<T | undefined> {
-    this.#checkPlace(address)
+  async #next<T>({ timeout, signal }: Limit, place: unknown, look: () => T | undefined): Promise<T | undefined> {
+    this.#checkPlace(place)
     if (this.#pace.isOver) {
       await this.#pace.rest()
       if (signal?.aborted) throw aborted(signal)
-      this.#checkPlace(address)
+      this.#checkPlace(place)
       const message = look()
       if (message !== undefined) return message
     }
@@ -74,11 +74,11 @@ export class Receiving {
     const end = timeout < 0 ? Infinity : start + timeout
     for (;;) {
       const remaining = Math.max(0, end - performance.now())
-      const goesOn = () => !signal?.aborted && this.#life.map.address === address
+      const goesOn = () => !signal?.aborted && placeOf(this.#life.map) === place
       const message = await this.#poll.until(look, remaining, goesOn)
       if (message !== undefined) return message
       if (signal?.aborted) throw aborted(signal)
-      this.#checkPlace(address)
+      this.#checkPlace(place)
       this.#life.check() // or nothing would end the wait
       const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
       if ((await this.#life.wait(limit, this.#ready)) !== 0) return undefined
@@ -90,8 +90,8 @@ export class Receiving {
   }
 
   /** Throws if the mapping is not where it was when the call began, as a wait on a thread does that was under way. */
-  #checkPlace(address: bigint): void {
-    if (this.#life.map.address === address) return
+  #checkPlace(place: unknown): void {
+    if (placeOf(this.#life.map) === place) return
     tokenOf(this.#life.map) // throws if the mapping is closed
     throw resizedError()
   }
