@@ -3,15 +3,14 @@
 import type { NativeStop } from './binding.js'
 import { aborted } from './errors.js'
 import { native } from './native.js'
-import { onAbort } from './signal.js'
-
-export { toSignal } from './signal.js'
+import { onAbort, toSignal } from './signal.js'
 
 /**
- * Runs work that checks `stop`. If `signal` is aborted, rejects at once and tells the work to stop, unless it can no
+ * Runs work that checks `stop`. If `given`, an AbortSignal or undefined, is aborted, rejects at once and tells the work to stop, unless it can no
  * longer be stopped.
  */
-export async function abortable<T>(signal: AbortSignal | undefined, run: (stop: NativeStop) => Promise<T>): Promise<T> {
+export async function abortable<T>(given: unknown, run: (stop: NativeStop) => Promise<T>): Promise<T> {
+  const signal = toSignal(given)
   if (signal?.aborted) throw aborted(signal)
   const stop = new native.NativeStop()
   if (signal === undefined) return run(stop)

@@ -4,7 +4,7 @@ import { constants, isUtf8 } from 'node:buffer'
 import type { Readable, Writable } from 'node:stream'
 import { isTypedArray } from 'node:util/types'
 
-import { abortable, toSignal } from './abort.js'
+import { abortable } from './abort.js'
 import { type Advice, supports, toAdvice } from './advice.js'
 import {
   type Bytes,
@@ -37,6 +37,7 @@ import {
   type Parsed,
   PROTECTIONS,
   type Protection,
+  toBoolean,
   toListener,
   toProtection,
 } from './options.js'
@@ -49,7 +50,6 @@ import {
   type ResidencyOptions,
   SYNC_OPTIONS,
   type SyncOptions,
-  toInvalidate,
 } from './range-options.js'
 import { type ReadStreamOptions, ReadStreams } from './read-stream.js'
 import {
@@ -677,9 +677,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const { offset, length, invalidate, signal } = check<AsyncSyncOptions>(options, [...SYNC_OPTIONS, 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
     try {
-      await abortable(toSignal(signal), (stop) => {
+      await abortable(signal, (stop) => {
         this.check()
-        return this.#track(mapping.sync(token, start, end, toInvalidate(invalidate), stop))
+        return this.#track(mapping.sync(token, start, end, toBoolean(invalidate, 'options.invalidate', false), stop))
       })
     } catch (error) {
       throw this.#log.explain(error)
@@ -694,7 +694,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const { offset, length, invalidate } = check<SyncOptions>(options, SYNC_OPTIONS)
     const [start, end] = toRange(offset, length, this.#length)
     this.check()
-    this.#call(() => mapping.syncSync(token, start, end, toInvalidate(invalidate)))
+    this.#call(() => mapping.syncSync(token, start, end, toBoolean(invalidate, 'options.invalidate', false)))
     this.check()
   }
 
@@ -744,7 +744,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const { offset, length, signal } = check<PrefetchOptions>(options, ['offset', 'length', 'signal'])
     const [start, end] = toRange(offset, length, this.#length)
     try {
-      await abortable(toSignal(signal), (stop) => this.#track(mapping.prefetch(token, start, end, stop)))
+      await abortable(signal, (stop) => this.#track(mapping.prefetch(token, start, end, stop)))
     } catch (error) {
       throw this.#log.explain(error)
     }
@@ -981,7 +981,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#checkOpen()
     const [query, signal] = toSearch(value, options, this.#length)
     try {
-      return await abortable(toSignal(signal), (stop) => this.#track(run(token, query, stop)))
+      return await abortable(signal, (stop) => this.#track(run(token, query, stop)))
     } catch (error) {
       throw this.#log.explain(error)
     } finally {

@@ -1,7 +1,6 @@
 // The options of the methods that take a part of a mapping, and what they answer.
 
 import type { Range } from './arguments.js'
-import { invalidType } from './errors.js'
 
 /** A part of a mapping to make durable, and how. */
 export interface SyncOptions extends Range {
@@ -50,8 +49,3 @@ export interface ResidencyOptions extends Range {
 }
 
 export const SYNC_OPTIONS = ['offset', 'length', 'invalidate']
-
-export function toInvalidate(value: unknown = false): boolean {
-  if (typeof value === 'boolean') return value
-  throw invalidType('options.invalidate', 'of type boolean', value)
-}

@@ -2,7 +2,7 @@
 
 import type { Readable } from 'node:stream'
 
-import { toSignal } from './abort.js'
+import { toSignal } from './signal.js'
 import { type Bytes, toBytes, toEncoding } from './arguments.js'
 import type { NativeStop } from './binding.js'
 import { copyForText } from './buffers.js'

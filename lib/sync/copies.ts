@@ -4,6 +4,7 @@ import { allocateAlone } from '../buffers.js'
 import type { Lifetime } from './lifetime.js'
 import { explain } from './main.js'
 import { MOST, Pool } from './messages.js'
+import { call } from './pending.js'
 
 /** Where the messages end that were received in one call. */
 const ENDS = new Uint32Array(MOST)
@@ -61,7 +62,8 @@ export class Copies {
     const pool = this.pool
     const memory = pool.ready()
     const first = pool.used
-    const count = this.#receiveMany(memory, first, most - messages.length, timeout)
+    const left = most - messages.length
+    const count = call(this.#life.map, () => this.#native.receiveMany(memory, first, ENDS, left, timeout))
     if (count < -1) {
       const message = this.take(timeout)
       if (message !== undefined) messages.push(message)
@@ -69,13 +71,5 @@ export class Copies {
     }
     for (let i = 0; i < count; i++) messages.push(pool.cut(first + ENDS[i]! - pool.used))
     return count > 0
-  }
-
-  #receiveMany(memory: Buffer, start: number, most: number, timeout: number): number {
-    try {
-      return this.#native.receiveMany(memory, start, ENDS, most, timeout)
-    } catch (error) {
-      throw explain(this.#life.map, error)
-    }
   }
 }

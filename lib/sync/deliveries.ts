@@ -5,6 +5,7 @@ import type { Lifetime } from './lifetime.js'
 import { withCode } from '../errors.js'
 import { explain, native } from './main.js'
 import { HALF, MOST, Pool, SMALL } from './messages.js'
+import { call } from './pending.js'
 
 /** The length of each message of a batch, and how often it was delivered. */
 const TOLD = new Float64Array(2 * MOST)
@@ -91,13 +92,7 @@ export class Deliveries<T> {
 
   /** Is done with a message, or gives it up. */
   settle(number: number, requeue: boolean): void {
-    let isSettled: boolean
-    try {
-      isSettled = native.queueSettle(this.#handle, number, requeue)
-    } catch (error) {
-      throw explain(this.life.map, error)
-    }
-    if (!isSettled) throw notOwner()
+    if (!call(this.life.map, () => native.queueSettle(this.#handle, number, requeue))) throw notOwner()
   }
 }
 

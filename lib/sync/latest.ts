@@ -102,11 +102,7 @@ export class Latest extends Handle {
     const bytes = toMessage(data)
     if (bytes.length > this.#max) throw outOfRange('data', `at most ${this.#max} bytes`, bytes.length)
     const limit = toTimeout(timeout)
-    try {
-      return native.latestWrite(this.#handle, bytes, limit)
-    } catch (error) {
-      throw explain(this.#map, error)
-    }
+    return call(this.#map, () => native.latestWrite(this.#handle, bytes, limit))
   }
 
   /**

@@ -17,7 +17,8 @@
 //   Atomics throw.
 
 import { thisProcess as process } from '../environment.js'
-import { explain, type MemoryMap, native, tokenOf } from './main.js'
+import { type MemoryMap, native, tokenOf } from './main.js'
+import { call } from './pending.js'
 
 /** Nothing was changed: the native library has to say why, or do it. */
 export const NONE = 0
@@ -167,21 +168,12 @@ export class Words {
 
   /** Whether all steps since the views were made have reached the memory. */
   get arrived(): boolean {
-    try {
-      return String(this.#find()) === String(this.#mark)
-    } catch (error) {
-      throw explain(this.#map, error)
-    }
+    return call(this.#map, () => String(this.#find()) === String(this.#mark))
   }
 
   /** Runs a call of the native library, makes its errors the user's, and makes views if they would be of use. */
   call<T>(run: () => T): T {
-    let result: T
-    try {
-      result = run()
-    } catch (error) {
-      throw explain(this.#map, error)
-    }
+    const result = call(this.#map, run)
     this.prepare()
     return result
   }
