@@ -17,10 +17,7 @@ import { turns, until } from './helpers/until.ts'
 /** The smallest lossless broadcast: places for 64 receivers, and half a kilobyte for messages. */
 const SMALLEST = { offset: 64, length: 4416 + 512 }
 
-function open(t: ExecutionContext, file = sparseFile(t, 2 ** 17)) {
-  const map = sharedMap(t, file)
-  return { file, map }
-}
+const open = (t: ExecutionContext, file = sparseFile(t, 2 ** 17)) => ({ file, map: sharedMap(t, file) })
 
 /** A second process with the same broadcast, and a receiver. */
 function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {

@@ -11,10 +11,7 @@ import { HANG_MS, turns, until } from './helpers/until.ts'
 
 const LENGTH = 64 * 1024
 
-function open(t: ExecutionContext, file = sparseFile(t, LENGTH)) {
-  const map = sharedMap(t, file)
-  return { file, map }
-}
+const open = (t: ExecutionContext, file = sparseFile(t, LENGTH)) => ({ file, map: sharedMap(t, file) })
 
 function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {
   return peerWith(t, file, ';({ Channel } = sync)', runtime)

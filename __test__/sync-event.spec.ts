@@ -14,10 +14,7 @@ import { sparseFile } from './helpers/scratch.ts'
 import { growUntilMoved, peerWith, sharedMap } from './helpers/sharing.ts'
 import { HANG_MS } from './helpers/until.ts'
 
-function open(t: ExecutionContext, file = sparseFile(t, 4096)) {
-  const map = sharedMap(t, file)
-  return { file, map }
-}
+const open = (t: ExecutionContext, file = sparseFile(t, 4096)) => ({ file, map: sharedMap(t, file) })
 
 /** A second process with the same two events, `event` and `answer`. */
 function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {

@@ -15,10 +15,7 @@ import { HANG_MS } from './helpers/until.ts'
 
 const place = { offset: 64, length: Latest.byteLengthFor(200) }
 
-function open(t: ExecutionContext, file = sparseFile(t, 16_384)) {
-  const map = sharedMap(t, file)
-  return { file, map }
-}
+const open = (t: ExecutionContext, file = sparseFile(t, 16_384)) => ({ file, map: sharedMap(t, file) })
 
 /** A second process with the same value, as `latest`. */
 function peerOf(t: ExecutionContext, file: string, runtime?: Runtime): Promise<Peer> {

@@ -84,6 +84,15 @@ const vitest = (pool) => async () => {
   return made.tool('vitest/vitest.mjs', ['run', '--pool', pool], { env: { NODE_ENV: 'test' } })
 }
 
+const ava =
+  (...flags) =>
+  () => {
+    const test = given(`import test from 'ava'\n${imported}`)
+    const passing = test.replace("'maps', async () => {", "'maps', async (t) => { t.pass()")
+    const files = { ...twice('.test.mjs', passing), 'package.json': '{ "type": "module" }' }
+    return project(files, 'ava').tool('ava/entrypoints/cli.mjs', [...flags, '*.test.mjs'])
+  }
+
 export const runners = {
   'Jest 29': jest('jest29', {}, twice('.test.js', resetting)),
   'Jest 30': jest('jest', {}, twice('.test.js', resetting)),
@@ -117,34 +126,8 @@ export const runners = {
   'Vitest, threads': vitest('threads'),
   'Vitest, vmThreads': vitest('vmThreads'),
   'Vitest, vmForks': vitest('vmForks'),
-  ava: () =>
-    project(
-      {
-        ...twice(
-          '.test.mjs',
-          given(`import test from 'ava'\n${imported}`).replace(
-            "'maps', async () => {",
-            "'maps', async (t) => { t.pass()",
-          ),
-        ),
-        'package.json': '{ "type": "module" }',
-      },
-      'ava',
-    ).tool('ava/entrypoints/cli.mjs', ['*.test.mjs']),
-  'ava, worker threads': () =>
-    project(
-      {
-        ...twice(
-          '.test.mjs',
-          given(`import test from 'ava'\n${imported}`).replace(
-            "'maps', async () => {",
-            "'maps', async (t) => { t.pass()",
-          ),
-        ),
-        'package.json': '{ "type": "module" }',
-      },
-      'ava',
-    ).tool('ava/entrypoints/cli.mjs', ['--worker-threads', '*.test.mjs']),
+  ava: ava(),
+  'ava, worker threads': ava('--worker-threads'),
   mocha: () =>
     project(twice('.test.cjs', given(required, 'it'))).tool('mocha/bin/mocha.js', [
       '--check-leaks',

@@ -22,19 +22,9 @@ async function allTold(map, here, thread, before) {
     assert.ok(Date.now() < end, `of ${map.faults} faults, ${counts} were told`)
   }
 }
-const checkThere = (thread) =>
-  thread.run(({ map }) => {
-    const kinds = []
-    for (;;) {
-      try {
-        map.check()
-        return kinds
-      } catch (error) {
-        kinds.push(error.fault.kind)
-      }
-    }
-  })
-function checkHere(map) {
+
+/** The kinds of the faults that `check()` throws, on the thread that runs this. */
+function check({ map }) {
   const kinds = []
   for (;;) {
     try {
@@ -45,6 +35,8 @@ function checkHere(map) {
     }
   }
 }
+const checkThere = (thread) => thread.run(check)
+const checkHere = (map) => check({ map })
 
 for (const backing of ['array-buffer', 'shared-array-buffer']) {
   const path = makeFile(Buffer.alloc(4 * pageSize, 7))
