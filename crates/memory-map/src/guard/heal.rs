@@ -69,12 +69,7 @@ impl Inner {
 
     /// Gives the overlays up, and reports them: what is below is about to be replaced.
     pub fn report_and_drop_overlays(&mut self) {
-        for overlay in self.overlays.as_slice().to_vec() {
-            if !overlay.told {
-                let report = self.report(&overlay, true);
-                self.reports.push(report);
-            }
-        }
+        self.report_overlays();
         self.drop_overlays();
     }
 

@@ -189,12 +189,8 @@ impl Barrier {
     }
 
     fn run<T>(&self, work: impl FnOnce(&Party<'_, Session<'_>>) -> Result<T>) -> Result<T> {
-        let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: Some(&self.participant) };
-        let party = Party { memory: &session, me: self.participant.number, spin: &self.spin };
-        let result = work(&party);
-        // A fault explains whatever else went wrong.
-        session.words.check()?;
-        result
+        self.range.run_as(Some(&self.participant), |session| {
+            work(&Party { memory: session, me: self.participant.number, spin: &self.spin })
+        })
     }
 }

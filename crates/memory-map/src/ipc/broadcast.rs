@@ -543,19 +543,15 @@ impl Receiver {
 
 impl Shared {
     fn run<T>(&self, work: impl FnOnce(&Feed<'_, Session<'_>>) -> Result<T>) -> Result<T> {
-        let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: self.participant.as_ref() };
-        let feed = Feed {
-            memory: &session,
-            data: data(self.is_lossless),
-            size: self.ring,
-            me: self.participant.as_ref().map_or(0, |own| own.number),
-            spins: &self.spins,
-        };
-        let result = work(&feed);
-        // A fault explains whatever else went wrong.
-        session.words.check()?;
-        result
+        self.range.run_as(self.participant.as_ref(), |session| {
+            work(&Feed {
+                memory: session,
+                data: data(self.is_lossless),
+                size: self.ring,
+                me: self.participant.as_ref().map_or(0, |own| own.number),
+                spins: &self.spins,
+            })
+        })
     }
 }
 

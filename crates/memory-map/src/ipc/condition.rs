@@ -7,7 +7,7 @@ use super::lock::Locked;
 use super::mutex::Mutex;
 use super::notices;
 use super::park::Patience;
-use super::shared_range::{SharedRange, Words};
+use super::shared_range::SharedRange;
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
@@ -117,7 +117,7 @@ impl Condition {
         if !mutex.is_held()? {
             return Err(Error::NotOwner);
         }
-        let began = self.run(|words| {
+        let began = self.range.run(|words| {
             notices::begin(words.word(0)).ok_or(Error::Busy("65,535 wait for this condition"))
         })?;
         let [pending, notified] = [true, false].map(AtomicBool::new);
@@ -149,13 +149,13 @@ impl Condition {
     ) -> Result<Wakeup> {
         let without_end = Patience { deadline: None, ..*patience };
         loop {
-            let due = self.run(|words| {
+            let due = self.range.run(|words| {
                 let check = || words.check();
                 notices::wait(words.word(0), waiting.began, &self.spin, patience, check)
             })?;
             let Some(how) = lock(mutex, &without_end)? else { continue };
             // It is taken while the mutex is held: whoever is killed before that leaves it to others.
-            let taken = self.run(|words| Ok(notices::take(words.word(0), waiting.began)));
+            let taken = self.range.run(|words| Ok(notices::take(words.word(0), waiting.began)));
             let taken = taken.inspect_err(|_| drop(mutex.put_back(how)))?;
             if taken {
                 waiting.pending.store(false, Ordering::Relaxed);
@@ -192,7 +192,7 @@ impl Condition {
     pub fn give_up(&self, waiting: &Waiting) {
         if waiting.pending.swap(false, Ordering::Relaxed) {
             // It fails where the mapping is gone, and then it stays counted, which harms nobody.
-            let _ = self.run(|words| {
+            let _ = self.range.run(|words| {
                 notices::leave(words.word(0));
                 Ok(())
             });
@@ -233,18 +233,9 @@ impl Condition {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn notify(&self, count: u32) -> Result<()> {
-        self.run(|words| {
+        self.range.run(|words| {
             notices::notify(words.word(0), count);
             Ok(())
         })
-    }
-
-    fn run<T>(&self, work: impl FnOnce(&Words<'_>) -> Result<T>) -> Result<T> {
-        let place = self.range.place();
-        let words = place.enter()?;
-        let result = work(&words);
-        // A fault explains whatever else went wrong.
-        words.check()?;
-        result
     }
 }

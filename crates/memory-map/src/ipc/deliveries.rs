@@ -126,10 +126,7 @@ impl<M: Memory> Deliveries<'_, M> {
             found = self.find(true);
         }
         let taken = found.map(|spot| spot.and_then(|spot| take(&spot)));
-        match lock::unlock(word, me) {
-            Ok(()) => taken,
-            Err(_) => taken.and(Err(damaged())),
-        }
+        lock::unlock_after(word, me, taken, damaged)
     }
 
     /// Whether a look is worth it: may say so in vain, or miss what has just come.
@@ -277,11 +274,7 @@ impl<M: Memory> Deliveries<'_, M> {
         if !is_locked {
             return Ok(());
         }
-        let advanced = self.advance().map(drop);
-        match lock::unlock(word, me) {
-            Ok(()) => advanced,
-            Err(_) => advanced.and(Err(damaged())),
-        }
+        lock::unlock_after(word, me, self.advance().map(drop), damaged)
     }
 
     /// Gives a message up, for any receiver.

@@ -66,7 +66,7 @@ impl Event {
     /// # Errors
     /// [`Error::Fault`](crate::Error::Fault), [`Error::Closed`](crate::Error::Closed).
     pub fn is_set(&self) -> Result<bool> {
-        self.run(|words| Ok(flag::is_set(words.word(0))))
+        self.range.run(|words| Ok(flag::is_set(words.word(0))))
     }
 
     /// Sets it and wakes all who wait.
@@ -74,7 +74,7 @@ impl Event {
     /// # Errors
     /// As for [`Event::is_set`].
     pub fn set(&self) -> Result<()> {
-        self.run(|words| {
+        self.range.run(|words| {
             flag::set(words.word(0));
             Ok(())
         })
@@ -85,7 +85,7 @@ impl Event {
     /// # Errors
     /// As for [`Event::is_set`].
     pub fn clear(&self) -> Result<()> {
-        self.run(|words| {
+        self.range.run(|words| {
             flag::clear(words.word(0));
             Ok(())
         })
@@ -108,7 +108,7 @@ impl Event {
     /// # Errors
     /// As for [`Event::is_set`], and [`Error::Cancelled`](crate::Error::Cancelled).
     pub fn wait(&self, patience: &Patience<'_>) -> Result<bool> {
-        self.run(|words| self.wait_in(words, flag::begin(words.word(0)), patience))
+        self.range.run(|words| self.wait_in(words, flag::begin(words.word(0)), patience))
     }
 
     /// Begins a wait, which [`Event::wait_since`] goes on with.
@@ -116,7 +116,7 @@ impl Event {
     /// # Errors
     /// As for [`Event::is_set`].
     pub fn begin(&self) -> Result<Began> {
-        self.run(|words| Ok(Began(flag::begin(words.word(0)))))
+        self.range.run(|words| Ok(Began(flag::begin(words.word(0)))))
     }
 
     /// As [`Event::wait`], for a wait that has begun.
@@ -124,19 +124,10 @@ impl Event {
     /// # Errors
     /// As for [`Event::wait`].
     pub fn wait_since(&self, began: Began, patience: &Patience<'_>) -> Result<bool> {
-        self.run(|words| self.wait_in(words, began.0, patience))
+        self.range.run(|words| self.wait_in(words, began.0, patience))
     }
 
     fn wait_in(&self, words: &Words<'_>, began: u64, patience: &Patience<'_>) -> Result<bool> {
         flag::wait(words.word(0), began, &self.spin, patience, || words.check())
-    }
-
-    fn run<T>(&self, work: impl FnOnce(&Words<'_>) -> Result<T>) -> Result<T> {
-        let place = self.range.place();
-        let words = place.enter()?;
-        let result = work(&words);
-        // A fault explains whatever else went wrong.
-        words.check()?;
-        result
     }
 }

@@ -9,13 +9,11 @@
 //! Where nothing may be lost each receiver has a place in memory that says how far it has come, and the
 //! tail does not pass the slowest of those that are alive.
 
-use std::time::Duration;
-
 use super::atomic::{AtomicU64, Ordering, fence};
 use super::blocks::{Blocks, copy_out};
 use super::eventcount;
 use super::lock::{self, World};
-use super::park::{self, LOOK, Patience};
+use super::park::{self, LOOK, Patience, SLICE};
 use super::ring::Part;
 use super::spin::Spin;
 use crate::error::{Error, Result};
@@ -50,8 +48,6 @@ pub(crate) const PADDING: u64 = u64::MAX;
 
 /// How often a receiver looks for a message that is not being written over.
 const ATTEMPTS: usize = 100;
-/// A wake-up is lost only if its sender dies just before it; then it takes this long to be noticed.
-const IDLE_SLICE: Duration = Duration::from_millis(500);
 
 /// What the waits of one user have learned.
 pub(crate) struct Spins {
@@ -176,11 +172,7 @@ impl<M: Blocks + World> Feed<'_, M> {
         if locked.is_none() {
             return Ok(None);
         }
-        let result = work();
-        match lock::unlock(senders, self.me) {
-            Ok(()) => result.map(Some),
-            Err(_) => result.and(Err(damaged())),
-        }
+        lock::unlock_after(senders, self.me, work(), damaged).map(Some)
     }
 
     /// Where what has this header ends, a message or padding at a position before the head.
@@ -411,7 +403,7 @@ impl<M: Blocks + World> Feed<'_, M> {
                 return Ok(false);
             }
             match may_write {
-                true => park::sleep(self.word(at::FILLED), value, IDLE_SLICE, patience)?,
+                true => park::sleep(self.word(at::FILLED), value, SLICE, patience)?,
                 false => park::sleep(head, value, LOOK, patience)?,
             }
         }

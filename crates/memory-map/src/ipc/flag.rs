@@ -5,19 +5,14 @@
 //! the `set` takes nothing from those who waited. Each change is one atomic operation, so a death can
 //! only lose the wake-up after one, and no thread sleeps longer than a slice.
 
-use std::time::Duration;
-
 use super::atomic::{AtomicU64, Ordering};
-use super::park::{self, Patience};
+use super::park::{self, Patience, SLICE};
 use super::spin::Spin;
 use crate::error::Result;
 
 const ASLEEP: u64 = 1;
 const SET: u64 = 2;
 const SHIFT: u32 = 2;
-
-/// How long, at most, a wake-up that was lost by a death goes unnoticed.
-const SLICE: Duration = Duration::from_millis(500);
 
 pub(crate) fn is_set(word: &AtomicU64) -> bool {
     word.load(Ordering::SeqCst) & SET != 0

@@ -3,11 +3,9 @@
 //! The magic number is written last, so whoever dies before has made nothing, and the next one makes
 //! all of it again. Those that make one at the same moment take turns by a lock of its own.
 
-use std::time::Duration;
-
 use super::atomic::Ordering;
 use super::lock;
-use super::park::{self, Patience};
+use super::park::{self, Patience, SLICE};
 use super::ring::{Memory, at};
 use super::spin::Spin;
 use crate::error::{Error, Result};
@@ -16,8 +14,6 @@ use crate::error::{Error, Result};
 pub(crate) const SMALLEST: usize = 128;
 /// Words that are zero in a new head.
 const CLEARED: [usize; 5] = [at::SENDERS, at::RECEIVER, at::BEGUN, at::FILLED, at::EMPTIED];
-/// A wake-up is lost only if its sender dies just before it.
-const SLICE: Duration = Duration::from_millis(500);
 
 /// What the ring is of.
 pub(crate) struct Kind {
@@ -113,11 +109,8 @@ fn alone<T>(
     if lock::lock(maker, me, &Spin::new(), patience, memory)?.is_none() {
         return Err(Error::Busy("another process has begun to make it, and does not get on"));
     }
-    let result = work();
-    match lock::unlock(maker, me) {
-        Ok(()) => result,
-        Err(_) => result.and(Err(Error::Invalid("something else has written to its memory"))),
-    }
+    let lost = || Error::Invalid("something else has written to its memory");
+    lock::unlock_after(maker, me, work(), lost)
 }
 
 fn store(memory: &impl Memory, kind: &Kind, ring: u64) {

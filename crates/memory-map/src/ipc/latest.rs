@@ -6,16 +6,14 @@ use std::time::Duration;
 use super::atomic::Ordering;
 use super::eventcount;
 use super::lock;
-use super::park::{self, LOOK, Patience};
+use super::park::{self, LOOK, Patience, SLICE};
 use super::participant::Participant;
 use super::seqlock::{HEADER, SLOTS, Slots, at};
-use super::shared_range::{SharedRange, Words};
+use super::shared_range::{Session, SharedRange};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 
-/// How long, at most, a wake-up that was lost by a death goes unnoticed.
-const SLICE: Duration = Duration::from_millis(500);
 /// How long a reader waits for a moment without writers, and how often it does.
 const MOMENT: Duration = Duration::from_millis(20);
 const MOMENTS: usize = 100;
@@ -119,12 +117,12 @@ impl Latest {
         if bytes.len() > self.max {
             return Err(Error::OutOfRange { name: "length", requirement: "at most `maxLength`" });
         }
-        let participant = self.participant.as_ref().ok_or(Error::NotWritable)?;
+        let me = self.participant.as_ref().ok_or(Error::NotWritable)?.number;
         self.run(|slots| {
             slots.claim()?;
-            let write = || slots.write(bytes, || slots.memory.check());
-            let written = self.alone(slots.memory, participant, patience, write)?;
-            eventcount::signal(slots.memory.word(at::CHANGED));
+            let write = || slots.write(bytes, || slots.memory.words.check());
+            let written = self.alone(slots.memory, me, patience, write)?;
+            eventcount::signal(slots.memory.words.word(at::CHANGED));
             Ok(written.is_some())
         })
     }
@@ -146,8 +144,9 @@ impl Latest {
                     result = slots.read(target);
                     continue;
                 };
-                let (words, moment) = (slots.memory, Patience::of(MOMENT));
-                let read = self.alone(words, participant, &moment, || slots.read(target))?;
+                let (session, moment) = (slots.memory, Patience::of(MOMENT));
+                let read =
+                    self.alone(session, participant.number, &moment, || slots.read(target))?;
                 result = read.map_or_else(|| slots.read(target), Ok);
             }
             result
@@ -184,13 +183,13 @@ impl Latest {
                     Some(_) => (at::CHANGED, SLICE),
                     None => (at::CURRENT, LOOK),
                 };
-                let word = slots.memory.word(word);
+                let word = slots.memory.words.word(word);
                 let value = match self.participant {
                     Some(_) => eventcount::prepare(word),
                     None => word.load(Ordering::SeqCst),
                 };
                 let changed = differs().is_some();
-                slots.memory.check()?;
+                slots.memory.words.check()?;
                 if changed {
                     return Ok(true);
                 }
@@ -205,31 +204,23 @@ impl Latest {
     /// Does `work` while nobody writes; `None` if others do until the time is up.
     fn alone<T>(
         &self,
-        words: &Words<'_>,
-        participant: &Participant,
+        session: &Session<'_>,
+        me: u64,
         patience: &Patience<'_>,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
-        let word = words.word(at::WRITERS);
-        let world = (words, participant);
+        let word = session.words.word(at::WRITERS);
         // What a dead writer leaves is in order.
-        let locked = lock::lock(word, participant.number, &self.spins[0], patience, &world)?;
-        if locked.is_none() {
+        if lock::lock(word, me, &self.spins[0], patience, session)?.is_none() {
             return Ok(None);
         }
-        let result = work();
-        match lock::unlock(word, participant.number) {
-            Ok(()) => result.map(Some),
-            Err(_) => result.and(Err(Error::Invalid("something else has stored to the lock"))),
-        }
+        let lost = || Error::Invalid("something else has stored to the lock");
+        lock::unlock_after(word, me, work(), lost).map(Some)
     }
 
-    fn run<T>(&self, work: impl FnOnce(&Slots<'_, Words<'_>>) -> Result<T>) -> Result<T> {
-        let place = self.range.place();
-        let words = place.enter()?;
-        let result = work(&Slots { memory: &words, max: self.max });
-        // A fault explains whatever else went wrong.
-        words.check()?;
-        result
+    fn run<T>(&self, work: impl FnOnce(&Slots<'_, Session<'_>>) -> Result<T>) -> Result<T> {
+        self.range.run_as(self.participant.as_deref(), |session| {
+            work(&Slots { memory: session, max: self.max })
+        })
     }
 }

@@ -127,6 +127,20 @@ pub(crate) fn unlock(word: &AtomicU64, me: u64) -> Result<()> {
     give(word, me, 0)
 }
 
+/// Gives the lock back after what was `done` with it, and returns how that went; if something else has stored to the
+/// word, and there was no other error, `lost`.
+pub(crate) fn unlock_after<T>(
+    word: &AtomicU64,
+    me: u64,
+    done: Result<T>,
+    lost: impl FnOnce() -> Error,
+) -> Result<T> {
+    match unlock(word, me) {
+        Ok(()) => done,
+        Err(_) => done.and(Err(lost())),
+    }
+}
+
 /// Gives the lock back as if its owner had died: the next one is told so.
 ///
 /// # Errors

@@ -191,11 +191,6 @@ impl Mutex {
     }
 
     fn run<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
-        let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: Some(&self.participant) };
-        let result = work(&session);
-        // A fault explains whatever else went wrong.
-        session.words.check()?;
-        result
+        self.range.run_as(Some(&self.participant), work)
     }
 }

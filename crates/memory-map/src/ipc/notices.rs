@@ -6,15 +6,10 @@
 //! while it waits is at most counted on for ever, which lets another one wake up for nothing. Each
 //! change is one atomic operation, and no thread sleeps longer than a slice.
 
-use std::time::Duration;
-
 use super::atomic::{AtomicU64, Ordering};
-use super::park::{self, Patience};
+use super::park::{self, Patience, SLICE};
 use super::spin::Spin;
 use crate::error::Result;
-
-/// How long, at most, a wake-up that was lost by a death goes unnoticed.
-const SLICE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy)]
 struct Notices {

@@ -9,6 +9,9 @@ use super::nap::Nap;
 use crate::error::{Error, Result};
 use crate::sys::{self, Woken};
 
+/// How long a wait sleeps at a time. A wake-up is lost only if its sender dies just before it, and is noticed after that.
+pub(crate) const SLICE: Duration = Duration::from_millis(500);
+
 /// How a sleep on a word ended.
 ///
 /// ```
@@ -193,12 +196,15 @@ pub(crate) fn sleep(
     limit: Duration,
     patience: &Patience<'_>,
 ) -> Result<()> {
-    let address = word.as_ptr() as usize + if cfg!(target_endian = "big") { 4 } else { 0 };
-    sleep_on(address, expected as u32, Some(limit), patience).map(drop)
+    sleep_on(low_half(word), expected as u32, Some(limit), patience).map(drop)
 }
 
 /// Wakes up to `count` threads that sleep on `word`.
 pub(crate) fn wake(word: &AtomicU64, count: u32) {
-    let address = word.as_ptr() as usize + if cfg!(target_endian = "big") { 4 } else { 0 };
-    sys::futex_wake(address, count);
+    sys::futex_wake(low_half(word), count);
+}
+
+/// Address of the low half of a word.
+fn low_half(word: &AtomicU64) -> usize {
+    word.as_ptr() as usize + if cfg!(target_endian = "big") { 4 } else { 0 }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::atomic::{AtomicU64, Ordering};
 use super::eventcount;
 use super::lock::{self, World};
-use super::park::{self, Patience};
+use super::park::{self, Patience, SLICE};
 use super::spin::Spin;
 use crate::error::{Error, Result};
 
@@ -46,9 +46,6 @@ pub(crate) const SKIPPED: u64 = 3;
 pub(crate) const STATE: u64 = 3;
 /// In place of a message: nothing from here to the end of the ring.
 pub(crate) const PADDING: u64 = 4;
-
-/// A wake-up is lost only if its sender dies just before it; then it takes this long to be noticed.
-const IDLE_SLICE: Duration = Duration::from_millis(500);
 
 /// Memory that holds a channel.
 pub(crate) trait Memory: World {
@@ -209,10 +206,7 @@ impl<M: Memory> Ring<'_, M> {
             return place.map(|_| None);
         }
         let part = place.map(|place| place.map(|place| self.claim(length, place)));
-        match lock::unlock(senders, self.me) {
-            Ok(()) => part,
-            Err(_) => part.and(Err(damaged())),
-        }
+        lock::unlock_after(senders, self.me, part, damaged)
     }
 
     fn claim(&self, length: usize, (mut head, padding): (u64, usize)) -> Part {
@@ -299,10 +293,7 @@ impl<M: Memory> Ring<'_, M> {
         }
         let sent = self.send_locked(lengths, patience, fill);
         eventcount::signal(self.word(at::FILLED));
-        match lock::unlock(senders, self.me) {
-            Ok(()) => sent,
-            Err(_) => sent.and(Err(damaged())),
-        }
+        lock::unlock_after(senders, self.me, sent, damaged)
     }
 
     fn send_locked(
@@ -361,7 +352,7 @@ impl<M: Memory> Ring<'_, M> {
             let found = self.look(after, round.is_some())?;
             Ok(found.map_err(|slept| match slept {
                 true => lock::slice(round.unwrap_or(0)),
-                false => IDLE_SLICE,
+                false => SLICE,
             }))
         })
     }

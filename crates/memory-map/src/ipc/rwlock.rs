@@ -205,20 +205,16 @@ impl RwLock {
         in_turn: bool,
         work: impl FnOnce(&User<'_, Session<'_>>) -> Result<T>,
     ) -> Result<T> {
-        let place = self.range.place();
-        let session = Session { words: place.enter()?, participant: Some(&self.participant) };
-        let user = User {
-            memory: &session,
-            slots: SLOTS,
-            me: self.participant.number,
-            hold: &self.hold,
-            spin: &self.spin,
-            in_turn,
-        };
-        let result = work(&user);
-        // A fault explains whatever else went wrong.
-        session.words.check()?;
-        result
+        self.range.run_as(Some(&self.participant), |session| {
+            work(&User {
+                memory: session,
+                slots: SLOTS,
+                me: self.participant.number,
+                hold: &self.hold,
+                spin: &self.spin,
+                in_turn,
+            })
+        })
     }
 }
 

@@ -1,12 +1,11 @@
 //! Permits that are taken and given back, by any process.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::atomic::{AtomicU64, Ordering};
 use super::eventcount;
-use super::park::{self, Patience};
-use super::shared_range::{SharedRange, Words};
+use super::park::{self, Patience, SLICE};
+use super::shared_range::SharedRange;
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
@@ -35,9 +34,6 @@ pub struct Semaphore {
 const PERMITS: usize = 0;
 const RELEASED: usize = 8;
 
-/// How long, at most, a wake-up that was lost by a death goes unnoticed.
-const SLICE: Duration = Duration::from_millis(500);
-
 impl Semaphore {
     /// Bytes that a semaphore takes.
     pub const SIZE: usize = 16;
@@ -55,11 +51,11 @@ impl Semaphore {
         }
         let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
         if let Some(permits) = initial {
-            let place = range.place();
-            let words = place.enter()?;
             let (new, order) = (u64::from(permits) + 1, Ordering::SeqCst);
-            let _ = words.word(PERMITS).compare_exchange(0, new, order, order);
-            words.check()?;
+            range.run(|words| {
+                let _ = words.word(PERMITS).compare_exchange(0, new, order, order);
+                Ok(())
+            })?;
         }
         Ok(Self { range, spin: Spin::new() })
     }
@@ -82,26 +78,23 @@ impl Semaphore {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`], [`Error::Cancelled`].
     pub fn acquire(&self, patience: &Patience<'_>) -> Result<bool> {
-        let place = self.range.place();
-        let words = place.enter()?;
-        let permits = words.word(PERMITS);
-        let got = take(permits).or_else(|| self.spin.until(|| take(permits))).is_some();
-        if got {
-            return words.check().map(|()| true);
-        }
-        loop {
-            let event = words.word(RELEASED);
-            let value = eventcount::prepare(event);
-            let got = take(permits).is_some();
-            words.check()?;
-            if got {
+        self.range.run(|words| {
+            let (permits, event) = (words.word(PERMITS), words.word(RELEASED));
+            if take(permits).or_else(|| self.spin.until(|| take(permits))).is_some() {
                 return Ok(true);
             }
-            if patience.is_over()? {
-                return Ok(false);
+            loop {
+                let value = eventcount::prepare(event);
+                if take(permits).is_some() {
+                    return Ok(true);
+                }
+                words.check()?;
+                if patience.is_over()? {
+                    return Ok(false);
+                }
+                park::sleep(event, value, SLICE, patience)?;
             }
-            park::sleep(event, value, SLICE, patience)?;
-        }
+        })
     }
 
     /// Takes a permit if there is one.
@@ -109,10 +102,7 @@ impl Semaphore {
     /// # Errors
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn try_acquire(&self) -> Result<bool> {
-        let place = self.range.place();
-        let words = place.enter()?;
-        let got = take(words.word(PERMITS)).is_some();
-        words.check().map(|()| got)
+        self.range.run(|words| Ok(take(words.word(PERMITS)).is_some()))
     }
 
     /// Gives permits back, or new ones.
@@ -121,22 +111,22 @@ impl Semaphore {
     /// [`Error::OutOfRange`] if there would be more than [`Semaphore::MAX`]; [`Error::Fault`],
     /// [`Error::Closed`].
     pub fn release(&self, count: u32) -> Result<()> {
-        let place = self.range.place();
-        let words: Words<'_> = place.enter()?;
-        let word = words.word(PERMITS);
-        let mut seen = word.load(Ordering::Relaxed);
-        loop {
-            let new = seen.max(1).saturating_add(u64::from(count));
-            if new > u64::from(Self::MAX) + 1 {
-                return Err(too_many());
+        self.range.run(|words| {
+            let word = words.word(PERMITS);
+            let mut seen = word.load(Ordering::Relaxed);
+            loop {
+                let new = seen.max(1).saturating_add(u64::from(count));
+                if new > u64::from(Self::MAX) + 1 {
+                    return Err(too_many());
+                }
+                match word.compare_exchange_weak(seen, new, Ordering::SeqCst, Ordering::Relaxed) {
+                    Ok(_) => break,
+                    Err(now) => seen = now,
+                }
             }
-            match word.compare_exchange_weak(seen, new, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => break,
-                Err(now) => seen = now,
-            }
-        }
-        eventcount::signal(words.word(RELEASED));
-        words.check()
+            eventcount::signal(words.word(RELEASED));
+            Ok(())
+        })
     }
 }
 

@@ -171,6 +171,28 @@ impl SharedRange {
         later.map_or(Here::First(&self.first), Here::Later)
     }
 
+    /// Uses the words.
+    ///
+    /// # Errors
+    /// Those of `work`, unless a fault explains them; [`Error::Fault`], [`Error::Closed`].
+    pub fn run<T>(&self, work: impl FnOnce(&Words<'_>) -> Result<T>) -> Result<T> {
+        self.run_as(None, |session| work(&session.words))
+    }
+
+    /// The same, as a participant.
+    pub fn run_as<T>(
+        &self,
+        participant: Option<&Participant>,
+        work: impl FnOnce(&Session<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let place = self.place();
+        let session = Session { words: place.enter()?, participant };
+        let result = work(&session);
+        // A fault explains whatever else went wrong.
+        session.words.check()?;
+        result
+    }
+
     fn later(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
         self.later.lock_anyway()
     }
@@ -211,6 +233,17 @@ impl Words<'_> {
         unsafe { AtomicU64::from_ptr(address) }
     }
 
+    /// `count` words from an offset on; none if they are not all inside the range.
+    fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        let length = count.checked_mul(8).filter(|_| offset.is_multiple_of(8));
+        let Some(address) = length.and_then(|length| self.address(offset, length)) else {
+            return &[];
+        };
+        // SAFETY: as for `word`, of words that all lie inside the range, which begins at a multiple of
+        // eight (what is no multiple of it in memory has no words).
+        unsafe { std::slice::from_raw_parts(address as *const AtomicU64, count) }
+    }
+
     /// Where the words are, and how many faults there were when they were entered.
     pub fn mark(&self) -> Mark {
         Mark { address: self.addresses.start, faults: self.access.faults_before() }
@@ -237,21 +270,6 @@ pub(crate) struct Session<'a> {
     pub participant: Option<&'a Participant>,
 }
 
-impl Blocks for Words<'_> {
-    fn word(&self, offset: usize) -> &AtomicU64 {
-        Words::word(self, offset)
-    }
-    fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
-        let length = count.checked_mul(8).filter(|_| offset.is_multiple_of(8));
-        let Some(address) = length.and_then(|length| self.address(offset, length)) else {
-            return &[];
-        };
-        // SAFETY: as for `word`, of words that all lie inside the range, which begins at a multiple of
-        // eight (what is no multiple of it in memory has no words).
-        unsafe { std::slice::from_raw_parts(address as *const AtomicU64, count) }
-    }
-}
-
 impl Blocks for Session<'_> {
     fn word(&self, offset: usize) -> &AtomicU64 {
         self.words.word(offset)
@@ -267,16 +285,6 @@ impl World for Session<'_> {
     }
     fn check(&self) -> Result<()> {
         self.words.check()
-    }
-}
-
-/// The same, of words that can also be used without a participant.
-impl World for (&Words<'_>, &Participant) {
-    fn is_alive(&self, participant: u64) -> bool {
-        self.1.is_alive(participant)
-    }
-    fn check(&self) -> Result<()> {
-        self.0.check()
     }
 }
 

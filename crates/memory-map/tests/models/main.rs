@@ -58,6 +58,7 @@ mod ipc {
         use crate::error::Result;
 
         pub(crate) const LOOK: Duration = Duration::from_millis(10);
+        pub(crate) const SLICE: Duration = Duration::from_millis(500);
 
         #[derive(Clone, Copy, Default)]
         pub(crate) struct Patience<'a> {
