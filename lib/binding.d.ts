@@ -17,7 +17,7 @@ export declare class NativeBarrier {
 }
 
 export declare class NativeBroadcast {
-  /** Makes a broadcast of `length` bytes, or opens one where `length` is negative. */
+  /** Makes a broadcast of `length` bytes, or opens one if `length` is negative. */
   constructor(map: Token, offset: number, length: number, lossless: boolean)
   get capacity(): number
   get maxLength(): number
@@ -32,39 +32,39 @@ export declare class NativeChannel {
   /** Makes a channel of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2). */
   constructor(map: Token, offset: number, length: number, how: number)
   get capacity(): number
-  /** What the receiver's word is while this is the receiver. */
+  /** The receiver's word while this channel is the receiver. */
   receiver(): bigint
-  /** The receiver's word, or 0 where no living one receives. */
+  /** The receiver's word, or 0 if there is no living receiver. */
   livingReceiver(): bigint
-  /** Where in the stream of bytes the message ends that this has sent last. */
+  /** Where the last message that this channel sent ends in the stream of bytes. */
   sent(): bigint
-  /** Up to where in the stream of bytes messages were received by receivers that are gone. */
+  /** Up to where in the stream of bytes receivers that are gone have received. */
   gone(): bigint
   get maxLength(): number
   /** For the functions below, which are called often. */
   handle(): object
   sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
-  /** Waits until there is a message: 0, or 2 where there is none in time. */
+  /** Waits until there is a message: 0, or 2 if the time is up first. */
   readyAsync(timeout: number, pending: NativeWait): Promise<number>
-  /** Becomes the receiver as soon as no other one is alive: 0, or 2 where one is until the time is up. */
+  /** Becomes the receiver as soon as no other one is alive: 0, or 2 if the time is up first. */
   waitToReceive(timeout: number, pending: NativeWait): Promise<number>
-  /** Takes room for a message; its offset in the mapping, or -1 where there is none in time. */
+  /** Reserves room for a message, and returns its offset in the mapping; -1 if there is none in time. */
   reserve(length: number, timeout: number): number
   /**
-   * The same on another thread, one at a time: 0, and then `reserved` has it, or 2 where there is
-   * none in time.
+   * The same on another thread, one at a time: 0, and then `reserved` returns the offset; 2 if there is no
+   * room in time.
    */
   reserveAsync(length: number, timeout: number, pending: NativeWait): Promise<number>
-  /** What `reserveAsync` has reserved; its offset in the mapping, or -1. */
+  /** The offset of what `reserveAsync` has reserved, or -1. */
   reserved(): number
   /**
-   * Sends the first `length` bytes of what was reserved, or nothing where `length` is negative;
-   * `false` where nothing is reserved at `offset`.
+   * Sends the first `length` bytes of what was reserved, or nothing if `length` is negative; `false` if
+   * nothing is reserved at `offset`.
    */
   commit(offset: number, length: number): boolean
   /** Receives a message and leaves it where it is: its offset in the mapping and its length. */
   borrow(timeout: number): Array<number> | null
-  /** Gives back what was borrowed; `false` where nothing was. */
+  /** Gives back the message borrowed at `offset`; `false` if there is none. */
   release(offset: number): boolean
   /** How many messages there are, and how many bytes in them. */
   pending(): Array<number>
@@ -99,7 +99,7 @@ export declare class NativeLatest {
   handle(): object
   /** How many values were written. */
   version(): number
-  /** Waits for another version: 0, or 2 where there is none in time. */
+  /** Waits for another version: 0, or 2 if the time is up first. */
   wait(version: number, timeout: number): number
   waitAsync(version: number, timeout: number, pending: NativeWait): Promise<number>
 }
@@ -108,7 +108,7 @@ export declare class NativeMutex {
   constructor(map: Token, offset: number)
   /** For the functions below, which are called often. */
   handle(): object
-  /** What the word is while this mapping holds the lock and nobody waits for it. */
+  /** The mutex's word while this mapping holds it and nobody waits for it. */
   held(): bigint
   lockAsync(timeout: number, pending: NativeWait): Promise<number>
 }
@@ -121,11 +121,11 @@ export declare class NativeQueue {
   /** For the functions below, which are called often. */
   handle(): object
   sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
-  /** Waits until there is a message: 0, or 2 where there is none in time. */
+  /** Waits until there is a message: 0, or 2 if the time is up first. */
   readyAsync(timeout: number, pending: NativeWait): Promise<number>
   /** Gives all messages up. */
   requeueAll(): void
-  /** How many messages wait and how many bytes are in them, and how many receivers have. */
+  /** How many messages wait, how many bytes are in them, and how many messages receivers have. */
   pending(): Array<number>
 }
 
@@ -134,11 +134,11 @@ export declare class NativeReceiver {
   handle(): object
   /** How many messages were lost. */
   lost(): number
-  /** Waits until there is a message: 0, or 2 where there is none in time. */
+  /** Waits until there is a message: 0, or 2 if the time is up first. */
   readyAsync(timeout: number, pending: NativeWait): Promise<number>
   /** Receives a message and leaves it where it is: its offset in the mapping and its length. */
   borrow(timeout: number): Array<number> | null
-  /** Gives back what was borrowed; `false` where nothing was. */
+  /** Gives back the message borrowed at `offset`; `false` if there is none. */
   release(offset: number): boolean
   close(): void
 }
@@ -161,26 +161,29 @@ export declare class NativeSemaphore {
 /** Tells tasks on other threads to stop. */
 export declare class NativeStop {
   constructor()
-  /** Does it; `false` where it was done already, or a task that only begins or does not has begun. */
+  /**
+   * Tells the tasks to stop. Returns `false` if that was done before, or if a task that cannot be stopped once
+   * it runs has begun.
+   */
   stop(): boolean
-  /** Whether it was done. */
+  /** Whether `stop` was called, or such a task has begun. */
   get stopped(): boolean
 }
 
 /** Ends a wait on another thread. */
 export declare class NativeWait {
   constructor()
-  /** Rejects the promise, unless that is too late. The wait has nothing then. */
+  /** Ends the wait, unless that is too late: the promise is rejected, and nothing is taken. */
   end(): void
 }
 
-/** Where the memory under a view is. */
+/** The address of a view's first byte. */
 export declare function addressOf(bytes: Uint8Array): number
 
-/** Another name of what `handle` has named, on any thread; null where this process has not made the handle. */
+/** A second token for the mapping of a handle, on any thread; null if this process has not made that handle. */
 export declare function adopt(handle: string): NativeAdopted | null
 
-/** What each advice is called, by its number. */
+/** The names of the advice, by number. */
 export declare function adviceNames(): Array<string>
 
 /** What the start of a mapping is a multiple of, in bytes. */
@@ -195,54 +198,47 @@ export declare function broadcastReceive(receiver: object, target: Buffer, offse
 /** Receives messages as `channelReceiveMany` does. */
 export declare function broadcastReceiveMany(receiver: object, target: Buffer, offset: number, ends: Uint32Array, most: number, timeout: number): number
 
-/**
- * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
- * 0.
- */
+/** Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait. */
 export declare function broadcastSend(broadcast: object, data: Uint8Array, timeout: number): boolean
 
 /** Sends messages as `channelSendMany` does. */
 export declare function broadcastSendMany(broadcast: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
 
 /**
- * Whether this runtime makes a SharedArrayBuffer of memory that it does not own: some have the
- * function, and refuse. So it is asked for one of a byte.
+ * Whether this runtime makes a SharedArrayBuffer over memory that it does not own. Some have the function
+ * but refuse, so it is asked for one of a single byte.
  */
 export declare function canShareExternal(): boolean
 
-/** Waits until there is a channel: 0, or 2 where there is none in time. */
+/** Waits until there is a channel: 0, or 2 if the time is up first. */
 export declare function channelMade(map: Token, offset: number, timeout: number, pending: NativeWait): Promise<number>
 
 /**
- * Receives a message into `target`, from `offset` on, and says how long it is; -1 where there is
- * none in time; -2 less the length of one for which there is no room, and which stays. Does not
- * wait where `timeout` is 0.
+ * Receives a message into `target`, from `offset` on, and returns its length; -1 if none comes in time. A
+ * message that does not fit stays: then -2 less its length. With a `timeout` of 0 it does not wait.
  */
 export declare function channelReceive(channel: object, target: Buffer, offset: number, timeout: number): number
 
 /**
- * As `channelReceive`, and copies messages that come next, each to a multiple of eight from `offset` on:
- * up to `most` in all, and says how many. Those after the first are received when JavaScript moves the
- * tail. `places` gets three numbers for each: where its copy ends, the lower half of the tail behind it,
- * and 1 where that passes an eighth of the ring.
+ * As `channelReceive`, but also copies the messages that come next, each to a multiple of eight from `offset`
+ * on: up to `most` in all, and returns how many. Those after the first are not received until JavaScript
+ * moves the tail. `places` gets three numbers for each: where its copy ends, the lower half of the tail
+ * behind it, and whether that passes an eighth of the ring.
  */
 export declare function channelReceiveAhead(channel: object, target: Buffer, offset: number, places: Int32Array, most: number, timeout: number): number
 
 /**
- * Receives up to `most` messages into `target`, from `offset` on, each at a multiple of eight from
- * there, and says how many; the others as for `channelReceive`.
+ * Receives up to `most` messages into `target`, each at a multiple of eight from `offset` on, and returns how
+ * many. A negative result is that of `channelReceive`.
  */
 export declare function channelReceiveMany(channel: object, target: Buffer, offset: number, ends: Uint32Array, most: number, timeout: number): number
 
-/**
- * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
- * 0.
- */
+/** Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait. */
 export declare function channelSend(channel: object, data: Uint8Array, timeout: number): boolean
 
 /**
- * Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
- * there was room for in time. Does not wait where `timeout` is 0.
+ * Sends messages that lie one behind the other in `data`: each ends at one of the first `count` of `ends`.
+ * Returns how many there was room for in time. With a `timeout` of 0 it does not wait.
  */
 export declare function channelSendMany(channel: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
 
@@ -262,18 +258,18 @@ export declare function hasFirstLoop(): boolean
 export declare function hasMemory(length: number): boolean
 
 /**
- * Four bytes that hold another number whenever pages of a mapping were replaced; null where the
- * runtime has no memory of ours.
+ * Four bytes with a number that grows whenever pages of a mapping are replaced; null if the runtime makes no
+ * ArrayBuffer over our memory.
  */
 export declare function ipcChanges(): ArrayBuffer | null
 
 /**
- * Sees that a range is in place: its address and how many faults its mapping had; null where faults
- * of JavaScript's are not contained. If it says the same twice, all stores in between have arrived.
+ * Makes sure that a range is in place, and returns its address and how many faults its mapping has had; null
+ * if faults of JavaScript are not contained. If it returns the same twice, all stores in between have arrived.
  */
 export declare function ipcMark(map: Token, offset: number, length: number): Array<number> | null
 
-/** Wakes up to `count` waiters of the word, and says how many. */
+/** Wakes up to `count` waiters of the word, and returns how many. */
 export declare function ipcNotify(map: Token, offset: number, count: number): number
 
 /** Sleeps while the word is `expected`: 0 woken, 1 not equal, 2 timed out. */
@@ -282,19 +278,19 @@ export declare function ipcWait(map: Token, offset: number, expected: number, ti
 /** The same on another thread. */
 export declare function ipcWaitAsync(map: Token, offset: number, expected: number, timeout: number, pending: NativeWait): Promise<number>
 
-/** Lets other threads run on this processor that wait for it. */
+/** Lets other threads run on this processor. */
 export declare function ipcYield(): void
 
 /**
- * Copies the newest value into `target`, from `offset` on, unless there is too little room, and says
- * how long it is; -1 where there is none yet.
+ * Copies the newest value into `target`, from `offset` on, if there is room for it, and returns its length;
+ * -1 if there is none yet.
  */
 export declare function latestRead(latest: object, target: Buffer, offset: number): number
 
-/** Writes a value; `false` where other writers do until the time is up. */
+/** Writes a value; `false` if other writers are busy until the time is up. */
 export declare function latestWrite(latest: object, data: Uint8Array, timeout: number): boolean
 
-/** Which memory has a name. */
+/** Lists the shared memory that has a name. */
 export declare function listSharedMemory(): Outcome<NativeNamedMemory[]>
 
 /**
@@ -331,7 +327,7 @@ export interface MapFlags {
  */
 export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): Outcome<number>
 
-/** Whether the mutex is held through its mapping. */
+/** Whether the mutex's mapping holds it. */
 export declare function mutexIsHeld(mutex: object): boolean
 
 /** 0 acquired, 1 recovered, 2 timed out. */
@@ -348,13 +344,13 @@ export interface NativeAdopted {
   kind: 'shared' | 'private' | 'anonymous'
   /** Where in the file it starts. */
   offset: number
-  /** What `handle` was given first. */
+  /** What the first call of `handle` was given. */
   note: string
 }
 
 /** A contained fault. */
 export interface NativeFault {
-  /** What it is known by, in the error of a call and in the report. */
+  /** Its number, the same in the error of a call and in the report. */
   id: number
   kind: 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'
   offset: number
@@ -362,14 +358,14 @@ export interface NativeFault {
   contained: boolean
 }
 
-/** What was laid over memory. */
+/** A place where the mapping was laid over memory. */
 export interface NativeLaid {
   address: number
-  /** Whether the guard finds out by itself that the memory is gone. Otherwise it has to be kept. */
+  /** Whether the guard finds out by itself that the memory is gone. Otherwise JavaScript has to keep it alive. */
   watched: boolean
 }
 
-/** Memory that has a name, with a slash in front. */
+/** Shared memory. Its name begins with a slash. */
 export interface NativeNamedMemory {
   name: string
   length: number
@@ -411,53 +407,47 @@ export declare function pageSize(): number
 /** What each protection is called, by its number. */
 export declare function protectionNames(): Array<string>
 
-/** How often a message was delivered, with this time; 0 where there is none of that number. */
+/** How often a message was delivered, including this time; 0 if there is none with that number. */
 export declare function queueDeliveries(queue: object, number: number): number
 
-/** Waits until there is a queue: 0, or 2 where there is none in time. */
+/** Waits until there is a queue: 0, or 2 if the time is up first. */
 export declare function queueMade(map: Token, offset: number, timeout: number, pending: NativeWait): Promise<number>
 
 /** Copies the first bytes of a message into all of `target`. */
 export declare function queueRead(queue: object, number: number, target: Buffer): void
 
 /**
- * Receives a message, whose number is to be `number`, and copies it into `target`, from `start` on, if
- * there is room for all of it before `end`. Its length; where it was delivered before, -2 less its length, and
- * `queueDeliveries` says how often; -1 where there is none in time. Does not wait where `timeout` is 0.
+ * Receives a message, which gets the number `number`, and copies it into `target`, from `start` on, if all of it
+ * fits before `end`. Returns its length, or -2 less its length if it was delivered before: `queueDeliveries` says how
+ * often. -1 if none comes in time. With a `timeout` of 0 it does not wait.
  */
 export declare function queueReceive(queue: object, number: number, target: Buffer, start: number, end: number, timeout: number): number
 
 /**
- * The same of up to `most` messages that are there, whose numbers are to be `first` and those behind
- * it, each to the next multiple of eight from `offset` on, up to the first for which there is too
- * little room. How many; `told` gets two numbers for each: its length, and how often it was delivered.
+ * The same for up to `most` messages that are there, which get the numbers from `first` on. Each is copied to the
+ * next multiple of eight from `offset` on, up to the first that does not fit. Returns how many; `told` gets
+ * two numbers for each: its length, and how often it was delivered.
  */
 export declare function queueReceiveMany(queue: object, first: number, target: Buffer, offset: number, told: Float64Array, most: number, timeout: number): number
 
-/**
- * Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
- * 0.
- */
+/** Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait. */
 export declare function queueSend(queue: object, data: Uint8Array, timeout: number): boolean
 
-/**
- * Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
- * there was room for in time.
- */
+/** Sends messages as `channelSendMany` does. */
 export declare function queueSendMany(queue: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
 
-/** Is done with a message, or gives it up; `false` where there is none of that number. */
+/** Releases a message, or gives it up; `false` if there is none with that number. */
 export declare function queueSettle(queue: object, number: number, requeue: boolean): boolean
 
 /** Puts the guard's signal handlers back where something has replaced them. */
 export declare function reclaimSignals(): void
 
-/** Takes the names away that go with their last user, and have none any more. */
+/** Removes the names of temporary shared memory that has no user any more. */
 export declare function removeUnusedSharedMemory(): void
 
 /**
- * How many operations this thread has begun that are not done: of files, sockets, zlib, crypto and
- * of this library. Only for Node: other runtimes have another loop.
+ * How many operations of this thread's loop are under way: on files and sockets, of zlib, of crypto and of
+ * this library. Only for Node: other runtimes have another loop.
  */
 export declare function requests(): number
 
@@ -491,7 +481,7 @@ export declare function supports(index: number): boolean
  */
 export declare function takeFaulted(): (ArrayBuffer | number)[]
 
-/** Takes the name of shared memory away. */
+/** Removes the name of shared memory. */
 export declare function unlinkSharedMemory(name: string): Outcome<undefined>
 
 export declare namespace mapping {
@@ -521,7 +511,7 @@ export declare namespace mapping {
   export function collectTransferred(map: Token): boolean
   /** How many times `needle` is in a range. */
   export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
-  /** As `count`, off this thread; says too where the next one may begin. */
+  /** As `count`, off this thread; also returns where the next occurrence may begin. */
   export function countAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
   /** Cuts the file off at the mapping's end, if it ends `length` bytes from the mapping's start. */
   export function cutFile(map: Token, length: number): Outcome<undefined>
@@ -530,7 +520,7 @@ export declare namespace mapping {
   /** How many faults there were; null where the name has ended. */
   export function faults(map: Token): number | null
   export function fd(map: Token): number | null
-  /** Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`. */
+  /** Where `needle` first begins in a range, or -1. If it is `wide`, only even offsets count. */
   export function find(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /** As `find`, off this thread. */
   export function findAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<number>
@@ -541,7 +531,7 @@ export declare namespace mapping {
    * its memory.
    */
   export function forget(token: number): void
-  /** Forgets where the mapping was laid over memory that is gone. */
+  /** Forgets a place whose memory is gone. */
   export function forsake(map: Token, address: number): void
   /** Names a mapping for `adopt`: 32 hexadecimal digits. */
   export function handle(map: Token, note: string): Outcome<string>
@@ -551,8 +541,8 @@ export declare namespace mapping {
    */
   export function keep(map: Token, bytes: Uint8Array): void
   /**
-   * Lays the mapping over all pages of `bytes`, a view of a WebAssembly memory that does not move. When the memory has
-   * gone `forsake` is to be called before anything else.
+   * Lays the mapping over the pages of `bytes`, a view of a WebAssembly memory that does not move. When the memory is
+   * gone, `forsake` must be called before anything else.
    */
   export function layOver(map: Token, bytes: Uint8Array): NativeLaid
   /**
@@ -562,9 +552,9 @@ export declare namespace mapping {
   export function leaveSnapshots(map: Token, ends: Array<number>): Outcome<undefined>
   export function length(map: Token): number
   /**
-   * Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
-   * them begins; says how many lines those are. What comes after the last `
-  ` is no line.
+   * Puts the start and the end of each line of a range into `bounds`, as many as fit, and into its last element
+   * where the line after them begins. Returns how many lines. What comes after the last `
+  ` is not a line.
    */
   export function lines(map: Token, start: number, end: number, bounds: Float64Array): Outcome<number>
   /** Keeps a range in memory. */
@@ -596,11 +586,11 @@ export declare namespace mapping {
   export function sync(map: Token, start: number, end: number, invalidate: boolean, stop: NativeStop): Promise<void>
   /** Makes a range durable, and waits for it. */
   export function syncSync(map: Token, start: number, end: number, invalidate: boolean): Outcome<undefined>
-  /** Puts zeros where the mapping was laid over memory that is there. */
+  /** Puts zeros in the mapping's place, in memory that is still there. */
   export function takeUp(map: Token, address: number): Outcome<undefined>
   /** Loads from every page of a range. */
   export function touch(map: Token, start: number, end: number): Outcome<undefined>
-  /** Lets it go out of memory again. */
+  /** Ends what `lock` began. */
   export function unlock(map: Token, start: number, end: number): Outcome<undefined>
   /** Copies bytes in, which may be a view of this mapping. */
   export function write(map: Token, data: Uint8Array, offset: number): Outcome<undefined>

@@ -1,4 +1,4 @@
-//! What the system is told and asked about pages; bringing them in off the JavaScript thread.
+//! Advising the system about pages, locking them, asking which are in memory, and prefetching.
 
 use memory_map::Advice;
 use napi::bindgen_prelude::*;
@@ -8,7 +8,7 @@ use crate::error::Outcome;
 use crate::mapping::Token;
 use crate::task::{NativeStop, Work};
 
-/// What JavaScript calls each, by its position here.
+/// The name of each advice. Its position is its number.
 const ADVICE: [(&str, Advice); 22] = [
     ("normal", Advice::Normal),
     ("random", Advice::Random),
@@ -38,7 +38,7 @@ fn advice(index: u32) -> Advice {
     ADVICE.get(index as usize).map_or(Advice::Normal, |&(_, advice)| advice)
 }
 
-/// What each advice is called, by its number.
+/// The names of the advice, by number.
 #[napi]
 pub fn advice_names() -> Vec<&'static str> {
     ADVICE.map(|(name, _)| name).to_vec()
@@ -70,7 +70,7 @@ pub fn lock(map: Token, start: f64, end: f64, on_fault: bool) -> Outcome<()> {
     Outcome(map.mapping.lock(start as usize..end as usize, on_fault))
 }
 
-/// Lets it go out of memory again.
+/// Ends what `lock` began.
 #[napi(namespace = "mapping")]
 pub fn unlock(map: Token, start: f64, end: f64) -> Outcome<()> {
     Outcome(map.mapping.unlock(start as usize..end as usize))

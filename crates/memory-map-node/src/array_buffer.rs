@@ -27,14 +27,13 @@ impl ToNapiValue for RawValue {
 
 /// The part of an environment that other threads may use.
 pub struct Remote {
-    /// What the core calls this environment when a mapping of it has faulted.
+    /// The number by which the core wakes this environment when one of its mappings has faulted.
     pub owner: u64,
-    /// Exports whose store the runtime has freed.
-    /// None when the environment has ended.
+    /// Exports whose store the runtime has freed; `None` once the environment has ended.
     freed: Mutex<Option<Vec<Arc<Export>>>>,
     /// References to objects that are not needed any more.
     released: Mutex<Vec<Reference>>,
-    /// Whether memory of the runtime's may have gone that was left under the guard.
+    /// Whether memory of the runtime that the guard still watches may be gone.
     collected: AtomicBool,
 }
 
@@ -48,7 +47,7 @@ impl Remote {
         }
     }
 
-    /// Has the environment look, soon and on its own thread, whether `export` is done with.
+    /// Has the environment check, soon and on its own thread, whether `export` is done with.
     pub fn note_freed(&self, export: Arc<Export>) {
         let mut freed = self.freed.lock_anyway();
         let first = match &mut *freed {
@@ -75,7 +74,7 @@ impl Remote {
         }
     }
 
-    /// Has the environment look, soon, whether memory of the runtime's has gone.
+    /// Has the environment check, soon, whether memory of the runtime that the guard watches is gone.
     pub fn note_collected(&self) {
         if memory_map::has_leftovers() && !self.collected.swap(true, Ordering::AcqRel) {
             memory_map::wake_owner(self.owner);
@@ -110,11 +109,11 @@ unsafe impl Send for Reference {}
 // SAFETY: as above.
 unsafe impl std::marker::Sync for Reference {}
 
-/// An ArrayBuffer that was given out.
+/// An ArrayBuffer that was given to JavaScript.
 pub struct Export {
-    /// Bytes of the addresses that it keeps; 0 where another one of the mapping counts for them.
+    /// Bytes of the addresses that it keeps; 0 if another ArrayBuffer of the mapping counts for them.
     pub addresses: usize,
-    /// Of the mapping.
+    /// The mapping's token.
     pub token: u64,
     /// Where it is in the environment's list. Only for the environment's own thread.
     pub position: AtomicUsize,
@@ -124,11 +123,11 @@ pub struct Export {
     /// Whether `close` found the object with its memory and detached it, so that nothing else can
     /// have taken the memory.
     detached: AtomicBool,
-    /// Whether its mapping was closed and it was not detached.
+    /// Whether it stayed attached when its mapping was closed.
     pub left_attached: AtomicBool,
-    /// Whether the store was seen to be where it belongs when the environment was about to end.
+    /// Whether the ArrayBuffer still had its memory when the environment was about to end.
     settled: AtomicBool,
-    /// Whether the store was freed, and only the object is waited for.
+    /// Whether the store was freed, so that only the object is waited for.
     freed: AtomicBool,
     /// Whether the environment is going away, and its objects with it.
     ending: AtomicBool,
@@ -136,9 +135,9 @@ pub struct Export {
 }
 
 impl Export {
-    /// Makes an ArrayBuffer of `length` bytes from `start` bytes after the mapping's first page; a
-    /// `lasting` one is not to be detached by `close`, and JavaScript may transfer it. `counts` says
-    /// whether it counts for the mapping's addresses.
+    /// Makes an ArrayBuffer of `length` bytes, which begins `start` bytes after the start of the first page. One
+    /// that is `lasting` is not detached by `close`, and JavaScript may transfer it. `counts` says whether
+    /// it counts for the mapping's addresses.
     pub fn new(
         env: &Env,
         remote: &Arc<Remote>,
@@ -208,7 +207,7 @@ impl Export {
         self.addresses > 0 && !self.left_attached.load(Ordering::Relaxed)
     }
 
-    /// Leaves the memory to the ArrayBuffer: after `close` its first use is a fault.
+    /// Lets the ArrayBuffer stay attached: after `close` its first use is a fault.
     pub fn make_lasting(&self) {
         if let Some(key) = &*self.key.lock_anyway() {
             key.make_lasting();
@@ -245,7 +244,7 @@ impl Export {
         }
     }
 
-    /// Whether nothing can use the memory any more; if so, lets it go before the runtime says so.
+    /// Whether nothing can use the memory any more. If so, gives up the key before the runtime says so.
     pub fn is_unreachable(&self, env: sys::napi_env) -> bool {
         if self.key.lock_anyway().is_none() {
             return true;
@@ -266,8 +265,8 @@ impl Export {
         }
     }
 
-    /// Sees whether the ArrayBuffer still has its memory, at the last moment when that can be seen:
-    /// Node detaches all of them before it runs the cleanup hooks.
+    /// Notes whether the ArrayBuffer still has its memory, at the last moment when that can be seen: Node
+    /// detaches all of them before it runs the cleanup hooks.
     pub fn before_exit(&self, env: sys::napi_env) {
         if self.is_attached(env) {
             self.settled.store(true, Ordering::Release);
@@ -278,12 +277,12 @@ impl Export {
         self.object(env).is_some_and(|object| !is_detached(env, object))
     }
 
-    /// The environment ends. Unless it is known where the memory is, it may be in another
-    /// ArrayBuffer, which lives on in another thread without us being told.
+    /// The environment ends. Unless the memory is known to be here, it may have moved into an ArrayBuffer
+    /// of another thread, whose end nobody tells us.
     pub fn before_teardown(&self, env: sys::napi_env, objects_are_visible: bool) {
         self.ending.store(true, Ordering::Release);
         if self.freed.load(Ordering::Acquire) {
-            // Deno does not tell the end of an object that is there to the end, and Bun not always.
+            // Deno runs no finalizer of an object that is there to the end, and Bun does not always.
             if let Some(key) = &*self.key.lock_anyway() {
                 key.retire();
             }
@@ -297,8 +296,7 @@ impl Export {
         }
     }
 
-    /// The store is gone: has `object_gone` called when the object is too; `false` where it is. Its
-    /// argument is what `Arc::into_raw` gives.
+    /// The store is gone: has `object_gone` called when the object is gone too. Returns `false` if it already is.
     pub fn after_store(self: &Arc<Self>, env: sys::napi_env, object_gone: Finalizer) -> bool {
         self.freed.store(true, Ordering::Release);
         let Some(object) = self.object(env) else { return false };
@@ -356,8 +354,8 @@ pub unsafe fn add_finalizer<T>(
     status == sys::Status::napi_ok
 }
 
-/// The memory of an ArrayBuffer in a new one, where the runtime has `ArrayBuffer.prototype.transfer`: it
-/// refuses to transfer in `postMessage` and `structuredClone` what Node-API made.
+/// Moves the memory of an ArrayBuffer into a new one, if the runtime has `ArrayBuffer.prototype.transfer`:
+/// `postMessage` and `structuredClone` refuse to transfer an ArrayBuffer that Node-API made.
 fn transferred(env: sys::napi_env, object: sys::napi_value) -> sys::napi_value {
     let mut transfer = ptr::null_mut();
     // SAFETY: `object` is an ArrayBuffer that is alive.
@@ -398,8 +396,7 @@ pub fn in_scope<R>(env: sys::napi_env, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// What the runtime says where no memory of ours may be under an ArrayBuffer, as where V8 has its
-/// sandbox (Electron).
+/// The error of a runtime that makes no ArrayBuffer over our memory, such as Electron, whose V8 has a sandbox.
 pub fn refused(env: &Env, status: sys::napi_status) -> napi::Error {
     if status == sys::Status::napi_no_external_buffers_allowed {
         let why = "this runtime has no ArrayBuffer over memory that it does not own: \

@@ -1,9 +1,9 @@
 //! Functions that are called often, without what napi-rs does around a call: it allocates twice for each
-//! that has arguments, to keep account of the objects of Rust's that it lends. These take none of them.
+//! call with arguments, to keep track of the Rust objects that it lends. These functions take none.
 //!
 //! Each stays a function of `#[napi]`, which exports it and puts its type into `lib/binding.d.ts`. When the
-//! module has been made, `replace` puts another in its place, under the same name, which converts what the
-//! same signature says: so the type holds for it, too.
+//! module has been made, `replace` puts a faster one in its place, under the same name. It converts
+//! arguments by the same signature, so the type holds for it too.
 
 use std::any::type_name;
 use std::ffi::c_void;
@@ -140,8 +140,8 @@ fn replace<F: Callable<S>, S>(
     let (start, length) = (name.as_ptr().cast(), name.len() as isize);
     let data = ptr::from_ref(function).cast_mut().cast::<c_void>();
     let mut value = ptr::null_mut();
-    // SAFETY: `env` is alive and this thread's, and the name has its length; `enter` is never unloaded, and
-    // takes what `data` is.
+    // SAFETY: `env` is alive and this thread's, the name has that length, `enter` is never unloaded, and `data`
+    // is what it takes.
     let status = unsafe {
         let enter: sys::napi_callback = Some(enter::<F, S>);
         sys::napi_create_function(env, start, length, enter, data, &raw mut value)

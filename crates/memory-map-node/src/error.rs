@@ -9,7 +9,7 @@ use crate::platform::errno_name;
 /// A contained fault.
 #[napi(object, object_from_js = false)]
 pub struct NativeFault {
-    /// What it is known by, in the error of a call and in the report.
+    /// Its number, the same in the error of a call and in the report.
     pub id: f64,
     #[napi(ts_type = "'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'")]
     pub kind: &'static str,
@@ -36,7 +36,7 @@ impl From<&Fault> for NativeFault {
     }
 }
 
-/// What a call of the core comes to, for a function of the binding to return: an error is thrown.
+/// The result of a call of the core, as a function of the binding returns it: an error is thrown.
 pub struct Outcome<T>(pub memory_map::Result<T>);
 
 impl<T: ToNapiValue> ToNapiValue for Outcome<T> {
@@ -54,7 +54,7 @@ pub fn to_js(env: &Env, error: &Error) -> napi::Error {
 }
 
 fn build(env: &Env, error: &Error) -> Result<napi::Error> {
-    // JavaScript has ended the wait, and knows, or has closed the mapping.
+    // JavaScript has ended the wait, and knows; or it has closed the mapping.
     let error = if *error == Error::Cancelled { &Error::Closed } else { error };
     let mut object = env.create_error(napi::Error::from_reason(error.to_string()))?;
     match error {

@@ -16,7 +16,7 @@ pub struct NativeAdopted {
     pub kind: &'static str,
     /// Where in the file it starts.
     pub offset: f64,
-    /// What `handle` was given first.
+    /// What the first call of `handle` was given.
     pub note: String,
 }
 
@@ -33,7 +33,7 @@ fn parse(handle: &str) -> Option<Handle> {
     (handle.len() == 32).then_some(Handle { mapping, seal })
 }
 
-/// Another name of what `handle` has named, on any thread; null where this process has not made the handle.
+/// A second token for the mapping of a handle, on any thread; null if this process has not made that handle.
 #[napi]
 pub fn adopt(env: Env, handle: String) -> Result<Option<NativeAdopted>> {
     let Some(handle) = parse(&handle) else { return Ok(None) };

@@ -9,16 +9,16 @@ use napi::bindgen_prelude::*;
 use crate::array_buffer::Export;
 use crate::error::to_js;
 
-/// Pages that were mapped, and the ArrayBuffers over them.
+/// A mapping, and the ArrayBuffers over it.
 pub struct Held {
     pub mapping: Arc<Mapping>,
     pub exports: RefCell<Vec<Arc<Export>>>,
-    /// Whether the object of JavaScript's is gone: the last ArrayBuffer takes the mapping with it.
+    /// Whether the JavaScript object is gone: then the mapping goes with the last ArrayBuffer.
     pub is_orphan: Cell<bool>,
 }
 
 impl Held {
-    /// A range that is counted from the start of the first page, if it lies in the mapping.
+    /// Checks that a range, counted from the start of the first page, lies in the mapping.
     pub fn check_range(&self, env: &Env, start: f64, length: f64) -> Result<(usize, usize)> {
         let (start, length) = (start as usize, length as usize);
         let total = self.mapping.page_offset() + self.mapping.len();

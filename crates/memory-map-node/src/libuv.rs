@@ -27,8 +27,8 @@ fn own_loop(env: &Env) -> *mut LoopStart {
     if status == sys::Status::napi_ok { start } else { ptr::null_mut() }
 }
 
-/// How many operations this thread has begun that are not done: of files, sockets, zlib, crypto and
-/// of this library. Only for Node: other runtimes have another loop.
+/// How many operations of this thread's loop are under way: on files and sockets, of zlib, of crypto and of
+/// this library. Only for Node: other runtimes have another loop.
 #[napi]
 pub fn requests(env: Env) -> u32 {
     let start = own_loop(&env);
@@ -48,8 +48,8 @@ pub fn has_first_loop(env: Env) -> bool {
         let address = platform::symbol(c"uv_default_loop")?;
         // SAFETY: the type is that of uv.h.
         let default_loop = unsafe { std::mem::transmute::<*mut c_void, DefaultLoop>(address) };
-        // SAFETY: Node has made the loop before it runs anything, so this only says where it is. A program that Node is
-        // embedded in may have none: then it is made here, once.
+        // SAFETY: Node makes the loop before it runs anything, so this only tells where it is. A program that embeds
+        // Node may have none: then the call makes one, once.
         Some(unsafe { default_loop() as usize })
     });
     let own = own_loop(&env);

@@ -7,19 +7,19 @@ use napi_derive::napi;
 
 use crate::error::Outcome;
 
-/// Takes the name of shared memory away.
+/// Removes the name of shared memory.
 #[napi]
 pub fn unlink_shared_memory(name: String) -> Outcome<()> {
     Outcome(memory_map::unlink_memory(&name))
 }
 
-/// Takes the names away that go with their last user, and have none any more.
+/// Removes the names of temporary shared memory that has no user any more.
 #[napi]
 pub fn remove_unused_shared_memory() {
     memory_map::remove_unused_memory();
 }
 
-/// Memory that has a name, with a slash in front.
+/// Shared memory. Its name begins with a slash.
 #[napi(object, object_from_js = false)]
 pub struct NativeNamedMemory {
     pub name: String,
@@ -51,7 +51,7 @@ impl From<NamedMemory> for NativeNamedMemory {
     }
 }
 
-/// Which memory has a name.
+/// Lists the shared memory that has a name.
 #[napi(ts_return_type = "Outcome<NativeNamedMemory[]>")]
 pub fn list_shared_memory() -> Outcome<Vec<NativeNamedMemory>> {
     Outcome(memory_map::list_memory().map(|list| list.into_iter().map(Into::into).collect()))

@@ -10,12 +10,12 @@ use crate::error::Outcome;
 use crate::mapping::Token;
 use crate::task::{NativeStop, Work};
 
-/// A place, or -1 where there is none.
+/// An index as JavaScript has it: -1 if there is none.
 fn index(found: Option<usize>) -> f64 {
     found.map_or(-1.0, |at| at as f64)
 }
 
-/// Where `needle` first begins in a range, or -1; at even offsets only if it is `wide`.
+/// Where `needle` first begins in a range, or -1. If it is `wide`, only even offsets count.
 #[napi(namespace = "mapping")]
 pub fn find(map: Token, needle: &[u8], wide: bool, start: f64, end: f64) -> Outcome<f64> {
     search(needle, wide, |needle| {
@@ -61,7 +61,7 @@ pub fn find_async(
     })
 }
 
-/// As `count`, off this thread; says too where the next one may begin.
+/// As `count`, off this thread; also returns where the next occurrence may begin.
 #[napi(namespace = "mapping", ts_return_type = "Promise<[count: number, next: number]>")]
 pub fn count_async(
     map: Token,
@@ -81,8 +81,8 @@ pub fn count_async(
     })
 }
 
-/// Puts where lines of a range begin and end into `bounds`, by turns, and where the line after
-/// them begins; says how many lines those are. What comes after the last `\n` is no line.
+/// Puts the start and the end of each line of a range into `bounds`, as many as fit, and into its last element
+/// where the line after them begins. Returns how many lines. What comes after the last `\n` is not a line.
 #[napi(namespace = "mapping")]
 pub fn lines(map: Token, start: f64, end: f64, mut bounds: Float64ArraySlice<'_>) -> Outcome<u32> {
     // SAFETY: only `lib/lines.ts` has the array, and it does not use it during the call.

@@ -1,10 +1,10 @@
-//! SharedArrayBuffers over mapped memory, by the one of two ways that the runtime has.
+//! SharedArrayBuffers over mapped memory, in one of two ways.
 //!
-//! Where it can make one of memory that it does not own, the mapping stays where it is, and the
-//! finalizer, which runs when no thread can reach the buffer, is the key to its addresses. Elsewhere
-//! the mapping is put over the memory of a growable SharedArrayBuffer, which the runtime takes by
-//! whole pages from the system and gives back without telling: so a second object of the same memory
-//! is held until the mapping has left it.
+//! If the runtime can make one over memory that it does not own, the mapping stays where it is, and its
+//! addresses go when the finalizer runs: no thread can reach the buffer then. Otherwise the mapping is
+//! put over the memory of a growable SharedArrayBuffer. The runtime takes that memory from the system in
+//! whole pages, and gives it back without telling, so a second object of the same memory is held until
+//! the mapping has left it.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -42,8 +42,8 @@ fn create_external() -> Option<CreateExternal> {
     })
 }
 
-/// Whether this runtime makes a SharedArrayBuffer of memory that it does not own: some have the
-/// function, and refuse. So it is asked for one of a byte.
+/// Whether this runtime makes a SharedArrayBuffer over memory that it does not own. Some have the function
+/// but refuse, so it is asked for one of a single byte.
 #[napi]
 pub fn can_share_external(env: Env) -> bool {
     static BYTE: AtomicU8 = AtomicU8::new(0);
@@ -78,13 +78,13 @@ impl Drop for Held {
     }
 }
 
-/// The object of `Held` has been collected: no other thread may have had the memory.
+/// The object of `Held` has been collected: perhaps no other thread had the memory.
 unsafe extern "C" fn collected(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: `data` came from `Arc::into_raw`; the runtime calls this once.
     unsafe { Arc::from_raw(data.cast::<Remote>()) }.note_collected();
 }
 
-/// A view that JavaScript made: where its memory is, how long it is, and the object of that.
+/// A view that JavaScript made: where its memory is, how long it is, and its buffer.
 pub struct View {
     pub start: usize,
     pub length: usize,
@@ -131,13 +131,13 @@ pub fn shared_array_buffer(env: Env, map: Token, start: f64, length: f64) -> Res
     let status =
         unsafe { create(env.raw(), data, length, Some(unreachable), hint, &raw mut value) };
     if status != sys::Status::napi_ok {
-        // Whether the finalizer still runs is not promised: the key is leaked, and harmless.
+        // The finalizer may still run, or not: the key is leaked, which is harmless.
         return Err(refused(&env, status));
     }
     Ok(RawValue(value))
 }
 
-/// Holds the object behind a view of shared memory, which then stays where it is.
+/// Holds the buffer of a view of shared memory, which keeps the memory where it is.
 fn hold_object(env: &Env, view: &View, remote: &Arc<Remote>) -> Result<Held> {
     let raw = env.raw();
     let mut object = ptr::null_mut();

@@ -20,13 +20,14 @@ impl NativeStop {
         Self::default()
     }
 
-    /// Does it; `false` where it was done already, or a task that only begins or does not has begun.
+    /// Tells the tasks to stop. Returns `false` if that was done before, or if a task that cannot be stopped once
+    /// it runs has begun.
     #[napi]
     pub fn stop(&self) -> bool {
         !self.0.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether it was done.
+    /// Whether `stop` was called, or such a task has begun.
     #[napi(getter)]
     pub fn stopped(&self) -> bool {
         self.0.load(Ordering::Relaxed)

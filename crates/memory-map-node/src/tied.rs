@@ -1,4 +1,4 @@
-//! What stands behind an object of JavaScript's that must not outlive the environment.
+//! What is behind a JavaScript object, and must not outlive the environment.
 
 use std::cell::{Ref, RefCell};
 use std::rc::Rc;
@@ -9,8 +9,8 @@ use napi::bindgen_prelude::*;
 use crate::environment::{End, Environment};
 use crate::error::to_js;
 
-/// A value that is dropped when its environment ends, if it is not before: not every runtime runs
-/// the finalizers of a worker's objects, and what a dead worker has locked would stay locked.
+/// A value that is dropped when its environment ends, at the latest. Not every runtime runs the finalizers
+/// of a worker's objects, and what a dead worker has locked would stay locked.
 pub struct Tied<T>(Rc<RefCell<Option<T>>>);
 
 impl<T: 'static> Tied<T> {

@@ -1,4 +1,4 @@
-//! Mappings laid over parts of WebAssembly memories. JavaScript has them by their address.
+//! Mappings laid over parts of WebAssembly memories. JavaScript knows each such place by its address.
 
 use memory_map::Error;
 use napi::bindgen_prelude::*;
@@ -9,16 +9,16 @@ use crate::error::{Outcome, to_js};
 use crate::mapping::Token;
 use crate::shared_array_buffer::View;
 
-/// What was laid over memory.
+/// A place where the mapping was laid over memory.
 #[napi(object, object_from_js = false)]
 pub struct NativeLaid {
     pub address: f64,
-    /// Whether the guard finds out by itself that the memory is gone. Otherwise it has to be kept.
+    /// Whether the guard finds out by itself that the memory is gone. Otherwise JavaScript has to keep it alive.
     pub watched: bool,
 }
 
-/// Lays the mapping over all pages of `bytes`, a view of a WebAssembly memory that does not move. When the memory has
-/// gone `forsake` is to be called before anything else.
+/// Lays the mapping over the pages of `bytes`, a view of a WebAssembly memory that does not move. When the memory is
+/// gone, `forsake` must be called before anything else.
 #[napi(namespace = "mapping")]
 pub fn lay_over(
     env: Env,
@@ -39,19 +39,19 @@ pub fn lay_over(
     Ok(NativeLaid { address: start as f64, watched })
 }
 
-/// Where the memory under a view is.
+/// The address of a view's first byte.
 #[napi]
 pub fn address_of(env: Env, #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown) -> Result<f64> {
     View::of(&env, &bytes).map(|view| view.start as f64)
 }
 
-/// Puts zeros where the mapping was laid over memory that is there.
+/// Puts zeros in the mapping's place, in memory that is still there.
 #[napi(namespace = "mapping")]
 pub fn take_up(map: Token, address: f64) -> Outcome<()> {
     Outcome(map.mapping.take_up(address as usize))
 }
 
-/// Forgets where the mapping was laid over memory that is gone.
+/// Forgets a place whose memory is gone.
 #[napi(namespace = "mapping")]
 pub fn forsake(map: Token, address: f64) {
     map.mapping.forsake(address as usize);

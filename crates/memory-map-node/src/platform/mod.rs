@@ -1,4 +1,4 @@
-//! What JavaScript calls things that every system calls differently.
+//! Names and paths as JavaScript has them, which each system has in its own way.
 
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]

@@ -13,12 +13,12 @@ pub fn errno_name(errno: i32) -> String {
     format!("{:?}", nix::errno::Errno::from_raw(errno))
 }
 
-/// A path that is any bytes.
+/// A path of any bytes.
 pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     OsStr::from_bytes(bytes).into()
 }
 
-/// What `fs` of JavaScript knows an open file by.
+/// The descriptor of an open file, as Node's `fs` takes it.
 pub fn descriptor(file: &File) -> Option<i32> {
     Some(file.as_raw_fd())
 }

@@ -83,8 +83,8 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 
-/// What `fs` of JavaScript knows an open file by: the C runtime that counts descriptors is the
-/// program's, and this file is not among them.
+/// The descriptor of an open file, as Node's `fs` takes it: none, for the C runtime that hands out descriptors
+/// is the program's, and does not know this file.
 pub fn descriptor(_file: &File) -> Option<i32> {
     None
 }

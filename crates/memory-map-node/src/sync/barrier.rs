@@ -11,7 +11,7 @@ use super::waits::{Job, NativeWait};
 use crate::mapping::Token;
 use crate::tied::Tied;
 
-/// No party has this number.
+/// What a wait returns that timed out; no party has this number.
 const TIMED_OUT: u32 = u32::MAX;
 
 #[napi]

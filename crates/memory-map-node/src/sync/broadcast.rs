@@ -19,7 +19,7 @@ pub struct NativeBroadcast(Tied<InMapping<Broadcast>>);
 
 #[napi]
 impl NativeBroadcast {
-    /// Makes a broadcast of `length` bytes, or opens one where `length` is negative.
+    /// Makes a broadcast of `length` bytes, or opens one if `length` is negative.
     #[napi(constructor)]
     pub fn new(env: Env, map: Token, offset: f64, length: f64, lossless: bool) -> Result<Self> {
         InMapping::tied(&env, &map, |mapping| {
@@ -97,7 +97,7 @@ impl NativeReceiver {
         Ok(self.tied.get(&env)?.object.lost() as f64)
     }
 
-    /// Waits until there is a message: 0, or 2 where there is none in time.
+    /// Waits until there is a message: 0, or 2 if the time is up first.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn ready_async<'env>(
         &self,
@@ -118,7 +118,7 @@ impl NativeReceiver {
             .map(|message| self.borrowed.keep(message))
     }
 
-    /// Gives back what was borrowed; `false` where nothing was.
+    /// Gives back the message borrowed at `offset`; `false` if there is none.
     #[napi]
     pub fn release(&self, env: Env, offset: f64) -> Result<bool> {
         let Some(message) = self.borrowed.take(offset) else { return Ok(false) };
@@ -132,8 +132,7 @@ impl NativeReceiver {
     }
 }
 
-/// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
-/// 0.
+/// Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait.
 #[napi]
 pub fn broadcast_send(
     env: Env,

@@ -22,9 +22,9 @@ const AHEAD: usize = 64;
 #[napi]
 pub struct NativeChannel {
     tied: Tied<InMapping<Channel>>,
-    /// What JavaScript fills in, by its offset in the mapping.
+    /// Reserved room that JavaScript fills in, by its offset in the mapping.
     reserved: RefCell<HashMap<usize, Reservation>>,
-    /// What a thread has reserved, and JavaScript has not fetched yet.
+    /// Room that `reserve_async` has reserved and JavaScript has not fetched yet.
     arrived: Arc<Mutex<Option<Reservation>>>,
     borrowed: Lent,
 }
@@ -53,25 +53,25 @@ impl NativeChannel {
         Ok(self.tied.get(&env)?.object.capacity() as f64)
     }
 
-    /// What the receiver's word is while this is the receiver.
+    /// The receiver's word while this channel is the receiver.
     #[napi]
     pub fn receiver(&self, env: Env) -> Result<BigInt> {
         Ok(BigInt::from(self.tied.get(&env)?.object.receiver()))
     }
 
-    /// The receiver's word, or 0 where no living one receives.
+    /// The receiver's word, or 0 if there is no living receiver.
     #[napi]
     pub fn living_receiver(&self, env: Env) -> Result<BigInt> {
         self.tied.call(&env, Channel::living_receiver).map(BigInt::from)
     }
 
-    /// Where in the stream of bytes the message ends that this has sent last.
+    /// Where the last message that this channel sent ends in the stream of bytes.
     #[napi]
     pub fn sent(&self, env: Env) -> Result<BigInt> {
         Ok(BigInt::from(self.tied.get(&env)?.object.sent()))
     }
 
-    /// Up to where in the stream of bytes messages were received by receivers that are gone.
+    /// Up to where in the stream of bytes receivers that are gone have received.
     #[napi]
     pub fn gone(&self, env: Env) -> Result<BigInt> {
         self.tied.call(&env, Channel::gone).map(BigInt::from)
@@ -102,7 +102,7 @@ impl NativeChannel {
         })
     }
 
-    /// Waits until there is a message: 0, or 2 where there is none in time.
+    /// Waits until there is a message: 0, or 2 if the time is up first.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn ready_async<'env>(
         &self,
@@ -115,7 +115,7 @@ impl NativeChannel {
         })
     }
 
-    /// Becomes the receiver as soon as no other one is alive: 0, or 2 where one is until the time is up.
+    /// Becomes the receiver as soon as no other one is alive: 0, or 2 if the time is up first.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn wait_to_receive<'env>(
         &self,
@@ -133,7 +133,7 @@ impl NativeChannel {
         pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
     }
 
-    /// Takes room for a message; its offset in the mapping, or -1 where there is none in time.
+    /// Reserves room for a message, and returns its offset in the mapping; -1 if there is none in time.
     #[napi]
     pub fn reserve(&self, env: Env, length: f64, timeout: f64) -> Result<f64> {
         let length = length as usize;
@@ -150,8 +150,8 @@ impl NativeChannel {
         })
     }
 
-    /// The same on another thread, one at a time: 0, and then `reserved` has it, or 2 where there is
-    /// none in time.
+    /// The same on another thread, one at a time: 0, and then `reserved` returns the offset; 2 if there is no
+    /// room in time.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn reserve_async<'env>(
         &self,
@@ -177,15 +177,15 @@ impl NativeChannel {
         pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
     }
 
-    /// What `reserveAsync` has reserved; its offset in the mapping, or -1.
+    /// The offset of what `reserveAsync` has reserved, or -1.
     #[napi]
     pub fn reserved(&self) -> f64 {
         let room = self.arrived.lock_anyway().take();
         self.keep_room(room)
     }
 
-    /// Sends the first `length` bytes of what was reserved, or nothing where `length` is negative;
-    /// `false` where nothing is reserved at `offset`.
+    /// Sends the first `length` bytes of what was reserved, or nothing if `length` is negative; `false` if
+    /// nothing is reserved at `offset`.
     #[napi]
     pub fn commit(&self, env: Env, offset: f64, length: f64) -> Result<bool> {
         let Some(reservation) = self.reserved.borrow_mut().remove(&(offset as usize)) else {
@@ -204,7 +204,7 @@ impl NativeChannel {
         self.tied.attempt(&env, timeout, Channel::borrow).map(|message| self.borrowed.keep(message))
     }
 
-    /// Gives back what was borrowed; `false` where nothing was.
+    /// Gives back the message borrowed at `offset`; `false` if there is none.
     #[napi]
     pub fn release(&self, env: Env, offset: f64) -> Result<bool> {
         let Some(message) = self.borrowed.take(offset) else { return Ok(false) };
@@ -230,7 +230,7 @@ impl NativeChannel {
     }
 }
 
-/// Waits until there is a channel: 0, or 2 where there is none in time.
+/// Waits until there is a channel: 0, or 2 if the time is up first.
 #[napi(ts_return_type = "Promise<number>")]
 pub fn channel_made<'env>(
     env: &'env Env,
@@ -246,8 +246,7 @@ pub fn channel_made<'env>(
     pending.start(env, &map.mapping, timeout, job)
 }
 
-/// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
-/// 0.
+/// Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait.
 #[napi]
 pub fn channel_send(
     env: Env,
@@ -258,9 +257,8 @@ pub fn channel_send(
     channel.attempt(&env, timeout, |channel, patience| channel.send(data, patience))
 }
 
-/// Receives a message into `target`, from `offset` on, and says how long it is; -1 where there is
-/// none in time; -2 less the length of one for which there is no room, and which stays. Does not
-/// wait where `timeout` is 0.
+/// Receives a message into `target`, from `offset` on, and returns its length; -1 if none comes in time. A
+/// message that does not fit stays: then -2 less its length. With a `timeout` of 0 it does not wait.
 #[napi]
 pub fn channel_receive(
     env: Env,
@@ -272,10 +270,10 @@ pub fn channel_receive(
     messages::receive(&env, &channel, target, offset, timeout, Channel::receive_into)
 }
 
-/// As `channelReceive`, and copies messages that come next, each to a multiple of eight from `offset` on:
-/// up to `most` in all, and says how many. Those after the first are received when JavaScript moves the
-/// tail. `places` gets three numbers for each: where its copy ends, the lower half of the tail behind it,
-/// and 1 where that passes an eighth of the ring.
+/// As `channelReceive`, but also copies the messages that come next, each to a multiple of eight from `offset`
+/// on: up to `most` in all, and returns how many. Those after the first are not received until JavaScript
+/// moves the tail. `places` gets three numbers for each: where its copy ends, the lower half of the tail
+/// behind it, and whether that passes an eighth of the ring.
 #[napi]
 pub fn channel_receive_ahead(
     env: Env,
@@ -310,8 +308,8 @@ pub fn channel_wake_senders(
     channel.call(&env, Channel::wake_senders)
 }
 
-/// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
-/// there was room for in time. Does not wait where `timeout` is 0.
+/// Sends messages that lie one behind the other in `data`: each ends at one of the first `count` of `ends`.
+/// Returns how many there was room for in time. With a `timeout` of 0 it does not wait.
 #[napi]
 pub fn channel_send_many(
     env: Env,
@@ -326,8 +324,8 @@ pub fn channel_send_many(
     })
 }
 
-/// Receives up to `most` messages into `target`, from `offset` on, each at a multiple of eight from
-/// there, and says how many; the others as for `channelReceive`.
+/// Receives up to `most` messages into `target`, each at a multiple of eight from `offset` on, and returns how
+/// many. A negative result is that of `channelReceive`.
 #[napi]
 pub fn channel_receive_many(
     env: Env,

@@ -100,7 +100,7 @@ pub fn condition_notify(
     condition.call(&env, |condition| condition.notify(count))
 }
 
-/// Whether the mutex is held through its mapping.
+/// Whether the mutex's mapping holds it.
 #[napi]
 pub fn mutex_is_held(
     env: Env,

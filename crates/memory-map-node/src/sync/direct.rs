@@ -1,4 +1,4 @@
-//! What JavaScript needs to change shared words by its own atomics.
+//! What JavaScript needs to change shared words with its own atomics.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -12,8 +12,8 @@ use crate::array_buffer::RawValue;
 use crate::error::to_js;
 use crate::mapping::Token;
 
-/// Four bytes that hold another number whenever pages of a mapping were replaced; null where the
-/// runtime has no memory of ours.
+/// Four bytes with a number that grows whenever pages of a mapping are replaced; null if the runtime makes no
+/// ArrayBuffer over our memory.
 #[napi(ts_return_type = "ArrayBuffer | null")]
 pub fn ipc_changes(env: Env) -> Option<RawValue> {
     let mut value = ptr::null_mut();
@@ -33,8 +33,8 @@ pub fn ipc_changes(env: Env) -> Option<RawValue> {
 
 unsafe extern "C" fn nothing(_env: sys::napi_env, _data: *mut c_void, _hint: *mut c_void) {}
 
-/// Sees that a range is in place: its address and how many faults its mapping had; null where faults
-/// of JavaScript's are not contained. If it says the same twice, all stores in between have arrived.
+/// Makes sure that a range is in place, and returns its address and how many faults its mapping has had; null
+/// if faults of JavaScript are not contained. If it returns the same twice, all stores in between have arrived.
 #[napi]
 pub fn ipc_mark(env: Env, map: Token, offset: f64, length: f64) -> Result<Option<Vec<f64>>> {
     ipc::mark(&map.mapping, offset as usize, length as usize)

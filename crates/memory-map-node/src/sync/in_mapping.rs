@@ -17,18 +17,18 @@ use crate::tied::Tied;
 
 pub const TIMED_OUT: u32 = 2;
 
-/// How a channel or a queue comes to be; any other number opens one, or makes it if there is none.
+/// How a channel or a queue comes to be. Any other number: it is opened, or made if there is none.
 pub const CREATE: u32 = 0;
 pub const OPEN: u32 = 1;
 
-/// An object of the core's, in its mapping.
+/// An object of the core, and its mapping.
 pub struct InMapping<T> {
     pub mapping: Arc<Mapping>,
     pub object: Arc<T>,
 }
 
 impl<T: Send + Sync + 'static> InMapping<T> {
-    /// What `make` makes in a mapping, until the environment ends.
+    /// The object that `make` makes in a mapping. It ends with the environment.
     pub fn tied(
         env: &Env,
         map: &Token,
@@ -39,7 +39,7 @@ impl<T: Send + Sync + 'static> InMapping<T> {
         Ok(Tied::new(env, Self { mapping, object }))
     }
 
-    /// Waits on another thread, for what need not be undone.
+    /// Waits on another thread, for something that need not be undone.
     pub fn start<'env>(
         &self,
         env: &'env Env,
@@ -84,7 +84,7 @@ impl<T: 'static> Tied<InMapping<T>> {
     }
 }
 
-/// An object as functions take it: by what the `handle()` of its class gives.
+/// An object as an argument of a function: what the `handle()` of its class returns.
 pub struct ByHandle<T: 'static>(Tied<InMapping<T>>);
 
 impl<T> Deref for ByHandle<T> {
@@ -112,7 +112,7 @@ pub fn lock_code(result: Option<Locked>) -> u32 {
     }
 }
 
-/// How it was acquired, by its code.
+/// The inverse of `lock_code`.
 pub fn locked(code: u32) -> Option<Locked> {
     match code {
         0 => Some(Locked::Acquired),

@@ -39,7 +39,7 @@ impl NativeLatest {
         self.0.call(&env, Latest::version).map(|version| version as f64)
     }
 
-    /// Waits for another version: 0, or 2 where there is none in time.
+    /// Waits for another version: 0, or 2 if the time is up first.
     #[napi]
     pub fn wait(&self, env: Env, version: f64, timeout: f64) -> Result<u32> {
         self.0
@@ -61,7 +61,7 @@ impl NativeLatest {
     }
 }
 
-/// Writes a value; `false` where other writers do until the time is up.
+/// Writes a value; `false` if other writers are busy until the time is up.
 #[napi]
 pub fn latest_write(
     env: Env,
@@ -72,8 +72,8 @@ pub fn latest_write(
     latest.block(&env, timeout, |latest, patience| latest.write(data, patience))
 }
 
-/// Copies the newest value into `target`, from `offset` on, unless there is too little room, and says
-/// how long it is; -1 where there is none yet.
+/// Copies the newest value into `target`, from `offset` on, if there is room for it, and returns its length;
+/// -1 if there is none yet.
 #[napi]
 pub fn latest_read(
     env: Env,

@@ -9,7 +9,7 @@ use napi::bindgen_prelude::*;
 use super::in_mapping::InMapping;
 use crate::tied::Tied;
 
-/// Sends messages that end at the first `count` of `ends`, and says how many there was room for in time.
+/// Sends messages that end at the first `count` of `ends`, and returns how many there was room for in time.
 pub fn send_many<T: 'static>(
     env: &Env,
     sender: &Tied<InMapping<T>>,
@@ -64,12 +64,12 @@ pub fn receive_many<T: 'static>(
     })
 }
 
-/// Messages that JavaScript uses where they lie, by their offset in the mapping.
+/// Messages that JavaScript uses in place, by their offset in the mapping.
 #[derive(Default)]
 pub struct Lent(RefCell<HashMap<usize, Message>>);
 
 impl Lent {
-    /// Keeps a message: its offset in the mapping and its length.
+    /// Keeps a message, and returns its offset in the mapping and its length.
     pub fn keep(&self, message: Option<Message>) -> Option<Vec<f64>> {
         message.map(|message| {
             let (offset, length) = (message.offset(), message.length());
@@ -78,12 +78,12 @@ impl Lent {
         })
     }
 
-    /// The one at an offset, which is given back.
+    /// Takes out the message at an offset.
     pub fn take(&self, offset: f64) -> Option<Message> {
         self.0.borrow_mut().remove(&(offset as usize))
     }
 
-    /// All of them.
+    /// Takes out all messages.
     pub fn take_all(&self) -> impl Iterator<Item = Message> {
         self.0.take().into_values()
     }

@@ -27,7 +27,7 @@ impl NativeMutex {
         External::new(self.0.clone())
     }
 
-    /// What the word is while this mapping holds the lock and nobody waits for it.
+    /// The mutex's word while this mapping holds it and nobody waits for it.
     #[napi]
     pub fn held(&self, env: Env) -> Result<BigInt> {
         Ok(BigInt::from(self.0.get(&env)?.object.held()))

@@ -15,10 +15,10 @@ use crate::error::to_js;
 use crate::mapping::Token;
 use crate::tied::Tied;
 
-/// A queue, and what was received through it and is neither released nor given up.
+/// A queue, and the messages received through it that are neither released nor given up.
 pub struct Worker {
     queue: Queue,
-    /// By the numbers that JavaScript gives them, each once.
+    /// By number. JavaScript gives each message another one.
     taken: Mutex<HashMap<u64, Delivery>>,
 }
 
@@ -78,7 +78,7 @@ impl NativeQueue {
         })
     }
 
-    /// Waits until there is a message: 0, or 2 where there is none in time.
+    /// Waits until there is a message: 0, or 2 if the time is up first.
     #[napi(ts_return_type = "Promise<number>")]
     pub fn ready_async<'env>(
         &self,
@@ -102,7 +102,7 @@ impl NativeQueue {
         })
     }
 
-    /// How many messages wait and how many bytes are in them, and how many receivers have.
+    /// How many messages wait, how many bytes are in them, and how many messages receivers have.
     #[napi]
     pub fn pending(&self, env: Env) -> Result<Vec<f64>> {
         let [there, taken] = self.0.call(&env, |worker| worker.queue.pending())?;
@@ -110,8 +110,7 @@ impl NativeQueue {
     }
 }
 
-/// Sends a message; `false` where there is no room for it in time. Does not wait where `timeout` is
-/// 0.
+/// Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait.
 #[napi]
 pub fn queue_send(
     env: Env,
@@ -122,8 +121,7 @@ pub fn queue_send(
     queue.attempt(&env, timeout, |worker, patience| worker.queue.send(data, patience))
 }
 
-/// Sends messages that lie one behind the other, up to the first `count` of `ends`; says how many
-/// there was room for in time.
+/// Sends messages as `channelSendMany` does.
 #[napi]
 pub fn queue_send_many(
     env: Env,
@@ -138,9 +136,9 @@ pub fn queue_send_many(
     })
 }
 
-/// Receives a message, whose number is to be `number`, and copies it into `target`, from `start` on, if
-/// there is room for all of it before `end`. Its length; where it was delivered before, -2 less its length, and
-/// `queueDeliveries` says how often; -1 where there is none in time. Does not wait where `timeout` is 0.
+/// Receives a message, which gets the number `number`, and copies it into `target`, from `start` on, if all of it
+/// fits before `end`. Returns its length, or -2 less its length if it was delivered before: `queueDeliveries` says how
+/// often. -1 if none comes in time. With a `timeout` of 0 it does not wait.
 #[napi]
 pub fn queue_receive(
     env: Env,
@@ -161,9 +159,9 @@ pub fn queue_receive(
     })
 }
 
-/// The same of up to `most` messages that are there, whose numbers are to be `first` and those behind
-/// it, each to the next multiple of eight from `offset` on, up to the first for which there is too
-/// little room. How many; `told` gets two numbers for each: its length, and how often it was delivered.
+/// The same for up to `most` messages that are there, which get the numbers from `first` on. Each is copied to the
+/// next multiple of eight from `offset` on, up to the first that does not fit. Returns how many; `told` gets
+/// two numbers for each: its length, and how often it was delivered.
 #[napi]
 #[allow(clippy::too_many_arguments)] // one call of many numbers is faster than an object of them
 pub fn queue_receive_many(
@@ -194,7 +192,7 @@ pub fn queue_receive_many(
     })
 }
 
-/// How often a message was delivered, with this time; 0 where there is none of that number.
+/// How often a message was delivered, including this time; 0 if there is none with that number.
 #[napi]
 pub fn queue_deliveries(
     env: Env,
@@ -220,7 +218,7 @@ pub fn queue_read(
     })
 }
 
-/// Is done with a message, or gives it up; `false` where there is none of that number.
+/// Releases a message, or gives it up; `false` if there is none with that number.
 #[napi]
 pub fn queue_settle(
     env: Env,
@@ -232,14 +230,14 @@ pub fn queue_settle(
     let Some(message) = worker.taken().get(&(number as u64)).cloned() else { return Ok(false) };
     let settle = if requeue { Queue::requeue } else { Queue::release };
     let settled = settle(&worker.queue, message);
-    // After other errors it is this receiver's still.
+    // After other errors this receiver still has it.
     if matches!(settled, Ok(()) | Err(Error::NotOwner)) {
         worker.taken().remove(&(number as u64));
     }
     settled.map(|()| true).map_err(|error| to_js(&env, &error))
 }
 
-/// Waits until there is a queue: 0, or 2 where there is none in time.
+/// Waits until there is a queue: 0, or 2 if the time is up first.
 #[napi(ts_return_type = "Promise<number>")]
 pub fn queue_made<'env>(
     env: &'env Env,

@@ -43,13 +43,13 @@ pub fn ipc_wait_async<'env>(
     pending.start(env, &map.mapping, timeout, job)
 }
 
-/// Wakes up to `count` waiters of the word, and says how many.
+/// Wakes up to `count` waiters of the word, and returns how many.
 #[napi]
 pub fn ipc_notify(env: Env, map: Token, offset: f64, count: u32) -> Result<u32> {
     notify(&map.mapping, offset as usize, count).map_err(|error| to_js(&env, &error))
 }
 
-/// Lets other threads run on this processor that wait for it.
+/// Lets other threads run on this processor.
 #[napi]
 pub fn ipc_yield() {
     std::thread::yield_now();

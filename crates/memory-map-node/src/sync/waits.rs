@@ -1,4 +1,4 @@
-//! Waits of the JavaScript thread, and such that leave it free.
+//! Waits that block the JavaScript thread, and waits that leave it free.
 
 use std::cell::OnceCell;
 use std::sync::{Arc, Weak};
@@ -12,7 +12,7 @@ use napi_derive::napi;
 use crate::array_buffer::in_scope;
 use crate::error::to_js;
 
-/// Waits on this thread, for as long as JavaScript may run on it: `terminate()` ends the wait.
+/// Waits on this thread. `terminate()` ends the wait.
 pub fn block<T>(
     env: &Env,
     timeout: f64,
@@ -22,15 +22,15 @@ pub fn block<T>(
     wait(&patience(timeout).while_true(&may_run)).map_err(|error| to_js(env, &error))
 }
 
-/// Whether the runtime still runs JavaScript on this thread. It has no call that says so, and none
-/// that is called when it stops.
+/// Whether the runtime still runs JavaScript on this thread: no call says so, and no callback tells when it
+/// stops, so a script is run.
 fn may_run(env: &Env) -> bool {
     in_scope(env.raw(), || env.run_script::<_, Unknown>("0").is_ok())
 }
 
 type Waiting = dyn Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync;
 
-/// What a thread does that waits.
+/// A wait on another thread, and how to undo it.
 pub struct Job {
     wait: Box<Waiting>,
     give_back: Option<Box<dyn Fn(u32) + Send + Sync>>,
@@ -38,20 +38,20 @@ pub struct Job {
 }
 
 impl Job {
-    /// One that has nothing to undo.
+    /// A wait that need not be undone.
     pub fn new(
         wait: impl Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
     ) -> Self {
         Self { wait: Box::new(wait), give_back: None, give_up: None }
     }
 
-    /// With what undoes a result that nobody takes any more.
+    /// Has `give_back` undo a result that nobody takes any more.
     pub fn giving_back(mut self, give_back: impl Fn(u32) + Send + Sync + 'static) -> Self {
         self.give_back = Some(Box::new(give_back));
         self
     }
 
-    /// With what undoes a wait that has begun, or gives its result where that is too late.
+    /// Has `give_up` undo a wait that has begun. It returns the result if that is too late.
     pub fn giving_up(mut self, give_up: impl Fn() -> Option<u32> + Send + Sync + 'static) -> Self {
         self.give_up = Some(Box::new(give_up));
         self
@@ -86,7 +86,7 @@ impl NativeWait {
         Self::default()
     }
 
-    /// Rejects the promise, unless that is too late. The wait has nothing then.
+    /// Ends the wait, unless that is too late: the promise is rejected, and nothing is taken.
     #[napi]
     pub fn end(&self) {
         if let Some(pending) = self.0.get().and_then(Weak::upgrade) {
@@ -108,7 +108,7 @@ impl NativeWait {
         self.start_in(env, [mapping, mapping], timeout, job)
     }
 
-    /// The same, for a wait that does something in two mappings, until one of them is closed.
+    /// The same, for a wait in two mappings, until one of them is closed.
     pub fn start_in<'env>(
         &self,
         env: &'env Env,
@@ -118,7 +118,7 @@ impl NativeWait {
     ) -> Result<Object<'env>> {
         let (deferred, promise) = env.create_deferred()?;
         let refused = deferred.clone();
-        // From now on, not from when the thread runs.
+        // Counted from now, not from when the thread runs.
         let deadline = patience(timeout).deadline;
         let settle = move |pending: Arc<Pending<Job>>| {
             deferred.resolve(move |env| pending.result().map_err(|error| to_js(&env, &error)));

@@ -32,10 +32,10 @@ pub(super) enum Outcome {
 /// understand (an instruction fetch, say), and the fault goes to the handler that was there before ours.
 const MAX_STALLS: u32 = 100_000;
 
-/// Faults in a row of one page that should not be, after which it is overlaid all the same.
+/// Faults in a row of a page that allows the access, after which it is overlaid all the same.
 const MAX_RETRIES: u32 = 64;
 
-/// Faults of pages that any access is allowed to, after which one cannot be had.
+/// Faults of pages that allow any access, after which the page is taken to be gone.
 const MAX_DOUBTS: u32 = 16;
 
 /// Pages of private memory that are overlaid together rather than singly once there are many overlays.
@@ -44,8 +44,8 @@ const SMALL_RUN: usize = 16;
 /// Pages of a closed mapping that are committed together.
 const COMMITTED_TOGETHER: usize = 64;
 
-/// Contains the fault of an access to `address`; whether the access is to be made again. `None` if the
-/// address is in no region.
+/// Contains the fault of an access to `address`. Returns whether the access is to be made again; `None` if
+/// the address is in no region.
 pub(super) fn contain(address: usize, signalled: Cause, access: AccessKind) -> Option<bool> {
     // A record can be given up between the lookup and its lock, but hardly twice in a row.
     for _ in 0..16 {
@@ -183,8 +183,8 @@ impl Inner {
         if noted { Outcome::Overlaid } else { Outcome::Retry }
     }
 
-    /// Why a page inside the file could not be accessed, where the signal does not tell. Nothing
-    /// where it may be that it can by now: the access, made again, has to show it.
+    /// Why a page inside the file could not be accessed, if the signal does not tell. `None` if it may be
+    /// accessible by now: making the access again will tell.
     fn find_cause(
         &mut self,
         page: usize,
@@ -263,8 +263,8 @@ impl Inner {
         .is_ok()
     }
 
-    /// Makes zeros of `page`, behind which there is nothing, and of some around it; returns which. System calls on
-    /// all others go on to fail.
+    /// Commits zeros at `page`, where nothing is mapped, and around it; returns where. System calls on the other
+    /// pages still fail.
     fn commit_zeros(&self, page: usize) -> Option<Range<usize>> {
         let first = if self.phase == Phase::Reserved { self.start } else { self.end };
         let part = if vma_reserve::are_few() {

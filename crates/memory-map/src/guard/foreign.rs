@@ -19,7 +19,7 @@ impl Inner {
         self.is_retired() || (self.guarded && !self.is_of_file())
     }
 
-    /// From now on the memory may go to another owner at any time. The guard contains its faults for as long as it
+    /// Notes that the memory may go to another owner at any time. The guard contains its faults for as long as it
     /// shows this file, if any.
     pub fn watch(&mut self, shown: Option<Shown>) {
         self.watched = shown;

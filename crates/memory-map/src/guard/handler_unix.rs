@@ -89,8 +89,8 @@ pub(crate) fn install() -> Result<()> {
     reclaim()
 }
 
-/// Puts the handler back if it was replaced or, as runtimes tell of theirs before they
-/// install it, does so soon.
+/// Puts the handler back if it was replaced, now and again soon: runtimes tell of their handlers before
+/// they install them.
 ///
 /// # Errors
 /// The OS's for sigaction(2).
@@ -180,13 +180,13 @@ unsafe fn origin(signal: c_int, info: *const libc::siginfo_t) -> Origin {
     }
 }
 
-/// How many faults elsewhere may have been raised where a region has been in the meantime.
+/// How many faults outside all regions may be late: raised while their address was still in a region.
 static LATE: AtomicUsize = AtomicUsize::new(0);
 
-/// Has accesses made again that fail outside all regions: a region is about to be forgotten of
-/// which the pages stay, accessible by now, and a thread may be on its way into the handler.
+/// Has accesses that fail outside all regions be made again: a region is about to be forgotten whose pages
+/// stay and are accessible by now, and a thread may be on its way into the handler.
 ///
-/// There is an end to that: an access that fails for another reason soon has used it up.
+/// The number is limited, so that an access that fails for another reason soon uses it up.
 pub(crate) fn expect_late_faults() {
     const MOST_LATE: usize = 1024;
     LATE.store(MOST_LATE, Ordering::Release);

@@ -6,8 +6,8 @@
 //!
 //! *Which calls it makes.* VirtualQuery, VirtualAlloc, VirtualFree, VirtualProtect, the calls for
 //! views and sections, GetFileSizeEx, GetFileInformationByHandle, NtQuerySection,
-//! DuplicateHandle, ReadProcessMemory, NtWriteVirtualMemory, SwitchToThread and SetEvent: system calls that use no heap and no lock of
-//! this process. A vectored handler is an ordinary call on the stack of the thread, below the
+//! DuplicateHandle, ReadProcessMemory, NtWriteVirtualMemory, SwitchToThread and SetEvent: system calls
+//! that use no heap and no lock of this process. A vectored handler is an ordinary call on the stack of the thread, below the
 //! access that faulted; "last error" is put back at the end.
 //!
 //! *The lock.* Nothing interrupts the handler on its own thread: its code touches no page of a
@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::sys;
 
-/// Installs the handler and starts the reporter, once for the process.
+/// Installs the handler and starts the notifier, once for the process.
 pub(crate) fn install() -> Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     let mut installed = INSTALLED.lock_anyway();

@@ -11,8 +11,8 @@ use crate::sys::Backing;
 impl Inner {
     /// Takes every overlay away and adds a report for each, the oldest first.
     ///
-    /// Where a page cannot be put back its overlay stays, is tried again each time, and is what
-    /// `unhealed` returns: nothing that is stored there may seem to be safe.
+    /// If a page cannot be put back, its overlay stays and is tried again each time. `unhealed` returns it, so
+    /// that nothing stored there seems to be safe.
     pub fn heal(&mut self) {
         if let Some(page) = self.used.take() {
             let first = page.clamp(self.user.start, self.user.end);
@@ -73,8 +73,8 @@ impl Inner {
         self.drop_overlays();
     }
 
-    /// The addresses that an overlay shows something else at than they hold: zeros everywhere, other
-    /// overlays in the page that faulted.
+    /// The addresses where an overlay hides what they hold: all of them if it is zeros, otherwise the page
+    /// that faulted.
     fn hidden_by(&self, overlay: &Overlay) -> Range<usize> {
         match overlay.how {
             How::Zeros => overlay.start..overlay.end,
@@ -82,16 +82,14 @@ impl Inner {
         }
     }
 
-    /// Whether an access to `range` that began when `from` faults were healed may have seen
-    /// something else than it holds.
+    /// Whether an access to `range` that began when `from` faults were healed may have seen an overlay.
     pub fn hides(&self, range: &Range<usize>, from: usize) -> bool {
         let mut overlays = self.overlays.as_slice().iter().filter(|overlay| !overlay.told);
         overlays.any(|overlay| meet(&self.hidden_by(overlay), range))
             || self.healed_in(from, range).is_some()
     }
 
-    /// Of the faults that were healed after `from` others, the first that an access to `range` has
-    /// met.
+    /// The first fault in `range` among those healed after the first `from`.
     pub fn healed_in(&self, from: usize, range: &Range<usize>) -> Option<Fault> {
         let mut healed = self.healed.iter().skip(from);
         healed.find(|(hidden, _)| meet(hidden, range)).map(|(_, fault)| fault.clone())
@@ -130,7 +128,7 @@ impl Inner {
             (FaultKind::BeyondEnd, _) if self.is_all_beyond(overlay) => {
                 (overlay.page, self.user.end)
             }
-            // Good pages lie under such an overlay too where memory areas are to be saved.
+            // To save memory areas, such an overlay may cover good pages too.
             (_, How::Zeros) if overlay.cause == Cause::Backing => (overlay.start, overlay.end),
             // What was stored stays, wherever that was.
             (_, How::Exposed) => (overlay.start, overlay.end),
@@ -155,8 +153,8 @@ impl Inner {
         overlay.size.is_some_and(|size| overlay.start >= self.address_of_end(size))
     }
 
-    /// Puts the pages under an overlay back, or adds what stays over them to `stuck`; whether they hold what
-    /// they did. `all` is what became of the attempt to put everything back at once, if there was one.
+    /// Puts the pages under an overlay back, or adds what stays over them to `stuck`. Returns whether they hold
+    /// what they did. `all` is the outcome of putting everything back at once, if that was tried.
     fn restore(&self, overlay: &Overlay, all: Option<bool>, stuck: &mut Vec<Overlay>) -> bool {
         let range = overlay.start..overlay.end;
         let restored = match overlay.how {

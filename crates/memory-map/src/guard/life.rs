@@ -1,4 +1,4 @@
-//! What happens to a region, as its record is told: the fields of the record are the guard's own.
+//! The life of a region, told to its record, whose fields only the guard sets.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -35,7 +35,7 @@ pub(crate) struct Beginning {
 }
 
 impl FaultRecord {
-    /// The record is a new region's.
+    /// Makes the record that of a new region.
     pub fn begin(&'static self, beginning: Beginning) {
         let Range { start, end } = beginning.range;
         let mut inner = self.lock();
@@ -66,9 +66,9 @@ impl FaultRecord {
         self.token.store(beginning.token, Ordering::Release);
     }
 
-    /// A fault was noticed that no access has met.
+    /// Counts a fault that was noticed before any access met it.
     pub fn count_fault(&self) {
-        // Who compares the count has to look at it anew, as after a fault that replaces pages.
+        // Code that compares the count of changes has to look again, as after a fault that replaces pages.
         note_change();
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
@@ -107,7 +107,7 @@ impl Inner {
         self.written
     }
 
-    /// The region has the pages of another, where some were perhaps `written`.
+    /// Takes over another region's pages, some of which were perhaps `written`.
     pub fn inherit(&mut self, written: bool) {
         self.written |= written;
     }
@@ -130,13 +130,13 @@ impl Inner {
         self.user.end = self.start + length;
     }
 
-    /// An access of ours begins; says how much was healed by then.
+    /// Begins an access of ours. Returns how many faults were healed before it.
     pub fn begin_access(&mut self) -> usize {
         self.copies += 1;
         self.healed.len()
     }
 
-    /// An access of ours ends.
+    /// Ends an access of ours.
     pub fn end_access(&mut self) {
         self.copies -= 1;
         if self.copies == 0 {
@@ -157,7 +157,7 @@ impl Inner {
             if !part.is_empty() {
                 // SAFETY: the part lies in this region, whose lock is held; what still uses it is contained.
                 let closed = || unsafe { sys::protect(part.start, part.len(), Protection::None) };
-                // Else its use reads zeros, and is not told.
+                // If that fails, its use reads zeros and is not reported.
                 let _ = with_vma_reserve(closed);
             }
         }
@@ -208,7 +208,7 @@ impl Inner {
         self.reports = Vec::new();
     }
 
-    /// What is healed and was not collected yet.
+    /// Takes the reports of faults that are healed and not yet collected.
     pub fn take_reports(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.reports)
     }

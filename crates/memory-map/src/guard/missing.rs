@@ -1,4 +1,4 @@
-//! Pages that cannot be had, and bytes that a page has but its file has not.
+//! Pages that cannot be had, and bytes of a page that lie beyond the end of its file.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ impl Inner {
         }
     }
 
-    /// Whether there was no block for `page`, or no memory.
+    /// Whether `page` cannot be had for want of a block, or of memory.
     pub(super) fn has_no_room(&self, page: usize) -> bool {
         match self.backing {
             // A file system that keeps a reserve, or a quota, refuses while statvfs(2) has room. Only a
@@ -38,9 +38,9 @@ impl Inner {
         }
     }
 
-    /// The fault of an access to `range`, which are addresses, where the file has become too short for
-    /// it; it is to be told. Only whole pages behind the end fault by themselves: the last page stays,
-    /// loads read zeros behind the end, and stores there are lost.
+    /// Reports and returns the fault of an access to the addresses `range`, if the file has become too short
+    /// for it. Only whole pages behind the end fault by themselves: in the last page, loads read zeros behind
+    /// the end, and stores there are lost.
     pub fn note_shortened(&mut self, range: &Range<usize>) -> Option<Fault> {
         let Backing::File { offset, .. } = self.backing else { return None };
         if !self.sized {

@@ -14,7 +14,7 @@ use crate::lock_anyway::LockAnyway;
 
 static STACK: AtomicPtr<FaultRecord> = AtomicPtr::new(ptr::null_mut());
 
-/// Notes that `record` has something to tell; whether that is new. Async-signal-safe.
+/// Notes that `record` has something to tell. Returns whether that is new. Async-signal-safe.
 pub(super) fn push(record: &'static FaultRecord) -> bool {
     if record.pending.swap(true, Ordering::AcqRel) {
         return false;
@@ -53,7 +53,7 @@ impl Owner {
 #[derive(Default)]
 struct Table {
     owners: HashMap<u64, Owner>,
-    /// Who is told in place of a record's own owner, and by which token, where several have a mapping.
+    /// If several owners have a mapping: whom to tell instead of the record's own owner, and by which token.
     sharers: HashMap<u64, Vec<(u64, u64)>>,
 }
 
@@ -67,7 +67,7 @@ fn with_owners<R>(f: impl FnOnce(&mut HashMap<u64, Owner>) -> R) -> R {
     with_table(|table| f(&mut table.owners))
 }
 
-/// Has `owner` told, by `token`, what happens to the pages that records know by `pages`.
+/// Has `owner` be told, by `token`, of faults of the pages that records know by `pages`.
 pub(crate) fn share(pages: u64, owner: u64, token: u64) {
     with_table(|table| table.sharers.entry(pages).or_default().push((owner, token)));
 }
@@ -196,8 +196,8 @@ fn wake_owners() {
     });
 }
 
-/// Starts the thread that tells the owners, each time that `wait` returns, until that is with an
-/// error: faults are then told when the owner asks. The thread calls `prepare` first.
+/// Starts the notifier: a thread that wakes the owners each time `wait` returns. It ends when `wait` fails;
+/// owners then learn of faults only when they ask. The thread calls `prepare` first.
 pub(super) fn start(
     prepare: impl FnOnce() + Send + 'static,
     mut wait: impl FnMut() -> Result<()> + Send + 'static,

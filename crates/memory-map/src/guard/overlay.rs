@@ -88,16 +88,16 @@ pub(super) struct Overlays {
 /// Overlays of all regions, against the limit of the process.
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 
-/// So many overlays are noted even where the system has no more memory areas to give.
+/// How many overlays can be noted even if the system has no more memory areas to give.
 const FEW: usize = 2;
 const CAPACITY: usize = 1 << 16;
-/// So many overlays of one page each before they grow.
+/// How many overlays of a region have one page each, before they grow.
 const SINGLE: usize = 1024;
-/// So many overlays before the size doubles again.
+/// After how many more overlays their size doubles again.
 const STEP: usize = 32;
-/// So many overlays in the process before small runs are overlaid whole.
+/// With this many overlays in the process, small runs are overlaid whole.
 const MANY_OVERLAYS: usize = 1024;
-/// So many overlays in the process before each new one takes all that it may.
+/// With this many overlays in the process, each new one takes all that it may.
 const CROWDED: usize = 8192;
 
 impl Overlays {
@@ -142,8 +142,8 @@ impl Overlays {
         start..end
     }
 
-    /// The part of the gap around `page` that an overlay takes by now: a page of `page_size` bytes at
-    /// first, more and more the more overlays there are.
+    /// The part of the gap around `page` that a new overlay takes: a page of `page_size` bytes at first, more
+    /// as overlays become many.
     pub fn extent(&self, page: usize, within: Range<usize>, page_size: usize) -> Range<usize> {
         let gap = self.gap(page, within);
         if TOTAL.load(Ordering::Relaxed) >= CROWDED || vma_reserve::are_few() {
@@ -195,8 +195,8 @@ impl Overlays {
         true
     }
 
-    /// Widens an overlay to a new one: one of zeros if that is beside or over it, and one that is the
-    /// pages themselves, which may take others of them in. They are told as one fault.
+    /// Widens an old overlay to take in a new one, and tells both as one fault: an overlay of zeros if the new
+    /// one touches it, and exposed pages in any case.
     fn absorb(&mut self, overlay: Overlay) -> bool {
         let count = self.count;
         // SAFETY: as in `as_slice`, and `self` is borrowed mutably.

@@ -43,8 +43,8 @@ impl Inner {
         .is_ok()
     }
 
-    /// Lets stores to all of the overlay over `part` succeed: there is no note of it, without which no window of it
-    /// would be closed. *handler*
+    /// Lets stores to all of `part` succeed, whose overlay is not noted: none of its windows would ever be
+    /// closed. *handler*
     pub(super) fn allow_all_stores(&self, part: &Range<usize>, how: How) {
         if matches!(how, How::Zeros) {
             self.lay_zeros(part, Protection::ReadWrite);
@@ -183,7 +183,7 @@ impl Inner {
             || self.map_again(range.clone(), Some(Protection::ReadWrite))
     }
 
-    /// Puts all that can be mapped again back at once, where the system can only do that.
+    /// Maps the whole region again, on systems that cannot do less: not here.
     pub(super) fn map_all_again(&self) -> Option<bool> {
         None
     }
@@ -208,8 +208,8 @@ impl Inner {
         })
     }
 
-    /// Gives a range a protection that was refused with `errno`, by mapping it again: which does
-    /// not help here.
+    /// Gives a range a protection that was refused with `errno`, by mapping it again: that does not help
+    /// here.
     pub fn map_stronger(
         &mut self,
         _range: &Range<usize>,

@@ -65,7 +65,7 @@ impl Inner {
         Some((part, How::PrivateFile))
     }
 
-    /// Lets stores to all of an overlay succeed: they do.
+    /// Lets stores to all of an overlay succeed: they already do.
     pub(super) fn allow_all_stores(&self, _part: &Range<usize>, _how: How) {}
 
     /// Lets stores to a page under an overlay succeed. *handler*
@@ -80,7 +80,7 @@ impl Inner {
         !matches!(overlay.how, How::Zeros) || commit(page)
     }
 
-    /// Whether stores to a page under an overlay succeed, where exceptions do not tell why: they do.
+    /// Not asked: exceptions tell why an access failed.
     pub(super) fn allows_stores(&self, _page: usize, _overlay: &Overlay) -> bool {
         false
     }

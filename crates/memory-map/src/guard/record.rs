@@ -45,17 +45,17 @@ pub(crate) struct Inner {
     pub(super) moved: bool,
     /// Whether all faults are contained, or only those of our own copies.
     pub(super) guarded: bool,
-    /// Whether the next use of a reserved page is a fault, and which page was used then.
+    /// Whether the next use of a reserved page is a fault to tell, and the page that was used.
     pub(super) trap: bool,
     pub(super) used: Option<usize>,
-    /// The parts of a retired region that the trap is for, and which of them were committed for our own accesses.
+    /// The parts of a retired region whose next use is a fault, and the pages committed for our own accesses.
     pub(super) trapped: Vec<Range<usize>>,
     pub(super) committed: Range<usize>,
     /// The file that the memory shows for as long as it is ours, if it may go to another owner at any time.
     pub(super) watched: Option<Shown>,
     /// Copies and searches of ours that are under way.
     pub(super) copies: u32,
-    /// What was healed while they were, and the addresses where they saw something else.
+    /// The faults healed meanwhile, each with the addresses that its overlay hid.
     pub(super) healed: Vec<(Range<usize>, Fault)>,
     /// What the first page can be mapped from again, and the others after it.
     pub(super) backing: Backing,
@@ -92,7 +92,7 @@ pub(crate) struct FaultRecord {
     /// The owner to wake after a fault, and the mapping that it is told of.
     pub(super) owner: AtomicU64,
     pub(super) token: AtomicU64,
-    /// Whether the record waits on the reporter's stack, and what lies below it there.
+    /// Whether the record waits on the notifier's stack, and what lies below it there.
     pub(super) pending: AtomicBool,
     pub(super) below: AtomicPtr<FaultRecord>,
 }
@@ -155,9 +155,9 @@ impl FaultRecord {
         UNUSED.lock_anyway().push(self);
     }
 
-    /// Waits for the record.
+    /// Locks the record.
     ///
-    /// The holder of the guard must not touch the region's pages: the fault's handler, on the
+    /// The holder of the lock must not touch the region's pages: the fault's handler, on the
     /// same thread, would wait for the lock for ever. Copies of them go through `sys::peek` and
     /// `sys::poke`, which do not fault.
     pub fn lock(&'static self) -> Locked {
@@ -250,7 +250,7 @@ impl Inner {
         }
     }
 
-    /// Notes that the file is closed, and `none` the name of no file.
+    /// Notes that the file is closed, by putting `none` in its place.
     pub fn forget_file(&mut self, none: sys::RawFile) {
         if let Backing::File { fd, .. } = &mut self.backing {
             *fd = none;

@@ -1,5 +1,5 @@
-//! Rolling stray stores to private pages back, which can be mapped from nowhere again: what the pages
-//! hold is copied away before, and copied back in the end.
+//! Rolling back stray stores to private pages, which cannot be mapped again from anywhere: their contents
+//! are copied before, and put back at the end.
 
 use std::ops::Range;
 
@@ -13,11 +13,11 @@ use crate::sys::{self, Backing};
 /// Bytes that the copies of private pages may take in one region before a heal.
 const MAX_SAVED: usize = 1 << 30;
 
-/// How often a page is put back that is stored to again in the meantime.
+/// How often pages are put back if they are stored to again in the meantime.
 const ATTEMPTS: usize = 4;
 
 impl Inner {
-    /// Copies what private pages hold away, before anything can store to them. *handler*
+    /// Copies what private pages hold, before anything can store to them. *handler*
     pub(super) fn save(&self, part: &Range<usize>, protection: Protection) -> Option<Saved> {
         let size = self.page_size;
         let pages = part.len().checked_div(size)?;
@@ -88,7 +88,7 @@ impl Inner {
         // SAFETY: there is room for a page at `copy`, in memory that only this thread knows of.
         let copied = unsafe { sys::peek(page, copy as *mut u8, size) }?;
         if copied < size {
-            // A page that cannot be read has nothing to be kept: its copy cannot be read either.
+            // A page that cannot be read has nothing to save: its copy is made unreadable too.
             with_vma_reserve(|| {
                 // SAFETY: as above.
                 unsafe { sys::protect(copy, size, Protection::None) }
@@ -167,8 +167,8 @@ impl Inner {
         Some(equal)
     }
 
-    /// Makes the pages that have no copy what they were: zeros, or the file's. They must be closed for
-    /// stores.
+    /// Makes the pages that have no copy what they were: zeros, or the file's. No store to them may be
+    /// possible.
     fn empty(&self, range: &Range<usize>, saved: &Saved) -> bool {
         let drop = |part: Range<usize>| {
             // SAFETY: the part lies in this region, whose lock is held, and what it holds is to go.

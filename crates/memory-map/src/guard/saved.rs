@@ -15,7 +15,7 @@ pub(super) struct Saved {
     pub length: usize,
     /// How many pages are copied.
     pub kept: usize,
-    /// How many pages it took to find that out, against the limit: to load from a page may give it memory.
+    /// How many pages count against the limit: those that were read, because to read a page may allocate it.
     pub charged: usize,
 }
 

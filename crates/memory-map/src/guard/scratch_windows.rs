@@ -13,12 +13,12 @@ use crate::sys;
 /// Bytes of a window, which begins and ends at multiples of that, or at the overlay's edges.
 const SIZE: usize = 8 << 20;
 
-/// Windows of one region. A store that reaches across an edge needs two at once, and so many
-/// threads can store in places of their own without closing each other's.
+/// Windows of one region. A store that reaches across an edge needs two at once; with more, several threads
+/// can store in places of their own without closing each other's.
 const COUNT: usize = 8;
 
-/// So many windows in the process before each new one takes all that it may: each is up to two
-/// memory areas more, of which a process has some 65,000.
+/// With this many windows in the process, each new one takes all that it may: each needs up to two memory
+/// areas, of which a process has some 65,000.
 const MANY_WINDOWS: usize = 1024;
 
 /// Windows of all regions.

@@ -27,8 +27,8 @@ use crate::sys;
 /// What sigaction(2) takes with SA_SIGINFO.
 pub(super) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-/// So many handlers of others can come one after the other. There is an end to it because another
-/// library may look too, and put its own back each time.
+/// How many handlers of others can be chained. The number is limited because another library may also look,
+/// and put its own back each time.
 pub(super) const LEVELS: usize = 8;
 
 const FLAGS: c_int = libc::SA_SIGINFO | libc::SA_ONSTACK;
@@ -76,7 +76,7 @@ impl Chain {
         Self { signal, entries, levels, used: AtomicUsize::new(0) }
     }
 
-    /// Installs our handler where it is not, as at first. One system call where it is.
+    /// Installs our handler if it is not in place. If it is, this costs one system call.
     ///
     /// When all levels are used up, what has replaced it stays.
     pub(super) fn reclaim(&self) -> Result<()> {
@@ -130,7 +130,7 @@ impl Chain {
         Some(used)
     }
 
-    /// What the process does with the signal, which is `new` from then on, if given.
+    /// Returns the process's action for the signal, and replaces it by `new` if that is given.
     fn exchange(&self, new: Option<Handler>) -> Result<libc::sigaction> {
         let mut old = default_action();
         let new = new.map(|handler| {
@@ -199,7 +199,7 @@ impl Chain {
             let function = unsafe { std::mem::transmute::<usize, Handler>(function) };
             function(self.signal, info, context);
         } else {
-            // SAFETY: and without SA_SIGINFO as such a one.
+            // SAFETY: without SA_SIGINFO, sigaction(2) took it as a function of this type.
             let function = unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(function) };
             function(self.signal);
         }

@@ -16,10 +16,10 @@ static START: AtomicUsize = AtomicUsize::new(0);
 /// The pages that are readable.
 static HELD: AtomicU32 = AtomicU32::new(0);
 
-/// So many pages are left to calls that replace whole areas, and so give them back at once.
+/// Pages left for calls that replace whole areas, and so give them back at once.
 const FEW: u32 = 8;
 
-/// So often a call is made again: other threads can take what was released for it.
+/// How often a call is made again: other threads can take what was released for it.
 const TRIES: u32 = 16;
 
 /// Makes a call that may fail for want of VMAs, with those in reserve if it must. *handler*
@@ -36,12 +36,12 @@ pub(crate) fn with_vma_reserve<T>(call: impl Fn() -> Result<T, i32>) -> Result<T
     result
 }
 
-/// Whether there are so few that calls should need none. *handler*
+/// Whether the reserve is so low that calls should need no VMA. *handler*
 pub(super) fn are_few() -> bool {
     START.load(Ordering::Relaxed) != 0 && HELD.load(Ordering::Relaxed).count_ones() <= FEW
 }
 
-/// Takes as many as can be had, if some are missing.
+/// Fills the reserve up, as far as the system allows.
 pub(super) fn refill() {
     let has_limit = cfg!(any(target_os = "linux", target_os = "android"));
     if !has_limit || HELD.load(Ordering::Relaxed) == u32::MAX {
@@ -60,8 +60,8 @@ pub(super) fn refill() {
 
 /// Makes pages readable until the system refuses it. *handler*
 ///
-/// Where another thread releases one of them at that moment it can be noted as held and not be
-/// readable: it is of no use then, and does no harm.
+/// If another thread releases a page at that moment, it may be noted as held without being readable. It is
+/// then useless, but harmless.
 fn hold() {
     for index in 0..u32::BITS {
         if HELD.load(Ordering::Acquire) >> index & 1 == 0 {

@@ -1,7 +1,7 @@
 //! Messages that a receiver copies before their turn.
 //!
-//! To go into the native library and back takes longer than to copy a short message. So one call copies
-//! what is there, and gives back the room of the first message alone. The others are in the ring still:
+//! A call of the native library takes longer than copying a short message. So one call copies what is
+//! there, but gives back only the room of the first message. The others are still in the ring:
 //! they are received when the tail goes past them, one by one, by a store to its lower half, which
 //! JavaScript makes (`lib/sync/ahead.ts`). A receiver that dies before that has not received them.
 
@@ -34,7 +34,8 @@ pub struct Ahead {
     pub passes_eighth: bool,
 }
 
-/// Copies messages that are there behind the tail to `bytes`, from `start` on; how many. They stay.
+/// Copies messages that are there behind the tail to `bytes`, from `start` on, and leaves them in the ring.
+/// Returns how many.
 pub(crate) fn copy(
     ring: &Ring<'_, Session<'_>>,
     tail: u64,

@@ -40,7 +40,7 @@ pub struct Barrier {
     spin: Spin,
 }
 
-/// A wait at a barrier, which has come there or not yet.
+/// A wait at a barrier. Its party has come, or not yet.
 ///
 /// ```
 /// use memory_map::ipc::{Barrier, Coming, Patience};
@@ -93,7 +93,7 @@ impl Barrier {
         })
     }
 
-    /// As [`Barrier::wait`], for a wait that is called again where it was interrupted: after an error it
+    /// As [`Barrier::wait`], for a wait that is called again after an interruption: after an error its party
     /// may have come.
     ///
     /// # Errors
@@ -111,8 +111,8 @@ impl Barrier {
         })
     }
 
-    /// Ends a wait that has come to an error: it has not come after all. Where all have come, it is too
-    /// late for that, and this says which party it is.
+    /// Ends a wait after an error, as if its party had not come. If all have come by then, it is too late for
+    /// that, and this returns which party it is.
     ///
     /// ```
     /// use memory_map::ipc::{Barrier, Cancel, Coming, Patience};
@@ -130,7 +130,7 @@ impl Barrier {
     /// ```
     pub fn withdraw(&self, coming: &Coming) -> Option<u32> {
         let arrival = coming.0.lock_anyway().take()?;
-        // It fails where the mapping is gone, and then this party is found dead.
+        // It fails if the mapping is gone, and then this party is found dead.
         self.run(|party| party.withdraw(arrival)).ok().flatten()
     }
 

@@ -1,7 +1,7 @@
 //! Bytes that are copied while others store to them: word by word, by relaxed atomic operations.
 //!
-//! What arrives may be a mixture of before and after, which the caller finds out by a word that it
-//! looks at again.
+//! The copy may be a mixture of before and after. The caller finds that out by looking again at a word
+//! that others change.
 
 use super::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +18,7 @@ pub(crate) fn words_of(length: usize) -> usize {
     length.div_ceil(8)
 }
 
-/// Stores bytes to the words at `offset`; what the last one has beyond them becomes zero.
+/// Stores bytes to the words at `offset`, and zeros to the rest of the last word.
 pub(crate) fn copy_in(memory: &impl Blocks, offset: usize, bytes: &[u8]) {
     let words = memory.words(offset, words_of(bytes.len()));
     let (whole, rest) = bytes.as_chunks::<8>();

@@ -10,7 +10,7 @@ use crate::lock_anyway::LockAnyway;
 /// is released before its turn is remembered.
 #[derive(Default)]
 pub(crate) struct Borrowed {
-    /// How many there are: most receivers have none, and ask for each message.
+    /// How many there are. Most receivers have none, and ask before each message.
     count: AtomicUsize,
     messages: Mutex<VecDeque<Entry>>,
 }
@@ -49,12 +49,12 @@ impl Borrowed {
         self.count.store(messages.len(), Ordering::Release);
     }
 
-    /// The message that ends at `end` is done with. `give` is called with the end of what can go back.
+    /// Notes that the message that ends at `end` is done with. Calls `give` with the end of what can go back.
     pub fn release(&self, end: u64, give: impl FnOnce(u64)) {
         self.settle(end, State::Released, give);
     }
 
-    /// The message that ends at `end` is to be received again.
+    /// Has the message that ends at `end` be received again.
     pub fn put_back(&self, end: u64) {
         self.settle(end, State::PutBack, |_| {});
     }

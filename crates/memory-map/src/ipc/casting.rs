@@ -105,8 +105,8 @@ impl<M: Blocks + World> Feed<'_, M> {
         let start = batch.end.wrapping_add(padding as u64);
         let end = start.wrapping_add(need as u64);
         let goal = end.wrapping_sub(self.size as u64);
-        // What is not published has no one's room but that of messages which are, and leaves the last
-        // of their numbers: the next sender goes on with that if this one dies.
+        // Unpublished messages must take no room of each other, and must leave the number of the last published
+        // message, from which the next sender goes on if this one dies.
         if batch.end != batch.head && is_before(batch.head.wrapping_sub(8), goal) {
             self.publish(batch)?;
         }
@@ -161,7 +161,7 @@ impl<M: Blocks + World> Feed<'_, M> {
         let mut holds = false;
         for (place, owner) in self.places().filter(|(_, owner)| *owner != 0) {
             let position = self.word(place + 8).load(Ordering::Acquire);
-            // Something else has stored to others, which holds nobody back.
+            // An impossible position was stored by something else, and holds nobody back.
             let is_possible = !is_before(position, tail) && !is_before(head, position);
             if !is_possible || !is_before(position, to) {
                 continue;

@@ -211,12 +211,12 @@ impl Channel {
         self.ring.capacity()
     }
 
-    /// What the receiver's word is while this is the receiver.
+    /// The receiver's word while this is the receiver.
     pub fn receiver(&self) -> u64 {
         lock::held(self.ring.participant.number)
     }
 
-    /// The word of the receiver, if one is alive: what that has as [`Channel::receiver`]. Otherwise 0.
+    /// What [`Channel::receiver`] returns for the receiver, if it is alive; otherwise 0.
     ///
     /// ```
     /// use memory_map::ipc::Channel;
@@ -237,13 +237,13 @@ impl Channel {
         self.ring.run(|ring| Ok(living_receiver(ring)))
     }
 
-    /// Where in the stream of bytes the message ends that this has sent last.
+    /// Where the last message that this has sent ends in the stream of bytes.
     pub fn sent(&self) -> u64 {
         self.ring.sent()
     }
 
-    /// Up to where in the stream of bytes the messages were received by receivers that are gone: those
-    /// before the present receiver, or all if there is none that is alive.
+    /// Up to where in the stream of bytes receivers that are gone have received: those before the present
+    /// receiver, or all of them if no receiver is alive.
     ///
     /// ```
     /// use memory_map::ipc::Channel;
@@ -449,8 +449,8 @@ impl Channel {
     }
 
     /// As [`Channel::receive_into`], and copies messages that come next, if they are there, each to the
-    /// next multiple of eight of `bytes`. Those stay in the ring until the tail is stored that they have in
-    /// `places`: until then they are not received.
+    /// next multiple of eight of `bytes`. Those are received one by one, when the tail that `places` has for
+    /// them is stored; until then they stay in the ring.
     ///
     /// [`Received::Copied`] says how many `places` there are then.
     ///
@@ -483,7 +483,7 @@ impl Channel {
             let Received::Copied(length) = received else { return Ok(received) };
             let Some((first, others)) = places.split_first_mut() else { return Ok(received) };
             *first = Ahead { end: length as u32, tail: tail as u32, passes_eighth: false };
-            // What is wrong there the next call tells.
+            // If something is wrong there, the next call says so.
             let more = self.ring.run(|ring| ahead::copy(ring, tail, bytes, length, others));
             Ok(Received::Copied(1 + more.unwrap_or(0)))
         })
@@ -509,7 +509,7 @@ impl Channel {
         })
     }
 
-    /// Copies the next message, and gives its room back; where it ended.
+    /// Copies the next message, and gives its room back. Also returns where it ended.
     fn copy_next(
         &self,
         ring: &Ring<'_, Session<'_>>,

@@ -5,9 +5,9 @@ use super::ring::{COMMITTED, Memory, Ring, STATE, at};
 use crate::error::Result;
 
 impl<M: Memory> Ring<'_, M> {
-    /// How many messages there are, and bytes in them, of those that are committed and were not given
-    /// back; of two kinds, by what `kind` says of the offset of one: 0, 1, or another for neither. Anybody
-    /// may ask, while others go on.
+    /// How many messages there are that were committed and not given back, and how many bytes are in them, for
+    /// two kinds of messages. `kind` is given a message's offset, and returns 0 or 1, or another number to leave
+    /// it out. Anybody may ask, while others go on.
     pub fn pending(&self, kind: impl Fn(usize) -> usize) -> Result<[(usize, usize); 2]> {
         let (mut position, head) = self.span()?;
         let mut sums = [(0, 0); 2];
@@ -24,7 +24,7 @@ impl<M: Memory> Ring<'_, M> {
             fence(Ordering::Acquire);
             let tail = self.word(at::TAIL).load(Ordering::Acquire);
             if tail != position && tail.wrapping_sub(position) < 1 << 63 {
-                // It was given back: others may have stored over it before it was looked at.
+                // It was given back, and others may have stored over it before we looked.
                 (position, sums) = (tail, [(0, 0); 2]);
                 continue;
             }

@@ -3,9 +3,9 @@
 //! Each message begins with two words of its own: a claim, which is a robust lock that its receiver holds
 //! until it is done, and how often it was delivered. A receiver looks for a message, claims it and
 //! gives room back under the receivers' lock. It is done with a message, or gives it up, by one store
-//! to the claim, without that lock. Whatever a death leaves undone, a look at all messages that were
-//! delivered and are not done finds: each receiver has such a look before it sleeps, when it takes the
-//! lock over from a dead one, and now and then.
+//! to the claim, without that lock. What a death leaves undone is found by looking at all messages that
+//! were delivered and are not done: each receiver does so before it sleeps, when it takes the lock over
+//! from a dead one, and now and then.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ struct Spot {
     found: Found,
     /// Whether it was never delivered.
     is_new: bool,
-    /// Whether that was a look at those of dead receivers too.
+    /// Whether messages of dead receivers were looked for too.
     all: bool,
 }
 
@@ -104,8 +104,8 @@ impl<M: Memory> Deliveries<'_, M> {
         })
     }
 
-    /// Takes a message that is there. Looks for those of dead receivers first if `due`, and last if
-    /// `ask`.
+    /// Takes a message that is there. Messages of dead receivers are looked for before others if `due`, and if
+    /// there are no others if `ask`.
     fn attempt<T>(
         &self,
         due: bool,
@@ -129,19 +129,19 @@ impl<M: Memory> Deliveries<'_, M> {
         lock::unlock_after(word, me, taken, damaged)
     }
 
-    /// Whether a look is worth it: may say so in vain, or miss what has just come.
+    /// Whether to look at all: a hint, which may be wrong.
     fn may_have(&self) -> bool {
         let next = self.word(at::NEXT).load(Ordering::Relaxed);
         next != self.word(at::HEAD).load(Ordering::Acquire)
             || self.word(at::RETURNED).load(Ordering::Relaxed) != 0
     }
 
-    /// The first message that can be claimed. Looks among those that were delivered before if one was
-    /// given up, or `all`: then at who is alive, too. The caller holds the receivers' lock.
+    /// The first message that can be claimed. Messages that were delivered before are looked at only if one was
+    /// given up, or with `all`, which also asks whose receivers are alive. The caller holds the receivers' lock.
     fn find(&self, all: bool) -> Result<Option<Spot>> {
         let (tail, head) = self.advance()?;
         let next = self.word(at::NEXT).load(Ordering::Relaxed);
-        // It is not moved when the tail passes it, or by one who dies.
+        // It may be behind the tail, or where a receiver that died left it.
         let is_inside =
             next.wrapping_sub(tail) <= head.wrapping_sub(tail) && next.is_multiple_of(8);
         let next = if is_inside { next } else { tail };
@@ -191,7 +191,7 @@ impl<M: Memory> Deliveries<'_, M> {
             } else if is_message(&found)? && self.is_free(&found, all) {
                 return Ok(Some(Spot { found, is_new: true, all }));
             }
-            // What another one has here it claimed before it died: a look at all finds it.
+            // A message that another receiver has here, it claimed before it died: `all` finds it.
             position = found.end;
             self.word(at::NEXT).store(position, Ordering::Relaxed);
         }
@@ -208,7 +208,7 @@ impl<M: Memory> Deliveries<'_, M> {
         claim == 0 || ask && claim != DONE && owner != self.0.me && !self.0.memory.is_alive(owner)
     }
 
-    /// Claims a message. It is counted afterwards: one who dies in between has not delivered it.
+    /// Claims a message, and then counts the delivery: if this receiver dies in between, there was none.
     fn claim(&self, spot: &Spot) -> Option<Taken> {
         let Spot { found, is_new, .. } = spot;
         let claim = found.offset + HEADER;
@@ -230,7 +230,7 @@ impl<M: Memory> Deliveries<'_, M> {
         let mut bytes = first.part.length;
         let mut taken = vec![first];
         while taken.len() < most {
-            // What is wrong there the next call tells.
+            // If something is wrong there, the next call says so.
             let Ok(Some(spot)) = self.find(spot.all) else { break };
             bytes += spot.found.length;
             if bytes > BATCH {
@@ -264,8 +264,8 @@ impl<M: Memory> Deliveries<'_, M> {
         Ok((position, head))
     }
 
-    /// Is done with a message. `patience` is for other receivers to look, if one does now; where it has an
-    /// end, the room is perhaps given back by the next one.
+    /// Notes that a message is done. `patience` says how long to wait for another receiver that is looking; if
+    /// it runs out, the next receiver gives the room back.
     pub fn release<'p>(&self, taken: Taken, patience: impl Fn() -> Patience<'p>) -> Result<()> {
         self.settle(taken, DONE)?;
         let (word, spin, me) = (self.word(at::RECEIVER), &self.0.learned.lock, self.0.me);

@@ -8,10 +8,10 @@ use super::shared_range::{Mark, SharedRange};
 use crate::error::Result;
 use crate::mapping::Mapping;
 
-/// Sees that the `length` bytes at `offset` are in place; `None` if the guard does not contain faults
+/// Makes sure that the `length` bytes at `offset` are in place; `None` if the guard does not contain faults
 /// of others there.
 ///
-/// If it gives the same twice, all that was stored in between has reached the memory.
+/// If it returns the same twice, all that was stored in between has reached the memory.
 ///
 /// ```
 /// use memory_map::ipc::mark;

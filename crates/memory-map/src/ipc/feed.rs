@@ -36,10 +36,10 @@ pub(crate) mod at {
 
 /// How many receivers there may be where nothing is lost.
 pub(crate) const PLACES: usize = 64;
-/// Bytes of each one's place: who it is, and how far it has come.
+/// Bytes of a receiver's place: who it is, and how far it has come.
 pub(crate) const PLACE: usize = 64;
 
-/// Bytes that a message takes beside its own: its length before them, and its number after them.
+/// Bytes that a message takes besides its own: its length before them, and its number after them.
 const AROUND: usize = 16;
 /// Bytes of the ring beyond its capacity, so that two messages of half of that always fit.
 pub(crate) const SLACK: usize = 64;
@@ -175,7 +175,7 @@ impl<M: Blocks + World> Feed<'_, M> {
         lock::unlock_after(senders, self.me, work(), damaged).map(Some)
     }
 
-    /// Where what has this header ends, a message or padding at a position before the head.
+    /// Where the message or padding at a position before the head ends, which has this header.
     pub fn after(&self, position: u64, header: u64, head: u64) -> Result<u64> {
         let offset = self.offset(position);
         let room = (self.rest(offset) as u64).min(head.wrapping_sub(position));
@@ -387,7 +387,7 @@ impl<M: Blocks + World> Feed<'_, M> {
         if there().or_else(|| self.spins.filled.until(there)).is_some() {
             return Ok(true);
         }
-        // Whoever cannot say that it sleeps looks at the head itself.
+        // A receiver that cannot write that it sleeps waits on the head itself.
         let may_write = self.me != 0;
         loop {
             let value = match may_write {
@@ -411,7 +411,7 @@ impl<M: Blocks + World> Feed<'_, M> {
 
     /// Looks whether the positions can be true.
     pub fn verify(&self) -> Result<()> {
-        // While others send the two are not of one moment.
+        // While others send, the two may not be of the same moment.
         let attempts = (0..100).map(|_| self.span().map(drop));
         attempts.reduce(Result::or).unwrap_or(Ok(()))
     }

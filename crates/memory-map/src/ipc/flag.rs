@@ -23,7 +23,7 @@ pub(crate) fn set(word: &AtomicU64) {
     let mut seen = word.load(Ordering::Relaxed);
     loop {
         let next = ((seen >> SHIFT).wrapping_add(1) << SHIFT) | SET;
-        // One that is set stays as it is, but is stored: who sees it sees what was done before this.
+        // A flag that is set already is stored again: whoever sees it sees what was done before this.
         let new = if seen & SET == 0 { next } else { seen };
         match word.compare_exchange(seen, new, Ordering::SeqCst, Ordering::Relaxed) {
             Ok(_) => break,
@@ -39,7 +39,7 @@ pub(crate) fn clear(word: &AtomicU64) {
     word.fetch_and(!SET, Ordering::SeqCst);
 }
 
-/// How often the flag had been set when a wait began that is over as soon as that is another number.
+/// Begins a wait. Returns how often the flag has been set: the wait is over when that number changes.
 pub(crate) fn begin(word: &AtomicU64) -> u64 {
     let seen = word.load(Ordering::SeqCst);
     (seen >> SHIFT).wrapping_sub(u64::from(seen & SET != 0))

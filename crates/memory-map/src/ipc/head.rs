@@ -1,7 +1,7 @@
-//! The head of a ring in memory: how it is made, by one of those that want it, and found by others.
+//! The head of a ring in memory: how one process makes it, and others find it.
 //!
-//! The magic number is written last, so whoever dies before has made nothing, and the next one makes
-//! all of it again. Those that make one at the same moment take turns by a lock of its own.
+//! The magic number is written last, so a process that dies before that has made nothing, and the next one
+//! makes all of it again. Processes that make one at the same moment take turns by a lock.
 
 use super::atomic::Ordering;
 use super::lock;
@@ -45,7 +45,7 @@ pub(crate) fn look(memory: &impl Memory, kind: &Kind) -> Result<Option<u64>> {
     }
 }
 
-/// Makes a head for a ring of so many bytes, over whatever is there.
+/// Makes a head for a ring of `ring` bytes, over whatever is there.
 ///
 /// # Errors
 /// [`Error::Busy`] if another one is being made for as long as there is patience.
@@ -62,7 +62,7 @@ pub(crate) fn make(
     })
 }
 
-/// The bytes of the ring whose head is there, or else makes one of so many bytes.
+/// The bytes of the ring whose head is there; if there is none, makes one of `ring` bytes.
 ///
 /// # Errors
 /// As for `look` and `make`.

@@ -14,7 +14,7 @@ use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 
-/// How long a reader waits for a moment without writers, and how often it does.
+/// How long a reader waits for a moment without writers, and how many times.
 const MOMENT: Duration = Duration::from_millis(20);
 const MOMENTS: usize = 100;
 
@@ -178,7 +178,7 @@ impl Latest {
                 return Ok(true);
             }
             loop {
-                // Whoever cannot say that it sleeps looks at the number itself.
+                // A reader that cannot write that it sleeps waits on the number itself.
                 let (word, slice) = match self.participant {
                     Some(_) => (at::CHANGED, SLICE),
                     None => (at::CURRENT, LOOK),

@@ -1,5 +1,5 @@
-//! The sleep of a wait that has no thread of its own: the wait asks for it and ends, and is told how
-//! it was when it is called again.
+//! The sleep of a wait that has no thread of its own: the wait asks for it and returns. When it is called
+//! again, it is told how the sleep ended.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -15,18 +15,18 @@ pub(crate) struct Sleep {
     pub address: usize,
     pub expected: u32,
     pub until: Option<Instant>,
-    /// Whether the wait only looks again then, and its own time is not up.
+    /// Whether the wait only looks again at that time, because its own deadline is later.
     pub is_slice: bool,
     /// Whether it has slept there before.
     pub is_again: bool,
-    /// Whether it must be told exactly how it ended: else it may end for no reason.
+    /// Whether the wait must be told exactly how the sleep ended; otherwise it may end for no reason.
     pub is_exact: bool,
 }
 
 /// How a sleep ended, or the error of the system.
 pub(crate) type Outcome = std::result::Result<Woken, i32>;
 
-/// How long a wait sleeps at a time that leaves no trace, as the memory is not writable: nobody wakes it.
+/// How long a wait sleeps at a time if nobody can wake it, because the memory is not writable.
 pub(crate) const LOOK: Duration = Duration::from_millis(10);
 /// How long a wait sleeps at first that must be told how it ended: then it sees whether the word is still there.
 const EXACT: Duration = Duration::from_millis(100);
@@ -81,8 +81,8 @@ impl Nap {
         self.state().asked.take()
     }
 
-    /// Says how the last sleep was; where that was told already, asks for one and ends the call. The
-    /// caller may read the word at `address`.
+    /// Returns how the last sleep ended. If that was returned already, asks for another sleep, and ends the call
+    /// with [`Error::Cancelled`]. The caller may read the word at `address`.
     pub fn sleep(
         &self,
         address: usize,
@@ -109,8 +109,8 @@ impl Nap {
         let is_again = state.address == address;
         state.round = if is_again { state.round + 1 } else { 0 };
         state.address = address;
-        // Called again, the wait has forgotten how often it slept: the slices grow here, but those of a
-        // wait that nobody wakes.
+        // A wait that is called again has forgotten how often it slept, so the slices grow here, except those of
+        // a wait that nobody can wake.
         let growth = |limit| if limit == LOOK { 0 } else { state.round.min(8) };
         let grown = |limit: Duration| limit.max((limit * (1 << growth(limit))).min(LONGEST));
         let slice = end_of(grown(limit.unwrap_or(EXACT)));
@@ -141,8 +141,7 @@ impl Nap {
     }
 }
 
-/// When a slice is over that begins now: many that are over at about the same time are over at once,
-/// so that the thread wakes up for all of them.
+/// When a slice that begins now is over: rounded, so that the thread wakes up once for many.
 fn end_of(slice: Duration) -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
     let start = *START.get_or_init(Instant::now);

@@ -1,10 +1,10 @@
-//! Who waits for a notification, and how many are to be had: one word.
+//! The waiters of a condition and its notifications, in one word.
 //!
-//! The lower half counts the calls of `notify`; above are the number of those who wait, and of
-//! notifications that none of them has taken. A waiter takes one that came after it began, while it
-//! holds the mutex: so one that is killed before it goes on takes none with it, and one that is killed
-//! while it waits is at most counted on for ever, which lets another one wake up for nothing. Each
-//! change is one atomic operation, and no thread sleeps longer than a slice.
+//! The lower half counts the calls of `notify`. Above are the number of waiters, and of notifications
+//! that nobody has taken yet. A waiter takes one that came after it began, while it holds the mutex. So a
+//! waiter that is killed before it has the mutex takes no notification with it. One that is killed while it
+//! waits stays counted, so that another waiter may wake up for nothing. Each change is one atomic
+//! operation, and no thread sleeps longer than a slice.
 
 use super::atomic::{AtomicU64, Ordering};
 use super::park::{self, Patience, SLICE};
@@ -32,7 +32,7 @@ impl Notices {
     }
 }
 
-/// Changes the word by `step`, unless that gives nothing; what it was before, and is now.
+/// Changes the word by `step`, unless that returns `None`. Returns what it was before, and what it is now.
 fn change(
     word: &AtomicU64,
     step: impl Fn(Notices) -> Option<Notices>,
@@ -48,7 +48,8 @@ fn change(
     }
 }
 
-/// Begins a wait: it is for a notification after so many calls. `None` where 65,535 wait already.
+/// Begins a wait for a notification that comes after the calls so far, and returns their number. `None` if
+/// 65,535 wait already.
 pub(crate) fn begin(word: &AtomicU64) -> Option<u32> {
     change(word, |seen| Some(Notices { waiting: seen.waiting.checked_add(1)?, ..seen }))
         .map(|(before, _)| before.calls)
@@ -91,20 +92,20 @@ pub(crate) fn take(word: &AtomicU64, began: u32) -> bool {
     .is_some()
 }
 
-/// Waits no more, without a notification: those that are there are for others.
+/// Ends a wait without a notification: those that are there are for others.
 pub(crate) fn leave(word: &AtomicU64) {
     let left = change(word, |seen| {
         let waiting = seen.waiting.saturating_sub(1);
         Some(Notices { waiting, given: seen.given.min(waiting), ..seen })
     });
-    // The wake-up may have come to the one who leaves.
+    // The waiter that leaves may have got the wake-up.
     if left.is_some_and(|(_, now)| now.given > 0) {
         park::wake(word, 1);
     }
 }
 
-/// Gives a notification to each of up to `count` who wait. Where none is to be had after that, nobody waits,
-/// and nobody sleeps who could take one: a wake-up, which is a system call, would be for nothing.
+/// Gives a notification to each of up to `count` waiters. If there is none after that, nobody waits, and the
+/// wake-up, a system call, is left out.
 pub(crate) fn notify(word: &AtomicU64, count: u32) {
     let more = u16::try_from(count).unwrap_or(u16::MAX);
     let changed = change(word, |seen| {

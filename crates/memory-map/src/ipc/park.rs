@@ -84,9 +84,9 @@ pub struct Patience<'a> {
     pub deadline: Option<Instant>,
     /// Ends the wait.
     pub cancel: Option<&'a Cancel>,
-    /// Asked, on the thread that waits, ten times a second while it sleeps; ends the wait by `false`.
+    /// Called ten times a second while the thread sleeps, on that thread; ends the wait by returning `false`.
     pub tick: Option<&'a dyn Fn() -> bool>,
-    /// What keeps a wait that is called again after each sleep.
+    /// The state of a wait that is called again after each sleep.
     pub(crate) nap: Option<&'a Nap>,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Patience<'a> {
         Self { cancel: Some(cancel), ..self }
     }
 
-    /// The same, which `tick` can end by `false`: it is called now and then while the thread sleeps.
+    /// The same, which `tick` can end by returning `false`: it is called now and then while the thread sleeps.
     ///
     /// ```
     /// use memory_map::ipc::{Mutex, Patience};
@@ -130,7 +130,7 @@ impl<'a> Patience<'a> {
         self.nap.is_some_and(Nap::has_slept)
     }
 
-    /// Where a call ends only to sleep: has the next one know that it keeps its turn.
+    /// If the call ends only to sleep, notes that the next one keeps its turn.
     pub(crate) fn keep_turn(&self) -> bool {
         let nap = self.nap.filter(|nap| nap.is_asleep());
         nap.map(Nap::keep_turn).is_some()

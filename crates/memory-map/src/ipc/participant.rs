@@ -1,8 +1,8 @@
 //! Which participants a shared mapping has, and whether each is still alive.
 //!
-//! A participant is a number of 61 random bits, and a lock that the operating system holds for it and
-//! drops when the process ends, however it ends: before its parent has seen that, whatever process
-//! gets its pid next, and in other containers too. See `docs/memory-model.md`.
+//! A participant is a number of 61 random bits, and a lock that the operating system holds for it. The
+//! system drops the lock when the process ends, however it ends. That works even if the parent has not
+//! noticed yet, if another process gets the same pid, and between containers. See `docs/memory-model.md`.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -46,7 +46,7 @@ struct Registry(Mutex<Option<Members>>);
 
 struct Members {
     liveness: sys::Liveness,
-    /// Their numbers: the system does not tell us of locks that we hold ourselves.
+    /// Their numbers: the system does not tell a process of its own locks.
     numbers: HashSet<u64>,
 }
 

@@ -3,7 +3,7 @@
 //! Pages must not move or go while a thread is about to take a lock in them: it would take it in
 //! pages that no one else sees, or take it and be told that it failed. So a mapping that is about
 //! to move has the threads leave its memory first, and they go on afterwards; one that is about to
-//! be closed ends them. What a thread has taken by then, but not reported, is given back.
+//! be closed ends them. What a thread has taken by then, and not yet reported, is given back.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
@@ -44,8 +44,8 @@ pub trait Wait: Send + Sync + 'static {
     /// What it comes to.
     type Output: Send;
 
-    /// Waits; called again where it was interrupted, which is wherever it would sleep: what it has done
-    /// by then it must know the next time.
+    /// Waits. Wherever it would sleep it is interrupted, and is called again from the start: it must remember
+    /// what it has done by then.
     ///
     /// # Errors
     /// [`Error::Cancelled`] if the patience says so, and then nothing was taken.
@@ -59,8 +59,8 @@ pub trait Wait: Send + Sync + 'static {
         Err(output)
     }
 
-    /// Undoes what a wait has begun that came to an error and is not called again, unless that is done
-    /// already. Where it is too late for that, says what it came to after all.
+    /// Undoes what the wait has begun, after an error, if it is not called again. If it is too late for that,
+    /// returns what the wait came to after all.
     fn give_up(&self) -> Option<Self::Output> {
         None
     }
@@ -75,7 +75,7 @@ pub struct Pending<W: Wait> {
     /// Where it sleeps, unless on a thread of its own.
     place: Option<Place>,
     state: Mutex<Progress<W>>,
-    /// The wait is out of the memory, or may come back.
+    /// Notified when the wait is out of the memory, or may come back.
     changed: Condvar,
 }
 
@@ -89,7 +89,7 @@ struct Progress<W: Wait> {
     /// Whether the wait was ended before its time.
     ended: bool,
     result: Option<Result<W::Output>>,
-    /// What is told of the end.
+    /// Called at the end.
     done: Option<Done<W>>,
 }
 
@@ -127,7 +127,7 @@ impl<W: Wait> Pending<W> {
         Ok(pending)
     }
 
-    /// Has the wait end with another mapping too, in which it does something.
+    /// Has the wait end with another mapping too, which it also uses.
     pub fn also_in(self: &Arc<Self>, mapping: &Mapping) {
         mapping.attached().attach(self);
     }

@@ -22,13 +22,13 @@ const KIND: Kind = Kind {
     impossible: "the queue has an impossible size",
     short: "the queue is cut short",
 };
-/// How long another receiver may look, where this one does not wait for a message.
+/// How long to wait while another receiver looks, in calls that do not wait for a message.
 const BRIEF: Duration = Duration::from_millis(100);
 
 /// One of those who send to a queue, receive from it, or both.
 ///
-/// Each message goes to one receiver, which has it until it releases it, gives it up or dies, by
-/// [`Queue`]s of their own. Then the others get it again.
+/// Each message goes to one receiver (each has a [`Queue`] of its own), which has it until it releases it. If
+/// it gives the message up or dies, another one gets it.
 ///
 /// ```
 /// use memory_map::ipc::Queue;
@@ -49,7 +49,7 @@ const BRIEF: Duration = Duration::from_millis(100);
 /// ```
 pub struct Queue {
     ring: SharedRing,
-    /// When this looked for the messages of dead receivers last.
+    /// When this last looked for messages of dead receivers.
     looked: Mutex<Option<Instant>>,
 }
 
@@ -208,8 +208,8 @@ impl Queue {
         self.receive_into(&mut [], patience)
     }
 
-    /// As [`Queue::receive`], and copies the message to the first of `bytes`, if there is room for all
-    /// of it. Where a fault ends the call, the message is given up.
+    /// As [`Queue::receive`], and copies the message to the start of `bytes`, if there is room for all of it.
+    /// If a fault ends the call, the message is given up.
     ///
     /// ```
     /// use memory_map::ipc::Queue;
@@ -245,7 +245,7 @@ impl Queue {
     }
 
     /// Receives up to `most` messages that are there, or the first that comes; none if none comes in time.
-    /// Of long ones, fewer: a megabyte in all, or one message.
+    /// At most a megabyte in all, or one longer message.
     ///
     /// ```
     /// use memory_map::ipc::Queue;
@@ -269,7 +269,7 @@ impl Queue {
     }
 
     /// As [`Queue::receive_many`], and copies the messages to `bytes`, each to the next multiple of eight,
-    /// up to the first for which there is too little room. Where a fault ends the call, all are given up.
+    /// up to the first for which there is too little room. If a fault ends the call, all are given up.
     ///
     /// ```
     /// use memory_map::ipc::Queue;
@@ -341,7 +341,7 @@ impl Queue {
         self.ring.run(|ring| copy_out(ring, message.0.part, bytes))
     }
 
-    /// Is done with a message: it does not come again.
+    /// Releases a message: it does not come again.
     ///
     /// # Errors
     /// [`Error::NotOwner`] if it is not this queue's; [`Error::Invalid`], [`Error::Fault`],
@@ -403,7 +403,7 @@ fn give_up(ring: &Ring<'_, Session<'_>>, taken: impl IntoIterator<Item = Taken>)
 }
 
 /// Copies messages out, each to the next multiple of eight, up to the first for which there is too little room.
-/// Whether they could be read is asked afterwards.
+/// Whether they could be read is checked afterwards.
 fn copy_all(ring: &Ring<'_, Session<'_>>, messages: &[Taken], bytes: &mut [u8]) {
     let mut start = 0_usize;
     for message in messages {

@@ -1,12 +1,12 @@
 //! A lock that many readers share or one writer has alone, and that survives the death of each of them
 //! at any instruction.
 //!
-//! A counter of readers would keep those who died. So each participant that shares the lock has a slot, a
-//! word with its number, and counts by itself how often it does.
+//! A counter of readers would keep counting those who died. So each participant that shares the lock has a
+//! slot, a word with its number, and counts by itself how many times it shares it.
 //!
-//! The gate is a lock of its own (`lock.rs`). A writer has it from when it begins to wait for the
-//! readers to leave until it unlocks, and a reader who finds the gate locked waits for it as well and
-//! has it while it enters: each of them gets it in its turn, so writers and readers all get further.
+//! The gate is a lock of its own (`lock.rs`). A writer holds it from when it begins to wait for the
+//! readers to leave until it unlocks. A reader who finds the gate locked waits for it too, and holds it
+//! while it enters. Each gets the gate in its turn, so neither writers nor readers starve.
 //! While the gate is free, readers enter without it: they take a slot and then look at the gate, and a
 //! writer takes the gate and then looks at the slots, so that at least one of two sees the other.
 //!
@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// Where the words are.
 pub(crate) mod at {
     pub(crate) const GATE: usize = 0;
-    /// Of the writer that is in, as a lock's word would be; or that of one that died.
+    /// The writer that is in, or that died in it, as the word of a lock would have it.
     pub(crate) const STATE: usize = 8;
     /// An eventcount: somebody has left.
     pub(crate) const LEFT: usize = 16;
@@ -43,7 +43,7 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    /// Does not share it; will do so in a slot that few others begin with.
+    /// Not shared yet. The slot to try first is one that few others begin with.
     pub(crate) fn none(me: u64, slots: usize) -> Self {
         Self { slot: (me % slots as u64) as usize, count: 0 }
     }
@@ -281,7 +281,7 @@ impl<M: Memory> User<'_, M> {
         can
     }
 
-    /// Takes a slot, if there is one and it has none: the last one, where it can.
+    /// Takes a slot, if it has none and there is one: the one that it had last, if that is free.
     fn take_slot(&self, hold: &mut Hold) -> bool {
         let slots = (hold.slot..self.slots).chain(0..hold.slot);
         let mut free = slots.filter(|index| swap(self.slot(*index), 0, self.me).is_ok());

@@ -7,9 +7,9 @@
 //! | 16     | the generation that was broken last, and how many were                              |
 //! | 24     | for each party that has come: its participant, and the generation's last three bits |
 //!
-//! A generation ends by one store, of the second word. What a killed owner of the lock has left half
-//! done, its next owner finishes: names of an earlier generation are cleared, and a break that was
-//! begun is made. A party that has come and dies is found by its name.
+//! A generation ends by one store, to the second word. What a killed owner of the lock has left half
+//! done, the next owner finishes: it clears names of earlier generations, and completes a break that was
+//! begun. A party that has come and died is found by its name.
 
 use super::atomic::Ordering;
 use super::lock::{self, Locked};
@@ -227,7 +227,7 @@ impl<M: Memory> Party<'_, M> {
         })
     }
 
-    /// What has become of the generation of a party; `None` while it waits.
+    /// How a party's generation ended; `None` while it waits.
     fn outcome(&self, arrival: Arrival) -> Result<Option<u32>> {
         if self.state()?.generation == arrival.generation {
             return Ok(None);
@@ -280,7 +280,7 @@ impl<M: Memory> Party<'_, M> {
         Ok(None)
     }
 
-    /// Has not come after all; which party it was, where all have come.
+    /// Takes an arrival back. If all have come by then, returns which party it was.
     ///
     /// # Errors
     /// As for `arrive`.

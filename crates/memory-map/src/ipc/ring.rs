@@ -63,7 +63,7 @@ pub(crate) struct Learned {
     pub head: local::AtomicU64,
     /// The tail that the holder of the senders' lock saw last.
     tail: local::AtomicU64,
-    /// Where the message ends that this user has reserved last.
+    /// Where the last message that this user has reserved ends.
     pub sent: local::AtomicU64,
 }
 
@@ -151,7 +151,7 @@ impl<M: Memory> Ring<'_, M> {
 
     /// Looks whether the positions can be true.
     pub fn verify(&self) -> Result<()> {
-        // While others use the channel the two are not of one moment.
+        // While others use the channel, the two may not be of the same moment.
         let attempts = (0..100).map(|_| self.span().map(drop));
         attempts.reduce(Result::or).unwrap_or(Ok(()))
     }
@@ -177,7 +177,7 @@ impl<M: Memory> Ring<'_, M> {
         (padding + need <= self.size - filled).then_some((head, padding))
     }
 
-    /// Has this be the only sender; `false` if another one is, all the time or now.
+    /// Takes the senders' lock; `false` if another sender has it, now or until the time is up.
     fn lock_senders(&self, patience: Option<&Patience<'_>>) -> Result<bool> {
         let senders = self.word(at::SENDERS);
         let locked = match patience {
@@ -236,8 +236,8 @@ impl<M: Memory> Ring<'_, M> {
         })
     }
 
-    /// Looks with `look` until it finds something, and sleeps on the event meanwhile, each time for
-    /// as long as `look` says at most. `look` is told how often that was already.
+    /// Calls `look` until it finds something, and sleeps on the event in between, each time for as long as
+    /// `look` says at most. `look` is told how many times this has slept; `None` asks for a quick look.
     pub fn wait<T>(
         &self,
         event: usize,
@@ -279,8 +279,8 @@ impl<M: Memory> Ring<'_, M> {
         Ok(())
     }
 
-    /// Sends messages of such lengths, filled in by `fill`, with none of others between them; how
-    /// many there was room for in time, or now if `patience` has none.
+    /// Sends messages of the given lengths, which `fill` fills in, with none of others between them. Returns how
+    /// many there was room for in time, or at once without `patience`.
     pub fn send_all(
         &self,
         lengths: impl Iterator<Item = usize>,

@@ -3,8 +3,7 @@
 //! One word has the number of the newest value, which says in which slot it is. A writer, the only
 //! one, marks the slot after that as being written, writes it, and stores the number. If it dies
 //! before that, the value before is still the newest. A reader copies the slot that the number names
-//! and looks at the slot's mark again: it has to begin anew only where three values were begun
-//! meanwhile.
+//! and looks at the slot's mark again: it has to start over only if three values were begun meanwhile.
 
 use super::atomic::{AtomicU64, Ordering, fence};
 use super::blocks::{Blocks, copy_in, copy_out};
@@ -26,7 +25,7 @@ pub(crate) const HEADER: usize = 16;
 
 /// In the lowest bits of the first word: "L" and the version. Above them is the longest length.
 const KIND: u64 = 0x4c01;
-/// Numbers are smaller than that.
+/// All numbers are smaller.
 const MOST: u64 = 1 << 53;
 /// How often a copy is tried. Each time the writers were faster by two values at least.
 const ATTEMPTS: usize = 64;
@@ -50,7 +49,7 @@ impl<M: Blocks> Slots<'_, M> {
         (self.max as u64) << 16 | KIND
     }
 
-    /// Whether there is anything; that it is what it should be.
+    /// Checks that the memory has values of this length. `false` if it is still zero.
     pub fn verify(&self) -> Result<bool> {
         let layout = self.word(at::LAYOUT).load(Ordering::Acquire);
         match layout {
@@ -63,7 +62,7 @@ impl<M: Blocks> Slots<'_, M> {
         }
     }
 
-    /// Makes it what it should be, if there were zeros.
+    /// As `verify`, and makes it so if the memory is zero.
     pub fn claim(&self) -> Result<()> {
         if !self.verify()? {
             let (order, layout) = ((Ordering::AcqRel, Ordering::Relaxed), self.layout());

@@ -53,7 +53,7 @@ impl Deref for Here<'_> {
 }
 
 impl Attachment for SharedRange {
-    /// Finds the words where the mapping is now, unless it has them no more.
+    /// Finds the words where the mapping is now, if it still has them.
     fn follow(&self, to: Option<&Whereabouts>) {
         let Some(to) = to else { return };
         let here = self.place();
@@ -157,7 +157,7 @@ impl SharedRange {
         self.offset
     }
 
-    /// Goes with the mapping when that moves.
+    /// Has the range follow the mapping when that moves.
     pub fn following(self, mapping: &Mapping) -> Arc<Self> {
         let range = Arc::new(self);
         mapping.attached().attach(&range);

@@ -1,10 +1,10 @@
 //! A thread that sleeps for many waits at once. (Long: one machine, with its test.)
 //!
-//! In the best case the system tells of each word by itself (`FutexRing`): then one thread sleeps for
-//! all waits of the process, exactly as each would by itself. Else it may tell that some words of a
-//! hundred changed (`futex_wait_any`): waits that can look again share such threads. Where it cannot
-//! do that either, the thread looks again and again. Waits for which that is not enough have threads
-//! of their own then, as long as there are any.
+//! At best the system tells which words were woken (`FutexRing`): then one thread sleeps for all waits of
+//! the process, exactly as each would by itself. Otherwise it may tell that one of about a hundred words was
+//! woken (`futex_wait_any`), and waits that can look again share such threads. If it cannot do that either,
+//! the thread looks again and again. Waits for which that is not enough get threads of their own, as long
+//! as there are any.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -101,9 +101,9 @@ static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
 /// How long a thread stays without waits.
 const IDLE: Duration = Duration::from_secs(2);
-/// How often words are looked at that wake nobody, at first and at last.
+/// How often to look at words that wake nobody: at first, and at last.
 const GLANCES: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(16));
-/// What to wait for before something is tried again that the system refused.
+/// How long to wait before trying again what the system refused.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A place for a wait; `None` if there is no thread for it.
@@ -172,7 +172,7 @@ impl Group {
 
 /// How the thread sleeps.
 enum Floor {
-    /// And whether the ring has a sleep on the group's control word.
+    /// A ring, and whether it has a sleep on the group's control word.
     Ring(FutexRing, bool),
     Vector,
     Timer,
@@ -196,9 +196,9 @@ impl Floor {
 struct Bed {
     sleeper: Arc<dyn Sleeper>,
     sleep: Option<Sleep>,
-    /// Counts the sleeps: how one ended after which it has begun another is of no interest.
+    /// Counts the sleeps, so that the end of an earlier one can be ignored.
     sleeps: u16,
-    /// How often in a row it looked at the same word, where none wakes it.
+    /// How often in a row it looked at the same word, if nothing wakes it.
     glances: u32,
     /// Whether it stays, because there is no thread for it.
     stays: bool,
@@ -210,7 +210,7 @@ struct Thread {
     group: Arc<Group>,
     beds: HashMap<u64, Bed>,
     timers: BTreeSet<(Instant, u64)>,
-    /// Which go on, by their marks, and how they slept if they did.
+    /// The waits that go on, by their marks, and how they slept if they did.
     woken: Vec<(u64, Option<Outcome>)>,
     /// How often in a row the ring has failed.
     refused: u32,
@@ -318,7 +318,7 @@ impl Thread {
         }
     }
 
-    /// Has a wait look whose time is up.
+    /// Has a wait look, because its time is up.
     fn be_due(&mut self, number: u64) {
         let Some(bed) = self.beds.get_mut(&number) else { return };
         let Some(before) = bed.sleep.take_if(|sleep| sleep.is_slice) else {
@@ -386,8 +386,8 @@ impl Thread {
         }
     }
 
-    /// Has the ring end a sleep; it tells when that has ended. Where it refuses, it goes: a sleep that stayed in it would
-    /// take a wake-up from others.
+    /// Has the ring end a sleep; it tells when that is done. If it refuses, the ring is given up: a sleep that stayed
+    /// in it would take a wake-up from others.
     fn cancel(&mut self, mark: u64) -> bool {
         let Floor::Ring(ring, _) = &mut self.floor else { return false };
         let is_begun = ring.cancel(mark).is_ok();

@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 
 /// How long to look: longer than it takes to wake the other side, which then stays awake.
 const LIMIT: Duration = Duration::from_micros(100);
-/// After how long to let other threads have the processor. Whom this one waits for may wait for just that one: systems leave
-/// a thread for a while on the processor that it last ran on, although another one is idle.
+/// After how long to let other threads have the processor. The other side may be waiting for it: systems keep a thread
+/// for a while on the processor that it last ran on, even if another one is idle.
 const ALONE: Duration = Duration::from_micros(5);
 /// Another thread has run if that took longer: then the next wait gives way at once.
 const NOBODY: Duration = Duration::from_micros(2);
 /// Waits without a look after one in vain, at least and at most.
 const FEWEST: u16 = 4;
 const MOST: u16 = 1024;
-/// The same where others have kept the processor for so long, whether there was something then or not: a thread that
-/// sleeps gets it sooner.
+/// The same if others kept the processor for this long, even if there was something then: a thread that sleeps gets
+/// the processor sooner.
 const LONG: Duration = Duration::from_millis(1);
 const MOST_LONG: u16 = 16 * MOST;
 
@@ -89,7 +89,7 @@ impl Spin {
     }
 }
 
-/// Whether what is waited for can happen while this thread spins, and it may.
+/// Whether what is waited for can happen while this thread spins, and this thread may spin.
 fn worth_it() -> bool {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)) > 1

@@ -15,8 +15,8 @@ static SPINS: [Spin; 64] = [const { Spin::new() }; 64];
 
 /// Sleeps while the word at `offset` is `expected`, until [`notify`] wakes it.
 ///
-/// The word is looked at for a moment before the sleep, which counts as being called later: where
-/// it changes meanwhile the result is [`WaitResult::NotEqual`].
+/// It spins for a moment before it sleeps. If the word changes in that moment, the result is
+/// [`WaitResult::NotEqual`], as if it had been called later.
 ///
 /// ```
 /// use memory_map::ipc::{Patience, WaitResult, notify, wait};

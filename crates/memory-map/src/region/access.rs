@@ -6,14 +6,14 @@ use crate::guard::Locked;
 use crate::region::{Addresses, Region};
 use crate::sys;
 
-/// Bytes after which an access asks whether it is over: few enough to stay in a processor's cache.
+/// After how many bytes an access checks whether it is over: few enough to stay in a processor's cache.
 pub(crate) const CHUNK: usize = 1 << 17;
 
 /// An access under way, perhaps by several threads.
 pub(crate) struct Access<'a> {
     region: &'a Region,
     range: Addresses,
-    /// How many had happened, and how many of those were healed, when the access began.
+    /// How many faults had happened, and how many were healed, when the access began.
     faults: u64,
     healed: usize,
 }

@@ -1,4 +1,4 @@
-//! What keeps the addresses of a mapping, outside of it.
+//! What keeps a mapping's addresses while something outside of it uses them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -40,7 +40,7 @@ pub type Keeper = Box<dyn Send + Sync>;
 
 /// What a region over foreign memory has besides; see `foreign`.
 struct Foreign {
-    /// What keeps the addresses, by the tokens of those who keep them, until they are left.
+    /// What keeps the addresses until they are left, each with the token of its holder.
     keepers: Mutex<Vec<(u64, Keeper)>>,
     /// Which file the system shows there, once that was looked for.
     shown: OnceLock<Shown>,
@@ -72,7 +72,7 @@ pub(crate) struct Region {
     lasting: AtomicBool,
     /// Whether a copy of ours stored to the region, or a pointer into it was given out.
     stored: AtomicBool,
-    /// What there is besides where the addresses are not ours.
+    /// Set if the addresses are not ours.
     foreign: Option<Foreign>,
 }
 
@@ -141,7 +141,7 @@ impl Region {
         self.stored.load(Ordering::Acquire)
     }
 
-    /// Something is about to be stored to the region, or may be from now on.
+    /// Notes that something is about to be stored to the region, or may be from now on.
     pub fn note_store(&self) {
         self.stored.store(true, Ordering::Release);
     }

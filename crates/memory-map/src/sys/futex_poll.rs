@@ -40,7 +40,7 @@ pub(crate) fn futex_wait(
     }
 }
 
-/// No sleeper is known: 0.
+/// Returns 0: no sleeper is known.
 pub(crate) fn futex_wake(_address: usize, _count: u32) -> u32 {
     0
 }

@@ -68,7 +68,7 @@ pub(crate) enum Backing {
 }
 
 impl Backing {
-    /// What the page is mapped from that comes so many bytes later.
+    /// The backing of the page that comes `bytes` later.
     pub fn after(self, bytes: usize) -> Self {
         match self {
             Self::File { fd, offset, shared, reserve } => {
@@ -78,7 +78,7 @@ impl Backing {
         }
     }
 
-    /// The same, of which no store reaches the file.
+    /// The same, but no store reaches the file.
     pub fn private(self) -> Self {
         match self {
             Self::File { fd, offset, reserve, .. } => {

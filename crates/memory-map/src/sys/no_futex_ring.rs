@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::sys::{Woken, WokenOf};
 
-/// There is none.
+/// Has no value: there is no ring.
 pub(crate) enum FutexRing {}
 
 impl FutexRing {

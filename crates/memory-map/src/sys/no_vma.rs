@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Neighbouring pages of one kind: of none it is known that they are there.
+/// Neighbouring pages of one kind: none are ever shown.
 pub(crate) struct Vma {
     pub range: Range<usize>,
 }

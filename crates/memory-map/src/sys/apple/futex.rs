@@ -54,7 +54,7 @@ pub(crate) fn sleeps_on_a_word() -> bool {
     calls().is_some()
 }
 
-/// A wait without an end, and one that can be cancelled, looks so often whether it is.
+/// How often a wait that has no end, or can be cancelled, checks whether it was.
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `cancel` is not

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys::{Woken, WokenOf};
 
-/// Where the kernel cannot wait for two words, a wait that can be cancelled looks so often.
+/// How often a wait checks whether it was cancelled, if the kernel cannot wait for two words.
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `cancel` is not
@@ -55,7 +55,7 @@ pub(crate) fn sleeps_on_a_word() -> bool {
     true
 }
 
-/// Of how many words `futex_wait_any` can see that they wake.
+/// How many words `futex_wait_any` can sleep on.
 pub(crate) const MOST_WORDS: usize = 127;
 
 /// Sleeps while each word is what is expected and `control` is 0, for `limit` at most.

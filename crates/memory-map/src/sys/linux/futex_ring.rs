@@ -1,4 +1,4 @@
-//! Sleeping on any number of words at once, each told of by itself: io_uring(7) with
+//! Sleeping on any number of words at once, and learning which were woken: io_uring(7) with
 //! IORING_OP_FUTEX_WAIT, which Linux has since 6.7. Containers often forbid io_uring.
 //!
 //! The constants and layouts are those of `linux/io_uring.h`, which are the same everywhere.
@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::futex::{FUTEX2_PRIVATE, FUTEX2_SIZE_U32};
 use crate::sys::Woken;
 
-/// Entries of the queue that the kernel is given; it is emptied whenever it is full.
+/// Entries of the submission queue, which is emptied whenever it is full.
 const ENTRIES: u32 = 64;
-/// Entries of the queue that the kernel gives; it keeps what does not fit.
+/// Entries of the completion queue; the kernel keeps what does not fit.
 const COMPLETIONS: u32 = 1024;
 
 /// The same on every architecture that Rust has a standard library for, MIPS excepted.
@@ -41,7 +41,7 @@ struct Offsets {
     tail: u32,
     mask: u32,
     entries: u32,
-    /// Of the queue that the kernel is given the flags, of the other one how often it was full.
+    /// The flags of the submission queue; how often the completion queue was full.
     flags_or_overflow: u32,
     dropped_or_entries: u32,
     array_or_flags: u32,
@@ -69,11 +69,11 @@ struct Submission {
     operation: u8,
     flags: u8,
     priority: u16,
-    /// Of a wait the flags of the futex.
+    /// For a wait, the flags of the futex.
     fd: i32,
-    /// Of a wait the expected value.
+    /// For a wait, the expected value.
     offset: u64,
-    /// Of a wait that of the word, of a cancel the mark of what is cancelled.
+    /// For a wait, the address of the word; for a cancel, the mark of what is cancelled.
     address: u64,
     length: u32,
     operation_flags: u32,
@@ -81,7 +81,7 @@ struct Submission {
     buffer: u16,
     personality: u16,
     file: i32,
-    /// Of a wait the mask of wakes.
+    /// For a wait, the mask of wakes.
     third: u64,
     padding: u64,
 }
@@ -249,7 +249,7 @@ impl FutexRing {
         })
     }
 
-    /// Ends a sleep, unless that was woken before.
+    /// Ends a sleep, unless it was woken before.
     pub fn cancel(&mut self, mark: u64) -> Result<(), i32> {
         let cancel = Submission {
             operation: OP_ASYNC_CANCEL,
@@ -282,7 +282,7 @@ impl FutexRing {
         self.submit(1, limit)
     }
 
-    /// Hands the kernel what is queued, and waits until so many have ended.
+    /// Hands the kernel what is queued, and waits until `least` sleeps have ended.
     fn submit(&mut self, least: u32, limit: Option<Duration>) -> Result<(), i32> {
         #[cfg(test)]
         if self.is_refused {

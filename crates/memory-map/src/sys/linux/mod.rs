@@ -71,7 +71,7 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
 
 /// Whether the signal alone tells a missing page (SIGBUS) from a forbidden access (SIGSEGV).
 ///
-/// With `untold_causes` nothing is made of that, as on systems that do not tell: to be tested here.
+/// `untold_causes` is for tests: it has this code behave as on systems where it does not.
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = !cfg!(untold_causes);
 
 /// Whether it is shared memory that is no file: here it always is one.
@@ -168,8 +168,8 @@ fn fallocate(
 /// Linux that has it, but a function only in the C libraries since glibc 2.27, and a library that
 /// names one is not loaded at all with an older glibc.
 ///
-/// Whoever is given its descriptor has it, but users other than this one cannot open it again, for more than that
-/// descriptor allows: the kernel makes it open to all.
+/// The kernel gives it permissions for everybody. They are narrowed, so that another user who is given its
+/// descriptor cannot open it again for more than that descriptor allows.
 pub(crate) fn anonymous_file(huge: Option<usize>, sealable: bool) -> nix::Result<std::fs::File> {
     let huge = huge.map_or(0, |size| {
         libc::MFD_HUGETLB | (size.trailing_zeros() as libc::c_uint) << libc::MFD_HUGE_SHIFT
@@ -185,8 +185,8 @@ pub(crate) fn anonymous_file(huge: Option<usize>, sealable: bool) -> nix::Result
     Ok(file)
 }
 
-/// Seals a file that was made to be sealed, for good, and against other seals: `EINVAL` where the kernel has not
-/// all of them (before 5.1).
+/// Seals a file that was made to be sealed, for good, and against further seals. `EINVAL` if the kernel does not
+/// have all of them (before 5.1).
 pub(crate) fn seal(file: &std::fs::File, seals: Seals) -> nix::Result<()> {
     let mut all = SealFlag::F_SEAL_SEAL;
     all.set(SealFlag::F_SEAL_SHRINK, seals.shrink);

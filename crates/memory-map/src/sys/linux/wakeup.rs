@@ -1,4 +1,4 @@
-//! What the handler wakes the reporter with: a POSIX semaphore, which takes no descriptor.
+//! What the handler wakes the notifier with: a POSIX semaphore, which takes no descriptor.
 
 use std::cell::UnsafeCell;
 use std::time::{Duration, SystemTime};
@@ -20,10 +20,10 @@ pub(crate) fn create_wakeup() -> Result<(), i32> {
     if status == 0 { Ok(()) } else { Err(super::errno()) }
 }
 
-/// Wakes the reporter. *handler* (sem_post is async-signal-safe by POSIX)
+/// Wakes the notifier. *handler* (sem_post is async-signal-safe by POSIX)
 pub(crate) fn send_wakeup() {
     // SAFETY: the semaphore was made before the handler was installed. It fails only when it
-    // counts to its limit, and then the reporter is awake.
+    // counts to its limit, and then the notifier is awake.
     unsafe { libc::sem_post(WAKEUP.0.get()) };
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn wait_for_wakeup(limit: Duration) -> Result<bool, i32> {
     time.tv_sec = end.as_secs() as libc::time_t;
     time.tv_nsec = end.subsec_nanos() as _;
     loop {
-        // SAFETY: the semaphore was made before the reporter was started.
+        // SAFETY: the semaphore was made before the notifier was started.
         let status = unsafe { libc::sem_timedwait(WAKEUP.0.get(), &raw const time) };
         match super::errno() {
             _ if status == 0 => return Ok(true),

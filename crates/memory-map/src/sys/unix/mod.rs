@@ -22,7 +22,7 @@ pub(crate) const ENOMEM: i32 = libc::ENOMEM;
 /// How the system names an open file.
 pub(crate) type RawFile = RawFd;
 
-/// What stands in place of a file that is closed: a process may have few open ones.
+/// What stands in place of a file that is closed. (Files are closed because a process may have few open.)
 pub(crate) const NO_FILE: Option<RawFile> = Some(-1);
 
 /// What names `file` in the calls of this module.
@@ -273,8 +273,8 @@ pub(crate) fn space(fd: RawFd) -> nix::Result<Space> {
 
 /// Makes a file `end` bytes long if it is shorter, by a store of its last byte.
 ///
-/// Should another process store to that byte in the moment in between, its store is lost; there is
-/// no other call that can extend a file and never makes it shorter.
+/// If another process stores to that byte in between, its store is lost. No other call can extend a file
+/// without ever making it shorter.
 pub(crate) fn extend_by_store(file: &File, end: Offset) -> nix::Result<()> {
     let Ok(last) = u64::try_from(end - 1) else { return Err(nix::Error::EINVAL) };
     if metadata(file)?.len() > last {
@@ -302,7 +302,7 @@ pub(crate) fn sync(start: usize, length: usize, invalidate: bool) -> Result<(), 
     if status == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// What a refusal to lock pages comes from.
+/// Why the system may refuse to lock pages.
 pub(crate) const LOCK_LIMIT: &str =
     "more than this process may lock: see RLIMIT_MEMLOCK, or `ulimit -l`";
 

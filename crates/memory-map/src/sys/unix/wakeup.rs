@@ -1,4 +1,4 @@
-//! What the handler wakes the reporter with: a pipe, where the system has no unnamed semaphores.
+//! What the handler wakes the notifier with: a pipe, where the system has no unnamed semaphores.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -17,7 +17,7 @@ pub(crate) fn create_wakeup() -> Result<(), i32> {
         let (read, write) = nix::unistd::pipe()?;
         fcntl(&read, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         fcntl(&write, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        // A full pipe has woken the reporter: the handler must not wait for room.
+        // A full pipe has woken the notifier: the handler must not wait for room.
         fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok((read.into(), write))
     };
@@ -26,7 +26,7 @@ pub(crate) fn create_wakeup() -> Result<(), i32> {
     Ok(())
 }
 
-/// Wakes the reporter. *handler* (write is async-signal-safe by POSIX)
+/// Wakes the notifier. *handler* (write is async-signal-safe by POSIX)
 pub(crate) fn send_wakeup() {
     if let Some((_, write)) = WAKEUP.get() {
         let byte = 1u8;

@@ -41,7 +41,7 @@ pub(crate) unsafe fn advise(start: usize, length: usize, advice: Advice) -> Resu
 /// Whether pages can be locked when they are touched.
 pub(crate) const LOCKS_ON_FAULT: bool = false;
 
-/// What a refusal to lock pages comes from.
+/// Why the system may refuse to lock pages.
 pub(crate) const LOCK_LIMIT: &str =
     "more than this process may lock: see the minimum of SetProcessWorkingSetSize";
 

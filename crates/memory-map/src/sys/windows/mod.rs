@@ -282,9 +282,8 @@ unsafe fn vacate(start: usize, length: usize) -> Result<(), i32> {
     }
 }
 
-/// Takes a view out that stands in no placeholder, and reserves its addresses anew; whether they
-/// were still to be had. Another thread may be given them in between: they are its own then. `Err`
-/// where the view stays.
+/// Takes out a view that stands in no placeholder, and reserves its addresses again. Returns `false` if
+/// another thread was given them in between; `Err` if the view stays.
 ///
 /// # Safety
 /// As for `map_over`, of a whole region.
@@ -385,7 +384,7 @@ pub(crate) unsafe fn protect(
     unsafe { set_protection(start, length, page_protection(protection, copies)) }
 }
 
-/// Lets stores into a part of a shared view, and keeps them from the file. *handler*
+/// Allows stores to a part of a shared view, without letting them reach the file. *handler*
 ///
 /// # Safety
 /// As for `protect`.

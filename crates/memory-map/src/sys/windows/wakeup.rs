@@ -1,4 +1,4 @@
-//! What the handler wakes the reporter with: an event that resets itself.
+//! What the handler wakes the notifier with: an event that resets itself.
 
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
@@ -23,7 +23,7 @@ pub(crate) fn create_wakeup() -> Result<(), i32> {
     Ok(())
 }
 
-/// Wakes the reporter. *handler*
+/// Wakes the notifier. *handler*
 pub(crate) fn send_wakeup() {
     // SAFETY: the event was made before the handler was installed, and is never closed.
     unsafe { SetEvent(WAKEUP.load(Ordering::Acquire)) };
@@ -31,7 +31,7 @@ pub(crate) fn send_wakeup() {
 
 /// Waits for `send_wakeup`; `Err` where that cannot be waited for.
 pub(crate) fn wait_for_wakeup() -> Result<(), i32> {
-    // SAFETY: the event was made before the reporter was started, and is never closed.
+    // SAFETY: the event was made before the notifier was started, and is never closed.
     match unsafe { WaitForSingleObject(WAKEUP.load(Ordering::Acquire), INFINITE) } {
         WAIT_OBJECT_0 => Ok(()),
         _ => Err(super::errno()),
