@@ -217,6 +217,18 @@ test('the documentation names only files that are there', (t) => {
   }
 })
 
+test('ARCHITECTURE.md names only types and functions that the files it names define', (t) => {
+  const page = read('ARCHITECTURE.md')
+  const files = new Set(Array.from(page.matchAll(/`([\w./-]+\/[\w-]+\.(?:rs|ts))`/g), ([, file]) => file!))
+  const code = [...files].map(read).join('\n')
+  const names = Array.from(page.matchAll(/`(?:([A-Z][a-z]\w*)(?:::(\w+))?|([a-z]+_\w+))`/g))
+  t.true(names.length > 10)
+  for (const [name, type, method, fn = method] of names) {
+    if (type !== undefined) t.regex(code, new RegExp(`\\b(struct|trait|class) ${type}\\b`), name)
+    if (fn !== undefined) t.regex(code, new RegExp(`\\bfn ${fn}\\b`), name)
+  }
+})
+
 test('the documentation names only scripts that are there', (t) => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   for (const page of pages) {
