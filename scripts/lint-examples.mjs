@@ -20,7 +20,6 @@ const exceptions = new Set([
   'Mapping::let_go', // threads that end while others go on
   'Mapping::write_from', // bytes that lie in the mapping itself
   'Pending::also_in', // a wait in two mappings
-  'Pending::end_now',
   'reclaim_soon', // handlers that are installed later
   'trim_heap',
 ])

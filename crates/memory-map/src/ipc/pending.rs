@@ -253,12 +253,6 @@ impl<W: Wait> Pending<W> {
         }
     }
 
-    /// As `end`; returns when the wait is out of the memory.
-    pub fn end_now(&self) {
-        self.end();
-        self.leave();
-    }
-
     fn revoke(&self, state: &mut Progress<W>) {
         if let Some(Ok(output)) = state.result.take_if(|result| result.is_ok()) {
             let back = self.wait.give_back(output);
