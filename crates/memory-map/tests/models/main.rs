@@ -133,6 +133,7 @@ mod head;
 mod lock;
 mod notices;
 mod overlay;
+mod place;
 mod queue;
 mod readers;
 mod rendezvous;

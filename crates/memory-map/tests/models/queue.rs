@@ -2,79 +2,20 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::ipc::atomic::AtomicU64;
 use crate::ipc::deliveries::{Deliveries, ENVELOPE, Taken};
-use crate::ipc::lock::{self, World};
+use crate::ipc::lock;
 use crate::ipc::park::{self, Patience};
-use crate::ipc::ring::{Learned, Memory, Part, Ring, at};
+use crate::ipc::ring::{Memory, Part, at};
 use crate::ipc::spin::Spin;
-use crate::{DEAD, Life, check, everybody};
+use crate::{DEAD, check};
 
-/// Two messages of eight bytes fit, of 40 with all.
-const RING: usize = 80;
-const HEADS: [usize; 8] = [
-    at::SENDERS,
-    at::HEAD,
-    at::TAIL,
-    at::RECEIVER,
-    at::NEXT,
-    at::RETURNED,
-    at::FILLED,
-    at::EMPTIED,
-];
-
-/// A queue, in which every message has a cell for its bytes.
-struct Place {
-    words: Vec<AtomicU64>,
-    bytes: Vec<UnsafeCell<u64>>,
-    life: Life,
-    /// Of each participant.
-    learned: [Learned; DEAD as usize + 1],
-}
-
-// SAFETY: as for `Locking`.
-unsafe impl Sync for Place {}
-
-impl World for Place {
-    fn is_alive(&self, participant: u64) -> bool {
-        self.life.is_alive(participant)
-    }
-    fn check(&self) -> memory_map::Result<()> {
-        Ok(())
-    }
-}
-
-impl Memory for Place {
-    fn word(&self, offset: usize) -> &AtomicU64 {
-        match HEADS.iter().position(|head| *head == offset) {
-            Some(index) => &self.words[index],
-            None => &self.words[HEADS.len() + (offset - at::DATA) / 8],
-        }
-    }
-}
+/// A queue in which two messages of eight bytes fit, of 40 with all.
+type Place = crate::place::Place<80>;
 
 impl Place {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            words: (0..HEADS.len() + RING / 8).map(|_| AtomicU64::new(0)).collect(),
-            bytes: (0..RING / 8).map(|_| UnsafeCell::new(0)).collect(),
-            life: everybody(),
-            learned: std::array::from_fn(|_| Learned::new()),
-        })
-    }
-
-    fn ring(&self, me: u64) -> Ring<'_, Self> {
-        Ring { memory: self, size: RING, me, learned: &self.learned[me as usize] }
-    }
-
-    fn cell(&self, part: Part) -> &UnsafeCell<u64> {
-        &self.bytes[(part.offset - at::DATA) / 8]
-    }
-
     fn send(&self, me: u64, value: u64) {
         let ring = self.ring(me);
         let part = ring.reserve(ENVELOPE + 8, Some(&Patience::default())).unwrap().unwrap();

@@ -2,71 +2,24 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::ipc::atomic::{AtomicU64, fence};
+use crate::ipc::atomic::fence;
 use crate::ipc::eventcount;
-use crate::ipc::lock::{self, World};
+use crate::ipc::lock;
 use crate::ipc::park::{self, Patience};
-use crate::ipc::ring::{Learned, Memory, Part, Ring, at};
+use crate::ipc::ring::{Memory, Part, at};
 use crate::ipc::spin::Spin;
-use crate::{DEAD, Life, check, everybody};
+use crate::{DEAD, check};
 
-const RING: usize = 64;
-
-/// A channel of 64 bytes, in which every message of eight has a cell for its bytes.
-struct Place {
-    words: Vec<AtomicU64>,
-    bytes: Vec<UnsafeCell<u64>>,
-    life: Life,
-    /// Of each participant.
-    learned: [Learned; DEAD as usize + 1],
-}
-
-// SAFETY: as for `Locking`.
-unsafe impl Sync for Place {}
-
-impl World for Place {
-    fn is_alive(&self, participant: u64) -> bool {
-        self.life.is_alive(participant)
-    }
-    fn check(&self) -> memory_map::Result<()> {
-        Ok(())
-    }
-}
-
-/// The words that are used: loom cannot have as many as there are bytes.
-const HEADS: [usize; 5] = [at::SENDERS, at::HEAD, at::TAIL, at::FILLED, at::EMPTIED];
-
-impl Memory for Place {
-    fn word(&self, offset: usize) -> &AtomicU64 {
-        match HEADS.iter().position(|head| *head == offset) {
-            Some(index) => &self.words[index],
-            None => &self.words[HEADS.len() + (offset - at::DATA) / 8],
-        }
-    }
-}
+/// A channel in which messages of eight bytes are sent.
+type Place = crate::place::Place<64>;
 
 impl Place {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            words: (0..HEADS.len() + RING / 8).map(|_| AtomicU64::new(0)).collect(),
-            bytes: (0..RING / 8).map(|_| UnsafeCell::new(0)).collect(),
-            life: everybody(),
-            learned: std::array::from_fn(|_| Learned::new()),
-        })
-    }
-
-    fn ring(&self, me: u64) -> Ring<'_, Self> {
-        Ring { memory: self, size: RING, me, learned: &self.learned[me as usize] }
-    }
-
     fn fill(&self, part: Part, value: u64) {
-        let cell = &self.bytes[(part.offset - at::DATA) / 8];
         // SAFETY: loom checks that nobody else has the pointer now.
-        cell.with_mut(|bytes| unsafe { *bytes = value });
+        self.cell(part).with_mut(|bytes| unsafe { *bytes = value });
     }
 
     fn send(&self, me: u64, value: u64) {
@@ -79,9 +32,8 @@ impl Place {
     fn receive(&self) -> u64 {
         let ring = self.ring(1);
         let (part, end) = ring.next(None, Some(&Patience::default())).unwrap().unwrap();
-        let cell = &self.bytes[(part.offset - at::DATA) / 8];
         // SAFETY: as above.
-        let value = cell.with(|bytes| unsafe { *bytes });
+        let value = self.cell(part).with(|bytes| unsafe { *bytes });
         ring.release(end);
         value
     }
@@ -92,9 +44,8 @@ impl Place {
 fn receive_ahead(place: &Place) -> Vec<u64> {
     let ring = place.ring(1);
     let copied = |part: Part| {
-        let cell = &place.bytes[(part.offset - at::DATA) / 8];
         // SAFETY: loom checks that nobody writes there now.
-        cell.with(|bytes| unsafe { *bytes })
+        place.cell(part).with(|bytes| unsafe { *bytes })
     };
     let (part, end) = ring.next(None, Some(&Patience::default())).unwrap().unwrap();
     let mut received = vec![copied(part)];
