@@ -505,6 +505,10 @@ for (const runtime of runtimes()) {
     await survives(t, runtime, scenario('fault-reports-last'))
   })
 
+  test(`${title}: a listener that is bound to an async context is called in it`, async (t) => {
+    await survives(t, runtime, scenario('fault-reports-context'))
+  })
+
   test(`${title}: the number of faults still counts when the memory of a closed mapping has been collected`, async (t) => {
     await survives(t, runtime, scenario('fault-reports-collected'))
   })
