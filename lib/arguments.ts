@@ -109,14 +109,22 @@ export function toSource(file: unknown): [source: string | Uint8Array | number, 
     const path = file.byteLength === 0 ? '' : Buffer.from(file).toString()
     return [withoutNull(file, path.includes('\0')), path]
   }
-  if (file instanceof URL) {
-    const path = fileURLToPath(file)
+  if (isUrl(file)) {
+    const path = fileURLToPath(file.href)
     return [withoutNull(path, path.includes('\0')), path]
   }
   const fd = (file as { fd?: unknown } | null | undefined)?.fd
   // A FileHandle that was closed has the descriptor -1, which the system refuses as it should.
   if (typeof fd === 'number' && Number.isInteger(fd) && fd >= -1 && fd < 2 ** 31) return [fd, undefined]
   throw invalidType('file', 'a path (string, Buffer or URL), a file descriptor or a FileHandle', file)
+}
+
+/** Whether it is a URL, of whichever class: a test's global object may have another one than the runtime's modules give. */
+function isUrl(value: unknown): value is URL {
+  const { href, protocol, auth, path } = Object(value) as Partial<
+    Record<'href' | 'protocol' | 'auth' | 'path', unknown>
+  >
+  return typeof href === 'string' && typeof protocol === 'string' && auth === undefined && path === undefined
 }
 
 function withoutNull<T>(path: T, hasNull: boolean): T {

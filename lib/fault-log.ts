@@ -6,6 +6,7 @@ import { describeFault, known, type MemoryFault, MemoryFaultError, publish } fro
 import { native } from './native.js'
 import type { Kind, Parsed } from './options.js'
 import { remedyOf } from './remedies.js'
+import { setImmediate } from './timers.js'
 import { forgetGone } from './wasm.js'
 
 const { mapping } = native

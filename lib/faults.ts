@@ -5,6 +5,7 @@ import { environment, type Listener, thisProcess } from './environment.js'
 import { invalidType } from './errors.js'
 import type { MemoryMap } from './memory-map.js'
 import { native } from './native.js'
+import { queueMicrotask } from './timers.js'
 
 /** Why an access to mapped memory failed. */
 export type FaultKind = 'beyond-end' | 'protection' | 'io' | 'no-space' | 'closed'

@@ -10,6 +10,7 @@ import { check } from './choices.js'
 import { invalidValue, outOfRange } from './errors.js'
 import { native } from './native.js'
 import { toBoolean } from './options.js'
+import { nextTick } from './timers.js'
 
 /** Which bytes to stream, and how. */
 export interface ReadStreamOptions {
@@ -188,7 +189,7 @@ class Reader {
    */
   #read(): void {
     this.#next().then(
-      (chunk) => process.nextTick(() => this.#push(chunk)),
+      (chunk) => nextTick(() => this.#push(chunk)),
       (error: unknown) => this.stream.destroyed || this.stream.destroy(this.#source.explain(error) as Error),
     )
   }

@@ -122,7 +122,7 @@ export class Windows {
     } catch (error) {
       throw (error as { nativeCode?: string }).nativeCode === 'ERR_MMAP_CLOSED' ? closedError() : notLent(memory)
     }
-    this.#borrowed = clone(memory)
+    this.#borrowed = clone(memory!)
   }
 
   /** An object that changes when earlier windows become useless. */
@@ -312,8 +312,15 @@ function viewTooLarge(): RangeError {
 /** Whether the runtime makes them over memory that it does not own; if not, mappings are put over the runtime's memory. */
 export const external: boolean = native.canShareExternal()
 
-/** A second object over the same memory. */
-const clone = structuredClone
+/** A second object over the same memory. A test's global object may have no `structuredClone`, or one that goes by JSON. */
+function clone(memory: SharedArrayBuffer): SharedArrayBuffer {
+  const { MessageChannel, receiveMessageOnPort } = process.getBuiltinModule('node:worker_threads')
+  const { port1, port2 } = new MessageChannel()
+  port1.postMessage(memory)
+  const copy = receiveMessageOnPort(port2)!.message as SharedArrayBuffer
+  port1.close()
+  return copy
+}
 
 /** Makes one over the bytes from `start` on that begin with the mapping's first page. */
 function share(token: Token, start: number, size: number): SharedArrayBuffer {

@@ -3,6 +3,7 @@
 import type { NativeCondition } from '../binding.js'
 import { invalidType, withCode } from '../errors.js'
 import { Handle, tag } from '../handle.js'
+import { now } from '../timers.js'
 import { type Limit, toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { type Mutex, toMutex } from './mutex.js'
@@ -213,6 +214,6 @@ function checkFunction(predicate: unknown): void {
 
 /** Says how many milliseconds are left, of so many from now on; undefined for ever. */
 function remaining(timeout: number): () => number | undefined {
-  const end = performance.now() + timeout
-  return () => (timeout < 0 ? undefined : end - performance.now())
+  const end = now() + timeout
+  return () => (timeout < 0 ? undefined : end - now())
 }

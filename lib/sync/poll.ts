@@ -1,5 +1,7 @@
 // Looking for something on turns of the event loop before a thread waits for it.
 
+import { now, setImmediate } from '../timers.js'
+
 /**
  * How long to look, in milliseconds. To wake a thread and then an event loop takes about 0.1 ms, twice that for both sides;
  * looking for less than that time would stop just before the answer comes.
@@ -52,8 +54,8 @@ export class Poll {
   /** What `look` finds, for `most` milliseconds at most and while `goesOn`. */
   async until<T>(look: () => T | undefined, most: number, goesOn: () => boolean): Promise<T | undefined> {
     if (this.#paused > 0) return undefined
-    let now = performance.now()
-    const end = now + Math.min(most, LIMIT)
+    let at = now()
+    const end = at + Math.min(most, LIMIT)
     for (let turns = 0; ; turns++) {
       let found: T | undefined
       for (let i = 0; i < EACH && found === undefined; i++) found = look()
@@ -61,14 +63,14 @@ export class Poll {
         this.#gain()
         return found
       }
-      if (now >= end) return undefined
+      if (at >= end) return undefined
       if (turns >= this.#alone && this.#isBusy()) {
         this.#lose(IN_THE_WAY)
         return look()
       }
       await turn()
       if (!goesOn()) return undefined
-      now = performance.now()
+      at = now()
     }
   }
 
@@ -80,9 +82,9 @@ export class Poll {
 
   /** Gives way to other threads; whether they keep the processor for longer than it takes to be woken. */
   #isBusy(): boolean {
-    const start = performance.now()
+    const start = now()
     this.#giveWay()
-    const lasted = performance.now() - start
+    const lasted = now() - start
     this.#alone = lasted > NOBODY ? 0 : ALONE
     return lasted > LIMIT
   }
@@ -116,7 +118,7 @@ export class Pace {
 
   /** Counts a message; whether the event loop is to go on before it. */
   get isDue(): boolean {
-    if (++this.#count % OFTEN === 0 && performance.now() - this.#since > SPAN) this.isOver = true
+    if (++this.#count % OFTEN === 0 && now() - this.#since > SPAN) this.isOver = true
     return this.isOver
   }
 
@@ -124,6 +126,6 @@ export class Pace {
   async rest(): Promise<void> {
     this.isOver = false
     await turn()
-    this.#since = performance.now()
+    this.#since = now()
   }
 }

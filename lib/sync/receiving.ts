@@ -2,6 +2,7 @@
 
 import type { NativeWait } from '../binding.js'
 import { aborted, resizedError } from '../errors.js'
+import { now } from '../timers.js'
 import { type Limit, toCount, toLimit, toTimeout } from './arguments.js'
 import { checkIdle, type Lifetime } from './lifetime.js'
 import { native, placeOf, tokenOf } from './main.js'
@@ -70,21 +71,21 @@ export class Receiving {
       const message = look()
       if (message !== undefined) return message
     }
-    const start = performance.now()
+    const start = now()
     const end = timeout < 0 ? Infinity : start + timeout
     for (;;) {
-      const remaining = Math.max(0, end - performance.now())
+      const remaining = Math.max(0, end - now())
       const goesOn = () => !signal?.aborted && placeOf(this.#life.map) === place
       const message = await this.#poll.until(look, remaining, goesOn)
       if (message !== undefined) return message
       if (signal?.aborted) throw aborted(signal)
       this.#checkPlace(place)
       this.#life.check() // or nothing would end the wait
-      const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - performance.now()), signal }
+      const limit = { timeout: end === Infinity ? -1 : Math.max(0, end - now()), signal }
       if ((await this.#life.wait(limit, this.#ready)) !== 0) return undefined
       if (signal?.aborted) throw aborted(signal) // in the moment in which there was one: it is left to others
       const late = look()
-      this.#poll.learn(performance.now() - start)
+      this.#poll.learn(now() - start)
       if (late !== undefined) return late
     }
   }

@@ -2,6 +2,7 @@
 
 import { aborted, withCode } from '../errors.js'
 import { onAbort } from '../signal.js'
+import { clearTimeout, now, setTimeout } from '../timers.js'
 import type { NativeChannel } from '../binding.js'
 import type { Limit } from './arguments.js'
 import { behindOf, type Channel } from './channel.js'
@@ -121,12 +122,12 @@ export class Client {
   async #receive(): Promise<void> {
     if (this.#isReceiving) return
     this.#isReceiving = true
-    this.#checked = performance.now()
+    this.#checked = now()
     try {
       while (this.#calls.size > 0) {
         const reply = await this.#replies.receiveAsync(CHECK)
         if (reply !== undefined) this.#take(reply)
-        if (reply === undefined || performance.now() - this.#checked > CHECK) this.#check()
+        if (reply === undefined || now() - this.#checked > CHECK) this.#check()
       }
     } catch (error) {
       this.#rejectAll(error)
@@ -148,7 +149,7 @@ export class Client {
 
   /** Rejects the calls whose server is gone. */
   #check(): void {
-    this.#checked = performance.now()
+    this.#checked = now()
     const gone = call(this.#life.map, () => this.#requests.gone())
     // What a server that is gone has answered is here by now.
     for (let i = 0; i <= this.#room; i++) {

@@ -2,6 +2,7 @@
 
 import { check } from '../choices.js'
 import { closedError, outOfRange, withCode } from '../errors.js'
+import { now } from '../timers.js'
 import { type Limit, toCount, toExtent, toOffset, toToken } from './arguments.js'
 import { Channel } from './channel.js'
 import type { MemoryMap } from './main.js'
@@ -74,10 +75,10 @@ export async function awaitRegion(
 ): Promise<Region | undefined> {
   toToken(map)
   const start = toStart(map, offset)
-  const end = timeout < 0 ? Infinity : performance.now() + timeout
+  const end = timeout < 0 ? Infinity : now() + timeout
   for (;;) {
     const found = find(map, start)
-    const left = Math.min(SLICE, end - performance.now())
+    const left = Math.min(SLICE, end - now())
     if (found !== undefined || left <= 0) return found
     await waitAsync(map, start, 0, { timeout: left, signal })
   }

@@ -3,6 +3,7 @@
 import { copyOf } from '../buffers.js'
 import type { NativeWait } from '../binding.js'
 import { invalidType, outOfRange } from '../errors.js'
+import { now } from '../timers.js'
 import { toLimit, toMessage, toTimeout } from './arguments.js'
 import { checkIdle, type Lifetime } from './lifetime.js'
 import { Batch } from './messages.js'
@@ -51,8 +52,8 @@ export class Sending {
     const all: Uint8Array[] = []
     for (const message of messages as Iterable<unknown>) all.push(this.#message(message))
     this.checkIdle()
-    const end = limit > 0 ? performance.now() + limit : 0
-    const remaining = (): number => (limit > 0 ? Math.max(0, end - performance.now()) : limit)
+    const end = limit > 0 ? now() + limit : 0
+    const remaining = (): number => (limit > 0 ? Math.max(0, end - now()) : limit)
     let sent = 0
     for (let next = 0; sent === next && next < all.length;) {
       next = this.#batch.pack(all, sent)

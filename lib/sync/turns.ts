@@ -2,6 +2,7 @@
 
 import { aborted } from '../errors.js'
 import { onAbort } from '../signal.js'
+import { clearTimeout, now, setTimeout } from '../timers.js'
 import type { Limit } from './arguments.js'
 
 /** The longest delay that a timer accepts; it would take a longer one for none. */
@@ -27,7 +28,7 @@ export class Turns {
     const before = this.#last
     if (before === undefined) return this.#track(operation(limit))
     const { timeout, signal } = limit
-    const start = performance.now()
+    const start = now()
     return new Promise<T>((resolve, reject) => {
       let waiting = true
       const leave = (): void => {
@@ -47,7 +48,7 @@ export class Turns {
       const turn = before.then(() => {
         if (!waiting) return late
         leave()
-        const remaining = timeout < 0 ? -1 : Math.max(0, timeout - (performance.now() - start))
+        const remaining = timeout < 0 ? -1 : Math.max(0, timeout - (now() - start))
         return operation({ timeout: remaining, signal })
       })
       // The turn ends before the caller gets the result.

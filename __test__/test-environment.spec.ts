@@ -1,0 +1,18 @@
+// What tools for tests do to the global object: timers that stand still, and the objects of a browser.
+
+import test from 'ava'
+
+import { survives } from './helpers/faults.ts'
+import { runtimes, scenario } from './helpers/runtimes.ts'
+
+for (const runtime of runtimes()) {
+  const on = `(${runtime.name} ${runtime.version})`
+
+  test(`waits, streams and news of faults go on while timers and clocks stand still ${on}`, async (t) => {
+    await survives(t, runtime, scenario('test-environment-timers'))
+  })
+
+  test(`it works with a global object like a browser's ${on}`, async (t) => {
+    await survives(t, runtime, scenario('test-environment-globals'))
+  })
+}
