@@ -1,4 +1,4 @@
-// What tools for tests do to the global object: timers that stand still, and the objects of a browser.
+// What tools do to the global object: timers that stand still, the objects of a browser, prototypes that are frozen.
 
 import test from 'ava'
 
@@ -14,5 +14,9 @@ for (const runtime of runtimes()) {
 
   test(`it works with a global object like a browser's ${on}`, async (t) => {
     await survives(t, runtime, scenario('test-environment-globals'))
+  })
+
+  test(`it works with frozen prototypes ${on}`, async (t) => {
+    await survives(t, runtime, scenario('test-environment-frozen'))
   })
 }

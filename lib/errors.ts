@@ -76,7 +76,7 @@ export function aborted(signal: AbortSignal): Error {
   // The signal's own getter, whatever else the object has under this name.
   const cause = Reflect.get(AbortSignal.prototype, 'reason', signal) as unknown
   const error = new Error('The operation was aborted', { cause })
-  error.name = 'AbortError'
+  Object.defineProperty(error, 'name', { value: 'AbortError', configurable: true, writable: true, enumerable: true })
   return withCode(error, 'ABORT_ERR')
 }
 

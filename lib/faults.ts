@@ -48,7 +48,8 @@ export class MemoryFaultError extends Error {
   }
 
   static {
-    this.prototype.name = 'MemoryFaultError'
+    // To assign it would fail where a program has frozen `Error.prototype`.
+    Object.defineProperty(this.prototype, 'name', { value: 'MemoryFaultError', configurable: true, writable: true })
   }
 }
 
