@@ -1,5 +1,5 @@
 // A global object like that of jsdom or happy-dom: some functions are missing, and classes are not those that the runtime's
-// modules use.
+// modules use. And a method that SES adds where the engine has none, to throw.
 
 import assert from 'node:assert'
 import { resolve } from 'node:path'
@@ -26,6 +26,10 @@ const Browsers = class {
   }
 }
 globalThis.URL = Browsers
+const transfer = () => {
+  throw new TypeError('the platform lacks it')
+}
+Object.assign(ArrayBuffer.prototype, { transfer })
 
 const { mapAnonymous, mapShared } = await import('../../index.js')
 const { Channel } = await import('../../sync.js')
@@ -45,6 +49,12 @@ const wrong = [
   { href: `file://${file}`, protocol: 'file:', path: file, auth: '' },
 ]
 for (const one of wrong) assert.throws(() => mapShared(one), { code: 'ERR_INVALID_ARG_TYPE' })
+
+const streamed = mapShared(file)
+let text = ''
+for await (const chunk of streamed.createReadStream()) text += chunk
+assert.equal(text, 'some text')
+streamed.close()
 
 const memory = mapAnonymous(2 ** 16, { backing: 'shared-array-buffer' })
 memory.resize(2 ** 17)

@@ -373,7 +373,14 @@ fn transferred(env: sys::napi_env, object: sys::napi_value) -> sys::napi_value {
     // SAFETY: `transfer` is a function, which takes no arguments.
     let status =
         unsafe { sys::napi_call_function(env, object, transfer, 0, ptr::null(), &raw mut moved) };
-    if status == sys::Status::napi_ok { moved } else { object }
+    if status == sys::Status::napi_ok {
+        return moved;
+    }
+    // What a program has put there, where the engine has none, may throw.
+    let mut thrown = ptr::null_mut();
+    // SAFETY: `env` is the environment of the call that this is part of.
+    unsafe { sys::napi_get_and_clear_last_exception(env, &raw mut thrown) };
+    object
 }
 
 fn is_detached(env: sys::napi_env, object: sys::napi_value) -> bool {
