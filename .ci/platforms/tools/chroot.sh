@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # chroot.sh FOLDER ARCHITECTURE: writes FOLDER/run, which runs a program in a Debian 13 for an architecture that this
-# processor has, too. The program sees this repository and the processes that it starts, and nothing else of the machine.
+# processor has, too. Of the machine the program sees this repository, the processes that it starts, /dev and /sys.
 # FOLDER/node runs Debian's Node there. Ends with 77 where that cannot be.
 set -euo pipefail
 tools=$(dirname "$0")
@@ -14,6 +14,7 @@ cat >"$folder/run" <<SCRIPT
 exec unshare --mount --pid --fork --kill-child --mount-proc sh -ec '
   mount --bind "$repository" "$root$repository"
   mount --bind /proc "$root/proc"
+  mount --bind /sys "$root/sys"
   mount --rbind /dev "$root/dev"
   exec chroot "$root" /usr/bin/env --unset=NODE_EXTRA_CA_CERTS -C "\$PWD" "\$@"' sh "\$@"
 SCRIPT
