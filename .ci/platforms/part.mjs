@@ -4,7 +4,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { libraryOf } from '../../scripts/build-release.mjs'
@@ -110,7 +110,8 @@ function testAddon() {
 
 /**
  * The tests of the core where there is a kernel for them, or here if this one runs them. In a machine without those of
- * searches, which ask little of a system and take an emulator long. Without optimisation they take minutes here, too.
+ * searches, the fuzz targets and the models, which ask little of a system and take an emulator long. Without optimisation
+ * they take minutes here, too.
  */
 function testCore() {
   const { machine, target } = part
@@ -121,23 +122,9 @@ function testCore() {
     return run('cargo-zigbuild', [...args, '--no-fail-fast', '--tests'], { env })
   }
   if (machine.pageSize) env.TEST_PAGE_SIZE = String(machine.pageSize)
-  const programs = [
-    'mapping',
-    'resize',
-    'foreign',
-    'snapshot',
-    'ipc',
-    'ipc_waits',
-    'ipc_locks',
-    'ipc_channels',
-    'ipc_queues',
-    'ipc_broadcast',
-    'ipc_latest',
-    'ipc_direct',
-    'ipc_kill',
-    'processes',
-    'guard',
-  ]
+  const programs = readdirSync(join(root, 'crates', 'memory-map', 'tests'))
+    .filter((file) => !/^(common|fuzz|lines|models|search)/.test(file))
+    .map((file) => basename(file, '.rs'))
   const tests = ['--lib', ...programs.flatMap((program) => ['--test', program])]
   const options = { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }
   const output = execFileSync('cargo-zigbuild', [...args, ...tests, '--no-run', '--message-format=json'], options)
