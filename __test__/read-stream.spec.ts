@@ -432,6 +432,7 @@ const scenarios: [title: string, name: string][] = [
   ["close() on 'end' leaves the destination the bytes that it still needs", 'close-on-end'],
   ['a truncated file is an error', 'truncated'],
   ['an AbortSignal, destroy(), a loop that is left, and wrong options', 'given-up'],
+  ['a stream that is destroyed while a read is under way has not finished', 'destroyed'],
   ['the memory goes back when the chunks are gone', 'collected'],
 ]
 

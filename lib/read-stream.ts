@@ -195,6 +195,7 @@ class Reader {
   }
 
   #push(chunk: Buffer | null): void {
+    if (this.stream.destroyed) return // null would make it look finished
     try {
       // Decoders read bytes twice, so they must not get bytes that others can change in between.
       if (chunk !== null && this.stream.readableEncoding !== null) chunk = copyForText(chunk)
