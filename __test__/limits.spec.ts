@@ -4,7 +4,7 @@
 
 import { survives } from './helpers/faults.ts'
 import { onLinux as test } from './helpers/platform.ts'
-import { runtimes } from './helpers/runtimes.ts'
+import { runtimes, underLimit } from './helpers/runtimes.ts'
 
 const prelude = `
   import { execFileSync } from 'node:child_process'
@@ -117,10 +117,50 @@ const limits: Record<string, string> = {
     works()`,
 }
 
+/** Closed mappings keep their addresses until their views are collected, which nothing has hurried so far. */
+const closing = `
+    const sparse = makeFile(2 ** 32)
+    const size = Number(/^VmSize:\\s+(\\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
+    limit('as', size + 2 ** 35 + 2 ** 31) // and some for the runtime
+    for (let i = 0; i < 30; i++) {
+      const other = mapShared(sparse)
+      assert.equal(other.view(2 ** 31, 64)[0], 0)
+      other.close()
+    }
+    const memory = mapAnonymous(pageSize, { reserve: false })
+    for (let i = 0; i < 30; i++) {
+      memory.resize(2 ** 32)
+      assert.equal(memory.view(2 ** 31, 64)[0], 0)
+      memory.resize(pageSize)
+    }
+    works()`
+
+const LIMIT = 2e8
+
+/** Closed mappings leave the runtime most of what it may have. */
+const sparing = `
+    const sparse = makeFile(2 ** 32)
+    const kilobytes = (name) => Number(new RegExp('^' + name + ':\\\\s+(\\\\d+) kB$', 'm').exec(fs.readFileSync('/proc/self/status', 'utf8'))[1])
+    const before = kilobytes('VmPeak')
+    for (let i = 0; i < 40; i++) {
+      const other = mapShared(sparse)
+      assert.equal(other.view(2 ** 31, 64)[0], 0)
+      other.close()
+    }
+    const more = kilobytes('VmPeak') - before
+    assert.ok(more < ${LIMIT} / 3, more + ' kB')
+    works()`
+
 for (const runtime of runtimes()) {
   for (const [what, source] of Object.entries(limits)) {
     test(`with ${what} to be had, calls are refused and mappings still work, on ${runtime.name} ${runtime.version}`, async (t) => {
       await survives(t, runtime, `${prelude}\n${source}\nconsole.log('end')`)
     })
   }
+  test(`under RLIMIT_AS closed mappings give their addresses back when there are no others, on ${runtime.name} ${runtime.version}`, async (t) => {
+    await survives(t, runtime, `${prelude}\n${closing}\nconsole.log('end')`)
+  })
+  test(`of few addresses closed mappings keep a quarter, on ${runtime.name} ${runtime.version}`, async (t) => {
+    await survives(t, underLimit(runtime, `-v ${LIMIT}`), `${prelude}\n${sparing}\nconsole.log('end')`)
+  })
 }

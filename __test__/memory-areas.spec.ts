@@ -76,7 +76,7 @@ const loops = [
   [
     'such a loop while zlib is at work',
     "process.getBuiltinModule('node:zlib').gzip(Buffer.alloc(1e6), () => {})",
-    27_000,
+    32_000, // 16,384 that stay attached, 8,192 that wait, and those that were not collected when it looked
   ],
 ] as const
 

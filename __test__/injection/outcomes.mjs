@@ -38,6 +38,8 @@ const DONE_WITHOUT = [
   { call: 'open', of: /^(?!map)/ },
   // A place beside the old one; copies for who reads still; zeros over what is closed.
   { call: /^mmap/, of: /^(resize|close)/ },
+  // Closed mappings give their addresses back, and it is mapped again.
+  { call: /^(mmap|mmap64|mremap)$/, error: 'ENOMEM', of: /^(map|openShared|resize)/ },
   // Memory areas in reserve.
   { call: /^(mmap|mprotect)/, of: /^a load/ },
   // Advice that nobody has asked for, and pages that are brought in one by one instead.

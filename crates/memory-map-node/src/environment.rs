@@ -35,6 +35,8 @@ pub struct Environment {
     closed: RefCell<Vec<Arc<Export>>>,
     /// Bytes of the addresses that they keep.
     closed_addresses: RefCell<Backlog>,
+    /// Whether the runtime is to collect before the next mapping is made.
+    collects_next: Cell<bool>,
     /// Addresses of closed mappings whose ArrayBuffers were left attached, because the runtime may be using
     /// them: while they are, nothing tells which of them can be reached.
     attached_addresses: RefCell<Backlog>,
@@ -89,6 +91,7 @@ impl Environment {
                 exports: RefCell::default(),
                 closed: RefCell::default(),
                 closed_addresses: RefCell::default(),
+                collects_next: Cell::default(),
                 attached_addresses: RefCell::new(Backlog::unseen()),
                 mappings: RefCell::default(),
                 tied: RefCell::default(),
@@ -177,17 +180,19 @@ impl Environment {
         }
     }
 
-    /// Has the runtime collect: V8 does if it is told of much memory, for a moment.
+    /// Has the runtime collect, where it can.
     fn have_collected(&self) {
-        const MUCH: i64 = 1 << 33;
-        if collect_in_bun(&Env::from_raw(self.env)).is_ok_and(|is_bun| is_bun) {
+        if !memory_map::has_room() {
             return;
         }
-        let mut total = 0;
-        for change in [MUCH, -MUCH] {
-            // SAFETY: `env` is alive, and only its own thread comes here.
-            unsafe { sys::napi_adjust_external_memory(self.env, change, &raw mut total) };
+        let env = Env::from_raw(self.env);
+        if collect_in_bun(&env).is_ok_and(|is_bun| is_bun) {
+            return;
         }
+        let _refused = collect_in_v8(&env);
+        let mut thrown = std::ptr::null_mut();
+        // SAFETY: `env` is alive, and only its own thread comes here. What was thrown is the refusal.
+        unsafe { sys::napi_get_and_clear_last_exception(self.env, &raw mut thrown) };
     }
 
     /// Drops the references that other threads, or a collection, had no use for any more.
@@ -272,21 +277,58 @@ impl Environment {
         }
     }
 
+    /// Lets the memory go of ArrayBuffers whose stores were freed.
+    fn finish_freed(&self) {
+        let freed = self.remote.take_freed();
+        let is_much = freed.len() > 1024;
+        memory_map::unmap_together(|| {
+            freed.into_iter().for_each(|export| self.after_store(&export));
+        });
+        if is_much {
+            memory_map::trim_heap();
+        }
+    }
+
     /// Gives back the addresses of closed mappings that nothing can reach any more, although the
     /// runtime has not told so yet: in a loop that never yields it never would.
     pub fn sweep(&self) {
         self.drop_released();
-        if !self.closed_addresses.borrow().is_due() {
-            return;
-        }
-        if self.closed_addresses.borrow().is_large() {
-            // Small ArrayBuffers can keep the addresses of large mappings: the runtime does not hurry.
+        if self.collects_next.take() {
             self.have_collected();
+            self.look_at_closed();
+        } else if self.closed_addresses.borrow().is_due() {
+            let is_large = self.closed_addresses.borrow().is_large();
+            let are_most_left = self.look_at_closed();
+            // Small ArrayBuffers can keep the addresses of large mappings: the runtime does not hurry. On Deno
+            // it would not collect what was looked at in the same call.
+            self.collects_next.set(is_large && are_most_left);
         }
+    }
+
+    /// `make`, which is made again if there were no addresses left, once closed mappings have given their addresses
+    /// back: under a limit (RLIMIT_AS) they run out before the runtime collects.
+    pub fn with_room<T>(&self, make: impl Fn() -> memory_map::Result<T>) -> memory_map::Result<T> {
+        let made = make();
+        let keeps_addresses = !(self.closed.borrow().is_empty()
+            && self.attached_addresses.borrow().is_empty()
+            && self.shared_addresses.borrow().is_empty());
+        if !keeps_addresses || !made.as_ref().is_err_and(memory_map::Error::lacks_addresses) {
+            return made;
+        }
+        self.have_collected();
+        self.finish_freed();
+        self.look_at_closed();
+        make()
+    }
+
+    /// Says whether most of the addresses are still in reach.
+    fn look_at_closed(&self) -> bool {
         let mut closed = self.closed.take();
         memory_map::unmap_together(|| closed.retain(|export| !self.is_unreachable(export)));
-        self.closed_addresses.borrow_mut().looked(closed.iter().map(|export| export.addresses));
+        let left = closed.iter().map(|export| export.addresses);
+        let are_most = self.closed_addresses.borrow_mut().looked(left);
         self.closed.replace(closed);
+        are_most
     }
 }
 
@@ -297,6 +339,15 @@ fn collect_in_bun(env: &Env) -> Result<bool> {
     };
     bun.get_named_property::<Function<bool, Unknown>>("gc")?.call(true)?;
     Ok(true)
+}
+
+/// V8 collects all that it can before it says that there is no memory for an ArrayBuffer. Told of much external memory,
+/// as Node-API can, it may only begin to.
+fn collect_in_v8(env: &Env) -> Result<()> {
+    const TOO_LONG: f64 = if usize::BITS == 64 { (1u64 << 50) as f64 } else { i32::MAX as f64 };
+    let constructor: Function<f64, Unknown> =
+        env.get_global()?.get_named_property("ArrayBuffer")?;
+    constructor.new_instance(TOO_LONG).map(|_| ())
 }
 
 /// The ArrayBuffer has been collected, after its store was freed.
@@ -403,14 +454,7 @@ pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
     if environment.remote.take_collected() {
         memory_map::sweep_leftovers();
     }
-    let freed = environment.remote.take_freed();
-    let is_much = freed.len() > 1024;
-    memory_map::unmap_together(|| {
-        freed.into_iter().for_each(|export| environment.after_store(&export));
-    });
-    if is_much {
-        memory_map::trim_heap();
-    }
+    environment.finish_freed();
     let exports = environment.exports.borrow();
     let mut faulted = Vec::new();
     for token in memory_map::take_faulted(environment.remote.owner) {

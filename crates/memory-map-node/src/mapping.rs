@@ -148,9 +148,10 @@ fn file_options(offset: f64, length: f64, flags: u32, mode: u32) -> FileOptions 
     }
 }
 
-/// The name of what was mapped; `forget` ends it, or `close`.
-fn hold(env: &Env, result: memory_map::Result<Mapping>) -> Outcome<f64> {
-    Outcome(result.map(|mapping| hold_mapping(env, mapping)))
+/// The name of what `make` maps; `forget` ends it, or `close`.
+fn hold(env: &Env, make: impl Fn() -> memory_map::Result<Mapping>) -> Outcome<f64> {
+    let made = Environment::of(env.raw()).with_room(make);
+    Outcome(made.map(|mapping| hold_mapping(env, mapping)))
 }
 
 pub fn hold_mapping(env: &Env, mapping: Mapping) -> f64 {
@@ -194,7 +195,7 @@ pub fn map_file(
     let file = file_options(offset, length, flags, mode);
     let options = options(&env, protection, flags, address);
     let make = if shared { Mapping::shared } else { Mapping::private };
-    hold(&env, make(source, &file, &options))
+    hold(&env, || make(source, &file, &options))
 }
 
 /// Maps memory that has a name. A negative `length` is all of it; `flags` are those of
@@ -219,7 +220,7 @@ pub fn map_shared_memory(
         temporary: flags & TEMPORARY != 0,
         length: file.length.unwrap_or(0),
     };
-    hold(&env, Mapping::shared(source, &file, &options))
+    hold(&env, || Mapping::shared(source, &file, &options))
 }
 
 /// Whether the system would grant so many bytes of memory now.
@@ -248,13 +249,10 @@ pub fn map_anonymous(
         size => HugePages::Explicit(size),
     };
     let file = ShareableOptions { allocate: flags & ALLOCATE != 0, seals: seals(flags) };
-    hold(
-        &env,
-        match shareable {
-            true => Mapping::shareable(length as u64, &file, &options),
-            false => Mapping::anonymous(length as u64, false, &options),
-        },
-    )
+    hold(&env, || match shareable {
+        true => Mapping::shareable(length as u64, &file, &options),
+        false => Mapping::anonymous(length as u64, false, &options),
+    })
 }
 
 #[napi(namespace = "mapping")]
@@ -409,7 +407,8 @@ pub fn protect(map: Token, index: u32, start: f64, end: f64) -> Outcome<()> {
 /// neither where it fails.
 #[napi(namespace = "mapping")]
 pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Outcome<()> {
-    Outcome(map.mapping.resize(length as u64).map(|()| {
+    let resized = Environment::of(env.raw()).with_room(|| map.mapping.resize(length as u64));
+    Outcome(resized.map(|()| {
         if !(views_last && environment::leave_attached(&env, &map)) {
             environment::detach_all(&env, &map);
         }

@@ -105,6 +105,17 @@ impl Error {
         })
     }
 
+    /// Whether there were no addresses left to map something at.
+    ///
+    /// ```
+    /// assert!(!memory_map::Error::Closed.lacks_addresses());
+    /// ```
+    #[must_use]
+    pub fn lacks_addresses(&self) -> bool {
+        let Self::Os { errno, syscall: "mmap" | "mremap", .. } = self else { return false };
+        io::Error::from_raw_os_error(*errno).kind() == io::ErrorKind::OutOfMemory
+    }
+
     /// An OS error of `syscall` from a number.
     pub(crate) fn os(errno: i32, syscall: &'static str) -> Self {
         Self::Os { errno, syscall, detail: None }

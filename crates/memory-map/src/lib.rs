@@ -30,5 +30,7 @@ pub use lock_anyway::LockAnyway;
 pub use mapping::{Count, Handle, Mapping, Needle, Prefetch, Residency, Sync};
 pub use options::{FileOptions, HugePages, Kind, Options, Seals, ShareableOptions};
 pub use protection::Protection;
-pub use region::{Backlog, Keeper, RegionKey, has_leftovers, sweep_leftovers, unmap_together};
+pub use region::{
+    Backlog, Keeper, RegionKey, has_leftovers, has_room, sweep_leftovers, unmap_together,
+};
 pub use sys::{allocation_granularity, page_size, trim_heap};

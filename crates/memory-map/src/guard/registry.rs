@@ -1,9 +1,10 @@
 //! From an address to the record of the region that it lies in: a radix tree like a page table.
 //!
-//! A lookup follows at most five pointers, takes no lock and allocates nothing, so the signal
+//! A lookup follows at most nine pointers, takes no lock and allocates nothing, so the signal
 //! handler may make it at any moment. Nodes are never freed, therefore a reader can never hold a
-//! stale one; a node serves 2 MiB of addresses and is used again whenever those are mapped again.
-//! An insertion or removal touches the two edges of the range at each level, whatever its length.
+//! stale one; a leaf serves 128 KiB of addresses and is used again whenever those are mapped again.
+//! An insertion or removal touches the two edges of the range at each level, whatever its length: nodes are
+//! small, so that an edge is a few entries, not hundreds.
 
 use crate::lock_anyway::LockAnyway;
 use std::sync::Mutex;
@@ -12,13 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::record::FaultRecord;
 
 const PAGE_BITS: u32 = 12;
-const LEVEL_BITS: u32 = 9;
+const LEVEL_BITS: u32 = 5;
 const FAN_OUT: usize = 1 << LEVEL_BITS;
-const TOP: u32 = 4;
+const TOP: u32 = 8;
 /// Set in an entry that is a record; clear in one that is a node.
 const IS_RECORD: usize = 1;
 
-/// 512 entries, each 0, a `Node`, or a `FaultRecord` marked with `IS_RECORD`.
+/// 32 entries, each 0, a `Node`, or a `FaultRecord` marked with `IS_RECORD`.
 struct Node([AtomicUsize; FAN_OUT]);
 
 static ROOT: Node = Node([const { AtomicUsize::new(0) }; FAN_OUT]);

@@ -14,7 +14,7 @@ pub(crate) mod place;
 pub(crate) mod snapshot;
 mod unmap;
 
-pub use backlog::Backlog;
+pub use backlog::{Backlog, has_room};
 pub(crate) use contents::Contents;
 pub use foreign::{has_leftovers, sweep_leftovers};
 pub use key::RegionKey;

@@ -10,6 +10,8 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::OnceLock;
 
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
 use crate::protection::Protection;
 use crate::sys::{Backing, Identity};
 
@@ -47,6 +49,12 @@ pub(crate) use libc::off64_t as Offset;
 const MAP_NORESERVE: c_int = libc::MAP_NORESERVE;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 const MAP_NORESERVE: c_int = 0;
+
+/// How many bytes of address space the process may use: RLIMIT_AS.
+pub(crate) fn most_addresses() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
 
 /// Bytes of one page.
 pub fn page_size() -> usize {

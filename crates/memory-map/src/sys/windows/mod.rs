@@ -71,6 +71,11 @@ pub(crate) fn raw(file: &File) -> RawFile {
     file.as_raw_handle() as RawFile
 }
 
+/// How many bytes of address space the process may use: as many as there are.
+pub(crate) fn most_addresses() -> usize {
+    usize::MAX
+}
+
 struct Sizes {
     page: usize,
     granularity: usize,
