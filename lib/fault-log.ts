@@ -19,17 +19,48 @@ export interface Origin {
   readonly token: Token
   readonly kind: Kind
   readonly path: string | undefined
+  /** Without the listener. */
   readonly options: Parsed
+  readonly listens: boolean
+  /** While it is held for a mapping that may be collected. */
+  onFault: Parsed['onFault']
   /** Makes the object again. */
   readonly revive: (origin: Origin) => FaultLog
   /** Whether there was a process warning of a fault. */
   hasWarned: boolean
 }
 
+/**
+ * The origins that hold a listener, until the second collection after memory was made of their mapping: one that refers
+ * to its mapping would keep that for good.
+ */
+let [young, old] = [new Set<Origin>(), new Set<Origin>()]
+
+const collections = new FinalizationRegistry(() => {
+  for (const origin of old) origin.onFault = undefined
+  old = young
+  young = new Set()
+  if (old.size > 0) awaitCollection()
+})
+
+const awaitCollection = (): void => collections.register({}, undefined)
+
+function hold(origin: Origin): void {
+  if (young.size + old.size === 0) awaitCollection()
+  old.delete(origin)
+  young.add(origin)
+}
+
+function letGo(origin: Origin): void {
+  origin.onFault = undefined
+  if (!young.delete(origin)) old.delete(origin)
+}
+
 export class FaultLog {
   readonly #map: MemoryFault['map']
   readonly #token: Token
   readonly #origin: Origin
+  readonly #onFault: Parsed['onFault']
   /** How many faults there were at the last check. */
   #count = 0
   /** Faults that no call has thrown yet, by their native id, the oldest first. */
@@ -42,6 +73,7 @@ export class FaultLog {
     this.#map = map
     this.#token = origin.token
     this.#origin = origin
+    this.#onFault = origin.onFault
   }
 
   /**
@@ -54,6 +86,10 @@ export class FaultLog {
     if (revives) one.revive ??= () => origin.revive(origin)
     if (lasts) one.lasts = true
     known.set(origin.token, one)
+    if (revives && this.#onFault !== undefined) {
+      origin.onFault = this.#onFault
+      hold(origin)
+    }
   }
 
   /** How many faults there have been. */
@@ -86,8 +122,7 @@ export class FaultLog {
   /** Publishes what has happened. */
   tell(): void {
     this.collect()
-    const { onFault } = this.#origin.options
-    for (const fault of this.#news.splice(0)) publish(fault, onFault ?? ((told) => this.#warn(told)))
+    for (const fault of this.#news.splice(0)) publish(fault, this.#onFault ?? ((told) => this.#warn(told)))
   }
 
   /** Notes what had happened before the mapping was closed; null where nothing ever had. */
@@ -97,6 +132,7 @@ export class FaultLog {
       this.#note(reports)
     }
     this.#ended = true
+    letGo(this.#origin)
     const one = known.get(this.#token)
     if (one?.lasts) one.revive = undefined
     else known.delete(this.#token)
@@ -137,6 +173,7 @@ export class FaultLog {
   #warn(fault: MemoryFault): void {
     if (this.#origin.hasWarned) return
     this.#origin.hasWarned = true
-    process.emitWarning(`${describeFault(fault)} (told once for each mapping; see onFault)`, 'MemoryFaultWarning')
+    const why = this.#origin.listens ? 'its onFault was collected with the mapping' : 'see onFault'
+    process.emitWarning(`${describeFault(fault)} (told once for each mapping; ${why})`, 'MemoryFaultWarning')
   }
 }

@@ -946,11 +946,15 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   get #log(): FaultLog {
     const made = this.#madeLog
     if (made !== undefined) return made
+    const options = this.#options
+    const { onFault } = options
     const log = new FaultLog(this, {
       token: this.#token,
       kind: this.#kind,
       path: this.#path,
-      options: this.#options,
+      options: onFault === undefined ? options : { ...options, onFault: undefined },
+      listens: onFault !== undefined,
+      onFault,
       revive,
       hasWarned: false,
     })

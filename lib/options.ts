@@ -51,10 +51,7 @@ export interface MapOptions<B extends Backing = 'array-buffer'> {
   readonly advice?: Advice | undefined
   /** Catch faults in the mapping, so that no load or store can end the process. Default: true. */
   readonly guard?: boolean | undefined
-  /**
-   * Called with every fault, on the next turn of the event loop. Default: a process warning, once. A mapping with views
-   * whose listener refers to it is not collected: close it.
-   */
+  /** Called with every fault, on the next turn of the event loop. Default: a process warning, once. */
   readonly onFault?: ((fault: MemoryFault) => void) | undefined
 }
 

@@ -63,6 +63,17 @@ for (const backing of /** @type {const} */ (['array-buffer', 'shared-array-buffe
 if (fs.existsSync('/proc/self/maps')) assert.ok(await until(() => areasOfFile(path) === 0), 'and then unmapped')
 assert.strictEqual(told, expected, 'each is told once')
 
+// A listener that refers to its mapping keeps it for a while only.
+const other = makeFile(pageSize)
+function mapInCircle() {
+  const map = mapShared(other, { onFault: () => map.close() })
+  return new Uint8Array(map.arrayBuffer)[0]
+}
+mapInCircle()
+if (fs.existsSync('/proc/self/maps')) {
+  assert.ok(await until(() => areasOfFile(other) === 0), 'it is collected')
+}
+
 // One without a listener.
 warnings.length = 0
 storeTo(() => mapAnonymous(2 * pageSize, { protection: 'read' }))
