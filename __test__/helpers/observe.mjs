@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, readlinkSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 export { random } from './random.mjs'
 
@@ -48,13 +48,13 @@ export function areas() {
 }
 
 /** How many areas a file has, even if it was deleted. */
-export const areasOfFile = (path) => areas().filter(({ name }) => name.startsWith(path)).length
+export const areasOfFile = (path) => areas().filter(({ name }) => name.startsWith(resolve(path))).length
 
 /** How many descriptors a file has. */
 export function descriptorsOf(path) {
   return descriptors().filter((fd) => {
     try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path)
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(resolve(path))
     } catch {
       return false // the one that listed the folder
     }

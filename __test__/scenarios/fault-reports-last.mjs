@@ -9,7 +9,8 @@ import { areasOfFile, collect, until } from '../helpers/observe.mjs'
 import { makeFile } from '../helpers/scenario.mjs'
 
 const warnings = []
-process.on('warning', (warning) => warnings.push(warning))
+// The stack of a whole one would keep the mapping.
+process.on('warning', ({ name, message }) => warnings.push({ name, message }))
 
 /** Stores to a mapping that nobody has afterwards. */
 function storeTo(make) {
