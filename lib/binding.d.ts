@@ -189,7 +189,7 @@ export declare function adviceNames(): Array<string>
 /** What the start of a mapping is a multiple of, in bytes. */
 export declare function allocationGranularity(): number
 
-/** Notes, when JavaScript is about to end on this thread, which ArrayBuffers have their memory. */
+/** Notes which ArrayBuffers have their memory: JavaScript is about to end on this thread. */
 export declare function beforeExit(): void
 
 /** Receives a message as `channelReceive` does. */
@@ -254,7 +254,7 @@ export declare function eventSet(event: object): void
 /** Whether this thread has the first loop of the process, which no worker has. Only for Node. */
 export declare function hasFirstLoop(): boolean
 
-/** Whether the system would grant so many bytes of memory now. */
+/** Whether the system would grant `length` bytes of memory now. */
 export declare function hasMemory(length: number): boolean
 
 /**
@@ -395,16 +395,16 @@ export interface NativeResidency {
 }
 
 /**
- * Calls `callback`, on this thread, soon after there is something for `takeFaulted`. It does not
- * keep the process alive. `hooksSeeObjects` says whether a cleanup hook of this runtime may ask
- * for the state of an object.
+ * Has `callback` called, on this thread, soon after there is something for `takeFaulted`. It does not
+ * keep the process alive. `hooksSeeObjects` says whether a cleanup hook of this runtime may ask whether
+ * an ArrayBuffer is attached.
  */
 export declare function onWake(callback: () => void, hooksSeeObjects: boolean): void
 
 /** Bytes of one page of memory. */
 export declare function pageSize(): number
 
-/** What each protection is called, by its number. */
+/** The names of the protections, by number. */
 export declare function protectionNames(): Array<string>
 
 /** How often a message was delivered, including this time; 0 if there is none with that number. */
@@ -489,24 +489,23 @@ export declare namespace mapping {
   /** Tells the system what a range is for. */
   export function advise(map: Token, index: number, start: number, end: number): Outcome<undefined>
   /**
-   * An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
-   * With `lasting` it is not detached: after `close` its first use is a fault.
+   * An ArrayBuffer over `length` bytes, which begins `start` bytes after the start of the first page.
+   * One that is `lasting` is not detached by `close`: its first use after that is a fault.
    */
   export function arrayBuffer(map: Token, start: number, length: number, lasting: boolean): ArrayBuffer
   /**
-   * Unmaps, and detaches every ArrayBuffer where they are not to last, or very many do; says what had
-   * happened since the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
-   * ArrayBuffer.
+   * Unmaps, and detaches every ArrayBuffer as `resize` does. Returns the faults since the last `collect`; null if
+   * the token needs no `forget`, because it ends now or with the last ArrayBuffer.
    */
   export function close(map: Token, viewsLast: boolean): Array<NativeFault> | null
   /**
-   * Heals what has faulted, and says what has happened since the last call; null where that is nothing,
-   * or the name has ended.
+   * Heals the pages that have faulted, and returns the faults since the last call; null if there were none,
+   * or the token has ended.
    */
   export function collect(map: Token): NativeNews | null
   /**
-   * Whether memory has faulted that was transferred out of a mapping: heals it. A mapping that never had
-   * an ArrayBuffer keeps what has happened for its next `collect`.
+   * Heals memory that was transferred out of a mapping, and returns whether it had faulted. A mapping without
+   * an ArrayBuffer keeps its faults for its next `collect`.
    */
   export function collectTransferred(map: Token): boolean
   /** How many times `needle` is in a range. */
@@ -515,9 +514,9 @@ export declare namespace mapping {
   export function countAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
   /** Cuts the file off at the mapping's end, if it ends `length` bytes from the mapping's start. */
   export function cutFile(map: Token, length: number): Outcome<undefined>
-  /** Closes a mapping that was made in vain, and takes away the name of what was made for it. */
+  /** Closes a mapping that turned out not to be needed, and removes the name of shared memory that was made for it. */
   export function discard(map: Token): void
-  /** How many faults there were; null where the name has ended. */
+  /** How many faults there were; null if the token has ended. */
   export function faults(map: Token): number | null
   export function fd(map: Token): number | null
   /** Where `needle` first begins in a range, or -1. If it is `wide`, only even offsets count. */
@@ -527,8 +526,8 @@ export declare namespace mapping {
   /** Where `needle` last begins in a range, or -1. */
   export function findLast(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /**
-   * Ends the name of a mapping whose object was collected: now, or with the last ArrayBuffer that has
-   * its memory.
+   * Ends the token of a mapping whose object was collected: now, or with the last ArrayBuffer that has its
+   * memory.
    */
   export function forget(token: number): void
   /** Forgets a place whose memory is gone. */
@@ -546,8 +545,8 @@ export declare namespace mapping {
    */
   export function layOver(map: Token, bytes: Uint8Array): NativeLaid
   /**
-   * Leaves copies of ranges, given by their ends in turn, at the addresses that the next
-   * `close` or `resize` takes from the mapping.
+   * Has the next `close` or `resize` leave copies of some ranges at the addresses that the mapping loses.
+   * `ends` has the start and the end of each range in turn.
    */
   export function leaveSnapshots(map: Token, ends: Array<number>): Outcome<undefined>
   export function length(map: Token): number
@@ -576,8 +575,8 @@ export declare namespace mapping {
   /** How many pages of a range are in memory and, with `bitmap`, which. */
   export function residency(map: Token, start: number, end: number, bitmap: boolean): Outcome<NativeResidency>
   /**
-   * Changes the length, and detaches every ArrayBuffer where they are not to last, or very many do; does
-   * neither where it fails.
+   * Changes the length, and detaches every ArrayBuffer, unless `views_last` and not too many others stay attached
+   * already. Does neither if it fails.
    */
   export function resize(map: Token, length: number, viewsLast: boolean): Outcome<undefined>
   /** A SharedArrayBuffer over `length` bytes from `start` bytes after the start of the first page. */

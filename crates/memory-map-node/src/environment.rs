@@ -31,9 +31,9 @@ pub struct Environment {
     hooks_see_objects: Cell<bool>,
     /// ArrayBuffers whose memory may still be reached, by the token of their mapping.
     exports: RefCell<ByToken<Vec<Arc<Export>>>>,
-    /// Those of them that were detached when their mapping was closed, the oldest first.
+    /// The ArrayBuffers that were detached when their mapping was closed, the oldest first.
     closed: RefCell<Vec<Arc<Export>>>,
-    /// Bytes of the addresses that they keep.
+    /// The addresses that `closed` keeps.
     closed_addresses: RefCell<Backlog>,
     /// Whether the runtime is to collect before the next mapping is made.
     collects_next: Cell<bool>,
@@ -42,9 +42,9 @@ pub struct Environment {
     attached_addresses: RefCell<Backlog>,
     /// The mappings that JavaScript has, by their tokens.
     mappings: RefCell<ByToken<Rc<Held>>>,
-    /// What stands behind other objects of JavaScript's.
+    /// What is behind other JavaScript objects, such as locks and channels.
     tied: RefCell<Vec<rc::Weak<dyn End>>>,
-    /// Those over memory that the runtime owns.
+    /// The mappings over memory that the runtime owns.
     foreign: RefCell<Vec<Weak<Mapping>>>,
     /// Addresses of SharedArrayBuffers made since the runtime was last asked to collect.
     shared_addresses: RefCell<Backlog>,
@@ -57,7 +57,7 @@ thread_local! {
 
 type ByToken<T> = HashMap<u64, T, BuildHasherDefault<TokenHasher>>;
 
-/// Of tokens, which are counted up.
+/// Hashes tokens, which are consecutive numbers.
 #[derive(Default)]
 struct TokenHasher(u64);
 
@@ -195,7 +195,7 @@ impl Environment {
         unsafe { sys::napi_get_and_clear_last_exception(self.env, &raw mut thrown) };
     }
 
-    /// Drops the references that other threads, or a collection, had no use for any more.
+    /// Deletes the references that `Remote::release` was given since the last call.
     fn drop_released(&self) {
         for Reference(reference) in self.remote.take_released() {
             // SAFETY: the reference was made in this environment, and nothing else has it.
@@ -203,12 +203,12 @@ impl Environment {
         }
     }
 
-    /// Drops what JavaScript has, which will not use it any more.
+    /// Drops what is behind the objects of JavaScript, which will not use them any more.
     fn end_objects(&self) {
         for object in self.tied.take().iter().filter_map(rc::Weak::upgrade) {
             object.end();
         }
-        // Deno never finishes the work on other threads of a worker that ends, and so keeps what it uses.
+        // When a worker ends, Deno never finishes its work on other threads, which would keep the mapping.
         for held in self.mappings.take().into_values() {
             held.mapping.let_go();
         }
@@ -260,7 +260,7 @@ impl Environment {
         }
     }
 
-    /// Whether nothing can use the memory of an ArrayBuffer any more; if so, lets it go.
+    /// Whether nothing can use the memory of an ArrayBuffer any more. If so, its addresses may go.
     pub fn is_unreachable(&self, export: &Export) -> bool {
         let is_unreachable = export.is_unreachable(self.env);
         if is_unreachable {
@@ -269,7 +269,7 @@ impl Environment {
         is_unreachable
     }
 
-    /// Gives the addresses of an ArrayBuffer back whose store is gone, when its object is too.
+    /// An ArrayBuffer's store is gone: gives its addresses back when its object is gone too.
     fn after_store(&self, export: &Arc<Export>) {
         if !export.after_store(self.env, object_gone) {
             self.remove(export);
@@ -360,8 +360,8 @@ unsafe extern "C" fn object_gone(env: sys::napi_env, data: *mut c_void, _hint: *
     export.finish(env);
 }
 
-/// Leaves the memory to the ArrayBuffers of a mapping, whose first use is a fault then; says whether it
-/// did: not where very many are left already.
+/// Leaves the ArrayBuffers of a mapping attached, so that their first use is a fault. Returns `false`, and
+/// does nothing, if very many are left attached already.
 pub fn leave_attached(env: &Env, held: &Held) -> bool {
     let environment = Environment::of(env.raw());
     let leaves = !environment.attached_addresses.borrow().is_due();
@@ -409,9 +409,9 @@ unsafe extern "C" fn teardown(argument: *mut c_void) {
     environment.remote.end();
 }
 
-/// Calls `callback`, on this thread, soon after there is something for `takeFaulted`. It does not
-/// keep the process alive. `hooksSeeObjects` says whether a cleanup hook of this runtime may ask
-/// for the state of an object.
+/// Has `callback` called, on this thread, soon after there is something for `takeFaulted`. It does not
+/// keep the process alive. `hooksSeeObjects` says whether a cleanup hook of this runtime may ask whether
+/// an ArrayBuffer is attached.
 #[napi]
 pub fn on_wake(env: Env, callback: Function<(), ()>, hooks_see_objects: bool) -> Result<()> {
     let environment = Environment::of(env.raw());
@@ -428,7 +428,7 @@ pub fn on_wake(env: Env, callback: Function<(), ()>, hooks_see_objects: bool) ->
     Ok(())
 }
 
-/// Notes, when JavaScript is about to end on this thread, which ArrayBuffers have their memory.
+/// Notes which ArrayBuffers have their memory: JavaScript is about to end on this thread.
 #[napi]
 pub fn before_exit(env: Env) {
     if let Some(environment) = Environment::existing(env.raw()) {
@@ -441,7 +441,7 @@ pub fn before_exit(env: Env) {
 /// Puts the guard's signal handlers back where something has replaced them.
 #[napi]
 pub fn reclaim_signals() {
-    // The thread of the guard, which looks too, has no one to tell either.
+    // There is no one to tell; the guard's own thread also tries, now and then.
     let _ = memory_map::reclaim_signals();
 }
 
@@ -463,7 +463,7 @@ pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
             export.object(env.raw()).map(|object| Either::A(RawValue(object)))
         }));
         if faulted.len() == known {
-            faulted.push(Either::B(token as f64)); // the memory may be in an ArrayBuffer that is not known
+            faulted.push(Either::B(token as f64)); // its memory may be in an ArrayBuffer that we do not know
         }
     }
     faulted

@@ -31,7 +31,7 @@ const SEAL_GROW: u32 = 128;
 const SEAL_WRITE: u32 = 256;
 const TEMPORARY: u32 = 512;
 
-/// What JavaScript calls each, by its position here.
+/// The name of each protection. Its position is its number.
 const PROTECTIONS: [(&str, Protection); 5] = [
     ("none", Protection::None),
     ("read", Protection::Read),
@@ -44,7 +44,7 @@ fn to_protection(index: u32) -> Protection {
     PROTECTIONS.get(index as usize).map_or(Protection::None, |&(_, protection)| protection)
 }
 
-/// What each protection is called, by its number.
+/// The names of the protections, by number.
 #[napi]
 pub fn protection_names() -> Vec<&'static str> {
     PROTECTIONS.map(|(name, _)| name).to_vec()
@@ -89,7 +89,7 @@ fn seals(flags: u32) -> Seals {
     }
 }
 
-/// A mapping, which JavaScript has by its token.
+/// A mapping, which JavaScript knows by its token.
 pub struct Token(Rc<Held>);
 
 impl Deref for Token {
@@ -128,7 +128,7 @@ fn options(env: &Env, index: u32, flags: u32, address: Option<BigInt>) -> Option
         protection: to_protection(index),
         populate: flags & POPULATE != 0,
         reserve: flags & NO_RESERVE == 0,
-        // A hint that no address can be is none.
+        // A hint that no pointer can hold is ignored.
         address: address.and_then(|address| usize::try_from(address.get_u64().1).ok()),
         huge: HugePages::None,
         guard: flags & GUARD != 0,
@@ -223,7 +223,7 @@ pub fn map_shared_memory(
     hold(&env, || Mapping::shared(source, &file, &options))
 }
 
-/// Whether the system would grant so many bytes of memory now.
+/// Whether the system would grant `length` bytes of memory now.
 #[napi]
 pub fn has_memory(length: f64) -> bool {
     Mapping::anonymous(length as u64, false, &Options::default()).is_ok()
@@ -282,7 +282,7 @@ pub fn address(map: Token) -> BigInt {
     BigInt::from(map.mapping.address().unwrap_or(0) as u64)
 }
 
-/// How many faults there were; null where the name has ended.
+/// How many faults there were; null if the token has ended.
 #[napi(namespace = "mapping", ts_args_type = "map: Token")]
 pub fn faults(env: Env, token: f64) -> Option<f64> {
     let held = Environment::of(env.raw()).mapping(token as u64)?;
@@ -298,8 +298,8 @@ pub struct NativeNews {
     pub faults: Vec<NativeFault>,
 }
 
-/// Heals what has faulted, and says what has happened since the last call; null where that is nothing,
-/// or the name has ended.
+/// Heals the pages that have faulted, and returns the faults since the last call; null if there were none,
+/// or the token has ended.
 #[napi(namespace = "mapping", ts_args_type = "map: Token")]
 pub fn collect(env: Env, token: f64) -> Option<NativeNews> {
     let mapping = &Environment::of(env.raw()).mapping(token as u64)?.mapping;
@@ -307,8 +307,8 @@ pub fn collect(env: Env, token: f64) -> Option<NativeNews> {
     (!faults.is_empty()).then(|| NativeNews { count: mapping.faults() as f64, faults })
 }
 
-/// Whether memory has faulted that was transferred out of a mapping: heals it. A mapping that never had
-/// an ArrayBuffer keeps what has happened for its next `collect`.
+/// Heals memory that was transferred out of a mapping, and returns whether it had faulted. A mapping without
+/// an ArrayBuffer keeps its faults for its next `collect`.
 #[napi(namespace = "mapping", ts_args_type = "map: Token")]
 pub fn collect_transferred(env: Env, token: f64) -> bool {
     let (environment, token) = (Environment::of(env.raw()), token as u64);
@@ -318,8 +318,8 @@ pub fn collect_transferred(env: Env, token: f64) -> bool {
         .is_some_and(|held| !held.mapping.collect().is_empty())
 }
 
-/// An ArrayBuffer over `length` bytes from `start` bytes after the start of the first page.
-/// With `lasting` it is not detached: after `close` its first use is a fault.
+/// An ArrayBuffer over `length` bytes, which begins `start` bytes after the start of the first page.
+/// One that is `lasting` is not detached by `close`: its first use after that is a fault.
 #[napi(namespace = "mapping", ts_return_type = "ArrayBuffer")]
 pub fn array_buffer(
     env: Env,
@@ -344,8 +344,8 @@ pub fn array_buffer(
     Ok(value)
 }
 
-/// Leaves copies of ranges, given by their ends in turn, at the addresses that the next
-/// `close` or `resize` takes from the mapping.
+/// Has the next `close` or `resize` leave copies of some ranges at the addresses that the mapping loses.
+/// `ends` has the start and the end of each range in turn.
 #[napi(namespace = "mapping")]
 pub fn leave_snapshots(map: Token, ends: Vec<f64>) -> Outcome<()> {
     let ranges = ends.chunks_exact(2).map(|ends| ends[0] as usize..ends[1] as usize).collect();
@@ -403,8 +403,8 @@ pub fn protect(map: Token, index: u32, start: f64, end: f64) -> Outcome<()> {
     Outcome(map.mapping.protect(start as usize..end as usize, to_protection(index)))
 }
 
-/// Changes the length, and detaches every ArrayBuffer where they are not to last, or very many do; does
-/// neither where it fails.
+/// Changes the length, and detaches every ArrayBuffer, unless `views_last` and not too many others stay attached
+/// already. Does neither if it fails.
 #[napi(namespace = "mapping")]
 pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Outcome<()> {
     let resized = Environment::of(env.raw()).with_room(|| map.mapping.resize(length as u64));
@@ -421,9 +421,8 @@ pub fn cut_file(map: Token, length: f64) -> Outcome<()> {
     Outcome(map.mapping.cut_file(length as u64))
 }
 
-/// Unmaps, and detaches every ArrayBuffer where they are not to last, or very many do; says what had
-/// happened since the last `collect`. The answer is null where the name ends without `forget`: now, or with the last
-/// ArrayBuffer.
+/// Unmaps, and detaches every ArrayBuffer as `resize` does. Returns the faults since the last `collect`; null if
+/// the token needs no `forget`, because it ends now or with the last ArrayBuffer.
 #[napi(namespace = "mapping")]
 pub fn close(env: Env, map: Token, views_last: bool) -> Option<Vec<NativeFault>> {
     if !(views_last && environment::leave_attached(&env, &map)) {
@@ -441,15 +440,15 @@ pub fn close(env: Env, map: Token, views_last: bool) -> Option<Vec<NativeFault>>
     Some(faults.iter().map(NativeFault::from).collect())
 }
 
-/// Closes a mapping that was made in vain, and takes away the name of what was made for it.
+/// Closes a mapping that turned out not to be needed, and removes the name of shared memory that was made for it.
 #[napi(namespace = "mapping")]
 pub fn discard(env: Env, map: Token) {
     environment::detach_all(&env, &map);
     map.mapping.discard();
 }
 
-/// Ends the name of a mapping whose object was collected: now, or with the last ArrayBuffer that has
-/// its memory.
+/// Ends the token of a mapping whose object was collected: now, or with the last ArrayBuffer that has its
+/// memory.
 #[napi(namespace = "mapping")]
 pub fn forget(env: Env, token: f64) {
     let (environment, token) = (Environment::of(env.raw()), token as u64);

@@ -158,10 +158,10 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// Sleeps while the four bytes at `address` are `expected`, until the time is up or `limit`. It may
-/// end for no reason; without a `limit` too, now and then, so that the caller sees whether the word is
-/// still there. A wait that has no thread ends with [`Error::Cancelled`] instead, and is called again
-/// after the sleep, or in the middle of it: then the first of these calls tells how it was.
+/// Sleeps while the four bytes at `address` are `expected`, for `limit` at most, or until the time is up. It
+/// may end for no reason; without a `limit` it does so now and then, so that the caller sees whether the word
+/// is still there. In a wait that has no thread it fails with [`Error::Cancelled`] instead. That wait is called
+/// again after the sleep, or in the middle of it, and then the first call of this returns how the sleep was.
 pub(crate) fn sleep_on(
     address: usize,
     expected: u32,

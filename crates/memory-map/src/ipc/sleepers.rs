@@ -324,8 +324,8 @@ impl Thread {
         let Some(before) = bed.sleep.take_if(|sleep| sleep.is_slice) else {
             return self.wake(number);
         };
-        // Most go on sleeping as they did. A wake-up that others missed because it came while this one
-        // looked is no loss: what it was about is known to the next who looks. An exact one does not miss it.
+        // Most go on sleeping as they did. If a wake-up meant for others came while this one looked, nothing is
+        // lost: the next to look sees what it was about. An exact wait does not miss it.
         let is_in_ring = matches!(self.floor, Floor::Ring(..));
         let next = match before.is_exact && is_in_ring {
             true => Arc::clone(&bed.sleeper).look(),
