@@ -822,7 +822,7 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    *
    * Every view has length 0 afterwards, unless it may be in use: views of a `'shared-array-buffer'` keep their
    * length, and so do all views while an operation of Node's is under way on this thread, because some of those
-   * abort if their view is emptied (up to 16,384 mappings or 8 TiB). What has only queued a view finds it empty and
+   * abort if their view is emptied (up to 16,384 mappings or 64 TiB). What has only queued a view finds it empty and
    * is not told: a PassThrough writes nothing, a UDP socket sends an empty datagram. docs/lifetimes.md has the list.
    */
   close(): void

@@ -133,6 +133,19 @@ const closing = `
       assert.equal(memory.view(2 ** 31, 64)[0], 0)
       memory.resize(pageSize)
     }
+    // What is resized at the second try keeps its chunks, too.
+    const big = mapAnonymous(2 ** 22, { reserve: false })
+    big.buffer.fill(7)
+    const stream = big.createReadStream()
+    const chunk = await new Promise((resolve) => stream.once('data', (bytes) => resolve(stream.pause() && bytes)))
+    for (let i = 0; i < 4; i++) {
+      const other = mapShared(sparse)
+      assert.equal(other.view(0, 64)[0], 0)
+      other.close()
+    }
+    big.resize(3 * 2 ** 33)
+    assert.equal(chunk[0], 7)
+    assert.equal(big.faults, 0)
     works()`
 
 const LIMIT = 2e8

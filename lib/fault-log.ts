@@ -2,7 +2,7 @@
 
 import type { NativeFault, NativeNews, Token } from './binding.js'
 import { resizedError, translate } from './errors.js'
-import { describeFault, known, type MemoryFault, MemoryFaultError, publish } from './faults.js'
+import { describeFault, forget, known, type MemoryFault, MemoryFaultError, note, publish } from './faults.js'
 import { native } from './native.js'
 import type { Kind, Parsed } from './options.js'
 import { remedyOf } from './remedies.js'
@@ -31,24 +31,32 @@ export interface Origin {
 }
 
 /**
- * The origins that hold a listener, until the second collection after memory was made of their mapping: one that refers
- * to its mapping would keep that for good.
+ * The origins that hold a listener, until garbage was collected twice after the last view of a new part: a listener that
+ * refers to its mapping would keep that for good.
  */
 let [young, old] = [new Set<Origin>(), new Set<Origin>()]
+let isAwaited = false
 
-const collections = new FinalizationRegistry(() => {
+// What was collected at the same time is told first.
+const collections = new FinalizationRegistry(() => setImmediate(age))
+
+function age(): void {
   for (const origin of old) origin.onFault = undefined
   old = young
   young = new Set()
+  isAwaited = false
   if (old.size > 0) awaitCollection()
-})
+}
 
-const awaitCollection = (): void => collections.register({}, undefined)
+function awaitCollection(): void {
+  if (!isAwaited) collections.register({}, undefined)
+  isAwaited = true
+}
 
 function hold(origin: Origin): void {
-  if (young.size + old.size === 0) awaitCollection()
   old.delete(origin)
   young.add(origin)
+  awaitCollection()
 }
 
 function letGo(origin: Origin): void {
@@ -82,10 +90,10 @@ export class FaultLog {
    */
   expect({ lasts, revives = true }: { lasts: boolean; revives?: boolean }): void {
     const origin = this.#origin
-    const one = known.get(origin.token) ?? { teller: new WeakRef(this), revive: undefined, lasts: false }
+    let one = known.get(origin.token)
+    if (one === undefined) note(origin.token, (one = { teller: this, revive: undefined, lasts: false }))
     if (revives) one.revive ??= () => origin.revive(origin)
     if (lasts) one.lasts = true
-    known.set(origin.token, one)
     if (revives && this.#onFault !== undefined) {
       origin.onFault = this.#onFault
       hold(origin)
@@ -135,7 +143,7 @@ export class FaultLog {
     letGo(this.#origin)
     const one = known.get(this.#token)
     if (one?.lasts) one.revive = undefined
-    else known.delete(this.#token)
+    else forget(this.#token)
   }
 
   /** The error that the user sees for one of the native library's about the mapping. */

@@ -24,7 +24,7 @@ import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buf
 import { check } from './choices.js'
 import { closedError, illegalConstructor, invalidType, outOfRange, resizedError } from './errors.js'
 import { FaultLog, type Origin } from './fault-log.js'
-import { known, listen, tellsLast } from './faults.js'
+import { forget, known, listen, tellsLast } from './faults.js'
 import { Handle, refuse, tag } from './handle.js'
 import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
@@ -82,7 +82,7 @@ const { mapping } = native
 /** A mapping that was never closed is closed when it is collected, and its faults are told. */
 const collected = new FinalizationRegistry<Token>((token) => {
   if (tellsLast(token)) return
-  known.delete(token)
+  forget(token)
   mapping.forget(token)
 })
 
@@ -163,7 +163,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     revive = (origin) => {
       const map = construct(origin.token, origin.kind, origin.path, origin.options)
       map.#madeLog = new FaultLog(map, origin)
-      known.delete(origin.token)
+      forget(origin.token)
       map.#beShared() // which it may have been
       return map.#madeLog
     }
@@ -872,7 +872,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    *
    * Every view has length 0 afterwards, unless it may be in use: views of a `'shared-array-buffer'` keep their
    * length, and so do all views while an operation of Node's is under way on this thread, because some of those
-   * abort if their view is emptied (up to 16,384 mappings or 8 TiB). What has only queued a view finds it empty and
+   * abort if their view is emptied (up to 16,384 mappings or 64 TiB). What has only queued a view finds it empty and
    * is not told: a PassThrough writes nothing, a UDP socket sends an empty datagram. docs/lifetimes.md has the list.
    */
   close(): void {

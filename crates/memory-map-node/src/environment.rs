@@ -35,6 +35,8 @@ pub struct Environment {
     closed: RefCell<Vec<Arc<Export>>>,
     /// The addresses that `closed` keeps.
     closed_addresses: RefCell<Backlog>,
+    /// Whether closed mappings have kept addresses since the runtime was last asked to collect for want of them.
+    may_give_back: Cell<bool>,
     /// Whether the runtime is to collect before the next mapping is made.
     collects_next: Cell<bool>,
     /// Addresses of closed mappings whose ArrayBuffers were left attached, because the runtime may be using
@@ -91,6 +93,7 @@ impl Environment {
                 exports: RefCell::default(),
                 closed: RefCell::default(),
                 closed_addresses: RefCell::default(),
+                may_give_back: Cell::default(),
                 collects_next: Cell::default(),
                 attached_addresses: RefCell::new(Backlog::unseen()),
                 mappings: RefCell::default(),
@@ -171,6 +174,7 @@ impl Environment {
     /// Notes that a SharedArrayBuffer is made. The runtime counts its bytes as nothing, and so would
     /// never hurry to give the addresses of closed ones back.
     pub fn note_shared(&self, length: usize) {
+        self.may_give_back.set(true);
         let mut shared = self.shared_addresses.borrow_mut();
         shared.add(length);
         if shared.is_large() {
@@ -189,10 +193,12 @@ impl Environment {
         if collect_in_bun(&env).is_ok_and(|is_bun| is_bun) {
             return;
         }
-        let _refused = collect_in_v8(&env);
-        let mut thrown = std::ptr::null_mut();
-        // SAFETY: `env` is alive, and only its own thread comes here. What was thrown is the refusal.
-        unsafe { sys::napi_get_and_clear_last_exception(self.env, &raw mut thrown) };
+        // V8 collects all that it can before it says that there is no memory for an ArrayBuffer. Told of much external
+        // memory, as Node-API can, it may only begin to. JavaScript catches the error: one that native code catches ends
+        // a process with `--abort-on-uncaught-exception`.
+        const TOO_LONG: &str = if usize::BITS == 64 { "2 ** 50" } else { "2 ** 31 - 1" };
+        let script = format!("try {{ new ArrayBuffer({TOO_LONG}) }} catch {{}}");
+        let _undefined = env.run_script::<_, Unknown>(script);
     }
 
     /// Deletes the references that `Remote::release` was given since the last call.
@@ -243,6 +249,7 @@ impl Environment {
     /// Notes that `export` was detached because its mapping was closed.
     fn note_closed(&self, export: Arc<Export>) {
         self.note_not_attached(&export);
+        self.may_give_back.set(true);
         self.closed_addresses.borrow_mut().add(export.addresses);
         self.closed.borrow_mut().push(export);
     }
@@ -250,6 +257,7 @@ impl Environment {
     /// Notes that `export` stays attached although its mapping is closed.
     fn note_attached(&self, export: &Export) {
         if export.addresses > 0 && !export.left_attached.swap(true, Ordering::Relaxed) {
+            self.may_give_back.set(true);
             self.attached_addresses.borrow_mut().add(export.addresses);
         }
     }
@@ -305,14 +313,12 @@ impl Environment {
         }
     }
 
-    /// `make`, which is made again if there were no addresses left, once closed mappings have given their addresses
+    /// `make`, which is made again if there was no room for it, once closed mappings have given their addresses
     /// back: under a limit (RLIMIT_AS) they run out before the runtime collects.
     pub fn with_room<T>(&self, make: impl Fn() -> memory_map::Result<T>) -> memory_map::Result<T> {
         let made = make();
-        let keeps_addresses = !(self.closed.borrow().is_empty()
-            && self.attached_addresses.borrow().is_empty()
-            && self.shared_addresses.borrow().is_empty());
-        if !keeps_addresses || !made.as_ref().is_err_and(memory_map::Error::lacks_addresses) {
+        let lacks_room = made.as_ref().is_err_and(memory_map::Error::lacks_room);
+        if !lacks_room || !self.may_give_back.take() {
             return made;
         }
         self.have_collected();
@@ -339,15 +345,6 @@ fn collect_in_bun(env: &Env) -> Result<bool> {
     };
     bun.get_named_property::<Function<bool, Unknown>>("gc")?.call(true)?;
     Ok(true)
-}
-
-/// V8 collects all that it can before it says that there is no memory for an ArrayBuffer. Told of much external memory,
-/// as Node-API can, it may only begin to.
-fn collect_in_v8(env: &Env) -> Result<()> {
-    const TOO_LONG: f64 = if usize::BITS == 64 { (1u64 << 50) as f64 } else { i32::MAX as f64 };
-    let constructor: Function<f64, Unknown> =
-        env.get_global()?.get_named_property("ArrayBuffer")?;
-    constructor.new_instance(TOO_LONG).map(|_| ())
 }
 
 /// The ArrayBuffer has been collected, after its store was freed.

@@ -105,13 +105,13 @@ impl Error {
         })
     }
 
-    /// Whether there were no addresses left to map something at.
+    /// Whether something could not be mapped for want of addresses, VMAs or memory.
     ///
     /// ```
-    /// assert!(!memory_map::Error::Closed.lacks_addresses());
+    /// assert!(!memory_map::Error::Closed.lacks_room());
     /// ```
     #[must_use]
-    pub fn lacks_addresses(&self) -> bool {
+    pub fn lacks_room(&self) -> bool {
         let Self::Os { errno, syscall: "mmap" | "mremap", .. } = self else { return false };
         io::Error::from_raw_os_error(*errno).kind() == io::ErrorKind::OutOfMemory
     }

@@ -267,7 +267,7 @@ impl Mapping {
     }
 
     fn unmap(&self, state: &mut State) {
-        let snapshots = self.take_snapshots(state);
+        let snapshots = self.snapshots(state);
         state.replace(Pages::Closed, &snapshots);
         state.close_all();
     }

@@ -70,7 +70,7 @@ impl Mapping {
             return Ok(());
         }
         self.needs_no_other(&state)?;
-        let snapshots = self.take_snapshots(&mut state);
+        let snapshots = self.snapshots(&state);
         let mut opened = file.clone().map(Opened::again).transpose()?;
         let extension = self.extension(opened.as_ref(), length, state.protection)?;
         let extend = |opened: &mut Option<Opened>| match (opened, extension) {
@@ -103,6 +103,7 @@ impl Mapping {
                 Some(new)
             }
         };
+        state.snapshots.clear();
         let moved = self.adopt(&mut state, region, file, length, &snapshots);
         drop(state);
         if moved {

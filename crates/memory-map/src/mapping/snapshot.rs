@@ -38,8 +38,8 @@ impl Mapping {
     }
 
     /// Snapshots of what was asked for, if anything else may read them.
-    pub(crate) fn take_snapshots(&self, state: &mut State) -> Vec<Snapshot> {
-        let ranges = std::mem::take(&mut state.snapshots);
+    pub(crate) fn snapshots(&self, state: &State) -> Vec<Snapshot> {
+        let ranges = &state.snapshots;
         match &state.pages {
             Pages::Mapped(region) if !ranges.is_empty() && !region.is_ours_alone() => {
                 let there = self.find_out(state).ok().flatten();

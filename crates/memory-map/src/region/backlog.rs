@@ -9,13 +9,14 @@ use crate::sys::{self, Backing};
 /// Ranges after which it is. Each can be a VMA of its own, for Linux begins files from 2 MiB on at a huge
 /// page, with a gap behind each; a process has 65,530, and several threads that map.
 const MANY: usize = 1 << 13;
-/// The same in bytes of address space, where all backlogs of the process have `large_in_all`.
+/// Bytes after which it is, where the process's backlogs have `large_in_all` together.
 fn large() -> usize {
     large_in_all() / 8
 }
 
-/// Half of most address spaces, and a quarter of what there may be of one. Having a runtime collect takes
-/// milliseconds, on a large heap a hundred, and it collects by itself before mappings of 4 GiB take that much.
+/// Half of an address space of 2^47 bytes, on 32 bits an eighth; a quarter of the limit that the process began with, where
+/// that is less. Having a runtime collect takes milliseconds, on a large heap a hundred, and it collects by itself before
+/// mappings of 4 GiB take 2^46.
 fn large_in_all() -> usize {
     static LIMIT: OnceLock<usize> = OnceLock::new();
     let most = if usize::BITS == 64 { 1 << 46 } else { 1 << 29 };
@@ -62,7 +63,7 @@ pub fn has_room() -> bool {
 /// assert!(backlog.looked([4096; 9_000]));
 /// assert!(!backlog.is_due());
 /// backlog.remove(4096);
-/// assert!(!memory_map::Backlog::unseen().is_due() && !backlog.is_empty());
+/// assert!(!memory_map::Backlog::unseen().is_due());
 /// // Much of the address space.
 /// backlog.add(1 << (usize::BITS - 2));
 /// assert!(backlog.is_large());
@@ -113,12 +114,6 @@ impl Backlog {
     #[must_use]
     pub fn is_large(&self) -> bool {
         self.bytes >= self.most_bytes && IN_ALL.load(Ordering::Relaxed) >= large_in_all()
-    }
-
-    /// Whether there are no ranges.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
     }
 
     /// Notes which ranges are left now that the owner has looked. Says whether they are most of the bytes.

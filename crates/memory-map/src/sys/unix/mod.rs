@@ -50,9 +50,13 @@ const MAP_NORESERVE: c_int = libc::MAP_NORESERVE;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 const MAP_NORESERVE: c_int = 0;
 
-/// How many bytes of address space the process may use: RLIMIT_AS.
+/// How many bytes of address space the process may use: RLIMIT_AS, which FreeBSD calls RLIMIT_VMEM.
 pub(crate) fn most_addresses() -> usize {
-    let limit = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    #[cfg(target_os = "freebsd")]
+    const ADDRESSES: Resource = Resource::RLIMIT_VMEM;
+    #[cfg(not(target_os = "freebsd"))]
+    const ADDRESSES: Resource = Resource::RLIMIT_AS;
+    let limit = getrlimit(ADDRESSES).map_or(RLIM_INFINITY, |(soft, _)| soft);
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
