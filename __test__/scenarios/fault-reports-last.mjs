@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 
 import { MemoryMap, mapAnonymous, mapShared, pageSize } from '../../index.js'
-import { areasOfFile, collect, until } from '../helpers/observe.mjs'
+import { areasOfFile, collect, turn, until } from '../helpers/observe.mjs'
 import { makeFile } from '../helpers/scenario.mjs'
 
 const warnings = []
@@ -73,6 +73,26 @@ if (fs.existsSync('/proc/self/maps')) {
   }
   mapInCircle()
   assert.ok(await until(() => areasOfFile(other) === 0), 'it is collected')
+}
+
+// After one collection it is held still, whatever was closed before.
+if (isMainThread) {
+  const another = makeFile(Buffer.alloc(2 * pageSize))
+  for (let i = 0; i < 5; i++) {
+    const closed = mapShared(another, { onFault() {} })
+    closed.view(0, 8)
+    closed.close()
+  }
+  /** @type {Uint8Array | undefined} */
+  let view = (() => mapShared(another, { onFault }).view(0, 2 * pageSize))()
+  await turn()
+  collect()
+  await turn()
+  view[pageSize] = 1
+  view = undefined
+  await collectAll()
+  expected++
+  assert.ok(await until(() => told === expected), 'it is told')
 }
 
 // One without a listener.
