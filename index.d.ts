@@ -566,10 +566,10 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * ```
    *
    * The length is set back also when the stream fails or is destroyed. If the process is killed before, the file ends
-   * with zeros. Each step detaches earlier views, as {@link resize} does; a view that is written and was emptied, by
-   * this or by `close()` of its mapping, makes the stream fail with `ERR_MMAP_CLOSED`. If someone else resizes the mapping meanwhile,
-   * or closes it, the stream fails with `ERR_MMAP_CLOSED`. On Windows, where a mapped file cannot be made shorter, it
-   * grows by what is written. A private mapping, and one without a descriptor, cannot grow beyond its file.
+   * with zeros. Each step detaches earlier views, as {@link resize} does. The stream fails with `ERR_MMAP_CLOSED` if a
+   * view that it is to write was emptied, by this or by `close()` of its mapping, or if someone else resizes or closes
+   * the mapping meanwhile. On Windows, where a mapped file cannot be made shorter, it grows by what is written. A private
+   * mapping, and one without a descriptor, cannot grow beyond its file.
    *
    * @throws `ERR_MMAP_NOT_WRITABLE` if the protection forbids it
    */

@@ -6,8 +6,8 @@ import { native } from './native.js'
 import { onAbort, toSignal } from './signal.js'
 
 /**
- * Runs work that checks `stop`. If `given`, an AbortSignal or undefined, is aborted, rejects at once and tells the work to stop, unless it can no
- * longer be stopped.
+ * Runs work that checks `stop`. If `given`, an AbortSignal or undefined, is aborted, rejects at once and tells the work to
+ * stop, unless it can no longer be stopped.
  */
 export async function abortable<T>(given: unknown, run: (stop: NativeStop) => Promise<T>): Promise<T> {
   const signal = toSignal(given)
