@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { lastLines, runLifetime } from './helpers/lifetimes.ts'
+import { endsWell, lastLines, runLifetime } from './helpers/lifetimes.ts'
 import { mountFileSystem } from './helpers/mounts.ts'
 import { onLinux as test } from './helpers/platform.ts'
 import { runtimes, scenario } from './helpers/runtimes.ts'
@@ -26,4 +26,25 @@ for (const runtime of runtimes()) {
       t.log(stdout.split('\n')[0])
     })
   }
+
+  test(`mappings that are viewed and closed in one turn leave nothing to JavaScript in it (${runtime.name} ${runtime.version})`, async (t) => {
+    await endsWell(
+      t,
+      runtime,
+      `
+      const cycle = (times) => {
+        for (let i = 0; i < times; i++) {
+          const map = mapAnonymous(pageSize)
+          map.view(0, 8)
+          map.close()
+        }
+        collect()
+        collect()
+        return process.memoryUsage().heapUsed
+      }
+      const before = cycle(20_000) // with what the runtime takes for itself
+      const bytes = cycle(20_000) - before
+      check(bytes < 20_000 * 100, bytes + ' bytes are left')`,
+    )
+  })
 }

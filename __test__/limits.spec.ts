@@ -12,6 +12,11 @@ const prelude = `
   const { Mutex } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
   const MiB = 2 ** 20
   const limit = (name, value) => execFileSync('prlimit', ['--pid', String(process.pid), '--' + name + '=' + value + ':'])
+  /** Grants this process that many bytes of addresses more than it has. */
+  const limitAddresses = (more) => {
+    const kilobytes = /^VmSize:\\s+(\\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]
+    limit('as', Number(kilobytes) * 1024 + more)
+  }
   const path = makeFile(Buffer.alloc(4 * pageSize, 7))
   const map = mapShared(path, { protection: 'read-write', onFault() {} })
   const file = fs.openSync(path, 'r+')
@@ -33,8 +38,7 @@ const limits: Record<string, string> = {
   'no addresses (RLIMIT_AS)': `
     const much = 2 ** 36
     const sparse = makeFile(much)
-    const size = Number(/^VmSize:\\s+(\\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
-    limit('as', size + 2 ** 35)
+    limitAddresses(2 ** 35)
     const refused = { code: 'ENOMEM', syscall: 'mmap' }
     assert.throws(() => mapShared(sparse), refused)
     assert.throws(() => mapPrivate(sparse), refused)
@@ -121,8 +125,7 @@ const limits: Record<string, string> = {
 /** Closed mappings keep their addresses until their views are collected, which nothing has hurried so far. */
 const closing = `
     const sparse = makeFile(2 ** 32)
-    const size = Number(/^VmSize:\\s+(\\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
-    limit('as', size + 2 ** 35 + 2 ** 31) // and some for the runtime
+    limitAddresses(2 ** 35 + 2 ** 31) // and some for the runtime
     for (let i = 0; i < 30; i++) {
       const other = mapShared(sparse)
       assert.equal(other.view(2 ** 31, 64)[0], 0)
@@ -149,6 +152,28 @@ const closing = `
     assert.equal(big.faults, 0)
     works()`
 
+/** To collect costs up to a second on a large heap. */
+const collectingOnce = `
+    const { GCProfiler } = process.getBuiltinModule('node:v8')
+    const sparse = makeFile(2 ** 36)
+    const shared = mapShared(path, { backing: 'shared-array-buffer' })
+    assert.equal(shared.buffer[0], 7)
+    limitAddresses(2 ** 35)
+    /** How often garbage is collected when that many mappings are refused. */
+    const collections = (times) => {
+      const profiler = new GCProfiler()
+      profiler.start()
+      for (let i = 0; i < times; i++) assert.throws(() => mapShared(sparse), { code: 'ENOMEM' })
+      return profiler.stop().statistics.filter(({ gcType }) => gcType === 'MarkSweepCompact').length
+    }
+    gc()
+    assert.ok(collections(1) > 0)
+    assert.equal(collections(10), 0)
+    map.view(0, 1)
+    map.close()
+    assert.ok(collections(1) > 0)
+    assert.equal(collections(10), 0)`
+
 const LIMIT = 2e8
 
 /** Closed mappings leave the runtime most of what it may have. */
@@ -174,6 +199,15 @@ for (const runtime of runtimes()) {
   test(`under RLIMIT_AS closed mappings give their addresses back when there are no others, on ${runtime.name} ${runtime.version}`, async (t) => {
     await survives(t, runtime, `${prelude}\n${closing}\nconsole.log('end')`)
   })
+  if (runtime.name.startsWith('node')) {
+    test(`to collect then aborts no process with --abort-on-uncaught-exception, on ${runtime.name} ${runtime.version}`, async (t) => {
+      const aborting = { ...runtime, args: ['--abort-on-uncaught-exception', ...runtime.args] }
+      await survives(t, aborting, `${prelude}\n${closing}\nconsole.log('end')`)
+    })
+    test(`many refused mappings collect once until another was closed, on ${runtime.name} ${runtime.version}`, async (t) => {
+      await survives(t, runtime, `${prelude}\n${collectingOnce}\nconsole.log('end')`)
+    })
+  }
   test(`of few addresses closed mappings keep a quarter, on ${runtime.name} ${runtime.version}`, async (t) => {
     await survives(t, underLimit(runtime, `-v ${LIMIT}`), `${prelude}\n${sparing}\nconsole.log('end')`)
   })
