@@ -239,6 +239,27 @@ for (const runtime of runtimes()) {
     )
   }
 
+  if (runtime.name === 'deno') {
+    onPosix(`${title}: after a listener of this thread, those of a worker do not remove the guard`, async (t) => {
+      await survives(
+        t,
+        runtime,
+        `${PRELUDE}
+        const [fault, listener] = [mappings(), () => {}]
+        Deno.addSignalListener('SIGBUS', listener)
+        Deno.removeSignalListener('SIGBUS', listener)
+        const source = 'Deno.addSignalListener("SIGBUS", close); Deno.removeSignalListener("SIGBUS", close); postMessage(0)'
+        const worker = new Worker('data:text/javascript,' + source, { type: 'module' })
+        await new Promise((resolve) => worker.onmessage = resolve)
+        fault()
+        // Deno's thread takes a later signal after this one, which would end the process.
+        Deno.addSignalListener('SIGUSR1', () => console.log('end') || process.exit())
+        Deno.kill(Deno.pid, 'SIGUSR1')
+        await sleep(60_000)`,
+      )
+    })
+  }
+
   onPosix(`${title}: a listener that is added after the guard gets the signals that processes send`, async (t) => {
     await survives(
       t,
