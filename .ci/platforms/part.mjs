@@ -1,8 +1,8 @@
-// Runs one part of the matrix: `node .ci/platforms/part.mjs musl`. Ends with 77 after a line "not run: why" where this
-// machine cannot run it. `part.mjs musl library` builds its library, and no more. What is downloaded or built once is
-// kept in $MEMORY_MAP_CACHE, or else in ~/.cache/memory-map.
+// Runs one part of the matrix: `node .ci/platforms/part.mjs musl`. A step that fails keeps no other from running, and is
+// named at the end. Ends with 77 after a line "not run: why" where this machine cannot run it. `part.mjs musl library` builds
+// its library, and no more. What is downloaded or built once is kept in $MEMORY_MAP_CACHE, or else in ~/.cache/memory-map.
 
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,10 +21,25 @@ const part = parts[name]
 const work = join(root, 'target', 'platforms', name)
 const stage = join(work, 'stage')
 
+/** How tools say that this machine cannot. */
+const NOT_RUN = 77
+/** The steps that have failed, or cannot be run. */
+const failed = []
+
 function run(command, args, { cwd = root, env = {} } = {}) {
-  const { status, error } = spawnSync(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 1, 2] })
-  if (error) throw error
-  if (status !== 0) process.exit(status ?? 1)
+  execFileSync(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 1, 2] })
+}
+
+/** Runs a step, and says whether it has passed. */
+function passes(step, body) {
+  try {
+    body()
+    return true
+  } catch (error) {
+    console.error(error.message)
+    failed.push({ step, code: error.status ?? 1 })
+    return false
+  }
 }
 
 /** What Cargo needs for another system: Debian's compiler, a standard library made with it, and zig to link. */
@@ -97,14 +112,14 @@ function testAddon() {
     run(process.execPath, [join(runtimes, 'install.mjs')])
     symlinkSync(join(runtimes, 'node_modules'), installed)
   }
-  runSpecs(command, specs)
+  passes('specs', () => runSpecs(command, specs))
   if (specsOnOtherNodes.length === 0) return
   rmSync(installed)
   for (const other of readdirSync(join(runtimes, 'node_modules')).filter((folder) => folder.startsWith('node'))) {
     const binary = join(runtimes, 'node_modules', other, 'bin', 'node')
     if (execFileSync(binary, ['-v'], { encoding: 'utf8' }).trim() === process.version) continue
     console.log(`== ${other}`)
-    runSpecs(binary, specsOnOtherNodes)
+    passes(`specs on ${other}`, () => runSpecs(binary, specsOnOtherNodes))
   }
 }
 
@@ -133,28 +148,35 @@ function testCore() {
   run(join(here, 'tools', 'machine.sh'), [work, machine.architecture, machine.kernel])
 }
 
-function lint({ link, check }) {
-  for (const target of [...link, ...check]) {
-    const env = cross(target, check.includes(target) ? 'check' : undefined)
-    const clippy = ['clippy', '--locked', '--target', target]
-    // The first cargo-clippy on the PATH must be the one of the compiler.
-    const own = { ...env, PATH: `/usr/bin:${env.PATH}` }
-    run('cargo', [...clippy, '--workspace', '--', '-D', 'warnings'], { env: own })
-    run('cargo', [...clippy, '--package', 'memory-map', '--all-targets', '--', '-D', 'warnings'], { env: own })
-    if (link.includes(target)) run(process.execPath, ['scripts/build-release.mjs', '--target', target], { env })
+function lint(target, { link, check }) {
+  const env = cross(target, check.includes(target) ? 'check' : undefined)
+  const clippy = ['clippy', '--locked', '--target', target]
+  // The first cargo-clippy on the PATH must be the one of the compiler.
+  const own = { ...env, PATH: `/usr/bin:${env.PATH}` }
+  for (const what of [['--workspace'], ['--package', 'memory-map', '--all-targets']]) {
+    const args = [...clippy, ...what, '--', '-D', 'warnings']
+    passes(`Clippy for ${target}: ${what.join(' ')}`, () => run('cargo', args, { env: own }))
   }
+  if (link.includes(target)) run(process.execPath, ['scripts/build-release.mjs', '--target', target], { env })
 }
 
 mkdirSync(work, { recursive: true })
-if (only === 'library') {
-  build()
-  process.exit()
+if (only === 'library') passes('library', build)
+else runAll()
+for (const { step, code } of failed) {
+  console.error(code === NOT_RUN ? `NOT RUN: ${step}` : `FAILED: ${step} (exit code ${code})`)
 }
-if (part.lint) lint(part.lint)
-if (part.specs) {
-  makeStage(build())
-  testAddon()
+if (failed.length > 0) process.exitCode = failed.every(({ code }) => code === NOT_RUN) ? NOT_RUN : 1
+
+function runAll() {
+  const { lint: targets, specs, machine, node, shares, script } = part
+  for (const target of targets ? [...targets.link, ...targets.check] : []) {
+    passes(`library for ${target}`, () => lint(target, targets))
+  }
+  const isStaged = specs && passes('library', () => makeStage(build()))
+  if (isStaged) passes('Node', testAddon)
+  if (machine || node?.chroot) passes('core', testCore)
+  if (isStaged && shares)
+    passes('words', () => run(process.execPath, [join(here, 'words.mjs'), join(work, 'node'), stage, work]))
+  if (script) passes(script, () => run(join(here, script), []))
 }
-if (part.machine || part.node?.chroot) testCore()
-if (part.shares) run(process.execPath, [join(here, 'words.mjs'), join(work, 'node'), stage, work])
-if (part.script) run(join(here, part.script), [])

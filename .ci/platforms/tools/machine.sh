@@ -10,7 +10,7 @@ case $architecture in
   arm64) machine=(qemu-system-aarch64 -cpu neoverse-n1 -m 4G) console=ttyAMA0 ;;
   riscv64) machine=(qemu-system-riscv64 -m 4G) console=ttyS0 ;;
 esac
-"$tools/packages.sh" qemu-system-arm qemu-system-misc opensbi cpio kmod e2fsprogs
+"$tools/packages.sh" qemu-system-arm qemu-system-misc opensbi cpio kmod xz-utils e2fsprogs
 root=$("$tools/debian.sh" "$architecture" nodejs procps)
 linux=$("$tools/debian.sh" "$architecture" "$kernel" busybox-static)
 
