@@ -2,7 +2,7 @@
 
 import type { NativeFault, NativeNews, Token } from './binding.js'
 import { resizedError, translate } from './errors.js'
-import { describeFault, forget, known, type MemoryFault, MemoryFaultError, note, publish } from './faults.js'
+import { describeFault, known, type MemoryFault, MemoryFaultError, publish } from './faults.js'
 import { native } from './native.js'
 import type { Kind, Parsed } from './options.js'
 import { remedyOf } from './remedies.js'
@@ -64,11 +64,24 @@ function letGo(origin: Origin): void {
   if (!young.delete(origin)) old.delete(origin)
 }
 
+/**
+ * Memory that can fault: views, which `close` empties; what it does not take away; what is laid over a WebAssembly
+ * memory. A listener may use that memory, and so keep the mapping: nothing is told of it once the mapping is collected.
+ */
+export type Faulting = 'views' | 'lasting' | 'laid'
+
 export class FaultLog {
   readonly #map: MemoryFault['map']
   readonly #token: Token
   readonly #origin: Origin
   readonly #onFault: Parsed['onFault']
+  /** Whether the mapping is found by its token: until what runs now has ended, the one made last is not. */
+  #isRegistered: boolean
+  /** Whether faults are told, and whether those from before the mapping was collected are. */
+  #expects = false
+  #revives = false
+  /** Whether there is memory that `close` does not take away. */
+  lasts = false
   /** How many faults there were at the last check. */
   #count = 0
   /** Faults that no call has thrown yet, by their native id, the oldest first. */
@@ -77,27 +90,40 @@ export class FaultLog {
   #news: MemoryFault[] = []
   #ended = false
 
-  constructor(map: MemoryFault['map'], origin: Origin) {
+  constructor(map: MemoryFault['map'], origin: Origin, isRegistered: boolean) {
     this.#map = map
     this.#token = origin.token
     this.#origin = origin
     this.#onFault = origin.onFault
+    this.#isRegistered = isRegistered
   }
 
-  /**
-   * Has faults in the mapping's memory told from now on; where it `revives`, also those that happened before it was
-   * collected. `lasts` says whether it is memory that `close` does not take away.
-   */
-  expect({ lasts, revives = true }: { lasts: boolean; revives?: boolean }): void {
-    const origin = this.#origin
-    let one = known.get(origin.token)
-    if (one === undefined) note(origin.token, (one = { teller: this, revive: undefined, lasts: false }))
-    if (revives) one.revive ??= () => origin.revive(origin)
-    if (lasts) one.lasts = true
-    if (revives && this.#onFault !== undefined) {
-      origin.onFault = this.#onFault
-      hold(origin)
+  /** Has faults in memory of this kind told from now on. */
+  expect(memory: Faulting): void {
+    if (memory !== 'views') this.lasts = true
+    const revives = memory !== 'laid'
+    if (!this.#expects || (revives && !this.#revives)) {
+      this.#expects = true
+      this.#revives ||= revives
+      this.#beKnown()
     }
+    if (revives && this.#onFault !== undefined) {
+      this.#origin.onFault = this.#onFault
+      hold(this.#origin)
+    }
+  }
+
+  /** The mapping is still open when the next one is made, or when what runs now has ended. */
+  register(): void {
+    this.#isRegistered = true
+    this.#beKnown()
+  }
+
+  #beKnown(): void {
+    if (!this.#isRegistered || !this.#expects) return
+    const origin = this.#origin
+    const revive = this.#revives ? () => origin.revive(origin) : undefined
+    known.set(this.#token, { teller: new WeakRef(this), revive })
   }
 
   /** How many faults there have been. */
@@ -140,10 +166,11 @@ export class FaultLog {
       this.#note(reports)
     }
     this.#ended = true
-    letGo(this.#origin)
-    const one = known.get(this.#token)
-    if (one?.lasts) one.revive = undefined
-    else forget(this.#token)
+    if (this.#onFault !== undefined) letGo(this.#origin)
+    this.#revives = false
+    if (this.lasts) return this.#beKnown()
+    this.#expects = false
+    if (this.#isRegistered) known.delete(this.#token)
   }
 
   /** The error that the user sees for one of the native library's about the mapping. */

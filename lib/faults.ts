@@ -109,57 +109,22 @@ class Owned extends Given {
 
 /** What is known of a mapping that can fault, until it is closed or nothing can reach its memory any more. */
 export interface Known {
-  /** Reports its faults, and goes with the mapping and its views. For a moment it is held: see `weaken`. */
-  teller: Teller | WeakRef<Teller>
+  /** Reports its faults, and goes with the mapping and its views. */
+  readonly teller: WeakRef<Teller>
   /**
    * Makes the mapping's object anew, to report faults that happened before it was collected. It has the listener, and
    * not the object. undefined where what has only to live as long as the mapping can refer to it.
    */
-  revive: (() => Teller) | undefined
-  /** Whether there is memory that `close` does not take away. */
-  lasts: boolean
+  readonly revive: (() => Teller) | undefined
 }
 
-/** The mappings that can fault, by token. */
+/** The mappings that can fault, by token; not the one that was made last, until what runs now has ended. */
 export const known = new Map<Token, Known>()
-
-const deref = ({ teller }: Known): Teller | undefined => (teller instanceof WeakRef ? teller.deref() : teller)
-
-let newest: Known | undefined
-let isAwaited = false
-const soon = Promise.resolve()
-
-/**
- * Notes a mapping. A WeakRef keeps its target until what runs now has ended, so a loop that maps, views and closes would
- * pile up mappings: there is one of those mappings only that are still open when the next one is noted, or then.
- */
-export function note(token: Token, one: Known): void {
-  weaken()
-  newest = one
-  known.set(token, one)
-  if (!isAwaited) void soon.then(weakenLast)
-  isAwaited = true
-}
-
-export function forget(token: Token): void {
-  if (newest !== undefined && known.get(token) === newest) newest = undefined
-  known.delete(token)
-}
-
-function weaken(): void {
-  if (newest !== undefined && !(newest.teller instanceof WeakRef)) newest.teller = new WeakRef(newest.teller)
-  newest = undefined
-}
-
-function weakenLast(): void {
-  isAwaited = false
-  weaken()
-}
 
 /** What reports the faults of a mapping, if need be after it was collected. */
 function tellerOf(token: Token): Teller | undefined {
   const one = known.get(token)
-  return one && (deref(one) ?? one.revive?.())
+  return one && (one.teller.deref() ?? one.revive?.())
 }
 
 /** Whether a mapping that was collected has faulted before that: then it is told, and is there again until it is. */
@@ -167,7 +132,7 @@ export function tellsLast(token: Token): boolean {
   const one = known.get(token)
   if (one?.revive === undefined) return false
   // It may have been made anew, and not have been collected since.
-  if (deref(one) !== undefined) return true
+  if (one.teller.deref() !== undefined) return true
   const news = native.mapping.collect(token)
   if (news == null) return false
   one.revive().note(news)

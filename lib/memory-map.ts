@@ -24,7 +24,7 @@ import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buf
 import { check } from './choices.js'
 import { closedError, illegalConstructor, invalidType, outOfRange, resizedError } from './errors.js'
 import { FaultLog, type Origin } from './fault-log.js'
-import { forget, known, listen, tellsLast } from './faults.js'
+import { known, listen, tellsLast } from './faults.js'
 import { Handle, refuse, tag } from './handle.js'
 import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
@@ -82,7 +82,7 @@ const { mapping } = native
 /** A mapping that was never closed is closed when it is collected, and its faults are told. */
 const collected = new FinalizationRegistry<Token>((token) => {
   if (tellsLast(token)) return
-  forget(token)
+  known.delete(token)
   mapping.forget(token)
 })
 
@@ -162,13 +162,15 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     }
     revive = (origin) => {
       const map = construct(origin.token, origin.kind, origin.path, origin.options)
-      map.#madeLog = new FaultLog(map, origin)
-      forget(origin.token)
+      const log = (map.#madeLog = new FaultLog(map, origin, false))
       map.#beShared() // which it may have been
-      return map.#madeLog
+      register()
+      return log
     }
     const register = () => {
-      if (newest !== undefined) collected.register(newest, newest.#token, newest)
+      if (newest === undefined) return
+      collected.register(newest, newest.#token, newest)
+      newest.#madeLog?.register()
       newest = undefined
     }
     const registerLast = () => {
@@ -845,7 +847,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     const token = this.#checkOpen()
     listen()
     const [map, log] = [this, this.#log]
-    log.expect({ lasts: true, revives: false }) // `onFault` may use the memory, and so keep the mapping
+    log.expect('laid')
     const layable = {
       token,
       length: this.#length,
@@ -887,7 +889,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#closed = true
     endAll(token)
     // What was transferred away may fault later still.
-    if (reports === null && !known.get(token)?.lasts) {
+    if (reports === null && !log?.lasts) {
       if (newest === this) newest = undefined
       else collected.unregister(this)
     }
@@ -948,7 +950,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     if (made !== undefined) return made
     const options = this.#options
     const { onFault } = options
-    const log = new FaultLog(this, {
+    const origin: Origin = {
       token: this.#token,
       kind: this.#kind,
       path: this.#path,
@@ -957,7 +959,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       onFault,
       revive,
       hasWarned: false,
-    })
+    }
+    const log = new FaultLog(this, origin, newest !== this)
     if (this.#closed) log.end(null)
     return (this.#madeLog = log)
   }
@@ -997,7 +1000,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #beShared(): void {
     listen()
     this.#isProtected = true
-    this.#log.expect({ lasts: true })
+    this.#log.expect('lasting')
     this.#windows.cut = cutVolatile
     if (this.#buffer !== undefined) toVolatileBuffer(this.#buffer)
   }

@@ -5,6 +5,7 @@ import { constants } from 'node:buffer'
 import type { Token } from './binding.js'
 import { allocateAlone, type Cut, isDetached } from './buffers.js'
 import { closedError, invalidValue, tooLarge, unsupported } from './errors.js'
+import type { Faulting } from './fault-log.js'
 import { adopt, isInDenoWorker, isInWorker, listen, type Teller } from './faults.js'
 import { native } from './native.js'
 
@@ -55,8 +56,8 @@ const ALIGNMENT = 64
 interface Owner extends Teller {
   /** The error that the user sees for one of the native library's. */
   explain(error: unknown): unknown
-  /** Has faults told from now on; `lasts` says whether they can be in memory that `close` does not take away. */
-  expect(what: { lasts: boolean }): void
+  /** Has faults in memory of this kind told from now on. */
+  expect(memory: Faulting): void
 }
 
 /** Memory that has the bytes of a mapping from `start` to before `end`. */
@@ -265,7 +266,7 @@ export class Windows {
       const buffer = this.shares
         ? (this.#borrowed ?? share(token, start, size))
         : mapping.arrayBuffer(token, start, size, lasting)
-      this.#owner.expect({ lasts: this.shares || lasting })
+      this.#owner.expect(this.shares || lasting ? 'lasting' : 'views')
       return adopt(buffer, this.#owner)
     } catch (error) {
       throw this.#owner.explain(error)
