@@ -4,159 +4,21 @@ export type Token = number
 /** What a function returns that throws the errors of the core. */
 export type Outcome<T> = T
 
-export declare class NativeBarrier {
-  constructor(map: Token, offset: number, parties?: number | undefined | null)
-  /** Which party this is; 4294967295 timed out. */
-  wait(timeout: number): number
-  waitAsync(timeout: number, pending: NativeWait): Promise<number>
-  abort(): void
-  reset(): void
-  parties(): number
-  waiting(): number
-  isBroken(): boolean
+/** What stands for an object of the core. Functions take it; JavaScript can only keep it. */
+export interface Native<T> {
+  readonly of: T
 }
-
-export declare class NativeBroadcast {
-  /** Makes a broadcast of `length` bytes, or opens one if `length` is negative. */
-  constructor(map: Token, offset: number, length: number, lossless: boolean)
-  get capacity(): number
-  get maxLength(): number
-  get lossless(): boolean
-  /** For the functions below, which are called often. */
-  handle(): object
-  sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
-  subscribe(oldest: boolean): NativeReceiver
-}
-
-export declare class NativeChannel {
-  /** Makes a channel of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2). */
-  constructor(map: Token, offset: number, length: number, how: number)
-  get capacity(): number
-  /** The receiver's word while this channel is the receiver. */
-  receiver(): bigint
-  /** The receiver's word, or 0 if there is no living receiver. */
-  livingReceiver(): bigint
-  /** Where the last message that this channel sent ends in the stream of bytes. */
-  sent(): bigint
-  /** Up to where in the stream of bytes receivers that are gone have received. */
-  gone(): bigint
-  get maxLength(): number
-  /** For the functions below, which are called often. */
-  handle(): object
-  sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
-  /** Waits until there is a message: 0, or 2 if the time is up first. */
-  readyAsync(timeout: number, pending: NativeWait): Promise<number>
-  /** Becomes the receiver as soon as no other one is alive: 0, or 2 if the time is up first. */
-  waitToReceive(timeout: number, pending: NativeWait): Promise<number>
-  /** Reserves room for a message, and returns its offset in the mapping; -1 if there is none in time. */
-  reserve(length: number, timeout: number): number
-  /**
-   * The same on another thread, one at a time: 0, and then `reserved` returns the offset; 2 if there is no
-   * room in time.
-   */
-  reserveAsync(length: number, timeout: number, pending: NativeWait): Promise<number>
-  /** The offset of what `reserveAsync` has reserved, or -1. */
-  reserved(): number
-  /**
-   * Sends the first `length` bytes of what was reserved, or nothing if `length` is negative; `false` if
-   * nothing is reserved at `offset`.
-   */
-  commit(offset: number, length: number): boolean
-  /** Receives a message and leaves it where it is: its offset in the mapping and its length. */
-  borrow(timeout: number): Array<number> | null
-  /** Gives back the message borrowed at `offset`; `false` if there is none. */
-  release(offset: number): boolean
-  /** How many messages there are, and how many bytes in them. */
-  pending(): Array<number>
-  /** Lets another one be the receiver. */
-  stopReceiving(): void
-}
-
-export declare class NativeCondition {
-  constructor(map: Token, offset: number)
-  /** For the function below, which is called often. */
-  handle(): object
-  /** Releases the mutex, and takes it again: 0 notified, 1 recovered, 2 timed out. */
-  wait(mutex: object, timeout: number): number
-  /** The same; the mutex is released when this returns. */
-  waitAsync(mutex: object, timeout: number, pending: NativeWait): Promise<number>
-}
-
-export declare class NativeEvent {
-  constructor(map: Token, offset: number)
-  /** For the functions below, which are called often. */
-  handle(): object
-  isSet(): boolean
-  /** 0 set, 2 timed out. */
-  wait(timeout: number): number
-  waitAsync(timeout: number, pending: NativeWait): Promise<number>
-}
-
-export declare class NativeLatest {
-  constructor(map: Token, offset: number, length: number)
-  get maxLength(): number
-  /** For the functions below, which are called often. */
-  handle(): object
-  /** How many values were written. */
-  version(): number
-  /** Waits for another version: 0, or 2 if the time is up first. */
-  wait(version: number, timeout: number): number
-  waitAsync(version: number, timeout: number, pending: NativeWait): Promise<number>
-}
-
-export declare class NativeMutex {
-  constructor(map: Token, offset: number)
-  /** For the functions below, which are called often. */
-  handle(): object
-  /** The mutex's word while this mapping holds it and nobody waits for it. */
-  held(): bigint
-  lockAsync(timeout: number, pending: NativeWait): Promise<number>
-}
-
-export declare class NativeQueue {
-  /** Makes a queue of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2). */
-  constructor(map: Token, offset: number, length: number, how: number)
-  get capacity(): number
-  get maxLength(): number
-  /** For the functions below, which are called often. */
-  handle(): object
-  sendAsync(data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
-  /** Waits until there is a message: 0, or 2 if the time is up first. */
-  readyAsync(timeout: number, pending: NativeWait): Promise<number>
-  /** Gives all messages up. */
-  requeueAll(): void
-  /** How many messages wait, how many bytes are in them, and how many messages receivers have. */
-  pending(): Array<number>
-}
-
-export declare class NativeReceiver {
-  /** For the function below, which is called often. */
-  handle(): object
-  /** How many messages were lost. */
-  lost(): number
-  /** Waits until there is a message: 0, or 2 if the time is up first. */
-  readyAsync(timeout: number, pending: NativeWait): Promise<number>
-  /** Receives a message and leaves it where it is: its offset in the mapping and its length. */
-  borrow(timeout: number): Array<number> | null
-  /** Gives back the message borrowed at `offset`; `false` if there is none. */
-  release(offset: number): boolean
-  close(): void
-}
-
-export declare class NativeRwLock {
-  constructor(map: Token, offset: number)
-  /** For the functions below, which are called often. */
-  handle(): object
-  lockSharedAsync(timeout: number, pending: NativeWait): Promise<number>
-  lockExclusiveAsync(timeout: number, pending: NativeWait): Promise<number>
-}
-
-export declare class NativeSemaphore {
-  constructor(map: Token, offset: number, initial?: number | undefined | null)
-  /** For the functions below, which are called often. */
-  handle(): object
-  acquireAsync(timeout: number, pending: NativeWait): Promise<number>
-}
+export type NativeBarrier = Native<'Barrier'>
+export type NativeBroadcast = Native<'Broadcast'>
+export type NativeChannel = Native<'Channel'>
+export type NativeCondition = Native<'Condition'>
+export type NativeEvent = Native<'Event'>
+export type NativeLatest = Native<'Latest'>
+export type NativeMutex = Native<'Mutex'>
+export type NativeQueue = Native<'Queue'>
+export type NativeReceiver = Native<'BroadcastReceiver'>
+export type NativeRwLock = Native<'RwLock'>
+export type NativeSemaphore = Native<'Semaphore'>
 
 /** Tells tasks on other threads to stop. */
 export declare class NativeStop {
@@ -189,20 +51,50 @@ export declare function adviceNames(): Array<string>
 /** What the start of a mapping is a multiple of, in bytes. */
 export declare function allocationGranularity(): number
 
+export declare function barrierAbort(barrier: NativeBarrier): void
+
+export declare function barrierIsBroken(barrier: NativeBarrier): boolean
+
+export declare function barrierOpen(map: Token, offset: number, parties?: number | undefined | null): NativeBarrier
+
+export declare function barrierParties(barrier: NativeBarrier): number
+
+export declare function barrierReset(barrier: NativeBarrier): void
+
+/** Which party this is; 4294967295 timed out. */
+export declare function barrierWait(barrier: NativeBarrier, timeout: number): number
+
+export declare function barrierWaitAsync(barrier: NativeBarrier, timeout: number, pending: NativeWait): Promise<number>
+
+export declare function barrierWaiting(barrier: NativeBarrier): number
+
 /** Notes which ArrayBuffers have their memory: JavaScript is about to end on this thread. */
 export declare function beforeExit(): void
 
+export declare function broadcastCapacity(broadcast: NativeBroadcast): number
+
+export declare function broadcastLossless(broadcast: NativeBroadcast): boolean
+
+export declare function broadcastMaxLength(broadcast: NativeBroadcast): number
+
+/** Makes a broadcast of `length` bytes, or opens one if `length` is negative. */
+export declare function broadcastOpen(map: Token, offset: number, length: number, lossless: boolean): NativeBroadcast
+
 /** Receives a message as `channelReceive` does. */
-export declare function broadcastReceive(receiver: object, target: Buffer, offset: number, timeout: number): number
+export declare function broadcastReceive(receiver: NativeReceiver, target: Buffer, offset: number, timeout: number): number
 
 /** Receives messages as `channelReceiveMany` does. */
-export declare function broadcastReceiveMany(receiver: object, target: Buffer, offset: number, ends: Uint32Array, most: number, timeout: number): number
+export declare function broadcastReceiveMany(receiver: NativeReceiver, target: Buffer, offset: number, ends: Uint32Array, most: number, timeout: number): number
 
 /** Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait. */
-export declare function broadcastSend(broadcast: object, data: Uint8Array, timeout: number): boolean
+export declare function broadcastSend(broadcast: NativeBroadcast, data: Uint8Array, timeout: number): boolean
+
+export declare function broadcastSendAsync(broadcast: NativeBroadcast, data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
 
 /** Sends messages as `channelSendMany` does. */
-export declare function broadcastSendMany(broadcast: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+export declare function broadcastSendMany(broadcast: NativeBroadcast, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+
+export declare function broadcastSubscribe(broadcast: NativeBroadcast, oldest: boolean): NativeReceiver
 
 /**
  * Whether this runtime makes a SharedArrayBuffer over memory that it does not own. Some have the function
@@ -210,14 +102,42 @@ export declare function broadcastSendMany(broadcast: object, data: Uint8Array, e
  */
 export declare function canShareExternal(): boolean
 
+/** Receives a message and leaves it where it is: its offset in the mapping and its length. */
+export declare function channelBorrow(channel: NativeChannel, timeout: number): Array<number> | null
+
+export declare function channelCapacity(channel: NativeChannel): number
+
+/**
+ * Sends the first `length` bytes of what was reserved, or nothing if `length` is negative; `false` if
+ * nothing is reserved at `offset`.
+ */
+export declare function channelCommit(channel: NativeChannel, offset: number, length: number): boolean
+
+/** Up to where in the stream of bytes receivers that are gone have received. */
+export declare function channelGone(channel: NativeChannel): bigint
+
+/** The receiver's word, or 0 if there is no living receiver. */
+export declare function channelLivingReceiver(channel: NativeChannel): bigint
+
 /** Waits until there is a channel: 0, or 2 if the time is up first. */
 export declare function channelMade(map: Token, offset: number, timeout: number, pending: NativeWait): Promise<number>
+
+export declare function channelMaxLength(channel: NativeChannel): number
+
+/** Makes a channel of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2). */
+export declare function channelOpen(map: Token, offset: number, length: number, how: number): NativeChannel
+
+/** How many messages there are, and how many bytes in them. */
+export declare function channelPending(channel: NativeChannel): Array<number>
+
+/** Waits until there is a message: 0, or 2 if the time is up first. */
+export declare function channelReadyAsync(channel: NativeChannel, timeout: number, pending: NativeWait): Promise<number>
 
 /**
  * Receives a message into `target`, from `offset` on, and returns its length; -1 if none comes in time. A
  * message that does not fit stays: then -2 less its length. With a `timeout` of 0 it does not wait.
  */
-export declare function channelReceive(channel: object, target: Buffer, offset: number, timeout: number): number
+export declare function channelReceive(channel: NativeChannel, target: Buffer, offset: number, timeout: number): number
 
 /**
  * As `channelReceive`, but also copies the messages that come next, each to a multiple of eight from `offset`
@@ -225,31 +145,77 @@ export declare function channelReceive(channel: object, target: Buffer, offset: 
  * moves the tail. `places` gets three numbers for each: where its copy ends, the lower half of the tail
  * behind it, and whether that passes an eighth of the ring.
  */
-export declare function channelReceiveAhead(channel: object, target: Buffer, offset: number, places: Int32Array, most: number, timeout: number): number
+export declare function channelReceiveAhead(channel: NativeChannel, target: Buffer, offset: number, places: Int32Array, most: number, timeout: number): number
 
 /**
  * Receives up to `most` messages into `target`, each at a multiple of eight from `offset` on, and returns how
  * many. A negative result is that of `channelReceive`.
  */
-export declare function channelReceiveMany(channel: object, target: Buffer, offset: number, ends: Uint32Array, most: number, timeout: number): number
+export declare function channelReceiveMany(channel: NativeChannel, target: Buffer, offset: number, ends: Uint32Array, most: number, timeout: number): number
+
+/** The receiver's word while this channel is the receiver. */
+export declare function channelReceiver(channel: NativeChannel): bigint
+
+/** Gives back the message borrowed at `offset`; `false` if there is none. */
+export declare function channelRelease(channel: NativeChannel, offset: number): boolean
+
+/** Reserves room for a message, and returns its offset in the mapping; -1 if there is none in time. */
+export declare function channelReserve(channel: NativeChannel, length: number, timeout: number): number
+
+/**
+ * The same on another thread, one at a time: 0, and then `reserved` returns the offset; 2 if there is no
+ * room in time.
+ */
+export declare function channelReserveAsync(channel: NativeChannel, length: number, timeout: number, pending: NativeWait): Promise<number>
+
+/** The offset of what `reserveAsync` has reserved, or -1. */
+export declare function channelReserved(channel: NativeChannel): number
 
 /** Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait. */
-export declare function channelSend(channel: object, data: Uint8Array, timeout: number): boolean
+export declare function channelSend(channel: NativeChannel, data: Uint8Array, timeout: number): boolean
+
+export declare function channelSendAsync(channel: NativeChannel, data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
 
 /**
  * Sends messages that lie one behind the other in `data`: each ends at one of the first `count` of `ends`.
  * Returns how many there was room for in time. With a `timeout` of 0 it does not wait.
  */
-export declare function channelSendMany(channel: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+export declare function channelSendMany(channel: NativeChannel, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+
+/** Where the last message that this channel sent ends in the stream of bytes. */
+export declare function channelSent(channel: NativeChannel): bigint
+
+/** Lets another one be the receiver. */
+export declare function channelStopReceiving(channel: NativeChannel): void
+
+/** Becomes the receiver as soon as no other one is alive: 0, or 2 if the time is up first. */
+export declare function channelWaitToReceive(channel: NativeChannel, timeout: number, pending: NativeWait): Promise<number>
 
 /** Wakes the senders that wait for room. */
-export declare function channelWakeSenders(channel: object): void
+export declare function channelWakeSenders(channel: NativeChannel): void
 
-export declare function conditionNotify(condition: object, count: number): void
+export declare function conditionNotify(condition: NativeCondition, count: number): void
 
-export declare function eventClear(event: object): void
+export declare function conditionOpen(map: Token, offset: number): NativeCondition
 
-export declare function eventSet(event: object): void
+/** Releases the mutex, and takes it again: 0 notified, 1 recovered, 2 timed out. */
+export declare function conditionWait(condition: NativeCondition, mutex: NativeMutex, timeout: number): number
+
+/** The same; the mutex is released when this returns. */
+export declare function conditionWaitAsync(condition: NativeCondition, mutex: NativeMutex, timeout: number, pending: NativeWait): Promise<number>
+
+export declare function eventClear(event: NativeEvent): void
+
+export declare function eventIsSet(event: NativeEvent): boolean
+
+export declare function eventOpen(map: Token, offset: number): NativeEvent
+
+export declare function eventSet(event: NativeEvent): void
+
+/** 0 set, 2 timed out. */
+export declare function eventWait(event: NativeEvent, timeout: number): number
+
+export declare function eventWaitAsync(event: NativeEvent, timeout: number, pending: NativeWait): Promise<number>
 
 /** Whether this thread has the first loop of the process, which no worker has. Only for Node. */
 export declare function hasFirstLoop(): boolean
@@ -281,14 +247,26 @@ export declare function ipcWaitAsync(map: Token, offset: number, expected: numbe
 /** Lets other threads run on this processor. */
 export declare function ipcYield(): void
 
+export declare function latestMaxLength(latest: NativeLatest): number
+
+export declare function latestOpen(map: Token, offset: number, length: number): NativeLatest
+
 /**
  * Copies the newest value into `target`, from `offset` on, if there is room for it, and returns its length;
  * -1 if there is none yet.
  */
-export declare function latestRead(latest: object, target: Buffer, offset: number): number
+export declare function latestRead(latest: NativeLatest, target: Buffer, offset: number): number
+
+/** How many values were written. */
+export declare function latestVersion(latest: NativeLatest): number
+
+/** Waits for another version: 0, or 2 if the time is up first. */
+export declare function latestWait(latest: NativeLatest, version: number, timeout: number): number
+
+export declare function latestWaitAsync(latest: NativeLatest, version: number, timeout: number, pending: NativeWait): Promise<number>
 
 /** Writes a value; `false` if other writers are busy until the time is up. */
-export declare function latestWrite(latest: object, data: Uint8Array, timeout: number): boolean
+export declare function latestWrite(latest: NativeLatest, data: Uint8Array, timeout: number): boolean
 
 /** Lists the shared memory that has a name. */
 export declare function listSharedMemory(): Outcome<NativeNamedMemory[]>
@@ -327,16 +305,23 @@ export interface MapFlags {
  */
 export declare function mapSharedMemory(name: string, length: number, exclusive: boolean, protection: number, flags: number, mode: number, address?: bigint | undefined | null): Outcome<number>
 
+/** The mutex's word while this mapping holds it and nobody waits for it. */
+export declare function mutexHeld(mutex: NativeMutex): bigint
+
 /** Whether the mutex's mapping holds it. */
-export declare function mutexIsHeld(mutex: object): boolean
+export declare function mutexIsHeld(mutex: NativeMutex): boolean
 
 /** 0 acquired, 1 recovered, 2 timed out. */
-export declare function mutexLock(mutex: object, timeout: number): number
+export declare function mutexLock(mutex: NativeMutex, timeout: number): number
+
+export declare function mutexLockAsync(mutex: NativeMutex, timeout: number, pending: NativeWait): Promise<number>
+
+export declare function mutexOpen(map: Token, offset: number): NativeMutex
 
 /** 0 acquired, 1 recovered, 2 held by another owner. */
-export declare function mutexTryLock(mutex: object): number
+export declare function mutexTryLock(mutex: NativeMutex): number
 
-export declare function mutexUnlock(mutex: object): void
+export declare function mutexUnlock(mutex: NativeMutex): void
 
 /** What another thread is to know of a mapping. */
 export interface NativeAdopted {
@@ -407,37 +392,69 @@ export declare function pageSize(): number
 /** The names of the protections, by number. */
 export declare function protectionNames(): Array<string>
 
+export declare function queueCapacity(queue: NativeQueue): number
+
 /** How often a message was delivered, including this time; 0 if there is none with that number. */
-export declare function queueDeliveries(queue: object, number: number): number
+export declare function queueDeliveries(queue: NativeQueue, number: number): number
 
 /** Waits until there is a queue: 0, or 2 if the time is up first. */
 export declare function queueMade(map: Token, offset: number, timeout: number, pending: NativeWait): Promise<number>
 
+export declare function queueMaxLength(queue: NativeQueue): number
+
+/** Makes a queue of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2). */
+export declare function queueOpen(map: Token, offset: number, length: number, how: number): NativeQueue
+
+/** How many messages wait, how many bytes are in them, and how many messages receivers have. */
+export declare function queuePending(queue: NativeQueue): Array<number>
+
 /** Copies the first bytes of a message into all of `target`. */
-export declare function queueRead(queue: object, number: number, target: Buffer): void
+export declare function queueRead(queue: NativeQueue, number: number, target: Buffer): void
+
+/** Waits until there is a message: 0, or 2 if the time is up first. */
+export declare function queueReadyAsync(queue: NativeQueue, timeout: number, pending: NativeWait): Promise<number>
 
 /**
  * Receives a message, which gets the number `number`, and copies it into `target`, from `start` on, if all of it
  * fits before `end`. Returns its length, or -2 less its length if it was delivered before: `queueDeliveries` says how
  * often. -1 if none comes in time. With a `timeout` of 0 it does not wait.
  */
-export declare function queueReceive(queue: object, number: number, target: Buffer, start: number, end: number, timeout: number): number
+export declare function queueReceive(queue: NativeQueue, number: number, target: Buffer, start: number, end: number, timeout: number): number
 
 /**
  * The same for up to `most` messages that are there, which get the numbers from `first` on. Each is copied to the
  * next multiple of eight from `offset` on, up to the first that does not fit. Returns how many; `told` gets
  * two numbers for each: its length, and how often it was delivered.
  */
-export declare function queueReceiveMany(queue: object, first: number, target: Buffer, offset: number, told: Float64Array, most: number, timeout: number): number
+export declare function queueReceiveMany(queue: NativeQueue, first: number, target: Buffer, offset: number, told: Float64Array, most: number, timeout: number): number
+
+/** Gives all messages up. */
+export declare function queueRequeueAll(queue: NativeQueue): void
 
 /** Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait. */
-export declare function queueSend(queue: object, data: Uint8Array, timeout: number): boolean
+export declare function queueSend(queue: NativeQueue, data: Uint8Array, timeout: number): boolean
+
+export declare function queueSendAsync(queue: NativeQueue, data: Uint8Array, timeout: number, pending: NativeWait): Promise<number>
 
 /** Sends messages as `channelSendMany` does. */
-export declare function queueSendMany(queue: object, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
+export declare function queueSendMany(queue: NativeQueue, data: Uint8Array, ends: Uint32Array, count: number, timeout: number): number
 
 /** Releases a message, or gives it up; `false` if there is none with that number. */
-export declare function queueSettle(queue: object, number: number, requeue: boolean): boolean
+export declare function queueSettle(queue: NativeQueue, number: number, requeue: boolean): boolean
+
+/** Receives a message and leaves it where it is: its offset in the mapping and its length. */
+export declare function receiverBorrow(receiver: NativeReceiver, timeout: number): Array<number> | null
+
+export declare function receiverClose(receiver: NativeReceiver): void
+
+/** How many messages were lost. */
+export declare function receiverLost(receiver: NativeReceiver): number
+
+/** Waits until there is a message: 0, or 2 if the time is up first. */
+export declare function receiverReadyAsync(receiver: NativeReceiver, timeout: number, pending: NativeWait): Promise<number>
+
+/** Gives back the message borrowed at `offset`; `false` if there is none. */
+export declare function receiverRelease(receiver: NativeReceiver, offset: number): boolean
 
 /** Puts the guard's signal handlers back where something has replaced them. */
 export declare function reclaimSignals(): void
@@ -452,25 +469,35 @@ export declare function removeUnusedSharedMemory(): void
 export declare function requests(): number
 
 /** 0 acquired, 1 recovered, 2 timed out. */
-export declare function rwlockLockExclusive(lock: object, timeout: number): number
+export declare function rwlockLockExclusive(lock: NativeRwLock, timeout: number): number
+
+export declare function rwlockLockExclusiveAsync(lock: NativeRwLock, timeout: number, pending: NativeWait): Promise<number>
 
 /** 0 acquired, 1 recovered, 2 timed out. */
-export declare function rwlockLockShared(lock: object, timeout: number): number
+export declare function rwlockLockShared(lock: NativeRwLock, timeout: number): number
+
+export declare function rwlockLockSharedAsync(lock: NativeRwLock, timeout: number, pending: NativeWait): Promise<number>
+
+export declare function rwlockOpen(map: Token, offset: number): NativeRwLock
 
 /** 0 acquired, 1 recovered, 2 held by another owner. */
-export declare function rwlockTryLockExclusive(lock: object): number
+export declare function rwlockTryLockExclusive(lock: NativeRwLock): number
 
 /** 0 acquired, 1 recovered, 2 held by another owner. */
-export declare function rwlockTryLockShared(lock: object): number
+export declare function rwlockTryLockShared(lock: NativeRwLock): number
 
-export declare function rwlockUnlock(lock: object): void
+export declare function rwlockUnlock(lock: NativeRwLock): void
 
 /** 0 acquired, 2 timed out. */
-export declare function semaphoreAcquire(semaphore: object, timeout: number): number
+export declare function semaphoreAcquire(semaphore: NativeSemaphore, timeout: number): number
 
-export declare function semaphoreRelease(semaphore: object, count: number): void
+export declare function semaphoreAcquireAsync(semaphore: NativeSemaphore, timeout: number, pending: NativeWait): Promise<number>
 
-export declare function semaphoreTryAcquire(semaphore: object): boolean
+export declare function semaphoreOpen(map: Token, offset: number, initial?: number | undefined | null): NativeSemaphore
+
+export declare function semaphoreRelease(semaphore: NativeSemaphore, count: number): void
+
+export declare function semaphoreTryAcquire(semaphore: NativeSemaphore): boolean
 
 /** Whether this system has an advice. */
 export declare function supports(index: number): boolean

@@ -32,6 +32,9 @@ export function outOfRange(name: string, requirement: string, value: unknown): R
   )
 }
 
+/** What constructors are called with that are not for users. */
+export const KEY: unique symbol = Symbol('memory-map')
+
 export function illegalConstructor(instead: string): TypeError {
   return withCode(new TypeError(`Illegal constructor: use ${instead}`), 'ERR_ILLEGAL_CONSTRUCTOR')
 }

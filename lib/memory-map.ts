@@ -22,7 +22,7 @@ import {
 import type { Token } from './binding.js'
 import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
-import { closedError, illegalConstructor, invalidType, outOfRange, resizedError } from './errors.js'
+import { closedError, illegalConstructor, invalidType, KEY, outOfRange, resizedError } from './errors.js'
 import { FaultLog, type Origin } from './fault-log.js'
 import { known, listen, tellsLast } from './faults.js'
 import { Handle, refuse, tag } from './handle.js'
@@ -93,9 +93,6 @@ const collected = new FinalizationRegistry<Token>((token) => {
 let newest: MemoryMap<any> | undefined
 let isAwaited = false
 const soon = Promise.resolve()
-
-/** Without this key no mapping can be made. */
-const KEY = Symbol('memory-map')
 
 /** Makes the object of a mapping; for `create` alone. */
 export let construct: (token: Token, kind: Kind, path: string | undefined, options: Parsed) => MemoryMap<any>

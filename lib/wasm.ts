@@ -2,7 +2,7 @@
 
 import { toBytes } from './arguments.js'
 import type { Token } from './binding.js'
-import { illegalConstructor, invalidType, outOfRange, unsupported } from './errors.js'
+import { illegalConstructor, invalidType, KEY, outOfRange, unsupported } from './errors.js'
 import { Handle, tag } from './handle.js'
 import { native } from './native.js'
 
@@ -26,9 +26,6 @@ export interface Layable {
   /** The error that the user sees for one of the native library's. */
   explain(error: unknown): unknown
 }
-
-/** Only code that has this key can make a `WasmMapping`. */
-const KEY = Symbol('memory-map')
 
 /**
  * Where a mapping lies in a memory. It holds neither of them strongly: a function of the user's (`onFault`) may hold the

@@ -10,15 +10,16 @@ const { Channel, Event, Latest, Mutex, Semaphore } = await import(process.env.ME
 const key = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'memory-map@0.1.0')
 const { native } = process[key]
 const calls = { count: 0 }
-for (const name of ['mutexLock', 'mutexTryLock', 'mutexUnlock', 'channelReceive', 'channelReceiveAhead']) {
+for (const name of [
+  'mutexLock',
+  'mutexTryLock',
+  'mutexUnlock',
+  'channelReceive',
+  'channelReceiveAhead',
+  'eventIsSet',
+]) {
   const call = native[name]
   native[name] = (...rest) => (calls.count++, call(...rest))
-}
-
-const { isSet } = native.NativeEvent.prototype
-native.NativeEvent.prototype.isSet = function () {
-  calls.count++
-  return isSet.call(this)
 }
 
 /** Calls until a call is made without the native library. */

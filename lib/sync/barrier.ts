@@ -52,7 +52,7 @@ export class Barrier extends Handle {
     super()
     this.#map = map
     this.#byteOffset = place
-    this.#native = call(map, () => new native.NativeBarrier(token, place, count))
+    this.#native = call(map, () => native.barrierOpen(token, place, count))
   }
 
   /**
@@ -67,7 +67,7 @@ export class Barrier extends Handle {
   wait(timeout: number | undefined): number | 'timed-out'
   wait(timeout?: number): number | 'timed-out' {
     const limit = toTimeout(timeout)
-    return toResult(ended(call(this.#map, () => this.#native.wait(limit))))
+    return toResult(ended(call(this.#map, () => native.barrierWait(this.#native, limit))))
   }
 
   /**
@@ -79,32 +79,34 @@ export class Barrier extends Handle {
   waitAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<number>
   waitAsync(options: number | Readonly<WaitOptions> | undefined): Promise<number | 'timed-out'>
   async waitAsync(options?: number | Readonly<WaitOptions>): Promise<number | 'timed-out'> {
-    return toResult(await waitFor(this.#map, toLimit(options), (...rest) => this.#native.waitAsync(...rest)))
+    return toResult(
+      await waitFor(this.#map, toLimit(options), (...rest) => native.barrierWaitAsync(this.#native, ...rest)),
+    )
   }
 
   /** Breaks the barrier: all who wait, and who come before it is reset, get `ERR_MMAP_BROKEN`. */
   abort(): void {
-    call(this.#map, () => this.#native.abort())
+    call(this.#map, () => native.barrierAbort(this.#native))
   }
 
   /** Makes the barrier as it was at first. Those who wait get `ERR_MMAP_BROKEN`. */
   reset(): void {
-    call(this.#map, () => this.#native.reset())
+    call(this.#map, () => native.barrierReset(this.#native))
   }
 
   /** Whether it is broken. */
   get broken(): boolean {
-    return call(this.#map, () => this.#native.isBroken())
+    return call(this.#map, () => native.barrierIsBroken(this.#native))
   }
 
   /** How many parties must come; 0 before anyone has said. */
   get parties(): number {
-    return call(this.#map, () => this.#native.parties())
+    return call(this.#map, () => native.barrierParties(this.#native))
   }
 
   /** How many wait at the moment. */
   get waiting(): number {
-    return call(this.#map, () => this.#native.waiting())
+    return call(this.#map, () => native.barrierWaiting(this.#native))
   }
 
   toJSON(): object {

@@ -2,7 +2,7 @@
 
 import type { NativeBroadcast } from '../binding.js'
 import { check } from '../choices.js'
-import { illegalConstructor, invalidType, invalidValue } from '../errors.js'
+import { illegalConstructor, invalidType, invalidValue, KEY } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toExtent, toOffset, toToken, type WaitOptions } from './arguments.js'
 import { Lifetime } from './lifetime.js'
@@ -49,22 +49,17 @@ export class Broadcast extends Handle {
 
   readonly #life: Lifetime
   readonly #native: NativeBroadcast
-  readonly #handle: object
   readonly #sending: Sending
 
-  private constructor(map: MemoryMap<any>, behind: NativeBroadcast) {
+  private constructor(key: typeof KEY, map: MemoryMap<any>, behind: NativeBroadcast) {
     super()
-    if (!(behind instanceof native.NativeBroadcast)) {
-      throw illegalConstructor('`Broadcast.create` or `Broadcast.open`')
-    }
+    if (key !== KEY) throw illegalConstructor('`Broadcast.create` or `Broadcast.open`')
     this.#life = new Lifetime(map, 'broadcast')
     this.#native = behind
-    const handle = behind.handle()
-    this.#handle = handle
     this.#sending = new Sending(this.#life, {
-      max: behind.maxLength,
-      send: (bytes, timeout) => native.broadcastSend(handle, bytes, timeout),
-      sendAsync: (...wait) => behind.sendAsync(...wait),
+      max: native.broadcastMaxLength(behind),
+      send: (bytes, timeout) => native.broadcastSend(behind, bytes, timeout),
+      sendAsync: (...wait) => native.broadcastSendAsync(behind, ...wait),
     })
   }
 
@@ -80,8 +75,9 @@ export class Broadcast extends Handle {
     const [start, size] = toExtent(map, offset, length)
     if (typeof lossless !== 'boolean') throw invalidType('options.lossless', 'of type boolean', lossless)
     return new Broadcast(
+      KEY,
       map,
-      call(map, () => new native.NativeBroadcast(token, start, size, lossless)),
+      call(map, () => native.broadcastOpen(token, start, size, lossless)),
     )
   }
 
@@ -97,24 +93,25 @@ export class Broadcast extends Handle {
     const { offset } = check<ChannelOptions>(options, ['offset'])
     const start = toOffset(offset)
     return new Broadcast(
+      KEY,
       map,
-      call(map, () => new native.NativeBroadcast(token, start, -1, false)),
+      call(map, () => native.broadcastOpen(token, start, -1, false)),
     )
   }
 
   /** How many bytes messages may take in all, with 16 more for each. */
   get capacity(): number {
-    return this.#native.capacity
+    return native.broadcastCapacity(this.#native)
   }
 
   /** Bytes of the longest message: half the capacity. */
   get maxLength(): number {
-    return this.#native.maxLength
+    return native.broadcastMaxLength(this.#native)
   }
 
   /** Whether senders wait for the slowest receiver. */
   get lossless(): boolean {
-    return this.#native.lossless
+    return native.broadcastLossless(this.#native)
   }
 
   /** Whether `close()` was called, here or on the mapping. */
@@ -135,7 +132,7 @@ export class Broadcast extends Handle {
     const { map } = this.#life
     return receiverOf(
       map,
-      call(map, () => this.#native.subscribe(from === 'oldest')),
+      call(map, () => native.broadcastSubscribe(this.#native, from === 'oldest')),
     )
   }
 
@@ -166,7 +163,7 @@ export class Broadcast extends Handle {
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
-    return this.#sending.sendMany(messages, timeout, (...batch) => native.broadcastSendMany(this.#handle, ...batch))
+    return this.#sending.sendMany(messages, timeout, (...batch) => native.broadcastSendMany(this.#native, ...batch))
   }
 
   /**

@@ -3,7 +3,7 @@
 import { toBytes } from '../arguments.js'
 import type { NativeChannel } from '../binding.js'
 import { Handle, tag } from '../handle.js'
-import { illegalConstructor, invalidValue, outOfRange } from '../errors.js'
+import { illegalConstructor, invalidValue, KEY, outOfRange } from '../errors.js'
 import { Ahead, HEAD, TAIL } from './ahead.js'
 import { type Limit, toLimit, toTarget, toTimeout, type WaitOptions } from './arguments.js'
 import { Borrowing } from './borrowing.js'
@@ -57,13 +57,12 @@ export class Channel extends Handle {
     behindOf = (channel) => channel.#native
     waitToReceive = (channel, limit) =>
       channel.#receiving.turns.run(limit, 0, (left) =>
-        channel.#life.wait(left, (...wait) => channel.#native.waitToReceive(...wait)),
+        channel.#life.wait(left, (...wait) => native.channelWaitToReceive(channel.#native, ...wait)),
       )
   }
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeChannel
-  readonly #handle: object
   readonly #max: number
   readonly #words: Words
   /** The halves of the receiver's word while that is this end. */
@@ -77,33 +76,34 @@ export class Channel extends Handle {
   readonly #copies: Copies
   readonly #borrowing: Borrowing
 
-  private constructor(map: MemoryMap<any>, behind: NativeChannel, offset: number) {
+  private constructor(key: typeof KEY, map: MemoryMap<any>, behind: NativeChannel, offset: number) {
     super()
-    if (!(behind instanceof native.NativeChannel)) throw illegalConstructor('`Channel.create` or `Channel.open`')
+    if (key !== KEY) throw illegalConstructor('`Channel.create` or `Channel.open`')
     this.#map = map
     this.#native = behind
-    const handle = behind.handle()
-    this.#handle = handle
-    this.#max = behind.maxLength
+    this.#max = native.channelMaxLength(behind)
     this.#words = new Words(map, offset, HEAD_SIZE)
-    this.#receiver = new Int32Array(new BigInt64Array([behind.receiver()]).buffer)
+    this.#receiver = new Int32Array(new BigInt64Array([native.channelReceiver(behind)]).buffer)
     this.#life = new Lifetime(map, 'channel')
     this.#sending = new Sending(this.#life, {
       max: this.#max,
-      send: (bytes, timeout) => native.channelSend(handle, bytes, timeout),
-      sendAsync: (...wait) => behind.sendAsync(...wait),
+      send: (bytes, timeout) => native.channelSend(behind, bytes, timeout),
+      sendAsync: (...wait) => native.channelSendAsync(behind, ...wait),
     })
-    this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
+    this.#receiving = new Receiving(this.#life, (...wait) => native.channelReadyAsync(behind, ...wait))
     this.#copies = new Copies(this.#life, {
       receive: (...target) => this.#ahead.receive(...target),
-      receiveMany: (...target) => native.channelReceiveMany(handle, ...target),
+      receiveMany: (...target) => native.channelReceiveMany(behind, ...target),
     })
     this.#ahead = new Ahead(this.#words, this.#copies.pool, {
-      receive: (memory, start, ...rest) => native.channelReceiveAhead(handle, memory, start, ...rest),
-      wakeSenders: () => native.channelWakeSenders(handle),
+      receive: (memory, start, ...rest) => native.channelReceiveAhead(behind, memory, start, ...rest),
+      wakeSenders: () => native.channelWakeSenders(behind),
       isReceiver: () => this.#isReceiver(),
     })
-    this.#borrowing = new Borrowing(this.#life, this.#receiving, behind)
+    this.#borrowing = new Borrowing(this.#life, this.#receiving, {
+      borrow: (timeout) => native.channelBorrow(behind, timeout),
+      release: (place) => native.channelRelease(behind, place),
+    })
   }
 
   /**
@@ -113,7 +113,7 @@ export class Channel extends Handle {
    *   get on for five seconds; as for a {@link Mutex}
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel {
-    return make(map, options, CREATE, native.NativeChannel, (...behind) => new Channel(map, ...behind))
+    return make(map, options, CREATE, native.channelOpen, (...behind) => new Channel(KEY, map, ...behind))
   }
 
   /**
@@ -122,7 +122,7 @@ export class Channel extends Handle {
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Channel {
-    return make(map, options, OPEN, native.NativeChannel, (...behind) => new Channel(map, ...behind))
+    return make(map, options, OPEN, native.channelOpen, (...behind) => new Channel(KEY, map, ...behind))
   }
 
   /**
@@ -138,7 +138,7 @@ export class Channel extends Handle {
    * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
    */
   static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Channel {
-    return make(map, options, EITHER, native.NativeChannel, (...behind) => new Channel(map, ...behind))
+    return make(map, options, EITHER, native.channelOpen, (...behind) => new Channel(KEY, map, ...behind))
   }
 
   /**
@@ -159,13 +159,13 @@ export class Channel extends Handle {
     map: MemoryMap<any>,
     options?: Readonly<ChannelOptions & WaitOptions>,
   ): Promise<Channel | undefined> {
-    const wrap = (behind: NativeChannel, offset: number) => new Channel(map, behind, offset)
-    return openAsync(map, options, native.channelMade, native.NativeChannel, wrap)
+    const wrap = (behind: NativeChannel, offset: number) => new Channel(KEY, map, behind, offset)
+    return openAsync(map, options, native.channelMade, native.channelOpen, wrap)
   }
 
   /** How many bytes messages may take in all, with 16 more for each. */
   get capacity(): number {
-    return this.#native.capacity
+    return native.channelCapacity(this.#native)
   }
 
   /** Bytes of the longest message: half the capacity. */
@@ -181,7 +181,7 @@ export class Channel extends Handle {
   /** What waits in the channel, sent by anybody. It is counted each time, message by message, while others go on. */
   get pending(): Pending {
     this.#life.check()
-    const [messages, bytes] = call(this.#map, () => this.#native.pending()) as [number, number]
+    const [messages, bytes] = call(this.#map, () => native.channelPending(this.#native)) as [number, number]
     return { messages, bytes }
   }
 
@@ -211,7 +211,7 @@ export class Channel extends Handle {
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
-    return this.#sending.sendMany(messages, timeout, (...batch) => native.channelSendMany(this.#handle, ...batch))
+    return this.#sending.sendMany(messages, timeout, (...batch) => native.channelSendMany(this.#native, ...batch))
   }
 
   /**
@@ -327,7 +327,7 @@ export class Channel extends Handle {
     const limit = toTimeout(timeout)
     this.#life.check()
     this.#sending.checkIdle()
-    const offset = call(this.#map, () => this.#native.reserve(bytes, limit))
+    const offset = call(this.#map, () => native.channelReserve(this.#native, bytes, limit))
     return this.#viewReserved(offset, bytes)
   }
 
@@ -349,8 +349,8 @@ export class Channel extends Handle {
       this.tryReserve(bytes) ??
       (await this.#sending.turns.run(limit, undefined, async (left) => {
         this.#life.check()
-        await this.#life.wait(left, (...rest) => this.#native.reserveAsync(bytes, ...rest))
-        return this.#viewReserved(this.#native.reserved(), bytes)
+        await this.#life.wait(left, (...rest) => native.channelReserveAsync(this.#native, bytes, ...rest))
+        return this.#viewReserved(native.channelReserved(this.#native), bytes)
       }))
     )
   }
@@ -409,7 +409,7 @@ export class Channel extends Handle {
     if (!this.#life.close()) return
     this.#borrowing.clear()
     if (this.#map.closed) return
-    const stop = () => this.#native.stopReceiving()
+    const stop = () => native.channelStopReceiving(this.#native)
     const { turns } = this.#receiving
     // The receiving thread has to see first that it is to end.
     if (!turns.busy) call(this.#map, stop)
@@ -448,7 +448,7 @@ export class Channel extends Handle {
 
   #takeInto(target: Buffer, timeout: number): number | undefined {
     this.#life.check()
-    const length = this.#words.call(() => native.channelReceive(this.#handle, target, 0, timeout))
+    const length = this.#words.call(() => native.channelReceive(this.#native, target, 0, timeout))
     if (length >= 0) return length
     if (length === -1) return undefined
     throw outOfRange('target', `of at least ${-2 - length} bytes, which the message has`, target.length)
@@ -485,6 +485,6 @@ export class Channel extends Handle {
   #settle(reserved: Buffer, length: number): void {
     const { offset } = this.#find(reserved)
     this.#reserved.delete(reserved)
-    call(this.#map, () => this.#native.commit(offset, length))
+    call(this.#map, () => native.channelCommit(this.#native, offset, length))
   }
 }

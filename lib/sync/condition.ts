@@ -44,7 +44,6 @@ export class Condition extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeCondition
-  readonly #handle: object
   readonly #byteOffset: number
 
   /**
@@ -58,8 +57,7 @@ export class Condition extends Handle {
     super()
     this.#map = map
     this.#byteOffset = place
-    this.#native = call(map, () => new native.NativeCondition(token, place))
-    this.#handle = this.#native.handle()
+    this.#native = call(map, () => native.conditionOpen(token, place))
   }
 
   /**
@@ -77,7 +75,7 @@ export class Condition extends Handle {
   wait(mutex: Mutex, timeout?: number): Wakeup {
     const { handle } = toMutex(mutex)
     const limit = toTimeout(timeout)
-    return RESULTS[ended(call(this.#map, () => this.#native.wait(handle, limit)))]!
+    return RESULTS[ended(call(this.#map, () => native.conditionWait(this.#native, handle, limit)))]!
   }
 
   /**
@@ -99,7 +97,9 @@ export class Condition extends Handle {
     // Another thread will lock by this mapping's name.
     pending.count++
     try {
-      return RESULTS[await waitFor(this.#map, limit, (...rest) => this.#native.waitAsync(handle, ...rest))]!
+      return RESULTS[
+        await waitFor(this.#map, limit, (...rest) => native.conditionWaitAsync(this.#native, handle, ...rest))
+      ]!
     } finally {
       pending.count--
     }
@@ -178,12 +178,12 @@ export class Condition extends Handle {
    */
   notify(count = 1): void {
     const most = toCount(count, 'count', 0)
-    call(this.#map, () => native.conditionNotify(this.#handle, most))
+    call(this.#map, () => native.conditionNotify(this.#native, most))
   }
 
   /** Wakes all that wait now. */
   notifyAll(): void {
-    call(this.#map, () => native.conditionNotify(this.#handle, ALL))
+    call(this.#map, () => native.conditionNotify(this.#native, ALL))
   }
 
   toJSON(): object {

@@ -1,5 +1,6 @@
 // What a queue's receiver has received: how it comes out of the native library, and is settled.
 
+import type { NativeQueue } from '../binding.js'
 import { allocateAlone } from '../buffers.js'
 import type { Lifetime } from './lifetime.js'
 import { withCode } from '../errors.js'
@@ -16,16 +17,16 @@ export type Wrap<T> = (deliveries: Deliveries<T>, number: number, data: Buffer, 
 /** Receives copies of messages, each of which has a number of its own by which it is settled. */
 export class Deliveries<T> {
   readonly life: Lifetime
-  readonly #handle: object
+  readonly #native: NativeQueue
   readonly #wrap: Wrap<T>
   /** Where short messages go. A longer one that is received alone has memory of its own, which may be transferred. */
   readonly #pool = new Pool()
   /** The number of the message that was received last. */
   #last = 0
 
-  constructor(life: Lifetime, handle: object, wrap: Wrap<T>) {
+  constructor(life: Lifetime, behind: NativeQueue, wrap: Wrap<T>) {
     this.life = life
-    this.#handle = handle
+    this.#native = behind
     this.#wrap = wrap
   }
 
@@ -36,13 +37,13 @@ export class Deliveries<T> {
     try {
       const memory = pool.ready()
       const start = pool.used
-      const told = native.queueReceive(this.#handle, number, memory, start, start + SMALL, timeout)
+      const told = native.queueReceive(this.#native, number, memory, start, start + SMALL, timeout)
       if (told === -1) return undefined
       this.#last = number
       const isFirst = told >= 0
       const length = isFirst ? told : -2 - told
       const data = length <= SMALL ? pool.cut(length) : this.#read(number, length)
-      return this.#wrap(this, number, data, isFirst ? 1 : native.queueDeliveries(this.#handle, number))
+      return this.#wrap(this, number, data, isFirst ? 1 : native.queueDeliveries(this.#native, number))
     } catch (error) {
       this.#giveUp(number)
       throw explain(this.life.map, error)
@@ -57,7 +58,7 @@ export class Deliveries<T> {
     try {
       const target = pool.ready(HALF)
       const limit = Math.min(most, MOST)
-      const count = native.queueReceiveMany(this.#handle, first, target, pool.used, TOLD, limit, timeout)
+      const count = native.queueReceiveMany(this.#native, first, target, pool.used, TOLD, limit, timeout)
       this.#last += count
       for (let i = 0, fits = true; i < count; i++) {
         const [number, length] = [first + i, TOLD[2 * i]!]
@@ -75,7 +76,7 @@ export class Deliveries<T> {
   /** A message for which there was no room. */
   #read(number: number, length: number): Buffer {
     const data = allocateAlone(length)
-    native.queueRead(this.#handle, number, data)
+    native.queueRead(this.#native, number, data)
     return data
   }
 
@@ -83,7 +84,7 @@ export class Deliveries<T> {
   #giveUp(first: number): void {
     for (let number = first; number <= this.#last; number++) {
       try {
-        native.queueSettle(this.#handle, number, true)
+        native.queueSettle(this.#native, number, true)
       } catch {
         // The user hears why the messages do not get there: their page, or the mapping, may be gone.
       }
@@ -92,7 +93,7 @@ export class Deliveries<T> {
 
   /** Is done with a message, or gives it up. */
   settle(number: number, requeue: boolean): void {
-    if (!call(this.life.map, () => native.queueSettle(this.#handle, number, requeue))) throw notOwner()
+    if (!call(this.life.map, () => native.queueSettle(this.#native, number, requeue))) throw notOwner()
   }
 }
 

@@ -35,7 +35,6 @@ export class Event extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeEvent
-  readonly #handle: object
   readonly #byteOffset: number
   readonly #words: Words
 
@@ -50,25 +49,24 @@ export class Event extends Handle {
     super()
     this.#map = map
     this.#byteOffset = place
-    this.#native = call(map, () => new native.NativeEvent(token, place))
-    this.#handle = this.#native.handle()
+    this.#native = call(map, () => native.eventOpen(token, place))
     this.#words = new Words(map, place, Event.byteLength)
   }
 
   /** Whether it is set. */
   isSet(): boolean {
     const half = this.#words.peek()
-    return half === undefined ? this.#words.call(() => this.#native.isSet()) : (half & SET) !== 0
+    return half === undefined ? this.#words.call(() => native.eventIsSet(this.#native)) : (half & SET) !== 0
   }
 
   /** Sets it, and wakes all who wait. */
   set(): void {
-    this.#words.call(() => native.eventSet(this.#handle))
+    this.#words.call(() => native.eventSet(this.#native))
   }
 
   /** Clears it: waits that begin from now on wait for the next `set()`. */
   clear(): void {
-    this.#words.call(() => native.eventClear(this.#handle))
+    this.#words.call(() => native.eventClear(this.#native))
   }
 
   /**
@@ -79,7 +77,7 @@ export class Event extends Handle {
    */
   wait(timeout?: number): boolean {
     const limit = toTimeout(timeout)
-    return this.isSet() || ended(this.#words.call(() => this.#native.wait(limit))) === 0
+    return this.isSet() || ended(this.#words.call(() => native.eventWait(this.#native, limit))) === 0
   }
 
   /**
@@ -89,7 +87,9 @@ export class Event extends Handle {
    */
   async waitAsync(options?: number | Readonly<WaitOptions>): Promise<boolean> {
     const limit = toLimit(options)
-    return this.isSet() || (await waitFor(this.#map, limit, (...rest) => this.#native.waitAsync(...rest))) === 0
+    return (
+      this.isSet() || (await waitFor(this.#map, limit, (...rest) => native.eventWaitAsync(this.#native, ...rest))) === 0
+    )
   }
 
   toJSON(): object {

@@ -55,7 +55,6 @@ export class Latest extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeLatest
-  readonly #handle: object
   readonly #max: number
   readonly #pool = new Pool()
   /** For values that are short. */
@@ -74,9 +73,8 @@ export class Latest extends Handle {
     const [start, size] = toExtent(map, offset, length)
     super()
     this.#map = map
-    this.#native = call(map, () => new native.NativeLatest(token, start, size))
-    this.#handle = this.#native.handle()
-    this.#max = this.#native.maxLength
+    this.#native = call(map, () => native.latestOpen(token, start, size))
+    this.#max = native.latestMaxLength(this.#native)
     if (this.#max <= SMALL) this.#slots = new Slots(map, start, Latest.byteLengthFor(this.#max), this.#max)
   }
 
@@ -87,7 +85,7 @@ export class Latest extends Handle {
 
   /** How many values have been written; 0 before the first. */
   get version(): number {
-    return call(this.#map, () => this.#native.version())
+    return call(this.#map, () => native.latestVersion(this.#native))
   }
 
   /**
@@ -102,7 +100,7 @@ export class Latest extends Handle {
     const bytes = toMessage(data)
     if (bytes.length > this.#max) throw outOfRange('data', `at most ${this.#max} bytes`, bytes.length)
     const limit = toTimeout(timeout)
-    return call(this.#map, () => native.latestWrite(this.#handle, bytes, limit))
+    return call(this.#map, () => native.latestWrite(this.#native, bytes, limit))
   }
 
   /**
@@ -133,7 +131,7 @@ export class Latest extends Handle {
    */
   wait(version: number, timeout?: number): boolean {
     const [seen, limit] = [toVersion(version), toTimeout(timeout)]
-    return call(this.#map, () => this.#native.wait(seen, limit)) === 0
+    return call(this.#map, () => native.latestWait(this.#native, seen, limit)) === 0
   }
 
   /**
@@ -144,7 +142,7 @@ export class Latest extends Handle {
   async waitAsync(version: number, options?: number | Readonly<WaitOptions>): Promise<boolean> {
     const [seen, limit] = [toVersion(version), toLimit(options)]
     if (this.version !== seen) return true
-    return (await waitFor(this.#map, limit, (...rest) => this.#native.waitAsync(seen, ...rest))) === 0
+    return (await waitFor(this.#map, limit, (...rest) => native.latestWaitAsync(this.#native, seen, ...rest))) === 0
   }
 
   toJSON(): object {
@@ -175,7 +173,7 @@ export class Latest extends Handle {
     const copied = this.#slots?.read(target, start) ?? NONE
     if (copied !== NONE) return copied
     try {
-      return native.latestRead(this.#handle, target as Buffer, start)
+      return native.latestRead(this.#native, target as Buffer, start)
     } catch (error) {
       throw explain(this.#map, error)
     } finally {

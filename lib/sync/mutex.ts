@@ -15,7 +15,7 @@ const RESULTS = ['acquired', 'recovered', 'timed-out'] as const
 
 /** What a `Condition` needs of a mutex. */
 export interface MutexParts {
-  readonly handle: object
+  readonly handle: NativeMutex
   readonly map: MemoryMap<any>
   /** Waits of its mapping that lock by its name on other threads. */
   readonly pending: { count: number }
@@ -48,8 +48,8 @@ export class Mutex extends Handle {
   static {
     tag(this)
     toMutex = (value) => {
-      if (typeof value === 'object' && value !== null && #handle in value) {
-        return { handle: value.#handle, map: value.#map, pending: value.#waiting }
+      if (typeof value === 'object' && value !== null && #native in value) {
+        return { handle: value.#native, map: value.#map, pending: value.#waiting }
       }
       throw invalidType('mutex', 'a Mutex', value)
     }
@@ -60,7 +60,6 @@ export class Mutex extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeMutex
-  readonly #handle: object
   readonly #byteOffset: number
   readonly #words: Words
   /** What the word is while this mapping has the lock and no thread waits for it. */
@@ -79,10 +78,9 @@ export class Mutex extends Handle {
     super()
     this.#map = map
     this.#byteOffset = place
-    this.#native = call(map, () => new native.NativeMutex(token, place))
-    this.#handle = this.#native.handle()
+    this.#native = call(map, () => native.mutexOpen(token, place))
     this.#words = new Words(map, place, Mutex.byteLength)
-    this.#held = this.#native.held()
+    this.#held = native.mutexHeld(this.#native)
     const known = waiting.get(map)
     this.#waiting = known ?? { count: 0 }
     if (known === undefined) waiting.set(map, this.#waiting)
@@ -116,7 +114,7 @@ export class Mutex extends Handle {
     if (now) return now
     this.#waiting.count++
     try {
-      return RESULTS[await waitFor(this.#map, limit, (...rest) => this.#native.lockAsync(...rest))]!
+      return RESULTS[await waitFor(this.#map, limit, (...rest) => native.mutexLockAsync(this.#native, ...rest))]!
     } finally {
       this.#waiting.count--
     }
@@ -126,7 +124,7 @@ export class Mutex extends Handle {
   tryLock(): Locked | false {
     const step = this.#swap(0n, this.#held)
     if (step === DONE) return 'acquired'
-    const code = step === NONE ? this.#words.call(() => native.mutexTryLock(this.#handle)) : this.#lock(step, 0)
+    const code = step === NONE ? this.#words.call(() => native.mutexTryLock(this.#native)) : this.#lock(step, 0)
     return code === 2 ? false : (RESULTS[code] as Locked)
   }
 
@@ -139,7 +137,7 @@ export class Mutex extends Handle {
     const step = this.#swap(this.#held, 0n)
     if (step === DONE) return
     try {
-      this.#words.call(() => native.mutexUnlock(this.#handle))
+      this.#words.call(() => native.mutexUnlock(this.#native))
     } catch (error) {
       if (!(step === UNKNOWN && isOf(error, 'ERR_MMAP_NOT_OWNER'))) throw error // else it was unlocked
     }
@@ -152,7 +150,7 @@ export class Mutex extends Handle {
 
   #lock(step: Step, limit: number): number {
     try {
-      return ended(this.#words.call(() => native.mutexLock(this.#handle, limit)))
+      return ended(this.#words.call(() => native.mutexLock(this.#native, limit)))
     } catch (error) {
       if (!(step === UNKNOWN && isOf(error, 'ERR_MMAP_DEADLOCK'))) throw error
       // It is ours, by this step or from before: a step that did not arrive has not taken it.

@@ -22,7 +22,7 @@ export interface ChannelRange extends ChannelOptions {
 export const [CREATE, OPEN, EITHER] = [0, 1, 2]
 
 /** What the native library has behind one. */
-export type Behind<T> = new (map: Token, offset: number, length: number, how: number) => T
+export type Behind<T> = (map: Token, offset: number, length: number, how: number) => T
 
 /** Makes one, or opens it, or does what is needed. */
 export function make<T, R>(
@@ -36,7 +36,7 @@ export function make<T, R>(
   const { offset, length } = check<ChannelRange>(options, how === OPEN ? ['offset'] : ['offset', 'length'])
   const [start, size] = toExtent(map, offset, length)
   return wrap(
-    call(map, () => new behind(token, start, size, how)),
+    call(map, () => behind(token, start, size, how)),
     start,
   )
 }

@@ -1,7 +1,7 @@
 // Messages from many processes to several, each to one of them.
 
 import type { NativeQueue } from '../binding.js'
-import { illegalConstructor } from '../errors.js'
+import { illegalConstructor, KEY } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toTimeout, type WaitOptions } from './arguments.js'
 import { Deliveries, notOwner } from './deliveries.js'
@@ -121,26 +121,23 @@ export class Queue extends Handle {
   readonly #max: number
   readonly #words: Words
   readonly #sending: Sending
-  readonly #handle: object
   readonly #receiving: Receiving
   readonly #deliveries: Deliveries<QueueMessage>
 
-  private constructor(map: MemoryMap<any>, behind: NativeQueue, offset: number) {
+  private constructor(key: typeof KEY, map: MemoryMap<any>, behind: NativeQueue, offset: number) {
     super()
-    if (!(behind instanceof native.NativeQueue)) throw illegalConstructor('`Queue.create` or `Queue.open`')
+    if (key !== KEY) throw illegalConstructor('`Queue.create` or `Queue.open`')
     this.#life = new Lifetime(map, 'queue')
     this.#native = behind
-    const handle = behind.handle()
-    this.#handle = handle
-    this.#max = behind.maxLength
+    this.#max = native.queueMaxLength(behind)
     this.#words = new Words(map, offset, HEAD_SIZE)
     this.#sending = new Sending(this.#life, {
       max: this.#max,
-      send: (bytes, timeout) => native.queueSend(handle, bytes, timeout),
-      sendAsync: (...wait) => behind.sendAsync(...wait),
+      send: (bytes, timeout) => native.queueSend(behind, bytes, timeout),
+      sendAsync: (...wait) => native.queueSendAsync(behind, ...wait),
     })
-    this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
-    this.#deliveries = new Deliveries(this.#life, handle, messageOf)
+    this.#receiving = new Receiving(this.#life, (...wait) => native.queueReadyAsync(behind, ...wait))
+    this.#deliveries = new Deliveries(this.#life, behind, messageOf)
   }
 
   /**
@@ -149,7 +146,7 @@ export class Queue extends Handle {
    * @throws `ERR_OUT_OF_RANGE` if it does not fit; as `Channel.create`
    */
   static create(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue {
-    return make(map, options, CREATE, native.NativeQueue, (...behind) => new Queue(map, ...behind))
+    return make(map, options, CREATE, native.queueOpen, (...behind) => new Queue(KEY, map, ...behind))
   }
 
   /**
@@ -158,7 +155,7 @@ export class Queue extends Handle {
    * @throws `ERR_MMAP_INVALID` if there is none, not all of one, or one of another version
    */
   static open(map: MemoryMap<any>, options?: Readonly<ChannelOptions>): Queue {
-    return make(map, options, OPEN, native.NativeQueue, (...behind) => new Queue(map, ...behind))
+    return make(map, options, OPEN, native.queueOpen, (...behind) => new Queue(KEY, map, ...behind))
   }
 
   /**
@@ -168,7 +165,7 @@ export class Queue extends Handle {
    * @throws `ERR_MMAP_INVALID` if something else is there; as {@link create} and {@link open}
    */
   static openOrCreate(map: MemoryMap<any>, options?: Readonly<ChannelRange>): Queue {
-    return make(map, options, EITHER, native.NativeQueue, (...behind) => new Queue(map, ...behind))
+    return make(map, options, EITHER, native.queueOpen, (...behind) => new Queue(KEY, map, ...behind))
   }
 
   /**
@@ -186,13 +183,13 @@ export class Queue extends Handle {
     options: Readonly<ChannelOptions & WaitOptions> | undefined,
   ): Promise<Queue | undefined>
   static openAsync(map: MemoryMap<any>, options?: Readonly<ChannelOptions & WaitOptions>): Promise<Queue | undefined> {
-    const wrap = (behind: NativeQueue, offset: number) => new Queue(map, behind, offset)
-    return openAsync(map, options, native.queueMade, native.NativeQueue, wrap)
+    const wrap = (behind: NativeQueue, offset: number) => new Queue(KEY, map, behind, offset)
+    return openAsync(map, options, native.queueMade, native.queueOpen, wrap)
   }
 
   /** How many bytes all messages may take, with 32 more for each: those that wait, and those delivered and not released. */
   get capacity(): number {
-    return this.#native.capacity
+    return native.queueCapacity(this.#native)
   }
 
   /** Bytes of the longest message: half the capacity, less 16. */
@@ -208,7 +205,7 @@ export class Queue extends Handle {
   /** What is in the queue, whoever sent it. It is counted anew each time, message by message, while others go on. */
   get pending(): QueuePending {
     this.#life.check()
-    const counts = call(this.#life.map, () => this.#native.pending())
+    const counts = call(this.#life.map, () => native.queuePending(this.#native))
     const [messages, bytes, delivered] = counts as [number, number, number]
     return { messages, bytes, delivered }
   }
@@ -240,7 +237,7 @@ export class Queue extends Handle {
    * @throws as {@link send}
    */
   sendMany(messages: Iterable<NodeJS.ArrayBufferView | string>, timeout?: number): number {
-    return this.#sending.sendMany(messages, timeout, (...batch) => native.queueSendMany(this.#handle, ...batch))
+    return this.#sending.sendMany(messages, timeout, (...batch) => native.queueSendMany(this.#native, ...batch))
   }
 
   /**
@@ -332,7 +329,7 @@ export class Queue extends Handle {
    * the mapping stays open.
    */
   close(): void {
-    if (this.#life.close() && !this.#life.map.closed) call(this.#life.map, () => this.#native.requeueAll())
+    if (this.#life.close() && !this.#life.map.closed) call(this.#life.map, () => native.queueRequeueAll(this.#native))
   }
 
   toJSON(): object {

@@ -1,7 +1,7 @@
 // A receiver of a broadcast.
 
 import type { NativeReceiver } from '../binding.js'
-import { illegalConstructor } from '../errors.js'
+import { illegalConstructor, KEY } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toTimeout, type WaitOptions } from './arguments.js'
 import { Borrowing } from './borrowing.js'
@@ -24,7 +24,7 @@ export let receiverOf: (map: MemoryMap<any>, behind: NativeReceiver) => Broadcas
 export class BroadcastReceiver extends Handle {
   static {
     tag(this)
-    receiverOf = (map, behind) => new BroadcastReceiver(map, behind)
+    receiverOf = (map, behind) => new BroadcastReceiver(KEY, map, behind)
   }
 
   readonly #map: MemoryMap<any>
@@ -35,19 +35,21 @@ export class BroadcastReceiver extends Handle {
   readonly #borrowing: Borrowing
   #lost = 0
 
-  private constructor(map: MemoryMap<any>, behind: NativeReceiver) {
+  private constructor(key: typeof KEY, map: MemoryMap<any>, behind: NativeReceiver) {
     super()
-    if (!(behind instanceof native.NativeReceiver)) throw illegalConstructor('`broadcast.subscribe`')
+    if (key !== KEY) throw illegalConstructor('`broadcast.subscribe`')
     this.#map = map
     this.#native = behind
     this.#life = new Lifetime(map, 'receiver')
-    this.#receiving = new Receiving(this.#life, (...wait) => behind.readyAsync(...wait))
-    const handle = behind.handle()
+    this.#receiving = new Receiving(this.#life, (...wait) => native.receiverReadyAsync(behind, ...wait))
     this.#copies = new Copies(this.#life, {
-      receive: (...target) => native.broadcastReceive(handle, ...target),
-      receiveMany: (...target) => native.broadcastReceiveMany(handle, ...target),
+      receive: (...target) => native.broadcastReceive(behind, ...target),
+      receiveMany: (...target) => native.broadcastReceiveMany(behind, ...target),
     })
-    this.#borrowing = new Borrowing(this.#life, this.#receiving, behind)
+    this.#borrowing = new Borrowing(this.#life, this.#receiving, {
+      borrow: (timeout) => native.receiverBorrow(behind, timeout),
+      release: (place) => native.receiverRelease(behind, place),
+    })
   }
 
   /**
@@ -55,7 +57,7 @@ export class BroadcastReceiver extends Handle {
    * Always 0 if the broadcast is lossless.
    */
   get lost(): number {
-    if (!this.closed) this.#lost = call(this.#map, () => this.#native.lost())
+    if (!this.closed) this.#lost = call(this.#map, () => native.receiverLost(this.#native))
     return this.#lost
   }
 
@@ -154,7 +156,7 @@ export class BroadcastReceiver extends Handle {
     this.#borrowing.clear()
     if (!this.closed) {
       this.#lost = this.lost
-      call(this.#map, () => this.#native.close())
+      call(this.#map, () => native.receiverClose(this.#native))
     }
     this.#life.close()
   }

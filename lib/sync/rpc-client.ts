@@ -28,7 +28,6 @@ interface Call {
 export class Client {
   readonly #life: Lifetime
   readonly #requests: NativeChannel
-  readonly #handle: object
   readonly #replies: Channel
   /** What all requests begin with. */
   readonly #head: Buffer
@@ -43,10 +42,9 @@ export class Client {
   constructor(life: Lifetime, region: Region, requests: Channel) {
     this.#life = life
     this.#requests = behindOf(requests)
-    this.#handle = this.#requests.handle()
     const [replies, client] = join(region)
     this.#replies = replies
-    this.#head = headOf(behindOf(replies).receiver(), client)
+    this.#head = headOf(native.channelReceiver(behindOf(replies)), client)
     this.#room = Math.ceil(replies.capacity / HEAD)
   }
 
@@ -102,17 +100,17 @@ export class Client {
 
   #trySend(one: Call, request: Buffer): boolean {
     if (this.#turns.busy) return false
-    const isSent = call(this.#life.map, () => native.channelSend(this.#handle, request, 0))
-    if (isSent) one.end = this.#requests.sent()
+    const isSent = call(this.#life.map, () => native.channelSend(this.#requests, request, 0))
+    if (isSent) one.end = native.channelSent(this.#requests)
     return isSent
   }
 
   async #sendInTurn(one: Call, request: Buffer, limit: Limit): Promise<void> {
     const isSent = await this.#turns.run(limit, false, async (left) => {
       this.#life.check()
-      const code = await this.#life.wait(left, (...wait) => this.#requests.sendAsync(request, ...wait))
+      const code = await this.#life.wait(left, (...wait) => native.channelSendAsync(this.#requests, request, ...wait))
       // To be read before the next one is sent.
-      if (code === 0) one.end = this.#requests.sent()
+      if (code === 0) one.end = native.channelSent(this.#requests)
       return code === 0
     })
     if (isSent) void this.#receive()
@@ -150,7 +148,7 @@ export class Client {
   /** Rejects the calls whose server is gone. */
   #check(): void {
     this.#checked = now()
-    const gone = call(this.#life.map, () => this.#requests.gone())
+    const gone = call(this.#life.map, () => native.channelGone(this.#requests))
     // What a server that is gone has answered is here by now.
     for (let i = 0; i <= this.#room; i++) {
       const reply = this.#replies.tryReceive()

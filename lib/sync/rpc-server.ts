@@ -3,6 +3,7 @@
 import { withCode } from '../errors.js'
 import { toMessage } from './arguments.js'
 import { behindOf, Channel, waitToReceive } from './channel.js'
+import { native } from './main.js'
 import { callerOf, failureOf, HEAD, lastOf, replyTo, THROWN, TOO_LONG, VALUE } from './rpc-message.js'
 import { channelAt, type Region } from './rpc-region.js'
 
@@ -50,7 +51,7 @@ class Outbox {
   async #sendAll(): Promise<void> {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       // If another client takes the place meanwhile, it drops what it finds.
-      const isThere = behindOf(this.#channel).livingReceiver() === callerOf(next)
+      const isThere = native.channelLivingReceiver(behindOf(this.#channel)) === callerOf(next)
       if (!isThere || (await this.#channel.sendAsync(next, SLICE))) this.#waiting.shift()
     }
   }
@@ -101,7 +102,7 @@ export class Server {
   async #receiveAll(signal: AbortSignal | undefined, wait: boolean): Promise<void> {
     const isOver = () => signal?.aborted === true || this.#requests.closed
     if (isOver()) {
-      if (!wait && behindOf(this.#requests).livingReceiver() !== 0n) throw isServed()
+      if (!wait && native.channelLivingReceiver(behindOf(this.#requests)) !== 0n) throw isServed()
       return
     }
     let request = this.#begin(wait)

@@ -1,7 +1,7 @@
 // A request and its reply, between processes.
 
 import { check } from '../choices.js'
-import { illegalConstructor, invalidType, outOfRange, withCode } from '../errors.js'
+import { illegalConstructor, invalidType, KEY, outOfRange, withCode } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toSignal } from '../signal.js'
 import { toCount, toLimit, toMessage, type WaitOptions } from './arguments.js'
@@ -13,9 +13,6 @@ import { Client } from './rpc-client.js'
 import { HEAD } from './rpc-message.js'
 import { awaitRegion, channelAt, makeRegion, openRegion, type Region, type RpcRange } from './rpc-region.js'
 import { type RpcHandler, type RpcReply, type ServeOptions, Server } from './rpc-server.js'
-
-/** Only who has this can construct an Rpc. */
-const KEY = Symbol('an Rpc')
 
 /**
  * Requests from many clients to one server, which replies to each.

@@ -43,7 +43,6 @@ export class RwLock extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeRwLock
-  readonly #handle: object
   readonly #byteOffset: number
 
   /**
@@ -58,8 +57,7 @@ export class RwLock extends Handle {
     super()
     this.#map = map
     this.#byteOffset = place
-    this.#native = call(map, () => new native.NativeRwLock(token, place))
-    this.#handle = this.#native.handle()
+    this.#native = call(map, () => native.rwlockOpen(token, place))
   }
 
   /**
@@ -72,7 +70,7 @@ export class RwLock extends Handle {
   lockShared(timeout: number | undefined): Locked | 'timed-out'
   lockShared(timeout?: number): Locked | 'timed-out' {
     const limit = toTimeout(timeout)
-    return RESULTS[ended(call(this.#map, () => native.rwlockLockShared(this.#handle, limit)))]!
+    return RESULTS[ended(call(this.#map, () => native.rwlockLockShared(this.#native, limit)))]!
   }
 
   /**
@@ -85,7 +83,7 @@ export class RwLock extends Handle {
   lockExclusive(timeout: number | undefined): Locked | 'timed-out'
   lockExclusive(timeout?: number): Locked | 'timed-out' {
     const limit = toTimeout(timeout)
-    return RESULTS[ended(call(this.#map, () => native.rwlockLockExclusive(this.#handle, limit)))]!
+    return RESULTS[ended(call(this.#map, () => native.rwlockLockExclusive(this.#native, limit)))]!
   }
 
   /**
@@ -99,7 +97,7 @@ export class RwLock extends Handle {
   lockSharedAsync(options: number | Readonly<WaitOptions> | undefined): Promise<Locked | 'timed-out'>
   async lockSharedAsync(options?: number | Readonly<WaitOptions>): Promise<Locked | 'timed-out'> {
     const limit = toLimit(options)
-    const wait = () => waitFor(this.#map, limit, (...rest) => this.#native.lockSharedAsync(...rest))
+    const wait = () => waitFor(this.#map, limit, (...rest) => native.rwlockLockSharedAsync(this.#native, ...rest))
     return this.tryLockShared() || RESULTS[await wait()]!
   }
 
@@ -113,7 +111,7 @@ export class RwLock extends Handle {
   lockExclusiveAsync(options: number | Readonly<WaitOptions> | undefined): Promise<Locked | 'timed-out'>
   async lockExclusiveAsync(options?: number | Readonly<WaitOptions>): Promise<Locked | 'timed-out'> {
     const limit = toLimit(options)
-    const wait = () => waitFor(this.#map, limit, (...rest) => this.#native.lockExclusiveAsync(...rest))
+    const wait = () => waitFor(this.#map, limit, (...rest) => native.rwlockLockExclusiveAsync(this.#native, ...rest))
     return this.tryLockExclusive() || RESULTS[await wait()]!
   }
 
@@ -122,12 +120,12 @@ export class RwLock extends Handle {
    * the moment in which another reader that had to wait gets it.
    */
   tryLockShared(): Locked | false {
-    return lockedOrNot(call(this.#map, () => native.rwlockTryLockShared(this.#handle)))
+    return lockedOrNot(call(this.#map, () => native.rwlockTryLockShared(this.#native)))
   }
 
   /** Takes the lock alone if no living owner has it or waits for it alone. Returns how it was acquired, or `false`. */
   tryLockExclusive(): Locked | false {
-    return lockedOrNot(call(this.#map, () => native.rwlockTryLockExclusive(this.#handle)))
+    return lockedOrNot(call(this.#map, () => native.rwlockTryLockExclusive(this.#native)))
   }
 
   /**
@@ -136,7 +134,7 @@ export class RwLock extends Handle {
    * @throws `ERR_MMAP_NOT_OWNER` if it does neither
    */
   unlock(): void {
-    call(this.#map, () => native.rwlockUnlock(this.#handle))
+    call(this.#map, () => native.rwlockUnlock(this.#native))
   }
 
   toJSON(): object {

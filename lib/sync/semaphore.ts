@@ -33,7 +33,6 @@ export class Semaphore extends Handle {
 
   readonly #map: MemoryMap<any>
   readonly #native: NativeSemaphore
-  readonly #handle: object
   readonly #byteOffset: number
   readonly #words: Words
 
@@ -49,8 +48,7 @@ export class Semaphore extends Handle {
     super()
     this.#map = map
     this.#byteOffset = place
-    this.#native = call(map, () => new native.NativeSemaphore(token, place, permits))
-    this.#handle = this.#native.handle()
+    this.#native = call(map, () => native.semaphoreOpen(token, place, permits))
     this.#words = new Words(map, place, Semaphore.byteLength)
   }
 
@@ -61,7 +59,7 @@ export class Semaphore extends Handle {
    */
   acquire(timeout?: number): boolean {
     const limit = toTimeout(timeout)
-    return this.#take() || ended(this.#words.call(() => native.semaphoreAcquire(this.#handle, limit))) === 0
+    return this.#take() || ended(this.#words.call(() => native.semaphoreAcquire(this.#native, limit))) === 0
   }
 
   /**
@@ -72,12 +70,12 @@ export class Semaphore extends Handle {
   async acquireAsync(options?: number | Readonly<WaitOptions>): Promise<boolean> {
     const limit = toLimit(options)
     if (this.tryAcquire()) return true
-    return (await waitFor(this.#map, limit, (...rest) => this.#native.acquireAsync(...rest))) === 0
+    return (await waitFor(this.#map, limit, (...rest) => native.semaphoreAcquireAsync(this.#native, ...rest))) === 0
   }
 
   /** Takes a permit if there is one. */
   tryAcquire(): boolean {
-    return this.#take() || this.#words.call(() => native.semaphoreTryAcquire(this.#handle))
+    return this.#take() || this.#words.call(() => native.semaphoreTryAcquire(this.#native))
   }
 
   /**
@@ -87,8 +85,8 @@ export class Semaphore extends Handle {
    */
   release(count = 1): void {
     const permits = toCount(count, 'count', 1)
-    if (!this.#add(permits)) this.#words.call(() => native.semaphoreRelease(this.#handle, permits))
-    else if (this.#hasWaiters()) this.#words.call(() => native.semaphoreRelease(this.#handle, 0)) // wakes them
+    if (!this.#add(permits)) this.#words.call(() => native.semaphoreRelease(this.#native, permits))
+    else if (this.#hasWaiters()) this.#words.call(() => native.semaphoreRelease(this.#native, 0)) // wakes them
   }
 
   #hasWaiters(): boolean {

@@ -1,4 +1,4 @@
-//! The class behind `Barrier`.
+//! What is behind `Barrier`.
 
 use std::sync::Arc;
 
@@ -6,74 +6,73 @@ use memory_map::ipc::{Barrier, Coming, Patience};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::InMapping;
+use super::in_mapping::{InMapping, Native};
 use super::waits::{Job, NativeWait};
 use crate::mapping::Token;
-use crate::tied::Tied;
 
 /// What a wait returns that timed out; no party has this number.
 const TIMED_OUT: u32 = u32::MAX;
 
-#[napi]
-pub struct NativeBarrier(Tied<InMapping<Barrier>>);
+type NativeBarrier = Native<Barrier>;
 
 #[napi]
-impl NativeBarrier {
-    #[napi(constructor)]
-    pub fn new(env: Env, map: Token, offset: f64, parties: Option<u32>) -> Result<Self> {
-        InMapping::tied(&env, &map, |mapping| Barrier::new(mapping, offset as usize, parties))
-            .map(Self)
-    }
+pub fn barrier_open(
+    env: Env,
+    map: Token,
+    offset: f64,
+    parties: Option<u32>,
+) -> Result<NativeBarrier> {
+    Native::new(&env, &map.mapping, |mapping| Barrier::new(mapping, offset as usize, parties))
+}
 
-    /// Which party this is; 4294967295 timed out.
-    #[napi]
-    pub fn wait(&self, env: Env, timeout: f64) -> Result<u32> {
-        self.0.block(&env, timeout, Barrier::wait).map(|index| index.unwrap_or(TIMED_OUT))
-    }
+/// Which party this is; 4294967295 timed out.
+#[napi]
+pub fn barrier_wait(env: Env, barrier: NativeBarrier, timeout: f64) -> Result<u32> {
+    barrier.block(&env, timeout, Barrier::wait).map(|index| index.unwrap_or(TIMED_OUT))
+}
 
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn wait_async<'env>(
-        &self,
-        env: &'env Env,
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        let InMapping { mapping, object } = &*self.0.get(env)?;
-        let all = Arc::new((Arc::clone(object), Coming::default()));
-        let given_up = Arc::clone(&all);
-        let wait = move |patience: &Patience<'_>| {
-            let (barrier, coming) = &*all;
-            barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
-        };
-        let job = Job::new(wait).giving_up(move || {
-            let (barrier, coming) = &*given_up;
-            barrier.withdraw(coming)
-        });
-        pending.start(env, mapping, timeout, job)
-    }
+#[napi(ts_return_type = "Promise<number>")]
+pub fn barrier_wait_async<'env>(
+    env: &'env Env,
+    barrier: NativeBarrier,
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    let InMapping { mapping, object } = &*barrier.get(env)?;
+    let all = Arc::new((Arc::clone(object), Coming::default()));
+    let given_up = Arc::clone(&all);
+    let wait = move |patience: &Patience<'_>| {
+        let (barrier, coming) = &*all;
+        barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
+    };
+    let job = Job::new(wait).giving_up(move || {
+        let (barrier, coming) = &*given_up;
+        barrier.withdraw(coming)
+    });
+    pending.start(env, mapping, timeout, job)
+}
 
-    #[napi]
-    pub fn abort(&self, env: Env) -> Result<()> {
-        self.0.call(&env, Barrier::abort)
-    }
+#[napi]
+pub fn barrier_abort(env: Env, barrier: NativeBarrier) -> Result<()> {
+    barrier.call(&env, Barrier::abort)
+}
 
-    #[napi]
-    pub fn reset(&self, env: Env) -> Result<()> {
-        self.0.call(&env, Barrier::reset)
-    }
+#[napi]
+pub fn barrier_reset(env: Env, barrier: NativeBarrier) -> Result<()> {
+    barrier.call(&env, Barrier::reset)
+}
 
-    #[napi]
-    pub fn parties(&self, env: Env) -> Result<u32> {
-        self.0.call(&env, Barrier::parties)
-    }
+#[napi]
+pub fn barrier_parties(env: Env, barrier: NativeBarrier) -> Result<u32> {
+    barrier.call(&env, Barrier::parties)
+}
 
-    #[napi]
-    pub fn waiting(&self, env: Env) -> Result<u32> {
-        self.0.call(&env, Barrier::waiting)
-    }
+#[napi]
+pub fn barrier_waiting(env: Env, barrier: NativeBarrier) -> Result<u32> {
+    barrier.call(&env, Barrier::waiting)
+}
 
-    #[napi]
-    pub fn is_broken(&self, env: Env) -> Result<bool> {
-        self.0.call(&env, Barrier::is_broken)
-    }
+#[napi]
+pub fn barrier_is_broken(env: Env, barrier: NativeBarrier) -> Result<bool> {
+    barrier.call(&env, Barrier::is_broken)
 }

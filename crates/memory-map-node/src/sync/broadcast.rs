@@ -1,142 +1,138 @@
-//! The classes behind `Broadcast` and `BroadcastReceiver`.
-
-use std::sync::Arc;
+//! What is behind `Broadcast` and `BroadcastReceiver`.
 
 use memory_map::copy_of;
 use memory_map::ipc::{Broadcast, From, Receiver};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{ByHandle, InMapping, code};
+use super::in_mapping::{InMapping, Native, code};
 use super::messages::{self, Lent};
 use super::waits::NativeWait;
 use crate::error::to_js;
 use crate::mapping::Token;
-use crate::tied::Tied;
 
-#[napi]
-pub struct NativeBroadcast(Tied<InMapping<Broadcast>>);
+type NativeBroadcast = Native<Broadcast>;
+type NativeReceiver = Native<Subscriber>;
 
-#[napi]
-impl NativeBroadcast {
-    /// Makes a broadcast of `length` bytes, or opens one if `length` is negative.
-    #[napi(constructor)]
-    pub fn new(env: Env, map: Token, offset: f64, length: f64, lossless: bool) -> Result<Self> {
-        InMapping::tied(&env, &map, |mapping| {
-            if length < 0.0 {
-                Broadcast::open(mapping, offset as usize)
-            } else {
-                Broadcast::create(mapping, offset as usize, length as usize, lossless)
-            }
-        })
-        .map(Self)
-    }
-
-    #[napi(getter)]
-    pub fn capacity(&self, env: Env) -> Result<f64> {
-        Ok(self.0.get(&env)?.object.capacity() as f64)
-    }
-
-    #[napi(getter)]
-    pub fn max_length(&self, env: Env) -> Result<f64> {
-        Ok(self.0.get(&env)?.object.max_length() as f64)
-    }
-
-    #[napi(getter)]
-    pub fn lossless(&self, env: Env) -> Result<bool> {
-        Ok(self.0.get(&env)?.object.is_lossless())
-    }
-
-    /// For the functions below, which are called often.
-    #[napi(ts_return_type = "object")]
-    pub fn handle(&self) -> External<Tied<InMapping<Broadcast>>> {
-        External::new(self.0.clone())
-    }
-
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn send_async<'env>(
-        &self,
-        env: &'env Env,
-        data: &[u8],
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        let data = copy_of(data).map_err(|error| to_js(env, &error))?;
-        self.0.get(env)?.start(env, timeout, pending, move |broadcast, patience| {
-            broadcast.send(&data, Some(patience)).map(code)
-        })
-    }
-
-    #[napi]
-    pub fn subscribe(&self, env: Env, oldest: bool) -> Result<NativeReceiver> {
-        let InMapping { mapping, object } = &*self.0.get(&env)?;
-        let from = if oldest { From::Oldest } else { From::Now };
-        let receiver = object.subscribe(mapping, from).map_err(|error| to_js(&env, &error))?;
-        let receiver = InMapping { mapping: Arc::clone(mapping), object: Arc::new(receiver) };
-        Ok(NativeReceiver { tied: Tied::new(&env, receiver), borrowed: Lent::default() })
-    }
-}
-
-#[napi]
-pub struct NativeReceiver {
-    tied: Tied<InMapping<Receiver>>,
+/// A receiver, and the messages that JavaScript uses in place.
+pub struct Subscriber {
+    receiver: Receiver,
     borrowed: Lent,
 }
 
+/// Makes a broadcast of `length` bytes, or opens one if `length` is negative.
 #[napi]
-impl NativeReceiver {
-    /// For the function below, which is called often.
-    #[napi(ts_return_type = "object")]
-    pub fn handle(&self) -> External<Tied<InMapping<Receiver>>> {
-        External::new(self.tied.clone())
-    }
+pub fn broadcast_open(
+    env: Env,
+    map: Token,
+    offset: f64,
+    length: f64,
+    lossless: bool,
+) -> Result<NativeBroadcast> {
+    Native::new(&env, &map.mapping, |mapping| {
+        if length < 0.0 {
+            Broadcast::open(mapping, offset as usize)
+        } else {
+            Broadcast::create(mapping, offset as usize, length as usize, lossless)
+        }
+    })
+}
 
-    /// How many messages were lost.
-    #[napi]
-    pub fn lost(&self, env: Env) -> Result<f64> {
-        Ok(self.tied.get(&env)?.object.lost() as f64)
-    }
+#[napi]
+pub fn broadcast_capacity(env: Env, broadcast: NativeBroadcast) -> Result<f64> {
+    Ok(broadcast.get(&env)?.object.capacity() as f64)
+}
 
-    /// Waits until there is a message: 0, or 2 if the time is up first.
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn ready_async<'env>(
-        &self,
-        env: &'env Env,
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        self.tied.get(env)?.start(env, timeout, pending, |receiver, patience| {
-            receiver.wait_for_message(patience).map(code)
-        })
-    }
+#[napi]
+pub fn broadcast_max_length(env: Env, broadcast: NativeBroadcast) -> Result<f64> {
+    Ok(broadcast.get(&env)?.object.max_length() as f64)
+}
 
-    /// Receives a message and leaves it where it is: its offset in the mapping and its length.
-    #[napi]
-    pub fn borrow(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
-        self.tied
-            .attempt(&env, timeout, Receiver::borrow)
-            .map(|message| self.borrowed.keep(message))
-    }
+#[napi]
+pub fn broadcast_lossless(env: Env, broadcast: NativeBroadcast) -> Result<bool> {
+    Ok(broadcast.get(&env)?.object.is_lossless())
+}
 
-    /// Gives back the message borrowed at `offset`; `false` if there is none.
-    #[napi]
-    pub fn release(&self, env: Env, offset: f64) -> Result<bool> {
-        let Some(message) = self.borrowed.take(offset) else { return Ok(false) };
-        self.tied.call(&env, |receiver| receiver.release(message)).map(|()| true)
-    }
+#[napi(ts_return_type = "Promise<number>")]
+pub fn broadcast_send_async<'env>(
+    env: &'env Env,
+    broadcast: NativeBroadcast,
+    data: &[u8],
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    let data = copy_of(data).map_err(|error| to_js(env, &error))?;
+    broadcast.start(env, timeout, pending, move |broadcast, patience| {
+        broadcast.send(&data, Some(patience)).map(code)
+    })
+}
 
-    #[napi]
-    pub fn close(&self, env: Env) -> Result<()> {
-        self.borrowed.take_all().for_each(drop);
-        self.tied.call(&env, Receiver::close)
-    }
+#[napi]
+pub fn broadcast_subscribe(
+    env: Env,
+    broadcast: NativeBroadcast,
+    oldest: bool,
+) -> Result<NativeReceiver> {
+    let InMapping { mapping, object } = &*broadcast.get(&env)?;
+    let from = if oldest { From::Oldest } else { From::Now };
+    Native::new(&env, mapping, |mapping| {
+        Ok(Subscriber { receiver: object.subscribe(mapping, from)?, borrowed: Lent::default() })
+    })
+}
+
+/// How many messages were lost.
+#[napi]
+pub fn receiver_lost(env: Env, receiver: NativeReceiver) -> Result<f64> {
+    Ok(receiver.get(&env)?.object.receiver.lost() as f64)
+}
+
+/// Waits until there is a message: 0, or 2 if the time is up first.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn receiver_ready_async<'env>(
+    env: &'env Env,
+    receiver: NativeReceiver,
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    receiver.start(env, timeout, pending, |subscriber, patience| {
+        subscriber.receiver.wait_for_message(patience).map(code)
+    })
+}
+
+/// Receives a message and leaves it where it is: its offset in the mapping and its length.
+#[napi]
+pub fn receiver_borrow(
+    env: Env,
+    receiver: NativeReceiver,
+    timeout: f64,
+) -> Result<Option<Vec<f64>>> {
+    receiver.attempt(&env, timeout, |Subscriber { receiver, borrowed }, patience| {
+        receiver.borrow(patience).map(|message| borrowed.keep(message))
+    })
+}
+
+/// Gives back the message borrowed at `offset`; `false` if there is none.
+#[napi]
+pub fn receiver_release(env: Env, receiver: NativeReceiver, offset: f64) -> Result<bool> {
+    receiver.call(&env, |Subscriber { receiver, borrowed }| {
+        let message = borrowed.take(offset);
+        message.map_or(Ok(false), |message| receiver.release(message).map(|()| true))
+    })
+}
+
+#[napi]
+pub fn receiver_close(env: Env, receiver: NativeReceiver) -> Result<()> {
+    receiver.call(&env, |subscriber| {
+        subscriber.borrowed.take_all().for_each(drop);
+        subscriber.receiver.close()
+    })
 }
 
 /// Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait.
 #[napi]
 pub fn broadcast_send(
     env: Env,
-    #[napi(ts_arg_type = "object")] broadcast: ByHandle<Broadcast>,
+    broadcast: NativeBroadcast,
     data: &[u8],
     timeout: f64,
 ) -> Result<bool> {
@@ -147,7 +143,7 @@ pub fn broadcast_send(
 #[napi]
 pub fn broadcast_send_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] broadcast: ByHandle<Broadcast>,
+    broadcast: NativeBroadcast,
     data: &[u8],
     ends: &[u32],
     count: u32,
@@ -162,25 +158,37 @@ pub fn broadcast_send_many(
 #[napi]
 pub fn broadcast_receive(
     env: Env,
-    #[napi(ts_arg_type = "object")] receiver: ByHandle<Receiver>,
+    receiver: NativeReceiver,
     target: BufferSlice,
     offset: u32,
     timeout: f64,
 ) -> Result<f64> {
-    messages::receive(&env, &receiver, target, offset, timeout, Receiver::receive_into)
+    messages::receive(&env, &receiver, target, offset, timeout, |subscriber, target, patience| {
+        subscriber.receiver.receive_into(target, patience)
+    })
 }
 
 /// Receives messages as `channelReceiveMany` does.
 #[napi]
 pub fn broadcast_receive_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] receiver: ByHandle<Receiver>,
+    receiver: NativeReceiver,
     target: BufferSlice,
     offset: u32,
     ends: Uint32ArraySlice,
     most: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let receive = Receiver::receive_many_into;
-    messages::receive_many(&env, &receiver, target, offset, ends, most, timeout, receive)
+    messages::receive_many(
+        &env,
+        &receiver,
+        target,
+        offset,
+        ends,
+        most,
+        timeout,
+        |subscriber, target, ends, patience| {
+            subscriber.receiver.receive_many_into(target, ends, patience)
+        },
+    )
 }

@@ -1,6 +1,5 @@
-//! The class behind `Channel`.
+//! What is behind `Channel`.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -9,225 +8,234 @@ use memory_map::{LockAnyway, copy_of};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{ByHandle, CREATE, InMapping, OPEN, code};
+use super::in_mapping::{CREATE, InMapping, Native, OPEN, code};
 use super::messages::{self, Lent};
 use super::waits::{Job, NativeWait};
 use crate::error::to_js;
 use crate::mapping::Token;
-use crate::tied::Tied;
 
 /// How many messages are copied in one call at most.
 const AHEAD: usize = 64;
 
-#[napi]
-pub struct NativeChannel {
-    tied: Tied<InMapping<Channel>>,
+/// An end of a channel, and what JavaScript has of its memory.
+pub struct End {
+    channel: Channel,
     /// Reserved room that JavaScript fills in, by its offset in the mapping.
-    reserved: RefCell<HashMap<usize, Reservation>>,
-    /// Room that `reserve_async` has reserved and JavaScript has not fetched yet.
-    arrived: Arc<Mutex<Option<Reservation>>>,
+    reserved: Mutex<HashMap<usize, Reservation>>,
+    /// Room that `channel_reserve_async` has reserved and JavaScript has not fetched yet.
+    arrived: Mutex<Option<Reservation>>,
     borrowed: Lent,
 }
 
-#[napi]
-impl NativeChannel {
-    /// Makes a channel of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2).
-    #[napi(constructor)]
-    pub fn new(env: Env, map: Token, offset: f64, length: f64, how: u32) -> Result<Self> {
-        let (offset, length) = (offset as usize, length as usize);
-        let tied = InMapping::tied(&env, &map, |mapping| match how {
-            CREATE => Channel::create(mapping, offset, length),
-            OPEN => Channel::open(mapping, offset),
-            _ => Channel::open_or_create(mapping, offset, length),
-        })?;
-        Ok(Self {
-            tied,
-            reserved: RefCell::default(),
-            arrived: Arc::default(),
-            borrowed: Lent::default(),
-        })
-    }
-
-    #[napi(getter)]
-    pub fn capacity(&self, env: Env) -> Result<f64> {
-        Ok(self.tied.get(&env)?.object.capacity() as f64)
-    }
-
-    /// The receiver's word while this channel is the receiver.
-    #[napi]
-    pub fn receiver(&self, env: Env) -> Result<BigInt> {
-        Ok(BigInt::from(self.tied.get(&env)?.object.receiver()))
-    }
-
-    /// The receiver's word, or 0 if there is no living receiver.
-    #[napi]
-    pub fn living_receiver(&self, env: Env) -> Result<BigInt> {
-        self.tied.call(&env, Channel::living_receiver).map(BigInt::from)
-    }
-
-    /// Where the last message that this channel sent ends in the stream of bytes.
-    #[napi]
-    pub fn sent(&self, env: Env) -> Result<BigInt> {
-        Ok(BigInt::from(self.tied.get(&env)?.object.sent()))
-    }
-
-    /// Up to where in the stream of bytes receivers that are gone have received.
-    #[napi]
-    pub fn gone(&self, env: Env) -> Result<BigInt> {
-        self.tied.call(&env, Channel::gone).map(BigInt::from)
-    }
-
-    #[napi(getter)]
-    pub fn max_length(&self, env: Env) -> Result<f64> {
-        Ok(self.tied.get(&env)?.object.max_length() as f64)
-    }
-
-    /// For the functions below, which are called often.
-    #[napi(ts_return_type = "object")]
-    pub fn handle(&self) -> External<Tied<InMapping<Channel>>> {
-        External::new(self.tied.clone())
-    }
-
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn send_async<'env>(
-        &self,
-        env: &'env Env,
-        data: &[u8],
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        let data = copy_of(data).map_err(|error| to_js(env, &error))?;
-        self.tied.get(env)?.start(env, timeout, pending, move |channel, patience| {
-            channel.send(&data, Some(patience)).map(code)
-        })
-    }
-
-    /// Waits until there is a message: 0, or 2 if the time is up first.
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn ready_async<'env>(
-        &self,
-        env: &'env Env,
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        self.tied.get(env)?.start(env, timeout, pending, |channel, patience| {
-            channel.wait_for_message(patience).map(code)
-        })
-    }
-
-    /// Becomes the receiver as soon as no other one is alive: 0, or 2 if the time is up first.
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn wait_to_receive<'env>(
-        &self,
-        env: &'env Env,
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        let InMapping { mapping, object } = &*self.tied.get(env)?;
-        let channel = Arc::clone(object);
-        let wait = move |patience: &Patience<'_>| channel.wait_to_receive(patience).map(code);
-        let channel = Arc::clone(object);
-        let give_back = move |_| {
-            let _ = channel.stop_receiving(); // a fault, which the mapping tells
-        };
-        pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
-    }
-
-    /// Reserves room for a message, and returns its offset in the mapping; -1 if there is none in time.
-    #[napi]
-    pub fn reserve(&self, env: Env, length: f64, timeout: f64) -> Result<f64> {
-        let length = length as usize;
-        self.tied
-            .attempt(&env, timeout, |channel, patience| channel.reserve(length, patience))
-            .map(|room| self.keep_room(room))
-    }
-
-    fn keep_room(&self, room: Option<Reservation>) -> f64 {
+impl End {
+    /// Returns the offset of what was reserved, or -1.
+    fn keep(&self, room: Option<Reservation>) -> f64 {
         room.map_or(-1.0, |room| {
             let offset = room.offset();
-            self.reserved.borrow_mut().insert(offset, room);
+            self.reserved.lock_anyway().insert(offset, room);
             offset as f64
         })
     }
+}
 
-    /// The same on another thread, one at a time: 0, and then `reserved` returns the offset; 2 if there is no
-    /// room in time.
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn reserve_async<'env>(
-        &self,
-        env: &'env Env,
-        length: f64,
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        let InMapping { mapping, object } = &*self.tied.get(env)?;
-        let (channel, arrived) = (Arc::clone(object), Arc::clone(&self.arrived));
-        let wait = move |patience: &Patience<'_>| {
-            let room = channel.reserve(length as usize, Some(patience))?;
-            let done = code(room.is_some());
-            *arrived.lock_anyway() = room;
-            Ok(done)
-        };
-        let (channel, arrived) = (Arc::clone(object), Arc::clone(&self.arrived));
-        let give_back = move |_| {
-            if let Some(room) = arrived.lock_anyway().take() {
-                let _ = channel.abandon(room); // a fault, which the mapping tells
-            }
-        };
-        pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
-    }
+type NativeChannel = Native<End>;
 
-    /// The offset of what `reserveAsync` has reserved, or -1.
-    #[napi]
-    pub fn reserved(&self) -> f64 {
-        let room = self.arrived.lock_anyway().take();
-        self.keep_room(room)
-    }
+/// Makes a channel of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2).
+#[napi]
+pub fn channel_open(
+    env: Env,
+    map: Token,
+    offset: f64,
+    length: f64,
+    how: u32,
+) -> Result<NativeChannel> {
+    let (offset, length) = (offset as usize, length as usize);
+    Native::new(&env, &map.mapping, |mapping| {
+        let channel = match how {
+            CREATE => Channel::create(mapping, offset, length),
+            OPEN => Channel::open(mapping, offset),
+            _ => Channel::open_or_create(mapping, offset, length),
+        }?;
+        Ok(End {
+            channel,
+            reserved: Mutex::default(),
+            arrived: Mutex::default(),
+            borrowed: Lent::default(),
+        })
+    })
+}
 
-    /// Sends the first `length` bytes of what was reserved, or nothing if `length` is negative; `false` if
-    /// nothing is reserved at `offset`.
-    #[napi]
-    pub fn commit(&self, env: Env, offset: f64, length: f64) -> Result<bool> {
-        let Some(reservation) = self.reserved.borrow_mut().remove(&(offset as usize)) else {
+#[napi]
+pub fn channel_capacity(env: Env, channel: NativeChannel) -> Result<f64> {
+    Ok(channel.get(&env)?.object.channel.capacity() as f64)
+}
+
+/// The receiver's word while this channel is the receiver.
+#[napi]
+pub fn channel_receiver(env: Env, channel: NativeChannel) -> Result<BigInt> {
+    Ok(BigInt::from(channel.get(&env)?.object.channel.receiver()))
+}
+
+/// The receiver's word, or 0 if there is no living receiver.
+#[napi]
+pub fn channel_living_receiver(env: Env, channel: NativeChannel) -> Result<BigInt> {
+    channel.call(&env, |end| end.channel.living_receiver()).map(BigInt::from)
+}
+
+/// Where the last message that this channel sent ends in the stream of bytes.
+#[napi]
+pub fn channel_sent(env: Env, channel: NativeChannel) -> Result<BigInt> {
+    Ok(BigInt::from(channel.get(&env)?.object.channel.sent()))
+}
+
+/// Up to where in the stream of bytes receivers that are gone have received.
+#[napi]
+pub fn channel_gone(env: Env, channel: NativeChannel) -> Result<BigInt> {
+    channel.call(&env, |end| end.channel.gone()).map(BigInt::from)
+}
+
+#[napi]
+pub fn channel_max_length(env: Env, channel: NativeChannel) -> Result<f64> {
+    Ok(channel.get(&env)?.object.channel.max_length() as f64)
+}
+
+#[napi(ts_return_type = "Promise<number>")]
+pub fn channel_send_async<'env>(
+    env: &'env Env,
+    channel: NativeChannel,
+    data: &[u8],
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    let data = copy_of(data).map_err(|error| to_js(env, &error))?;
+    channel.start(env, timeout, pending, move |end, patience| {
+        end.channel.send(&data, Some(patience)).map(code)
+    })
+}
+
+/// Waits until there is a message: 0, or 2 if the time is up first.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn channel_ready_async<'env>(
+    env: &'env Env,
+    channel: NativeChannel,
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    channel.start(env, timeout, pending, |end, patience| {
+        end.channel.wait_for_message(patience).map(code)
+    })
+}
+
+/// Becomes the receiver as soon as no other one is alive: 0, or 2 if the time is up first.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn channel_wait_to_receive<'env>(
+    env: &'env Env,
+    channel: NativeChannel,
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    let InMapping { mapping, object } = &*channel.get(env)?;
+    let (end, given_up) = (Arc::clone(object), Arc::clone(object));
+    let wait = move |patience: &Patience<'_>| end.channel.wait_to_receive(patience).map(code);
+    let give_back = move |_| {
+        let _ = given_up.channel.stop_receiving(); // a fault, which the mapping tells
+    };
+    pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
+}
+
+/// Reserves room for a message, and returns its offset in the mapping; -1 if there is none in time.
+#[napi]
+pub fn channel_reserve(env: Env, channel: NativeChannel, length: f64, timeout: f64) -> Result<f64> {
+    let length = length as usize;
+    channel.attempt(&env, timeout, |end, patience| {
+        end.channel.reserve(length, patience).map(|room| end.keep(room))
+    })
+}
+
+/// The same on another thread, one at a time: 0, and then `reserved` returns the offset; 2 if there is no
+/// room in time.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn channel_reserve_async<'env>(
+    env: &'env Env,
+    channel: NativeChannel,
+    length: f64,
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    let InMapping { mapping, object } = &*channel.get(env)?;
+    let (end, given_up) = (Arc::clone(object), Arc::clone(object));
+    let wait = move |patience: &Patience<'_>| {
+        let room = end.channel.reserve(length as usize, Some(patience))?;
+        let done = code(room.is_some());
+        *end.arrived.lock_anyway() = room;
+        Ok(done)
+    };
+    let give_back = move |_| {
+        if let Some(room) = given_up.arrived.lock_anyway().take() {
+            let _ = given_up.channel.abandon(room); // a fault, which the mapping tells
+        }
+    };
+    pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
+}
+
+/// The offset of what `reserveAsync` has reserved, or -1.
+#[napi]
+pub fn channel_reserved(env: Env, channel: NativeChannel) -> Result<f64> {
+    channel.call(&env, |end| {
+        let room = end.arrived.lock_anyway().take();
+        Ok(end.keep(room))
+    })
+}
+
+/// Sends the first `length` bytes of what was reserved, or nothing if `length` is negative; `false` if
+/// nothing is reserved at `offset`.
+#[napi]
+pub fn channel_commit(env: Env, channel: NativeChannel, offset: f64, length: f64) -> Result<bool> {
+    channel.call(&env, |End { channel, reserved, .. }| {
+        let Some(room) = reserved.lock_anyway().remove(&(offset as usize)) else {
             return Ok(false);
         };
-        let finish = |channel: &Channel| match length {
-            ..0.0 => channel.abandon(reservation),
-            _ => channel.commit(reservation, length as usize),
-        };
-        self.tied.call(&env, finish).map(|()| true)
-    }
+        match length {
+            ..0.0 => channel.abandon(room)?,
+            _ => channel.commit(room, length as usize)?,
+        }
+        Ok(true)
+    })
+}
 
-    /// Receives a message and leaves it where it is: its offset in the mapping and its length.
-    #[napi]
-    pub fn borrow(&self, env: Env, timeout: f64) -> Result<Option<Vec<f64>>> {
-        self.tied.attempt(&env, timeout, Channel::borrow).map(|message| self.borrowed.keep(message))
-    }
+/// Receives a message and leaves it where it is: its offset in the mapping and its length.
+#[napi]
+pub fn channel_borrow(env: Env, channel: NativeChannel, timeout: f64) -> Result<Option<Vec<f64>>> {
+    channel.attempt(&env, timeout, |end, patience| {
+        end.channel.borrow(patience).map(|message| end.borrowed.keep(message))
+    })
+}
 
-    /// Gives back the message borrowed at `offset`; `false` if there is none.
-    #[napi]
-    pub fn release(&self, env: Env, offset: f64) -> Result<bool> {
-        let Some(message) = self.borrowed.take(offset) else { return Ok(false) };
-        self.tied.call(&env, |channel| channel.release(message)).map(|()| true)
-    }
+/// Gives back the message borrowed at `offset`; `false` if there is none.
+#[napi]
+pub fn channel_release(env: Env, channel: NativeChannel, offset: f64) -> Result<bool> {
+    channel.call(&env, |end| {
+        let message = end.borrowed.take(offset);
+        message.map_or(Ok(false), |message| end.channel.release(message).map(|()| true))
+    })
+}
 
-    /// How many messages there are, and how many bytes in them.
-    #[napi]
-    pub fn pending(&self, env: Env) -> Result<Vec<f64>> {
-        let (messages, bytes) = self.tied.call(&env, Channel::pending)?;
-        Ok(vec![messages as f64, bytes as f64])
-    }
+/// How many messages there are, and how many bytes in them.
+#[napi]
+pub fn channel_pending(env: Env, channel: NativeChannel) -> Result<Vec<f64>> {
+    let (messages, bytes) = channel.call(&env, |end| end.channel.pending())?;
+    Ok(vec![messages as f64, bytes as f64])
+}
 
-    /// Lets another one be the receiver.
-    #[napi]
-    pub fn stop_receiving(&self, env: Env) -> Result<()> {
-        self.tied.call(&env, |channel| {
-            for message in self.borrowed.take_all() {
-                channel.put_back(message);
-            }
-            channel.stop_receiving()
-        })
-    }
+/// Lets another one be the receiver.
+#[napi]
+pub fn channel_stop_receiving(env: Env, channel: NativeChannel) -> Result<()> {
+    channel.call(&env, |End { channel, borrowed, .. }| {
+        for message in borrowed.take_all() {
+            channel.put_back(message);
+        }
+        channel.stop_receiving()
+    })
 }
 
 /// Waits until there is a channel: 0, or 2 if the time is up first.
@@ -248,13 +256,8 @@ pub fn channel_made<'env>(
 
 /// Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait.
 #[napi]
-pub fn channel_send(
-    env: Env,
-    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
-    data: &[u8],
-    timeout: f64,
-) -> Result<bool> {
-    channel.attempt(&env, timeout, |channel, patience| channel.send(data, patience))
+pub fn channel_send(env: Env, channel: NativeChannel, data: &[u8], timeout: f64) -> Result<bool> {
+    channel.attempt(&env, timeout, |end, patience| end.channel.send(data, patience))
 }
 
 /// Receives a message into `target`, from `offset` on, and returns its length; -1 if none comes in time. A
@@ -262,12 +265,14 @@ pub fn channel_send(
 #[napi]
 pub fn channel_receive(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
+    channel: NativeChannel,
     target: BufferSlice,
     offset: u32,
     timeout: f64,
 ) -> Result<f64> {
-    messages::receive(&env, &channel, target, offset, timeout, Channel::receive_into)
+    messages::receive(&env, &channel, target, offset, timeout, |end, target, patience| {
+        end.channel.receive_into(target, patience)
+    })
 }
 
 /// As `channelReceive`, but also copies the messages that come next, each to a multiple of eight from `offset`
@@ -277,7 +282,7 @@ pub fn channel_receive(
 #[napi]
 pub fn channel_receive_ahead(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
+    channel: NativeChannel,
     target: BufferSlice,
     offset: u32,
     mut places: Int32ArraySlice,
@@ -289,8 +294,8 @@ pub fn channel_receive_ahead(
     let mut ahead = [Ahead::default(); AHEAD];
     let most = AHEAD.min(most as usize).min(places.len() / 3);
     let received =
-        messages::receive(&env, &channel, target, offset, timeout, |channel, target, patience| {
-            channel.receive_ahead(target, &mut ahead[..most], patience)
+        messages::receive(&env, &channel, target, offset, timeout, |end, target, patience| {
+            end.channel.receive_ahead(target, &mut ahead[..most], patience)
         })?;
     let count = most.min(received.max(0.0) as usize);
     for (numbers, place) in places.chunks_exact_mut(3).zip(&ahead[..count]) {
@@ -301,11 +306,8 @@ pub fn channel_receive_ahead(
 
 /// Wakes the senders that wait for room.
 #[napi]
-pub fn channel_wake_senders(
-    env: Env,
-    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
-) -> Result<()> {
-    channel.call(&env, Channel::wake_senders)
+pub fn channel_wake_senders(env: Env, channel: NativeChannel) -> Result<()> {
+    channel.call(&env, |end| end.channel.wake_senders())
 }
 
 /// Sends messages that lie one behind the other in `data`: each ends at one of the first `count` of `ends`.
@@ -313,14 +315,14 @@ pub fn channel_wake_senders(
 #[napi]
 pub fn channel_send_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
+    channel: NativeChannel,
     data: &[u8],
     ends: &[u32],
     count: u32,
     timeout: f64,
 ) -> Result<u32> {
-    messages::send_many(&env, &channel, ends, count, timeout, |channel, ends, patience| {
-        channel.send_many(data, ends, patience)
+    messages::send_many(&env, &channel, ends, count, timeout, |end, ends, patience| {
+        end.channel.send_many(data, ends, patience)
     })
 }
 
@@ -329,13 +331,21 @@ pub fn channel_send_many(
 #[napi]
 pub fn channel_receive_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] channel: ByHandle<Channel>,
+    channel: NativeChannel,
     target: BufferSlice,
     offset: u32,
     ends: Uint32ArraySlice,
     most: u32,
     timeout: f64,
 ) -> Result<f64> {
-    let receive = Channel::receive_many_into;
-    messages::receive_many(&env, &channel, target, offset, ends, most, timeout, receive)
+    messages::receive_many(
+        &env,
+        &channel,
+        target,
+        offset,
+        ends,
+        most,
+        timeout,
+        |end, target, ends, patience| end.channel.receive_many_into(target, ends, patience),
+    )
 }

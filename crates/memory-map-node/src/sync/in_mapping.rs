@@ -1,9 +1,9 @@
-//! What the classes behind `memory-map/sync` share.
+//! What is behind the classes of `memory-map/sync`: an object of the core each, which functions take.
 //!
 //! A timeout is in milliseconds; a negative one is for ever. Results are numbers, which `lib/sync`
 //! gives names.
 
-use std::ops::Deref;
+use std::cell::Ref;
 use std::sync::Arc;
 
 use memory_map::Mapping;
@@ -12,7 +12,6 @@ use napi::bindgen_prelude::*;
 
 use super::waits::{self, Job, NativeWait};
 use crate::error::to_js;
-use crate::mapping::Token;
 use crate::tied::Tied;
 
 pub const TIMED_OUT: u32 = 2;
@@ -27,33 +26,24 @@ pub struct InMapping<T> {
     pub object: Arc<T>,
 }
 
-impl<T: Send + Sync + 'static> InMapping<T> {
-    /// The object that `make` makes in a mapping. It ends with the environment.
-    pub fn tied(
+/// What JavaScript has of such an object. It ends with the environment.
+pub struct Native<T: 'static>(Tied<InMapping<T>>);
+
+impl<T: 'static> Native<T> {
+    /// The object that `make` makes in a mapping.
+    pub fn new(
         env: &Env,
-        map: &Token,
+        mapping: &Arc<Mapping>,
         make: impl FnOnce(&Mapping) -> memory_map::Result<T>,
-    ) -> Result<Tied<Self>> {
-        let mapping = Arc::clone(&map.mapping);
-        let object = Arc::new(make(&mapping).map_err(|error| to_js(env, &error))?);
-        Ok(Tied::new(env, Self { mapping, object }))
+    ) -> Result<Self> {
+        let object = Arc::new(make(mapping).map_err(|error| to_js(env, &error))?);
+        Ok(Self(Tied::new(env, InMapping { mapping: Arc::clone(mapping), object })))
     }
 
-    /// Waits on another thread, for something that need not be undone.
-    pub fn start<'env>(
-        &self,
-        env: &'env Env,
-        timeout: f64,
-        pending: &NativeWait,
-        wait: impl Fn(&T, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
-    ) -> Result<Object<'env>> {
-        let object = Arc::clone(&self.object);
-        let job = Job::new(move |patience| wait(&object, patience));
-        pending.start(env, &self.mapping, timeout, job)
+    pub fn get(&self, env: &Env) -> Result<Ref<'_, InMapping<T>>> {
+        self.0.get(env)
     }
-}
 
-impl<T: 'static> Tied<InMapping<T>> {
     /// Calls the object.
     pub fn call<R>(&self, env: &Env, call: impl FnOnce(&T) -> memory_map::Result<R>) -> Result<R> {
         call(&self.get(env)?.object).map_err(|error| to_js(env, &error))
@@ -84,18 +74,30 @@ impl<T: 'static> Tied<InMapping<T>> {
     }
 }
 
-/// An object as an argument of a function: what the `handle()` of its class returns.
-pub struct ByHandle<T: 'static>(Tied<InMapping<T>>);
-
-impl<T> Deref for ByHandle<T> {
-    type Target = Tied<InMapping<T>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
+impl<T: Send + Sync + 'static> Native<T> {
+    /// Has the object wait on another thread, for something that need not be undone.
+    pub fn start<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+        wait: impl Fn(&T, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.get(env)?;
+        let object = Arc::clone(object);
+        let job = Job::new(move |patience| wait(&object, patience));
+        pending.start(env, mapping, timeout, job)
     }
 }
 
-impl<T> FromNapiValue for ByHandle<T> {
+impl<T> ToNapiValue for Native<T> {
+    unsafe fn to_napi_value(env: sys::napi_env, native: Self) -> Result<sys::napi_value> {
+        // SAFETY: the caller vouches for `env`.
+        unsafe { External::to_napi_value(env, External::new(native.0)) }
+    }
+}
+
+impl<T> FromNapiValue for Native<T> {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         // SAFETY: the caller vouches for both.
         let external = unsafe { External::<Tied<InMapping<T>>>::from_napi_ref(env, value) }?;

@@ -1,18 +1,18 @@
 //! Sending and receiving by copying, as channels, queues and broadcasts do.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Mutex;
 
+use memory_map::LockAnyway;
 use memory_map::ipc::{Message, Patience, Received};
 use napi::bindgen_prelude::*;
 
-use super::in_mapping::InMapping;
-use crate::tied::Tied;
+use super::in_mapping::Native;
 
 /// Sends messages that end at the first `count` of `ends`, and returns how many there was room for in time.
 pub fn send_many<T: 'static>(
     env: &Env,
-    sender: &Tied<InMapping<T>>,
+    sender: &Native<T>,
     ends: &[u32],
     count: u32,
     timeout: f64,
@@ -27,7 +27,7 @@ pub fn send_many<T: 'static>(
 /// Receives a message into `target`, from `offset` on.
 pub fn receive<T: 'static>(
     env: &Env,
-    receiver: &Tied<InMapping<T>>,
+    receiver: &Native<T>,
     mut target: BufferSlice<'_>,
     offset: u32,
     timeout: f64,
@@ -43,7 +43,7 @@ pub fn receive<T: 'static>(
 #[allow(clippy::too_many_arguments)] // those of the functions that call it
 pub fn receive_many<T: 'static>(
     env: &Env,
-    receiver: &Tied<InMapping<T>>,
+    receiver: &Native<T>,
     target: BufferSlice<'_>,
     offset: u32,
     mut ends: Uint32ArraySlice<'_>,
@@ -66,26 +66,26 @@ pub fn receive_many<T: 'static>(
 
 /// Messages that JavaScript uses in place, by their offset in the mapping.
 #[derive(Default)]
-pub struct Lent(RefCell<HashMap<usize, Message>>);
+pub struct Lent(Mutex<HashMap<usize, Message>>);
 
 impl Lent {
     /// Keeps a message, and returns its offset in the mapping and its length.
     pub fn keep(&self, message: Option<Message>) -> Option<Vec<f64>> {
         message.map(|message| {
             let (offset, length) = (message.offset(), message.length());
-            self.0.borrow_mut().insert(offset, message);
+            self.0.lock_anyway().insert(offset, message);
             vec![offset as f64, length as f64]
         })
     }
 
     /// Takes out the message at an offset.
     pub fn take(&self, offset: f64) -> Option<Message> {
-        self.0.borrow_mut().remove(&(offset as usize))
+        self.0.lock_anyway().remove(&(offset as usize))
     }
 
     /// Takes out all messages.
     pub fn take_all(&self) -> impl Iterator<Item = Message> {
-        self.0.take().into_values()
+        std::mem::take(&mut *self.0.lock_anyway()).into_values()
     }
 }
 

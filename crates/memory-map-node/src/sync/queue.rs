@@ -1,4 +1,4 @@
-//! The class behind `Queue`.
+//! What is behind `Queue`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,12 +8,11 @@ use memory_map::{Error, LockAnyway, copy_of};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{ByHandle, CREATE, InMapping, OPEN, code};
+use super::in_mapping::{CREATE, Native, OPEN, code};
 use super::messages;
 use super::waits::{Job, NativeWait};
 use crate::error::to_js;
 use crate::mapping::Token;
-use crate::tied::Tied;
 
 /// A queue, and the messages received through it that are neither released nor given up.
 pub struct Worker {
@@ -28,96 +27,80 @@ impl Worker {
     }
 }
 
+type NativeQueue = Native<Worker>;
+
+/// Makes a queue of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2).
 #[napi]
-pub struct NativeQueue(Tied<InMapping<Worker>>);
+pub fn queue_open(env: Env, map: Token, offset: f64, length: f64, how: u32) -> Result<NativeQueue> {
+    let (offset, length) = (offset as usize, length as usize);
+    Native::new(&env, &map.mapping, |mapping| {
+        let queue = match how {
+            CREATE => Queue::create(mapping, offset, length),
+            OPEN => Queue::open(mapping, offset),
+            _ => Queue::open_or_create(mapping, offset, length),
+        }?;
+        Ok(Worker { queue, taken: Mutex::default() })
+    })
+}
 
 #[napi]
-impl NativeQueue {
-    /// Makes a queue of `length` bytes (`how` is 0), opens one (1), or makes one if there is none (2).
-    #[napi(constructor)]
-    pub fn new(env: Env, map: Token, offset: f64, length: f64, how: u32) -> Result<Self> {
-        let (offset, length) = (offset as usize, length as usize);
-        InMapping::tied(&env, &map, |mapping| {
-            let queue = match how {
-                CREATE => Queue::create(mapping, offset, length),
-                OPEN => Queue::open(mapping, offset),
-                _ => Queue::open_or_create(mapping, offset, length),
-            }?;
-            Ok(Worker { queue, taken: Mutex::default() })
-        })
-        .map(Self)
-    }
+pub fn queue_capacity(env: Env, queue: NativeQueue) -> Result<f64> {
+    Ok(queue.get(&env)?.object.queue.capacity() as f64)
+}
 
-    #[napi(getter)]
-    pub fn capacity(&self, env: Env) -> Result<f64> {
-        Ok(self.0.get(&env)?.object.queue.capacity() as f64)
-    }
+#[napi]
+pub fn queue_max_length(env: Env, queue: NativeQueue) -> Result<f64> {
+    Ok(queue.get(&env)?.object.queue.max_length() as f64)
+}
 
-    #[napi(getter)]
-    pub fn max_length(&self, env: Env) -> Result<f64> {
-        Ok(self.0.get(&env)?.object.queue.max_length() as f64)
-    }
+#[napi(ts_return_type = "Promise<number>")]
+pub fn queue_send_async<'env>(
+    env: &'env Env,
+    queue: NativeQueue,
+    data: &[u8],
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    let data = copy_of(data).map_err(|error| to_js(env, &error))?;
+    queue.start(env, timeout, pending, move |worker, patience| {
+        worker.queue.send(&data, Some(patience)).map(code)
+    })
+}
 
-    /// For the functions below, which are called often.
-    #[napi(ts_return_type = "object")]
-    pub fn handle(&self) -> External<Tied<InMapping<Worker>>> {
-        External::new(self.0.clone())
-    }
+/// Waits until there is a message: 0, or 2 if the time is up first.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn queue_ready_async<'env>(
+    env: &'env Env,
+    queue: NativeQueue,
+    timeout: f64,
+    pending: &NativeWait,
+) -> Result<Object<'env>> {
+    queue.start(env, timeout, pending, |worker, patience| {
+        worker.queue.wait_for_message(patience).map(code)
+    })
+}
 
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn send_async<'env>(
-        &self,
-        env: &'env Env,
-        data: &[u8],
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        let data = copy_of(data).map_err(|error| to_js(env, &error))?;
-        self.0.get(env)?.start(env, timeout, pending, move |worker, patience| {
-            worker.queue.send(&data, Some(patience)).map(code)
-        })
-    }
+/// Gives all messages up.
+#[napi]
+pub fn queue_requeue_all(env: Env, queue: NativeQueue) -> Result<()> {
+    queue.call(&env, |worker| {
+        let taken = std::mem::take(&mut *worker.taken()).into_values();
+        let done =
+            taken.map(|message| worker.queue.requeue(message)).reduce(std::result::Result::and);
+        done.unwrap_or(Ok(()))
+    })
+}
 
-    /// Waits until there is a message: 0, or 2 if the time is up first.
-    #[napi(ts_return_type = "Promise<number>")]
-    pub fn ready_async<'env>(
-        &self,
-        env: &'env Env,
-        timeout: f64,
-        pending: &NativeWait,
-    ) -> Result<Object<'env>> {
-        self.0.get(env)?.start(env, timeout, pending, |worker, patience| {
-            worker.queue.wait_for_message(patience).map(code)
-        })
-    }
-
-    /// Gives all messages up.
-    #[napi]
-    pub fn requeue_all(&self, env: Env) -> Result<()> {
-        self.0.call(&env, |worker| {
-            let taken = std::mem::take(&mut *worker.taken()).into_values();
-            let done =
-                taken.map(|message| worker.queue.requeue(message)).reduce(std::result::Result::and);
-            done.unwrap_or(Ok(()))
-        })
-    }
-
-    /// How many messages wait, how many bytes are in them, and how many messages receivers have.
-    #[napi]
-    pub fn pending(&self, env: Env) -> Result<Vec<f64>> {
-        let [there, taken] = self.0.call(&env, |worker| worker.queue.pending())?;
-        Ok(vec![there.0 as f64, there.1 as f64, taken.0 as f64])
-    }
+/// How many messages wait, how many bytes are in them, and how many messages receivers have.
+#[napi]
+pub fn queue_pending(env: Env, queue: NativeQueue) -> Result<Vec<f64>> {
+    let [there, taken] = queue.call(&env, |worker| worker.queue.pending())?;
+    Ok(vec![there.0 as f64, there.1 as f64, taken.0 as f64])
 }
 
 /// Sends a message; `false` if there is no room for it in time. With a `timeout` of 0 it does not wait.
 #[napi]
-pub fn queue_send(
-    env: Env,
-    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
-    data: &[u8],
-    timeout: f64,
-) -> Result<bool> {
+pub fn queue_send(env: Env, queue: NativeQueue, data: &[u8], timeout: f64) -> Result<bool> {
     queue.attempt(&env, timeout, |worker, patience| worker.queue.send(data, patience))
 }
 
@@ -125,7 +108,7 @@ pub fn queue_send(
 #[napi]
 pub fn queue_send_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    queue: NativeQueue,
     data: &[u8],
     ends: &[u32],
     count: u32,
@@ -142,7 +125,7 @@ pub fn queue_send_many(
 #[napi]
 pub fn queue_receive(
     env: Env,
-    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    queue: NativeQueue,
     number: f64,
     mut target: BufferSlice,
     start: u32,
@@ -166,7 +149,7 @@ pub fn queue_receive(
 #[allow(clippy::too_many_arguments)] // one call of many numbers is faster than an object of them
 pub fn queue_receive_many(
     env: Env,
-    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    queue: NativeQueue,
     first: f64,
     mut target: BufferSlice,
     offset: u32,
@@ -194,11 +177,7 @@ pub fn queue_receive_many(
 
 /// How often a message was delivered, including this time; 0 if there is none with that number.
 #[napi]
-pub fn queue_deliveries(
-    env: Env,
-    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
-    number: f64,
-) -> Result<f64> {
+pub fn queue_deliveries(env: Env, queue: NativeQueue, number: f64) -> Result<f64> {
     queue.call(&env, |worker| {
         Ok(worker.taken().get(&(number as u64)).map_or(0.0, |message| message.deliveries() as f64))
     })
@@ -208,7 +187,7 @@ pub fn queue_deliveries(
 #[napi]
 pub fn queue_read(
     env: Env,
-    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
+    queue: NativeQueue,
     number: f64,
     mut target: BufferSlice,
 ) -> Result<()> {
@@ -220,12 +199,7 @@ pub fn queue_read(
 
 /// Releases a message, or gives it up; `false` if there is none with that number.
 #[napi]
-pub fn queue_settle(
-    env: Env,
-    #[napi(ts_arg_type = "object")] queue: ByHandle<Worker>,
-    number: f64,
-    requeue: bool,
-) -> Result<bool> {
+pub fn queue_settle(env: Env, queue: NativeQueue, number: f64, requeue: bool) -> Result<bool> {
     let worker = &queue.get(&env)?.object;
     let Some(message) = worker.taken().get(&(number as u64)).cloned() else { return Ok(false) };
     let settle = if requeue { Queue::requeue } else { Queue::release };
