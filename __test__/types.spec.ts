@@ -1,6 +1,6 @@
 // The types of the installed package: its declarations, compiled with a user's settings.
 
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -61,6 +61,25 @@ for (const [what, name, options] of [
 ] as const) {
   test(`the types are right in ${what}`, async (t) => {
     t.is(await compile(t, install(t), name, user, options), '')
+  })
+}
+
+for (const [what, name, options] of [
+  ['an ES module', 'user.mts', { module: 'nodenext' }],
+  ['a CommonJS module', 'user.cts', { module: 'nodenext' }],
+  ['a bundler', 'user.ts', { module: 'esnext', moduleResolution: 'bundler' }],
+] as const) {
+  test(`the types are right in ${what} that has a clone installed, with its sources`, async (t) => {
+    const folder = install(t)
+    const target = join(folder, 'node_modules', 'memory-map')
+    rmSync(target, { recursive: true })
+    symlinkSync(root, target)
+    const source = `
+      import { mapShared } from 'memory-map'
+      import { Mutex } from 'memory-map/sync'
+      export const mutex = new Mutex(mapShared('file'), 0)`
+    // The libraries are those of a program that is older than the sources.
+    t.is(await compile(t, folder, name, source, { lib: ['es2022'], skipLibCheck: true, ...options }), '')
   })
 }
 

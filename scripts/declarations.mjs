@@ -10,12 +10,15 @@ import { dts } from 'rolldown-plugin-dts'
 const compiled = 'target/types'
 const ofOldCompilers = 'ts5.6'
 
-/** Has `memory-map/sync` take the class from the main module: a second declaration would be another type. */
+/**
+ * Has `memory-map/sync` take the class from the main module: a second declaration would be another type. It is not
+ * `./index.js`, for in a clone the compiler finds `index.ts` by that.
+ */
 const oneClass = {
   name: 'one class',
   resolveId(id, importer) {
     const isMain = id.endsWith('/index.js') || (id.endsWith('/memory-map.js') && importer?.includes('/sync/'))
-    return isMain ? { id: './index.js', external: true } : undefined
+    return isMain ? { id: 'memory-map', external: true } : undefined
   },
 }
 
@@ -56,6 +59,6 @@ for (const name of ['index', 'sync']) {
     [ofOldCompilers, forOldCompilers(modern)],
   ]) {
     await write(`${folder}/${name}.d.ts`, code)
-    await write(`${folder}/${name}.d.cts`, code.replace('"./index.js"', '"./index.cjs"'))
+    await write(`${folder}/${name}.d.cts`, code.replace('"memory-map"', '"./index.cjs"'))
   }
 }

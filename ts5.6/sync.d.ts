@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { MemoryMap } from './index.js'
+import { MemoryMap } from 'memory-map'
 
 /** Of a module that is not loaded for this alone. */
 declare const custom: typeof inspect.custom
