@@ -1,10 +1,13 @@
-// What AVA prints where an assertion about a mapping fails.
+// What is printed of mappings, and of what has their methods.
+
+import { inspect } from 'node:util'
 
 import test from 'ava'
-import { mapAnonymous } from 'memory-map'
+import * as main from 'memory-map'
+import * as sync from 'memory-map/sync'
 
 test('a failing assertion about a mapping, open or closed, prints the mapping', async (t) => {
-  const map = mapAnonymous(10)
+  const map = main.mapAnonymous(10)
   for (const close of [false, true]) {
     if (close) map.close()
     for (const fails of [
@@ -19,5 +22,12 @@ test('a failing assertion about a mapping, open or closed, prints the mapping', 
         ['AssertionError'],
       )
     }
+  }
+})
+
+test('an object that has only the methods of a class prints without fields', (t) => {
+  for (const [name, value] of Object.entries({ ...main, ...sync })) {
+    if (typeof value !== 'function' || !/^[A-Z]/.test(name) || Error.isPrototypeOf(value)) continue
+    t.is(inspect(Object.create(value.prototype)), `${value.name} {}`)
   }
 })

@@ -29,13 +29,22 @@ export abstract class Handle extends Uncloneable {
 
   /** What `console.log` shows. */
   [custom](): string {
-    return `${this.constructor.name} ${util().inspect(this.toJSON(), { breakLength: Infinity, compact: true })}`
+    return `${this.constructor.name} ${util().inspect(toShown(this), { breakLength: Infinity, compact: true })}`
   }
 
   /** What it is, as `util.inspect` shows it. */
   override toString(): string {
     // V8 looks at the tag only of what has this method.
     return this[custom]()
+  }
+}
+
+/** What a handle is. A stub or a Proxy has the methods, but not the private fields: it is shown without any. */
+function toShown(handle: Handle): object {
+  try {
+    return handle.toJSON()
+  } catch {
+    return {}
   }
 }
 
