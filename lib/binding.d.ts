@@ -559,6 +559,11 @@ export declare namespace mapping {
   export function forget(token: number): void
   /** Forgets a place whose memory is gone. */
   export function forsake(map: Token, address: number): void
+  /**
+   * Has closed mappings give back what they keep of the runtime's memory: there is none for another one. Says whether there
+   * may be now.
+   */
+  export function giveBack(): boolean
   /** Names a mapping for `adopt`: 32 hexadecimal digits. */
   export function handle(map: Token, note: string): Outcome<string>
   /**

@@ -345,12 +345,15 @@ const tooLong = (length: number) =>
   )
 
 function growable(size: number): SharedArrayBuffer {
-  const options = { maxByteLength: size }
+  const Growable = SharedArrayBuffer as new (length: number, options: { maxByteLength: number }) => SharedArrayBuffer
+  const make = () => new Growable(size, { maxByteLength: size })
   try {
-    return new (SharedArrayBuffer as new (length: number, options: { maxByteLength: number }) => SharedArrayBuffer)(
-      size,
-      options,
-    )
+    try {
+      return make()
+    } catch (error) {
+      if (!mapping.giveBack()) throw error
+      return make()
+    }
   } catch {
     throw tooLong(size)
   }

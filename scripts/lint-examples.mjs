@@ -16,6 +16,7 @@ const exceptions = new Set([
   'Mapping::disown',
   'Mapping::forsake',
   'has_leftovers',
+  'let_go_of_retired',
   'sweep_leftovers',
   'Mapping::let_go', // threads that end while others go on
   'Mapping::write_from', // bytes that lie in the mapping itself

@@ -178,7 +178,6 @@ impl Environment {
         let mut shared = self.shared_addresses.borrow_mut();
         shared.add(length);
         if shared.is_large() {
-            shared.looked([]);
             drop(shared); // finalizers may come back here
             self.have_collected();
         }
@@ -186,6 +185,9 @@ impl Environment {
 
     /// Has the runtime collect, where it can.
     fn have_collected(&self) {
+        self.shared_addresses.take();
+        memory_map::let_go_of_retired();
+        self.drop_released();
         if !memory_map::has_room() {
             return;
         }
@@ -318,13 +320,18 @@ impl Environment {
     pub fn with_room<T>(&self, make: impl Fn() -> memory_map::Result<T>) -> memory_map::Result<T> {
         let made = make();
         let lacks_room = made.as_ref().is_err_and(memory_map::Error::lacks_room);
-        if !lacks_room || !self.may_give_back.take() {
-            return made;
+        if lacks_room && self.give_back() { make() } else { made }
+    }
+
+    /// Has closed mappings give their addresses back. `false` where none has kept any since the last time.
+    pub fn give_back(&self) -> bool {
+        let may = self.may_give_back.take();
+        if may {
+            self.have_collected();
+            self.finish_freed();
+            self.look_at_closed();
         }
-        self.have_collected();
-        self.finish_freed();
-        self.look_at_closed();
-        make()
+        may
     }
 
     /// Says whether most of the addresses are still in reach.

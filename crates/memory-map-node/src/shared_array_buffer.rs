@@ -182,6 +182,13 @@ pub fn put_over(
     Ok(())
 }
 
+/// Has closed mappings give back what they keep of the runtime's memory: there is none for another one. Says whether there
+/// may be now.
+#[napi(namespace = "mapping")]
+pub fn give_back(env: Env) -> bool {
+    Environment::of(env.raw()).give_back()
+}
+
 /// Keeps the memory that another thread has put the mapping over, for this thread's part. `bytes` is a view of all
 /// of it, of an object of its own.
 #[napi(namespace = "mapping")]

@@ -31,6 +31,7 @@ pub use mapping::{Count, Handle, Mapping, Needle, Prefetch, Residency, Sync};
 pub use options::{FileOptions, HugePages, Kind, Options, Seals, ShareableOptions};
 pub use protection::Protection;
 pub use region::{
-    Backlog, Keeper, RegionKey, has_leftovers, has_room, sweep_leftovers, unmap_together,
+    Backlog, Keeper, RegionKey, has_leftovers, has_room, let_go_of_retired, sweep_leftovers,
+    unmap_together,
 };
 pub use sys::{allocation_granularity, page_size, trim_heap};

@@ -297,13 +297,25 @@ pub(crate) fn note_retired(region: &Arc<Region>) {
     if !region.is_foreign() {
         return;
     }
-    let mut surplus = Vec::new();
     {
         let mut retired = RETIRED.lock_anyway();
         let length = region.range().len();
         retired.regions.push_back((Arc::downgrade(region), length));
         retired.bytes += length;
-        while retired.regions.len() > MOST_RETIRED || retired.bytes > MOST_BYTES {
+    }
+    let_go_beyond(MOST_RETIRED, MOST_BYTES);
+}
+
+/// Lets go of all foreign memory that mappings have left: its owner has no room for more.
+pub fn let_go_of_retired() {
+    let_go_beyond(0, 0);
+}
+
+fn let_go_beyond(most_regions: usize, most_bytes: usize) {
+    let mut surplus = Vec::new();
+    {
+        let mut retired = RETIRED.lock_anyway();
+        while retired.regions.len() > most_regions || retired.bytes > most_bytes {
             let Some((oldest, length)) = retired.regions.pop_front() else { break };
             retired.bytes -= length;
             surplus.push(oldest);

@@ -16,7 +16,7 @@ mod unmap;
 
 pub use backlog::{Backlog, has_room};
 pub(crate) use contents::Contents;
-pub use foreign::{has_leftovers, sweep_leftovers};
+pub use foreign::{has_leftovers, let_go_of_retired, sweep_leftovers};
 pub use key::RegionKey;
 pub use unmap::unmap_together;
 
