@@ -1,7 +1,7 @@
 //! System calls that memmap2 and nix do not give, and what goes with them: one folder for each
 //! system, which this file chooses. `unix/` has what several of them share.
 //!
-//! Every function here is a thin call: it decides nothing and keeps nothing.
+//! The functions here are thin: they know nothing of mappings, and decide nothing about them.
 
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux/mod.rs")]
 #[cfg_attr(target_vendor = "apple", path = "apple/mod.rs")]

@@ -1,4 +1,4 @@
-//! Systems that do not say what this process's memory areas and pages are, and cannot move them.
+//! Systems that do not tell which memory areas and pages this process has, and cannot move them.
 
 use std::ops::Range;
 

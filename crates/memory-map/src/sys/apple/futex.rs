@@ -54,7 +54,7 @@ pub(crate) fn sleeps_on_a_word() -> bool {
     calls().is_some()
 }
 
-/// How often a wait that has no end, or can be cancelled, checks whether it was.
+/// How often a wait checks whether it was cancelled: it sleeps no longer at a time.
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `cancel` is not

@@ -49,8 +49,8 @@ unsafe extern "C" {
     ) -> libc::kern_return_t;
 }
 
-/// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
-/// or `None` if that cannot be done. *handler*
+/// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived.
+/// *handler*
 ///
 /// # Safety
 /// `to` must be writable for `length` bytes.
@@ -59,7 +59,7 @@ pub(crate) unsafe fn peek(from: usize, to: *mut u8, length: usize) -> Option<usi
     if unsafe { read_across(from, to, length) } {
         return Some(length);
     }
-    // One page that cannot be read fails the whole call, so what precedes it is read by pages.
+    // One page that cannot be read fails the whole call, so what precedes it is read page by page.
     let page = super::page_size();
     let mut copied = 0;
     while copied < length {
@@ -103,7 +103,7 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
     if status == 0 { length } else { 0 }
 }
 
-/// macOS sends SIGBUS for a forbidden access too, so the pages must be asked.
+/// macOS sends SIGBUS for a forbidden access too.
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
 
 /// Whether a device number is that of `/dev/zero`: major 3, minor 3 (XNU, bsd/dev/memdev.c).

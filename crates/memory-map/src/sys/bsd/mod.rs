@@ -1,5 +1,5 @@
-//! Systems without a copy that comes back short: saying that nothing was copied makes the guard
-//! report a lost store as not rolled back.
+//! The BSDs, and other Unix systems. They have no copy that comes back short: told that nothing was copied, the
+//! guard reports a lost store as not rolled back.
 
 #[path = "../unix/advice.rs"]
 mod advice;
@@ -44,17 +44,16 @@ pub(crate) unsafe fn poke(_from: *const u8, _to: usize, _length: usize) -> usize
     0
 }
 
-/// The pages must be asked.
+/// Not on all of them.
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = false;
 
-/// Whether a device number is that of `/dev/zero`: they are given out as devices come.
+/// Whether a device number is that of `/dev/zero`: devices are numbered as they appear.
 pub(crate) fn is_dev_zero(device: u64) -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/dev/zero").is_ok_and(|zero| zero.rdev() == device)
 }
 
-/// Reserves blocks for the bytes from `start` to before `end` of a file, which grows if it ends
-/// before.
+/// Reserves blocks for the bytes from `start` to before `end` of a file, which grows if it is shorter.
 pub(crate) fn allocate(
     file: &std::fs::File,
     _size: Offset,
@@ -69,8 +68,8 @@ pub(crate) fn allocate(
 
 /// Makes a file `end` bytes long if it is shorter.
 ///
-/// Shared memory of FreeBSD takes no bytes behind its end (sys/kern/uipc_shm.c, `shm_write`), so its
-/// length is set. Should another process do that too in the same moment, the last one counts.
+/// Shared memory of FreeBSD takes no bytes beyond its end (sys/kern/uipc_shm.c, `shm_write`), so its
+/// length is set. Should another process do that at the same moment, the last one counts.
 pub(crate) fn extend(file: &std::fs::File, end: Offset) -> nix::Result<()> {
     match super::extend_by_store(file, end) {
         Err(super::TAKES_NO_BYTES) => nix::unistd::ftruncate(file, end),

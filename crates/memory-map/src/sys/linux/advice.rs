@@ -57,8 +57,8 @@ fn advice_number(advice: Advice) -> c_int {
     }
 }
 
-/// Whether the kernel knows an advice: it answers 0 for no bytes then, and else `EINVAL` (madvise(2),
-/// NOTES). What refuses the call altogether refuses it again.
+/// Whether the kernel knows an advice: for no bytes it then answers 0, and else `EINVAL` (madvise(2),
+/// NOTES). A filter that refuses every call will refuse the real one too, with an error of its own.
 pub(crate) fn supports(advice: Advice) -> bool {
     // SAFETY: no bytes are advised on.
     let status = unsafe { libc::madvise(std::ptr::null_mut(), 0, advice_number(advice)) };
@@ -108,5 +108,5 @@ pub(crate) fn is_uncached(file: &File, offset: u64, length: usize) -> bool {
     // SAFETY: the kernel reads the two numbers of `range`, and fills the five of `counts`.
     let status = unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), range, filled, 0) };
     let [cached, _, _, evicted, _] = counts;
-    status == 0 && cached == 0 && evicted == 0 // what is in no cache, as of DAX, counts as evicted
+    status == 0 && cached == 0 && evicted == 0 // what DAX maps is in no cache, and counts as evicted
 }

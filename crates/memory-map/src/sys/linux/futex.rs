@@ -108,7 +108,6 @@ fn wait_for_two(
     limit: Option<Duration>,
     cancel: &AtomicU32,
 ) -> Result<Woken, i32> {
-    // The cancelled one first: where both words differ already, that is what the caller sees.
     match wait_for_many(&[Waiter::own(cancel), Waiter::shared(address, expected)], limit) {
         Ok(0) => Ok(Woken::Perhaps), // cancelled
         Ok(_) => Ok(Woken::Notified),
@@ -118,7 +117,7 @@ fn wait_for_two(
     }
 }
 
-/// Which was woken; the last one, if several were.
+/// Which one was woken; the last, if several were.
 fn wait_for_many(waiters: &[Waiter], limit: Option<Duration>) -> Result<usize, i32> {
     let end = match limit {
         Some(limit) => Some(now()?.plus(limit)),

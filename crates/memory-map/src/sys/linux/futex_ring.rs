@@ -133,7 +133,7 @@ impl Shared {
             return Err(super::errno());
         }
         let shared = Self { start: start.cast(), length };
-        // A child process has nothing of it. SAFETY: the range was just mapped and is ours.
+        // A child process does not get it. SAFETY: the range was just mapped and is ours.
         unsafe { libc::madvise(start, length, libc::MADV_DONTFORK) };
         Ok(shared)
     }
@@ -172,7 +172,7 @@ pub(crate) struct FutexRing {
 }
 
 impl FutexRing {
-    /// The error where the system has none, or forbids it.
+    /// `Err` holds the error number: the system may have none, or forbid it.
     pub fn new() -> Result<Self, i32> {
         if cfg!(target_os = "android") {
             return Err(libc::ENOSYS); // its filter for applications ends the process
@@ -231,7 +231,7 @@ impl FutexRing {
         self.push_wait(mark, address, expected, FUTEX2_SIZE_U32)
     }
 
-    /// The same with a word that only this process wakes; it must stay until it has ended.
+    /// The same with a word that only this process wakes; the word must stay until the sleep has ended.
     pub fn wait_private(&mut self, mark: u64, word: &AtomicU32, expected: u32) -> Result<(), i32> {
         let flags = FUTEX2_SIZE_U32 | FUTEX2_PRIVATE;
         self.push_wait(mark, word.as_ptr() as usize, expected, flags)
@@ -335,7 +335,7 @@ impl FutexRing {
         unsafe {
             libc::syscall(SYS_IO_URING_REGISTER, fd, REGISTER_SYNC_CANCEL, &raw const all, 1)
         };
-        // It tells of what has ended only to those who enter.
+        // The kernel tells what has ended only when it is entered.
         let (nothing, none) = (0, std::ptr::null::<Limit>());
         // SAFETY: the call takes no entries, and reads no limit.
         unsafe {

@@ -1,4 +1,4 @@
-//! Linux: copies that come back short instead of faulting.
+//! Linux: files, and copies that come back short instead of faulting.
 
 mod advice;
 #[path = "../unix/byte_lock.rs"]
@@ -89,8 +89,8 @@ pub(crate) fn device_size(fd: std::os::fd::RawFd) -> Option<u64> {
     (status == 0).then_some(bytes)
 }
 
-/// Bytes of a page of a file whose file system has nothing but huge ones (hugetlbfs): what is mapped of it
-/// can be changed and unmapped in whole ones only.
+/// The page size of a file on a file system of huge pages (hugetlbfs): what is mapped of it can be changed and
+/// unmapped only in whole pages.
 pub(crate) fn huge_pages_of(file: &std::fs::File, metadata: &std::fs::Metadata) -> Option<usize> {
     const HUGETLBFS_MAGIC: u32 = 0x9584_58f6;
     let size = usize::try_from(metadata.blksize()).ok().filter(|size| *size > page_size())?;
@@ -122,17 +122,17 @@ pub(crate) fn allocate(
     fallocate(file, libc::FALLOC_FL_KEEP_SIZE, start, end - start)
 }
 
-/// Whether the disk may have so many bytes more for a file of `size` bytes. A file system can give
-/// its last blocks away before it says that there are no more, and nothing takes them back without
-/// a danger for what others store meanwhile, so what must fail is not begun.
+/// Whether the disk may have room for so many more bytes of a file of `size` bytes. A file system can give
+/// out its last blocks before it says that there are no more, and to take them back would endanger what
+/// others store meanwhile. So what is bound to fail is not begun.
 fn has_room(file: &std::fs::File, size: Offset, more: Offset) -> nix::Result<bool> {
     let [size, more] = [size, more].map(Offset::unsigned_abs);
     let reserved = super::metadata(file)?.blocks().saturating_mul(512).saturating_sub(size);
     let disk = super::space(file.as_raw_fd())?;
-    Ok(more.saturating_sub(reserved) <= disk.free || disk.all == 0) // some say nothing of a limit
+    Ok(more.saturating_sub(reserved) <= disk.free || disk.all == 0) // some tell no size
 }
 
-/// Whether the file system has files of `end` bytes: lseek(2) tells. Nothing else may use the file position.
+/// Whether the file system can have files of `end` bytes: lseek(2) tells. Nothing else may use the file position.
 pub(crate) fn can_have(file: &std::fs::File, end: u64) -> bool {
     use std::io::{Seek, SeekFrom};
     (&mut &*file).seek(SeekFrom::Start(end)).is_ok()
@@ -164,9 +164,7 @@ fn fallocate(
     }
 }
 
-/// An anonymous file, for memory that other processes can be given. The call has a number on every
-/// Linux that has it, but a function only in the C libraries since glibc 2.27, and a library that
-/// names one is not loaded at all with an older glibc.
+/// An anonymous file, for memory that other processes can be given.
 ///
 /// The kernel gives it permissions for everybody. They are narrowed, so that another user who is given its
 /// descriptor cannot open it again for more than that descriptor allows.
@@ -176,6 +174,8 @@ pub(crate) fn anonymous_file(huge: Option<usize>, sealable: bool) -> nix::Result
     });
     let sealable = if sealable { libc::MFD_ALLOW_SEALING } else { 0 };
     let flags = libc::MFD_CLOEXEC | sealable | huge;
+    // By its number: glibc has a function for it only since 2.27, and with an older one a library that names it
+    // is not loaded at all.
     // SAFETY: the name is a string that ends with a zero, and the kernel copies it.
     let status = unsafe { libc::syscall(libc::SYS_memfd_create, c"memory-map".as_ptr(), flags) };
     let descriptor = Errno::result(status)? as libc::c_int;
@@ -229,7 +229,7 @@ pub(crate) fn lacks_block(fd: std::os::fd::RawFd, offset: u64, length: usize) ->
     matches!(Errno::result(status), Err(Errno::ENOSPC | Errno::EDQUOT))
 }
 
-/// Makes `file` as durable as `fsync` does.
+/// Makes `file` as durable as `fdatasync` does.
 pub(crate) fn make_durable(file: &std::fs::File) -> std::io::Result<()> {
     file.sync_data()
 }

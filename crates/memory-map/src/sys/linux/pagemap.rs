@@ -10,7 +10,7 @@ use libc::pread as pread64;
 #[cfg(not(target_env = "musl"))]
 use libc::pread64;
 
-/// Entries that are read at once: they lie on the stack of a signal handler.
+/// How many entries are read at once: they lie on the stack of a signal handler.
 const ENTRIES: usize = 64;
 
 /// Shows the pages of private memory in `range` that hold what is nowhere else, by address; `false` if
@@ -32,7 +32,7 @@ pub(crate) fn each_own_page(range: &Range<usize>, look: impl FnMut(usize)) -> bo
 fn each_in(fd: libc::c_int, range: &Range<usize>, mut look: impl FnMut(usize)) -> bool {
     let page = super::page_size();
     let mut entries = [0u64; ENTRIES];
-    // What emulates a processor may show the pages of its own addresses: the stack is not there then.
+    // An emulator of another processor may show the pages of its own addresses, where this stack is not.
     let here = super::super::floor(entries.as_ptr() as usize, page);
     if !read(fd, here, 1, &mut entries) || !entries.first().is_some_and(is_own) {
         return false;
@@ -53,7 +53,7 @@ fn each_in(fd: libc::c_int, range: &Range<usize>, mut look: impl FnMut(usize)) -
     true
 }
 
-/// Reads the entries of so many pages, from an address on.
+/// Reads the entries of `count` pages, from the one at `address` on.
 fn read(fd: libc::c_int, address: usize, count: usize, entries: &mut [u64; ENTRIES]) -> bool {
     let length = count.min(ENTRIES) * size_of::<u64>();
     let index = (address >> super::page_size().trailing_zeros()) as u64;

@@ -1,4 +1,4 @@
-//! What the system knows this process's memory areas to be (proc_pid_maps(5)), and moving their pages.
+//! The memory areas of this process as the system lists them (proc_pid_maps(5)), and moving their pages.
 
 use std::ffi::c_void;
 use std::ops::Range;
@@ -17,7 +17,7 @@ pub(crate) struct Vma {
     pub inode: u64,
 }
 
-/// Which file is mapped from an address on, from which byte of it.
+/// Which file is mapped at an address, and where in it.
 ///
 /// The numbers are those of the system's list of VMAs: for some file systems `fstat` has others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +51,9 @@ pub(crate) fn shown_at(address: usize) -> Option<Shown> {
 /// VMAs that are left for the rest of the process.
 const SPARE_VMAS: usize = 1024;
 
-/// The memory areas that make up a range, each cut to it; `None` if they cannot be told or do
-/// not cover it, or where the process may not have as many more: `carry` fails in the middle then,
-/// also on the way back.
+/// The memory areas that make up a range, each cut to it; `None` if they are not known or do not
+/// cover it, or where the process may not have as many again: `carry` would fail in the middle, and
+/// on the way back too.
 pub(crate) fn vmas_in(range: &Range<usize>) -> Option<Vec<Range<usize>>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let (mut all, mut at) = (0, range.start);
@@ -121,10 +121,10 @@ pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), 
     if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
 }
 
-/// The list of VMAs, open for when the process has used up its descriptors; else -1.
+/// The list of VMAs, kept open for when the process has used up its descriptors; -1 before.
 static LIST: AtomicI32 = AtomicI32::new(-1);
 
-/// Has `each_vma` need no descriptor from now on.
+/// From now on `each_vma` works where the process may open no more files.
 pub(crate) fn keep_vmas_open() {
     if LIST.load(Ordering::Acquire) < 0 {
         let fd = open_vmas();

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 struct Wakeup(UnsafeCell<libc::sem_t>);
 
-// SAFETY: a semaphore is made to be used by several threads; `create` runs before the others.
+// SAFETY: a semaphore is made to be used by several threads; `create_wakeup` runs before the others.
 unsafe impl Sync for Wakeup {}
 
 static WAKEUP: Wakeup = Wakeup(UnsafeCell::new(

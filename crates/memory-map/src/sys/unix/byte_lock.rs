@@ -1,4 +1,4 @@
-//! Locks of an open file description on single bytes, which no file needs to have.
+//! Open file description locks on single bytes, which need not be in the file.
 //!
 //! "Open file description locks [...] are only automatically released on the last close of the
 //! open file description" (fcntl_locking(2)), which the kernel does for a process that ends in
@@ -44,7 +44,7 @@ pub(crate) fn of_others(file: &File, at: i64) -> Result<ByteLock, i32> {
 
 fn control(file: &File, command: libc::c_int, at: i64, lock: ByteLock) -> Result<i16, i32> {
     let kind = KINDS.iter().find(|(each, _)| *each == lock).map_or(0, |(_, number)| *number);
-    // SAFETY: all-zero bytes are a valid `flock64`.
+    // SAFETY: all-zero bytes are a valid `Lock`.
     let mut lock: Lock = unsafe { std::mem::zeroed() };
     lock.l_type = kind;
     lock.l_whence = libc::SEEK_SET as i16;
@@ -74,7 +74,7 @@ use libc::flock64 as Lock;
 /// # Safety
 /// As for fcntl(2).
 unsafe fn raw(fd: i32, command: libc::c_int, lock: *mut Lock) -> libc::c_int {
-    // The `fcntl` of a 32-bit glibc takes a shorter structure since 2.28, the kernel never.
+    // Since 2.28 the `fcntl` of a 32-bit glibc takes a shorter structure; the kernel takes the long one.
     #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
     // SAFETY: the caller vouches for the arguments.
     let status = unsafe { libc::syscall(libc::SYS_fcntl64, fd, command, lock) };

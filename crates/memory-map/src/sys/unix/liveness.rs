@@ -1,7 +1,7 @@
-//! Which participants are alive: by locks of an open file description on bytes that no file has.
+//! Which participants are alive: by open file description locks on bytes that no file has.
 //!
-//! They lie at 2^61 and beyond, where they meet no lock but one of the whole file, and those of the users of named
-//! memory at 2^62.
+//! They lie at 2^61 and beyond. The only other locks there are those on a whole file, and at 2^62 those of the users of
+//! named memory.
 
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ impl Liveness {
         })
     }
 
-    /// Takes a number; `false` if another process has it.
+    /// Takes a number; `false` if another description has it.
     pub fn claim(&self, number: u64) -> Result<bool> {
         byte_lock::take(&self.0, Self::place(number), ByteLock::Exclusive).map_err(|errno| {
             let detail = "this file's file system has no open file description locks";
@@ -36,7 +36,7 @@ impl Liveness {
 
     /// Gives a number back.
     pub fn disclaim(&self, number: u64) {
-        // It fails only for arguments that `claim` would not have taken.
+        // It fails only where `claim` would have failed.
         let _ = byte_lock::take(&self.0, Self::place(number), ByteLock::None);
     }
 

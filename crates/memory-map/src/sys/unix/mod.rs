@@ -1,5 +1,5 @@
 //! Calls that every Unix has. Those marked *handler* are made by the signal handler too: they
-//! are system calls without a lock, an allocation or a hidden state in libc.
+//! are system calls without a lock, an allocation or hidden state in libc.
 
 mod signals;
 
@@ -24,7 +24,7 @@ pub(crate) const ENOMEM: i32 = libc::ENOMEM;
 /// How the system names an open file.
 pub(crate) type RawFile = RawFd;
 
-/// What stands in place of a file that is closed. (Files are closed because a process may have few open.)
+/// What stands in place of a file that is closed. (Some are closed, for a process may have only so many open.)
 pub(crate) const NO_FILE: Option<RawFile> = Some(-1);
 
 /// What names `file` in the calls of this module.
@@ -32,7 +32,7 @@ pub(crate) fn raw(file: &File) -> RawFile {
     file.as_raw_fd()
 }
 
-// Of sizes and offsets in files, glibc's calls of the usual names have 32 bits on 32-bit systems.
+// On 32-bit systems glibc's calls of the usual names take sizes and offsets of 32 bits.
 #[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
 use libc::{fstat, fstatvfs, mmap, stat, statvfs};
 #[cfg(all(target_os = "linux", not(target_env = "musl")))]
@@ -169,7 +169,7 @@ pub(crate) unsafe fn map_over(
 /// Makes sure that a range is mapped: the kernel may have removed the old pages before it refused
 /// the new ones, and another thread's mmap must not find the gap. *handler*
 fn close_hole(start: usize, length: usize) {
-    // Both map only where nothing is (mmap(2) of Linux, since 4.17, and of FreeBSD). macOS puts
+    // Both flags map only where nothing is (mmap(2) of Linux, since 4.17, and of FreeBSD). macOS puts
     // back what it has removed (XNU, osfmk/vm/vm_map.c).
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const IN_FREE: c_int = libc::MAP_FIXED_NOREPLACE;
@@ -196,7 +196,7 @@ pub(crate) const UNMAPS_NEIGHBOURS: bool = true;
 
 /// Gives a range back to the OS; whether it took it. *handler*
 ///
-/// Linux refuses where the range is the middle of a memory area and the process may have no more.
+/// Linux refuses to split a memory area where the process may have no more of them.
 ///
 /// # Safety
 /// Nothing may be able to reach the range any more.
@@ -219,7 +219,7 @@ pub(crate) unsafe fn protect(
     if status == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Makes a page of a range that is `Backing::Zeros` accessible, where the OS did not grant that for
+/// Makes pages of a range that is `Backing::Zeros` accessible, where the OS did not grant that for
 /// the whole range. *handler*
 ///
 /// # Safety
@@ -283,10 +283,10 @@ pub(crate) fn space(fd: RawFd) -> nix::Result<Space> {
     Ok(Space { all, free, available })
 }
 
-/// Makes a file `end` bytes long if it is shorter, by a store of its last byte.
+/// Makes a file `end` bytes long if it is shorter, by writing its last byte.
 ///
-/// If another process stores to that byte in between, its store is lost. No other call can extend a file
-/// without ever making it shorter.
+/// What another process stores to that byte at the same moment is lost. No other call that every Unix has extends
+/// a file and never shortens it.
 pub(crate) fn extend_by_store(file: &File, end: Offset) -> nix::Result<()> {
     let Ok(last) = u64::try_from(end - 1) else { return Err(nix::Error::EINVAL) };
     if metadata(file)?.len() > last {
@@ -328,7 +328,7 @@ pub(crate) unsafe fn unlock_pages(start: usize, length: usize) -> Result<(), i32
     if status == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Gives memory back to the system that was freed in many small pieces: glibc keeps it otherwise.
+/// Gives memory that was freed in many small pieces back to the system: glibc keeps it otherwise.
 pub fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim is thread-safe and changes no allocation that is in use.

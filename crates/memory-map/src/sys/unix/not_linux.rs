@@ -8,7 +8,7 @@ pub(crate) fn is_shared_memory(metadata: &std::fs::Metadata) -> bool {
     metadata.mode() & u32::from(libc::S_IFMT) == 0
 }
 
-/// Bytes of a page of a file whose file system has nothing but huge ones: there is none.
+/// The page size of a file on a file system of huge pages: there is no such file system.
 pub(crate) fn huge_pages_of(_file: &std::fs::File, _metadata: &std::fs::Metadata) -> Option<usize> {
     None
 }
@@ -23,7 +23,7 @@ pub(crate) fn can_have(_file: &std::fs::File, _end: u64) -> bool {
     true
 }
 
-/// Asks for the pages of a range soon; nothing says which cannot be had.
+/// Asks the system to bring in the pages of a range soon; it does not say which it cannot.
 ///
 /// # Safety
 /// The range must be mapped.

@@ -1,7 +1,7 @@
 //! Which signals a thread takes.
 //!
-//! The functions of pthread_sigmask(3) and sigwait(3) return their error numbers. nix 0.31 looks for -1, and so takes a
-//! failure for success, and what the call has not filled for the mask before.
+//! pthread_sigmask(3) and sigwait(3) return an error number. nix 0.31 looks for -1 instead: it takes a failure for
+//! success, and a mask that was not filled in for the one before.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -26,7 +26,7 @@ pub(crate) fn block_signals() {
     let mut all = nothing();
     // SAFETY: `all` is a set.
     unsafe { libc::sigfillset(&raw mut all) };
-    // The worst that a failure does is that a signal interrupts `read`.
+    // The worst that comes of a failure is that a signal interrupts the wait for a wake-up.
     let _ = change_blocked(libc::SIG_SETMASK, &all);
 }
 
@@ -48,9 +48,9 @@ pub(crate) fn without_size_signal<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-/// No signals. libc fills only those of the bytes that it has signals for.
+/// No signals. libc fills in only the bytes that it has signals for.
 fn nothing() -> libc::sigset_t {
-    // SAFETY: integers, of which all may be 0: that no bit is set is what sigemptyset(3) makes of a set on every system here.
+    // SAFETY: a set is integers, which may all be 0; on every system here that is what sigemptyset(3) makes it.
     unsafe { std::mem::zeroed() }
 }
 

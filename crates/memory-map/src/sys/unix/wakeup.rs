@@ -1,4 +1,4 @@
-//! What the handler wakes the notifier with: a pipe, where the system has no unnamed semaphores.
+//! What the handler wakes the notifier with: a pipe, for macOS has no unnamed semaphores.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -35,8 +35,7 @@ pub(crate) fn send_wakeup() {
     }
 }
 
-/// Waits for `send_wakeup`, for `limit` at most; whether it came; `Err` where that cannot be waited
-/// for.
+/// Waits for `send_wakeup`, for `limit` at most; whether it came. `Err` where it cannot be waited for.
 pub(crate) fn wait_for_wakeup(limit: Duration) -> Result<bool, i32> {
     let Some((mut read, _)) = WAKEUP.get().map(|(read, write)| (read, write)) else {
         return Err(libc::EBADF);
@@ -54,7 +53,7 @@ pub(crate) fn wait_for_wakeup(limit: Duration) -> Result<bool, i32> {
             Ok(0) => return Err(libc::EPIPE),
             Ok(_) => return Ok(true),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // It would come again at once.
+            // The next read would fail at once, too.
             Err(error) => return Err(error.raw_os_error().unwrap_or(libc::EIO)),
         }
     }

@@ -63,7 +63,7 @@ pub(crate) unsafe fn lock_pages(start: usize, length: usize, _on_fault: bool) ->
 /// The range must be of one region of this crate.
 pub(crate) unsafe fn unlock_pages(start: usize, length: usize) -> Result<(), i32> {
     match unlock(start, length) {
-        // Pages that are not locked are no error of munlock(2), and may keep others locked here.
+        // munlock(2) accepts pages that are not locked; here they may have kept others locked.
         Err(NOT_LOCKED) => {
             let size = crate::sys::page_size();
             let mut pages = (start..start + length).step_by(size).map(|page| unlock(page, size));

@@ -37,8 +37,8 @@ pub(super) type NtWriteVirtualMemory =
 pub(super) type NtQuerySection =
     unsafe extern "system" fn(HANDLE, i32, *mut c_void, usize, *mut usize) -> NTSTATUS;
 
-/// Calls that are looked up: those that know placeholders, which not every system has, and two
-/// that the libraries to link with leave out.
+/// Those that know placeholders, which not every system has, and two that are not in the libraries to
+/// link with.
 pub(super) struct Calls {
     pub placeholders: Option<Placeholders>,
     pub write: Option<NtWriteVirtualMemory>,

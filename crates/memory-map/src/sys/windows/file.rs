@@ -20,7 +20,7 @@ pub(crate) fn read_all(_file: &File, _bytes: &mut [u8], _offset: u64) -> bool {
     false
 }
 
-/// What a section that has a name is known by: no view of it outlives it, so it has no end.
+/// What stands for a section that has a name. Its memory lasts as long as a view of it, so it has no end.
 const SECTION: Identity = Identity { device: u64::MAX, inode: 0, size: u64::MAX };
 
 impl Identity {
@@ -99,7 +99,7 @@ pub(crate) fn sync(start: usize, length: usize, _invalidate: bool) -> Result<(),
 }
 
 /// Makes a file at least `size` bytes long, in one step: a section that is larger than its file
-/// extends it. Setting the length would cut off what another process has added since it was asked.
+/// extends it. Setting the length would cut off what another process has added since the length was asked for.
 pub(crate) fn extend(file: &File, size: u64) -> Result<(), i32> {
     let (high, low) = ((size >> 32) as u32, size as u32);
     // SAFETY: without attributes and a name only numbers are passed, and the file is open.
@@ -123,7 +123,7 @@ pub(crate) fn make_durable(file: &File) -> std::io::Result<()> {
     match file.sync_all() {
         // A handle without write access: nothing can have been stored through it.
         Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => Ok(()),
-        // A section is of no file.
+        // A section that has a name is no file.
         Err(error) if error.raw_os_error() == Some(EBADF) => Ok(()),
         other => other,
     }

@@ -1,4 +1,4 @@
-//! Which participants are alive, on Windows: by named events, which go with the last handle of them.
+//! Which participants are alive, on Windows: by named events, which go with their last handle.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,7 +20,7 @@ impl Liveness {
         Ok(Self(Mutex::new(HashMap::new())))
     }
 
-    /// Takes a number; `false` if another process has it.
+    /// Takes a number; `false` if it is taken.
     pub fn claim(&self, number: u64) -> Result<bool> {
         let name = name(number);
         // SAFETY: the name ends with a zero, and no security attributes are the default ones.

@@ -7,11 +7,11 @@
 //! a part of a file's view by itself. A range is therefore reserved as a *placeholder* (Windows 10
 //! 1803 and later; `VirtualAlloc2`), which views and memory replace and leave behind again, so that
 //! no one else can get the addresses in between. An access in between faults, and its handler
-//! waits for the lock of the region. A view that stands in none (of an older system) is not
+//! waits for the lock of the region. A view that stands in none (on an older system) is not
 //! replaced while it is open, and `close` has to give its addresses up and take them again.
 //!
 //! memmap2 makes none of these mappings: its views cannot stand in placeholders, and each keeps a
-//! handle of its file until the addresses are given back, while `close` must free the file before.
+//! handle of its file until the addresses are given back, while `close` must free the file before that.
 
 mod advice;
 mod calls;
@@ -149,7 +149,7 @@ fn is_committed(start: usize) -> bool {
     query(start).is_some_and(|info| info.State == MEM_COMMIT)
 }
 
-/// Maps `backing` where the OS likes, at `hint` if that is not 0 and free. *handler*, without a file
+/// Maps `backing` where the OS likes, at `hint` if that is not 0 and free. *handler* where there is no file
 ///
 /// `Err` holds the error number.
 pub(crate) fn map(
@@ -225,7 +225,7 @@ fn reserve(hint: usize, length: usize) -> Result<*mut u8, i32> {
     }
 }
 
-/// Puts memory into reserved addresses, or nothing that faults (`Backing::Zeros`). *handler*
+/// Puts memory at reserved addresses; for `Backing::Zeros` none, so that accesses fault. *handler*
 ///
 /// # Safety
 /// The addresses must be the caller's, and reserved by `reserve` or left by `vacate`.
@@ -256,7 +256,7 @@ unsafe fn fill(
     };
     match errno() {
         errno if pointer.is_null() => Err(errno),
-        // Wine 10 says that it has replaced a placeholder by memory where it was refused that.
+        // Wine 10 claims to have replaced a placeholder by memory even where the host refused the memory.
         _ if commit != 0 && !is_committed(start) => Err(ENOMEM),
         _ => Ok(()),
     }
@@ -410,7 +410,7 @@ unsafe fn set_protection(start: usize, length: usize, flags: u32) -> Result<(), 
     check(status)
 }
 
-/// Gives zeroed memory to a page that has none, in a range that is `Backing::Zeros`. *handler*
+/// Gives zeroed memory to pages that have none, in a range that is `Backing::Zeros`. *handler*
 ///
 /// # Safety
 /// The range must belong to a region of this crate whose lock the caller holds.
@@ -427,11 +427,11 @@ pub(crate) fn yield_now() {
     unsafe { SwitchToThread() };
 }
 
-/// An access violation is never for a page that the file does not deliver.
+/// A page that the file does not deliver is never an access violation.
 pub(crate) const SIGNAL_TELLS_CAUSE: bool = true;
 
-/// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
-/// or `None` if that cannot be done. *handler*
+/// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived.
+/// *handler*
 ///
 /// # Safety
 /// `to` must be writable for `length` bytes.
@@ -466,7 +466,7 @@ pub(crate) unsafe fn poke(from: *const u8, to: usize, length: usize) -> usize {
     copied
 }
 
-/// Asks for the pages of a range soon; nothing says which cannot be had.
+/// Asks the system to bring in the pages of a range soon; it does not say which it cannot.
 ///
 /// # Safety
 /// The range must be mapped.
@@ -478,7 +478,7 @@ pub(crate) unsafe fn populate(start: usize, length: usize, _writable: bool) -> R
     Ok(())
 }
 
-/// Gives memory back to the system that was freed in many small pieces: the heap does it itself.
+/// Gives memory that was freed in many small pieces back to the system: the heap does it by itself.
 pub fn trim_heap() {}
 
 /// Threads have no signals.
