@@ -7,19 +7,13 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use common::ipc::{HANG, ms, open, word64};
+use common::ipc::{HANG, copied, ms, open, word64};
 use common::{PAGE, TempFile};
 use memory_map::ipc::{Broadcast, From, Patience, Received, Receiver};
 use memory_map::{Error, Mapping};
 
 fn take(receiver: &Receiver, patience: Option<&Patience<'_>>) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; 3000];
-    match receiver.receive_into(&mut bytes, patience).unwrap() {
-        Received::Nothing => return None,
-        Received::Copied(length) => bytes.truncate(length),
-        Received::TooLong(length) => panic!("{length}"),
-    }
-    Some(bytes)
+    copied(|bytes| receiver.receive_into(bytes, patience))
 }
 
 /// A message that says which it is of which sender, and is long or short.

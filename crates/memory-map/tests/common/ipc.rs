@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use memory_map::ipc::{Channel, Patience, Received};
-use memory_map::{Mapping, Protection};
+use memory_map::{Mapping, Protection, Result};
 
 use super::{TempFile, shared};
 
@@ -36,8 +36,13 @@ pub fn receive(channel: &Channel) -> Option<Vec<u8>> {
 }
 
 pub fn take(channel: &Channel, patience: Option<&Patience<'_>>) -> Option<Vec<u8>> {
+    copied(|bytes| channel.receive_into(bytes, patience))
+}
+
+/// The message that `receive` copies, if there is one.
+pub fn copied(receive: impl FnOnce(&mut [u8]) -> Result<Received>) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 3000];
-    match channel.receive_into(&mut bytes, patience).unwrap() {
+    match receive(&mut bytes).unwrap() {
         Received::Nothing => return None,
         Received::Copied(length) => bytes.truncate(length),
         Received::TooLong(length) => panic!("{length}"),
