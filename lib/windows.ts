@@ -1,6 +1,7 @@
 // The ArrayBuffers and SharedArrayBuffers over the memory of a mapping, which its views are cut from.
 
 import { constants } from 'node:buffer'
+import type { MessageChannel } from 'node:worker_threads'
 
 import type { Token } from './binding.js'
 import { allocateAlone, type Cut, isDetached } from './buffers.js'
@@ -313,14 +314,15 @@ function viewTooLarge(): RangeError {
 /** Whether the runtime makes them over memory that it does not own; if not, mappings are put over the runtime's memory. */
 export const external: boolean = native.canShareExternal()
 
+/** Where clones come through. It keeps no thread alive. */
+let channel: MessageChannel | undefined
+
 /** A second object over the same memory. A test's global object may have no `structuredClone`, or one that goes by JSON. */
 function clone(memory: SharedArrayBuffer): SharedArrayBuffer {
   const { MessageChannel, receiveMessageOnPort } = process.getBuiltinModule('node:worker_threads')
-  const { port1, port2 } = new MessageChannel()
-  port1.postMessage(memory)
-  const copy = receiveMessageOnPort(port2)!.message as SharedArrayBuffer
-  port1.close()
-  return copy
+  channel ??= new MessageChannel()
+  channel.port1.postMessage(memory)
+  return receiveMessageOnPort(channel.port2)!.message as SharedArrayBuffer
 }
 
 /** Makes one over the bytes from `start` on that begin with the mapping's first page. */
