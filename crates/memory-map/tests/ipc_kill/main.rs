@@ -25,25 +25,27 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex as StdMutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{PAGE, TempFile, shared};
+use common::{TempFile, shared};
 use memory_map::ipc::{Channel, Patience, Queue};
 use memory_map::{Mapping, Protection};
 
+/// In what the places are counted. Not in pages, which may be large: all is read after each step.
+const AREA: usize = 4096;
 /// Set while the mutex at 0 is held, or somebody has the lock at `RWLOCK` alone.
 const BUSY: usize = 64;
 /// Set when a message has been received, and before it is released.
 const RECEIVED: usize = 128;
-const CHANNEL: usize = PAGE;
+const CHANNEL: usize = AREA;
 const LATEST: usize = 256;
 const RWLOCK: usize = 1024;
-const BROADCAST: usize = 2 * PAGE;
-const LOSSLESS: usize = 3 * PAGE;
-const QUEUE: usize = 5 * PAGE;
+const BROADCAST: usize = 2 * AREA;
+const LOSSLESS: usize = 3 * AREA;
+const QUEUE: usize = 5 * AREA;
 /// Where nothing is yet.
-const FRESH: usize = 5 * PAGE + 2048;
-const LENGTH: usize = 6 * PAGE;
+const FRESH: usize = 5 * AREA + 2048;
+const LENGTH: usize = 6 * AREA;
 
 /// What is left behind is to be usable within a second; a busy machine may take longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -81,11 +83,9 @@ impl Place {
         shared(&self.file, Protection::ReadWrite)
     }
 
-    /// All that is shared. It is read as a file, which takes one call, however long it is.
-    fn state(&self) -> Vec<u8> {
-        let mut bytes = vec![0; LENGTH];
-        self.contents.read_exact_at(&mut bytes, 0).unwrap();
-        bytes
+    /// Reads all that is shared. It is read as a file, which takes one call, however long it is.
+    fn read(&self, state: &mut [u8]) {
+        self.contents.read_exact_at(state, 0).unwrap();
     }
 }
 
@@ -163,18 +163,51 @@ impl Drop for Child {
     }
 }
 
+/// Keeps this thread and a child on one processor while it lives: in a machine of QEMU's, a step of a
+/// child on another one takes milliseconds.
+struct Together(libc::cpu_set_t);
+
+impl Together {
+    const SIZE: usize = size_of::<libc::cpu_set_t>();
+
+    fn with(child: &Child) -> Self {
+        // SAFETY: a set is bits only, of which none need be set.
+        let [mut before, mut one] = [(); 2].map(|()| unsafe { std::mem::zeroed() });
+        // SAFETY: takes no pointers.
+        let processor = usize::try_from(unsafe { libc::sched_getcpu() }).unwrap();
+        // SAFETY: `one` has room for every processor that Linux names to a program with such a set.
+        unsafe { libc::CPU_SET(processor, &mut one) };
+        // SAFETY: `before` is valid for as many bytes.
+        assert_eq!(unsafe { libc::sched_getaffinity(0, Self::SIZE, &raw mut before) }, 0);
+        for id in [0, child.0] {
+            // SAFETY: `one` is valid for as many bytes.
+            assert_eq!(unsafe { libc::sched_setaffinity(id, Self::SIZE, &raw const one) }, 0);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        // SAFETY: the set is valid for as many bytes.
+        unsafe { libc::sched_setaffinity(0, Self::SIZE, &raw const self.0) };
+    }
+}
+
 /// Runs the child until the shared memory has changed so many times, or to the instruction before
 /// the next change; `None` where it does not change so often.
 fn run_until(place: &Place, child: &Child, changes: usize) -> Option<()> {
+    let _together = Together::with(child);
     let mut left = changes;
-    let mut state = place.state();
+    let [mut before, mut now] = [(); 2].map(|()| vec![0; LENGTH]);
+    place.read(&mut before);
     while left > 0 {
         if !child.step() {
             return None;
         }
-        let now = place.state();
-        left -= usize::from(now != state);
-        state = now;
+        place.read(&mut now);
+        left -= usize::from(now != before);
+        std::mem::swap(&mut before, &mut now);
     }
     Some(())
 }
@@ -212,10 +245,7 @@ fn kills() -> u64 {
     if std::env::var_os("MEMORY_MAP_LONG").is_some() { 1000 } else { 100 }
 }
 
-/// Lets a child run for up to a millisecond.
+/// Lets a child run for up to a millisecond, also where there is one processor for both.
 fn some_time() {
-    let end = Instant::now() + Duration::from_micros(random(1000));
-    while Instant::now() < end {
-        std::hint::spin_loop();
-    }
+    std::thread::sleep(Duration::from_micros(random(1000)));
 }
