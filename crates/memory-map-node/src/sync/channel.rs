@@ -8,7 +8,7 @@ use memory_map::{LockAnyway, copy_of};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{CREATE, InMapping, Native, OPEN, code};
+use super::in_mapping::{CREATE, Native, OPEN, code};
 use super::messages::{self, Lent};
 use super::waits::{Job, NativeWait};
 use crate::error::to_js;
@@ -134,13 +134,10 @@ pub fn channel_wait_to_receive<'env>(
     timeout: f64,
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
-    let InMapping { mapping, object } = &*channel.get(env)?;
-    let (end, given_up) = (Arc::clone(object), Arc::clone(object));
-    let wait = move |patience: &Patience<'_>| end.channel.wait_to_receive(patience).map(code);
-    let give_back = move |_| {
-        let _ = given_up.channel.stop_receiving(); // a fault, which the mapping tells
-    };
-    pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
+    let wait = |end: &End, patience: &Patience<'_>| end.channel.wait_to_receive(patience).map(code);
+    channel.start_giving_back(env, timeout, pending, wait, |end, _| {
+        let _ = end.channel.stop_receiving(); // a fault, which the mapping tells
+    })
 }
 
 /// Reserves room for a message, and returns its offset in the mapping; -1 if there is none in time.
@@ -162,20 +159,17 @@ pub fn channel_reserve_async<'env>(
     timeout: f64,
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
-    let InMapping { mapping, object } = &*channel.get(env)?;
-    let (end, given_up) = (Arc::clone(object), Arc::clone(object));
-    let wait = move |patience: &Patience<'_>| {
+    let wait = move |end: &End, patience: &Patience<'_>| {
         let room = end.channel.reserve(length as usize, Some(patience))?;
         let done = code(room.is_some());
         *end.arrived.lock_anyway() = room;
         Ok(done)
     };
-    let give_back = move |_| {
-        if let Some(room) = given_up.arrived.lock_anyway().take() {
-            let _ = given_up.channel.abandon(room); // a fault, which the mapping tells
+    channel.start_giving_back(env, timeout, pending, wait, |end, _| {
+        if let Some(room) = end.arrived.lock_anyway().take() {
+            let _ = end.channel.abandon(room); // a fault, which the mapping tells
         }
-    };
-    pending.start(env, mapping, timeout, Job::new(wait).giving_back(give_back))
+    })
 }
 
 /// The offset of what `reserveAsync` has reserved, or -1.

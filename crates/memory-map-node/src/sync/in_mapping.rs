@@ -88,6 +88,22 @@ impl<T: Send + Sync + 'static> Native<T> {
         let job = Job::new(move |patience| wait(&object, patience));
         pending.start(env, mapping, timeout, job)
     }
+
+    /// The same, where `give_back` undoes a result that nobody takes any more.
+    pub fn start_giving_back<'env>(
+        &self,
+        env: &'env Env,
+        timeout: f64,
+        pending: &NativeWait,
+        wait: impl Fn(&T, &Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
+        give_back: impl Fn(&T, u32) + Send + Sync + 'static,
+    ) -> Result<Object<'env>> {
+        let InMapping { mapping, object } = &*self.get(env)?;
+        let (object, taken) = (Arc::clone(object), Arc::clone(object));
+        let job = Job::new(move |patience| wait(&object, patience))
+            .giving_back(move |code| give_back(&taken, code));
+        pending.start(env, mapping, timeout, job)
+    }
 }
 
 impl<T> ToNapiValue for Native<T> {

@@ -1,13 +1,11 @@
 //! What is behind `Mutex`.
 
-use std::sync::Arc;
-
 use memory_map::ipc::{Mutex, Patience};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, Native, lock_code, locked};
-use super::waits::{Job, NativeWait};
+use super::in_mapping::{Native, lock_code, locked};
+use super::waits::NativeWait;
 use crate::mapping::Token;
 
 pub type NativeMutex = Native<Mutex>;
@@ -30,14 +28,11 @@ pub fn mutex_lock_async<'env>(
     timeout: f64,
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
-    let InMapping { mapping, object } = &*mutex.get(env)?;
-    let (mutex, taken) = (Arc::clone(object), Arc::clone(object));
-    let wait = move |patience: &Patience<'_>| mutex.lock_in_turn(patience).map(lock_code);
-    let job = Job::new(wait).giving_back(move |code| {
+    let wait = |mutex: &Mutex, patience: &Patience<'_>| mutex.lock_in_turn(patience).map(lock_code);
+    mutex.start_giving_back(env, timeout, pending, wait, |mutex, code| {
         // It fails where the mapping is gone, and then the lock is given up with it.
-        let _ = locked(code).map(|how| taken.put_back(how));
-    });
-    pending.start(env, mapping, timeout, job)
+        let _ = locked(code).map(|how| mutex.put_back(how));
+    })
 }
 
 /// 0 acquired, 1 recovered, 2 timed out.

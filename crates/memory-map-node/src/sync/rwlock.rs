@@ -24,14 +24,12 @@ pub fn rwlock_lock_shared_async<'env>(
     timeout: f64,
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
-    let InMapping { mapping, object } = &*lock.get(env)?;
-    let (lock, taken) = (Arc::clone(object), Arc::clone(object));
-    let wait = move |patience: &Patience<'_>| lock.lock_shared_in_turn(patience).map(lock_code);
-    let job = Job::new(wait).giving_back(move |code| {
+    let wait =
+        |lock: &RwLock, patience: &Patience<'_>| lock.lock_shared_in_turn(patience).map(lock_code);
+    lock.start_giving_back(env, timeout, pending, wait, |lock, code| {
         // It fails where the mapping is gone, and then the lock is given up with it.
-        let _ = locked(code).map(|_| taken.unlock_shared());
-    });
-    pending.start(env, mapping, timeout, job)
+        let _ = locked(code).map(|_| lock.unlock_shared());
+    })
 }
 
 #[napi(ts_return_type = "Promise<number>")]

@@ -1,13 +1,11 @@
 //! What is behind `Semaphore`.
 
-use std::sync::Arc;
-
 use memory_map::ipc::{Patience, Semaphore};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::in_mapping::{InMapping, Native, TIMED_OUT, code};
-use super::waits::{Job, NativeWait};
+use super::in_mapping::{Native, TIMED_OUT, code};
+use super::waits::NativeWait;
 use crate::mapping::Token;
 
 type NativeSemaphore = Native<Semaphore>;
@@ -29,16 +27,14 @@ pub fn semaphore_acquire_async<'env>(
     timeout: f64,
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
-    let InMapping { mapping, object } = &*semaphore.get(env)?;
-    let (semaphore, taken) = (Arc::clone(object), Arc::clone(object));
-    let wait = move |patience: &Patience<'_>| semaphore.acquire(patience).map(code);
-    let job = Job::new(wait).giving_back(move |code| {
+    let wait =
+        |semaphore: &Semaphore, patience: &Patience<'_>| semaphore.acquire(patience).map(code);
+    semaphore.start_giving_back(env, timeout, pending, wait, |semaphore, code| {
         if code != TIMED_OUT {
             // It fails where the mapping is gone, and the permit with it.
-            let _ = taken.release(1);
+            let _ = semaphore.release(1);
         }
-    });
-    pending.start(env, mapping, timeout, job)
+    })
 }
 
 /// 0 acquired, 2 timed out.
