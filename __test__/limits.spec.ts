@@ -12,11 +12,9 @@ const prelude = `
   const { Mutex } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
   const MiB = 2 ** 20
   const limit = (name, value) => execFileSync('prlimit', ['--pid', String(process.pid), '--' + name + '=' + value + ':'])
+  const kilobytes = (name) => Number(new RegExp('^' + name + ':\\\\s+(\\\\d+) kB$', 'm').exec(fs.readFileSync('/proc/self/status', 'utf8'))[1])
   /** Grants this process that many bytes of addresses more than it has. */
-  const limitAddresses = (more) => {
-    const kilobytes = /^VmSize:\\s+(\\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]
-    limit('as', Number(kilobytes) * 1024 + more)
-  }
+  const limitAddresses = (more) => limit('as', kilobytes('VmSize') * 1024 + more)
   const path = makeFile(Buffer.alloc(4 * pageSize, 7))
   const map = mapShared(path, { protection: 'read-write', onFault() {} })
   const file = fs.openSync(path, 'r+')
@@ -190,7 +188,6 @@ const LIMIT = 2e8
 /** Closed mappings leave the runtime most of what it may have. */
 const sparing = (backing: string) => `
     const sparse = makeFile(2 ** 31)
-    const kilobytes = (name) => Number(new RegExp('^' + name + ':\\\\s+(\\\\d+) kB$', 'm').exec(fs.readFileSync('/proc/self/status', 'utf8'))[1])
     const before = kilobytes('VmPeak')
     for (let i = 0; i < 80; i++) {
       const other = mapShared(sparse, { backing: '${backing}' })
@@ -201,12 +198,38 @@ const sparing = (backing: string) => `
     assert.ok(more < ${LIMIT} / 3, more + ' kB')
     works()`
 
+/** So do those of workers that do nothing more: what each keeps is little. */
+const idle = `
+    const { Worker } = process.getBuiltinModule('node:worker_threads')
+    const sparse = makeFile(2 ** 32)
+    fs.writeFileSync('worker.mjs', \`
+      const { parentPort } = process.getBuiltinModule('node:worker_threads')
+      const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+      const map = mapShared('\${sparse}')
+      map.view(2 ** 31, 64)
+      map.close()
+      parentPort.on('message', () => {}) // which it waits for
+      parentPort.postMessage(0)
+    \`)
+    const start = () => new Promise((resolve, reject) => {
+      new Worker(fs.realpathSync('worker.mjs')).on('message', resolve).on('error', reject)
+    })
+    const before = kilobytes('VmSize')
+    for (let i = 0; i < 34; i++) await start()
+    await until(() => kilobytes('VmSize') - before < ${LIMIT} / 2)
+    works()
+    console.log('end')
+    process.exit()`
+
 for (const runtime of runtimes()) {
   for (const [what, source] of Object.entries(limits)) {
     test(`with ${what} to be had, calls are refused and mappings still work, on ${runtime.name} ${runtime.version}`, async (t) => {
       await survives(t, runtime, `${prelude}\n${source}\nconsole.log('end')`)
     })
   }
+  test(`of few addresses closed mappings of idle workers keep a quarter together, on ${runtime.name} ${runtime.version}`, async (t) => {
+    await survives(t, underLimit(runtime, `-v ${LIMIT}`), `${prelude}\n${idle}`)
+  })
   for (const [backing, source] of Object.entries({ 'array-buffer': closing, 'shared-array-buffer': closingShared })) {
     test(`under RLIMIT_AS closed mappings give their addresses back when there are no others: ${backing}, on ${runtime.name} ${runtime.version}`, async (t) => {
       await survives(t, runtime, `${prelude}\n${source}\nconsole.log('end')`)

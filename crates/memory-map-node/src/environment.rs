@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::{self, Rc};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use memory_map::{Backlog, Mapping};
@@ -37,6 +37,8 @@ pub struct Environment {
     closed_addresses: RefCell<Backlog>,
     /// Whether closed mappings have kept addresses since the runtime was last asked to collect for want of them.
     may_give_back: Cell<bool>,
+    /// How often threads had been asked to give addresses back when this one last did.
+    heeded: Cell<usize>,
     /// Whether the runtime is to collect before the next mapping is made.
     collects_next: Cell<bool>,
     /// Addresses of closed mappings whose ArrayBuffers were left attached, because the runtime may be using
@@ -56,6 +58,9 @@ thread_local! {
     /// One thread can have several (in Electron's renderer), but not many.
     static ENVIRONMENTS: RefCell<Vec<Rc<Environment>>> = const { RefCell::new(Vec::new()) };
 }
+
+/// How often all threads were asked to give addresses of closed mappings back.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
 
 type ByToken<T> = HashMap<u64, T, BuildHasherDefault<TokenHasher>>;
 
@@ -94,6 +99,7 @@ impl Environment {
                 closed: RefCell::default(),
                 closed_addresses: RefCell::default(),
                 may_give_back: Cell::default(),
+                heeded: Cell::new(ASKED.load(Ordering::Relaxed)),
                 collects_next: Cell::default(),
                 attached_addresses: RefCell::new(Backlog::unseen()),
                 mappings: RefCell::default(),
@@ -171,15 +177,31 @@ impl Environment {
         self.arm();
     }
 
+    /// Counts addresses that may be given back later, and asks all threads to do so where that is much in the process.
+    fn count(&self, backlog: &RefCell<Backlog>, bytes: usize) {
+        self.may_give_back.set(true);
+        backlog.borrow_mut().add(bytes);
+        if Backlog::are_due() {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            memory_map::wake_all_owners();
+        }
+    }
+
+    /// Does what all threads were asked for.
+    fn heed(&self) {
+        let asked = ASKED.load(Ordering::Relaxed);
+        if self.heeded.replace(asked) != asked {
+            self.give_back();
+        }
+    }
+
     /// Notes that a SharedArrayBuffer is made. The runtime counts its bytes as nothing, and so would
     /// never hurry to give the addresses of closed ones back.
     pub fn note_shared(&self, length: usize) {
-        self.may_give_back.set(true);
-        let mut shared = self.shared_addresses.borrow_mut();
-        shared.add(length);
-        if shared.is_large() {
-            drop(shared); // finalizers may come back here
-            self.have_collected();
+        self.count(&self.shared_addresses, length);
+        let is_large = self.shared_addresses.borrow().is_large();
+        if is_large {
+            self.have_collected(); // with no borrow, for finalizers may come back here
         }
     }
 
@@ -251,16 +273,14 @@ impl Environment {
     /// Notes that `export` was detached because its mapping was closed.
     fn note_closed(&self, export: Arc<Export>) {
         self.note_not_attached(&export);
-        self.may_give_back.set(true);
-        self.closed_addresses.borrow_mut().add(export.addresses);
+        self.count(&self.closed_addresses, export.addresses);
         self.closed.borrow_mut().push(export);
     }
 
     /// Notes that `export` stays attached although its mapping is closed.
     fn note_attached(&self, export: &Export) {
         if export.addresses > 0 && !export.left_attached.swap(true, Ordering::Relaxed) {
-            self.may_give_back.set(true);
-            self.attached_addresses.borrow_mut().add(export.addresses);
+            self.count(&self.attached_addresses, export.addresses);
         }
     }
 
@@ -455,6 +475,7 @@ pub fn reclaim_signals() {
 pub fn take_faulted(env: Env) -> Vec<Either<RawValue, f64>> {
     let environment = Environment::of(env.raw());
     environment.drop_released();
+    environment.heed();
     if environment.remote.take_collected() {
         memory_map::sweep_leftovers();
     }

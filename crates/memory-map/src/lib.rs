@@ -24,7 +24,8 @@ pub use error::{Error, Result};
 pub use fault::{Fault, FaultKind};
 pub use file::{NamedMemory, Source, list_memory, remove_unused_memory, unlink_memory};
 pub use guard::{
-    ORPHANS, changes, forget_owner, reclaim_signals, register_owner, take_faulted, wake_owner,
+    ORPHANS, changes, forget_owner, reclaim_signals, register_owner, take_faulted, wake_all_owners,
+    wake_owner,
 };
 pub use lock_anyway::LockAnyway;
 pub use mapping::{Count, Handle, Mapping, Needle, Prefetch, Residency, Sync};

@@ -34,7 +34,9 @@ pub(crate) use changes::note_change;
 pub(crate) use handler::install;
 pub use handler::reclaim_soon as reclaim_signals;
 pub(crate) use life::Beginning;
-pub use notify::{ORPHANS, forget_owner, register_owner, take_faulted, wake_owner};
+pub use notify::{
+    ORPHANS, forget_owner, register_owner, take_faulted, wake_all_owners, wake_owner,
+};
 pub(crate) use notify::{end_sharing, share, tell_sharers, unshare};
 pub(crate) use record::{FaultRecord, Inner, Locked, Phase};
 pub(crate) use vma_reserve::with_vma_reserve;

@@ -114,14 +114,21 @@ pub fn wake_owner(owner: u64) {
     });
 }
 
+/// The same for all owners.
+pub fn wake_all_owners() {
+    with_owners(|owners| owners.values().for_each(|owner| (owner.wake)()));
+}
+
 /// Ends what `register_owner` began.
 ///
 /// ```
-/// use memory_map::{forget_owner, register_owner, wake_owner};
+/// use memory_map::{forget_owner, register_owner, wake_all_owners, wake_owner};
 ///
 /// let (sender, woken) = std::sync::mpsc::channel();
 /// register_owner(2, move || sender.send(()).unwrap_or(()));
 /// wake_owner(2);
+/// woken.recv().unwrap();
+/// wake_all_owners();
 /// woken.recv().unwrap();
 /// forget_owner(2);
 /// assert!(woken.recv().is_err());

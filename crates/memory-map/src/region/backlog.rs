@@ -26,6 +26,9 @@ fn large_in_all() -> usize {
 /// Bytes that all backlogs of the process count.
 static IN_ALL: AtomicUsize = AtomicUsize::new(0);
 
+/// Bytes that they counted when `Backlog::are_due` was last true, or 0.
+static DUE: AtomicUsize = AtomicUsize::new(0);
+
 /// Whether the process can have some more memory, in areas of their own: a runtime that collects when there is none
 /// left ends the process.
 ///
@@ -114,6 +117,30 @@ impl Backlog {
     #[must_use]
     pub fn is_large(&self) -> bool {
         self.bytes >= self.most_bytes && IN_ALL.load(Ordering::Relaxed) >= large_in_all()
+    }
+
+    /// Whether the ranges of all threads take too much together, and an eighth more than when this was last true: then
+    /// also threads that map nothing more should look.
+    ///
+    /// ```
+    /// use memory_map::Backlog;
+    ///
+    /// let mut backlog = Backlog::default();
+    /// backlog.add(1 << 20);
+    /// assert!(!Backlog::are_due());
+    /// backlog.add(1 << (usize::BITS - 2));
+    /// assert!(Backlog::are_due());
+    /// assert!(!Backlog::are_due());
+    /// ```
+    #[must_use]
+    pub fn are_due() -> bool {
+        let (bytes, before) = (IN_ALL.load(Ordering::Relaxed), DUE.load(Ordering::Relaxed));
+        let are_large = bytes >= large_in_all();
+        let are_due = are_large && bytes >= before.saturating_add(large());
+        if are_due || !are_large && before > 0 {
+            DUE.store(if are_due { bytes } else { 0 }, Ordering::Relaxed);
+        }
+        are_due
     }
 
     /// Notes which ranges are left now that the owner has looked. Says whether they are most of the bytes.
