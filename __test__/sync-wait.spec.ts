@@ -34,6 +34,14 @@ async function wake(map: Parameters<typeof notify>[0], byteOffset: number, count
 for (const runtime of runtimes()) {
   const name = `${runtime.name} ${runtime.version}`
 
+  notifying(`${name}: a notify right after waitAsync wakes it, although nothing has changed`, async (t) => {
+    const { peer } = await shared(t, runtime)
+    for (let i = 0; i < 30; i++) {
+      const both = 'Promise.all([sync.waitAsync(map, 8, 0, 10_000), sync.notify(map, 8)]).then(String)'
+      t.is(await peer.run(both), 'ok,1')
+    }
+  })
+
   notifying(`${name}: one process wakes another that waits`, async (t) => {
     const { map, peer } = await shared(t, runtime)
     const blocked = peer.run('sync.wait(map, 8, 0)')

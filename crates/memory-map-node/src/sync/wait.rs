@@ -40,7 +40,7 @@ pub fn ipc_wait_async<'env>(
     let job = Job::new(move |patience| {
         wait(&mapping, offset as usize, expected, patience).map(wait_code)
     });
-    pending.start(env, &map.mapping, timeout, job)
+    pending.start(env, &map.mapping, timeout, job.sleeping_first())
 }
 
 /// Wakes up to `count` waiters of the word, and returns how many.

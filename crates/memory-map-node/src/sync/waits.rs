@@ -35,6 +35,7 @@ pub struct Job {
     wait: Box<Waiting>,
     give_back: Option<Box<dyn Fn(u32) + Send + Sync>>,
     give_up: Option<Box<dyn Fn() -> Option<u32> + Send + Sync>>,
+    sleeps_first: bool,
 }
 
 impl Job {
@@ -42,12 +43,18 @@ impl Job {
     pub fn new(
         wait: impl Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
     ) -> Self {
-        Self { wait: Box::new(wait), give_back: None, give_up: None }
+        Self { wait: Box::new(wait), give_back: None, give_up: None, sleeps_first: false }
     }
 
     /// Has `give_back` undo a result that nobody takes any more.
     pub fn giving_back(mut self, give_back: impl Fn(u32) + Send + Sync + 'static) -> Self {
         self.give_back = Some(Box::new(give_back));
+        self
+    }
+
+    /// Has the wait sleep before it counts as begun: see [`Wait::sleeps_first`].
+    pub fn sleeping_first(mut self) -> Self {
+        self.sleeps_first = true;
         self
     }
 
@@ -63,6 +70,10 @@ impl Wait for Job {
 
     fn wait(&self, patience: &Patience<'_>) -> memory_map::Result<u32> {
         (self.wait)(patience)
+    }
+
+    fn sleeps_first(&self) -> bool {
+        self.sleeps_first
     }
 
     fn give_back(&self, output: u32) -> std::result::Result<(), u32> {

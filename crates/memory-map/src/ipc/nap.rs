@@ -2,7 +2,7 @@
 //! again, it is told how the sleep ended.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -35,7 +35,11 @@ const LONGEST: Duration = Duration::from_millis(320);
 
 /// What a wait keeps from one call to the next.
 #[derive(Default)]
-pub(crate) struct Nap(Mutex<State>);
+pub(crate) struct Nap {
+    state: Mutex<State>,
+    /// Notified when it begins.
+    begun: Condvar,
+}
 
 #[derive(Default)]
 struct State {
@@ -46,6 +50,8 @@ struct State {
     /// Whether the last sleep goes on.
     goes_on: bool,
     has_slept: bool,
+    /// Whether the wait sleeps so that it can be woken, or will not sleep.
+    has_begun: bool,
     kept_turn: bool,
     /// Where it slept last, and how often in a row.
     address: usize,
@@ -54,7 +60,7 @@ struct State {
 
 impl Nap {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock_anyway()
+        self.state.lock_anyway()
     }
 
     pub fn has_thread(&self) -> bool {
@@ -130,6 +136,22 @@ impl Nap {
     /// Whether it has slept before.
     pub fn has_slept(&self) -> bool {
         self.state().has_slept
+    }
+
+    /// Tells that the wait can be woken from now on, or is not to be awaited any more.
+    pub fn begin(&self) {
+        self.state().has_begun = true;
+        self.begun.notify_all();
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.state().has_begun
+    }
+
+    /// Waits until that is so, but for `limit` at most.
+    pub fn await_begin(&self, limit: Duration) {
+        let is_early = |state: &mut State| !state.has_begun;
+        drop(self.begun.wait_timeout_while(self.state(), limit, is_early));
     }
 
     pub fn keep_turn(&self) {

@@ -175,6 +175,9 @@ pub(crate) fn sleep_on(
     let tick = (limit.is_none() || patience.tick.is_some()).then_some(TICK);
     let end = [patience.remaining(), limit, tick].into_iter().flatten().min();
     let cancel = patience.cancel.map(|cancel| &cancel.0);
+    if let Some(nap) = patience.nap {
+        nap.begin();
+    }
     let woken = sys::futex_wait(address, expected, end, cancel)
         .map_err(|errno| Error::os(errno, "futex"))?;
     match woken {

@@ -6,7 +6,7 @@
 //! be closed ends them. What a thread has taken by then, and not yet reported, is given back.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::nap::{Nap, Outcome};
 use super::park::{Cancel, Patience};
@@ -15,6 +15,9 @@ use super::threads;
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping, Whereabouts};
+
+/// How long at most a wait is awaited that is to sleep first.
+const SOON: Duration = Duration::from_millis(100);
 
 /// What is waited for.
 ///
@@ -50,6 +53,12 @@ pub trait Wait: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Cancelled`] if the patience says so, and then nothing was taken.
     fn wait(&self, patience: &Patience<'_>) -> Result<Self::Output>;
+
+    /// Whether it is to sleep before [`Pending::start`] returns, so that whoever notifies after that wakes it, even
+    /// if nothing has changed.
+    fn sleeps_first(&self) -> bool {
+        false
+    }
 
     /// Gives back what was taken, if it can be.
     ///
@@ -124,6 +133,9 @@ impl<W: Wait> Pending<W> {
             Some(place) => place.start(Arc::clone(&pending) as Arc<dyn Sleeper>),
             None => pending.run_on_thread().inspect_err(|_| drop(pending.wait.give_up()))?,
         }
+        if pending.wait.sleeps_first() {
+            pending.nap.await_begin(SOON);
+        }
         Ok(pending)
     }
 
@@ -158,6 +170,7 @@ impl<W: Wait> Pending<W> {
         let mut state = self.state();
         let result = if state.inside || !state.ended {
             if state.paused > 0 && !state.inside && !state.ended {
+                self.nap.begin();
                 return Next::Rest;
             }
             state.inside = true;
@@ -172,6 +185,7 @@ impl<W: Wait> Pending<W> {
                 if state.paused > 0 && !state.ended {
                     state.inside = false;
                     self.changed.notify_all();
+                    self.nap.begin();
                     return Next::Rest;
                 }
             }
@@ -197,6 +211,7 @@ impl<W: Wait> Pending<W> {
         let done = state.done.take();
         drop(state);
         self.changed.notify_all();
+        self.nap.begin();
         if let Some(done) = done {
             done(Arc::clone(self));
         }
@@ -284,6 +299,14 @@ impl<W: Wait> Sleeper for Pending<W> {
 
     fn move_out(self: Arc<Self>) -> bool {
         self.run_on_thread().is_ok()
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.wait.sleeps_first() && !self.nap.has_begun()
+    }
+
+    fn sleeps(&self) {
+        self.nap.begin();
     }
 }
 

@@ -26,6 +26,12 @@ pub(crate) trait Sleeper: Send + Sync {
 
     /// Goes on to sleep on a thread of its own; `false` if there is none.
     fn move_out(self: Arc<Self>) -> bool;
+
+    /// Whether somebody waits for it to sleep.
+    fn is_awaited(&self) -> bool;
+
+    /// Is told that it sleeps: who notifies from now on wakes it.
+    fn sleeps(&self);
 }
 
 /// What a wait does next.
@@ -212,6 +218,8 @@ struct Thread {
     timers: BTreeSet<(Instant, u64)>,
     /// The waits that go on, by their marks, and how they slept if they did.
     woken: Vec<(u64, Option<Outcome>)>,
+    /// Those whose sleep is awaited and has been queued.
+    awaited: Vec<u64>,
     /// How often in a row the ring has failed.
     refused: u32,
 }
@@ -237,7 +245,8 @@ impl Bed {
 impl Thread {
     fn new(group: Arc<Group>) -> Self {
         let (floor, beds, timers) = (Floor::of(&group), HashMap::new(), BTreeSet::new());
-        Self { group, floor, beds, timers, woken: Vec::new(), refused: 0 }
+        let (woken, awaited) = (Vec::new(), Vec::new());
+        Self { group, floor, beds, timers, woken, awaited, refused: 0 }
     }
 
     fn run(mut self) {
@@ -367,6 +376,9 @@ impl Thread {
         }
         bed.sleep = Some(sleep);
         bed.sleeps = bed.sleeps.wrapping_add(1);
+        if bed.sleeper.is_awaited() {
+            self.awaited.push(number);
+        }
         let mark = bed.mark(number);
         self.timers.extend(sleep.until.map(|until| (until, number)));
         if let Floor::Ring(ring, _) = &mut self.floor
@@ -419,8 +431,24 @@ impl Thread {
         self.woken.extend(asleep.map(|(number, bed)| (bed.mark(*number), PERHAPS)));
     }
 
+    /// Begins the sleeps that are awaited. Without a ring they begin a moment later.
+    fn begin_awaited(&mut self) {
+        if self.awaited.is_empty() {
+            return;
+        }
+        if let Floor::Ring(ring, _) = &mut self.floor {
+            let _ = ring.begin(); // what it refuses it is given again
+        }
+        for number in self.awaited.drain(..) {
+            if let Some(bed) = self.beds.get(&number) {
+                bed.sleeper.sleeps();
+            }
+        }
+    }
+
     /// Sleeps until something happens; `false` if nothing does for long, and nobody needs the thread.
     fn sleep(&mut self) -> bool {
+        self.begin_awaited();
         let mut state = self.group.state();
         if !state.news.is_empty() {
             return true;
@@ -514,6 +542,12 @@ mod tests {
         fn move_out(self: Arc<Self>) -> bool {
             false
         }
+
+        fn is_awaited(&self) -> bool {
+            false
+        }
+
+        fn sleeps(&self) {}
     }
 
     /// A thread whose ring sleeps on words, for waits with the numbers from 1 on; `None` where there is no ring.

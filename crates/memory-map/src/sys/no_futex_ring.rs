@@ -35,6 +35,11 @@ impl FutexRing {
     }
 
     /// Cannot be called.
+    pub fn begin(&mut self) -> Result<(), i32> {
+        match *self {}
+    }
+
+    /// Cannot be called.
     pub fn enter(&mut self, _limit: Option<Duration>) -> Result<(), i32> {
         match *self {}
     }

@@ -282,6 +282,14 @@ impl FutexRing {
         self.submit(1, limit)
     }
 
+    /// Hands the kernel what is queued: those sleeps have begun.
+    ///
+    /// # Errors
+    /// The system's error number.
+    pub fn begin(&mut self) -> Result<(), i32> {
+        self.submit(0, None)
+    }
+
     /// Hands the kernel what is queued, and waits until `least` sleeps have ended.
     fn submit(&mut self, least: u32, limit: Option<Duration>) -> Result<(), i32> {
         #[cfg(test)]
