@@ -251,6 +251,27 @@ const tests = {
     assert.throws(() => sender.tryReceive(), { code: 'ERR_MMAP_FAULT' })
   },
 
+  'messages that come one by one, and then together'() {
+    const { map } = open(4 * pageSize)
+    const channel = Channel.create(map)
+    const { channelReceiveAhead } = native
+    let several = 0
+    native.channelReceiveAhead = (...rest) => (several++, channelReceiveAhead(...rest))
+    const exchange = (...texts) => {
+      const before = [several, calls.count]
+      channel.sendMany(texts)
+      for (const text of texts) assert.strictEqual(String(channel.receive(0)), text)
+      return [several - before[0], calls.count - before[1]]
+    }
+    for (let i = 0; i < 100; i++) exchange('a')
+    assert.deepStrictEqual(exchange('a'), [0, 1])
+    for (let i = 0; i < 10; i++) exchange('a', 'b', 'c')
+    assert.deepStrictEqual(exchange('a', 'b', 'c'), [1, 1])
+    for (let i = 0; i < 10; i++) exchange('a')
+    assert.deepStrictEqual(exchange('a'), [0, 1])
+    native.channelReceiveAhead = channelReceiveAhead
+  },
+
   'messages that were copied, in a page that is gone'() {
     const { file, map } = open(4 * pageSize)
     const channel = Channel.create(map)

@@ -11,12 +11,16 @@ import { NONE, UNKNOWN, type Words } from './words.js'
 /** How many messages are copied in one call at most, and how many numbers there are for each (binding.d.ts). */
 const [MOST, NUMBERS] = [64, 3]
 
+/** After how many messages that came alone only one is copied in each call, which takes half the time. */
+const FEW = 4
+
 /** Halves of words in a channel's head (docs/channel.md). */
 export const [HEAD, TAIL, EMPTIED] = [32, 48, 96]
 
 /** What the native library does. */
 interface Native {
-  receive(target: Buffer, offset: number, places: Int32Array, most: number, timeout: number): number
+  receive(target: Buffer, offset: number, timeout: number): number
+  receiveAhead(target: Buffer, offset: number, places: Int32Array, most: number, timeout: number): number
   wakeSenders(): void
   /** Whether the channel's receiver is this one still. */
   isReceiver(): boolean
@@ -33,6 +37,8 @@ export class Ahead {
   #count = 0
   /** How many to copy next time. */
   #most = 1
+  /** How many messages in a row came alone. */
+  #alone = 0
   /** From where on in the pool they are. */
   #start = 0
   /** The upper half of the tail: none of them changes it. */
@@ -48,19 +54,30 @@ export class Ahead {
   receive(target: Buffer, offset: number, timeout: number): number {
     if (this.#next < this.#count) this.#most = 1 // they were copied in vain
     this.#next = this.#count = 0
-    const most = target === this.#pool.memory && this.#words.isReady ? this.#most : 1
+    const words = this.#words
     const places = this.#places
-    const count = this.#native.receive(target, offset, places, most, timeout)
-    this.#words.prepare()
-    if (count <= 0) return count
-    this.#most = Math.min(2 * count, MOST)
-    this.#start = offset
-    this.#next = 1
-    if (this.#words.isReady) {
-      this.#count = count
-      this.#upper = this.#words.halves[TAIL + 1] ?? 0
+    const most = this.#alone < FEW && target === this.#pool.memory && words.isReady ? this.#most : 1
+    let count = 1
+    let length: number
+    if (most > 1) {
+      count = this.#native.receiveAhead(target, offset, places, most, timeout)
+      length = count > 0 ? places[0]! : count
+    } else {
+      length = this.#native.receive(target, offset, timeout)
     }
-    return places[0]!
+    words.prepare()
+    if (length < 0) return length
+    const { halves, isReady } = words
+    if (!isReady) return length
+    this.#most = Math.min(2 * count, MOST)
+    this.#alone = count === 1 && halves[HEAD] === halves[TAIL] ? this.#alone + 1 : 0
+    if (count > 1) {
+      this.#start = offset
+      this.#next = 1
+      this.#count = count
+      this.#upper = halves[TAIL + 1] ?? 0
+    }
+    return length
   }
 
   /** The next one that was copied, if it is there still. */

@@ -96,7 +96,9 @@ export class Channel extends Handle {
       receiveMany: (...target) => native.channelReceiveMany(behind, ...target),
     })
     this.#ahead = new Ahead(this.#words, this.#copies.pool, {
-      receive: (memory, start, ...rest) => native.channelReceiveAhead(behind, memory, start, ...rest),
+      receive: (target, start, timeout) => native.channelReceive(behind, target, start, timeout),
+      receiveAhead: (target, start, places, most, timeout) =>
+        native.channelReceiveAhead(behind, target, start, places, most, timeout),
       wakeSenders: () => native.channelWakeSenders(behind),
       isReceiver: () => this.#isReceiver(),
     })
