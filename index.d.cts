@@ -828,10 +828,11 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
   close(): void
   /**
    * Waits for everything under way that this library knows of, and closes: syncs, prefetches, searches on other threads,
-   * and streams, which must end or be destroyed.
+   * and streams, which must end or be destroyed. `pipe` does not destroy a stream when its destination goes; `pipeline`
+   * does.
    *
    * ```js
-   * map.createReadStream().pipe(response)
+   * pipeline(map.createReadStream(), response).catch(() => {}) // of `node:stream/promises`
    * await map.closeAsync()
    * ```
    */

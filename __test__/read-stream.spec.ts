@@ -434,6 +434,7 @@ const scenarios: [title: string, name: string][] = [
   ['an AbortSignal, destroy(), a loop that is left, and wrong options', 'given-up'],
   ['a stream that is destroyed while a read is under way has not finished', 'destroyed'],
   ['the memory goes back when the chunks are gone', 'collected'],
+  ['streams that nobody reads any more are not kept', 'abandoned'],
 ]
 
 for (const runtime of runtimes()) {

@@ -68,10 +68,23 @@ const MIN_TAIL = 2 ** 20
 const MAX_TAILS = 64
 const MAX_KEPT = 2 ** 26
 
+/** A stream that has not closed. */
+interface Running {
+  /** An abandoned stream goes: what reads, or has a listener for what comes, keeps it. */
+  readonly reader: WeakRef<Reader>
+  /** Called when it has closed, or has gone. */
+  readonly ended: (() => void)[]
+}
+
+const abandoned = new FinalizationRegistry(
+  ({ streams, running }: { streams: WeakRef<ReadStreams>; running: Running }) => streams.deref()?.end(running),
+)
+
 /** The streams of one mapping. */
 export class ReadStreams {
   readonly #source: Source
-  readonly #running = new Set<Reader>()
+  readonly #running = new Set<Running>()
+  readonly #self = new WeakRef(this)
   /** The streams that began a step last, the latest at the end. */
   readonly #handed = new Set<Handed>()
 
@@ -81,20 +94,28 @@ export class ReadStreams {
 
   create(options: unknown): Readable {
     const reader = new Reader(this.#source, options, (handed) => this.#noteStep(handed))
-    this.#running.add(reader)
+    const running: Running = { reader: new WeakRef(reader), ended: [] }
+    this.#running.add(running)
+    abandoned.register(reader, { streams: this.#self, running })
     return reader.stream.once('close', () => {
-      this.#running.delete(reader)
+      this.end(running)
       if (reader.closesMapping) this.#source.close()
     })
+  }
+
+  /** Notes that a stream has closed, or has gone. */
+  end(running: Running): void {
+    this.#running.delete(running)
+    for (const end of running.ended.splice(0)) end()
   }
 
   get areClosed(): boolean {
     return this.#running.size === 0
   }
 
-  /** Resolves when all that are open now have closed. */
+  /** Resolves when all that are open now have closed, or have gone. */
   async closed(): Promise<void> {
-    await Promise.all([...this.#running].map(({ stream }) => new Promise((resolve) => stream.once('close', resolve))))
+    await Promise.all([...this.#running].map(({ ended }) => new Promise<void>((resolve) => ended.push(resolve))))
   }
 
   #noteStep(handed: Handed): void {
@@ -116,7 +137,7 @@ export class ReadStreams {
   /** Ends every stream with an error, unless it has come to its end. */
   fail(error: Error): void {
     this.#handed.clear()
-    for (const reader of this.#running) reader.fail(error)
+    for (const { reader } of this.#running) reader.deref()?.fail(error)
   }
 }
 
