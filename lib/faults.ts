@@ -118,8 +118,15 @@ export interface Known {
   readonly revive: (() => Teller) | undefined
 }
 
-/** The mappings that can fault, by token; not the one that was made last, until what runs now has ended. */
+/** The mappings that can fault, by token; the one that was made last may be missing until it is registered. */
 export const known = new Map<Token, Known>()
+
+let registerNewest = (): void => {}
+
+/** Has `register` called before faults are told: it makes that mapping known. */
+export function beforeTelling(register: () => void): void {
+  registerNewest = register
+}
 
 /** What reports the faults of a mapping, if need be after it was collected. */
 function tellerOf(token: Token): Teller | undefined {
@@ -141,6 +148,7 @@ export function tellsLast(token: Token): boolean {
 
 /** Tells the faults of this copy's mappings. */
 const listener: Listener = (faulted) => {
+  registerNewest()
   const tellers = new Set<Teller>()
   const unknown = faulted.filter((one) => {
     const teller = typeof one === 'number' ? tellerOf(one) : Owned.teller(one)

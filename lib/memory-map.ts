@@ -24,7 +24,7 @@ import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buf
 import { check } from './choices.js'
 import { closedError, illegalConstructor, invalidType, KEY, outOfRange, resizedError } from './errors.js'
 import { FaultLog, type Origin } from './fault-log.js'
-import { known, listen, tellsLast } from './faults.js'
+import { beforeTelling, known, listen, tellsLast } from './faults.js'
 import { Handle, refuse, tag } from './handle.js'
 import { InFlight, isRuntimeBusy } from './in-flight.js'
 import { INTERNALS, type Internals } from './internals.js'
@@ -170,6 +170,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       newest.#madeLog?.register()
       newest = undefined
     }
+    beforeTelling(register) // whoever turns the event loop may run no microtasks
     const registerLast = () => {
       isAwaited = false
       register()

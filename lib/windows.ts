@@ -9,6 +9,7 @@ import { closedError, invalidValue, tooLarge, unsupported } from './errors.js'
 import type { Faulting } from './fault-log.js'
 import { adopt, isInDenoWorker, isInWorker, listen, type Teller } from './faults.js'
 import { native } from './native.js'
+import { queueMicrotask } from './timers.js'
 
 const { mapping } = native
 
@@ -314,13 +315,19 @@ function viewTooLarge(): RangeError {
 /** Whether the runtime makes them over memory that it does not own; if not, mappings are put over the runtime's memory. */
 export const external: boolean = native.canShareExternal()
 
-/** Where clones come through. It keeps no thread alive. */
+/** Where clones come through, until what runs now has ended: Deno's tests fail where they leave one open. */
 let channel: MessageChannel | undefined
 
 /** A second object over the same memory. A test's global object may have no `structuredClone`, or one that goes by JSON. */
 function clone(memory: SharedArrayBuffer): SharedArrayBuffer {
   const { MessageChannel, receiveMessageOnPort } = process.getBuiltinModule('node:worker_threads')
-  channel ??= new MessageChannel()
+  if (channel === undefined) {
+    channel = new MessageChannel()
+    queueMicrotask(() => {
+      channel!.port1.close()
+      channel = undefined
+    })
+  }
   channel.port1.postMessage(memory)
   return receiveMessageOnPort(channel.port2)!.message as SharedArrayBuffer
 }

@@ -123,3 +123,13 @@ export function check(holds, message) {
   writeSync(2, `NOT AS IT SHOULD BE: ${message}\n`)
   process.kill(process.pid, 'SIGKILL')
 }
+
+/** How many io_urings a process has: waits sleep in them where the system has them. */
+export const rings = (/** @type {number | 'self'} */ pid = 'self') =>
+  readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`) === 'anon_inode:[io_uring]'
+    } catch {
+      return false // the one that listed the folder
+    }
+  }).length

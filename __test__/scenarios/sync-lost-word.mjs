@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 
 import { mapShared, pageSize } from '../../index.js'
 import { notify, waitAsync } from '../../sync.js'
-import { check } from '../helpers/observe.mjs'
+import { check, rings } from '../helpers/observe.mjs'
 import { makeFile, until } from '../helpers/scenario.mjs'
 
 const forbidden = process.argv.slice(2).map(Number)
@@ -32,16 +32,6 @@ async function allSleep() {
   await until(() => notify(map, 8) === 1)
   assert.strictEqual(await later, 'ok')
 }
-
-/** How many io_urings the process has. */
-const rings = () =>
-  fs.readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return fs.readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[io_uring]'
-    } catch {
-      return false // the one that listed the folder
-    }
-  }).length
 
 const before = rings()
 watch(waitAsync(map, 0, 0))
