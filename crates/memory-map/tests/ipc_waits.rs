@@ -92,7 +92,13 @@ fn a_wait_that_spins_lets_the_other_side_have_the_processor() {
             stay_on(processor);
             let one = |round| {
                 word(&map, 8).store(2 * round + 1, Ordering::SeqCst);
-                wait(&map, 8, 2 * round + 1, &ms(HANG)).unwrap() == WaitResult::NotEqual
+                loop {
+                    let result = wait(&map, 8, 2 * round + 1, &ms(HANG)).unwrap();
+                    // The notification of the round before may come only now.
+                    if word(&map, 8).load(Ordering::SeqCst) != 2 * round + 1 {
+                        break result == WaitResult::NotEqual;
+                    }
+                }
             };
             (0..rounds).filter(|round| one(*round)).count()
         });
