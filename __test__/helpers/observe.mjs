@@ -51,18 +51,24 @@ export function areas() {
 export const areasOfFile = (path) => areas().filter(({ name }) => name.startsWith(resolve(path))).length
 
 /** How many descriptors a file has. */
-export function descriptorsOf(path) {
-  return descriptors().filter((fd) => {
+export const descriptorsOf = (path) => targets('self').filter((target) => target.startsWith(resolve(path))).length
+
+/** How many io_urings a process has: waits sleep in them where the system has them. */
+export const rings = (/** @type {number | 'self'} */ pid = 'self') =>
+  targets(pid).filter((target) => target === 'anon_inode:[io_uring]').length
+
+/** What the descriptors of a process are of. */
+const targets = (pid) =>
+  descriptors(pid).flatMap((fd) => {
     try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(resolve(path))
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)]
     } catch {
-      return false // the one that listed the folder
+      return [] // the one that listed the folder
     }
-  }).length
-}
+  })
 
 /** The open descriptors. */
-export const descriptors = () => readdirSync('/proc/self/fd')
+export const descriptors = (/** @type {number | 'self'} */ pid = 'self') => readdirSync(`/proc/${pid}/fd`)
 
 /**
  * Whether the addresses of a closed mapping are kept: all of them, by memory of the library's, or by private memory
@@ -123,13 +129,3 @@ export function check(holds, message) {
   writeSync(2, `NOT AS IT SHOULD BE: ${message}\n`)
   process.kill(process.pid, 'SIGKILL')
 }
-
-/** How many io_urings a process has: waits sleep in them where the system has them. */
-export const rings = (/** @type {number | 'self'} */ pid = 'self') =>
-  readdirSync(`/proc/${pid}/fd`).filter((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`) === 'anon_inode:[io_uring]'
-    } catch {
-      return false // the one that listed the folder
-    }
-  }).length
