@@ -205,7 +205,7 @@ impl Environment {
         }
     }
 
-    /// Has the runtime collect, where it can.
+    /// Lets go of what closed mappings keep of the runtime's memory, and has the runtime collect, where it can.
     fn have_collected(&self) {
         self.shared_addresses.take();
         memory_map::let_go_of_retired();

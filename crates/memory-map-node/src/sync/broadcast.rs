@@ -115,8 +115,7 @@ pub fn receiver_borrow(
 #[napi]
 pub fn receiver_release(env: Env, receiver: NativeReceiver, offset: f64) -> Result<bool> {
     receiver.call(&env, |Subscriber { receiver, borrowed }| {
-        let message = borrowed.take(offset);
-        message.map_or(Ok(false), |message| receiver.release(message).map(|()| true))
+        borrowed.release(offset, |message| receiver.release(message))
     })
 }
 

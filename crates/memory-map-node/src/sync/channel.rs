@@ -208,9 +208,8 @@ pub fn channel_borrow(env: Env, channel: NativeChannel, timeout: f64) -> Result<
 /// Gives back the message borrowed at `offset`; `false` if there is none.
 #[napi]
 pub fn channel_release(env: Env, channel: NativeChannel, offset: f64) -> Result<bool> {
-    channel.call(&env, |end| {
-        let message = end.borrowed.take(offset);
-        message.map_or(Ok(false), |message| end.channel.release(message).map(|()| true))
+    channel.call(&env, |End { channel, borrowed, .. }| {
+        borrowed.release(offset, |message| channel.release(message))
     })
 }
 

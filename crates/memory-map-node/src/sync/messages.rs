@@ -78,9 +78,14 @@ impl Lent {
         })
     }
 
-    /// Takes out the message at an offset.
-    pub fn take(&self, offset: f64) -> Option<Message> {
-        self.0.lock_anyway().remove(&(offset as usize))
+    /// Has `release` give back the message at an offset; `false` if there is none.
+    pub fn release(
+        &self,
+        offset: f64,
+        release: impl FnOnce(Message) -> memory_map::Result<()>,
+    ) -> memory_map::Result<bool> {
+        let message = self.0.lock_anyway().remove(&(offset as usize));
+        message.map_or(Ok(false), |message| release(message).map(|()| true))
     }
 
     /// Takes out all messages.

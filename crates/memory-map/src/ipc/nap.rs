@@ -140,8 +140,9 @@ impl Nap {
 
     /// Tells that the wait can be woken from now on, or is not to be awaited any more.
     pub fn begin(&self) {
-        self.state().has_begun = true;
-        self.begun.notify_all();
+        if !std::mem::replace(&mut self.state().has_begun, true) {
+            self.begun.notify_all();
+        }
     }
 
     pub fn has_begun(&self) -> bool {

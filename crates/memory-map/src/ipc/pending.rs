@@ -165,12 +165,19 @@ impl<W: Wait> Pending<W> {
         started.inspect_err(|_| self.nap.set_thread(false))
     }
 
-    /// Goes on until it sleeps, must stay out of the memory, or is over.
+    /// Goes on until it sleeps, must stay out of the memory, or is over; in the last two it is awaited no more.
     fn advance(self: &Arc<Self>) -> Next {
+        let next = self.run();
+        if self.is_awaited() && !matches!(next, Next::Sleep(_)) {
+            self.nap.begin();
+        }
+        next
+    }
+
+    fn run(self: &Arc<Self>) -> Next {
         let mut state = self.state();
         let result = if state.inside || !state.ended {
             if state.paused > 0 && !state.inside && !state.ended {
-                self.nap.begin();
                 return Next::Rest;
             }
             state.inside = true;
@@ -185,7 +192,6 @@ impl<W: Wait> Pending<W> {
                 if state.paused > 0 && !state.ended {
                     state.inside = false;
                     self.changed.notify_all();
-                    self.nap.begin();
                     return Next::Rest;
                 }
             }
@@ -211,7 +217,6 @@ impl<W: Wait> Pending<W> {
         let done = state.done.take();
         drop(state);
         self.changed.notify_all();
-        self.nap.begin();
         if let Some(done) = done {
             done(Arc::clone(self));
         }
