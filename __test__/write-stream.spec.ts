@@ -2,7 +2,7 @@
 // file when the stream fails, is destroyed, or others change the length meanwhile.
 
 import { once } from 'node:events'
-import { appendFileSync, closeSync, createWriteStream, openSync, readFileSync } from 'node:fs'
+import { appendFileSync, closeSync, createWriteStream, openSync, readFileSync, statSync } from 'node:fs'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
@@ -257,3 +257,50 @@ for (const runtime of runtimes()) {
     await endsWell(t, runtime, scenario('write-stream'))
   })
 }
+
+for (const [title, early, late] of [
+  ['the one before ends first', 0, 3 * MiB],
+  ['the one behind ends first', 3 * MiB, 0],
+] as const) {
+  test(`several streams write to one mapping, of which ${title}`, async (t) => {
+    const path = scratchFile(t, '')
+    using map = open(path)
+    const [first, second] = [map.createWriteStream({ start: early }), map.createWriteStream({ start: late })]
+    const write = (stream: Writable, bytes: Uint8Array) =>
+      new Promise<void>((done, fail) => stream.write(bytes, (error) => (error ? fail(error) : done())))
+    for (let i = 0; i < 20; i++) {
+      await write(first, Buffer.alloc(100_000, 'f'))
+      await write(second, Buffer.alloc(100_000, 's'))
+    }
+    first.end()
+    await once(first, 'finish')
+    const length = 3 * MiB + 2_000_000
+    t.deepEqual([map.length, statSync(path).size], [length, length])
+    await write(second, Buffer.alloc(3 * MiB, 's'))
+    second.end()
+    await once(second, 'finish')
+    const expected = Buffer.alloc(Math.max(length, late + 2_000_000 + 3 * MiB))
+    expected.fill('f', early, early + 2_000_000).fill('s', late, late + 2_000_000 + 3 * MiB)
+    t.true(readFileSync(path).equals(expected))
+    t.is(map.length, expected.length)
+  })
+}
+
+const withRoom = isWindows ? test.skip : test
+
+withRoom('a stream from before a change of the length cuts nothing that later streams write', async (t) => {
+  const path = scratchFile(t, '')
+  using map = open(path)
+  const old = map.createWriteStream()
+  old.write('written')
+  const { length } = map
+  map.resize(0)
+  const stream = map.createWriteStream()
+  stream.write(contents.subarray(0, length))
+  t.is(map.length, length)
+  old.end()
+  isCodedError(t, await failure(old), { instanceOf: Error, code: 'ERR_MMAP_CLOSED' })
+  stream.end()
+  await once(stream, 'finish')
+  t.true(map.read().equals(contents.subarray(0, length)))
+})

@@ -52,6 +52,13 @@ export function emptiedError(): Error {
   return withCode(new Error(`A view that was to be written is empty, because ${why}`), 'ERR_MMAP_CLOSED')
 }
 
+export function notText(): Error {
+  const instead =
+    "to print what the mapping is, use '%O' or `util.inspect(map)`; to decode it, `map.toString(encoding)`"
+  const message = `The bytes of the mapping are not UTF-8: ${instead}; the bytes themselves are \`map.buffer\``
+  return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
+}
+
 export function notWritable(): Error {
   const code = 'ERR_MMAP_NOT_WRITABLE'
   return withCode(new Error(`The mapping is not writable${ADVICE[code]}`), code)

@@ -22,7 +22,7 @@ import {
 import type { Token } from './binding.js'
 import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
-import { closedError, illegalConstructor, invalidType, KEY, outOfRange, resizedError } from './errors.js'
+import { closedError, illegalConstructor, invalidType, KEY, notText, outOfRange, resizedError } from './errors.js'
 import { FaultLog, type Origin } from './fault-log.js'
 import { beforeTelling, known, listen, tellsLast } from './faults.js'
 import { Handle, refuse, tag } from './handle.js'
@@ -433,7 +433,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * The length is set back also when the stream fails or is destroyed. If the process is killed before, the file ends
    * with zeros. Each step detaches earlier views, as {@link resize} does. The stream fails with `ERR_MMAP_CLOSED` if a
    * view that it is to write was emptied, by this or by `close()` of its mapping, or if someone else resizes or closes
-   * the mapping meanwhile. On Windows, where a mapped file cannot be made shorter, it grows by what is written. A private
+   * the mapping meanwhile. Several streams can write to one mapping: when one of them ends, the length is that which all
+   * have needed so far. On Windows, where a mapped file cannot be made shorter, it grows by what is written. A private
    * mapping, and one without a descriptor, cannot grow beyond its file.
    *
    * @throws `ERR_MMAP_NOT_WRITABLE` if the protection forbids it
@@ -511,14 +512,16 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   }
 
   /**
-   * Text of it where something makes text of anything: `${map}`, and also `new Blob([map])`, which should have been given
-   * `map.buffer`. So it throws if the bytes are not UTF-8, where other bytes would come of them.
+   * Text of it where something makes text of anything: `${map}`, `console.log('%s', map)`, and also `new Blob([map])`,
+   * which should have been given `map.buffer`, and cannot be told from them. So it throws if the bytes are not UTF-8, where
+   * other bytes would come of them.
    */
   [Symbol.toPrimitive](hint: string): string {
     const token = this.#checkOpen()
     if (hint === 'number') refuse(this)
     const bytes = this.#copyForText(token, 'utf8', 0, this.#length)
-    return isUtf8(bytes) ? bytes.toString() : refuse(this)
+    if (!isUtf8(bytes)) throw notText()
+    return bytes.toString()
   }
 
   /**

@@ -60,20 +60,24 @@ export function createWriteStream(target: Target, cutFile: Cut, options: unknown
   if (!target.protection.includes('write')) throw notWritable()
   // Looked for when it is needed: loading it takes longer than loading the native library.
   const { addAbortSignal, Writable } = process.getBuiltinModule('node:stream')
-  const growing = new Growing(target, cutFile, start)
+  const shared = Growing.of(target, cutFile)
+  let position = start
+  const append = (chunks: Buffer[]) => {
+    position = shared.write(chunks, position)
+  }
   const stream = new Writable({
     ...(highWaterMark !== undefined && { highWaterMark }),
-    write: (chunk: Buffer, _, done) => settle(done, () => growing.append([chunk])),
-    writev: (chunks: { chunk: Buffer }[], done) => settle(done, () => growing.append(chunks.map(({ chunk }) => chunk))),
+    write: (chunk: Buffer, _, done) => settle(done, () => append([chunk])),
+    writev: (chunks: { chunk: Buffer }[], done) => settle(done, () => append(chunks.map(({ chunk }) => chunk))),
     final: (done) =>
       settle(done, () => {
-        growing.end()
+        shared.trim()
         return flush ? target.sync() : undefined
       }),
     destroy: (error, done) =>
       settle(
         (failure) => done(error ?? failure),
-        () => growing.end(),
+        () => shared.trim(),
       ),
   })
   if (signal) addAbortSignal(signal, stream)
@@ -92,39 +96,50 @@ function settle(done: (error?: Error | null) => void, run: () => void | Promise<
   else result.then(() => done(), done)
 }
 
-/** A mapping that is written from one place on, and has more room at its end than was asked for, until `end`. */
+/** What the streams into each mapping share. */
+const growing = new WeakMap<Target, Growing>()
+
+/** A mapping that streams write to, and that has more room at its end than they asked for, until one of them ends. */
 class Growing {
   readonly #target: Target
   readonly #cutFile: Cut
-  /** Where the next byte goes. */
-  #position: number
   /** The length it is to have in the end. */
   #wanted: number
   /** The length it has. */
   #length: number
 
-  constructor(target: Target, cutFile: Cut, start: number) {
+  private constructor(target: Target, cutFile: Cut) {
     this.#target = target
     this.#cutFile = cutFile
-    this.#position = start
     this.#wanted = this.#length = target.length
   }
 
-  append(chunks: readonly Buffer[]): void {
+  static of(target: Target, cutFile: Cut): Growing {
+    const shared = growing.get(target)
+    if (shared !== undefined && shared.#length === target.length) return shared
+    const made = new Growing(target, cutFile)
+    growing.set(target, made)
+    return made
+  }
+
+  /** Writes from `position` on, and returns where that ends. */
+  write(chunks: readonly Buffer[], position: number): number {
     this.#check()
-    const end = chunks.reduce((sum, { length }) => sum + length, this.#position)
+    const end = chunks.reduce((sum, { length }) => sum + length, position)
     if (end > this.#length) this.#grow(end)
+    let next = position
     for (const chunk of chunks) {
       // It was to have bytes: Node would wait for ever until they are written, and then not finish.
       if (chunk.length === 0 && isDetached(chunk.buffer)) throw emptiedError()
-      this.#target.write(chunk, this.#position)
-      this.#position += chunk.length
-      this.#wanted = Math.max(this.#wanted, this.#position)
+      this.#target.write(chunk, next)
+      next += chunk.length
+      this.#wanted = Math.max(this.#wanted, next)
     }
+    return next
   }
 
-  /** Gives back what was not used, if that was not done already. */
-  end(): void {
+  /** Gives back what no stream has used, if that was not done already. */
+  trim(): void {
     if (this.#target.closed || this.#length === this.#wanted) return
     this.#check()
     const before = this.#length
@@ -149,9 +164,9 @@ class Growing {
     this.#length = length
   }
 
-  /** Others may not change the length meanwhile: it would be unclear what is whose. */
+  /** Nobody but these streams may change the length meanwhile: it would be unclear what is whose. */
   #check(): void {
     if (this.#target.closed) throw closedError()
-    if (this.#target.length !== this.#length) throw resizedError()
+    if (this.#target.length !== this.#length || growing.get(this.#target) !== this) throw resizedError()
   }
 }

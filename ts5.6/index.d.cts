@@ -568,7 +568,8 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    * The length is set back also when the stream fails or is destroyed. If the process is killed before, the file ends
    * with zeros. Each step detaches earlier views, as {@link resize} does. The stream fails with `ERR_MMAP_CLOSED` if a
    * view that it is to write was emptied, by this or by `close()` of its mapping, or if someone else resizes or closes
-   * the mapping meanwhile. On Windows, where a mapped file cannot be made shorter, it grows by what is written. A private
+   * the mapping meanwhile. Several streams can write to one mapping: when one of them ends, the length is that which all
+   * have needed so far. On Windows, where a mapped file cannot be made shorter, it grows by what is written. A private
    * mapping, and one without a descriptor, cannot grow beyond its file.
    *
    * @throws `ERR_MMAP_NOT_WRITABLE` if the protection forbids it
@@ -608,8 +609,9 @@ declare class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer>
    */
   toString(encoding?: BufferEncoding, start?: Bytes, end?: Bytes): string
   /**
-   * Text of it where something makes text of anything: `${map}`, and also `new Blob([map])`, which should have been given
-   * `map.buffer`. So it throws if the bytes are not UTF-8, where other bytes would come of them.
+   * Text of it where something makes text of anything: `${map}`, `console.log('%s', map)`, and also `new Blob([map])`,
+   * which should have been given `map.buffer`, and cannot be told from them. So it throws if the bytes are not UTF-8, where
+   * other bytes would come of them.
    */
   [Symbol.toPrimitive](hint: string): string
   /**
