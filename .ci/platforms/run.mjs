@@ -82,6 +82,11 @@ function countTests(text) {
   return counts.reduce((sum, count) => sum + count, 0) + [...text.matchAll(/^ *✔/gm)].length
 }
 
+/** The lines of a log that say more than that a test has passed: a step that failed may be far from the end. */
+function withoutPassed(text) {
+  return text.split('\n').filter((line) => line.trim() !== '' && !/^ *✔|^test .* ok$/.test(line))
+}
+
 async function outcomeOf(name, secondsLeft) {
   const { inputs, minutes } = parts[name]
   const stamp = join(passed, `${name}-${hashOf(inputs)}`)
@@ -99,7 +104,7 @@ async function outcomeOf(name, secondsLeft) {
   }
   if (timedOut && secondsLeft < minutes * 60) return { outcome: 'not run', why: 'time', tests }
   if (code === NOT_RUN) return { outcome: 'not run', why: /^not run: (.*)$/m.exec(text)?.[1] ?? 'it does not say why' }
-  console.log(text.trimEnd().split('\n').slice(-80).join('\n').replaceAll(/^/gm, '  | '))
+  console.log(withoutPassed(text).slice(-200).join('\n').replaceAll(/^/gm, '  | '))
   return { outcome: 'failed', why: timedOut ? `not done after ${minutes} minutes` : `exit code ${code}`, tests }
 }
 
