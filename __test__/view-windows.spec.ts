@@ -88,8 +88,20 @@ const testInPieces = constants.MAX_LENGTH < 8 * GIB ? test : test.skip
 testInPieces('views all over a mapping that is larger than any Buffer have little memory behind them', (t) => {
   const map = large(t, 1024 * GIB)
   const behind = new Behind()
-  for (let i = 0; i < 10_000; i++) behind.see(map.view(((i * 0x9e3779b1) % (4 * GIB)) * 256, 4096))
+  const viewOf = (i: number) => map.view(((i * 0x9e3779b1) % (4 * GIB)) * 256, 4096)
+  for (let i = 0; i < 10_000; i++) {
+    const view = viewOf(i)
+    view.writeUInt32LE(i)
+    behind.see(view)
+  }
   t.true(behind.bytes <= 10_000 * 32 * KIB, `${behind.bytes} bytes`)
+  const { count } = behind
+  for (let i = 0; i < 10_000; i++) {
+    const view = viewOf(i)
+    if (view.readUInt32LE() !== i) t.fail(`other bytes at ${i}`)
+    behind.see(view)
+  }
+  t.is(behind.count, count, 'they are found again')
 })
 
 testInPieces('they have large ArrayBuffers behind them once there are many', (t) => {

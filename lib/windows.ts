@@ -45,8 +45,8 @@ const NO_STEP = 2 ** 53
 /** The last index of the cache of windows. It is small, because every mapping with views has one. */
 const LAST_SLOT = 255
 
-/** The same where there can be many windows. V8 makes a dictionary of an empty array that gets a larger index. */
-const LAST_SLOT_OF_MANY = 1023
+/** How many times as many slots the cache gets when there are more windows than slots. */
+const GROWTH = 16
 
 /** A mapping of at most this many bytes has one window, with everything. */
 const MAX_SMALL = 2 ** 20
@@ -150,7 +150,6 @@ export class Windows {
     this.#length = length
     const isMany = size > constants.MAX_LENGTH
     this.#longestStep = isMany ? LAST_STEP : NO_STEP
-    this.#lastSlot = isMany ? LAST_SLOT_OF_MANY : LAST_SLOT
     const isCostly = isMany && !('bun' in process.versions)
     this.#allowance = isCostly ? Math.min(MOST_SMALL * Math.ceil(size / LAST_STEP), MOST_OF_MANY) : MOST_SMALL
     this.#billed = 0
@@ -165,6 +164,7 @@ export class Windows {
   forget(): void {
     this.#made = NONE
     this.#recent = []
+    this.#lastSlot = LAST_SLOT
   }
 
   /** The window that has a range of the mapping. */
@@ -225,6 +225,7 @@ export class Windows {
     const window = { memory: this.#make(first, size), start: windowStart, end: windowEnd }
     if (this.#made === NONE) this.#made = new Map()
     this.#made.set(key, window)
+    if (this.#made.size > this.#lastSlot) this.#growCache()
     return window
   }
 
@@ -247,6 +248,14 @@ export class Windows {
     }
     this.#billed += size
     return false
+  }
+
+  #growCache(): void {
+    const slots = GROWTH * (this.#lastSlot + 1)
+    this.#lastSlot = slots - 1
+    this.#recent = []
+    // V8 makes a dictionary of an empty array that gets a large index, and not of one that is long.
+    this.#recent.length = slots
   }
 
   #setStep(step: number): void {
