@@ -91,7 +91,7 @@ onLinux.serial('the examples compile', async (t) => {
   const installed = join(folder, 'node_modules', 'memory-map')
   mkdirSync(installed, { recursive: true })
   mkdirSync(join(folder, 'node_modules', '@types'))
-  // Copies, as of a published package: beside index.ts the compiler takes `./index.js` of sync.d.ts for the source.
+  // Copies, as of a published package.
   for (const name of readdirSync(root)) {
     if (/^(package\.json|(index|sync)\.(c?js|d\.c?ts)|.+\.node)$/.test(name)) {
       copyFileSync(join(root, name), join(installed, name))

@@ -83,6 +83,37 @@ for (const [what, name, options] of [
   })
 }
 
+test('what is imported and what is required are of the same types, as they are the same classes', async (t) => {
+  const folder = install(t)
+  writeFileSync(
+    join(folder, 'required.cts'),
+    `import { mapShared, MemoryFaultError, type MemoryMap } from 'memory-map'
+    import { Channel } from 'memory-map/sync'
+    export const make = (): MemoryMap => mapShared('file')
+    export const open = (map: MemoryMap): Channel => Channel.open(map)
+    export const isFault = (error: unknown): error is MemoryFaultError => error instanceof MemoryFaultError`,
+  )
+  const source = `
+    import { mapPrivate, type MemoryFaultError, type MemoryMap } from 'memory-map'
+    import { type Channel, Mutex } from 'memory-map/sync'
+    import { isFault, make, open } from './required.cjs'
+    export const map: MemoryMap = make(), mutex = new Mutex(make(), 0), channel: Channel = open(mapPrivate('file'))
+    export const code = (error: unknown): MemoryFaultError | false => isFault(error) && error`
+  t.is(await compile(t, folder, 'user.mts', source, { module: 'nodenext' }), '')
+})
+
+test('the declarations find each other by their paths: npm can install the package by another name', async (t) => {
+  const folder = install(t)
+  const [target, alias] = ['memory-map', 'alias'].map((name) => join(folder, 'node_modules', name)) as [string, string]
+  cpSync(target, alias, { recursive: true })
+  rmSync(target, { recursive: true })
+  // The resolution of Node 10, which this compiler has no more, does not know a package's own name either.
+  rmSync(join(alias, 'package.json'))
+  const paths = { alias: [join(alias, 'index.d.ts')], 'alias/sync': [join(alias, 'sync.d.ts')] }
+  const source = user.replaceAll(`'memory-map`, `'alias`)
+  t.is(await compile(t, folder, 'user.ts', source, { module: 'esnext', moduleResolution: 'bundler', paths }), '')
+})
+
 test('the declarations need no types that a project may lack', async (t) => {
   const options = { module: 'nodenext', lib: ['es2022'] }
   const source = `
@@ -122,12 +153,12 @@ test('compilers before 5.7 get declarations in which Buffer has no type paramete
     export const mutex = new Mutex(map, 0)`
   t.is(await compile(t, folder, 'user.mts', source, { module: 'nodenext' }), '')
   t.is(await compile(t, folder, 'user.cts', source, { module: 'nodenext' }), '')
-  t.notRegex(readFileSync(join(target, 'index.d.ts'), 'utf8'), /Array<B>|Buffer<|IteratorObject/)
+  t.notRegex(readFileSync(join(target, 'index.d.cts'), 'utf8'), /Array<B>|Buffer<|IteratorObject/)
 })
 
 test('types/user.ts fails with declarations that are less exact', async (t) => {
   const folder = install(t)
-  const path = join(folder, 'node_modules', 'memory-map', 'index.d.ts')
+  const path = join(folder, 'node_modules', 'memory-map', 'index.d.cts')
   const declarations = readFileSync(path, 'utf8')
   for (const [exact, vague] of [
     ['get buffer(): Buffer<B>', 'get buffer(): Buffer'],

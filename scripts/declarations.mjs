@@ -1,5 +1,7 @@
-// Bundles the declarations that the compiler made of the sources, in target/types, into one for each entry point and kind of
-// module; and once more for compilers before 5.7, in which Buffers and typed arrays do not say what their memory is.
+// Bundles the declarations that the compiler made of the sources, in target/types, into one for each entry point; and once
+// more for compilers before 5.7, in which Buffers and typed arrays do not say what their memory is. What is declared twice
+// is two types, so the CommonJS declarations are the ones for ES modules, too: those can import CommonJS, but not the other
+// way round.
 
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 
@@ -10,15 +12,12 @@ import { dts } from 'rolldown-plugin-dts'
 const compiled = 'target/types'
 const ofOldCompilers = 'ts5.6'
 
-/**
- * Has `memory-map/sync` take the class from the main module: a second declaration would be another type. It is not
- * `./index.js`, for in a clone the compiler finds `index.ts` by that.
- */
+/** Has `memory-map/sync` take the class from the main module, under any name that the package is installed by. */
 const oneClass = {
   name: 'one class',
   resolveId(id, importer) {
     const isMain = id.endsWith('/index.js') || (id.endsWith('/memory-map.js') && importer?.includes('/sync/'))
-    return isMain ? { id: 'memory-map', external: true } : undefined
+    return isMain ? { id: './index.cjs', external: true } : undefined
   },
 }
 
@@ -43,7 +42,7 @@ function forOldCompilers(code) {
     .replaceAll(', undefined>;', '>;')
 }
 
-const options = await resolveConfig('index.d.ts')
+const options = await resolveConfig('index.d.cts')
 
 async function write(path, code) {
   await writeFile(path, await format(code, { ...options, parser: 'typescript' }))
@@ -58,7 +57,7 @@ for (const name of ['index', 'sync']) {
     ['.', modern],
     [ofOldCompilers, forOldCompilers(modern)],
   ]) {
-    await write(`${folder}/${name}.d.ts`, code)
-    await write(`${folder}/${name}.d.cts`, code.replace('"memory-map"', '"./index.cjs"'))
+    await write(`${folder}/${name}.d.cts`, code)
+    await write(`${folder}/${name}.d.ts`, `export * from './${name}.cjs'`)
   }
 }

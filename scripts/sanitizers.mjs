@@ -82,10 +82,10 @@ function onNode(library) {
   const files = [
     'index.ts',
     'index.js',
-    'index.d.ts',
+    'index.d.cts',
     'sync.ts',
     'sync.js',
-    'sync.d.ts',
+    'sync.d.cts',
     'package.json',
     'tsconfig.json',
   ]

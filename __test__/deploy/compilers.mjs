@@ -1,6 +1,7 @@
-// Compilers: each checks a program and the declarations, of all that a project can be strict about, in every kind of module.
+// Compilers: each checks a program and the declarations, of all that a project can be strict about, in every kind of module,
+// and under another name: `npm install alias@npm:memory-map`.
 
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { Project, tools } from './project.mjs'
@@ -29,7 +30,10 @@ const modules = {
 }
 
 const compile = (name, version, source) => async () => {
-  const project = new Project({ 'user.mts': source, 'user.cts': source, 'user.ts': source })
+  const aliased = source.replaceAll("'memory-map", "'alias")
+  const sources = ['.mts', '.cts', '.ts'].map((end) => ({ [`user${end}`]: source, [`alias${end}`]: aliased }))
+  const project = new Project(Object.assign({}, ...sources))
+  cpSync(project.path('node_modules', 'memory-map'), project.path('node_modules', 'alias'), { recursive: true })
   const types = project.path('node_modules', '@types', 'node')
   mkdirSync(dirname(types), { recursive: true })
   symlinkSync(join(tools, '@types', 'node'), types)
@@ -48,9 +52,11 @@ const compile = (name, version, source) => async () => {
       skipLibCheck: false,
       noEmit: true,
     }
-    const files = kind.startsWith('node') ? ['user.mts', 'user.cts'] : ['user.ts']
-    project.write({ [`${kind}.json`]: JSON.stringify({ compilerOptions, files }) })
-    await project.tool(join(name, 'bin', 'tsc'), ['-p', `${kind}.json`, '--pretty', 'false'])
+    for (const program of ['user', 'alias']) {
+      const files = (kind.startsWith('node') ? ['.mts', '.cts'] : ['.ts']).map((end) => program + end)
+      project.write({ [`${kind}.json`]: JSON.stringify({ compilerOptions, files }) })
+      await project.tool(join(name, 'bin', 'tsc'), ['-p', `${kind}.json`, '--pretty', 'false'])
+    }
   }
   project.remove()
   return ''

@@ -45,11 +45,11 @@ const root = new URL('../../', import.meta.url)
 /** Everything that the package's modules export and that is there when a program runs. */
 export function surface(): Operation[] {
   const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { exports: object }
-  // Of each entry point: './sync' is declared in sync.d.ts.
+  // Of each entry point: './sync' is declared in sync.d.cts.
   const modules = Object.keys(manifest.exports)
     .filter((name) => !name.endsWith('.json'))
     .map((name) => name.replace(/^\.\/?/, '') || 'index')
-  const files = modules.map((name) => fileURLToPath(new URL(`${name}.d.ts`, root)))
+  const files = modules.map((name) => fileURLToPath(new URL(`${name}.d.cts`, root)))
   const api = new API({ cwd: fileURLToPath(root) })
   try {
     const snapshot = api.updateSnapshot({ openFiles: files })
