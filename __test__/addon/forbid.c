@@ -1,5 +1,5 @@
 // A native addon that forbids system calls to the whole process, as a container does: each fails with EPERM from now on
-// (seccomp(2)). Linux only; built by ../helpers/addon.ts.
+// (seccomp(2)). It also says which there are. Linux only; built by ../helpers/addon.ts.
 
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
@@ -25,20 +25,32 @@ static int forbid(unsigned number) {
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0 ? 0 : errno;
 }
 
-// forbid(number): 0, or the error.
+static int is_refused(unsigned number) {
+  return syscall(number, 0, 0, 0, 0, 0, 0) < 0 && (errno == ENOSYS || errno == EPERM);
+}
+
+// Calls `data`, which takes the number of a system call.
 static napi_value call(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value argument, result;
   uint32_t number;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  void *function;
+  napi_get_cb_info(env, info, &count, &argument, NULL, &function);
   napi_get_value_uint32(env, argument, &number);
-  napi_create_int32(env, forbid(number), &result);
+  napi_create_int32(env, ((int (*)(unsigned))function)(number), &result);
   return result;
 }
 
+static void export(napi_env env, napi_value exports, const char *name, int (*function)(unsigned)) {
+  napi_value value;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, call, (void *)function, &value);
+  napi_set_named_property(env, exports, name, value);
+}
+
+// forbid(number): 0, or the error. isRefused(number): whether there is no such call, or it is forbidden; makes it, with
+// zeros as arguments, of which it must do nothing.
 NAPI_MODULE_INIT() {
-  napi_value function;
-  napi_create_function(env, "forbid", NAPI_AUTO_LENGTH, call, NULL, &function);
-  napi_set_named_property(env, exports, "forbid", function);
+  export(env, exports, "forbid", forbid);
+  export(env, exports, "isRefused", is_refused);
   return exports;
 }

@@ -61,7 +61,7 @@ export function injectionPath(): string {
   return compiled('inject')
 }
 
-/** The addon of ../addon/forbid.c: `forbid(number)` returns 0, or the error. Linux only. */
+/** The addon of ../addon/forbid.c, which ./scenario.mjs loads. Linux only. */
 export function forbidPath(): string {
   return compiled('forbid')
 }

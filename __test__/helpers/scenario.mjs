@@ -2,6 +2,7 @@
 
 import assert from 'node:assert'
 import fs from 'node:fs'
+import { createRequire } from 'node:module'
 
 import { turn as sleep } from './observe.mjs'
 
@@ -33,4 +34,15 @@ export function makeFile(content) {
 /** Lets the event loop turn until a condition holds. */
 export async function until(isSo) {
   for (const end = Date.now() + HANG_MS; !isSo(); await sleep(1)) assert.ok(Date.now() < end, 'nothing has happened')
+}
+
+/**
+ * Forbids the system calls whose numbers the arguments of the program are, by the addon at FORBID. The function that it
+ * returns says whether the system refuses a call.
+ */
+export function forbidSome() {
+  const { forbid, isRefused } = createRequire(import.meta.url)(process.env.FORBID)
+  for (const number of process.argv.slice(2))
+    assert.strictEqual(forbid(Number(number)), 0, `call ${number} is forbidden`)
+  return isRefused
 }

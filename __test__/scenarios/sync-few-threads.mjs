@@ -3,19 +3,16 @@
 
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
 
 import { mapShared } from '../../index.js'
 import { Channel, notify, waitAsync } from '../../sync.js'
 import { check, turn } from '../helpers/observe.mjs'
+import { forbidSome } from '../helpers/scenario.mjs'
 
 const COUNT = 200
 const [MORE, CHANNELS] = [2, 4096]
 
-for (const number of process.argv.slice(2).map(Number)) {
-  const { forbid } = createRequire(import.meta.url)(process.env.FORBID)
-  check(forbid(number) === 0, `system call ${number} is forbidden`)
-}
+forbidSome()
 fs.writeFileSync('file', Buffer.alloc(2 ** 20))
 const [map, other] = [0, 1].map(() => mapShared('file', { protection: 'read-write' }))
 const places = Array.from({ length: COUNT }, (_, i) => CHANNELS + 1024 * i)

@@ -3,18 +3,13 @@
 
 import assert from 'node:assert'
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
 
 import { mapShared, pageSize } from '../../index.js'
 import { notify, waitAsync } from '../../sync.js'
-import { check, rings } from '../helpers/observe.mjs'
-import { makeFile, until } from '../helpers/scenario.mjs'
+import { rings } from '../helpers/observe.mjs'
+import { forbidSome, makeFile, until } from '../helpers/scenario.mjs'
 
-const forbidden = process.argv.slice(2).map(Number)
-if (forbidden.length > 0) {
-  const { forbid } = createRequire(import.meta.url)(process.env.FORBID)
-  for (const number of forbidden) check(forbid(number) === 0, `system call ${number} is forbidden`)
-}
+forbidSome()
 
 const path = makeFile(Buffer.alloc(2 * pageSize))
 const map = mapShared(path, { protection: 'read-write', onFault() {} })

@@ -2,20 +2,17 @@
 // no other one does. The arguments are the numbers of the system calls that are forbidden from the start.
 
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
 
 import { mapShared } from '../../index.js'
 import { Channel, Mutex, notify, Semaphore, waitAsync } from '../../sync.js'
-import { check, turn } from '../helpers/observe.mjs'
+import { check, rings, turn } from '../helpers/observe.mjs'
+import { forbidSome } from '../helpers/scenario.mjs'
 
-const forbidden = process.argv.slice(2).map(Number)
-const hasRing = !forbidden.includes(425)
-const hasVector = !forbidden.includes(449)
-
-if (forbidden.length > 0) {
-  const { forbid } = createRequire(import.meta.url)(process.env.FORBID)
-  for (const number of forbidden) check(forbid(number) === 0, `system call ${number} is forbidden`)
-}
+const FUTEX_WAITV = 449
+const hasVector = !forbidSome()(FUTEX_WAITV)
+const ringsBefore = rings()
+/** Whether waits sleep in an io_uring, once one has begun. */
+const hasRing = () => rings() > ringsBefore
 
 // The words that are waited for come first.
 const [LOCK, PERMITS, CHANNELS] = [4096, 4160, 8192]
@@ -78,7 +75,7 @@ async function receive() {
   const senders = places.map(({ offset }) => Channel.open(other, { offset }))
   const received = receivers.map((channel) => channel.receiveAsync())
   await turn(50) // some of them sleep by now
-  if (hasRing) check(threads() <= 1, `${threads()} threads receive`)
+  if (hasRing()) check(threads() <= 1, `${threads()} threads receive`)
   else if (hasVector) check(threads() <= 2, `${threads()} threads receive`)
   senders.forEach((sender, i) => sender.send(`message ${i}`))
   const messages = await Promise.all(received)
@@ -91,7 +88,7 @@ async function countWakes() {
   await until(() => results.length >= 300, '300 are told')
   await settle()
   check(all(results, 'ok', 300), `300 were woken, and not ${results.length}`)
-  if (hasRing) check(threads() <= 1, `${threads()} threads wait`)
+  if (hasRing()) check(threads() <= 1, `${threads()} threads wait`)
   check((await wake(0, 700)) === 700, 'and the rest')
   await until(() => results.length === WAITS, 'all are told')
   check(all(results, 'ok'), 'all were woken')
