@@ -37,7 +37,7 @@ const LONGEST: Duration = Duration::from_millis(320);
 #[derive(Default)]
 pub(crate) struct Nap {
     state: Mutex<State>,
-    /// Notified when it begins.
+    /// Notified when it begins, or is about to.
     begun: Condvar,
 }
 
@@ -50,7 +50,9 @@ struct State {
     /// Whether the last sleep goes on.
     goes_on: bool,
     has_slept: bool,
-    /// Whether the wait sleeps so that it can be woken, or will not sleep.
+    /// Whether it is about to sleep on a thread of its own.
+    is_announced: bool,
+    /// Whether the wait sleeps so that it can be woken, or has, or will not sleep.
     has_begun: bool,
     kept_turn: bool,
     /// Where it slept last, and how often in a row.
@@ -138,6 +140,13 @@ impl Nap {
         self.state().has_slept
     }
 
+    /// Tells that the wait is about to sleep on the thread that calls it.
+    pub fn announce(&self) {
+        if !std::mem::replace(&mut self.state().is_announced, true) {
+            self.begun.notify_all();
+        }
+    }
+
     /// Tells that the wait can be woken from now on, or is not to be awaited any more.
     pub fn begin(&self) {
         if !std::mem::replace(&mut self.state().has_begun, true) {
@@ -149,10 +158,14 @@ impl Nap {
         self.state().has_begun
     }
 
-    /// Waits until that is so, but for `limit` at most.
-    pub fn await_begin(&self, limit: Duration) {
-        let is_early = |state: &mut State| !state.has_begun;
+    /// Waits until that is so, but for `limit` at most. `is_asleep` says whether a thread of its own sleeps.
+    pub fn await_begin(&self, is_asleep: impl Fn() -> bool, limit: Duration) {
+        let end = Instant::now() + limit;
+        let is_early = |state: &mut State| !(state.has_begun || state.is_announced);
         drop(self.begun.wait_timeout_while(self.state(), limit, is_early));
+        while !self.has_begun() && !is_asleep() && Instant::now() < end {
+            std::thread::yield_now();
+        }
     }
 
     pub fn keep_turn(&self) {

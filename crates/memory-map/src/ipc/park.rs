@@ -1,13 +1,12 @@
 //! Sleeping on a word until another thread wakes the sleeper.
 
-use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use super::atomic::AtomicU64;
 pub(crate) use super::nap::LOOK;
 use super::nap::Nap;
 use crate::error::{Error, Result};
-use crate::sys::{self, Woken};
+use crate::sys::{self, OwnWords, Woken};
 
 /// How long a wait sleeps at a time. A wake-up is lost only if its sender dies just before it, and is noticed after that.
 pub(crate) const SLICE: Duration = Duration::from_millis(500);
@@ -48,22 +47,27 @@ pub enum WaitResult {
 /// # Ok::<(), memory_map::Error>(())
 /// ```
 #[derive(Default)]
-pub struct Cancel(pub(crate) AtomicU32);
+pub struct Cancel(OwnWords);
 
 impl Cancel {
     /// Ends the wait with [`Error::Cancelled`], and every later one.
     pub fn cancel(&self) {
-        self.0.store(1, std::sync::atomic::Ordering::SeqCst);
-        sys::wake_private(&self.0);
+        self.0.cancel.store(1, std::sync::atomic::Ordering::SeqCst);
+        sys::wake_private(&self.0.cancel);
     }
 
     /// Lets waits begin again.
     pub(crate) fn reset(&self) {
-        self.0.store(0, std::sync::atomic::Ordering::SeqCst);
+        self.0.cancel.store(0, std::sync::atomic::Ordering::SeqCst);
     }
 
     fn is_cancelled(&self) -> bool {
-        self.0.load(std::sync::atomic::Ordering::SeqCst) != 0
+        self.0.cancel.load(std::sync::atomic::Ordering::SeqCst) != 0
+    }
+
+    /// Whether a thread sleeps with it, so that a wake reaches that; also `true` where that cannot be known.
+    pub(crate) fn has_sleeper(&self) -> bool {
+        sys::has_sleeper(&self.0)
     }
 }
 
@@ -174,13 +178,15 @@ pub(crate) fn sleep_on(
     }
     let tick = (limit.is_none() || patience.tick.is_some()).then_some(TICK);
     let end = [patience.remaining(), limit, tick].into_iter().flatten().min();
-    let cancel = patience.cancel.map(|cancel| &cancel.0);
+    let own = patience.cancel.map(|cancel| &cancel.0);
+    if let Some(nap) = patience.nap {
+        nap.announce();
+    }
+    let woken = sys::futex_wait(address, expected, end, own);
     if let Some(nap) = patience.nap {
         nap.begin();
     }
-    let woken = sys::futex_wait(address, expected, end, cancel)
-        .map_err(|errno| Error::os(errno, "futex"))?;
-    match woken {
+    match woken.map_err(|errno| Error::os(errno, "futex"))? {
         Woken::TimedOut | Woken::Perhaps => {
             if patience.tick.is_some_and(|tick| !tick()) {
                 return Err(Error::Cancelled);

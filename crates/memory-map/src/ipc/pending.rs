@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping, Whereabouts};
 
-/// How long at most a wait is awaited that is to sleep first.
-const SOON: Duration = Duration::from_millis(100);
+/// How long at most a wait is awaited that is to sleep first: on a busy machine its thread can take a while.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 ///
@@ -134,7 +134,7 @@ impl<W: Wait> Pending<W> {
             None => pending.run_on_thread().inspect_err(|_| drop(pending.wait.give_up()))?,
         }
         if pending.wait.sleeps_first() {
-            pending.nap.await_begin(SOON);
+            pending.nap.await_begin(|| pending.cancel.has_sleeper(), SOON);
         }
         Ok(pending)
     }

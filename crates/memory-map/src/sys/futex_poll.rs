@@ -4,17 +4,17 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::Woken;
+use crate::sys::{OwnWords, Woken};
 
 const LONGEST: Duration = Duration::from_millis(16);
 
-/// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `cancel` is not
+/// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `own.cancel` is not
 /// 0.
 pub(crate) fn futex_wait(
     address: usize,
     expected: u32,
     limit: Option<Duration>,
-    cancel: Option<&AtomicU32>,
+    own: Option<&OwnWords>,
 ) -> Result<Woken, i32> {
     // SAFETY: the word belongs to an `Access`, whose region stays mapped and whose faults are
     // contained, until the caller returns.
@@ -25,7 +25,7 @@ pub(crate) fn futex_wait(
     let start = Instant::now();
     let mut pause = Duration::from_micros(50);
     loop {
-        if cancel.is_some_and(|cancel| cancel.load(Ordering::SeqCst) != 0) {
+        if own.is_some_and(|own| own.cancel.load(Ordering::SeqCst) != 0) {
             return Ok(Woken::Perhaps);
         }
         let remaining = limit.map(|limit| limit.saturating_sub(start.elapsed()));
@@ -38,6 +38,12 @@ pub(crate) fn futex_wait(
         }
         pause = (2 * pause).min(LONGEST);
     }
+}
+
+/// Nothing reaches a thread that looks by itself.
+#[cfg_attr(target_vendor = "apple", allow(dead_code))]
+pub(crate) fn has_sleeper(_own: &OwnWords) -> bool {
+    true
 }
 
 /// Returns 0: no sleeper is known.

@@ -15,6 +15,8 @@ mod system;
 pub(crate) use system::*;
 pub use system::{allocation_granularity, page_size, trim_heap};
 
+use std::sync::atomic::AtomicU32;
+
 /// How a sleep on a word of memory ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Woken {
@@ -25,6 +27,20 @@ pub(crate) enum Woken {
     TimedOut,
     /// A signal, a cancel, or nothing at all: look again.
     Perhaps,
+}
+
+/// Words of our own that a thread sleeps on beside one of the memory.
+#[derive(Debug, Default)]
+pub(crate) struct OwnWords {
+    /// Not 0 once the sleep is to end.
+    pub cancel: AtomicU32,
+    /// Tells others that the thread sleeps: the system puts it to sleep on this one last, or it is the thread's number.
+    /// Nobody wakes it.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        allow(dead_code)
+    )]
+    pub last: AtomicU32,
 }
 
 /// How a sleep on many words ended.

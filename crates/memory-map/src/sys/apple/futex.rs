@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::Woken;
+use crate::sys::{OwnWords, Woken};
 
 #[path = "../futex_poll.rs"]
 mod poll;
@@ -57,24 +57,30 @@ pub(crate) fn sleeps_on_a_word() -> bool {
 /// How often a wait checks whether it was cancelled: it sleeps no longer at a time.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `cancel` is not
+/// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `own.cancel` is not
 /// 0.
 pub(crate) fn futex_wait(
     address: usize,
     expected: u32,
     limit: Option<Duration>,
-    cancel: Option<&AtomicU32>,
+    own: Option<&OwnWords>,
 ) -> Result<Woken, i32> {
-    let Some(calls) = calls() else { return poll::futex_wait(address, expected, limit, cancel) };
+    let Some(calls) = calls() else { return poll::futex_wait(address, expected, limit, own) };
     // SAFETY: the word belongs to an `Access`, whose region stays mapped and whose faults are
     // contained, until the caller returns.
     let word = unsafe { AtomicU32::from_ptr(address as *mut u32) };
     if word.load(Ordering::SeqCst) != expected {
         return Ok(Woken::NotEqual);
     }
+    if let Some(own) = own {
+        // SAFETY: the call takes nothing.
+        let thread = unsafe { libc::pthread_self() };
+        // SAFETY: it is this thread.
+        own.last.store(unsafe { libc::pthread_mach_thread_np(thread) }, Ordering::SeqCst);
+    }
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     loop {
-        if cancel.is_some_and(|cancel| cancel.load(Ordering::SeqCst) != 0) {
+        if own.is_some_and(|own| own.cancel.load(Ordering::SeqCst) != 0) {
             return Ok(Woken::Perhaps);
         }
         let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -95,6 +101,22 @@ pub(crate) fn futex_wait(
             errno => return Err(errno),
         }
     }
+}
+
+/// Whether a thread sleeps in `futex_wait` with these words, so that a wake reaches it. Also `true` where that cannot be
+/// known.
+pub(crate) fn has_sleeper(own: &OwnWords) -> bool {
+    let thread = own.last.load(Ordering::SeqCst);
+    if thread == 0 {
+        return calls().is_none();
+    }
+    // SAFETY: integers, of which all may be 0.
+    let mut info: libc::thread_basic_info = unsafe { std::mem::zeroed() };
+    let (flavor, mut count) = (libc::THREAD_BASIC_INFO as u32, libc::THREAD_BASIC_INFO_COUNT);
+    // SAFETY: `info` has so many words. A thread that has ended is an error return.
+    let status =
+        unsafe { libc::thread_info(thread, flavor, (&raw mut info).cast(), &raw mut count) };
+    status != 0 || info.run_state == libc::TH_STATE_WAITING
 }
 
 /// Wakes up to `count` sleepers of any process, and says how many calls found one.

@@ -3,37 +3,61 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::{Woken, WokenOf};
+use crate::sys::{OwnWords, Woken, WokenOf};
 
 /// How often a wait checks whether it was cancelled, if the kernel cannot wait for two words.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `cancel` is not
+/// Whether the system has no futex_waitv(2).
+static WAITS_FOR_ONE: AtomicBool = AtomicBool::new(false);
+
+/// Sleeps while the word at `address` is `expected`, for `limit` at most, and until `own.cancel` is not
 /// 0. The page may be gone: then it is an error.
 pub(crate) fn futex_wait(
     address: usize,
     expected: u32,
     limit: Option<Duration>,
-    cancel: Option<&AtomicU32>,
+    own: Option<&OwnWords>,
 ) -> Result<Woken, i32> {
-    static MISSING: AtomicBool = AtomicBool::new(false);
-    let Some(cancel) = cancel else { return wait_for_one(address, expected, limit) };
-    if !MISSING.load(Ordering::Relaxed) {
-        match wait_for_two(address, expected, limit, cancel) {
-            Err(libc::ENOSYS | libc::EPERM) => MISSING.store(true, Ordering::Relaxed),
+    let Some(own) = own else { return wait_for_one(address, expected, limit) };
+    if !WAITS_FOR_ONE.load(Ordering::Relaxed) {
+        match wait_for_all(address, expected, limit, own) {
+            Err(libc::ENOSYS | libc::EPERM) => WAITS_FOR_ONE.store(true, Ordering::Relaxed),
             result => return result,
         }
     }
+    // SAFETY: the call takes nothing, and cannot fail.
+    own.last.store(unsafe { libc::gettid() } as u32, Ordering::SeqCst);
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let slice = remaining.map_or(GLANCE, |remaining| remaining.min(GLANCE));
         match wait_for_one(address, expected, Some(slice))? {
-            Woken::TimedOut if cancel.load(Ordering::SeqCst) != 0 => return Ok(Woken::Perhaps),
+            Woken::TimedOut if own.cancel.load(Ordering::SeqCst) != 0 => return Ok(Woken::Perhaps),
             Woken::TimedOut if remaining.is_none_or(|remaining| remaining > GLANCE) => {}
             woken => return Ok(woken),
         }
     }
+}
+
+/// Whether a thread sleeps in `futex_wait` with these words, so that a wake reaches it. Also `true` where that cannot be
+/// known.
+pub(crate) fn has_sleeper(own: &OwnWords) -> bool {
+    if WAITS_FOR_ONE.load(Ordering::Relaxed) {
+        return is_asleep(own.last.load(Ordering::SeqCst));
+    }
+    // To move sleepers from a word to the same word changes nothing, and says how many there are.
+    let (word, operation) = (own.last.as_ptr(), libc::FUTEX_CMP_REQUEUE | libc::FUTEX_PRIVATE_FLAG);
+    let (woken, moved, value) = (0, 1_usize, 0);
+    // SAFETY: the kernel reads the word, and looks up which threads wait there.
+    unsafe { libc::syscall(libc::SYS_futex, word, operation, woken, moved, word, value) != 0 }
+}
+
+/// Whether a thread sleeps: one that is about to call futex(2) is in the word's queue then, for the kernel has that
+/// locked when it changes the state.
+fn is_asleep(thread: u32) -> bool {
+    let stat = || std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+    thread != 0 && stat().map_or(true, |stat| stat.contains(") S "))
 }
 
 fn wait_for_one(address: usize, expected: u32, limit: Option<Duration>) -> Result<Woken, i32> {
@@ -102,17 +126,20 @@ impl Waiter {
     }
 }
 
-fn wait_for_two(
+fn wait_for_all(
     address: usize,
     expected: u32,
     limit: Option<Duration>,
-    cancel: &AtomicU32,
+    own: &OwnWords,
 ) -> Result<Woken, i32> {
-    match wait_for_many(&[Waiter::own(cancel), Waiter::shared(address, expected)], limit) {
+    // The kernel goes to sleep on them in this order, and says the last one that was woken.
+    let words =
+        [Waiter::own(&own.cancel), Waiter::shared(address, expected), Waiter::own(&own.last)];
+    match wait_for_many(&words, limit) {
         Ok(0) => Ok(Woken::Perhaps), // cancelled
         Ok(_) => Ok(Woken::Notified),
-        // One of the two differed already, and which is not said.
-        Err(libc::EAGAIN) if cancel.load(Ordering::SeqCst) != 0 => Ok(Woken::Perhaps),
+        // One of them differed already, and which is not said.
+        Err(libc::EAGAIN) if own.cancel.load(Ordering::SeqCst) != 0 => Ok(Woken::Perhaps),
         Err(errno) => failure(errno),
     }
 }
@@ -211,10 +238,28 @@ mod tests {
 
     #[test]
     fn a_wait_that_was_cancelled_before_it_sleeps_does_not_say_that_the_word_is_another() {
-        let (word, cancel) = (AtomicU32::new(7), AtomicU32::new(1));
-        let wait = |expected| futex_wait(word.as_ptr() as usize, expected, None, Some(&cancel));
+        let (word, own) = (AtomicU32::new(7), OwnWords::default());
+        let wait = |expected| futex_wait(word.as_ptr() as usize, expected, None, Some(&own));
+        own.cancel.store(1, Ordering::SeqCst);
         assert!(matches!(wait(7), Ok(Woken::Perhaps)));
-        cancel.store(0, Ordering::SeqCst);
+        own.cancel.store(0, Ordering::SeqCst);
         assert!(matches!(wait(8), Ok(Woken::NotEqual)));
+    }
+
+    #[test]
+    fn a_wake_reaches_a_thread_as_soon_as_it_is_known_to_sleep() {
+        for _ in 0..1000 {
+            let (word, own) = (AtomicU32::new(7), OwnWords::default());
+            let address = word.as_ptr() as usize;
+            assert!(!has_sleeper(&own));
+            std::thread::scope(|scope| {
+                let sleeper = scope.spawn(|| futex_wait(address, 7, None, Some(&own)));
+                while !has_sleeper(&own) {
+                    std::thread::yield_now();
+                }
+                assert_eq!(futex_wake(address, 1), 1);
+                assert!(matches!(sleeper.join(), Ok(Ok(Woken::Notified))));
+            });
+        }
     }
 }
