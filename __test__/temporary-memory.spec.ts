@@ -1,6 +1,7 @@
 // Temporary names of shared memory, which are removed with their last user, even one that is killed; and the list of names.
 
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, fstatSync, statSync, writeFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 
@@ -90,7 +91,9 @@ for (const runtime of runtimes()) {
     for (let kills = 0; kills < 3; kills++) {
       const victim = start()
       await new Promise((resolve) => victim.stdout.once('data', resolve))
+      const exit = once(victim, 'exit')
       victim.kill('SIGKILL')
+      await exit // it is a user until then
     }
     for (const end of await Promise.all(steady)) {
       t.deepEqual([end.code, end.stdout.split('\n').at(-2)], [0, 'done'], end.stderr)
