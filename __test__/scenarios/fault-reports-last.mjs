@@ -5,8 +5,8 @@ import fs from 'node:fs'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 
 import { MemoryMap, mapAnonymous, mapShared, pageSize } from '../../index.js'
-import { areasOfFile, collect, turn, until } from '../helpers/observe.mjs'
-import { makeFile } from '../helpers/scenario.mjs'
+import { areasOfFile, collect, turn, until as collectUntil } from '../helpers/observe.mjs'
+import { makeFile, until } from '../helpers/scenario.mjs'
 
 const warnings = []
 // The stack of a whole one would keep the mapping.
@@ -50,7 +50,8 @@ for (const backing of /** @type {const} */ (['array-buffer', 'shared-array-buffe
   ]) {
     storeTo(make)
     await collectAll()
-    assert.ok(await until(() => told > expected), 'it is told')
+    // Without more collections: a listener is not held through many, and the guard's thread may have no processor so long.
+    await until(() => told > expected)
     expected++
     assert.deepStrictEqual(last, {
       kind: 'protection',
@@ -61,7 +62,7 @@ for (const backing of /** @type {const} */ (['array-buffer', 'shared-array-buffe
     })
   }
 }
-if (fs.existsSync('/proc/self/maps')) assert.ok(await until(() => areasOfFile(path) === 0), 'and then unmapped')
+if (fs.existsSync('/proc/self/maps')) assert.ok(await collectUntil(() => areasOfFile(path) === 0), 'and then unmapped')
 assert.strictEqual(told, expected, 'each is told once')
 
 // A listener that refers to its mapping keeps it for a while only.
@@ -72,11 +73,14 @@ if (fs.existsSync('/proc/self/maps')) {
     return new Uint8Array(map.arrayBuffer)[0]
   }
   mapInCircle()
-  assert.ok(await until(() => areasOfFile(other) === 0), 'it is collected')
+  assert.ok(await collectUntil(() => areasOfFile(other) === 0), 'it is collected')
 }
 
-// After one collection it is held still, whatever was closed before.
-if (isMainThread) {
+// After one collection it is held still, whatever was closed before. If the guard's thread has no processor for two more, there
+// is a warning instead.
+for (let tries = 0, before = told; isMainThread && told === before; tries++) {
+  assert.ok(tries < 20, 'it was not held')
+  warnings.length = 0
   const another = makeFile(Buffer.alloc(2 * pageSize))
   for (let i = 0; i < 5; i++) {
     const closed = mapShared(another, { onFault() {} })
@@ -91,15 +95,15 @@ if (isMainThread) {
   view[pageSize] = 1
   view = undefined
   await collectAll()
-  expected++
-  assert.ok(await until(() => told === expected), 'it is told')
+  await until(() => told > before || warnings.length > 0)
+  expected = told
 }
 
 // One without a listener.
 warnings.length = 0
 storeTo(() => mapAnonymous(2 * pageSize, { protection: 'read' }))
 await collectAll()
-assert.ok(await until(() => warnings.length > 0), 'there is a warning')
+await until(() => warnings.length > 0)
 assert.strictEqual(warnings[0].name, 'MemoryFaultWarning')
 assert.match(warnings[0].message, /the protection forbids the access/)
 assert.strictEqual(warnings.length, 1)
