@@ -20,7 +20,7 @@ const digestOfNode = () => sha256(readFileSync(process.execPath))
 /** Runs a copy of the demo, with its temporary files in a folder. */
 async function runDemo(path: string, folder: string) {
   const env = { ...scriptEnv(), TMPDIR: folder, TEMP: folder }
-  return await run(process.execPath, [join(path, 'demo.mjs')], { env }, 120_000)
+  return await run(process.execPath, [join(path, 'demo.mjs')], { env })
 }
 
 let before: string

@@ -148,7 +148,7 @@ for (const runtime of runtimes()) {
         cwd: folder,
         env: isWindows ? scriptEnv() : { ...scriptEnv(), FIXTURE: fixturePath() },
       })
-      const end = ending(child, 60_000)
+      const end = ending(child)
       if (signal !== null) {
         await Promise.race([once(child.stdout!, 'data'), end])
         child.kill(signal)

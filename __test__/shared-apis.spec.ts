@@ -31,7 +31,7 @@ for (const runtime of runtimes()) {
   const heading = family === undefined ? `Node ${major}` : `${family} ${major}.${minor}`
   test(`the APIs that take shared memory are those of the table (${heading})`, async (t) => {
     t.true(columns.includes(heading), `the table lacks ${heading}`)
-    const { code, stdout, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })
+    const { code, stdout, stderr } = await runScript(runtime, source)
     t.is(code, 0, stderr)
     t.deepEqual(JSON.parse(stdout), column(heading))
   })

@@ -26,7 +26,7 @@ for (const runtime of runtimes()) {
 
   test(`JavaScript changes words itself, and only where the mapping is at that moment (${name})`, async (t) => {
     const source = "await import(process.env.MEMORY_MAP_ROOT + '__test__/helpers/direct-words.mjs')"
-    const { code, stdout, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })
+    const { code, stdout, stderr } = await runScript(runtime, source)
     t.is(code, 0, stderr)
     t.is(stdout.trim(), '')
   })

@@ -366,7 +366,7 @@ for (const runtime of runtimes()) {
       }
       console.log('settled')
     `
-    const { code, signal, stdout, stderr } = await runScript(runtime, script, { timeoutMs: 60_000 })
+    const { code, signal, stdout, stderr } = await runScript(runtime, script)
     t.is(stdout, 'settled\n', stderr)
     t.deepEqual([code, signal], [0, null])
   })
