@@ -396,7 +396,7 @@ function holds() {
 }
 
 async function settle(before) {
-  for (let i = 0; i < 200; i++) {
+  for (let [i, end] = [0, Date.now() + 60_000]; Date.now() < end; i++) {
     collect()
     await turn(1)
     const now = holds()

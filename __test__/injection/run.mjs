@@ -31,7 +31,7 @@ const EVERY = 2 ** 31 - 1
 /** A call that has the guard contain a fault. */
 const GUARDED = 'a load behind the end: a shared file'
 /** Milliseconds until what has no use is collected, on however busy a machine. */
-const LONGEST = 20_000
+const LONGEST = 60_000
 
 /** Calls that are made until they go another way. */
 const isMadeAgain = (call, error) => error === 'EINTR' || (call.startsWith('futex') && error === 'EAGAIN')
