@@ -1,3 +1,4 @@
+/// <reference types="node" />
 import { inspect } from 'node:util'
 import { MemoryMap } from './index.cjs'
 

@@ -114,6 +114,18 @@ test('the declarations find each other by their paths: npm can install the packa
   t.is(await compile(t, folder, 'user.ts', source, { module: 'esnext', moduleResolution: 'bundler', paths }), '')
 })
 
+test('the declarations ask for the types of Node themselves: a project may name none', async (t) => {
+  const folder = install(t)
+  for (const name of ['memory-map', 'memory-map/sync']) {
+    const source = `
+      import * as all from '${name}'
+      export const given: Buffer = (all as unknown as { of: Buffer }).of
+      // @ts-expect-error a Buffer is known
+      export const other: string = given`
+    t.is(await compile(t, folder, 'user.mts', source, { module: 'nodenext', types: [] }), '', name)
+  }
+})
+
 test('the declarations need no types that a project may lack', async (t) => {
   const options = { module: 'nodenext', lib: ['es2022'] }
   const source = `

@@ -42,6 +42,9 @@ function forOldCompilers(code) {
     .replaceAll(', undefined>;', '>;')
 }
 
+/** Compilers from 6.0 on take only those types that a project asks for, which need not be Node's. */
+const needsNode = '/// <reference types="node" />\n'
+
 const options = await resolveConfig('index.d.cts')
 
 async function write(path, code) {
@@ -57,7 +60,7 @@ for (const name of ['index', 'sync']) {
     ['.', modern],
     [ofOldCompilers, forOldCompilers(modern)],
   ]) {
-    await write(`${folder}/${name}.d.cts`, code)
+    await write(`${folder}/${name}.d.cts`, needsNode + code)
     await write(`${folder}/${name}.d.ts`, `export * from './${name}.cjs'`)
   }
 }

@@ -1,3 +1,4 @@
+/// <reference types="node" />
 import { Readable, Writable } from 'node:stream'
 import { inspect } from 'node:util'
 
