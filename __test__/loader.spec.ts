@@ -1,6 +1,15 @@
 // The package finds its native library, or says what to do if there is none.
 
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -114,6 +123,19 @@ for (const runtime of runtimes().filter(({ name }) => name !== 'bun')) {
     t.regex(lines.at(-1)!, runtime.name === 'deno' ? /--allow-ffi/ : /--no-addons/)
   })
 }
+
+test('the library is found beside the package that a link leads to, also with --preserve-symlinks', async (t) => {
+  const folder = install(t)
+  installLibrary(folder, host!, library())
+  mkdirSync(join(folder, 'store'))
+  renameSync(join(folder, 'node_modules'), join(folder, 'store', 'node_modules'))
+  mkdirSync(join(folder, 'node_modules'))
+  symlinkSync(join(folder, 'store', 'node_modules', 'memory-map'), join(folder, 'node_modules', 'memory-map'))
+  for (const args of [[], ['--preserve-symlinks']]) {
+    const { command, name, version } = runtimes()[0]!
+    t.true((await load(folder, '', { command, args, name, version })).pageSize! >= 4096, `${args}`)
+  }
+})
 
 test('a library beside the package, where a build puts it, comes first', async (t) => {
   const folder = install(t)

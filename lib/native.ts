@@ -1,6 +1,6 @@
 // Finds and loads the native library.
 
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join, toNamespacedPath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -104,10 +104,14 @@ function open(path: string): Native {
   return module.exports
 }
 
-/** Where to look for packages from: this file, or the program's if a bundle does not know its own place. */
+/**
+ * Where to look for packages from: this file, where it is if `--preserve-symlinks` says that it is where a link is, or the
+ * program's if a bundle does not know its own place.
+ */
 function starts(): string[] {
+  const places = existsSync(here) ? [here, realpathSync(here)] : [here]
   const program = process.argv[1]
-  return program !== undefined && isAbsolute(program) ? [here, program] : [here]
+  return program !== undefined && isAbsolute(program) ? [...places, program] : places
 }
 
 /** The `require` of a file, which is slow to make. */
