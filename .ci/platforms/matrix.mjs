@@ -101,7 +101,7 @@ export const parts = {
   // faults are contained.
   riscv64: {
     onDemand: true,
-    minutes: 40,
+    minutes: 150,
     inputs: all,
     target: 'riscv64gc-unknown-linux-gnu',
     node: { debian: 'riscv64', emulator: 'riscv64', compiler: 'riscv64-linux-gnu' },
@@ -110,7 +110,7 @@ export const parts = {
   },
   armv7: {
     onDemand: true,
-    minutes: 40,
+    minutes: 150,
     inputs: all,
     target: 'armv7-unknown-linux-gnueabihf',
     node: { debian: 'armhf', emulator: 'arm', compiler: 'arm-linux-gnueabihf' },
@@ -119,7 +119,7 @@ export const parts = {
   },
   'arm64-16k': {
     onDemand: true,
-    minutes: 30,
+    minutes: 120,
     inputs: rust,
     target: 'aarch64-unknown-linux-gnu',
     machine: { architecture: 'arm64', kernel: 'linux-image-arm64-16k', pageSize: 16384 },

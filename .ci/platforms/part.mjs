@@ -148,6 +148,11 @@ function testCore() {
   run(join(here, 'tools', 'machine.sh'), [work, machine.architecture, machine.kernel])
 }
 
+function shareWords() {
+  run('npm', ['run', 'build:native']) // for the process of this machine
+  run(process.execPath, [join(here, 'words.mjs'), join(work, 'node'), stage, work])
+}
+
 function lint(target, { link, check }) {
   const env = cross(target, check.includes(target) ? 'check' : undefined)
   const clippy = ['clippy', '--locked', '--target', target]
@@ -176,7 +181,6 @@ function runAll() {
   const isStaged = specs && passes('library', () => makeStage(build()))
   if (isStaged) passes('Node', testAddon)
   if (machine || node?.chroot) passes('core', testCore)
-  if (isStaged && shares)
-    passes('words', () => run(process.execPath, [join(here, 'words.mjs'), join(work, 'node'), stage, work]))
+  if (isStaged && shares) passes('words', shareWords)
   if (script) passes(script, () => run(join(here, script), []))
 }
