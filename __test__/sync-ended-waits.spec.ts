@@ -344,7 +344,10 @@ async function start(line, file = 'file' + files.push(0)) {
   })()\`, { eval: true })
   worker.on('error', () => {})
   worker.ended = new Promise((resolve) => worker.once('exit', resolve))
-  await new Promise((resolve) => worker.once('message', resolve))
+  // Listened for at once: when a worker ends, all that it has said comes without a turn between.
+  const says = (wanted) => new Promise((resolve) => worker.on('message', (message) => message === wanted && resolve()))
+  worker.locked = says('locked')
+  await says('up')
   return worker
 }
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -444,9 +447,8 @@ for (const runtime of runtimes()) {
       fs.truncateSync('held', 2 ** 28)
       for (const end of ${JSON.stringify(ends)}) {
         const worker = await start(lock + told + (end.startsWith('terminate') ? stay + end.slice(9) : end), 'held')
-        const locked = new Promise((resolve) => worker.once('message', resolve))
         const map = mapShared('held', { protection: 'read-write' })
-        await locked
+        await worker.locked
         // While a wait is pending, a worker does not end by itself.
         if (end.startsWith('terminate') || end === '') await worker.terminate()
         await worker.ended
