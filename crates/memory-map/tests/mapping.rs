@@ -239,6 +239,23 @@ fn a_key_kept_for_good_keeps_the_addresses_and_nothing_else() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_key_takes_pages_out_of_a_closed_mapping_only_if_its_addresses_were_used() {
+    let map = shared(&TempFile::new(&[7; 4 * PAGE]), Protection::ReadWrite);
+    let (view, key) = (View::of(&map), map.key().unwrap());
+    map.close();
+    let (start, writable) = (key.start() as *mut _, libc::PROT_READ | libc::PROT_WRITE);
+    // SAFETY: the key keeps the addresses, and no one uses them.
+    assert_eq!(unsafe { libc::mprotect(start, PAGE, writable) }, 0);
+    view.store(0, 1); // which the guard does not see
+    key.retire();
+    assert_eq!(view.load(0), 1);
+    assert_eq!(view.load(PAGE), 0);
+    key.retire();
+    assert_eq!(view.load(0), 0);
+}
+
+#[test]
 fn sync_reaches_the_file_also_after_close() {
     let file = TempFile::new(&[7; 4 * PAGE]);
     let map = shared(&file, Protection::ReadWrite);

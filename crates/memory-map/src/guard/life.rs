@@ -196,6 +196,12 @@ impl Inner {
         self.phase == Phase::Reserved
     }
 
+    /// Whether nothing stands behind the addresses of a retired region, and nobody has used them since.
+    pub fn is_untouched(&self) -> bool {
+        let is_all_trapped = self.trap && self.trapped.first() == Some(&(self.start..self.limit));
+        self.is_retired() && is_all_trapped && self.committed.is_empty()
+    }
+
     /// The addresses have another owner, or none.
     pub fn free(&mut self) {
         self.drop_overlays();
