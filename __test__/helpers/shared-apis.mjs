@@ -1,6 +1,6 @@
 // What APIs make of a Buffer on shared memory: each is called with one on the heap and one on a mapping of the shared
 // backing. Prints for each name 'yes' where both give the same, 'no' where the shared one is refused, '-' where the
-// runtime lacks the API, and anything else where the two differ, which must not be.
+// runtime lacks the API, and 'differs' where both are taken and the results differ.
 
 import { isDeepStrictEqual } from 'node:util'
 import buffer from 'node:buffer'
@@ -29,6 +29,35 @@ const { subtle } = crypto.webcrypto
 const portOf = (server) => /** @type {net.AddressInfo} */ (server.address()).port
 const isShared = (bytes) => bytes.buffer instanceof SharedArrayBuffer
 fs.writeFileSync('from', TEXT)
+
+/** Whether the first message of a WebSocket is bytes, and what it has; that must be from 126 to 65,535 bytes. */
+const framed = async (send) => {
+  const server = http.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const upgraded = once(server, 'upgrade')
+  const client = new WebSocket(`ws://127.0.0.1:${portOf(server)}`)
+  try {
+    const [{ headers }, socket] = await upgraded
+    const secret = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
+    const accept = crypto.createHash('sha1').update(secret).digest('base64')
+    const upgrade = ['Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${accept}`]
+    socket.write(['HTTP/1.1 101 Switching Protocols', ...upgrade, '\r\n'].join('\r\n'))
+    if (client.readyState !== client.OPEN) await new Promise((resolve) => (client.onopen = resolve))
+    send(client)
+    let frame = Buffer.alloc(0)
+    while (frame.length < 4 || frame.length < 8 + frame.readUInt16BE(2)) {
+      const [more] = await once(socket, 'data')
+      frame = Buffer.concat([frame, more])
+    }
+    const mask = frame.subarray(4, 8)
+    const payload = frame.subarray(8, 8 + frame.readUInt16BE(2)).map((byte, i) => byte ^ mask[i % 4])
+    return [(frame[0] & 15) === 2, Buffer.from(payload).toString('latin1')]
+  } finally {
+    client.close()
+    server.closeAllConnections()
+    server.close()
+  }
+}
 
 const written = async (write) => {
   await write('to')
@@ -196,6 +225,7 @@ const apis = {
       server.close()
     }
   },
+  'WebSocket.send': (b) => framed((socket) => socket.send(b)),
   'dgram.Socket.send': async (b) => {
     const [to, from] = [dgram.createSocket('udp4'), dgram.createSocket('udp4')]
     try {
