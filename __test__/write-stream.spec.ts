@@ -2,7 +2,16 @@
 // file when the stream fails, is destroyed, or others change the length meanwhile.
 
 import { once } from 'node:events'
-import { appendFileSync, closeSync, createWriteStream, openSync, readFileSync, statSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  createWriteStream,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
@@ -303,4 +312,45 @@ withRoom('a stream from before a change of the length cuts nothing that later st
   stream.end()
   await once(stream, 'finish')
   t.true(map.read().equals(contents.subarray(0, length)))
+})
+
+test('the rest of the file stays behind a mapping of its first part, be it bytes or zeros', async (t) => {
+  for (const rest of [Buffer.alloc(500_000, 'r'), Buffer.alloc(500_000), Buffer.alloc(3 * MiB)]) {
+    const path = scratchFile(t, Buffer.concat([Buffer.alloc(100, 'o'), rest]))
+    using map = mapShared(path, { length: 100, protection: 'read-write' })
+    const stream = map.createWriteStream()
+    stream.end(Buffer.alloc(200, 'n'))
+    await once(stream, 'finish')
+    t.is(map.length, 200)
+    t.true(readFileSync(path).equals(Buffer.concat([Buffer.alloc(200, 'n'), rest.subarray(100)])))
+  }
+})
+
+withRoom('what others store in the room behind a stream stays', async (t) => {
+  const path = scratchFile(t, '')
+  for (const others of [
+    (map: MemoryMap) => void map.write(Buffer.from('other'), 5000),
+    () => {
+      using another = open(path)
+      another.write(Buffer.from('other'), 5000)
+    },
+    () => {
+      const fd = openSync(path, 'r+')
+      writeSync(fd, 'other', 5000)
+      closeSync(fd)
+    },
+  ]) {
+    writeFileSync(path, '')
+    using map = open(path)
+    const stream = map.createWriteStream()
+    stream.write('written')
+    others(map)
+    stream.end()
+    await once(stream, 'finish')
+    const expected = Buffer.alloc(5005)
+    expected.write('written')
+    expected.write('other', 5000)
+    t.true(readFileSync(path).equals(expected))
+    t.is(map.length, 5005)
+  }
 })

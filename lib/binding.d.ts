@@ -539,13 +539,18 @@ export declare namespace mapping {
   export function count(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /** As `count`, off this thread; also returns where the next occurrence may begin. */
   export function countAsync(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number, stop: NativeStop): Promise<[count: number, next: number]>
-  /** Cuts the file off at the mapping's end, if it ends `length` bytes from the mapping's start. */
-  export function cutFile(map: Token, length: number): Outcome<undefined>
+  /**
+   * Cuts the file off at the mapping's end, but not before its first `kept` bytes from the mapping's start, if it
+   * ends `length` bytes from there.
+   */
+  export function cutFile(map: Token, length: number, kept: number): Outcome<undefined>
   /** Closes a mapping that turned out not to be needed, and removes the name of shared memory that was made for it. */
   export function discard(map: Token): void
   /** How many faults there were; null if the token has ended. */
   export function faults(map: Token): number | null
   export function fd(map: Token): number | null
+  /** How many bytes the file has from the mapping's start on; 0 without a file. */
+  export function fileLength(map: Token): Outcome<number>
   /** Where `needle` first begins in a range, or -1. If it is `wide`, only even offsets count. */
   export function find(map: Token, needle: Uint8Array, wide: boolean, start: number, end: number): Outcome<number>
   /** As `find`, off this thread. */

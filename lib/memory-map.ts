@@ -424,6 +424,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   /**
    * A stream into the mapping, from `start` on. If what is written does not fit, the mapping is resized in steps of
    * 1 to 64 MiB, and its file with it; in the end both have the length that was needed, and at least the one they had.
+   * What others store in that room meanwhile stays, up to the last byte that is not zero.
    *
    * ```js
    * const map = mapShared('copy.bin', { create: true, length: 0, protection: 'read-write' })
@@ -441,7 +442,11 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   createWriteStream(options?: Readonly<WriteStreamOptions>): Writable {
     this.#checkOpen()
-    return createWriteStream(this, (length) => this.#call(() => mapping.cutFile(this.#checkOpen(), length)), options)
+    const file = {
+      length: () => this.#call(() => mapping.fileLength(this.#checkOpen())),
+      cut: (length: number, kept: number) => this.#call(() => mapping.cutFile(this.#checkOpen(), length, kept)),
+    }
+    return createWriteStream(this, file, options)
   }
 
   /**

@@ -28,6 +28,7 @@ export interface Target {
   readonly closed: boolean
   readonly length: number
   readonly protection: Protection
+  read(offset: number, length: number): Buffer
   write(data: Uint8Array, offset: number): number
   resize(length: number): void
   sync(): Promise<void>
@@ -43,11 +44,19 @@ const MAX_STEP = 2 ** 26
 /** Windows cannot make a file shorter that is mapped: there it grows by what is written, and no more. */
 const CAN_SHORTEN = process.platform !== 'win32'
 
-/** Cuts the file off at the mapping's end, if it ends `length` bytes from the mapping's start. */
-type Cut = (length: number) => void
+/** The most bytes that are looked at in one piece. */
+const PIECE = 2 ** 20
+
+/** What a stream needs of the mapping's file; lengths are in bytes, from the mapping's start on. */
+interface File {
+  /** How long it is; 0 without one. */
+  length(): number
+  /** Cuts it off at the mapping's end, but keeps the first `kept` bytes, if it is still `length` bytes long. */
+  cut(length: number, kept: number): void
+}
 
 /** Makes a stream into `target`. */
-export function createWriteStream(target: Target, cutFile: Cut, options: unknown): Writable {
+export function createWriteStream(target: Target, file: File, options: unknown): Writable {
   const given = check<WriteStreamOptions>(options, OPTIONS)
   const start = given.start === undefined ? 0 : toBytes(given.start, 'options.start')
   const { highWaterMark } = given
@@ -60,7 +69,7 @@ export function createWriteStream(target: Target, cutFile: Cut, options: unknown
   if (!target.protection.includes('write')) throw notWritable()
   // Looked for when it is needed: loading it takes longer than loading the native library.
   const { addAbortSignal, Writable } = process.getBuiltinModule('node:stream')
-  const shared = Growing.of(target, cutFile)
+  const shared = Growing.of(target, file)
   let position = start
   const append = (chunks: Buffer[]) => {
     position = shared.write(chunks, position)
@@ -96,28 +105,39 @@ function settle(done: (error?: Error | null) => void, run: () => void | Promise<
   else result.then(() => done(), done)
 }
 
+/** Bytes of a mapping; none where they cannot be read, as beyond the end of a file that was truncated. */
+function readable(target: Target, offset: number, length: number): Buffer {
+  try {
+    return target.read(offset, length)
+  } catch {
+    return Buffer.alloc(0)
+  }
+}
+
 /** What the streams into each mapping share. */
 const growing = new WeakMap<Target, Growing>()
 
 /** A mapping that streams write to, and that has more room at its end than they asked for, until one of them ends. */
 class Growing {
   readonly #target: Target
-  readonly #cutFile: Cut
+  readonly #file: File
+  /** What the file had beyond the mapping's end when the mapping grew. */
+  #kept = 0
   /** The length it is to have in the end. */
   #wanted: number
   /** The length it has. */
   #length: number
 
-  private constructor(target: Target, cutFile: Cut) {
+  private constructor(target: Target, file: File) {
     this.#target = target
-    this.#cutFile = cutFile
+    this.#file = file
     this.#wanted = this.#length = target.length
   }
 
-  static of(target: Target, cutFile: Cut): Growing {
+  static of(target: Target, file: File): Growing {
     const shared = growing.get(target)
     if (shared !== undefined && shared.#length === target.length) return shared
-    const made = new Growing(target, cutFile)
+    const made = new Growing(target, file)
     growing.set(target, made)
     return made
   }
@@ -138,16 +158,33 @@ class Growing {
     return next
   }
 
-  /** Gives back what no stream has used, if that was not done already. */
+  /** Gives back what nobody has used, if that was not done already. */
   trim(): void {
     if (this.#target.closed || this.#length === this.#wanted) return
     this.#check()
     const before = this.#length
+    this.#wanted = Math.max(this.#wanted, this.#endOfOthers())
     this.#resize(this.#wanted)
-    this.#cutFile(before)
+    this.#file.cut(before, this.#kept)
+  }
+
+  /** Where what others have stored in the room ends; 0 if there is nothing. */
+  #endOfOthers(): number {
+    const first = Math.max(this.#wanted, this.#kept)
+    const zeros = Buffer.alloc(PIECE)
+    for (let start, end = this.#length; end > first; end = start) {
+      start = Math.max(first, end - PIECE)
+      const piece = readable(this.#target, start, end - start)
+      // To look at each byte is a hundred times slower.
+      if (piece.equals(zeros.subarray(0, piece.length))) continue
+      return start + piece.findLastIndex((byte) => byte !== 0) + 1
+    }
+    return 0
   }
 
   #grow(end: number): void {
+    const had = this.#file.length()
+    if (had > this.#length) this.#kept = had
     const step = Math.min(Math.max(this.#length / 2, MIN_STEP), MAX_STEP)
     if (CAN_SHORTEN) {
       try {

@@ -415,10 +415,17 @@ pub fn resize(env: Env, map: Token, length: f64, views_last: bool) -> Outcome<()
     }))
 }
 
-/// Cuts the file off at the mapping's end, if it ends `length` bytes from the mapping's start.
+/// How many bytes the file has from the mapping's start on; 0 without a file.
 #[napi(namespace = "mapping")]
-pub fn cut_file(map: Token, length: f64) -> Outcome<()> {
-    Outcome(map.mapping.cut_file(length as u64))
+pub fn file_length(map: Token) -> Outcome<f64> {
+    Outcome(map.mapping.file_length().map(|length| length.unwrap_or(0) as f64))
+}
+
+/// Cuts the file off at the mapping's end, but not before its first `kept` bytes from the mapping's start, if it
+/// ends `length` bytes from there.
+#[napi(namespace = "mapping")]
+pub fn cut_file(map: Token, length: f64, kept: f64) -> Outcome<()> {
+    Outcome(map.mapping.cut_file(length as u64, kept as u64))
 }
 
 /// Unmaps, and detaches every ArrayBuffer as `resize` does. Returns the faults since the last `collect`; null if

@@ -112,8 +112,19 @@ impl Mapping {
         Ok(())
     }
 
-    /// Cuts the file off at the mapping's end, if it still ends `length` bytes from the mapping's start: where
-    /// an earlier [`Mapping::resize`] has put its end. Nothing can be cut off on Windows, where the file is mapped.
+    /// How many bytes the file has from the mapping's start on; none without a file.
+    ///
+    /// # Errors
+    /// The OS's.
+    pub fn file_length(&self) -> Result<Option<u64>> {
+        let Some(file) = self.file() else { return Ok(None) };
+        let size = file.metadata().map_err(|error| Error::io(&error, "fstat"))?.len();
+        Ok(Some(size.saturating_sub(self.offset())))
+    }
+
+    /// Cuts the file off at the mapping's end, but not before its first `kept` bytes from the mapping's start, if it still
+    /// ends `length` bytes from there: where an earlier [`Mapping::resize`] has put its end. Nothing can be cut off on
+    /// Windows, where the file is mapped.
     ///
     /// ```
     /// use memory_map::{FileOptions, Mapping, Options, Protection, Source};
@@ -122,10 +133,11 @@ impl Mapping {
     /// std::fs::write(&path, b"hello").unwrap();
     /// let options = Options { protection: Protection::ReadWrite, ..Options::default() };
     /// let map = Mapping::shared(Source::Path(&path), &FileOptions::default(), &options)?;
+    /// assert_eq!(map.file_length()?, Some(5));
     /// map.resize(1 << 20)?; // room for what may come
     /// map.resize(6)?;
     /// if cfg!(unix) {
-    ///     map.cut_file(1 << 20)?;
+    ///     map.cut_file(1 << 20, 5)?;
     ///     assert_eq!(std::fs::read(&path).unwrap(), b"hello\0");
     /// }
     /// # map.close();
@@ -135,13 +147,14 @@ impl Mapping {
     ///
     /// # Errors
     /// The OS's.
-    pub fn cut_file(&self, length: u64) -> Result<()> {
-        let Some(file) = self.file() else { return Ok(()) };
-        let size = file.metadata().map_err(|error| Error::io(&error, "fstat"))?.len();
-        let end = self.offset() + self.len() as u64;
+    pub fn cut_file(&self, length: u64, kept: u64) -> Result<()> {
+        let end = kept.max(self.len() as u64);
         // Where others have extended the file since, what they have stored stays.
-        if end < size && self.offset().checked_add(length) == Some(size) {
-            file.set_len(end).map_err(|error| Error::io(&error, "ftruncate"))?;
+        if let Some(file) = self.file()
+            && end < length
+            && self.file_length()? == Some(length)
+        {
+            file.set_len(self.offset() + end).map_err(|error| Error::io(&error, "ftruncate"))?;
         }
         Ok(())
     }
