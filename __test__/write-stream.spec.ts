@@ -211,6 +211,19 @@ test.serial(
   },
 )
 
+test('a mapping that is closed before its streams have ended leaves no room behind what they have written', async (t) => {
+  const path = scratchFile(t, '')
+  const map = open(path)
+  const streams = [map.createWriteStream(), map.createWriteStream({ start: 7 })]
+  for (const [i, stream] of streams.entries()) stream.write(['written', 'as well'][i])
+  map.close()
+  t.is(readFileSync(path, 'utf8'), 'writtenas well')
+  for (const stream of streams) {
+    stream.end('more')
+    isCodedError(t, await failure(stream), { instanceOf: Error, code: 'ERR_MMAP_CLOSED' })
+  }
+})
+
 test('autoClose closes the mapping when the stream has finished or failed', async (t) => {
   const path = scratchFile(t, '')
   const finished = open(path)

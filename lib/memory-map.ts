@@ -74,7 +74,7 @@ import {
 import { cutVolatile, toVolatileBuffer } from './volatile-buffer.js'
 import { endAll, forgetGone, layOver, type WasmMapping, type WasmMemory } from './wasm.js'
 import { checkMovable, readTooLarge, Windows } from './windows.js'
-import { createWriteStream, type WriteStreamOptions } from './write-stream.js'
+import { createWriteStream, giveRoomBack, type WriteStreamOptions } from './write-stream.js'
 import { watchZlib } from './zlib-input.js'
 
 const { mapping } = native
@@ -133,6 +133,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #buffer: Buffer<B> | undefined
   #inFlight: InFlight | undefined
   #streams: ReadStreams | undefined
+  #wasStreamedTo = false
   #madeLog: FaultLog | undefined
 
   private constructor(key: unknown, token: Token, kind: Kind, path: string | undefined, options: Parsed) {
@@ -431,7 +432,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * await pipeline(request, map.createWriteStream({ flush: true, autoClose: true }))
    * ```
    *
-   * The length is set back also when the stream fails or is destroyed. If the process is killed before, the file ends
+   * The length is set back also when the stream fails or is destroyed, or the mapping is closed. If the process is killed before, the file ends
    * with zeros. Each step detaches earlier views, as {@link resize} does. The stream fails with `ERR_MMAP_CLOSED` if a
    * view that it is to write was emptied, by this or by `close()` of its mapping, or if someone else resizes or closes
    * the mapping meanwhile. Several streams can write to one mapping: when one of them ends, the length is that which all
@@ -446,7 +447,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
       length: () => this.#call(() => mapping.fileLength(this.#checkOpen())),
       cut: (length: number, kept: number) => this.#call(() => mapping.cutFile(this.#checkOpen(), length, kept)),
     }
-    return createWriteStream(this, file, options)
+    const stream = createWriteStream(this, file, options)
+    this.#wasStreamedTo = true
+    return stream
   }
 
   /**
@@ -885,6 +888,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   close(): void {
     if (this.#closed) return
+    if (this.#wasStreamedTo) giveRoomBack(this)
     const token = this.#token
     this.#keepTails()
     if (this.#madeWindows?.areUsed) watchZlib()
@@ -907,7 +911,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /**
    * Waits for everything under way that this library knows of, and closes: syncs, prefetches, searches on other threads,
-   * and streams, which must end or be destroyed. `pipe` does not destroy a stream when its destination goes; `pipeline`
+   * and streams of {@link createReadStream}, which must end or be destroyed. `pipe` does not destroy a stream when its destination goes; `pipeline`
    * does.
    *
    * ```js

@@ -93,6 +93,15 @@ export function createWriteStream(target: Target, file: File, options: unknown):
   return autoClose ? stream.once('close', () => target.close()) : stream
 }
 
+/** Gives back the room that streams have in a mapping which is about to be closed; if that fails, it stays. */
+export function giveRoomBack(target: Target): void {
+  try {
+    growing.get(target)?.trim()
+  } catch {
+    // Another thread has the mapping open, or someone has resized it.
+  }
+}
+
 /** Calls `done` when `run` is done, with its error if it fails. */
 function settle(done: (error?: Error | null) => void, run: () => void | Promise<void>): void {
   let result
