@@ -64,6 +64,19 @@ function beside(project, from, program) {
   return start(folder, program)
 }
 
+function rolledUpBy(command, ...args) {
+  return async () => {
+    const [rollup, resolve] = ['rollup', '@rollup/plugin-node-resolve'].map((name) => JSON.stringify(join(tools, name)))
+    const project = new Project({
+      'app.mjs': esm,
+      'build.cjs': `const { rollup } = require(${rollup}), { nodeResolve } = require(${resolve})
+rollup({ input: 'app.mjs', plugins: [nodeResolve()], external: /^node:/ }).then((bundle) => bundle.write({ file: 'out/app.mjs' }))`,
+    })
+    await project.run(command, [...args, 'build.cjs'])
+    return beside(project, 'out', 'app.mjs')
+  }
+}
+
 function next(...args) {
   return async () => {
     const project = new Project({
@@ -143,6 +156,9 @@ export const deployments = {
     await bundle.write({ dir: project.path('out'), entryFileNames: 'app.cjs', format: 'cjs' })
     return beside(project, 'out', 'app.cjs')
   },
+
+  'Rollup, run by Deno': rolledUpBy(deno, 'run', '-A', '--node-modules-dir=manual'),
+  'Rollup, run by Bun': rolledUpBy(bun),
 
   async 'Vite (SSR)'() {
     const project = new Project({ 'app.mjs': esm })

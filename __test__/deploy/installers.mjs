@@ -72,7 +72,7 @@ const pnpmProject =
   async () => {
     const options = await empty()
     await pnpm(options, ...args)
-    return both(options)
+    return [...(await both(options)), await run(node, ['--preserve-symlinks', 'app.mjs'], options)]
   }
 
 /** A package of a workspace that depends on it; gives the options to run programs there. */
