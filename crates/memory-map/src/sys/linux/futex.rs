@@ -26,8 +26,8 @@ pub(crate) fn futex_wait(
             result => return result,
         }
     }
-    // SAFETY: the call takes nothing, and cannot fail.
-    own.last.store(unsafe { libc::gettid() } as u32, Ordering::SeqCst);
+    // SAFETY: the call takes nothing, and cannot fail. The C library has a function for it only since glibc 2.30.
+    own.last.store(unsafe { libc::syscall(libc::SYS_gettid) } as u32, Ordering::SeqCst);
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
