@@ -424,7 +424,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
 
   /**
    * A stream into the mapping, from `start` on. If what is written does not fit, the mapping is resized in steps of
-   * 1 to 64 MiB, and its file with it; in the end both have the length that was needed, and at least the one they had.
+   * 1 to 32 MiB, and its file with it; in the end both have the length that was needed, and at least the one they had.
    * What others store in that room meanwhile stays, up to the last byte that is not zero.
    *
    * ```js

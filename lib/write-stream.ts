@@ -37,9 +37,9 @@ export interface Target {
 
 const OPTIONS = ['start', 'highWaterMark', 'signal', 'flush', 'autoClose']
 
-/** By how much a mapping grows at a time: by half, within these limits in bytes. */
+/** By how much a mapping grows at a time, in bytes: by half, within these limits. Ext4 is slow with longer holes. */
 const MIN_STEP = 2 ** 20
-const MAX_STEP = 2 ** 26
+const MAX_STEP = 2 ** 25
 
 /** Windows cannot make a file shorter that is mapped: there it grows by what is written, and no more. */
 const CAN_SHORTEN = process.platform !== 'win32'
