@@ -1165,7 +1165,8 @@ type WaitResult = 'ok' | 'not-equal' | 'timed-out'
  */
 declare function wait(map: MemoryMap<any>, byteOffset: number | bigint, expected: number, timeout?: number): WaitResult
 /**
- * As {@link wait}, without blocking the event loop. One thread sleeps for all pending waits where the system can do that
+ * As {@link wait}, without blocking the event loop. It returns when the wait sleeps, some 20 µs later, so that a
+ * {@link notify} after it is not missed. One thread sleeps for all pending waits where the system can do that
  * (docs/memory-model.md). A pending wait keeps the process alive, and rejects when the mapping is closed, or its file
  * loses the word.
  *

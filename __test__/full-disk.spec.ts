@@ -4,6 +4,7 @@
 // These tests mount small file systems of their own, for which they need to be root.
 
 import { execFileSync, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   closeSync,
   existsSync,
@@ -236,6 +237,17 @@ for (const kind of ['tmpfs', 'ext4'] as const) {
   })
 
   if (kind === 'tmpfs') {
+    onSmallDisk('a stream ends well that has made more room than the disk has', async (t, folder) => {
+      const path = join(folder, 'file')
+      using map = mapShared(path, { create: true, length: 0, protection: 'read-write' })
+      const stream = map.createWriteStream({ flush: true })
+      for (let i = 0; i < 3; i++) stream.write(Buffer.alloc(MiB, 0x11))
+      stream.end(Buffer.alloc(1000, 0x11))
+      await once(stream, 'finish')
+      t.is(map.faults, 0)
+      t.true(readFileSync(path).equals(Buffer.alloc(3 * MiB + 1000, 0x11)))
+    })
+
     onSmallDisk('populate is ENOSPC even for loads, because a load from a hole takes memory', (t, folder) => {
       const path = sparseFile(join(folder, 'sparse'), 16 * MiB)
       t.throws(() => mapShared(path, { populate: true }), { code: 'ENOSPC' })

@@ -9,6 +9,7 @@ import {
   openSync,
   readFileSync,
   statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -337,6 +338,32 @@ test('the rest of the file stays behind a mapping of its first part, be it bytes
     t.is(map.length, 200)
     t.true(readFileSync(path).equals(Buffer.concat([Buffer.alloc(200, 'n'), rest.subarray(100)])))
   }
+})
+
+withRoom('a stream ends without a fault where others have cut its room off', async (t) => {
+  const path = scratchFile(t, '')
+  using map = open(path)
+  const stream = map.createWriteStream()
+  stream.write('written')
+  truncateSync(path, 7)
+  stream.end()
+  await once(stream, 'finish')
+  t.is(map.faults, 0)
+  t.is(readFileSync(path, 'utf8'), 'written')
+})
+
+withRoom('a file that others make shorter after a stream stays so', async (t) => {
+  const path = scratchFile(t, Buffer.alloc(1000, 'r'))
+  using map = mapShared(path, { length: 100, protection: 'read-write' })
+  const write = async (start: number, length: number) => {
+    const stream = map.createWriteStream({ start })
+    stream.end(Buffer.alloc(length, 'n'))
+    await once(stream, 'finish')
+  }
+  await write(0, 200)
+  truncateSync(path, 200)
+  await write(200, 10)
+  t.true(readFileSync(path).equals(Buffer.alloc(210, 'n')))
 })
 
 withRoom('what others store in the room behind a stream stays', async (t) => {

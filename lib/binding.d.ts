@@ -546,6 +546,11 @@ export declare namespace mapping {
   export function cutFile(map: Token, length: number, kept: number): Outcome<undefined>
   /** Closes a mapping that turned out not to be needed, and removes the name of shared memory that was made for it. */
   export function discard(map: Token): void
+  /**
+   * Where the last byte that is not zero ends in a part of the file, in bytes from the mapping's start; `start` if
+   * there is none.
+   */
+  export function endOfData(map: Token, start: number, end: number): Outcome<number>
   /** How many faults there were; null if the token has ended. */
   export function faults(map: Token): number | null
   export function fd(map: Token): number | null

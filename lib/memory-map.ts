@@ -432,12 +432,13 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    * await pipeline(request, map.createWriteStream({ flush: true, autoClose: true }))
    * ```
    *
-   * The length is set back also when the stream fails or is destroyed, or the mapping is closed. If the process is
-   * killed before, the file ends with zeros. Each step detaches earlier views, as {@link resize} does. The stream fails
-   * with `ERR_MMAP_CLOSED` if a view that it is to write was emptied, by this or by `close()` of its mapping, or if
-   * someone else resizes or closes the mapping meanwhile. Several streams can write to one mapping: when one of them
-   * ends, the length is that which all have needed so far. On Windows, where a mapped file cannot be made shorter, it
-   * grows by what is written. A private mapping, and one without a descriptor, cannot grow beyond its file.
+   * The length is set back also when the stream fails or is destroyed, or the mapping is closed while no other thread
+   * has it open. If the process is killed before, the file ends with zeros. Each step detaches earlier views, as {@link
+   * resize} does. The stream fails with `ERR_MMAP_CLOSED` if a view that it is to write was emptied, by this or by
+   * `close()` of its mapping, or if someone else resizes or closes the mapping meanwhile. Several streams can write to
+   * one mapping: when one of them ends, the length is that which all have needed so far. On Windows, where a mapped
+   * file cannot be made shorter, it grows by what is written. A private mapping, and one without a descriptor, cannot
+   * grow beyond its file.
    *
    * @throws `ERR_MMAP_NOT_WRITABLE` if the protection forbids it
    */
@@ -445,6 +446,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     this.#checkOpen()
     const file = {
       length: () => this.#call(() => mapping.fileLength(this.#checkOpen())),
+      endOfData: (start: number, end: number) => this.#call(() => mapping.endOfData(this.#checkOpen(), start, end)),
       cut: (length: number, kept: number) => this.#call(() => mapping.cutFile(this.#checkOpen(), length, kept)),
     }
     const stream = createWriteStream(this, file, options)

@@ -28,7 +28,6 @@ export interface Target {
   readonly closed: boolean
   readonly length: number
   readonly protection: Protection
-  read(offset: number, length: number): Buffer
   write(data: Uint8Array, offset: number): number
   resize(length: number): void
   sync(): Promise<void>
@@ -44,13 +43,12 @@ const MAX_STEP = 2 ** 25
 /** Windows cannot make a file shorter that is mapped: there it grows by what is written, and no more. */
 const CAN_SHORTEN = process.platform !== 'win32'
 
-/** The most bytes that are looked at in one piece. */
-const PIECE = 2 ** 20
-
 /** What a stream needs of the mapping's file; lengths are in bytes, from the mapping's start on. */
 interface File {
   /** How long it is; 0 without one. */
   length(): number
+  /** Where the last byte that is not zero ends in a part of it; `start` if there is none. */
+  endOfData(start: number, end: number): number
   /** Cuts it off at the mapping's end, but keeps the first `kept` bytes, if it is still `length` bytes long. */
   cut(length: number, kept: number): void
 }
@@ -114,15 +112,6 @@ function settle(done: (error?: Error | null) => void, run: () => void | Promise<
   else result.then(() => done(), done)
 }
 
-/** Bytes of a mapping; none where they cannot be read, as beyond the end of a file that was truncated. */
-function readable(target: Target, offset: number, length: number): Buffer {
-  try {
-    return target.read(offset, length)
-  } catch {
-    return Buffer.alloc(0)
-  }
-}
-
 /** What the streams into each mapping share. */
 const growing = new WeakMap<Target, Growing>()
 
@@ -169,26 +158,19 @@ class Growing {
 
   /** Gives back what nobody has used, if that was not done already. */
   trim(): void {
-    if (this.#target.closed || this.#length === this.#wanted) return
-    this.#check()
-    const before = this.#length
-    this.#wanted = Math.max(this.#wanted, this.#endOfOthers())
-    this.#resize(this.#wanted)
-    this.#file.cut(before, this.#kept)
+    if (this.#target.closed) return
+    if (this.#length !== this.#wanted) this.#cut()
+    this.#kept = 0
   }
 
-  /** Where what others have stored in the room ends; 0 if there is nothing. */
-  #endOfOthers(): number {
+  #cut(): void {
+    this.#check()
+    const before = this.#length
     const first = Math.max(this.#wanted, this.#kept)
-    const zeros = Buffer.alloc(PIECE)
-    for (let start, end = this.#length; end > first; end = start) {
-      start = Math.max(first, end - PIECE)
-      const piece = readable(this.#target, start, end - start)
-      // To look at each byte is a hundred times slower.
-      if (piece.equals(zeros.subarray(0, piece.length))) continue
-      return start + piece.findLastIndex((byte) => byte !== 0) + 1
-    }
-    return 0
+    const end = this.#file.endOfData(first, before)
+    if (end > first) this.#wanted = end // others have stored there
+    this.#resize(this.#wanted)
+    this.#file.cut(before, this.#kept)
   }
 
   #grow(end: number): void {

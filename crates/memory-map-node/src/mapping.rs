@@ -421,6 +421,13 @@ pub fn file_length(map: Token) -> Outcome<f64> {
     Outcome(map.mapping.file_length().map(|length| length.unwrap_or(0) as f64))
 }
 
+/// Where the last byte that is not zero ends in a part of the file, in bytes from the mapping's start; `start` if
+/// there is none.
+#[napi(namespace = "mapping")]
+pub fn end_of_data(map: Token, start: f64, end: f64) -> Outcome<f64> {
+    Outcome(map.mapping.end_of_data(start as u64, end as u64).map(|end| end as f64))
+}
+
 /// Cuts the file off at the mapping's end, but not before its first `kept` bytes from the mapping's start, if it
 /// ends `length` bytes from there.
 #[napi(namespace = "mapping")]

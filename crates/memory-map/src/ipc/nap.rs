@@ -1,7 +1,7 @@
 //! The sleep of a wait that has no thread of its own: the wait asks for it and returns. When it is called
 //! again, it is told how the sleep ended.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,11 @@ pub(crate) const LOOK: Duration = Duration::from_millis(10);
 const EXACT: Duration = Duration::from_millis(100);
 /// The longest slice that one grows to.
 const LONGEST: Duration = Duration::from_millis(320);
+
+/// How long at most the begin of a wait is awaited: on a busy machine its thread can take a while.
+const SOON: Duration = Duration::from_secs(2);
+/// Whether that was not enough, as where a file system holds the thread up: until a wait begins again, none is awaited.
+static IS_HELD_UP: AtomicBool = AtomicBool::new(false);
 
 /// What a wait keeps from one call to the next.
 #[derive(Default)]
@@ -149,6 +154,7 @@ impl Nap {
 
     /// Tells that the wait can be woken from now on, or is not to be awaited any more.
     pub fn begin(&self) {
+        IS_HELD_UP.store(false, Ordering::Relaxed);
         if !std::mem::replace(&mut self.state().has_begun, true) {
             self.begun.notify_all();
         }
@@ -158,12 +164,20 @@ impl Nap {
         self.state().has_begun
     }
 
-    /// Waits until that is so, but for `limit` at most. `is_asleep` says whether a thread of its own sleeps.
-    pub fn await_begin(&self, is_asleep: impl Fn() -> bool, limit: Duration) {
-        let end = Instant::now() + limit;
+    /// Waits until that is so, but not beyond the wait's deadline. `is_asleep` says whether a thread of its own sleeps.
+    pub fn await_begin(&self, is_asleep: impl Fn() -> bool, deadline: Option<Instant>) {
+        if IS_HELD_UP.load(Ordering::Relaxed) {
+            return;
+        }
+        let soon = Instant::now() + SOON;
+        let end = deadline.map_or(soon, |deadline| deadline.min(soon));
+        let limit = end.saturating_duration_since(Instant::now());
         let is_early = |state: &mut State| !(state.has_begun || state.is_announced);
         drop(self.begun.wait_timeout_while(self.state(), limit, is_early));
-        while !self.has_begun() && !is_asleep() && Instant::now() < end {
+        while !self.has_begun() && !is_asleep() {
+            if Instant::now() >= end {
+                return IS_HELD_UP.store(end == soon, Ordering::Relaxed);
+            }
             std::thread::yield_now();
         }
     }

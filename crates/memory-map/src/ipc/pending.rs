@@ -6,7 +6,7 @@
 //! be closed ends them. What a thread has taken by then, and not yet reported, is given back.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::nap::{Nap, Outcome};
 use super::park::{Cancel, Patience};
@@ -15,9 +15,6 @@ use super::threads;
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
 use crate::mapping::{Attachment, Mapping, Whereabouts};
-
-/// How long at most a wait is awaited that is to sleep first: on a busy machine its thread can take a while.
-const SOON: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 ///
@@ -134,7 +131,7 @@ impl<W: Wait> Pending<W> {
             None => pending.run_on_thread().inspect_err(|_| drop(pending.wait.give_up()))?,
         }
         if pending.wait.sleeps_first() {
-            pending.nap.await_begin(|| pending.cancel.has_sleeper(), SOON);
+            pending.nap.await_begin(|| pending.cancel.has_sleeper(), deadline);
         }
         Ok(pending)
     }

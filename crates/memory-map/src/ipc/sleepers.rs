@@ -431,7 +431,7 @@ impl Thread {
         self.woken.extend(asleep.map(|(number, bed)| (bed.mark(*number), PERHAPS)));
     }
 
-    /// Begins the sleeps that are awaited. Without a ring no wake reaches a wait on this thread, and nothing is awaited.
+    /// Begins the sleeps that are awaited, if there is a ring. Else they begin a moment later, and a wake before is lost.
     fn begin_awaited(&mut self) {
         if self.awaited.is_empty() {
             return;

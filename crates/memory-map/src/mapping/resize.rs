@@ -26,6 +26,9 @@ const MOST_RESERVED: usize = if usize::BITS < 64 { 1 << 24 } else { 1 << 36 };
 /// Bytes that are compared and copied at a time.
 const COMPARED: usize = 1 << 20;
 
+/// Bytes of a file that are read at a time.
+const READ: usize = 1 << 16;
+
 impl Mapping {
     /// Changes the length. Contents up to the smaller length are kept. Where a shared mapping that
     /// is for stores grows beyond its file, the file grows too; it never shrinks.
@@ -120,6 +123,51 @@ impl Mapping {
         let Some(file) = self.file() else { return Ok(None) };
         let size = file.metadata().map_err(|error| Error::io(&error, "fstat"))?.len();
         Ok(Some(size.saturating_sub(self.offset())))
+    }
+
+    /// Where the last byte that is not zero ends in a part of the file; `start` if there is none. Places are in bytes from
+    /// the mapping's start. If bytes cannot be read, that is `end`.
+    ///
+    /// The file is read, not the memory: a load from a hole would take a page on tmpfs, and fault where there is none.
+    ///
+    /// ```
+    /// use memory_map::{FileOptions, Mapping, Options, Source};
+    ///
+    /// let path = std::env::temp_dir().join(format!("memory-map-end-{}", std::process::id()));
+    /// std::fs::write(&path, b"hello\0\0\0").unwrap();
+    /// let map = Mapping::shared(Source::Path(&path), &FileOptions::default(), &Options::default())?;
+    /// # if cfg!(unix) {
+    /// assert_eq!(map.end_of_data(0, 8)?, 5);
+    /// assert_eq!(map.end_of_data(6, 8)?, 6);
+    /// # }
+    /// # map.close();
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The OS's.
+    pub fn end_of_data(&self, start: u64, end: u64) -> Result<u64> {
+        let (Some(file), Some(length)) = (self.file(), self.file_length()?) else {
+            return Ok(start);
+        };
+        let (offset, end) = (self.offset(), end.min(length));
+        let holes = sys::Holes::of(&file);
+        let mut bytes = vec![0; READ];
+        let (mut at, mut last) = (start, start);
+        while at < end {
+            let Some(data) = holes.skip(offset + at) else { break };
+            let rest = (offset + end).saturating_sub(data);
+            let bytes = &mut bytes[..rest.min(READ as u64) as usize];
+            if !sys::read_all(&file, bytes, data) {
+                return Ok(end);
+            }
+            at = data - offset + bytes.len() as u64;
+            if let Some(zeros) = bytes.iter().rev().position(|byte| *byte != 0) {
+                last = at - zeros as u64;
+            }
+        }
+        Ok(last)
     }
 
     /// Cuts the file off at the mapping's end, but not before its first `kept` bytes from the mapping's start, if it still

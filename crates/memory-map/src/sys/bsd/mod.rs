@@ -8,6 +8,8 @@ mod futex;
 mod liveness;
 #[path = "../no_futex_ring.rs"]
 mod no_futex_ring;
+#[path = "../no_holes.rs"]
+mod no_holes;
 #[path = "../no_vma.rs"]
 mod no_vma;
 #[path = "../unix/not_linux.rs"]
@@ -21,6 +23,7 @@ pub(crate) use advice::*;
 pub(crate) use futex::*;
 pub(crate) use liveness::*;
 pub(crate) use no_futex_ring::*;
+pub(crate) use no_holes::*;
 pub(crate) use no_vma::*;
 pub(crate) use not_linux::*;
 pub use unix::*;

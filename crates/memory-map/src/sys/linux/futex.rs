@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+
 use crate::sys::{OwnWords, Woken, WokenOf};
 
 /// How often a wait checks whether it was cancelled, if the kernel cannot wait for two words.
@@ -50,7 +52,14 @@ pub(crate) fn has_sleeper(own: &OwnWords) -> bool {
     let (word, operation) = (own.last.as_ptr(), libc::FUTEX_CMP_REQUEUE | libc::FUTEX_PRIVATE_FLAG);
     let (woken, moved, value) = (0, 1_usize, 0);
     // SAFETY: the kernel reads the word, and looks up which threads wait there.
-    unsafe { libc::syscall(libc::SYS_futex, word, operation, woken, moved, word, value) != 0 }
+    let status =
+        unsafe { libc::syscall(libc::SYS_futex, word, operation, woken, moved, word, value) };
+    match Errno::result(status) {
+        Ok(count) => count > 0,
+        // The word has a number by now: the thread has found out that it can only wait for one.
+        Err(Errno::EAGAIN) => false,
+        Err(_) => true,
+    }
 }
 
 /// Whether a thread sleeps: one that is about to call futex(2) is in the word's queue then, for the kernel has that

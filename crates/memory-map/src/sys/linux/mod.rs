@@ -5,6 +5,7 @@ mod advice;
 pub(crate) mod byte_lock;
 mod futex;
 mod futex_ring;
+mod holes;
 #[path = "../unix/liveness.rs"]
 mod liveness;
 mod pagemap;
@@ -16,6 +17,7 @@ mod wakeup;
 pub(crate) use advice::*;
 pub(crate) use futex::*;
 pub(crate) use futex_ring::*;
+pub(crate) use holes::*;
 pub(crate) use liveness::*;
 pub(crate) use pagemap::*;
 pub use unix::*;

@@ -21,6 +21,8 @@ mod futex;
 mod liveness;
 #[path = "../no_futex_ring.rs"]
 mod no_futex_ring;
+#[path = "../no_holes.rs"]
+mod no_holes;
 #[path = "../no_vma.rs"]
 mod no_vma;
 mod section;
@@ -31,6 +33,7 @@ pub(crate) use file::*;
 pub(crate) use futex::*;
 pub(crate) use liveness::*;
 pub(crate) use no_futex_ring::*;
+pub(crate) use no_holes::*;
 pub(crate) use no_vma::*;
 pub(crate) use wakeup::*;
 
