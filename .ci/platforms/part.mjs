@@ -92,9 +92,23 @@ function makeStage(library) {
   writeFileSync(join(stage, 'package.json'), JSON.stringify(manifest))
   if (!compiler) return
   const include = join(root, 'node_modules', 'node-api-headers', 'include')
-  const [source, target] = ['c', 'node'].map((end) => join(stage, '__test__', 'addon', `fixture.${end}`))
-  const args = ['cc', '-target', compiler, '-O2', '-shared', '-fPIC', '-pthread', `-I${include}`, source, '-o', target]
-  run(join(zig(), 'zig'), args)
+  for (const addon of ['fixture', 'forbid']) {
+    const [source, target] = ['c', 'node'].map((end) => join(stage, '__test__', 'addon', `${addon}.${end}`))
+    const args = [
+      'cc',
+      '-target',
+      compiler,
+      '-O2',
+      '-shared',
+      '-fPIC',
+      '-pthread',
+      `-I${include}`,
+      source,
+      '-o',
+      target,
+    ]
+    run(join(zig(), 'zig'), args)
+  }
 }
 
 function runSpecs(node, specs) {
