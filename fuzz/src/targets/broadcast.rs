@@ -71,7 +71,10 @@ impl User<'_> {
             0 if self.broadcasts.len() < MOST => {
                 let opened = Broadcast::open(&self.victim.map, self.victim.start);
                 let opened = self.allow(opened);
-                self.broadcasts.extend(opened);
+                // By what its words say it may have more of the mapping, or another head.
+                let size = |it: &Broadcast| (it.is_lossless(), it.capacity());
+                let first = size(&self.broadcasts[0]);
+                self.broadcasts.extend(opened.filter(|opened| size(opened) == first));
             }
             2 if what >= 128 => {
                 let lengths: Vec<usize> =
