@@ -39,7 +39,7 @@ enum way { NUMBER, POINTER, RESULT };
 
 // What `syscall` is called with, by the names of the calls.
 #define BY_NUMBER(X) X(futex) X(futex_waitv) X(memfd_create) X(mlock2) X(cachestat) X(fcntl64) X(io_uring_setup) \
-  X(io_uring_enter) X(io_uring_register)
+  X(io_uring_enter) X(io_uring_register) X(gettid)
 
 enum {
 #define INDEX(name, way) AT_##name,

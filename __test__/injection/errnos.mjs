@@ -78,6 +78,7 @@ const ERRNOS = {
   malloc: 'ENOMEM',
   calloc: 'ENOMEM',
   realloc: '', // what becomes smaller can always be had
+  gettid: '', // always successful
   posix_memalign: 'ENOMEM',
 }
 
