@@ -74,7 +74,7 @@ import {
 import { cutVolatile, toVolatileBuffer } from './volatile-buffer.js'
 import { endAll, forgetGone, layOver, type WasmMapping, type WasmMemory } from './wasm.js'
 import { checkMovable, readTooLarge, Windows } from './windows.js'
-import { createWriteStream, giveRoomBack, type WriteStreamOptions } from './write-stream.js'
+import { createWriteStream, giveRoomBack, type StreamedFile, type WriteStreamOptions } from './write-stream.js'
 import { watchZlib } from './zlib-input.js'
 
 const { mapping } = native
@@ -133,7 +133,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   #buffer: Buffer<B> | undefined
   #inFlight: InFlight | undefined
   #streams: ReadStreams | undefined
-  #wasStreamedTo = false
+  #streamedFile: StreamedFile | undefined
   #madeLog: FaultLog | undefined
 
   private constructor(key: unknown, token: Token, kind: Kind, path: string | undefined, options: Parsed) {
@@ -444,14 +444,12 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   createWriteStream(options?: Readonly<WriteStreamOptions>): Writable {
     this.#checkOpen()
-    const file = {
+    this.#streamedFile ??= {
       length: () => this.#call(() => mapping.fileLength(this.#checkOpen())),
       endOfData: (start: number, end: number) => this.#call(() => mapping.endOfData(this.#checkOpen(), start, end)),
       cut: (length: number, kept: number) => this.#call(() => mapping.cutFile(this.#checkOpen(), length, kept)),
     }
-    const stream = createWriteStream(this, file, options)
-    this.#wasStreamedTo = true
-    return stream
+    return createWriteStream(this, this.#streamedFile, options)
   }
 
   /**
@@ -890,7 +888,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   close(): void {
     if (this.#closed) return
-    if (this.#wasStreamedTo) giveRoomBack(this)
+    if (this.#streamedFile) giveRoomBack(this.#streamedFile)
     const token = this.#token
     this.#keepTails()
     if (this.#madeWindows?.areUsed) watchZlib()

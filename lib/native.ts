@@ -109,9 +109,9 @@ function open(path: string): Native {
  * program's if a bundle does not know its own place.
  */
 function starts(): string[] {
-  const places = existsSync(here) ? [here, realpathSync(here)] : [here]
+  const places = existsSync(here) ? new Set([here, realpathSync(here)]) : [here]
   const program = process.argv[1]
-  return program !== undefined && isAbsolute(program) ? [...places, program] : places
+  return program !== undefined && isAbsolute(program) ? [...places, program] : [...places]
 }
 
 /** The `require` of a file, which is slow to make. */

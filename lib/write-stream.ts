@@ -43,18 +43,19 @@ const MAX_STEP = 2 ** 25
 /** Windows cannot make a file shorter that is mapped: there it grows by what is written, and no more. */
 const CAN_SHORTEN = process.platform !== 'win32'
 
-/** What a stream needs of the mapping's file; lengths are in bytes, from the mapping's start on. */
-interface File {
+/** What the streams into a mapping need of its file, and share; lengths are in bytes, from the mapping's start on. */
+export interface StreamedFile {
   /** How long it is; 0 without one. */
   length(): number
   /** Where the last byte that is not zero ends in a part of it; `start` if there is none. */
   endOfData(start: number, end: number): number
   /** Cuts it off at the mapping's end, but keeps the first `kept` bytes, if it is still `length` bytes long. */
   cut(length: number, kept: number): void
+  growing?: Growing
 }
 
 /** Makes a stream into `target`. */
-export function createWriteStream(target: Target, file: File, options: unknown): Writable {
+export function createWriteStream(target: Target, file: StreamedFile, options: unknown): Writable {
   const given = check<WriteStreamOptions>(options, OPTIONS)
   const start = given.start === undefined ? 0 : toBytes(given.start, 'options.start')
   const { highWaterMark } = given
@@ -91,10 +92,10 @@ export function createWriteStream(target: Target, file: File, options: unknown):
   return autoClose ? stream.once('close', () => target.close()) : stream
 }
 
-/** Gives back the room that streams have in a mapping which is about to be closed; if that fails, it stays. */
-export function giveRoomBack(target: Target): void {
+/** Gives back the room that streams have in the file of a mapping that is about to be closed; else it stays. */
+export function giveRoomBack(file: StreamedFile): void {
   try {
-    growing.get(target)?.trim()
+    file.growing?.trim()
   } catch {
     // Another thread has the mapping open, or someone has resized it.
   }
@@ -112,13 +113,10 @@ function settle(done: (error?: Error | null) => void, run: () => void | Promise<
   else result.then(() => done(), done)
 }
 
-/** What the streams into each mapping share. */
-const growing = new WeakMap<Target, Growing>()
-
 /** A mapping that streams write to, and that has more room at its end than they asked for, until one of them ends. */
 class Growing {
   readonly #target: Target
-  readonly #file: File
+  readonly #file: StreamedFile
   /** What the file had beyond the mapping's end when the mapping grew. */
   #kept = 0
   /** The length it is to have in the end. */
@@ -126,18 +124,16 @@ class Growing {
   /** The length it has. */
   #length: number
 
-  private constructor(target: Target, file: File) {
+  private constructor(target: Target, file: StreamedFile) {
     this.#target = target
     this.#file = file
     this.#wanted = this.#length = target.length
   }
 
-  static of(target: Target, file: File): Growing {
-    const shared = growing.get(target)
+  static of(target: Target, file: StreamedFile): Growing {
+    const shared = file.growing
     if (shared !== undefined && shared.#length === target.length) return shared
-    const made = new Growing(target, file)
-    growing.set(target, made)
-    return made
+    return (file.growing = new Growing(target, file))
   }
 
   /** Writes from `position` on, and returns where that ends. */
@@ -195,6 +191,6 @@ class Growing {
   /** Nobody but these streams may change the length meanwhile: it would be unclear what is whose. */
   #check(): void {
     if (this.#target.closed) throw closedError()
-    if (this.#target.length !== this.#length || growing.get(this.#target) !== this) throw resizedError()
+    if (this.#target.length !== this.#length || this.#file.growing !== this) throw resizedError()
   }
 }
