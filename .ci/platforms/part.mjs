@@ -92,22 +92,10 @@ function makeStage(library) {
   writeFileSync(join(stage, 'package.json'), JSON.stringify(manifest))
   if (!compiler) return
   const include = join(root, 'node_modules', 'node-api-headers', 'include')
+  const flags = ['-target', compiler, '-O2', '-shared', '-fPIC', '-pthread', `-I${include}`]
   for (const addon of ['fixture', 'forbid']) {
     const [source, target] = ['c', 'node'].map((end) => join(stage, '__test__', 'addon', `${addon}.${end}`))
-    const args = [
-      'cc',
-      '-target',
-      compiler,
-      '-O2',
-      '-shared',
-      '-fPIC',
-      '-pthread',
-      `-I${include}`,
-      source,
-      '-o',
-      target,
-    ]
-    run(join(zig(), 'zig'), args)
+    run(join(zig(), 'zig'), ['cc', ...flags, source, '-o', target])
   }
 }
 
