@@ -33,6 +33,8 @@ const DONE_WITHOUT = [
   { call: /^(open|open64|read|statx|lseek|lseek64|sched_getaffinity|pthread_create)$/, of: /^(find|countAsync)/ },
   // How many memory areas there may be and are: the pages are copied.
   { call: /^(open64|read|statx)$/, of: /^resize/ },
+  // Whether the thread that waits sleeps, where there is no futex_waitv: what cannot be known is taken for so.
+  { call: /^(open64|read|statx|lseek64)$/, of: /^waitAsync/ },
   // Whether memory that the runtime may have taken back shows a file still: it counts as shown.
   { call: 'pread' },
   { call: 'open', of: /^(?!map)/ },
