@@ -10,6 +10,7 @@
 
 import process from 'node:process'
 
+import { chosen, given } from '../scripts/arguments.mjs'
 import { load, machine } from './harness/machine.mjs'
 import { measure } from './harness/measure.mjs'
 import { prepare } from './harness/programs.mjs'
@@ -38,13 +39,13 @@ const names = [
   'wasm',
 ]
 
-const quick = process.argv.includes('--quick')
-const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const flag = { type: 'boolean', default: false }
+const { values, positionals: asked } = given(Infinity, { quick: flag, resume: flag, plots: flag })
+const { quick, resume, plots } = values
+const questions = chosen('question', asked, names)
 const isFull = !quick && asked.length === 0
-const unknown = asked.filter((name) => !names.includes(name))
-if (unknown.length > 0) throw new Error(`No question ${unknown.join(', ')}: there are ${names.join(', ')}`)
 
-if (process.argv.includes('--plots')) {
+if (plots) {
   await render()
   process.exit()
 }
@@ -53,10 +54,10 @@ prepare()
 const facts = { date: new Date().toISOString().slice(0, 10), ...machine() }
 for (const [name, fact] of Object.entries(facts)) console.log(`${name}: ${fact}`)
 
-const results = process.argv.includes('--resume') ? await kept() : []
+const results = resume ? await kept() : []
 const begin = performance.now()
 const loads = [load()]
-for (const name of asked.length > 0 ? asked : names) {
+for (const name of questions) {
   if (results.some((result) => result.name === name)) continue
   const start = performance.now()
   const { question } = await import(`./questions/${name}.mjs`)

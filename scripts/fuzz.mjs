@@ -5,18 +5,17 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
+import { chosen, given, wholeNumber } from './arguments.mjs'
 import { building, host, root, run } from './sanitized.mjs'
 
 const corpora = join(root, 'fuzz', 'corpus')
 const folder = join(root, 'target', 'fuzz')
 const targets = readdirSync(corpora)
 
-const [name = '', what = '60'] = process.argv.slice(2)
-const chosen = name === 'all' ? targets : targets.filter((target) => target === name)
-if (chosen.length === 0) {
-  console.error(`usage: npm run fuzz -- TARGET [SECONDS | FILE | merge]\ntargets: all, ${targets.join(', ')}`)
-  process.exit(2)
-}
+const [name = '', what = '60'] = given(2).positionals
+const [only] = chosen('target', [name], ['all', ...targets])
+const isFile = existsSync(resolve(what))
+const seconds = isFile || what === 'merge' ? 0 : wholeNumber('SECONDS, or a file that is there, or merge', what, 1)
 
 const coverage = ['level=4', 'inline-8bit-counters', 'pc-table', 'trace-compares', 'stack-depth']
 const flags = [
@@ -36,11 +35,11 @@ function toDo(target) {
   mkdirSync(found, { recursive: true })
   if (what === 'merge') return ['-merge=1', '-set_cover_merge=1', corpus, found]
   const limits = ['-timeout=60', '-max_len=400', `-artifact_prefix=${folder}/${target}-`]
-  if (existsSync(resolve(what))) return [...limits, resolve(what)]
-  return [...limits, `-max_total_time=${Number(what)}`, '-print_final_stats=1', found, corpus]
+  if (isFile) return [...limits, resolve(what)]
+  return [...limits, `-max_total_time=${seconds}`, '-print_final_stats=1', found, corpus]
 }
 
-for (const target of chosen) {
+for (const target of only === 'all' ? targets : [only]) {
   console.log(`== ${target}`)
   const program = join(folder, host, 'release', 'fuzz')
   if (!run(program, toDo(target), { env: { FUZZ_TARGET: target } })) process.exitCode = 1

@@ -4,6 +4,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
+import { chosen, given } from './arguments.mjs'
 import { building, host, output, root, run } from './sanitized.mjs'
 
 const folder = join(root, 'target', 'sanitizers')
@@ -170,10 +171,8 @@ function miri() {
 }
 
 const kinds = { address, thread, miri }
-const asked = process.argv.slice(2)
-const unknown = asked.find((name) => !Object.hasOwn(kinds, name))
-if (unknown !== undefined) throw new Error(`${unknown}: it is one of ${Object.keys(kinds).join(', ')}`)
-for (const name of asked.length > 0 ? asked : Object.keys(kinds)) {
+const asked = given(Infinity).positionals
+for (const name of chosen('sanitizer', asked, Object.keys(kinds))) {
   console.log(`== ${name}`)
   const result = kinds[name]()
   if (result !== true) console.log(result === false ? `-- FAILED: ${name}` : `-- NOT RUN: ${name}: ${result}`)

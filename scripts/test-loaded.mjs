@@ -5,13 +5,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
+import { given, wholeNumber } from './arguments.mjs'
+
 const BUSY = 4
 const suite = fileURLToPath(new URL('test.mjs', import.meta.url))
-const runs = Number(process.argv[2] ?? 20)
-if (!Number.isInteger(runs) || runs < 1) {
-  console.error('usage: npm run test:loaded -- [RUNS]')
-  process.exit(2)
-}
+const [many = 20] = given(1).positionals
+const runs = wholeNumber('RUNS', many, 1)
 
 /** Ends with its parent, whatever ends that. */
 const COMPUTE = 'for (const parent = process.ppid; process.ppid === parent;);'

@@ -3,10 +3,11 @@
 // its library, and no more. What is downloaded or built once is kept in $MEMORY_MAP_CACHE, or else in ~/.cache/memory-map.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { chosen, given } from '../../scripts/arguments.mjs'
 import { libraryOf } from '../../scripts/build-release.mjs'
 import { zig } from '../../scripts/zig.mjs'
 import { parts } from './matrix.mjs'
@@ -16,7 +17,9 @@ import { tool } from './tool.mjs'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const runtimes = join(root, '__test__', 'runtimes')
-const [name, only] = process.argv.slice(2)
+const [asked = '', ...rest] = given(2).positionals
+const [name] = chosen('part', [asked], Object.keys(parts))
+chosen('step', rest, ['library'])
 const part = parts[name]
 const work = join(root, 'target', 'platforms', name)
 const stage = join(work, 'stage')
@@ -103,6 +106,9 @@ function runSpecs(node, specs) {
   const options = part.node.debian ? ['--serial'] : [] // all at once need more addresses or time than there is
   for (const title of part.without ?? []) options.push('--match', `!${title}`)
   const files = specs.map((spec) => `__test__/${spec}.spec.ts`)
+  // AVA says nothing of a file that is not there.
+  const gone = files.filter((file) => !existsSync(join(stage, file)))
+  if (gone.length > 0) throw new Error(`there is no ${gone.join(', ')}`)
   run(node, ['node_modules/ava/entrypoints/cli.mjs', ...options, ...files], { cwd: stage })
 }
 
@@ -168,7 +174,7 @@ function lint(target, { link, check }) {
 }
 
 mkdirSync(work, { recursive: true })
-if (only === 'library') passes('library', build)
+if (rest.length > 0) passes('library', build)
 else runAll()
 for (const { step, code } of failed) {
   console.error(code === NOT_RUN ? `NOT RUN: ${step}` : `FAILED: ${step} (exit code ${code})`)

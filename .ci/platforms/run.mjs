@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 
+import { chosen, given } from '../../scripts/arguments.mjs'
 import { parts } from './matrix.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -108,17 +109,16 @@ async function outcomeOf(name, secondsLeft) {
   return { outcome: 'failed', why: timedOut ? `not done after ${minutes} minutes` : `exit code ${code}`, tests }
 }
 
-const names = process.argv.slice(2)
-const unknown = names.find((name) => !Object.hasOwn(parts, name))
-if (unknown) throw new Error(`there is no part ${unknown}: there are ${Object.keys(parts).join(', ')}`)
+const asked = given(Infinity).positionals
+const named = chosen('part', asked, Object.keys(parts))
 mkdirSync(logs, { recursive: true })
 
 const secondsSince = (time) => Math.round((Date.now() - time) / 1000)
 const started = Date.now()
 const budget = Number(process.env.PLATFORMS_SECONDS ?? Infinity)
 const results = []
-async function runInTurn(chosen) {
-  for (const name of chosen) {
+async function runInTurn(names) {
+  for (const name of names) {
     if (process.exitCode !== undefined) break // by a signal
     console.log(`== ${name}`)
     const begun = Date.now()
@@ -129,9 +129,9 @@ async function runInTurn(chosen) {
   }
 }
 
-const chosen = Object.keys(parts).filter((name) => (names.length === 0 ? !parts[name].onDemand : names.includes(name)))
+const names = named.filter((name) => asked.length > 0 || !parts[name].onDemand)
 const isBeside = (name) => Boolean(parts[name].beside)
-await Promise.all([runInTurn(chosen.filter((name) => !isBeside(name))), runInTurn(chosen.filter(isBeside))])
+await Promise.all([runInTurn(names.filter((name) => !isBeside(name))), runInTurn(names.filter(isBeside))])
 
 console.log()
 for (const { name, outcome, tests, seconds } of results) {

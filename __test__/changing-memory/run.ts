@@ -11,13 +11,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { tripwirePath } from '../helpers/addon.ts'
-import { runtimes, type Runtime } from '../helpers/runtimes.ts'
+import { given, wholeNumber } from '../../scripts/arguments.mjs'
+import { type Runtime, runtimesNamed } from '../helpers/runtimes.ts'
 import { callsMadeBy, type Call } from './children.ts'
 
 const LENGTH = 1 << 18
-const args = process.argv.slice(2)
-const names = args.filter((arg) => !arg.startsWith('--'))
-const milliseconds = args.find((arg) => arg.startsWith('--milliseconds='))?.split('=')[1] ?? '1000'
+const { values, positionals } = given(Infinity, { milliseconds: { type: 'string', default: '1000' } })
+const milliseconds = wholeNumber('--milliseconds', values.milliseconds, 1)
 
 async function underFire(runtime: Runtime, backing: string): Promise<Call[]> {
   const folder = mkdtempSync(join(tmpdir(), 'memory-map-fire-'))
@@ -31,15 +31,14 @@ async function underFire(runtime: Runtime, backing: string): Promise<Call[]> {
     stdio: 'inherit',
   })
   try {
-    return await callsMadeBy(runtime, 'fire.mjs', [data, control, backing, milliseconds])
+    return await callsMadeBy(runtime, 'fire.mjs', [data, control, backing, String(milliseconds)])
   } finally {
     peer.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-for (const runtime of runtimes()) {
-  if (names.length > 0 && !names.includes(runtime.name)) continue
+for (const runtime of runtimesNamed(positionals)) {
   for (const backing of runtime.name === 'bun' ? ['array-buffer'] : ['array-buffer', 'shared-array-buffer']) {
     const passes = await callsMadeBy(runtime, 'passes.mjs', [tripwirePath(), backing, 'all'])
     const fire = await underFire(runtime, backing)

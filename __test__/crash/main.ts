@@ -5,11 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { given, wholeNumber } from '../../scripts/arguments.mjs'
 import { killSharers, killWriters, type Outcome } from './kills.ts'
 import { FILE_SYSTEMS, type FileSystem, losePower, noPower } from './power.ts'
 
-const [seed = String(Date.now() % 2 ** 31), kills = '500', losses = '50'] = process.argv.slice(2)
-const half = { seed: Number(seed), kills: Math.ceil(Number(kills) / 2) }
+const [first = Date.now() % 2 ** 31, all = 500, losses = 50] = given(3).positionals
+const seed = wholeNumber('SEED', first)
+const half = { seed, kills: Math.ceil(wholeNumber('KILLS', all) / 2) }
+const times = wholeNumber('POWER_LOSSES', losses)
 
 async function report(what: string, run: (folder: string) => Promise<Outcome>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'memory-map-crash-'))
@@ -28,8 +31,5 @@ await report('processes killed that share', (folder) => killSharers(folder, half
 for (const type of Object.keys(FILE_SYSTEMS) as FileSystem[]) {
   const missing = noPower(type)
   if (missing !== undefined) console.log(`no power losses on ${type}: ${missing}`)
-  else
-    await report(`power losses on ${type}`, (folder) =>
-      losePower(folder, type, { seed: Number(seed), times: Number(losses) }),
-    )
+  else await report(`power losses on ${type}`, (folder) => losePower(folder, type, { seed, times }))
 }

@@ -12,6 +12,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { given } from '../../scripts/arguments.mjs'
+
 /** What finds out in seconds that a whole kind of tool has lost the library. */
 const quick = [
   '@vercel/nft (Vercel, Netlify)',
@@ -29,12 +31,12 @@ const quick = [
 /** How ../../.ci/platforms/tools say that this machine cannot. */
 const CANNOT_RUN = 77
 
-const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'))
-const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
-if (options.includes('--prepare')) {
+const flag = { type: 'boolean', default: false }
+const { values: options, positionals: asked } = given(Infinity, { quick: flag, prepare: flag })
+if (options.prepare) {
   const root = fileURLToPath(new URL('../../', import.meta.url))
   const npm = (...args) => execFileSync('npm', args, { cwd: root, stdio: 'inherit' })
-  const less = options.includes('--quick') ? ['--omit=dev'] : []
+  const less = options.quick ? ['--omit=dev'] : []
   npm('ci', '--prefix', '__test__/deploy', '--ignore-scripts', '--no-audit', '--no-fund', ...less)
   execFileSync(process.execPath, [join(root, '__test__', 'runtimes', 'install.mjs')], { stdio: 'inherit' })
   npm('run', 'release', '--', '--dry-run')
@@ -54,9 +56,7 @@ const rows = Object.entries(kinds).flatMap(([kind, all]) =>
 )
 const parts = asked.map((part) => part.toLowerCase())
 const isAsked = ({ name }) =>
-  options.includes('--quick')
-    ? quick.includes(name)
-    : parts.length === 0 || parts.some((part) => name.toLowerCase().includes(part))
+  options.quick ? quick.includes(name) : parts.length === 0 || parts.some((part) => name.toLowerCase().includes(part))
 const unknown = [
   ...quick.filter((known) => !rows.some(({ name }) => name === known)),
   ...parts.filter((part) => !rows.some(({ name }) => name.toLowerCase().includes(part))),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { chosen } from '../../scripts/arguments.mjs'
 import { type Ending, run, scriptEnv } from './processes.ts'
 
 export type Runtime = {
@@ -52,6 +53,17 @@ export function runtimes(): Runtime[] {
     return isExecutable(command) ? [{ name, version: installedVersion(name), command, args }] : []
   })
   return [host, ...others.filter(({ args, version }) => args !== nodeArgs || version !== host.version)]
+}
+
+/** Those that the arguments of a script name, or all. */
+export function runtimesNamed(asked: string[]): Runtime[] {
+  const all = runtimes()
+  const names = chosen(
+    'runtime',
+    asked,
+    all.map(({ name }) => name),
+  )
+  return all.filter(({ name }) => names.includes(name))
 }
 
 /** A runtime whose processes have a limit, given as for ulimit(1). */

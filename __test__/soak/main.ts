@@ -4,13 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { given, wholeNumber } from '../../scripts/arguments.mjs'
 import { plot } from './plot.ts'
 import { judge, MEASURES, soak } from './run.ts'
 
-const [minutes = '10', seed = String(Date.now() % 2 ** 31), file = 'target/soak.svg'] = process.argv.slice(2)
+const [long = 10, first = Date.now() % 2 ** 31, file = 'target/soak.svg'] = given(3).positionals
+const [minutes, seed] = [wholeNumber('MINUTES', long), wholeNumber('SEED', first)]
 const folder = mkdtempSync(join(tmpdir(), 'memory-map-soak-'))
 try {
-  const soaked = await soak(folder, { seconds: Number(minutes) * 60, seed: Number(seed) })
+  const soaked = await soak(folder, { seconds: minutes * 60, seed })
   console.log(`${minutes} minutes, seed ${seed}: ${JSON.stringify(soaked.done)}`)
   for (const { name, measure, early, late, isGrown } of judge(soaked)) {
     const [from, to] = [early, late].map((value) => Math.round(value))
