@@ -2,7 +2,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, openSharedMemory, pageSize, unlinkSharedMemory } from 'memory-map'
@@ -227,6 +227,33 @@ onLinux('memory whose maker ended before giving it a length is refused, and crea
   t.throws(() => openSharedMemory(name, { length: 1 }), { code: 'ERR_MMAP_BEYOND_END' })
   using map = openSharedMemory(name, { create: true, length: 10 })
   t.is(map.length, 10)
+})
+
+onLinux('a FIFO by the name, which another user may have put there, is refused without waiting for its other end', async (t) => {
+  const name = freshName(t)
+  execFileSync('mkfifo', [`/dev/shm/${name}`])
+  t.teardown(() => rmSync(`/dev/shm/${name}`, { force: true }))
+  const { code, signal, stdout, stderr } = await runScript(
+    runtimes()[0]!,
+    `
+    const { openSharedMemory, unlinkSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+    const codes = [
+      { protection: 'read' },
+      {},
+      { create: true, length: 100 },
+      { create: true, length: 100, exclusive: true },
+      { create: true, length: 100, temporary: true },
+    ].map((options) => {
+      try {
+        openSharedMemory('${name}', options)
+      } catch ({ code }) {
+        return code
+      }
+    })
+    unlinkSharedMemory('${name}')
+    console.log(codes.join())`,
+  )
+  t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'ENODEV,ENODEV,ENODEV,EEXIST,ENODEV\n' }, stderr)
 })
 
 onLinux('allocate takes all the memory at once', (t) => {

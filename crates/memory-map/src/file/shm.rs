@@ -16,7 +16,7 @@ pub(super) fn open(
     create: Option<u32>,
     exclusive: bool,
 ) -> Result<(File, bool)> {
-    let flags = LARGE | if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let flags = LARGE | NO_WAIT | if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let mode = Mode::from_bits_truncate(create.unwrap_or(0) as libc::mode_t);
     // shm_open(3) sets FD_CLOEXEC by itself.
     let open = |more| nix::sys::mman::shm_open(name, flags | more, mode);
@@ -46,6 +46,12 @@ fn memory_failed(error: Errno, syscall: &'static str, name: &str) -> Error {
 pub(super) const LARGE: OFlag = OFlag::O_LARGEFILE;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) const LARGE: OFlag = OFlag::empty();
+
+/// A name can be that of a FIFO, which anybody may have put there: to open it must not wait. Elsewhere names are in no folder.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NO_WAIT: OFlag = OFlag::O_NONBLOCK;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const NO_WAIT: OFlag = OFlag::empty();
 
 pub(super) fn failed(error: Errno, syscall: &'static str) -> Error {
     Error::os(error as i32, syscall)
