@@ -77,6 +77,22 @@ on(usual, 'a closed mapping whose views are held keeps nothing in use', (t, { fo
   t.is(views.length, 8)
 })
 
+on([...usual, 'ramfs'], 'a file that is open for appending is extended, and its bytes stay', (t, { folder }) => {
+  const path = join(folder, 'file')
+  writeFileSync(path, 'hello')
+  const fd = openSync(path, 'a+')
+  using map = mapShared(fd, { ...readWrite, create: true, length: MiB + 1 })
+  closeSync(fd)
+  t.is(statSync(path).size, MiB + 1)
+  map.write(Buffer.from('end'), MiB - 2)
+  map.resize(2 * MiB)
+  map.check()
+  const expected = Buffer.alloc(2 * MiB)
+  expected.write('hello')
+  expected.write('end', MiB - 2)
+  t.true(readFileSync(path).equals(expected))
+})
+
 on(usual, 'a file that is removed stays mapped, and its blocks go back when that is closed', async (t, { folder }) => {
   const path = join(folder, 'file')
   const free = () => {

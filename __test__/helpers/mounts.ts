@@ -22,7 +22,8 @@ export type FileSystem = {
 }
 
 export const fileSystems = ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlay', 'fuse', 'hugetlbfs'] as const
-export type Type = (typeof fileSystems)[number]
+/** And one without fallocate(2). */
+export type Type = (typeof fileSystems)[number] | 'ramfs'
 
 /** Bytes where a test does not say how many. The image of a disk takes only what is written; XFS needs this many. */
 const SIZE = { tmpfs: 64 * 2 ** 20, disk: 320 * 2 ** 20 }
@@ -62,6 +63,7 @@ function mounted(t: ExecutionContext, type: Type, { size, options = 'defaults' }
       case 'tmpfs':
         return run('mount', '-t', type, '-o', `size=${size ?? SIZE.tmpfs},${options}`, type, folder)
       case 'hugetlbfs':
+      case 'ramfs':
         return run('mount', '-t', type, '-o', options, type, folder)
       case 'overlay':
         return run('mount', '-t', type, '-o', `${layers!.options},${options}`, type, folder)
@@ -85,7 +87,7 @@ function mounted(t: ExecutionContext, type: Type, { size, options = 'defaults' }
   }
 }
 
-const isOnDisk = (type: Type) => type !== 'tmpfs' && type !== 'hugetlbfs' && type !== 'overlay'
+const isOnDisk = (type: Type) => !['tmpfs', 'ramfs', 'hugetlbfs', 'overlay'].includes(type)
 
 function makeDisk(image: string, type: Type, size: number = SIZE.disk): void {
   writeFileSync(image, '')
