@@ -28,6 +28,17 @@ fn a_holder_that_closes_gets_the_faults_until_then() {
 }
 
 #[test]
+fn a_fault_is_told_by_close_also_if_a_thread_has_ended_that_had_views() {
+    let map = memory(1);
+    let other = another(&map, 0);
+    let key = other.key().unwrap();
+    key.retire();
+    other.let_go();
+    View::of(&map).store(0, 1);
+    assert_eq!((map.close().len(), map.faults()), (1, 1));
+}
+
+#[test]
 fn a_holder_that_collects_nothing_has_all_faults_counted_and_some_kept() {
     let map = memory(MOST + 10);
     let other = another(&map, 0);

@@ -258,7 +258,8 @@ impl Mapping {
     /// # Errors
     /// [`Error::Closed`]; [`Error::OutOfRange`] for an empty mapping, which has no addresses.
     pub fn key(&self) -> Result<RegionKey> {
-        self.whereabouts().map(|whereabouts| RegionKey::new(whereabouts.region))
+        let state = self.state(); // held until there is the key, for which the addresses are kept
+        Ok(RegionKey::new(self.find_out(&state)?.ok_or(NO_ADDRESSES)?.region))
     }
 
     /// Where the mapping is in memory.
@@ -266,8 +267,7 @@ impl Mapping {
     /// # Errors
     /// As for [`Mapping::key`].
     pub(crate) fn whereabouts(&self) -> Result<Whereabouts> {
-        let empty = Error::OutOfRange { name: "length", requirement: "more than 0" };
-        self.find_out(&self.state())?.ok_or(empty)
+        self.find_out(&self.state())?.ok_or(NO_ADDRESSES)
     }
 
     /// Loads from every page of a range, to find out whether all can be read.
@@ -347,6 +347,8 @@ impl Mapping {
         }
     }
 }
+
+const NO_ADDRESSES: Error = Error::OutOfRange { name: "length", requirement: "more than 0" };
 
 impl State {
     /// The regions of all holders.

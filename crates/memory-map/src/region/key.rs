@@ -65,7 +65,7 @@ impl RegionKey {
     /// kept.
     pub fn retire(&self) {
         if self.0.fate.fetch_or(UNWANTED, Ordering::AcqRel) & GIVEN_UP != 0 {
-            self.0.retire(&[]);
+            self.0.take_out(&[]);
         }
     }
 

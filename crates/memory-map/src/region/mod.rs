@@ -149,7 +149,7 @@ impl Region {
     /// Notes that no mapping has the region any more, and takes the pages out where that was waited for.
     pub fn note_given_up(&self) {
         if self.fate.fetch_or(GIVEN_UP, Ordering::AcqRel) & UNWANTED != 0 {
-            self.retire(&[]);
+            self.take_out(&[]);
         }
     }
 
@@ -307,14 +307,19 @@ impl Region {
     ///
     /// Returns what had happened that was not collected.
     pub fn retire(&self, snapshots: &[Snapshot]) -> Vec<Fault> {
-        let reports;
+        self.take_out(snapshots);
+        self.lock().take_reports()
+    }
+
+    /// The same, where nobody is there to be told: what had happened can be collected later.
+    fn take_out(&self, snapshots: &[Snapshot]) {
         {
             let mut inner = self.record.lock();
             if inner.phase() == Phase::Free {
-                return Vec::new(); // the addresses may have another owner
+                return; // the addresses may have another owner
             }
             if snapshots.is_empty() && inner.is_untouched() {
-                return inner.take_reports(); // as for each of the other keys
+                return; // as for each of the other keys
             }
             guard::note_change();
             // SAFETY: the copies are of this region, whose lock is held.
@@ -327,20 +332,14 @@ impl Region {
                 None | Some(Emptied::Inaccessible | Emptied::Zeros) => {}
                 Some(Emptied::AsItWas(_)) => {
                     drop(inner);
-                    sys::NO_FILE.inspect(|none| self.close_file(*none));
-                    return Vec::new();
+                    return sys::NO_FILE.into_iter().for_each(|none| self.close_file(none));
                 }
-                Some(Emptied::Lost) => {
-                    self.lose(&mut inner);
-                    return Vec::new();
-                }
+                Some(Emptied::Lost) => return self.lose(&mut inner),
             }
             inner.report_and_drop_overlays();
-            reports = inner.take_reports();
             inner.retire(if emptied.is_none() { gaps } else { Vec::new() });
         }
         *self.file.lock_anyway() = None;
-        reports
     }
 }
 
