@@ -161,6 +161,22 @@ test('the packed types are complete', async (t) => {
   t.is(await output(t, process.execPath, [tsc, ...options, ...lib, ...files], folder), '')
 })
 
+for (const condition of ['node', 'bun', 'webpack']) {
+  test(`compilers before 5.7 find the declarations for them, with the condition '${condition}'`, async (t) => {
+    const folder = install(t)
+    const old = createRequire(join(tools, '@arethetypeswrong', 'core', 'package.json')).resolve('typescript/lib/tsc.js')
+    t.regex(await output(t, process.execPath, [old, '--version'], folder), /Version 5\.6/)
+    mkdirSync(join(folder, 'node_modules', '@types'))
+    symlinkSync(dirname(require.resolve('@types/node/package.json')), join(folder, 'node_modules', '@types', 'node'))
+    writeFileSync(join(folder, 'user.mts'), imported)
+    const options = '--pretty false --listFilesOnly --module nodenext --types node --customConditions'.split(' ')
+    const found = await output(t, process.execPath, [old, ...options, condition, 'user.mts'], folder)
+    const ours = found.split('\n').filter((path) => /memory-map\/.*\.d\.cts$/.test(path))
+    t.is(ours.length, 2, found)
+    for (const path of ours) t.regex(path, /\/ts5\.6\//)
+  })
+}
+
 for (const format of ['esm', 'cjs'] as const) {
   test(`esbuild bundles it as ${format}, without the library`, async (t) => {
     const folder = install(t)
