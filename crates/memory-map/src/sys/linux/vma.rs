@@ -121,6 +121,24 @@ pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), 
     if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
 }
 
+/// Shows shared pages at `to`, too, in place of what is there, with the protection that they have at `from` and what may
+/// be made of it (mremap(2), from an old size of 0). *handler*
+///
+/// # Safety
+/// Both ranges must belong to a region of this crate, whose lock the caller holds.
+pub(crate) unsafe fn show_again(from: usize, length: usize, to: usize) -> Result<(), i32> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    let target = to as *mut c_void;
+    // SAFETY: the caller owns both ranges, so no other pages are replaced.
+    let pointer = unsafe { libc::mremap(from as *mut c_void, 0, length, flags, target) };
+    if pointer != libc::MAP_FAILED {
+        return Ok(());
+    }
+    let error = super::errno();
+    super::close_hole(to, length);
+    Err(error)
+}
+
 /// The list of VMAs, kept open for when the process has used up its descriptors; -1 before.
 static LIST: AtomicI32 = AtomicI32::new(-1);
 
