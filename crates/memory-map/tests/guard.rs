@@ -586,6 +586,23 @@ fn a_file_that_is_not_the_one_that_was_mapped_is_never_mapped() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_is_not_the_one_that_was_mapped_is_given_no_blocks() {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt;
+    let (file, other) = (TempFile::new(&[7; 10 * PAGE]), TempFile::sparse(10 * PAGE as u64));
+    let map = shared(&file, Protection::ReadWrite);
+    let own = map.file().unwrap();
+    let stranger = std::fs::OpenOptions::new().write(true).open(&other.0).unwrap();
+    // SAFETY: both descriptors are open; the mapping's own stays so, and its owner closes it.
+    assert!(unsafe { libc::dup2(stranger.as_raw_fd(), own.as_raw_fd()) } >= 0);
+    file.truncate(0);
+    assert_eq!(View::of(&map).load(5 * PAGE), 0);
+    assert_eq!(kinds(&map.collect()), [FaultKind::Io]);
+    assert_eq!(stranger.metadata().unwrap().blocks(), 0);
+}
+
+#[test]
 #[cfg(not(target_os = "freebsd"))] // there, what is stored to private pages stays
 fn a_copy_is_not_to_blame_for_a_fault_elsewhere() {
     let file = TempFile::new(&[7; 10 * PAGE]);

@@ -26,6 +26,8 @@ impl Inner {
     /// Whether `page` cannot be had for want of a block, or of memory.
     pub(super) fn has_no_room(&self, page: usize) -> bool {
         match self.backing {
+            // Its descriptor may be of another file by now.
+            Backing::File { .. } if self.file().is_none() => false,
             // A file system that keeps a reserve, or a quota, refuses while statvfs(2) has room. Only a
             // mapping that could store may have the file take a block for the question.
             Backing::File { fd, offset, shared, .. } => {
