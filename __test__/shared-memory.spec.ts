@@ -229,13 +229,15 @@ onLinux('memory whose maker ended before giving it a length is refused, and crea
   t.is(map.length, 10)
 })
 
-onLinux('a FIFO by the name, which another user may have put there, is refused without waiting for its other end', async (t) => {
-  const name = freshName(t)
-  execFileSync('mkfifo', [`/dev/shm/${name}`])
-  t.teardown(() => rmSync(`/dev/shm/${name}`, { force: true }))
-  const { code, signal, stdout, stderr } = await runScript(
-    runtimes()[0]!,
-    `
+onLinux(
+  'a FIFO by the name, which another user may have put there, is refused without waiting for its other end',
+  async (t) => {
+    const name = freshName(t)
+    execFileSync('mkfifo', [`/dev/shm/${name}`])
+    t.teardown(() => rmSync(`/dev/shm/${name}`, { force: true }))
+    const { code, signal, stdout, stderr } = await runScript(
+      runtimes()[0]!,
+      `
     const { openSharedMemory, unlinkSharedMemory } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
     const codes = [
       { protection: 'read' },
@@ -252,9 +254,14 @@ onLinux('a FIFO by the name, which another user may have put there, is refused w
     })
     unlinkSharedMemory('${name}')
     console.log(codes.join())`,
-  )
-  t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'ENODEV,ENODEV,ENODEV,EEXIST,ENODEV\n' }, stderr)
-})
+    )
+    t.deepEqual(
+      { code, signal, stdout },
+      { code: 0, signal: null, stdout: 'ENODEV,ENODEV,ENODEV,EEXIST,ENODEV\n' },
+      stderr,
+    )
+  },
+)
 
 onLinux('allocate takes all the memory at once', (t) => {
   const blocks = (path: string) => statSync(path).blocks * 512
