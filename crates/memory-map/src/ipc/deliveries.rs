@@ -181,11 +181,7 @@ impl<M: Memory> Deliveries<'_, M> {
                 if !all || self.0.memory.is_alive(found.header >> 2) {
                     return Ok(None);
                 }
-                // The sender may have committed it before it died.
-                let skipped = found.header & !STATE | SKIPPED;
-                let order = (Ordering::Acquire, Ordering::Relaxed);
-                let word = self.word(found.offset);
-                if word.compare_exchange(found.header, skipped, order.0, order.1).is_err() {
+                if !self.0.skip(found.offset, found.header) {
                     continue;
                 }
             } else if is_message(&found)? && self.is_free(&found, all) {

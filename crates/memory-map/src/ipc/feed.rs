@@ -161,15 +161,9 @@ impl<M: Blocks + World> Feed<'_, M> {
         patience: Option<&Patience<'_>>,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
-        let senders = self.word(at::SENDERS);
+        let (senders, spin) = (self.word(at::SENDERS), &self.spins.lock);
         // What a dead sender leaves is in order.
-        let locked = match patience {
-            Some(patience) => {
-                lock::lock(senders, self.me, &self.spins.lock, patience, self.memory)?
-            }
-            None => lock::try_lock(senders, self.me, self.memory),
-        };
-        if locked.is_none() {
+        if lock::lock_or_try(senders, self.me, spin, patience, self.memory)?.is_none() {
             return Ok(None);
         }
         lock::unlock_after(senders, self.me, work(), damaged).map(Some)

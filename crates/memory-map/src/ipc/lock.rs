@@ -119,6 +119,20 @@ pub(crate) fn lock(
     Ok(Some(locked))
 }
 
+/// The same; without `patience`, as `try_lock`.
+pub(crate) fn lock_or_try(
+    word: &AtomicU64,
+    me: u64,
+    spin: &Spin,
+    patience: Option<&Patience<'_>>,
+    world: &impl World,
+) -> Result<Option<Locked>> {
+    match patience {
+        Some(patience) => lock(word, me, spin, patience, world),
+        None => Ok(try_lock(word, me, world)),
+    }
+}
+
 /// Gives the lock back.
 ///
 /// # Errors

@@ -179,13 +179,8 @@ impl<M: Memory> Ring<'_, M> {
 
     /// Takes the senders' lock; `false` if another sender has it, now or until the time is up.
     fn lock_senders(&self, patience: Option<&Patience<'_>>) -> Result<bool> {
-        let senders = self.word(at::SENDERS);
-        let locked = match patience {
-            Some(patience) => {
-                lock::lock(senders, self.me, &self.learned.lock, patience, self.memory)?
-            }
-            None => lock::try_lock(senders, self.me, self.memory),
-        };
+        let (senders, spin) = (self.word(at::SENDERS), &self.learned.lock);
+        let locked = lock::lock_or_try(senders, self.me, spin, patience, self.memory)?;
         Ok(locked.is_some())
     }
 
@@ -378,17 +373,20 @@ impl<M: Memory> Ring<'_, M> {
                     if !ask || self.memory.is_alive(header >> 2) {
                         return Ok(Err(true));
                     }
-                    // The sender may have committed it before it died.
-                    let skipped = header & !STATE | SKIPPED;
-                    let word = self.word(offset);
-                    let order = (Ordering::Acquire, Ordering::Relaxed);
-                    if word.compare_exchange(header, skipped, order.0, order.1).is_ok() {
+                    if self.skip(offset, header) {
                         self.pass(&mut after, end);
                     }
                 }
             }
         }
         Ok(Err(false))
+    }
+
+    /// Has a message skipped whose sender has died; `false` if it was committed before.
+    pub fn skip(&self, offset: usize, header: u64) -> bool {
+        let skipped = header & !STATE | SKIPPED;
+        let order = (Ordering::Acquire, Ordering::Relaxed);
+        self.word(offset).compare_exchange(header, skipped, order.0, order.1).is_ok()
     }
 
     /// Goes past what will never be a message. Its room goes back with that of what is before it.
