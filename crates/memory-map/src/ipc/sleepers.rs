@@ -7,7 +7,7 @@
 //! as there are any.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,21 +46,17 @@ pub(crate) enum Next {
 pub(crate) struct Place {
     group: Arc<Group>,
     number: u64,
-    taken: AtomicBool,
 }
 
 impl Place {
     /// Has the group's thread run the wait.
     pub fn start(&self, sleeper: Arc<dyn Sleeper>) {
-        self.taken.store(true, Ordering::Release);
         self.group.tell(News::Start(self.number, sleeper));
     }
 
     /// Has the wait go on, although it sleeps or rests.
     pub fn nudge(&self) {
-        if self.taken.load(Ordering::Acquire) {
-            self.group.tell(News::Nudge(self.number));
-        }
+        self.group.tell(News::Nudge(self.number));
     }
 }
 
@@ -155,7 +151,7 @@ impl Group {
         }
         state.members += 1;
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Some(Place { group: Arc::clone(self), number, taken: AtomicBool::new(false) })
+        Some(Place { group: Arc::clone(self), number })
     }
 
     fn tell(&self, news: News) {
