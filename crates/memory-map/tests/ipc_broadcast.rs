@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::ipc::{HANG, copied, ms, open, word64};
 use common::{PAGE, TempFile};
 use memory_map::ipc::{Broadcast, From, Patience, Received, Receiver};
-use memory_map::{Error, Mapping};
+use memory_map::{Error, Mapping, Protection};
 
 fn take(receiver: &Receiver, patience: Option<&Patience<'_>>) -> Option<Vec<u8>> {
     copied(|bytes| receiver.receive_into(bytes, patience))
@@ -247,4 +247,17 @@ fn memory_without_a_broadcast_is_not_opened_and_a_damaged_one_is_an_error() {
     let waited = receiver.receive_into(&mut [0; 8], Some(&ms(HANG)));
     assert!(matches!(waited, Err(Error::Invalid(_))), "{waited:?}");
     assert!(start.elapsed() < Duration::from_millis(HANG));
+}
+
+#[test]
+fn a_broadcast_can_be_sent_to_where_memory_after_it_is_read_only() {
+    let length = 16 * PAGE;
+    let file = TempFile::sparse(2 * length as u64);
+    let maps = [open(&file), open(&file)];
+    for is_lossless in [false, true] {
+        Broadcast::create(&maps[0], 0, length, is_lossless).unwrap();
+        maps[1].protect(length..2 * length, Protection::Read).unwrap();
+        let broadcast = Broadcast::open(&maps[1], 0).unwrap();
+        assert_eq!(broadcast.send(b"hello", None), Ok(true));
+    }
 }

@@ -72,7 +72,7 @@ impl Barrier {
         if parties.is_some_and(|parties| !(1..=Self::MAX).contains(&parties)) {
             return Err(Error::OutOfRange { name: "parties", requirement: "from 1 to 64" });
         }
-        let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
+        let range = SharedRange::new(mapping, offset, Self::SIZE, 8)?.following(mapping);
         let participant = Participant::of(mapping)?;
         let barrier = Self { range, participant, spin: Spin::new() };
         barrier.run(|party| party.prepare(parties))?;

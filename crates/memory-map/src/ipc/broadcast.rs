@@ -121,7 +121,7 @@ impl Broadcast {
             let requirement = "at least 448 bytes, or 4544 if it is lossless";
             return Err(Error::OutOfRange { name: "length", requirement });
         }
-        let range = SharedRange::new(mapping, offset, length, 64, true)?;
+        let range = SharedRange::new(mapping, offset, length, 64)?;
         // First what can fail: what is there stays then.
         let broadcast = Self::tie(mapping, range, ring, is_lossless, true)?;
         broadcast.0.run(|feed| {
@@ -170,12 +170,7 @@ impl Broadcast {
         if length < at::PLACES {
             return Err(Error::Invalid("there is no broadcast: the mapping is too short for one"));
         }
-        let (all, is_writable) = match SharedRange::new(mapping, offset, length, 64, true) {
-            Err(Error::NotWritable) => {
-                (SharedRange::new(mapping, offset, length, 64, false)?, false)
-            }
-            range => (range?, true),
-        };
+        let (all, _) = SharedRange::to_read(mapping, offset, length, 64)?;
         let (ring, is_lossless) = {
             let place = all.place();
             let words = place.enter()?;
@@ -198,12 +193,12 @@ impl Broadcast {
                 None => return Err(Error::Invalid("the broadcast is cut short")),
             }
         };
+        // The mapping may become shorter, and have all of the broadcast still.
+        let length = data(is_lossless) + ring;
+        let (range, is_writable) = SharedRange::to_read(mapping, offset, length, 64)?;
         if is_lossless && !is_writable {
             return Err(Error::NotWritable);
         }
-        // The mapping may become shorter, and have all of the broadcast still.
-        let length = data(is_lossless) + ring;
-        let range = SharedRange::new(mapping, offset, length, 64, is_writable)?;
         let broadcast = Self::tie(mapping, range, ring, is_lossless, is_writable)?;
         broadcast.0.run(|feed| feed.verify())?;
         Ok(broadcast)

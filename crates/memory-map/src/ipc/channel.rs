@@ -30,7 +30,7 @@ const KIND: Kind = Kind {
 /// Every method may be called from any thread; only one message at a time is received.
 ///
 /// ```
-/// use memory_map::ipc::{Channel};
+/// use memory_map::ipc::Channel;
 /// use memory_map::{Mapping, Options};
 ///
 /// let map = Mapping::anonymous(4096, true, &Options::default())?;
@@ -293,7 +293,7 @@ impl Channel {
     ) -> Result<Option<Reservation>> {
         self.check_length(length)?;
         let part = self.ring.run(|ring| ring.reserve(length, patience))?;
-        Ok(part.map(|part| Reservation(part, self.ring.offset)))
+        Ok(part.map(|part| Reservation(part, self.ring.offset())))
     }
 
     /// Sends the first `length` bytes of what was filled in.
@@ -664,7 +664,7 @@ impl Channel {
             self.become_receiver(ring)?;
             ring.next(self.borrowed.end(), patience)
         })?;
-        Ok(found.map(|(part, end)| Message { part, base: self.ring.offset, end }))
+        Ok(found.map(|(part, end)| Message { part, base: self.ring.offset(), end }))
     }
 
     /// Puts a message back: it is received again, with those after it, as soon as none is in use.

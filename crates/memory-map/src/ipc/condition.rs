@@ -88,7 +88,7 @@ impl Condition {
     /// # Errors
     /// [`Error::NotShared`], [`Error::NotWritable`], [`Error::OutOfRange`], [`Error::Closed`].
     pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
-        let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
+        let range = SharedRange::new(mapping, offset, Self::SIZE, 8)?.following(mapping);
         Ok(Self { range, spin: Spin::new() })
     }
 

@@ -27,7 +27,7 @@ use crate::mapping::Mapping;
 /// # Errors
 /// As for [`crate::ipc::Semaphore::new`]; [`crate::Error::Fault`] if they were overlaid and cannot be put back.
 pub fn mark(mapping: &Mapping, offset: usize, length: usize) -> Result<Option<Mark>> {
-    let range = SharedRange::new(mapping, offset, length, 8, true)?;
+    let range = SharedRange::new(mapping, offset, length, 8)?;
     let place = range.place();
     let words = place.enter()?;
     let mark = words.mark();

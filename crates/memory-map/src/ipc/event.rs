@@ -57,7 +57,7 @@ impl Event {
     /// [`Error::NotShared`](crate::Error::NotShared), [`Error::NotWritable`](crate::Error::NotWritable),
     /// [`Error::OutOfRange`](crate::Error::OutOfRange), [`Error::Closed`](crate::Error::Closed).
     pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
-        let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
+        let range = SharedRange::new(mapping, offset, Self::SIZE, 8)?.following(mapping);
         Ok(Self { range, spin: Spin::new() })
     }
 

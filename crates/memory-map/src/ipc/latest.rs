@@ -70,14 +70,10 @@ impl Latest {
             return Err(Error::OutOfRange { name: "length", requirement: "at least 136 bytes" });
         }
         let size = Self::size_for(max);
-        let (range, participant) = match SharedRange::new(mapping, offset, size, 8, true) {
-            Ok(range) => (range, Some(Participant::of(mapping)?)),
-            Err(Error::NotWritable) => (SharedRange::new(mapping, offset, size, 8, false)?, None),
-            Err(error) => return Err(error),
-        };
+        let (range, is_writable) = SharedRange::to_read(mapping, offset, size, 8)?;
+        let participant = is_writable.then(|| Participant::of(mapping)).transpose()?;
         let spins = [Spin::new(), Spin::new()];
         let latest = Self { range: range.following(mapping), max, participant, spins };
-        let is_writable = latest.participant.is_some();
         latest.run(|slots| if is_writable { slots.claim() } else { slots.verify().map(drop) })?;
         Ok(latest)
     }

@@ -42,7 +42,7 @@ impl Mutex {
     /// [`Error::NotShared`], [`Error::NotWritable`], [`Error::OutOfRange`], [`Error::Closed`];
     /// [`Error::Os`] or [`Error::Unsupported`] if the file cannot tell which owners are alive.
     pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
-        let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
+        let range = SharedRange::new(mapping, offset, Self::SIZE, 8)?.following(mapping);
         let participant = Participant::of(mapping)?;
         Ok(Self { range, participant, spin: Spin::new() })
     }

@@ -56,7 +56,7 @@ impl RwLock {
     /// [`crate::Error::NotShared`], [`crate::Error::NotWritable`], [`crate::Error::OutOfRange`], [`crate::Error::Closed`];
     /// [`crate::Error::Os`] or [`crate::Error::Unsupported`] if the file cannot tell which owners are alive.
     pub fn new(mapping: &Mapping, offset: usize) -> Result<Self> {
-        let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
+        let range = SharedRange::new(mapping, offset, Self::SIZE, 8)?.following(mapping);
         let participant = Participant::of(mapping)?;
         let hold = participant.hold(offset, SLOTS);
         Ok(Self { range, participant, hold, spin: Spin::new() })

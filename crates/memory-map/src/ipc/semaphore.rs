@@ -49,7 +49,7 @@ impl Semaphore {
         if initial.is_some_and(|permits| permits > Self::MAX) {
             return Err(too_many());
         }
-        let range = SharedRange::new(mapping, offset, Self::SIZE, 8, true)?.following(mapping);
+        let range = SharedRange::new(mapping, offset, Self::SIZE, 8)?.following(mapping);
         if let Some(permits) = initial {
             let (new, order) = (u64::from(permits) + 1, Ordering::SeqCst);
             range.run(|words| {

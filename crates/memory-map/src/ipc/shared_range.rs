@@ -128,28 +128,30 @@ pub(crate) fn locate(
 }
 
 impl SharedRange {
-    /// The `length` bytes at `offset`, which must be aligned in memory to `alignment`.
-    pub fn new(
+    /// The `length` bytes at `offset`, which must be aligned in memory to `alignment`, and writable.
+    pub fn new(mapping: &Mapping, offset: usize, length: usize, alignment: usize) -> Result<Self> {
+        let (range, is_writable) = Self::to_read(mapping, offset, length, alignment)?;
+        is_writable.then_some(range).ok_or(Error::NotWritable)
+    }
+
+    /// The same, also where they are not writable; and whether they are.
+    pub fn to_read(
         mapping: &Mapping,
         offset: usize,
         length: usize,
         alignment: usize,
-        writable: bool,
-    ) -> Result<Self> {
+    ) -> Result<(Self, bool)> {
         let (there, addresses) = locate(mapping, offset, length, alignment)?;
         let ended = mapping.attached().ended();
         let place = Place { key: RegionKey::new(there.region), addresses, ended };
-        let forbidden = place
+        let is_writable = place
             .key
             .region()
             .lock()
             .runs_in(place.addresses.0.clone())
-            .any(|(_, protection)| writable && !protection.writable());
-        if forbidden {
-            return Err(Error::NotWritable);
-        }
+            .all(|(_, protection)| protection.writable());
         let (moved, later) = (AtomicBool::new(false), Mutex::default());
-        Ok(Self { offset, length, first: place, moved, later })
+        Ok((Self { offset, length, first: place, moved, later }, is_writable))
     }
 
     /// Where in the mapping it begins.

@@ -1,4 +1,4 @@
-//! A ring in a mapping, with its head: what channels, queues and broadcasts are made of.
+//! A ring in a mapping, with its head: what channels and queues are made of.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,6 @@ const MAKING: Duration = Duration::from_secs(5);
 
 pub(crate) struct SharedRing {
     range: Arc<SharedRange>,
-    pub offset: usize,
     size: usize,
     pub participant: Participant,
     learned: Learned,
@@ -62,7 +61,7 @@ impl SharedRing {
             None => return Err(Error::Invalid(kind.short)),
         };
         // The mapping may become shorter, and have all of it still.
-        let range = SharedRange::new(mapping, offset, at::DATA + size, 64, true)?;
+        let range = SharedRange::new(mapping, offset, at::DATA + size, 64)?;
         let found = Self { range: range.following(mapping), size, ..head };
         found.run(|ring| ring.verify())?;
         Ok(found)
@@ -89,10 +88,15 @@ impl SharedRing {
     }
 
     fn tie(mapping: &Mapping, offset: usize, length: usize, size: usize) -> Result<Self> {
-        let range = SharedRange::new(mapping, offset, length, 64, true)?;
+        let range = SharedRange::new(mapping, offset, length, 64)?;
         let participant = Participant::another(mapping)?;
         let range = range.following(mapping);
-        Ok(Self { range, offset, size, participant, learned: Learned::new() })
+        Ok(Self { range, size, participant, learned: Learned::new() })
+    }
+
+    /// Where in the mapping it begins.
+    pub fn offset(&self) -> usize {
+        self.range.offset()
     }
 
     /// Bytes that messages and their headers share.

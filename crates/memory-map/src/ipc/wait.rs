@@ -37,7 +37,7 @@ pub fn wait(
     expected: u32,
     patience: &Patience<'_>,
 ) -> Result<WaitResult> {
-    let range = SharedRange::new(mapping, offset, 4, 4, false)?;
+    let (range, _) = SharedRange::to_read(mapping, offset, 4, 4)?;
     let place = range.place();
     let words = place.enter()?;
     let address = words.address(0, 4).ok_or(Error::Closed)?;
