@@ -250,7 +250,10 @@ fn is_named_pipe(path: &Path) -> bool {
     let is_pipe = |name: &std::ffi::OsStr| name.eq_ignore_ascii_case("pipe");
     match path.components().next() {
         Some(Component::Prefix(prefix)) => match prefix.kind() {
-            Prefix::DeviceNS(name) | Prefix::Verbatim(name) | Prefix::UNC(_, name) => is_pipe(name),
+            Prefix::DeviceNS(name)
+            | Prefix::Verbatim(name)
+            | Prefix::UNC(_, name)
+            | Prefix::VerbatimUNC(_, name) => is_pipe(name),
             _ => false,
         },
         _ => false,
@@ -295,6 +298,23 @@ fn refuse_unmappable(file: &File) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn named_pipes_are_known_by_every_form_of_their_path() {
+        let pipes = [
+            "\\\\.\\pipe\\a",
+            "\\\\?\\pipe\\a",
+            "\\\\host\\PIPE\\a",
+            "\\\\?\\UNC\\host\\pipe\\a",
+            "//./pipe/a",
+        ];
+        for path in pipes {
+            assert!(is_named_pipe(Path::new(path)), "{path}");
+        }
+        for path in ["pipe", "C:\\pipe\\a", "\\\\host\\share\\pipe", "\\\\?\\UNC\\pipe\\share\\a"] {
+            assert!(!is_named_pipe(Path::new(path)), "{path}");
+        }
+    }
 
     #[test]
     fn what_another_process_has_added_is_not_cut_off() {
