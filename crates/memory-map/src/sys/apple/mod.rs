@@ -169,12 +169,21 @@ pub(crate) fn anonymous_file(_huge: Option<usize>, _sealable: bool) -> nix::Resu
     use nix::sys::mman::{shm_open, shm_unlink};
     use std::sync::atomic::{AtomicU32, Ordering};
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("/mmap.{}.{number}", std::process::id());
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
-    let fd = shm_open(name.as_str(), flags, nix::sys::stat::Mode::from_bits_truncate(0o600))?;
-    shm_unlink(name.as_str())?;
-    Ok(fd.into())
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("/mmap.{}.{number}", std::process::id());
+        match shm_open(name.as_str(), flags, nix::sys::stat::Mode::from_bits_truncate(0o600)) {
+            // Another copy of this library is about to take the name away, or a process that had this number was killed
+            // before it did.
+            Err(nix::errno::Errno::EEXIST) => {}
+            opened => {
+                let fd = opened?;
+                shm_unlink(name.as_str())?;
+                return Ok(fd.into());
+            }
+        }
+    }
 }
 
 /// Whether a block is refused: no call can ask that for a hole of a file.
