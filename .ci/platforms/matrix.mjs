@@ -55,13 +55,13 @@ export const parts = {
     specs: [...core, 'fault-reports'],
   },
   // Libraries for macOS and FreeBSD are linked as for a release, and looked at (scripts/binaries.mjs): those for Windows
-  // would need Microsoft's C runtime. Nothing is run.
+  // would need Microsoft's C runtime, those for Android its own. Nothing is run.
   check: {
-    minutes: 20,
+    minutes: 30,
     inputs: rust,
     lint: {
       link: ['x86_64-apple-darwin', 'aarch64-apple-darwin', 'x86_64-unknown-freebsd'],
-      check: ['x86_64-pc-windows-msvc', 'aarch64-pc-windows-msvc'],
+      check: ['x86_64-pc-windows-msvc', 'aarch64-pc-windows-msvc', 'aarch64-linux-android', 'armv7-linux-androideabi'],
     },
   },
   // Why an access failed, which macOS and FreeBSD do not tell, is kept from the guard: the specs of faults pass all the same.
@@ -83,7 +83,7 @@ export const parts = {
   // of 32 bits. Its Debian has no Python.
   i686: {
     onDemand: true,
-    minutes: 20,
+    minutes: 60,
     inputs: all,
     target: 'i686-unknown-linux-gnu',
     unpublished: 'linux-ia32-gnu',

@@ -31,7 +31,7 @@ enum way { NUMBER, POINTER, RESULT };
   X(read, NUMBER) X(pread, NUMBER) X(pread64, NUMBER) X(write, NUMBER) X(pwrite, NUMBER) X(pwrite64, NUMBER)           \
   X(ftruncate, NUMBER) X(ftruncate64, NUMBER) X(fallocate, NUMBER) X(fallocate64, NUMBER) X(fdatasync, NUMBER)         \
   X(unlink, NUMBER) X(readlink, NUMBER) X(realpath, POINTER) X(getcwd, POINTER) X(shm_open, NUMBER)                    \
-  X(shm_unlink, NUMBER) X(mmap, NUMBER) X(mmap64, NUMBER) X(munmap, NUMBER) X(mprotect, NUMBER) X(mremap, NUMBER)      \
+  X(shm_unlink, NUMBER) X(mmap, NUMBER) X(mmap64, NUMBER) X(munmap, NUMBER) X(mprotect, NUMBER)                        \
   X(madvise, NUMBER) X(mincore, NUMBER) X(msync, NUMBER) X(munlock, NUMBER) X(process_vm_readv, NUMBER)                \
   X(process_vm_writev, NUMBER) X(sigaction, NUMBER) X(pthread_sigmask, RESULT) X(pthread_create, RESULT)               \
   X(sem_init, NUMBER) X(getrandom, NUMBER) X(sched_getaffinity, NUMBER) X(syscall, NUMBER) X(malloc, POINTER)          \
@@ -39,7 +39,7 @@ enum way { NUMBER, POINTER, RESULT };
 
 // What `syscall` is called with, by the names of the calls.
 #define BY_NUMBER(X) X(futex) X(futex_waitv) X(memfd_create) X(mlock2) X(cachestat) X(fcntl64) X(io_uring_setup) \
-  X(io_uring_enter) X(io_uring_register) X(gettid)
+  X(io_uring_enter) X(io_uring_register) X(gettid) X(mremap)
 
 enum {
 #define INDEX(name, way) AT_##name,
@@ -99,12 +99,11 @@ static bool is_to_fail(const char *name, long size) {
 }
 
 // Keeps account of the addresses that the library has mapped.
-static void note(int at, long result, long b, long c, long d) {
+static void note(int at, long result, long b, long d) {
   const long page = sysconf(_SC_PAGESIZE);
 #define PAGES(bytes) (((bytes) + page - 1) / page * page)
   if ((at == AT_mmap || at == AT_mmap64) && result != -1 && !(d & MAP_FIXED)) mapped += PAGES(b);
   if (at == AT_munmap && (int)result == 0) mapped -= PAGES(b);
-  if (at == AT_mremap && result != -1 && !(d & MREMAP_FIXED)) mapped += PAGES(c) - PAGES(b);
 }
 
 static long call(int at, const char *name, enum way way, long a, long b, long c, long d, long e, long f, long g) {
@@ -118,7 +117,7 @@ static long call(int at, const char *name, enum way way, long a, long b, long c,
   if (!is_to_fail(name, allocates(at) ? size : INT64_MAX)) {
     long result = real[at](a, b, c, d, e, f, g);
     int saved = errno;
-    note(at, result, b, c, d);
+    note(at, result, b, d);
     errno = saved;
     return result;
   }

@@ -3,17 +3,17 @@
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod family;
-#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "memory_list_linux.rs")]
-#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "memory_list_none.rs")]
+#[cfg_attr(target_os = "linux", path = "memory_list_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "memory_list_none.rs")]
 mod list;
 mod memory_list;
 #[cfg(unix)]
+mod opening;
+#[cfg(unix)]
+#[cfg_attr(target_os = "android", path = "shm_none.rs")]
 mod shm;
-#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "temporary_linux.rs")]
-#[cfg_attr(
-    all(unix, not(any(target_os = "linux", target_os = "android"))),
-    path = "temporary_none.rs"
-)]
+#[cfg_attr(target_os = "linux", path = "temporary_linux.rs")]
+#[cfg_attr(all(unix, not(target_os = "linux")), path = "temporary_none.rs")]
 #[cfg_attr(windows, path = "temporary_windows.rs")]
 mod temporary;
 

@@ -18,7 +18,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use super::shm::{self, metadata_of};
+use super::opening::metadata_of;
+use super::shm;
 use crate::error::{Error, Result};
 use crate::sys::byte_lock::{self, ByteLock};
 

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
-use super::shm::{LARGE, failed, metadata_of, open_or_make};
+use super::opening::{LARGE, failed, metadata_of, open_or_make};
 use super::temporary::{self, Temporary};
 use super::{Blocks, Source, shm};
 use crate::error::{Error, Result};

@@ -155,6 +155,9 @@ fn wait_for_all(
 
 /// Which one was woken; the last, if several were.
 fn wait_for_many(waiters: &[Waiter], limit: Option<Duration>) -> Result<usize, i32> {
+    if !super::REFUSES_BY_ERROR {
+        return Err(libc::ENOSYS);
+    }
     let end = match limit {
         Some(limit) => Some(now()?.plus(limit)),
         None => None,

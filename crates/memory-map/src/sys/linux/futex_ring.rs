@@ -174,8 +174,8 @@ pub(crate) struct FutexRing {
 impl FutexRing {
     /// `Err` holds the error number: the system may have none, or forbid it.
     pub fn new() -> Result<Self, i32> {
-        if cfg!(target_os = "android") {
-            return Err(libc::ENOSYS); // its filter for applications ends the process
+        if !super::REFUSES_BY_ERROR {
+            return Err(libc::ENOSYS);
         }
         let mut params = Params {
             flags: SETUP_CQSIZE | SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN | SETUP_NO_SQARRAY,

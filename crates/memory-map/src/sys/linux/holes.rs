@@ -19,6 +19,7 @@ pub(crate) struct Holes(Option<File>);
 impl Holes {
     pub fn of(file: &File) -> Self {
         const FUSE_SUPER_MAGIC: u32 = 0x6573_5546;
+        #[allow(clippy::unnecessary_cast)] // the type differs from one C library to another
         let is_known = nix::sys::statfs::fstatfs(file)
             .is_ok_and(|system| system.filesystem_type().0 as u32 != FUSE_SUPER_MAGIC);
         let again = || File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).ok();

@@ -39,6 +39,10 @@ use libc::fallocate as fallocate64;
 #[cfg(not(target_env = "musl"))]
 use libc::fallocate64;
 
+/// Whether a system call that the kernel does not have is an error. Android ends an application, and what it runs, for
+/// any call that its C library does not make (bionic, SYSCALLS.TXT): newer ones are not tried there.
+pub(super) const REFUSES_BY_ERROR: bool = !cfg!(target_os = "android");
+
 /// Copies `length` bytes at `from`, which may fault, into memory of ours; says how many arrived,
 /// or `None` if the system forbids the call altogether (an old container's seccomp filter).
 /// *handler*
@@ -103,8 +107,8 @@ pub(crate) fn huge_pages_of(file: &std::fs::File, metadata: &std::fs::Metadata) 
 
 /// Whether a device number is that of `/dev/zero`.
 pub(crate) fn is_dev_zero(device: u64) -> bool {
-    nix::sys::stat::major(device as libc::dev_t) == 1
-        && nix::sys::stat::minor(device as libc::dev_t) == 5
+    let device = device as libc::dev_t;
+    libc::major(device) == 1 && libc::minor(device) == 5
 }
 
 /// Reserves blocks for the bytes from `start` to before `end` of a file of `size` bytes, which does
@@ -256,5 +260,5 @@ pub(crate) const MSYNC_IS_DURABLE: bool = true;
 /// cache for both where a file system is on a block device. Others may ask a server at each read, and
 /// overlayfs reads the copy that it made for the first writer, while a mapping keeps the original.
 pub(crate) fn reads_are_loads(device: u64) -> bool {
-    nix::sys::stat::major(device as libc::dev_t) != 0
+    libc::major(device as libc::dev_t) != 0
 }

@@ -1,6 +1,5 @@
 //! The memory areas of this process as the system lists them (proc_pid_maps(5)), and moving their pages.
 
-use std::ffi::c_void;
 use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -114,11 +113,30 @@ pub(crate) fn can_carry(file: bool) -> bool {
 /// # Safety
 /// Both ranges must belong to regions of this crate; they must not overlap.
 pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), i32> {
-    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
-    let target = to as *mut c_void;
+    // SAFETY: the caller owns both ranges.
+    unsafe { move_to(from, length, length, MREMAP_DONTUNMAP, to) }
+}
+
+/// linux/mman.h: libc has the names, and the function, for Linux alone.
+const MREMAP_MAYMOVE: libc::c_ulong = 1;
+const MREMAP_FIXED: libc::c_ulong = 2;
+const MREMAP_DONTUNMAP: libc::c_ulong = 4;
+
+/// mremap(2), by its number, to addresses of ours. *handler*
+///
+/// # Safety
+/// The caller must own both ranges.
+unsafe fn move_to(
+    from: usize,
+    old_length: usize,
+    length: usize,
+    how: libc::c_ulong,
+    to: usize,
+) -> Result<(), i32> {
+    let flags = MREMAP_MAYMOVE | MREMAP_FIXED | how;
     // SAFETY: the caller owns both ranges, so no other pages are moved or replaced.
-    let pointer = unsafe { libc::mremap(from as *mut c_void, length, length, flags, target) };
-    if pointer == libc::MAP_FAILED { Err(super::errno()) } else { Ok(()) }
+    let address = unsafe { libc::syscall(libc::SYS_mremap, from, old_length, length, flags, to) };
+    if address == -1 { Err(super::errno()) } else { Ok(()) }
 }
 
 /// Shows shared pages at `to`, too, in place of what is there, with the protection that they have at `from` and what may
@@ -127,16 +145,12 @@ pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), 
 /// # Safety
 /// Both ranges must belong to a region of this crate, whose lock the caller holds.
 pub(crate) unsafe fn show_again(from: usize, length: usize, to: usize) -> Result<(), i32> {
-    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-    let target = to as *mut c_void;
-    // SAFETY: the caller owns both ranges, so no other pages are replaced.
-    let pointer = unsafe { libc::mremap(from as *mut c_void, 0, length, flags, target) };
-    if pointer != libc::MAP_FAILED {
-        return Ok(());
+    // SAFETY: the caller owns both ranges.
+    let shown = unsafe { move_to(from, 0, length, 0, to) };
+    if shown.is_err() {
+        super::close_hole(to, length);
     }
-    let error = super::errno();
-    super::close_hole(to, length);
-    Err(error)
+    shown
 }
 
 /// The list of VMAs, kept open for when the process has used up its descriptors; -1 before.

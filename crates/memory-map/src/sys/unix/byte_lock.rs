@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd;
 pub(crate) enum ByteLock {
     None,
     /// By any number of descriptions, which must be open for reading.
-    #[cfg_attr(target_vendor = "apple", allow(dead_code))]
+    #[cfg_attr(any(target_vendor = "apple", target_os = "android"), allow(dead_code))]
     Shared,
     /// By one alone, which must be open for writing.
     Exclusive,
@@ -75,10 +75,10 @@ use libc::flock64 as Lock;
 /// As for fcntl(2).
 unsafe fn raw(fd: i32, command: libc::c_int, lock: *mut Lock) -> libc::c_int {
     // Since 2.28 the `fcntl` of a 32-bit glibc takes a shorter structure; the kernel takes the long one.
-    #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
+    #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "32"))]
     // SAFETY: the caller vouches for the arguments.
     let status = unsafe { libc::syscall(libc::SYS_fcntl64, fd, command, lock) };
-    #[cfg(not(all(target_os = "linux", target_pointer_width = "32")))]
+    #[cfg(not(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "32")))]
     // SAFETY: as above.
     let status = unsafe { libc::fcntl(fd, command, lock) };
     status

@@ -33,16 +33,16 @@ pub(crate) fn raw(file: &File) -> RawFile {
 }
 
 // On 32-bit systems glibc's calls of the usual names take sizes and offsets of 32 bits.
-#[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(target_env = "musl"))))]
 use libc::{fstat, fstatvfs, mmap, stat, statvfs};
-#[cfg(all(target_os = "linux", not(target_env = "musl")))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(target_env = "musl")))]
 use libc::{
     fstat64 as fstat, fstatvfs64 as fstatvfs, mmap64 as mmap, stat64 as stat, statvfs64 as statvfs,
 };
 
-#[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(target_env = "musl"))))]
 pub(crate) use libc::off_t as Offset;
-#[cfg(all(target_os = "linux", not(target_env = "musl")))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(target_env = "musl")))]
 pub(crate) use libc::off64_t as Offset;
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
@@ -172,7 +172,7 @@ pub(super) fn close_hole(start: usize, length: usize) {
     // Both flags map only where nothing is (mmap(2) of Linux, since 4.17, and of FreeBSD). macOS puts
     // back what it has removed (XNU, osfmk/vm/vm_map.c).
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    const IN_FREE: c_int = libc::MAP_FIXED_NOREPLACE;
+    const IN_FREE: c_int = 0x10_0000; // MAP_FIXED_NOREPLACE, which has no name for Android
     #[cfg(target_os = "freebsd")]
     const IN_FREE: c_int = libc::MAP_FIXED | libc::MAP_EXCL;
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
