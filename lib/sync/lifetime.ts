@@ -49,3 +49,16 @@ export class Lifetime {
 export function checkIdle(isBusy: boolean, message: string): void {
   if (isBusy) throw withCode(new Error(message), 'ERR_MMAP_BUSY')
 }
+
+/** Closes all of them, then throws the first error there was. */
+export function closeAll(all: Iterable<{ close(): void } | undefined>): void {
+  const errors: unknown[] = []
+  for (const one of all) {
+    try {
+      one?.close()
+    } catch (error) {
+      errors.push(error) // its memory may be gone
+    }
+  }
+  if (errors.length > 0) throw errors[0]
+}

@@ -153,12 +153,10 @@ export class BroadcastReceiver extends Handle {
    * borrowed after that.
    */
   close(): void {
+    this.#lost = this.lost
+    if (!this.#life.close()) return
     this.#borrowing.clear()
-    if (!this.closed) {
-      this.#lost = this.lost
-      call(this.#map, () => native.receiverClose(this.#native))
-    }
-    this.#life.close()
+    if (!this.#map.closed) call(this.#map, () => native.receiverClose(this.#native))
   }
 
   toJSON(): object {

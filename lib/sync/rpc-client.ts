@@ -55,11 +55,11 @@ export class Client {
   }
 
   /** Rejects all calls, and leaves the channel to another client. */
-  close(error: unknown): void {
-    this.#rejectAll(error)
+  close(): void {
+    this.#rejectAll(withCode(new Error('The Rpc is closed'), 'ERR_MMAP_CLOSED'))
+    if (!this.#turns.busy) this.#replies.close()
     // Another client may take the place only when the pending sends, which have been told to end, have ended.
-    if (this.#turns.busy) void this.#turns.ended.then(() => this.#replies.close())
-    else this.#replies.close()
+    else void this.#turns.ended.then(() => this.#replies.close()).catch(() => {}) // a fault, which the mapping tells
   }
 
   #nextNumber(): number {

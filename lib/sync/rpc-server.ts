@@ -3,6 +3,7 @@
 import { withCode } from '../errors.js'
 import { toMessage } from './arguments.js'
 import { behindOf, Channel, waitToReceive } from './channel.js'
+import { closeAll } from './lifetime.js'
 import { native } from './main.js'
 import { callerOf, failureOf, HEAD, lastOf, replyTo, THROWN, TOO_LONG, VALUE } from './rpc-message.js'
 import { channelAt, type Region } from './rpc-region.js'
@@ -94,9 +95,8 @@ export class Server {
   }
 
   close(): void {
-    this.#requests.close()
-    for (const outbox of this.#outboxes) outbox?.close()
     this.#goOn?.()
+    closeAll([this.#requests, ...this.#outboxes])
   }
 
   async #receiveAll(signal: AbortSignal | undefined, wait: boolean): Promise<void> {

@@ -1,12 +1,12 @@
 // A request and its reply, between processes.
 
 import { check } from '../choices.js'
-import { illegalConstructor, invalidType, KEY, outOfRange, withCode } from '../errors.js'
+import { illegalConstructor, invalidType, KEY, outOfRange } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toSignal } from '../signal.js'
 import { toCount, toLimit, toMessage, type WaitOptions } from './arguments.js'
 import type { Channel } from './channel.js'
-import { Lifetime } from './lifetime.js'
+import { closeAll, Lifetime } from './lifetime.js'
 import type { MemoryMap } from './main.js'
 import { type ChannelOptions, CREATE, EITHER } from './opening.js'
 import { Client } from './rpc-client.js'
@@ -171,9 +171,7 @@ export class Rpc extends Handle {
   /** Stops serving, and rejects the calls that wait. The Rpc stays in the memory, and the mapping stays open. */
   close(): void {
     if (!this.#life.close()) return
-    this.#client?.close(withCode(new Error('The Rpc is closed'), 'ERR_MMAP_CLOSED'))
-    for (const server of this.#servers) server.close()
-    this.#requests.close()
+    closeAll([this.#client, ...this.#servers, this.#requests])
   }
 
   toJSON(): object {
