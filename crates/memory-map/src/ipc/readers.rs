@@ -81,9 +81,12 @@ impl<M: Memory> User<'_, M> {
     /// [`Error::Deadlock`] if only this participant could end the wait; those of [`lock::lock`].
     pub(crate) fn lock_shared(&self, patience: &Patience<'_>) -> Result<Option<Locked>> {
         loop {
+            // Whoever has slept may have got the wake-up that is for one who wants the gate: it takes the gate, and wakes
+            // the next with it.
+            let may_enter = !patience.has_slept();
             // Whoever shares the lock and blocks cannot give it back: it must not wait for a writer that waits
             // for that.
-            if self.enter() || (!self.in_turn && self.enter_again()) {
+            if (may_enter && self.enter()) || (!self.in_turn && self.enter_again()) {
                 return Ok(Some(self.found()));
             }
             match lock::lock(self.gate(), self.me, self.spin, patience, self) {

@@ -49,13 +49,14 @@ mod ipc {
     }
 
     pub(crate) mod park {
+        use std::cell::Cell;
         use std::collections::HashMap;
         use std::time::Duration;
 
         use loom::sync::{Arc, Condvar, Mutex};
 
         use super::atomic::{AtomicU64, Ordering};
-        use crate::error::Result;
+        use crate::error::{Error, Result};
 
         pub(crate) const LOOK: Duration = Duration::from_millis(10);
         pub(crate) const SLICE: Duration = Duration::from_millis(500);
@@ -63,7 +64,32 @@ mod ipc {
         #[derive(Clone, Copy, Default)]
         pub(crate) struct Patience<'a> {
             pub deadline: Option<std::time::Instant>,
-            pub of: std::marker::PhantomData<&'a ()>,
+            pub nap: Option<&'a Nap>,
+        }
+
+        /// The state of a wait that is called again after each sleep, as in `nap.rs`.
+        #[derive(Default)]
+        pub(crate) struct Nap {
+            asked: Cell<Option<(*const AtomicU64, u64)>>,
+            has_slept: Cell<bool>,
+            is_told: Cell<bool>,
+            kept_turn: Cell<bool>,
+        }
+
+        /// Calls `wait` as those are called that have no thread: again after each sleep.
+        pub(crate) fn in_parts<T>(wait: impl Fn(&Patience<'_>) -> Result<T>) -> Result<T> {
+            let nap = Nap::default();
+            loop {
+                let result = wait(&Patience { nap: Some(&nap), ..Patience::default() });
+                match (result, nap.asked.take()) {
+                    (Err(Error::Cancelled), Some((word, expected))) => {
+                        // SAFETY: the words of a model are there until its end.
+                        sleep_on(unsafe { &*word }, expected);
+                        nap.is_told.set(true);
+                    }
+                    (result, _) => return result,
+                }
+            }
         }
 
         impl Patience<'_> {
@@ -71,13 +97,14 @@ mod ipc {
                 Ok(false)
             }
             pub(crate) fn has_slept(&self) -> bool {
-                false
+                self.nap.is_some_and(|nap| nap.has_slept.get())
             }
             pub(crate) fn keep_turn(&self) -> bool {
-                false
+                let nap = self.nap.filter(|nap| nap.asked.get().is_some());
+                nap.map(|nap| nap.kept_turn.set(true)).is_some()
             }
             pub(crate) fn take_turn(&self) -> bool {
-                false
+                self.nap.is_some_and(|nap| nap.kept_turn.take())
             }
         }
 
@@ -96,8 +123,21 @@ mod ipc {
             word: &AtomicU64,
             expected: u64,
             _limit: Duration,
-            _patience: &Patience<'_>,
+            patience: &Patience<'_>,
         ) -> Result<()> {
+            match patience.nap.filter(|nap| !nap.is_told.take()) {
+                Some(nap) if word.load(Ordering::SeqCst) == expected => {
+                    nap.asked.set(Some((word, expected)));
+                    nap.has_slept.set(true);
+                    return Err(Error::Cancelled);
+                }
+                None if patience.nap.is_none() => sleep_on(word, expected),
+                _ => {}
+            }
+            Ok(())
+        }
+
+        fn sleep_on(word: &AtomicU64, expected: u64) {
             let mut beds = BEDS.lock().unwrap();
             let address = std::ptr::from_ref(word) as usize;
             let bed =
@@ -109,7 +149,6 @@ mod ipc {
             } else if word.load(Ordering::SeqCst) == expected {
                 drop(bed.wait(beds).unwrap());
             }
-            Ok(())
         }
 
         /// Somebody has died: everybody's slice ends, sooner or later.

@@ -1,5 +1,6 @@
 //! The lock that readers share.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use loom::cell::UnsafeCell;
@@ -85,6 +86,27 @@ impl Shared {
         how
     }
 
+    /// As `write` and `read`, called again after each sleep, as `ExclusiveWait` does.
+    fn write_in_parts(&self, me: u64) -> Locked {
+        let gate = Cell::new(false);
+        let how = park::in_parts(|patience| {
+            let mut has_gate = gate.get();
+            let how = self.user(me).lock_exclusive(&mut has_gate, patience);
+            gate.set(has_gate);
+            how
+        });
+        self.add();
+        self.user(me).unlock().unwrap();
+        how.unwrap().unwrap()
+    }
+
+    fn read_in_parts(&self, me: u64) -> Locked {
+        let how = park::in_parts(|patience| self.user(me).lock_shared(patience));
+        self.look();
+        self.user(me).unlock().unwrap();
+        how.unwrap().unwrap()
+    }
+
     /// Loom sees it where others write or read at once.
     fn add(&self) {
         // SAFETY: loom checks that nobody else has the pointer now.
@@ -117,6 +139,23 @@ fn a_writer_and_readers_exclude_each_other_and_none_is_left_asleep() {
                 },
             );
             assert_eq!(locked, [Locked::Acquired; 3]);
+            assert_eq!(lock.look(), writers as u32);
+            assert!(lock.is_free());
+        });
+    }
+}
+
+#[test]
+fn waits_that_have_no_thread_leave_none_asleep() {
+    for writers in 1..=3 {
+        check(Some(PREEMPTIONS), move || {
+            let lock = Shared::new([0; 5]);
+            let shared = Arc::clone(&lock);
+            threads(3, move |me| match me {
+                1 => shared.write(me),
+                _ if me <= writers => shared.write_in_parts(me),
+                _ => shared.read_in_parts(me),
+            });
             assert_eq!(lock.look(), writers as u32);
             assert!(lock.is_free());
         });
