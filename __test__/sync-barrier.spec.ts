@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import test, { type ExecutionContext } from 'ava'
 import { mapAnonymous, mapShared } from 'memory-map'
-import { Barrier } from 'memory-map/sync'
+import { Barrier, Mutex, waitAsync } from 'memory-map/sync'
 
 import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
@@ -115,6 +115,20 @@ test('a signal withdraws a party until all have arrived, and does nothing after 
     t.regex(String(await second), /^[01]$/)
   }
   t.deepEqual([barrier.waiting, barrier.broken], [0, false])
+})
+
+test('a party that cannot withdraw yet, as another process is stopped with the lock, holds up no other wait', async (t) => {
+  const { file, map, barrier } = open(t, 2)
+  const abort = new AbortController()
+  const aborted = t.throwsAsync(barrier.waitAsync({ signal: abort.signal }), { name: 'AbortError' })
+  await until(() => barrier.waiting === 1)
+  const stopped = new Mutex(sharedMap(t, file), 64) // the barrier begins with a lock like that of a mutex
+  t.is(await stopped.lockAsync(), 'acquired')
+  abort.abort()
+  for (let i = 0; i < 10; i++) t.is(await waitAsync(map, 0, 0, 10), 'timed-out')
+  stopped.unlock()
+  await aborted
+  t.is(barrier.waiting, 0)
 })
 
 test('abort and reset end the waits of all parties', async (t) => {

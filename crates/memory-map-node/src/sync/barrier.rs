@@ -40,15 +40,17 @@ pub fn barrier_wait_async<'env>(
 ) -> Result<Object<'env>> {
     let InMapping { mapping, object } = &*barrier.get(env)?;
     let all = Arc::new((Arc::clone(object), Coming::default()));
-    let given_up = Arc::clone(&all);
+    let [given_up, come] = [&all, &all].map(Arc::clone);
     let wait = move |patience: &Patience<'_>| {
         let (barrier, coming) = &*all;
         barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
     };
-    let job = Job::new(wait).giving_up(move || {
+    let give_up = move || {
         let (barrier, coming) = &*given_up;
         barrier.withdraw(coming)
-    });
+    };
+    // It takes the lock of the barrier, which a process that is stopped may have.
+    let job = Job::new(wait).giving_up(give_up).slowly_if(move || come.1.has_come());
     pending.start(env, mapping, timeout, job)
 }
 

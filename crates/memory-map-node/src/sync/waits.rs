@@ -35,6 +35,7 @@ pub struct Job {
     wait: Box<Waiting>,
     give_back: Option<Box<dyn Fn(u32) + Send + Sync>>,
     give_up: Option<Box<dyn Fn() -> Option<u32> + Send + Sync>>,
+    gives_up_slowly: Option<Box<dyn Fn() -> bool + Send + Sync>>,
     sleeps_first: bool,
 }
 
@@ -43,7 +44,13 @@ impl Job {
     pub fn new(
         wait: impl Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
     ) -> Self {
-        Self { wait: Box::new(wait), give_back: None, give_up: None, sleeps_first: false }
+        Self {
+            wait: Box::new(wait),
+            give_back: None,
+            give_up: None,
+            gives_up_slowly: None,
+            sleeps_first: false,
+        }
     }
 
     /// Has `give_back` undo a result that nobody takes any more.
@@ -61,6 +68,12 @@ impl Job {
     /// Has `give_up` undo a wait that has begun. It returns the result if that is too late.
     pub fn giving_up(mut self, give_up: impl Fn() -> Option<u32> + Send + Sync + 'static) -> Self {
         self.give_up = Some(Box::new(give_up));
+        self
+    }
+
+    /// Has `is_so` say whether that may take long: see [`Wait::gives_up_slowly`].
+    pub fn slowly_if(mut self, is_so: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.gives_up_slowly = Some(Box::new(is_so));
         self
     }
 }
@@ -82,6 +95,10 @@ impl Wait for Job {
 
     fn give_up(&self) -> Option<u32> {
         self.give_up.as_ref().and_then(|give_up| give_up())
+    }
+
+    fn gives_up_slowly(&self) -> bool {
+        self.gives_up_slowly.as_ref().is_some_and(|is_so| is_so())
     }
 }
 

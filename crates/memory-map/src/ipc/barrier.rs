@@ -55,6 +55,19 @@ pub struct Barrier {
 #[derive(Default)]
 pub struct Coming(Mutex<Option<Arrival>>);
 
+impl Coming {
+    /// Whether its party has come, and the wait is not over.
+    ///
+    /// ```
+    /// use memory_map::ipc::Coming;
+    ///
+    /// assert!(!Coming::default().has_come());
+    /// ```
+    pub fn has_come(&self) -> bool {
+        self.0.lock_anyway().is_some()
+    }
+}
+
 impl Barrier {
     /// Bytes that a barrier takes.
     pub const SIZE: usize = rendezvous::SIZE;
@@ -105,9 +118,11 @@ impl Barrier {
                 Some(arrival) => arrival,
                 None => *coming.0.lock_anyway().insert(party.arrive(patience)?),
             };
-            let met = party.wait(arrival, patience)?;
-            coming.0.lock_anyway().take();
-            Ok(met)
+            let met = party.wait(arrival, patience);
+            if matches!(met, Ok(_) | Err(Error::Broken)) {
+                coming.0.lock_anyway().take();
+            }
+            met
         })
     }
 

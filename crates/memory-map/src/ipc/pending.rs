@@ -70,6 +70,12 @@ pub trait Wait: Send + Sync + 'static {
     fn give_up(&self) -> Option<Self::Output> {
         None
     }
+
+    /// Whether `give_up` may have to wait for others now: then it has a thread of its own, for other waits sleep on this
+    /// one.
+    fn gives_up_slowly(&self) -> bool {
+        false
+    }
 }
 
 /// A wait that is pending, or over and not yet reported.
@@ -196,16 +202,32 @@ impl<W: Wait> Pending<W> {
         } else {
             state.result.take().unwrap_or(Err(Error::Cancelled))
         };
-        let result = match result {
-            Err(error) => {
-                state.inside = true;
-                drop(state);
-                let late = self.wait.give_up();
-                state = self.state();
-                late.ok_or(error)
+        state.inside = true;
+        drop(state);
+        match result {
+            Ok(output) => self.finish(Ok(output)),
+            Err(error) => self.fail(error),
+        }
+        Next::Over
+    }
+
+    fn fail(self: &Arc<Self>, error: Error) {
+        if self.wait.gives_up_slowly() && !self.nap.has_thread() {
+            let (own, error) = (Arc::clone(self), error.clone());
+            if threads::run(Box::new(move || own.give_up(error))).is_ok() {
+                return;
             }
-            result => result,
-        };
+        }
+        self.give_up(error);
+    }
+
+    fn give_up(self: &Arc<Self>, error: Error) {
+        let late = self.wait.give_up();
+        self.finish(late.ok_or(error));
+    }
+
+    fn finish(self: &Arc<Self>, result: Result<W::Output>) {
+        let mut state = self.state();
         state.result = Some(result);
         if state.ended {
             self.revoke(&mut state);
@@ -217,7 +239,6 @@ impl<W: Wait> Pending<W> {
         if let Some(done) = done {
             done(Arc::clone(self));
         }
-        Next::Over
     }
 
     /// Ends the wait: it comes to [`Error::Cancelled`], unless that is too late.
