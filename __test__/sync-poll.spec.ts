@@ -41,6 +41,17 @@ test('a wait finds what is there', async (t) => {
   for (let i = 0; i < 100; i++) t.is(await found(poll), 'it')
 })
 
+test.serial('a look that takes long is not repeated on the same turn', async (t) => {
+  let looks = 0
+  const look = () => {
+    looks++
+    time += 100
+    return undefined
+  }
+  await newPoll().until(look, Infinity, () => true)
+  t.is(looks, 2)
+})
+
 test('waits stop looking where it does not pay, for longer each time', async (t) => {
   const poll = newPoll()
   for (const expected of [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]) {

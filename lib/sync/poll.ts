@@ -57,8 +57,10 @@ export class Poll {
     let at = now()
     const end = at + Math.min(most, LIMIT)
     for (let turns = 0; ; turns++) {
-      let found: T | undefined
-      for (let i = 0; i < EACH && found === undefined; i++) found = look()
+      let found = look()
+      // A look may itself wait for a process that is stopped while it looks: then one is enough.
+      const isSlow = found === undefined && now() - at > LIMIT
+      for (let i = 1; i < EACH && found === undefined && !isSlow; i++) found = look()
       if (found !== undefined) {
         this.#gain()
         return found
