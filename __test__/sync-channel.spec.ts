@@ -305,6 +305,18 @@ test('a message that waits for room keeps the bytes that it had at the call', as
   t.true(await pending)
 })
 
+test('room of which no view can be made is given back, and holds up no message', async (t) => {
+  const { map, channel } = make(t)
+  map.view = () => {
+    throw new RangeError('no memory')
+  }
+  t.throws(() => channel.reserve(8), { message: 'no memory' })
+  await t.throwsAsync(channel.reserveAsync(8), { message: 'no memory' })
+  Reflect.deleteProperty(map, 'view')
+  channel.send('it')
+  t.is(String(channel.tryReceive()), 'it')
+})
+
 test('reserved room is filled in place and committed, or abandoned', (t) => {
   const { file, channel } = make(t)
   const other = reopen(t, file)

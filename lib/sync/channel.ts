@@ -434,7 +434,13 @@ export class Channel extends Handle {
 
   #viewReserved(offset: number, size: number): Buffer | undefined {
     if (offset < 0) return undefined
-    const buffer: Buffer = this.#map.view(offset, size)
+    let buffer: Buffer
+    try {
+      buffer = this.#map.view(offset, size)
+    } catch (error) {
+      native.channelCommit(this.#native, offset, -1) // or it would hold up all messages after it
+      throw error
+    }
     this.#reserved.set(buffer, { offset, size })
     return buffer
   }
