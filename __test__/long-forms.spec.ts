@@ -13,7 +13,7 @@ const FIRST = '1000000000'
 const LITTLE: [script: string, ...args: string[]][] = [
   ['crash/main.ts', '1', '0', '0'],
   ['hostile/main.ts', '1', '0', 'node', FIRST],
-  ['injection/main.ts', 'node', FIRST],
+  ['injection/main.ts', '', FIRST],
   ['model/main.ts', '1', '1', 'node'],
   ['soak/main.ts', '0', '1', 'plot.svg'],
 ]

@@ -10,18 +10,20 @@ import { fileURLToPath } from 'node:url'
 
 const packages = ['ziglang==0.17.0', 'cargo-zigbuild==0.24.0']
 
+/** Where what is downloaded or built once is kept. */
+export const cache = process.env.MEMORY_MAP_CACHE ?? join(homedir(), '.cache', 'memory-map')
+
 /**
  * The folder with both programs, to be put on the PATH. At the first call they are downloaded with Python's pip, 100 MB
- * that become 390 MB, to `$MEMORY_MAP_CACHE` or else `~/.cache/memory-map`.
+ * that become 390 MB.
  */
 export function zig() {
-  const cache = process.env.MEMORY_MAP_CACHE ?? join(homedir(), '.cache', 'memory-map')
   const folder = join(cache, packages.join('-').replaceAll('==', '-'))
-  if (!existsSync(folder)) install(cache, folder)
+  if (!existsSync(folder)) install(folder)
   return join(folder, 'bin')
 }
 
-function install(cache, folder) {
+function install(folder) {
   console.error(`downloads ${packages.join(' and ')}, 100 MB, to ${cache}`)
   mkdirSync(cache, { recursive: true })
   const scratch = mkdtempSync(join(cache, 'download-'))

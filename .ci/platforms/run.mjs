@@ -7,17 +7,18 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { constants, homedir } from 'node:os'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 
 import { chosen, given } from '../../scripts/arguments.mjs'
+import { cache } from '../../scripts/zig.mjs'
 import { parts } from './matrix.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const logs = join(root, 'target', 'platforms', 'logs')
-const passed = join(process.env.MEMORY_MAP_CACHE ?? join(homedir(), '.cache', 'memory-map'), 'passed')
+const passed = join(cache, 'passed')
 const NOT_RUN = 77
 /** With less time left, no part is begun. */
 const LEAST_SECONDS = 60

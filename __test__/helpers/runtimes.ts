@@ -55,14 +55,12 @@ export function runtimes(): Runtime[] {
   return [host, ...others.filter(({ args, version }) => args !== nodeArgs || version !== host.version)]
 }
 
-/** Those that the arguments of a script name, or all. */
-export function runtimesNamed(asked: string[]): Runtime[] {
+/** Those that the arguments of a script name, or all if none does; '' is no name. */
+export function runtimesNamed(asked: (string | undefined)[]): Runtime[] {
   const all = runtimes()
-  const names = chosen(
-    'runtime',
-    asked,
-    all.map(({ name }) => name),
-  )
+  const known = all.map(({ name }) => name)
+  const given = asked.filter((name): name is string => Boolean(name))
+  const names = chosen('runtime', given, known)
   return all.filter(({ name }) => names.includes(name))
 }
 

@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 
-import { turn as sleep } from './observe.mjs'
+import { areas, turn as sleep } from './observe.mjs'
 
 export { collect as gc, fixture, random as chance } from './observe.mjs'
 export { sleep }
@@ -16,10 +16,7 @@ export const areaCount = () => fs.readFileSync('/proc/self/maps', 'utf8').split(
 
 /** How many memory areas lie in a mapping: one, or as many as it has ranges of different protection. */
 export function areasIn({ address, length }) {
-  const ranges = fs.readFileSync('/proc/self/maps', 'utf8').matchAll(/^([0-9a-f]+)-([0-9a-f]+)/gm)
-  return [...ranges].filter(([, start, end]) => {
-    return BigInt(`0x${start}`) < address + BigInt(length) && BigInt(`0x${end}`) > address
-  }).length
+  return areas().filter(({ start, end }) => start < address + BigInt(length) && end > address).length
 }
 
 let made = 0

@@ -9,7 +9,7 @@ import { surface } from './surface.ts'
 const [first = Date.now() % 2 ** 31, some = 200, name, every = 1] = given(4).positionals
 const seed = wholeNumber('SEED', first)
 const calls = { first: 0, step: wholeNumber('STEP', every, 1), random: wholeNumber('RANDOM', some), seed }
-const chosen = runtimesNamed(name === undefined ? [] : [name])
+const chosen = runtimesNamed([name])
 const everything = surface()
 for (const runtime of chosen) {
   const { made, wrong } = await callEverything(runtime, everything, calls)
