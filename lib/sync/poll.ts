@@ -59,8 +59,9 @@ export class Poll {
     for (let turns = 0; ; turns++) {
       let found = look()
       // A look may itself wait for a process that is stopped while it looks: then one is enough.
-      const isSlow = found === undefined && now() - at > LIMIT
-      for (let i = 1; i < EACH && found === undefined && !isSlow; i++) found = look()
+      if (found === undefined && now() - at <= LIMIT) {
+        for (let i = 1; i < EACH && found === undefined; i++) found = look()
+      }
       if (found !== undefined) {
         this.#gain()
         return found
