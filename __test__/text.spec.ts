@@ -148,6 +148,60 @@ test('searches for UTF-16 at an odd address do not run for ever', (t) => {
   }
 })
 
+for (const runtime of runtimes()) {
+  test(`what read(size) leaves of a chunk decodes copies, as the chunk does (${runtime.name} ${runtime.version})`, async (t) => {
+    const source = `
+      import { once } from 'node:events'
+      import { writeFileSync } from 'node:fs'
+      const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+      writeFileSync('file', Buffer.alloc(10_000, 'abc'))
+      const map = mapShared('file')
+      async function read(stream, size) {
+        for (;;) {
+          const part = stream.read(size)
+          if (part !== null) return part
+          await once(stream, 'readable')
+        }
+      }
+      const stream = map.createReadStream({ highWaterMark: 1000 })
+      const heard = []
+      let length = 0
+      for (const size of [10, 1500, 20, 1999, 5, undefined]) {
+        const part = await read(stream, size)
+        const isText = part.toString() === map.toString('utf8', length, (length += part.length))
+        heard.push(isText && (part.toString !== Buffer.prototype.toString || size === 1500 || size === 1999))
+      }
+      stream.on('data', (part) => heard.push(part.toString !== Buffer.prototype.toString))
+      await once(stream, 'end')
+      map.close()
+      console.log(heard.every(Boolean), heard.length > 10)`
+    const { code, stdout, stderr } = await runScript(runtime, source)
+    t.deepEqual([code, stdout.trim()], [0, 'true true'], stderr)
+  })
+
+  test(`searches for UTF-16 at an odd address end, whichever argument the encoding is (${runtime.name} ${runtime.version})`, async (t) => {
+    const source = `
+      import { writeFileSync } from 'node:fs'
+      const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
+      writeFileSync('file', 'axxxxxxxxxxxxxxxxxxxxxxxx')
+      const map = mapShared('file')
+      const [view, copy] = [map.view(1), map.read(1)]
+      const search = (bytes, method, ...rest) => {
+        try {
+          return bytes[method]('x', ...rest)
+        } catch (error) {
+          return error.code
+        }
+      }
+      for (const method of ['indexOf', 'lastIndexOf', 'includes'])
+        for (const rest of [['ucs2'], [0, 'ucs2'], [0, 20, 'ucs2'], [undefined, undefined, 'utf16le']])
+          console.log(search(view, method, ...rest) === search(Buffer.from(copy), method, ...rest))
+      map.close()`
+    const { code, stdout, stderr } = await runScript(runtime, source, { timeoutMs: 60_000 })
+    t.deepEqual([code, stdout.split(/\s+/).filter((line) => line === 'true').length], [0, 12], stdout + stderr)
+  })
+}
+
 test('lines can be strings', (t) => {
   using map = mapShared(scratchFile(t, Buffer.concat([contents, Buffer.alloc(600_000, 'long'), Buffer.from('\nlast')])))
   const lines = [...map.lines({ encoding: 'utf8' })]

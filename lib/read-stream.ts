@@ -1,6 +1,7 @@
 // Streams of a mapping's bytes, without a copy.
 
 import type { Readable } from 'node:stream'
+import { isUint8Array } from 'node:util/types'
 
 import { toSignal } from './signal.js'
 import { type Bytes, toBytes, toEncoding } from './arguments.js'
@@ -158,6 +159,8 @@ class Reader {
   #ahead: Promise<void> | undefined
   readonly #stop = new native.NativeStop()
   #failure: Error | undefined
+  /** What the chunks are, by their memory. */
+  readonly #prototypes = new WeakMap<ArrayBufferLike, object>()
 
   constructor(source: Source, options: unknown, noteStep: (handed: Handed) => void) {
     const given = check<ReadStreamOptions>(options, OPTIONS)
@@ -178,7 +181,12 @@ class Reader {
       read: () => this.#read(),
       destroy: (error, done) => this.#destroy(error, done),
     })
-    const { setEncoding } = this.stream
+    const { emit, read, setEncoding } = this.stream
+    this.stream.emit = (name: string | symbol, ...values: any[]) => {
+      if (name === 'data') this.#restore(values[0])
+      return emit.call(this.stream, name, ...values)
+    }
+    this.stream.read = (size) => this.#restore(read.call(this.stream, size))
     this.stream.setEncoding = (name) => {
       copyWaiting(this.stream)
       return setEncoding.call(this.stream, name)
@@ -220,11 +228,18 @@ class Reader {
     try {
       // Decoders read bytes twice, so they must not get bytes that others can change in between.
       if (chunk !== null && this.stream.readableEncoding !== null) chunk = copyForText(chunk)
+      else if (chunk !== null) this.#prototypes.set(chunk.buffer, Object.getPrototypeOf(chunk))
     } catch (error) {
       this.stream.destroy(error as Error)
       return
     }
     this.stream.push(chunk)
+  }
+
+  /** Makes what the runtime has cut off a chunk for `read(size)`, an ordinary Buffer, what the chunk is. */
+  #restore<T>(part: T): T {
+    const prototype = isUint8Array(part) && this.#prototypes.get(part.buffer)
+    return prototype ? Object.setPrototypeOf(part, prototype) : part
   }
 
   /** Resolves when no other thread works for the stream any more: a fault after that has another cause. */

@@ -42,9 +42,8 @@ const ONE = Buffer.alloc(1)
 const isIndex = (value: unknown) => value === undefined || typeof value === 'number'
 
 /** Whether Node would search without end: for UTF-16 in memory that is not aligned. */
-function isEndless(view: Uint8Array, byteOffset: unknown, encoding: unknown): boolean {
-  const name = typeof byteOffset === 'string' ? byteOffset : encoding
-  return view.byteOffset % 2 === 1 && typeof name === 'string' && isUtf16(name)
+function isEndless(view: Uint8Array, parameters: readonly unknown[]): boolean {
+  return view.byteOffset % 2 === 1 && parameters.some((name) => typeof name === 'string' && isUtf16(name))
 }
 
 /**
@@ -120,10 +119,9 @@ for (const name of Object.getOwnPropertyNames(plain)) {
 
 for (const name of ['indexOf', 'lastIndexOf', 'includes']) {
   const method = plain[name]!
-  define(name, function (_value: unknown, byteOffset: unknown, encoding: unknown) {
-    return isEndless(this, byteOffset, encoding)
-      ? onCopy(this, method, arguments)
-      : Reflect.apply(method, this, arguments)
+  // Where the encoding stands depends on the runtime's version.
+  define(name, function (value: unknown, ...rest: unknown[]) {
+    return isEndless(this, rest) ? onCopy(this, method, [value, ...rest]) : method.call(this, value, ...rest)
   })
 }
 
