@@ -1,5 +1,5 @@
 //! Changing the length of a mapping.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
 mod common;
 
@@ -332,4 +332,43 @@ fn huge_pages_are_had_or_refused_with_a_reason() {
     let map = Mapping::anonymous(4 << 20, false, &options).unwrap();
     fill(&map);
     assert_pattern(&map, 4 << 20);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_mapping_loses_is_not_protected_by_another_thread_at_that_moment() {
+    let long = 64 * PAGE;
+    let map = anonymous(long);
+    let start = map.address().unwrap();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let over = || is_over.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let protecting = scope.spawn(|| {
+            let mut refused = 0;
+            while !over() {
+                match map.protect(0..long, Protection::ReadWrite) {
+                    Ok(()) => {}
+                    Err(Error::OutOfRange { .. }) => refused += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            refused
+        });
+        let mut readable = 0;
+        for _ in 0..5_000 {
+            map.resize(long as u64).unwrap();
+            map.resize(PAGE as u64).unwrap();
+            std::thread::yield_now();
+            let mut byte = 0u8;
+            let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+            let remote = libc::iovec { iov_base: (start + 2 * PAGE) as *mut _, iov_len: 1 };
+            let own = std::process::id() as i32;
+            // SAFETY: `byte` is one; what cannot be read is an error return.
+            readable += unsafe { libc::process_vm_readv(own, &local, 1, &remote, 1, 0) }.max(0);
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(protecting.join().unwrap() > 0);
+        assert_eq!(readable, 0);
+    });
+    assert_eq!(map.address(), Some(start));
 }

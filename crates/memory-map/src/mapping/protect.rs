@@ -25,8 +25,8 @@ impl Mapping {
     /// The OS's, `EACCES` for a file that is not open for writing among them;
     /// [`Error::OutOfRange`]; [`Error::Closed`].
     pub fn protect(&self, range: Range<usize>, protection: Protection) -> Result<()> {
+        let mut state = self.state(); // under which the length stays
         self.check(range.start, range.end.saturating_sub(range.start))?;
-        let mut state = self.state();
         if let Some(there) = self.find_out(&state)? {
             let pages = self.whole_pages(&there, &range)?;
             if !pages.is_empty() {

@@ -28,10 +28,10 @@ impl Mapping {
     /// # Errors
     /// [`crate::Error::OutOfRange`].
     pub fn leave_snapshots(&self, ranges: Vec<Range<usize>>) -> Result<()> {
+        let mut state = self.state();
         for range in &ranges {
             self.check(range.start, range.end.saturating_sub(range.start))?;
         }
-        let mut state = self.state();
         state.snapshots.retain(|(token, _)| *token != self.token);
         state.snapshots.extend(ranges.into_iter().map(|range| (self.token, range)));
         Ok(())
