@@ -1,7 +1,7 @@
 // Channels that are opened before, after or while others make them; and messages that are read and written in place.
 
 import test, { type ExecutionContext } from 'ava'
-import { Channel } from 'memory-map/sync'
+import { Broadcast, Channel } from 'memory-map/sync'
 
 import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
@@ -168,6 +168,45 @@ test('a message that was borrowed and not released comes to the next receiver, a
   channel.close()
   t.deepEqual([`${next.receive()}`, `${next.receive()}`], ['two', 'three'])
   await t.throwsAsync(channel.borrowAsync(), { code: 'ERR_MMAP_CLOSED' })
+})
+
+test('a message of which no view can be made comes again, whatever else is borrowed', async (t) => {
+  const map = sharedMap(t, sparseFile(t, 2 ** 16))
+  const channel = Channel.create(map, { length: 2 ** 15 })
+  const broadcast = Broadcast.create(map, { offset: 2 ** 15, lossless: true })
+  const receiver = broadcast.subscribe()
+  const ends = [
+    { sender: channel, end: channel },
+    { sender: broadcast, end: receiver },
+  ]
+  for (const { sender, end } of ends) {
+    const fail = () => {
+      map.view = () => {
+        throw new RangeError('no memory')
+      }
+      t.throws(() => end.borrow(), { message: 'no memory' })
+      Reflect.deleteProperty(map, 'view')
+    }
+    sender.sendMany(['1', '2', '3', '4', '5', '6'])
+    fail()
+    t.is(String(end.receive()), '1')
+    fail()
+    const second = end.borrow()!
+    fail()
+    const third = end.borrow()!
+    t.deepEqual([second, third].map(String), ['2', '3'])
+    end.release(third)
+    fail()
+    map.view = () => {
+      throw new RangeError('no memory')
+    }
+    await t.throwsAsync(end.borrowAsync(), { message: 'no memory' })
+    Reflect.deleteProperty(map, 'view')
+    end.release(second)
+    t.is(String(end.receive()), '4')
+    fail()
+    t.deepEqual(end.receiveMany(9).map(String), ['5', '6'])
+  }
 })
 
 test('reserveAsync and borrowAsync take nothing if they reject', async (t) => {

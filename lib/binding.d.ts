@@ -130,6 +130,9 @@ export declare function channelOpen(map: Token, offset: number, length: number, 
 /** How many messages there are, and how many bytes in them. */
 export declare function channelPending(channel: NativeChannel): Array<number>
 
+/** Has the message borrowed at `offset` be received again. */
+export declare function channelPutBack(channel: NativeChannel, offset: number): void
+
 /** Waits until there is a message: 0, or 2 if the time is up first. */
 export declare function channelReadyAsync(channel: NativeChannel, timeout: number, pending: NativeWait): Promise<number>
 
@@ -449,6 +452,9 @@ export declare function receiverClose(receiver: NativeReceiver): void
 
 /** How many messages were lost. */
 export declare function receiverLost(receiver: NativeReceiver): number
+
+/** Has the message borrowed at `offset` be received again, if it is the last that was borrowed. */
+export declare function receiverPutBack(receiver: NativeReceiver, offset: number): void
 
 /** Waits until there is a message: 0, or 2 if the time is up first. */
 export declare function receiverReadyAsync(receiver: NativeReceiver, timeout: number, pending: NativeWait): Promise<number>

@@ -10,6 +10,8 @@ import type { Receiving } from './receiving.js'
 export interface Lender {
   borrow(timeout: number): number[] | null
   release(offset: number): boolean
+  /** Has the message that was borrowed last be received again. */
+  putBack(offset: number): void
 }
 
 /** What must not be collected while its messages are in use: others would take it for dead. */
@@ -22,8 +24,6 @@ export class Borrowing {
   readonly #native: Lender
   /** Where in the mapping the Buffers are. */
   readonly #borrowed = new Map<Buffer, number>()
-  /** Whether the runtime can make views of the mapping. */
-  #canView = false
 
   constructor(life: Lifetime, receiving: Receiving, behind: Lender) {
     this.#life = life
@@ -70,10 +70,6 @@ export class Borrowing {
 
   #take(timeout: number): Buffer | undefined {
     const { map } = this.#life
-    if (!this.#canView) {
-      map.view(0, 1) // which no message is lost by
-      this.#canView = true
-    }
     const place = call(map, () => this.#native.borrow(timeout))
     if (!place) return undefined
     const [offset, length] = place as [number, number]
@@ -81,7 +77,7 @@ export class Borrowing {
     try {
       buffer = map.view(offset, length)
     } catch (error) {
-      this.#native.release(offset)
+      this.#native.putBack(offset)
       throw error
     }
     this.#borrowed.set(buffer, offset)

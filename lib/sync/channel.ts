@@ -105,6 +105,7 @@ export class Channel extends Handle {
     this.#borrowing = new Borrowing(this.#life, this.#receiving, {
       borrow: (timeout) => native.channelBorrow(behind, timeout),
       release: (place) => native.channelRelease(behind, place),
+      putBack: (place) => native.channelPutBack(behind, place),
     })
   }
 

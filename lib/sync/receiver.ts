@@ -49,6 +49,7 @@ export class BroadcastReceiver extends Handle {
     this.#borrowing = new Borrowing(this.#life, this.#receiving, {
       borrow: (timeout) => native.receiverBorrow(behind, timeout),
       release: (place) => native.receiverRelease(behind, place),
+      putBack: (place) => native.receiverPutBack(behind, place),
     })
   }
 

@@ -119,6 +119,14 @@ pub fn receiver_release(env: Env, receiver: NativeReceiver, offset: f64) -> Resu
     })
 }
 
+/// Has the message borrowed at `offset` be received again, if it is the last that was borrowed.
+#[napi]
+pub fn receiver_put_back(env: Env, receiver: NativeReceiver, offset: f64) -> Result<()> {
+    let Subscriber { receiver, borrowed } = &*receiver.get(&env)?.object;
+    borrowed.put_back(offset, |message| receiver.put_back(message));
+    Ok(())
+}
+
 #[napi]
 pub fn receiver_close(env: Env, receiver: NativeReceiver) -> Result<()> {
     receiver.call(&env, |subscriber| {

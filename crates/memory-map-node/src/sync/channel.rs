@@ -213,6 +213,14 @@ pub fn channel_release(env: Env, channel: NativeChannel, offset: f64) -> Result<
     })
 }
 
+/// Has the message borrowed at `offset` be received again.
+#[napi]
+pub fn channel_put_back(env: Env, channel: NativeChannel, offset: f64) -> Result<()> {
+    let End { channel, borrowed, .. } = &*channel.get(&env)?.object;
+    borrowed.put_back(offset, |message| channel.put_back(message));
+    Ok(())
+}
+
 /// How many messages there are, and how many bytes in them.
 #[napi]
 pub fn channel_pending(env: Env, channel: NativeChannel) -> Result<Vec<f64>> {

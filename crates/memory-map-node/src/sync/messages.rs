@@ -88,6 +88,14 @@ impl Lent {
         message.map_or(Ok(false), |message| release(message).map(|()| true))
     }
 
+    /// Has `put_back` put back the message at an offset.
+    pub fn put_back(&self, offset: f64, put_back: impl FnOnce(Message)) {
+        let message = self.0.lock_anyway().remove(&(offset as usize));
+        if let Some(message) = message {
+            put_back(message);
+        }
+    }
+
     /// Takes out all messages.
     pub fn take_all(&self) -> impl Iterator<Item = Message> {
         std::mem::take(&mut *self.0.lock_anyway()).into_values()

@@ -37,9 +37,18 @@ impl Borrowed {
         self.count.load(Ordering::Acquire) == 0
     }
 
-    /// Where the last one ends.
+    /// Where the last one ends; those that were put back and have none after them are forgotten. Whoever adds
+    /// messages calls it.
     pub fn end(&self) -> Option<u64> {
-        if self.is_empty() { None } else { self.messages().back().map(|entry| entry.end) }
+        if self.is_empty() {
+            return None;
+        }
+        let mut messages = self.messages();
+        while messages.back().is_some_and(|last| last.state == State::PutBack) {
+            messages.pop_back();
+        }
+        self.count.store(messages.len(), Ordering::Release);
+        messages.back().map(|last| last.end)
     }
 
     /// Adds the message that ends there.

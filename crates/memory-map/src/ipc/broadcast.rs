@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::batch;
 use super::borrowed::Borrowed;
 use super::channel::{Message, Received};
-use super::feed::{Cursor, Feed, PLACE, PLACES, SLACK, Spins, Taken, at};
+use super::feed::{Cursor, Feed, PLACE, PLACES, SLACK, Spins, Taken, at, size_of};
 use super::park::Patience;
 use super::participant::Participant;
 use super::shared_range::{Session, SharedRange};
@@ -421,24 +421,47 @@ impl Receiver {
     }
 
     fn try_borrow(&self) -> Result<Option<Message>> {
-        let mut added = None;
-        let found = self.shared.run(|feed| {
-            let mut cursor = self.cursor()?;
-            let before = *cursor;
-            let found = feed.borrow(&mut cursor, self.borrowed.is_empty())?;
-            if let Some((_, end)) = found {
-                self.borrowed.add(end);
-                added = Some((before, end));
-            }
-            Ok(found)
-        });
-        if let (Err(_), Some((before, end))) = (&found, added) {
-            // A fault: it is still there for the next call.
-            self.borrowed.release(end, |_| {});
-            *self.cursor()? = before;
-        }
         let base = self.shared.range.offset();
-        Ok(found?.map(|(part, end)| Message { part, base, end }))
+        let mut found = None;
+        let looked = self.shared.run(|feed| {
+            let mut cursor = self.cursor()?;
+            if let Some((part, end)) = feed.borrow(&mut cursor, self.borrowed.is_empty())? {
+                self.borrowed.add(end);
+                found = Some(Message { part, base, end });
+            }
+            Ok(())
+        });
+        if let Some(message) = found.take_if(|_| looked.is_err()) {
+            self.put_back(message); // a fault
+        }
+        looked.map(|()| found)
+    }
+
+    /// Puts back the message that was borrowed last: it is received again. One that is not the last is as good as
+    /// released.
+    ///
+    /// ```
+    /// use memory_map::ipc::{Broadcast, From};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(8192, true, &Options::default())?;
+    /// let broadcast = Broadcast::create(&map, 0, 8192, true)?;
+    /// let receiver = broadcast.subscribe(&map, From::Now)?;
+    /// broadcast.send(b"hello", None)?;
+    /// let message = receiver.borrow(None)?.unwrap();
+    /// receiver.put_back(message);
+    /// assert_eq!(receiver.borrow(None)?.unwrap().length(), 5);
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    pub fn put_back(&self, message: Message) {
+        let mut cursor = self.cursor.lock_anyway();
+        if cursor.position == message.end {
+            self.borrowed.put_back(message.end);
+            let start = message.end.wrapping_sub(size_of(message.length()) as u64);
+            cursor.position = self.borrowed.end().unwrap_or(start);
+        } else {
+            self.borrowed.release(message.end, |_| {}); // its room goes back with that of the next
+        }
     }
 
     /// Gives the room of a message back to senders, when that of those borrowed before it is.

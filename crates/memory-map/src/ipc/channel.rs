@@ -667,7 +667,8 @@ impl Channel {
         Ok(found.map(|(part, end)| Message { part, base: self.ring.offset(), end }))
     }
 
-    /// Puts a message back: it is received again, with those after it, as soon as none is in use.
+    /// Puts a message back: it is received again. If others were received after it, that is so as soon as none is in
+    /// use, and they come again too.
     ///
     /// ```
     /// use memory_map::ipc::Channel;
