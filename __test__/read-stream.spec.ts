@@ -19,6 +19,7 @@ import {
 } from 'memory-map'
 
 import { throwsCodedError } from './helpers/errors.ts'
+import { settle } from './helpers/faults.ts'
 import { endsWell } from './helpers/lifetimes.ts'
 import { areasOfFile } from './helpers/observe.mjs'
 import { byProgram, keeping, onLinux, truncating } from './helpers/platform.ts'
@@ -418,8 +419,8 @@ test('check() throws a fault that lies ahead of a stream that was given up', asy
   stream.destroy()
   await once(stream, 'close')
   await turns()
-  t.throws(() => map.check(), { instanceOf: MemoryFaultError })
-  t.notThrows(() => map.check())
+  const errors = settle(map)
+  t.true(errors.length > 0 && errors.every((error) => error instanceof MemoryFaultError))
 })
 
 // Every runtime

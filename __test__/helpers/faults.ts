@@ -29,7 +29,10 @@ export class Reports {
   }
 }
 
-/** Has `check` throw every fault that is left. Afterwards the pages of the mapping are as they should be. */
+/**
+ * Has `check` throw every fault that is left. Afterwards the pages of the mapping are as they should be. Of an access on
+ * another thread there can be several: it is made again, and fails again if its page has been put back by then.
+ */
 export function settle(map: MemoryMap): MemoryFaultError[] {
   const errors: MemoryFaultError[] = []
   for (;;) {
