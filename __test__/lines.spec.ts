@@ -54,6 +54,50 @@ test('lines() gives the lines of split(), for any text and any range of it', (t)
   )
 })
 
+test('lines of UTF-16 are those of its text, at any address and over any borders', (t) => {
+  const pieces = fc.constantFrom(
+    '\n',
+    '\r',
+    '\r\n',
+    'a',
+    '\u010a',
+    '\u0a0a',
+    '\u0a00',
+    '\u0a0d',
+    '\u0d0a',
+    '\ud83d\ude00',
+  )
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 120 }), fc.nat(9), fc.boolean(), (array, offset, isOdd) => {
+      const text = array.join('')
+      const bytes = Buffer.from(text, 'utf16le')
+      using map = memoryWith(Buffer.concat([Buffer.alloc(offset), bytes, Buffer.alloc(Number(isOdd))]))
+      const odd = isOdd && text !== '' && !text.endsWith('\n') ? 1 : 0 // a byte that is half of none
+      t.deepEqual([...map.lines({ offset, length: bytes.length + odd, encoding: 'utf16le' })], split(text))
+    }),
+    { numRuns: 500 },
+  )
+  const long = [
+    'x'.repeat(2 * CHUNK - 1),
+    '',
+    'y'.repeat(2 * CHUNK),
+    ...Array.from({ length: 3 * BATCH }, (_, i) => `${i}Ċ`),
+  ]
+  for (const end of ['\n', '\r\n']) {
+    using map = memoryWith(Buffer.from(long.join(end), 'utf16le'))
+    t.deepEqual([...map.lines({ encoding: 'UTF-16LE' as BufferEncoding })], long)
+  }
+})
+
+truncating('lines of UTF-16 before a page that cannot be read come before the error', (t) => {
+  const path = scratchFile(t, Buffer.from('1234567\n'.repeat(pageSize / 4), 'utf16le'))
+  using map = mapShared(path, { onFault: () => {} })
+  truncateSync(path, pageSize)
+  const lines = map.lines({ encoding: 'utf16le' })
+  for (let i = 0; i < pageSize / 16; i++) t.is(lines.next().value, '1234567')
+  t.throws(() => lines.next(), { instanceOf: MemoryFaultError })
+})
+
 test('a last line needs no \\n, and no empty line follows a final \\n', (t) => {
   const lines = (text: string) => {
     using map = memoryWith(text)

@@ -1,6 +1,6 @@
 // Lines of a mapping, cut from it without a copy.
 
-import { checkText } from './arguments.js'
+import { checkText, isUtf16 } from './arguments.js'
 import type { NativeFault } from './binding.js'
 import type { Window, Windows } from './windows.js'
 
@@ -9,6 +9,8 @@ const BATCH = 2048
 
 /** How many bytes of lines are copied at a time, to be decoded. */
 const DECODED_AT_ONCE = 2 ** 18
+
+const [LF, CR] = [0x0a, 0x0d]
 
 /** Memory that has the bytes of a text from `start` to before `end`. */
 type Piece = Window | { readonly memory: Buffer; readonly start: number; readonly end: number }
@@ -163,9 +165,34 @@ export function linesAsViews<B extends ArrayBuffer | SharedArrayBuffer>(
   return new Lines({ ...source, piece: source.over, cut }, start, end)
 }
 
-/** Lines as strings, decoded from copies that `read` makes. */
+/** Does what `fill` of a source does, for text in UTF-16: its lines end with the character `\n`, and not with that byte. */
+function fillUtf16(readUnits: (offset: number, count: number) => Uint16Array): Source['fill'] {
+  return (start, end, bounds) => {
+    let count = 0
+    let next = start
+    let last: number | undefined
+    for (let at = start; at + 1 < end && count < BATCH;) {
+      const units = readUnits(at, Math.floor(Math.min(DECODED_AT_ONCE, end - at) / 2))
+      for (let i = units.indexOf(LF); i >= 0 && count < BATCH; i = units.indexOf(LF, i + 1)) {
+        const lineEnd = at + 2 * i
+        const isCrLf = lineEnd > next && (i > 0 ? units[i - 1] : last) === CR
+        bounds.set([next, isCrLf ? lineEnd - 2 : lineEnd], 2 * count++)
+        next = lineEnd + 2
+      }
+      last = units.at(-1)
+      at += 2 * units.length
+    }
+    bounds[2 * BATCH] = next
+    return count
+  }
+}
+
+/** Lines as strings, decoded from copies that `read` and `readUnits` make. */
 export function linesAsText(
-  source: Source & { read(offset: number, length: number): Buffer },
+  source: Source & {
+    read(offset: number, length: number): Buffer
+    readUnits(offset: number, count: number): Uint16Array
+  },
   encoding: BufferEncoding,
   start: number,
   end: number,
@@ -177,5 +204,6 @@ export function linesAsText(
   }
   const cut = (bytes: Piece['memory'], from: number, count: number) =>
     (bytes as Buffer).toString(encoding, from, from + count)
-  return new Lines({ ...source, piece, cut }, start, end)
+  const fill = isUtf16(encoding) ? fillUtf16(source.readUnits) : source.fill
+  return new Lines({ ...source, fill, piece, cut }, start, end)
 }

@@ -667,7 +667,8 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     }
     if (encoding !== undefined) {
       const read = (from: number, size: number) => this.read(from, size)
-      return linesAsText({ ...text, read }, toEncoding(encoding), start, end)
+      const readUnits = (from: number, count: number) => this.readTyped(Uint16Array, from, count)
+      return linesAsText({ ...text, read, readUnits }, toEncoding(encoding), start, end)
     }
     const over = (from: number, to: number) => {
       this.#checkOpen()

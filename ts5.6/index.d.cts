@@ -284,7 +284,10 @@ interface AsyncSyncOptions extends SyncOptions {
 }
 /** Which part of a mapping to split into lines, and what the lines are. */
 interface LineOptions extends Range {
-  /** Makes the lines strings, decoded from copies. Default: Buffers, which are views. */
+  /**
+   * Makes the lines strings, decoded from copies. Lines of `'utf16le'` end with the character `\n`, all others with that
+   * byte. Default: Buffers, which are views.
+   */
   readonly encoding?: BufferEncoding | undefined
 }
 /** A part of a mapping to bring into memory. */
