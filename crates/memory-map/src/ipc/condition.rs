@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::lock::Locked;
 use super::mutex::Mutex;
@@ -149,11 +150,12 @@ impl Condition {
     ) -> Result<Wakeup> {
         let without_end = Patience { deadline: None, ..*patience };
         loop {
-            let due = self.range.run(|words| {
+            self.range.run(|words| {
                 let check = || words.check();
                 notices::wait(words.word(0), waiting.began, &self.spin, patience, check)
             })?;
-            let Some(how) = lock(mutex, &without_end)? else { continue };
+            let locked = lock(mutex, &without_end).inspect_err(|_| _ = patience.keep_turn())?;
+            let Some(how) = locked else { continue };
             // It is taken while the mutex is held: whoever is killed before that leaves it to others.
             let taken = self.range.run(|words| Ok(notices::take(words.word(0), waiting.began)));
             let taken = taken.inspect_err(|_| drop(mutex.put_back(how)))?;
@@ -164,7 +166,9 @@ impl Condition {
             let wakeup = match how {
                 Locked::Recovered => Wakeup::Recovered,
                 Locked::Acquired if taken => Wakeup::Notified,
-                Locked::Acquired if !due => Wakeup::TimedOut,
+                Locked::Acquired if patience.remaining() == Some(Duration::ZERO) => {
+                    Wakeup::TimedOut
+                }
                 Locked::Acquired => {
                     mutex.put_back(how)?; // another one was first
                     continue;

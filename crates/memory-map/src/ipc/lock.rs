@@ -103,15 +103,16 @@ pub(crate) fn lock(
         if let Some(locked) = inherit(word, seen, me, world) {
             break locked;
         }
-        world.check()?;
-        if patience.is_over()? {
-            return Ok(None);
-        }
+        // Before it gives up: it may have got the only wake-up, and the owner must wake the next.
         let contended = seen | CONTENDED;
         if seen != contended
             && word.compare_exchange(seen, contended, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
             continue;
+        }
+        world.check()?;
+        if patience.is_over()? {
+            return Ok(None);
         }
         park::sleep(word, contended, slice(round), patience)?;
         round += 1;

@@ -55,7 +55,8 @@ pub(crate) fn begin(word: &AtomicU64) -> Option<u32> {
         .map(|(before, _)| before.calls)
 }
 
-/// Sleeps until there is a notification to be taken; `false` if the time is up first.
+/// Sleeps until there may be a notification to be taken, or the time is up. A wait that has kept its turn goes on with
+/// the mutex: it may have got the wake-up that is for one who wants that.
 ///
 /// # Errors
 /// What `check` says; [`crate::error::Error::Cancelled`]; the OS's.
@@ -65,19 +66,16 @@ pub(crate) fn wait(
     spin: &Spin,
     patience: &Patience<'_>,
     check: impl Fn() -> Result<()>,
-) -> Result<bool> {
+) -> Result<()> {
     let is_due = || Notices::of(word.load(Ordering::SeqCst)).is_due(began).then_some(());
-    if is_due().or_else(|| spin.until(is_due)).is_some() {
-        return check().map(|()| true);
+    if patience.take_turn() || is_due().or_else(|| spin.until(is_due)).is_some() {
+        return check();
     }
     loop {
         let seen = word.load(Ordering::SeqCst);
         check()?;
-        if Notices::of(seen).is_due(began) {
-            return Ok(true);
-        }
-        if patience.is_over()? {
-            return Ok(false);
+        if Notices::of(seen).is_due(began) || patience.is_over()? {
+            return Ok(());
         }
         park::sleep(word, seen, SLICE, patience)?;
     }

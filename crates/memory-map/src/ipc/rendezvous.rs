@@ -153,10 +153,12 @@ impl<M: Memory> Party<'_, M> {
     ) -> Result<T> {
         let lock = self.memory.word(LOCK);
         let how = loop {
-            if let Some(how) = lock::lock(lock, self.me, self.spin, patience, self.memory)? {
+            let locked = lock::lock(lock, self.me, self.spin, patience, self.memory);
+            if let Some(how) = locked.inspect_err(|_| _ = patience.keep_turn())? {
                 break how;
             }
         };
+        patience.take_turn();
         let result = self.repaired(how).and_then(work);
         lock::unlock(lock, self.me)?;
         result
@@ -247,6 +249,11 @@ impl<M: Memory> Party<'_, M> {
     /// # Errors
     /// As for `arrive`.
     pub fn wait(&self, arrival: Arrival, patience: &Patience<'_>) -> Result<Option<u32>> {
+        let without_end = Patience { deadline: None, ..*patience };
+        // It may have got the wake-up that is for one who wants the lock, and wakes the next with it.
+        if patience.take_turn() {
+            self.locked(&without_end, |_| Ok(()))?;
+        }
         let over = || self.outcome(arrival).transpose();
         if let Some(result) = over().or_else(|| self.spin.until(over)) {
             self.memory.check()?;
@@ -261,7 +268,6 @@ impl<M: Memory> Party<'_, M> {
             }
             let is_over = patience.is_over()?;
             if is_over || self.is_missed(self.state()?) {
-                let without_end = Patience { deadline: None, ..*patience };
                 let ended = self.locked(&without_end, |state| {
                     let is_open = state.generation == arrival.generation;
                     let failed = is_open && (is_over || self.is_missed(state));

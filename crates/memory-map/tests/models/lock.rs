@@ -78,6 +78,30 @@ fn three_exclude_each_other_and_none_is_left_asleep() {
 }
 
 #[test]
+fn whoever_gives_up_leaves_none_asleep() {
+    check(Some(3), || {
+        let locking = Locking::new(0);
+        let shared = Arc::clone(&locking);
+        threads(3, move |me| {
+            if me != 3 {
+                shared.count(me);
+                if me == 1 {
+                    shared.count(me);
+                }
+                return;
+            }
+            let locked = park::in_two_parts(|patience| {
+                lock::lock(&shared.word, me, &Spin, patience, &shared.life)
+            });
+            if locked.unwrap().is_some() {
+                lock::unlock(&shared.word, me).unwrap();
+            }
+        });
+        assert_eq!(locking.total(), 3);
+    });
+}
+
+#[test]
 fn direct_steps_exclude_each_other_and_the_calls() {
     for direct in [2, 1] {
         check(None, move || {

@@ -74,13 +74,23 @@ mod ipc {
             has_slept: Cell<bool>,
             is_told: Cell<bool>,
             kept_turn: Cell<bool>,
+            /// Whether its time is up once it has slept.
+            is_brief: bool,
         }
 
         /// Calls `wait` as those are called that have no thread: again after each sleep.
         pub(crate) fn in_parts<T>(wait: impl Fn(&Patience<'_>) -> Result<T>) -> Result<T> {
-            let nap = Nap::default();
+            run(&Nap::default(), wait)
+        }
+
+        /// The same of one that gives up after its first sleep.
+        pub(crate) fn in_two_parts<T>(wait: impl Fn(&Patience<'_>) -> Result<T>) -> Result<T> {
+            run(&Nap { is_brief: true, ..Nap::default() }, wait)
+        }
+
+        fn run<T>(nap: &Nap, wait: impl Fn(&Patience<'_>) -> Result<T>) -> Result<T> {
             loop {
-                let result = wait(&Patience { nap: Some(&nap), ..Patience::default() });
+                let result = wait(&Patience { nap: Some(nap), ..Patience::default() });
                 match (result, nap.asked.take()) {
                     (Err(Error::Cancelled), Some((word, expected))) => {
                         // SAFETY: the words of a model are there until its end.
@@ -94,7 +104,7 @@ mod ipc {
 
         impl Patience<'_> {
             pub(crate) fn is_over(&self) -> Result<bool> {
-                Ok(false)
+                Ok(self.nap.is_some_and(|nap| nap.is_brief && nap.has_slept.get()))
             }
             pub(crate) fn has_slept(&self) -> bool {
                 self.nap.is_some_and(|nap| nap.has_slept.get())

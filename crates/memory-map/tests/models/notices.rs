@@ -10,7 +10,7 @@ use crate::ipc::atomic::AtomicU64;
 use crate::ipc::park::{self, Patience};
 use crate::ipc::spin::Spin;
 use crate::ipc::{lock, notices};
-use crate::{Life, check, everybody};
+use crate::{Life, check, everybody, threads};
 
 /// A condition and what it is about, used as `condition.rs` does, whose own code is tied to mappings.
 struct Monitor {
@@ -43,13 +43,27 @@ impl Monitor {
         self.unlock(me);
         loop {
             let patience = Patience::default();
-            assert!(notices::wait(&self.word, began, &Spin, &patience, || Ok(())).unwrap());
+            notices::wait(&self.word, began, &Spin, &patience, || Ok(())).unwrap();
             self.lock(me);
             if notices::take(&self.word, began) {
                 return;
             }
             self.unlock(me);
         }
+    }
+
+    /// Goes on with a wait that has begun, called again after each sleep.
+    fn wait_in_parts(&self, me: u64, began: u32) {
+        let wait = |patience: &Patience<'_>| loop {
+            notices::wait(&self.word, began, &Spin, patience, || Ok(()))?;
+            let locked = lock::lock(&self.mutex, me, &Spin, patience, &self.life);
+            locked.inspect_err(|_| _ = patience.keep_turn())?;
+            if notices::take(&self.word, began) {
+                return Ok(());
+            }
+            self.unlock(me);
+        };
+        park::in_parts(wait).unwrap();
     }
 
     fn change(&self, by: i32) -> bool {
@@ -100,6 +114,29 @@ fn each_job_wakes_one_who_waits() {
 }
 
 #[test]
+fn a_wait_that_has_no_thread_leaves_none_asleep_that_wants_the_mutex() {
+    check(Some(3), || {
+        let monitor = Monitor::new();
+        let [began, other] = [(); 2].map(|()| notices::begin(&monitor.word).unwrap());
+        notices::notify(&monitor.word, 1);
+        threads(3, move |me| {
+            if me == 3 {
+                monitor.wait_in_parts(me, began);
+            } else {
+                monitor.lock(me);
+            }
+            if me == 2 {
+                notices::take(&monitor.word, other);
+            }
+            monitor.unlock(me);
+            if me == 1 {
+                notices::notify(&monitor.word, 1);
+            }
+        });
+    });
+}
+
+#[test]
 fn a_notification_whose_receiver_dies_before_it_has_the_mutex_goes_to_another_one() {
     check(Some(2), || {
         let monitor = Monitor::new();
@@ -128,7 +165,7 @@ fn whoever_begins_after_a_notification_does_not_take_it() {
             notices::leave(&there.word);
         });
         let patience = Patience::default();
-        assert!(notices::wait(&monitor.word, first, &Spin, &patience, || Ok(())).unwrap());
+        notices::wait(&monitor.word, first, &Spin, &patience, || Ok(())).unwrap();
         assert!(notices::take(&monitor.word, first));
         late.join().unwrap();
         assert_eq!(monitor.word.load(SeqCst) >> 32, 0);

@@ -11,11 +11,11 @@ use crate::ipc::park::{self, Patience};
 use crate::ipc::rendezvous::Party;
 use crate::ipc::ring::Memory;
 use crate::ipc::spin::Spin;
-use crate::{Life, check, everybody};
+use crate::{DEAD, Life, check, everybody, threads};
 
 const PARTIES: u32 = 2;
 
-/// The words, as many as two parties use.
+/// The words, as many as the parties use.
 struct Words {
     words: Vec<AtomicU64>,
     life: Life,
@@ -38,9 +38,13 @@ impl Memory for Words {
 
 impl Words {
     fn new() -> Arc<Self> {
-        let words = (0..3 + PARTIES).map(|_| AtomicU64::new(0)).collect();
+        Self::of(PARTIES)
+    }
+
+    fn of(parties: u32) -> Arc<Self> {
+        let words = (0..3 + parties).map(|_| AtomicU64::new(0)).collect();
         let words = Arc::new(Self { words, life: everybody() });
-        words.party(1).prepare(Some(PARTIES)).unwrap();
+        words.party(1).prepare(Some(parties)).unwrap();
         words
     }
 
@@ -99,6 +103,22 @@ fn whoever_waits_for_one_that_has_come_and_died_is_told() {
         assert!(passed.is_ok() || passed == Err(memory_map::Error::Broken));
         assert_eq!(words.party(1).look().unwrap().2, passed.is_err());
         death.join().unwrap();
+    });
+}
+
+#[test]
+fn a_wait_that_has_no_thread_leaves_none_asleep_that_wants_the_lock() {
+    check(Some(3), || {
+        let words = Words::of(3);
+        let arrival = words.party(2).arrive(&Patience::default()).unwrap();
+        words.party(DEAD).arrive(&Patience::default()).unwrap();
+        threads(3, move |me| match me {
+            2 => {
+                let passed = park::in_parts(|patience| words.party(2).wait(arrival, patience));
+                assert_eq!(passed, Err(memory_map::Error::Broken));
+            }
+            _ => words.party(me).abort().unwrap(),
+        });
     });
 }
 
