@@ -174,6 +174,25 @@ withPython('a mutex that Node had when it was killed goes to Python', async (t) 
   t.is(scene.mutex.lock(), 'acquired')
 })
 
+/** A wait whose only sleep ends when the lock is given back and taken again at once, as its time is up. */
+const PYTHON_LATE = `
+class Late:
+    slept = False
+    def is_over(self):
+        return self.slept
+    def sleep(self, word, expected, seconds):
+        memory_map._compare_exchange(word, expected, expected & ~1)
+        self.slept = True
+`
+
+withPython('Python that gives up when it was woken has the owner wake the next one', async (t) => {
+  const scene = new Scene(t)
+  const python = await scene.python(t, `import memory_map${PYTHON_LATE}`)
+  scene.mutex.lock()
+  await python.run('memory_map._lock(mutex._word(), memory._me(), memory._participants, Late())')
+  t.is(scene.word(0) & 1n, 1n)
+})
+
 withPython('Python that sleeps until it gets the mutex is woken, and the mutex counts as acquired', async (t) => {
   const scene = new Scene(t)
   const python = await scene.python(t)

@@ -326,12 +326,14 @@ def _lock(word, me, participants, patience):
         how = _inherit(word, seen, me, participants)
         if how is not None:
             return how
+        # Before it gives up: it may have got the only wake-up, and the owner must wake the next.
+        contended = seen | _CONTENDED
+        if seen != contended and _compare_exchange(word, seen, contended) != seen:
+            continue
         if patience.is_over():
             return None
-        contended = seen | _CONTENDED
-        if seen == contended or _compare_exchange(word, seen, contended) == seen:
-            patience.sleep(word, contended, _slice(round))
-            round += 1
+        patience.sleep(word, contended, _slice(round))
+        round += 1
 
 
 def _unlock(word, me):
