@@ -70,9 +70,12 @@ declare class Barrier extends Handle {
    */
   waitAsync(options?: Readonly<Pick<WaitOptions, 'signal'>>): Promise<number>
   waitAsync(options: number | Readonly<WaitOptions> | undefined): Promise<number | 'timed-out'>
-  /** Breaks the barrier: all who wait, and who come before it is reset, get `ERR_MMAP_BROKEN`. */
+  /**
+   * Breaks the barrier: all who wait, and who come before it is reset, get `ERR_MMAP_BROKEN`. Should another process be
+   * stopped (SIGSTOP) in the microsecond in which it comes or goes, this blocks until that goes on.
+   */
   abort(): void
-  /** Makes the barrier as it was at first. Those who wait get `ERR_MMAP_BROKEN`. */
+  /** Makes the barrier as it was at first. Those who wait get `ERR_MMAP_BROKEN`. It can block as {@link abort} does. */
   reset(): void
   /** Whether it is broken. */
   get broken(): boolean

@@ -84,12 +84,15 @@ export class Barrier extends Handle {
     )
   }
 
-  /** Breaks the barrier: all who wait, and who come before it is reset, get `ERR_MMAP_BROKEN`. */
+  /**
+   * Breaks the barrier: all who wait, and who come before it is reset, get `ERR_MMAP_BROKEN`. Should another process be
+   * stopped (SIGSTOP) in the microsecond in which it comes or goes, this blocks until that goes on.
+   */
   abort(): void {
     call(this.#map, () => native.barrierAbort(this.#native))
   }
 
-  /** Makes the barrier as it was at first. Those who wait get `ERR_MMAP_BROKEN`. */
+  /** Makes the barrier as it was at first. Those who wait get `ERR_MMAP_BROKEN`. It can block as {@link abort} does. */
   reset(): void {
     call(this.#map, () => native.barrierReset(this.#native))
   }
