@@ -1,17 +1,7 @@
 // Seals: memory that nobody can truncate, extend or store to any more; and who can get at it.
 
 import { spawnSync } from 'node:child_process'
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  existsSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, chownSync, closeSync, existsSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 
 import test, { type ExecutionContext } from 'ava'
 import {
@@ -133,42 +123,15 @@ for (const [seal, syscall] of [
   })
 }
 
-onLinux('pages of sealed memory are put back after a fault so that they can be stored to', (t) => {
-  const map = mapAnonymous(3 * pageSize, { shared: true, seal: 'write', onFault() {} })
-  const fd = openSync(`/proc/self/fd/${map.fd}`, 'r+')
-  const { ino } = fstatSync(fd)
-  const areas = () => readFileSync('/proc/self/maps', 'latin1').match(new RegExp(` ${ino} +/memfd:`, 'g'))?.length ?? 0
+onLinux('a page of sealed memory that was stored to without permission stays read-only', (t) => {
+  using map = mapAnonymous(pageSize, { shared: true, seal: 'write', onFault() {} })
   map.buffer[0] = 1
   map.protect('read')
   map.buffer[0] = 2
   t.throws(() => map.check(), { code: 'ERR_MMAP_FAULT' })
+  const error = throwsSystemError(t, () => map.protect('read-write'), { code: 'EACCES', syscall: 'mprotect' })
+  t.regex(error.message, /sealed/)
   t.deepEqual([map.protection, map.buffer[0], map.faults], ['read', 1, 1])
-  map.buffer[0] = 2 // is not let through by then
-  t.like(
-    t.throws(() => map.check()),
-    { fault: { kind: 'protection', contained: true } },
-  )
-  map.protect('read-write')
-  map.buffer[0] = 3
-
-  ftruncateSync(fd, pageSize)
-  map.buffer[pageSize] = 4
-  ftruncateSync(fd, 3 * pageSize)
-  t.like(
-    t.throws(() => map.check()),
-    { fault: { kind: 'beyond-end', contained: true } },
-  )
-  map.buffer[2 * pageSize] = 5
-  map.check()
-  const shown = mapShared(fd)
-  t.deepEqual(
-    [0, pageSize, 2 * pageSize].map((at) => shown.buffer[at]),
-    [3, 0, 5],
-  )
-  shown.close()
-  map.close()
-  t.is(areas(), 0)
-  closeSync(fd)
 })
 
 test('seals are refused for memory that cannot be sent, and so are unknown seals', (t) => {

@@ -182,7 +182,6 @@ impl Inner {
 
     /// The pages were taken out; the next use of the `trapped` parts is a fault.
     pub fn retire(&mut self, trapped: Vec<Range<usize>>) {
-        self.drop_second();
         self.trap = !trapped.is_empty();
         self.trapped = trapped;
         self.phase = Phase::Reserved;
@@ -190,19 +189,6 @@ impl Inner {
         self.identity = None;
         self.sized = false;
         self.runs = Vec::new();
-    }
-
-    /// Notes where the pages are once more, to be put back from there: the file is about to be sealed. The guard unmaps
-    /// that with them.
-    pub fn keep_second(&mut self, second: Range<usize>) {
-        self.second = Some(second);
-    }
-
-    fn drop_second(&mut self) {
-        if let Some(second) = self.second.take() {
-            // SAFETY: it was mapped for this region, and nothing else knows of it.
-            unsafe { sys::unmap(second.start, second.len()) };
-        }
     }
 
     /// Whether the pages were taken out.
@@ -219,7 +205,6 @@ impl Inner {
     /// The addresses have another owner, or none.
     pub fn free(&mut self) {
         self.drop_overlays();
-        self.drop_second();
         self.phase = Phase::Free;
     }
 

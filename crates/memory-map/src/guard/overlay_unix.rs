@@ -199,13 +199,6 @@ impl Inner {
             return false;
         }
         self.runs_in(range).all(|(part, run)| {
-            if let Some(second) = &self.second {
-                let from = second.start + (part.start - self.start);
-                // SAFETY: both are this region's, whose lock is held.
-                let shown = || unsafe { sys::show_again(from, part.len(), part.start) };
-                return with_vma_reserve(shown).is_ok()
-                    && self.change(&part, protection.unwrap_or(run));
-            }
             let backing = self.backing_at(part.start);
             with_vma_reserve(|| {
                 // SAFETY: the part lies in this region, whose lock is held.

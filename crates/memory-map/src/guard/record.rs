@@ -59,8 +59,6 @@ pub(crate) struct Inner {
     pub(super) healed: Vec<(Range<usize>, Fault)>,
     /// What the first page can be mapped from again, and the others after it.
     pub(super) backing: Backing,
-    /// Where the same pages are once more, if they cannot be mapped from the file again because it was sealed.
-    pub(super) second: Option<Range<usize>>,
     /// Which file that is, if it is one; `size` is not used.
     pub(super) identity: Option<Identity>,
     /// Whether it has an end (a device has none).
@@ -124,7 +122,6 @@ impl FaultRecord {
                 copies: 0,
                 healed: Vec::new(),
                 backing: Backing::Zeros,
-                second: None,
                 identity: None,
                 sized: false,
                 shared_memory: false,

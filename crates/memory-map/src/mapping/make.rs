@@ -7,7 +7,6 @@ use super::{Attached, Common, FILE_READS, Holder, Mapping, Pages, State, next_to
 use crate::error::{Error, Result};
 use crate::file::{Blocks, Made, Opened, Source};
 use crate::options::{FileOptions, HugePages, Kind, Options, ShareableOptions};
-use crate::protection::Protection;
 use crate::region::{Region, place};
 use crate::sys;
 
@@ -92,23 +91,9 @@ impl Mapping {
         }
         mapping.populate()?;
         if let Some(opened) = opened.filter(|_| !seals.is_empty()) {
-            if seals.write {
-                mapping.keep_second(&opened)?;
-            }
             opened.seal(seals)?; // last: it would forbid some of the above
         }
         Ok(mapping)
-    }
-
-    /// Maps the pages once more, for the guard: of a file that is sealed nothing can be mapped that may be stored to.
-    fn keep_second(&self, opened: &Opened) -> Result<()> {
-        let Ok(there) = self.whereabouts() else { return Ok(()) }; // it is empty
-        let length = there.region.range().len();
-        let backing = self.contents(Some(opened), self.len(), Protection::Read)?.backing();
-        let second = sys::map(0, length, Protection::Read, backing)
-            .map_err(|errno| Error::os(errno, "mmap"))? as usize;
-        there.region.lock().keep_second(second..second + length);
-        Ok(())
     }
 
     fn of_file(

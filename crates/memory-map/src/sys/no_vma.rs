@@ -23,15 +23,6 @@ pub(crate) fn shown_at(_address: usize) -> Option<Shown> {
     None
 }
 
-/// Shows shared pages elsewhere, too: never needed, for no file can be sealed.
-///
-/// # Safety
-/// None needed.
-#[cfg_attr(windows, allow(dead_code))]
-pub(crate) unsafe fn show_again(_from: usize, _length: usize, _to: usize) -> Result<(), i32> {
-    Err(super::ENOTSUP)
-}
-
 /// The memory areas that make up a range: not known.
 pub(crate) fn vmas_in(_range: &Range<usize>) -> Option<Vec<Range<usize>>> {
     None

@@ -113,45 +113,16 @@ pub(crate) fn can_carry(file: bool) -> bool {
 /// # Safety
 /// Both ranges must belong to regions of this crate; they must not overlap.
 pub(crate) unsafe fn carry(from: usize, length: usize, to: usize) -> Result<(), i32> {
-    // SAFETY: the caller owns both ranges.
-    unsafe { move_to(from, length, length, MREMAP_DONTUNMAP, to) }
+    let flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    // SAFETY: the caller owns both ranges, so no other pages are moved or replaced.
+    let address = unsafe { libc::syscall(libc::SYS_mremap, from, length, length, flags, to) };
+    if address == -1 { Err(super::errno()) } else { Ok(()) }
 }
 
 /// linux/mman.h: libc has the names, and the function, for Linux alone.
 const MREMAP_MAYMOVE: libc::c_ulong = 1;
 const MREMAP_FIXED: libc::c_ulong = 2;
 const MREMAP_DONTUNMAP: libc::c_ulong = 4;
-
-/// mremap(2), by its number, to addresses of ours. *handler*
-///
-/// # Safety
-/// The caller must own both ranges.
-unsafe fn move_to(
-    from: usize,
-    old_length: usize,
-    length: usize,
-    how: libc::c_ulong,
-    to: usize,
-) -> Result<(), i32> {
-    let flags = MREMAP_MAYMOVE | MREMAP_FIXED | how;
-    // SAFETY: the caller owns both ranges, so no other pages are moved or replaced.
-    let address = unsafe { libc::syscall(libc::SYS_mremap, from, old_length, length, flags, to) };
-    if address == -1 { Err(super::errno()) } else { Ok(()) }
-}
-
-/// Shows shared pages at `to`, too, in place of what is there, with the protection that they have at `from` and what may
-/// be made of it (mremap(2), from an old size of 0). *handler*
-///
-/// # Safety
-/// Both ranges must belong to a region of this crate, whose lock the caller holds.
-pub(crate) unsafe fn show_again(from: usize, length: usize, to: usize) -> Result<(), i32> {
-    // SAFETY: the caller owns both ranges.
-    let shown = unsafe { move_to(from, 0, length, 0, to) };
-    if shown.is_err() {
-        super::close_hole(to, length);
-    }
-    shown
-}
 
 /// The list of VMAs, kept open for when the process has used up its descriptors; -1 before.
 static LIST: AtomicI32 = AtomicI32::new(-1);

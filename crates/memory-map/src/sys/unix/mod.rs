@@ -168,7 +168,7 @@ pub(crate) unsafe fn map_over(
 
 /// Makes sure that a range is mapped: the kernel may have removed the old pages before it refused
 /// the new ones, and another thread's mmap must not find the gap. *handler*
-pub(super) fn close_hole(start: usize, length: usize) {
+fn close_hole(start: usize, length: usize) {
     // Both flags map only where nothing is (mmap(2) of Linux, since 4.17, and of FreeBSD). macOS puts
     // back what it has removed (XNU, osfmk/vm/vm_map.c).
     #[cfg(any(target_os = "linux", target_os = "android"))]
