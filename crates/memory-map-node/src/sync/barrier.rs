@@ -1,6 +1,7 @@
 //! What is behind `Barrier`.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use memory_map::ipc::{Barrier, Coming, Patience};
 use napi::bindgen_prelude::*;
@@ -40,18 +41,16 @@ pub fn barrier_wait_async<'env>(
 ) -> Result<Object<'env>> {
     let InMapping { mapping, object } = &*barrier.get(env)?;
     let all = Arc::new((Arc::clone(object), Coming::default()));
-    let [given_up, come] = [&all, &all].map(Arc::clone);
+    let given_up = Arc::clone(&all);
     let wait = move |patience: &Patience<'_>| {
         let (barrier, coming) = &*all;
         barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
     };
-    let give_up = move || {
-        let (barrier, coming) = &*given_up;
-        barrier.withdraw(coming)
+    let give_up = move |may_wait| match &*given_up {
+        (barrier, coming) if may_wait => Poll::Ready(barrier.withdraw(coming)),
+        (barrier, coming) => barrier.try_withdraw(coming),
     };
-    // It takes the lock of the barrier, which a process that is stopped may have.
-    let job = Job::new(wait).giving_up(give_up).slowly_if(move || come.1.has_come());
-    pending.start(env, mapping, timeout, job)
+    pending.start(env, mapping, timeout, Job::new(wait).giving_up(give_up))
 }
 
 #[napi]

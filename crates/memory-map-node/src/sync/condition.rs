@@ -1,6 +1,7 @@
 //! What is behind `Condition`.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use memory_map::ipc::{Condition, Patience, Wakeup};
 use napi::bindgen_prelude::*;
@@ -71,10 +72,10 @@ pub fn condition_wait_async<'env>(
         // It fails where the mapping is gone, and then the lock is given up with it.
         let _ = condition.give_back(mutex, waiting, wakeup(code));
     };
-    let give_up = move || {
+    let give_up = move |_| {
         let (condition, _, waiting) = &*given_up;
         condition.give_up(waiting);
-        None
+        Poll::Ready(None)
     };
     let job = Job::new(wait).giving_back(give_back).giving_up(give_up);
     pending.start_in(env, [&condition.mapping, place], timeout, job)

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use memory_map::Mapping;
@@ -28,14 +29,14 @@ fn may_run(env: &Env) -> bool {
     in_scope(env.raw(), || env.run_script::<_, Unknown>("0").is_ok())
 }
 
+type GivingUp = dyn Fn(bool) -> Poll<Option<u32>> + Send + Sync;
 type Waiting = dyn Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync;
 
 /// A wait on another thread, and how to undo it.
 pub struct Job {
     wait: Box<Waiting>,
     give_back: Option<Box<dyn Fn(u32) + Send + Sync>>,
-    give_up: Option<Box<dyn Fn() -> Option<u32> + Send + Sync>>,
-    gives_up_slowly: Option<Box<dyn Fn() -> bool + Send + Sync>>,
+    give_up: Option<Box<GivingUp>>,
     sleeps_first: bool,
 }
 
@@ -44,13 +45,7 @@ impl Job {
     pub fn new(
         wait: impl Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            wait: Box::new(wait),
-            give_back: None,
-            give_up: None,
-            gives_up_slowly: None,
-            sleeps_first: false,
-        }
+        Self { wait: Box::new(wait), give_back: None, give_up: None, sleeps_first: false }
     }
 
     /// Has `give_back` undo a result that nobody takes any more.
@@ -65,15 +60,12 @@ impl Job {
         self
     }
 
-    /// Has `give_up` undo a wait that has begun. It returns the result if that is too late.
-    pub fn giving_up(mut self, give_up: impl Fn() -> Option<u32> + Send + Sync + 'static) -> Self {
+    /// Has `give_up` undo a wait that has begun: see [`Wait::give_up`].
+    pub fn giving_up(
+        mut self,
+        give_up: impl Fn(bool) -> Poll<Option<u32>> + Send + Sync + 'static,
+    ) -> Self {
         self.give_up = Some(Box::new(give_up));
-        self
-    }
-
-    /// Has `is_so` say whether that may take long: see [`Wait::gives_up_slowly`].
-    pub fn slowly_if(mut self, is_so: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        self.gives_up_slowly = Some(Box::new(is_so));
         self
     }
 }
@@ -93,12 +85,8 @@ impl Wait for Job {
         self.give_back.as_ref().map(|give_back| give_back(output)).ok_or(output)
     }
 
-    fn give_up(&self) -> Option<u32> {
-        self.give_up.as_ref().and_then(|give_up| give_up())
-    }
-
-    fn gives_up_slowly(&self) -> bool {
-        self.gives_up_slowly.as_ref().is_some_and(|is_so| is_so())
+    fn give_up(&self, may_wait: bool) -> Poll<Option<u32>> {
+        self.give_up.as_ref().map_or(Poll::Ready(None), |give_up| give_up(may_wait))
     }
 }
 

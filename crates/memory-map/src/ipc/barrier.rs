@@ -1,6 +1,7 @@
 //! A barrier: processes that wait until all of them have come.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use super::park::Patience;
 use super::participant::Participant;
@@ -54,19 +55,6 @@ pub struct Barrier {
 /// ```
 #[derive(Default)]
 pub struct Coming(Mutex<Option<Arrival>>);
-
-impl Coming {
-    /// Whether its party has come, and the wait is not over.
-    ///
-    /// ```
-    /// use memory_map::ipc::Coming;
-    ///
-    /// assert!(!Coming::default().has_come());
-    /// ```
-    pub fn has_come(&self) -> bool {
-        self.0.lock_anyway().is_some()
-    }
-}
 
 impl Barrier {
     /// Bytes that a barrier takes.
@@ -147,6 +135,31 @@ impl Barrier {
         let arrival = coming.0.lock_anyway().take()?;
         // It fails if the mapping is gone, and then this party is found dead.
         self.run(|party| party.withdraw(arrival)).ok().flatten()
+    }
+
+    /// The same, which waits for nobody: [`Poll::Pending`] if another process has the lock of the barrier, and then nothing
+    /// was done.
+    ///
+    /// ```
+    /// use std::task::Poll;
+    ///
+    /// use memory_map::ipc::{Barrier, Coming};
+    /// use memory_map::{Mapping, Options};
+    ///
+    /// let map = Mapping::anonymous(4096, true, &Options::default())?;
+    /// let barrier = Barrier::new(&map, 0, Some(2))?;
+    /// assert_eq!(barrier.try_withdraw(&Coming::default()), Poll::Ready(None)); // it had not come
+    /// # Ok::<(), memory_map::Error>(())
+    /// ```
+    pub fn try_withdraw(&self, coming: &Coming) -> Poll<Option<u32>> {
+        let mut coming = coming.0.lock_anyway();
+        let Some(arrival) = *coming else { return Poll::Ready(None) };
+        let withdrawn = self.run(|party| party.try_withdraw(arrival));
+        if matches!(withdrawn, Ok(None)) {
+            return Poll::Pending;
+        }
+        *coming = None;
+        Poll::Ready(withdrawn.ok().flatten().flatten())
     }
 
     /// Breaks it: all who wait, and who come before it is reset, get [`Error::Broken`].

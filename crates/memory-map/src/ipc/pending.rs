@@ -6,6 +6,7 @@
 //! be closed ends them. What a thread has taken by then, and not yet reported, is given back.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::Poll;
 use std::time::Instant;
 
 use super::nap::{Nap, Outcome};
@@ -66,15 +67,10 @@ pub trait Wait: Send + Sync + 'static {
     }
 
     /// Undoes what the wait has begun, after an error, if it is not called again. If it is too late for that,
-    /// returns what the wait came to after all.
-    fn give_up(&self) -> Option<Self::Output> {
-        None
-    }
-
-    /// Whether `give_up` may have to wait for others now: then it has a thread of its own, for other waits sleep on this
-    /// one.
-    fn gives_up_slowly(&self) -> bool {
-        false
+    /// returns what the wait came to after all. [`Poll::Pending`] if it would have to wait for others and may not: it
+    /// is called again then, on a thread where it may.
+    fn give_up(&self, _may_wait: bool) -> Poll<Option<Self::Output>> {
+        Poll::Ready(None)
     }
 }
 
@@ -134,7 +130,7 @@ impl<W: Wait> Pending<W> {
         mapping.attached().attach(&pending);
         match &pending.place {
             Some(place) => place.start(Arc::clone(&pending) as Arc<dyn Sleeper>),
-            None => pending.run_on_thread().inspect_err(|_| drop(pending.wait.give_up()))?,
+            None => pending.run_on_thread().inspect_err(|_| drop(pending.give_up()))?,
         }
         if pending.wait.sleeps_first() {
             pending.nap.await_begin(|| pending.cancel.has_sleeper(), deadline);
@@ -212,18 +208,23 @@ impl<W: Wait> Pending<W> {
     }
 
     fn fail(self: &Arc<Self>, error: Error) {
-        if self.wait.gives_up_slowly() && !self.nap.has_thread() {
-            let (own, error) = (Arc::clone(self), error.clone());
-            if threads::run(Box::new(move || own.give_up(error))).is_ok() {
-                return;
-            }
+        // Other waits sleep on a thread that is shared.
+        if let Poll::Ready(late) = self.wait.give_up(self.nap.has_thread()) {
+            return self.finish(late.ok_or(error));
         }
-        self.give_up(error);
+        let (own, reason) = (Arc::clone(self), error.clone());
+        let give_up = move || own.finish(own.give_up().ok_or(reason));
+        if threads::run(Box::new(give_up)).is_err() {
+            self.finish(self.give_up().ok_or(error));
+        }
     }
 
-    fn give_up(self: &Arc<Self>, error: Error) {
-        let late = self.wait.give_up();
-        self.finish(late.ok_or(error));
+    /// What the wait came to if it cannot be given up any more.
+    fn give_up(&self) -> Option<W::Output> {
+        match self.wait.give_up(true) {
+            Poll::Ready(late) => late,
+            Poll::Pending => None,
+        }
     }
 
     fn finish(self: &Arc<Self>, result: Result<W::Output>) {
@@ -364,7 +365,7 @@ impl<W: Wait> Attachment for Pending<W> {
         let mut state = self.state();
         if !state.inside && state.result.is_none() {
             // It has not begun yet, and when it does the memory may be gone.
-            state.result = self.wait.give_up().map(Ok);
+            state.result = self.give_up().map(Ok);
         }
     }
 }

@@ -159,8 +159,12 @@ impl<M: Memory> Party<'_, M> {
             }
         };
         patience.take_turn();
+        self.and_unlock(how, work)
+    }
+
+    fn and_unlock<T>(&self, how: Locked, work: impl FnOnce(State) -> Result<T>) -> Result<T> {
         let result = self.repaired(how).and_then(work);
-        lock::unlock(lock, self.me)?;
+        lock::unlock(self.memory.word(LOCK), self.me)?;
         result
     }
 
@@ -291,12 +295,23 @@ impl<M: Memory> Party<'_, M> {
     /// # Errors
     /// As for `arrive`.
     pub fn withdraw(&self, arrival: Arrival) -> Result<Option<u32>> {
-        self.locked(&Patience::default(), |state| {
-            if state.generation == arrival.generation {
-                self.rename(arrival.index, 0);
-            }
-            self.outcome(arrival)
-        })
+        self.locked(&Patience::default(), |state| self.take_back(arrival, state))
+    }
+
+    /// The same, unless another has the lock.
+    ///
+    /// # Errors
+    /// As for `arrive`.
+    pub fn try_withdraw(&self, arrival: Arrival) -> Result<Option<Option<u32>>> {
+        let locked = lock::try_lock(self.memory.word(LOCK), self.me, self.memory);
+        locked.map(|how| self.and_unlock(how, |state| self.take_back(arrival, state))).transpose()
+    }
+
+    fn take_back(&self, arrival: Arrival, state: State) -> Result<Option<u32>> {
+        if state.generation == arrival.generation {
+            self.rename(arrival.index, 0);
+        }
+        self.outcome(arrival)
     }
 
     /// Breaks the barrier.
