@@ -261,3 +261,17 @@ fn a_broadcast_can_be_sent_to_where_memory_after_it_is_read_only() {
         assert_eq!(broadcast.send(b"hello", None), Ok(true));
     }
 }
+
+#[test]
+fn a_message_that_is_put_back_when_a_later_one_was_released_leaves_its_room_to_senders() {
+    let file = TempFile::sparse(2 * PAGE as u64);
+    let map = open(&file);
+    let broadcast = Broadcast::create(&map, 0, 2 * PAGE, true).unwrap();
+    let receiver = broadcast.subscribe(&map, From::Now).unwrap();
+    let message = vec![1; broadcast.max_length() - 16];
+    while broadcast.send(&message, None).unwrap() {}
+    let [first, second] = [(); 2].map(|()| receiver.borrow(None).unwrap().unwrap());
+    receiver.release(second).unwrap();
+    receiver.put_back(first);
+    assert_eq!(broadcast.send(&message, None), Ok(true));
+}

@@ -117,3 +117,19 @@ fn a_wait_that_fails_is_not_counted_any_more() {
     assert!(waits.is_notified(&first));
     assert!(!waits.is_notified(&second));
 }
+
+#[test]
+#[cfg(not(windows))] // where a mapped file keeps its pages
+fn the_mutex_is_given_back_also_where_the_memory_of_the_condition_is_lost() {
+    let file = TempFile::sparse(2 * PAGE as u64);
+    let maps = [open(&file), open(&file)];
+    let [mutex, other] = maps.each_ref().map(|map| Mutex::new(map, 0).unwrap());
+    let condition = Condition::new(&maps[0], PAGE).unwrap();
+    mutex.lock(&Patience::FOREVER).unwrap();
+    let waiting = condition.begin(&mutex).unwrap();
+    condition.notify(1).unwrap();
+    let wakeup = condition.wait_on(&mutex, &waiting, &Patience::FOREVER).unwrap();
+    file.truncate(PAGE as u64);
+    assert!(condition.give_back(&mutex, &waiting, wakeup).is_err());
+    assert_eq!(other.try_lock(), Ok(Some(Locked::Acquired)));
+}

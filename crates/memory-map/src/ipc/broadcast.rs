@@ -438,7 +438,7 @@ impl Receiver {
     }
 
     /// Puts back the message that was borrowed last: it is received again. One that is not the last is as good as
-    /// released.
+    /// released. Call it while no other thread waits for a message: that one would not see it.
     ///
     /// ```
     /// use memory_map::ipc::{Broadcast, From};
@@ -460,7 +460,8 @@ impl Receiver {
             let start = message.end.wrapping_sub(size_of(message.length()) as u64);
             cursor.position = self.borrowed.end().unwrap_or(start);
         } else {
-            self.borrowed.release(message.end, |_| {}); // its room goes back with that of the next
+            drop(cursor);
+            let _ = self.release(message); // a fault, which the mapping tells
         }
     }
 

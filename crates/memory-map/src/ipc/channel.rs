@@ -668,7 +668,7 @@ impl Channel {
     }
 
     /// Puts a message back: it is received again. If others were received after it, that is so as soon as none is in
-    /// use, and they come again too.
+    /// use, and they come again too. Call it while no other thread waits for a message: that one would not see it.
     ///
     /// ```
     /// use memory_map::ipc::Channel;

@@ -223,13 +223,14 @@ impl Condition {
     /// # Errors
     /// As for [`Mutex::put_back`].
     pub fn give_back(&self, mutex: &Mutex, waiting: &Waiting, wakeup: Wakeup) -> Result<()> {
-        if waiting.notified.swap(false, Ordering::Relaxed) {
-            self.notify(1)?;
-        }
+        let is_notified = waiting.notified.swap(false, Ordering::Relaxed);
+        let notified = if is_notified { self.notify(1) } else { Ok(()) };
+        // The memory of the condition may be gone, and that of the mutex not.
         mutex.put_back(match wakeup {
             Wakeup::Recovered => Locked::Recovered,
             Wakeup::Notified | Wakeup::TimedOut => Locked::Acquired,
-        })
+        })?;
+        notified
     }
 
     /// Wakes up to `count` of those that wait now. The mutex need not be held.
