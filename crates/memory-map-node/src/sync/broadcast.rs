@@ -123,7 +123,9 @@ pub fn receiver_release(env: Env, receiver: NativeReceiver, offset: f64) -> Resu
 #[napi]
 pub fn receiver_put_back(env: Env, receiver: NativeReceiver, offset: f64) -> Result<()> {
     let Subscriber { receiver, borrowed } = &*receiver.get(&env)?.object;
-    borrowed.put_back(offset, |message| receiver.put_back(message));
+    if let Some(message) = borrowed.take(offset) {
+        receiver.put_back(message);
+    }
     Ok(())
 }
 

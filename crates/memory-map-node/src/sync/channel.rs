@@ -217,7 +217,9 @@ pub fn channel_release(env: Env, channel: NativeChannel, offset: f64) -> Result<
 #[napi]
 pub fn channel_put_back(env: Env, channel: NativeChannel, offset: f64) -> Result<()> {
     let End { channel, borrowed, .. } = &*channel.get(&env)?.object;
-    borrowed.put_back(offset, |message| channel.put_back(message));
+    if let Some(message) = borrowed.take(offset) {
+        channel.put_back(message);
+    }
     Ok(())
 }
 

@@ -84,16 +84,12 @@ impl Lent {
         offset: f64,
         release: impl FnOnce(Message) -> memory_map::Result<()>,
     ) -> memory_map::Result<bool> {
-        let message = self.0.lock_anyway().remove(&(offset as usize));
-        message.map_or(Ok(false), |message| release(message).map(|()| true))
+        self.take(offset).map_or(Ok(false), |message| release(message).map(|()| true))
     }
 
-    /// Has `put_back` put back the message at an offset.
-    pub fn put_back(&self, offset: f64, put_back: impl FnOnce(Message)) {
-        let message = self.0.lock_anyway().remove(&(offset as usize));
-        if let Some(message) = message {
-            put_back(message);
-        }
+    /// Takes out the message at an offset.
+    pub fn take(&self, offset: f64) -> Option<Message> {
+        self.0.lock_anyway().remove(&(offset as usize))
     }
 
     /// Takes out all messages.
