@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
+use memory_map::Result;
 
 use crate::ipc::atomic::{AtomicU64, Mutex};
 use crate::ipc::lock::{Locked, World};
@@ -73,17 +74,11 @@ impl Shared {
     }
 
     fn write(&self, me: u64) -> Locked {
-        let how = self.user(me).lock_exclusive(&mut false, &Patience::default()).unwrap().unwrap();
-        self.add();
-        self.user(me).unlock().unwrap();
-        how
+        self.wrote(me, self.user(me).lock_exclusive(&mut false, &Patience::default()))
     }
 
     fn read(&self, me: u64) -> Locked {
-        let how = self.user(me).lock_shared(&Patience::default()).unwrap().unwrap();
-        self.look();
-        self.user(me).unlock().unwrap();
-        how
+        self.has_read(me, self.user(me).lock_shared(&Patience::default()))
     }
 
     /// As `write` and `read`, called again after each sleep, as `ExclusiveWait` does.
@@ -95,16 +90,27 @@ impl Shared {
             gate.set(has_gate);
             how
         });
-        self.add();
-        self.user(me).unlock().unwrap();
-        how.unwrap().unwrap()
+        self.wrote(me, how)
     }
 
     fn read_in_parts(&self, me: u64) -> Locked {
-        let how = park::in_parts(|patience| self.user(me).lock_shared(patience));
+        self.has_read(me, park::in_parts(|patience| self.user(me).lock_shared(patience)))
+    }
+
+    /// Adds one with the lock, and gives it back.
+    fn wrote(&self, me: u64, how: Result<Option<Locked>>) -> Locked {
+        let how = how.unwrap().unwrap();
+        self.add();
+        self.user(me).unlock().unwrap();
+        how
+    }
+
+    /// Looks with the lock, and gives it back.
+    fn has_read(&self, me: u64, how: Result<Option<Locked>>) -> Locked {
+        let how = how.unwrap().unwrap();
         self.look();
         self.user(me).unlock().unwrap();
-        how.unwrap().unwrap()
+        how
     }
 
     /// Loom sees it where others write or read at once.
@@ -126,40 +132,32 @@ impl Shared {
     }
 }
 
-#[test]
-fn a_writer_and_readers_exclude_each_other_and_none_is_left_asleep() {
+/// Has three users lock, of whom the first one, two and three write, by what is given who it is and how many write.
+fn check_three(lock: fn(&Shared, u64, u64) -> Locked) {
     for writers in 1..=3 {
         check(Some(PREEMPTIONS), move || {
-            let lock = Shared::new([0; 5]);
-            let shared = Arc::clone(&lock);
-            let locked = threads(
-                3,
-                move |me| {
-                    if me <= writers { shared.write(me) } else { shared.read(me) }
-                },
-            );
+            let words = Shared::new([0; 5]);
+            let shared = Arc::clone(&words);
+            let locked = threads(3, move |me| lock(&shared, me, writers));
             assert_eq!(locked, [Locked::Acquired; 3]);
-            assert_eq!(lock.look(), writers as u32);
-            assert!(lock.is_free());
+            assert_eq!(words.look(), writers as u32);
+            assert!(words.is_free());
         });
     }
 }
 
 #[test]
+fn a_writer_and_readers_exclude_each_other_and_none_is_left_asleep() {
+    check_three(|lock, me, writers| if me <= writers { lock.write(me) } else { lock.read(me) });
+}
+
+#[test]
 fn waits_that_have_no_thread_leave_none_asleep() {
-    for writers in 1..=3 {
-        check(Some(PREEMPTIONS), move || {
-            let lock = Shared::new([0; 5]);
-            let shared = Arc::clone(&lock);
-            threads(3, move |me| match me {
-                1 => shared.write(me),
-                _ if me <= writers => shared.write_in_parts(me),
-                _ => shared.read_in_parts(me),
-            });
-            assert_eq!(lock.look(), writers as u32);
-            assert!(lock.is_free());
-        });
-    }
+    check_three(|lock, me, writers| match me {
+        1 => lock.write(me),
+        _ if me <= writers => lock.write_in_parts(me),
+        _ => lock.read_in_parts(me),
+    });
 }
 
 #[test]
