@@ -6,7 +6,7 @@ import { Broadcast, Channel } from 'memory-map/sync'
 import type { Peer } from './helpers/processes.ts'
 import { type Runtime, runtimes } from './helpers/runtimes.ts'
 import { scratchFile, sparseFile } from './helpers/scratch.ts'
-import { peerWith, sharedMap } from './helpers/sharing.ts'
+import { peerWith, sharedMap, withoutViews } from './helpers/sharing.ts'
 import { HANG_MS, turns, until } from './helpers/until.ts'
 
 const LENGTH = 64 * 1024
@@ -180,31 +180,21 @@ test('a message of which no view can be made comes again, whatever else is borro
     { sender: broadcast, end: receiver },
   ]
   for (const { sender, end } of ends) {
-    const fail = () => {
-      map.view = () => {
-        throw new RangeError('no memory')
-      }
-      t.throws(() => end.borrow(), { message: 'no memory' })
-      Reflect.deleteProperty(map, 'view')
-    }
+    const fail = () => withoutViews(map, () => t.throws(() => end.borrow(), { message: 'no memory' }))
     sender.sendMany(['1', '2', '3', '4', '5', '6'])
-    fail()
+    await fail()
     t.is(String(end.receive()), '1')
-    fail()
+    await fail()
     const second = end.borrow()!
-    fail()
+    await fail()
     const third = end.borrow()!
     t.deepEqual([second, third].map(String), ['2', '3'])
     end.release(third)
-    fail()
-    map.view = () => {
-      throw new RangeError('no memory')
-    }
-    await t.throwsAsync(end.borrowAsync(), { message: 'no memory' })
-    Reflect.deleteProperty(map, 'view')
+    await fail()
+    await withoutViews(map, () => t.throwsAsync(end.borrowAsync(), { message: 'no memory' }))
     end.release(second)
     t.is(String(end.receive()), '4')
-    fail()
+    await fail()
     t.deepEqual(end.receiveMany(9).map(String), ['5', '6'])
   }
 })

@@ -14,6 +14,15 @@ export function sharedMap(t: ExecutionContext, file: string): MemoryMap {
   return map
 }
 
+/** Runs `act` while no view of a mapping can be made. */
+export async function withoutViews(map: MemoryMap, act: () => unknown): Promise<void> {
+  map.view = () => {
+    throw new RangeError('no memory')
+  }
+  await act()
+  Reflect.deleteProperty(map, 'view')
+}
+
 /**
  * Starts a second process in which `map` is the file, mapped for reading and writing, and `sync` is `memory-map/sync`.
  * Then runs `setup` there; what it assigns is global.
