@@ -287,6 +287,20 @@ test('destroy() ends a stream, before and in the middle', async (t) => {
   t.is(await t.throwsAsync(once(stream, 'end')), reason)
 })
 
+test('a stream whose listeners were all removed closes its mapping, and keeps none open, when it is destroyed', async (t) => {
+  const path = scratchFile(t, contents)
+  const map = mapPrivate(path)
+  const stream = map.createReadStream({ autoClose: true })
+  stream.removeAllListeners()
+  stream.destroy()
+  await once(stream, 'close')
+  t.true(map.closed)
+  const other = mapPrivate(path)
+  other.createReadStream().removeAllListeners().destroy()
+  await other.closeAsync()
+  t.true(other.closed)
+})
+
 test('an AbortSignal ends a stream, before and in the middle', async (t) => {
   using map = mapPrivate(scratchFile(t, contents))
   const aborted = { name: 'AbortError', code: 'ABORT_ERR' }

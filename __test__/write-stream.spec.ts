@@ -238,6 +238,14 @@ test('autoClose closes the mapping when the stream has finished or failed', asyn
   t.true(failed.closed)
 })
 
+test('autoClose closes the mapping also if the program has removed all listeners of the stream', async (t) => {
+  const map = open(scratchFile(t, ''))
+  const stream = map.createWriteStream({ autoClose: true })
+  stream.removeAllListeners()
+  await pipeline(Readable.from(['bytes']), stream)
+  t.true(map.closed)
+})
+
 test('a fault makes the stream fail', async (t) => {
   using map = mapAnonymous(10)
   map.protect('read')

@@ -94,14 +94,14 @@ export class ReadStreams {
   }
 
   create(options: unknown): Readable {
-    const reader = new Reader(this.#source, options, (handed) => this.#noteStep(handed))
+    const reader = new Reader(this.#source, options, {
+      step: (handed) => this.#noteStep(handed),
+      closed: () => this.end(running),
+    })
     const running: Running = { reader: new WeakRef(reader), ended: [] }
     this.#running.add(running)
     abandoned.register(reader, { streams: this.#self, running })
-    return reader.stream.once('close', () => {
-      this.end(running)
-      if (reader.closesMapping) this.#source.close()
-    })
+    return reader.stream
   }
 
   /** Notes that a stream has closed, or has gone. */
@@ -142,12 +142,20 @@ export class ReadStreams {
   }
 }
 
+/** What the streams of a mapping are told by each. */
+interface Notes {
+  /** A step has begun. */
+  step(handed: Handed): void
+  /** The stream has closed. */
+  closed(): void
+}
+
 /** What is behind a stream. */
 class Reader {
   readonly stream: Readable
-  readonly closesMapping: boolean
   readonly #source: Source
-  readonly #noteStep: (handed: Handed) => void
+  readonly #notes: Notes
+  readonly #closesMapping: boolean
   readonly #end: number
   readonly #chunk: number
   readonly #stepLength: number
@@ -162,7 +170,7 @@ class Reader {
   /** What the chunks are, by their memory. */
   readonly #prototypes = new WeakMap<ArrayBufferLike, object>()
 
-  constructor(source: Source, options: unknown, noteStep: (handed: Handed) => void) {
+  constructor(source: Source, options: unknown, notes: Notes) {
     const given = check<ReadStreamOptions>(options, OPTIONS)
     const { highWaterMark = 65_536 } = given
     const start = given.start === undefined ? 0 : toBytes(given.start, 'options.start')
@@ -173,7 +181,7 @@ class Reader {
     }
     const encoding = given.encoding && toEncoding(given.encoding)
     const signal = toSignal(given.signal)
-    this.closesMapping = toBoolean(given.autoClose, 'options.autoClose', false)
+    this.#closesMapping = toBoolean(given.autoClose, 'options.autoClose', false)
     // Looked for when it is needed: loading it takes longer than loading the native library.
     const { addAbortSignal, Readable } = process.getBuiltinModule('node:stream')
     this.stream = new Readable({
@@ -184,6 +192,7 @@ class Reader {
     const { emit, read, setEncoding } = this.stream
     this.stream.emit = (name: string | symbol, ...values: any[]) => {
       if (name === 'data') this.#restore(values[0])
+      if (name === 'close') this.#close() // whether it has listeners or not: a program may have removed them all
       return emit.call(this.stream, name, ...values)
     }
     this.stream.read = (size) => this.#restore(read.call(this.stream, size))
@@ -193,7 +202,7 @@ class Reader {
     }
     if (encoding) this.stream.setEncoding(encoding)
     this.#source = source
-    this.#noteStep = noteStep
+    this.#notes = notes
     this.#end = Math.min(end + 1, source.length())
     this.#chunk = Math.min(highWaterMark, MAX_CHUNK)
     this.#stepLength = Math.max(1, Math.floor(STEP / this.#chunk)) * this.#chunk
@@ -250,6 +259,11 @@ class Reader {
     else this.#ahead.then(end, end)
   }
 
+  #close(): void {
+    this.#notes.closed()
+    if (this.#closesMapping) this.#source.close()
+  }
+
   /** The next chunk, if its pages are there. Pages that go away later are reported like any fault. */
   async #next(): Promise<Buffer | null> {
     if (this.#failure !== undefined) throw this.#failure
@@ -271,7 +285,7 @@ class Reader {
     this.#ahead = undefined
     if (this.stream.destroyed) return
     this.#stepEnd = end
-    this.#noteStep(this.#handed)
+    this.#notes.step(this.#handed)
     if (end === this.#end) return
     this.#ahead = this.#prefetch(end)
     this.#ahead.catch(() => {}) // an error is thrown where it is awaited, if it ever is

@@ -85,11 +85,17 @@ export function createWriteStream(target: Target, file: StreamedFile, options: u
     destroy: (error, done) =>
       settle(
         (failure) => done(error ?? failure),
-        () => shared.trim(),
+        () => {
+          try {
+            shared.trim()
+          } finally {
+            if (autoClose) target.close()
+          }
+        },
       ),
   })
   if (signal) addAbortSignal(signal, stream)
-  return autoClose ? stream.once('close', () => target.close()) : stream
+  return stream
 }
 
 /** Gives back the room that streams have in the file of a mapping that is about to be closed; else it stays. */
