@@ -3,6 +3,7 @@
 import assert from 'node:assert'
 import { constants } from 'node:buffer'
 import { once } from 'node:events'
+import { StringDecoder } from 'node:string_decoder'
 import { inspect } from 'node:util'
 
 import test, { type ExecutionContext } from 'ava'
@@ -238,3 +239,38 @@ test('setEncoding decodes copies of the chunks that wait in the stream', async (
   stream.setEncoding('utf8')
   t.is((await stream.toArray()).join(''), contents.toString())
 })
+
+for (const state of ['paused', 'flowing']) {
+  test(`no memory of the mapping gets to the decoder of a stream that is ${state} when its encoding is set`, async (t) => {
+    using map = mapShared(scratchFile(t, contents))
+    const stream = map.createReadStream({ highWaterMark: 100 })
+    await once(stream, 'readable')
+    const parts: unknown[] = []
+    if (state === 'flowing') stream.on('data', (part) => parts.push(part)).resume()
+    t.is(stream.readableFlowing === true, state === 'flowing')
+    const decoded = decodedBy(() => stream.setEncoding('utf8'))
+    t.true(decoded.length > 0)
+    t.true(decoded.every((bytes) => Object.getPrototypeOf(bytes) === Buffer.prototype))
+    if (state === 'paused') parts.push(...(await stream.toArray()))
+    else await once(stream, 'end')
+    t.true(parts.every((part) => typeof part === 'string'))
+    t.is(parts.join(''), contents.toString())
+  })
+}
+
+/** What streams give their decoders while `run` runs. */
+function decodedBy(run: () => void): unknown[] {
+  const { prototype } = StringDecoder
+  const { write } = prototype
+  const given: unknown[] = []
+  prototype.write = function (bytes) {
+    given.push(bytes)
+    return write.call(this, bytes)
+  }
+  try {
+    run()
+  } finally {
+    prototype.write = write
+  }
+  return given
+}

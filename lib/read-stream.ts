@@ -302,10 +302,11 @@ class Reader {
 
 /** Replaces the chunks that wait in a stream by a copy, before they are decoded. */
 function copyWaiting(stream: Readable): void {
-  if (stream.readableLength === 0 || stream.readableFlowing === true || stream.readableEncoding !== null) return
-  const { emit } = stream
+  if (stream.readableLength === 0 || stream.readableEncoding !== null) return
+  const { emit, readableFlowing } = stream
   stream.emit = () => false // this was not read yet
   try {
+    if (readableFlowing) stream.pause() // what is put back would be given to listeners at once
     let chunk = stream.read(stream.readableLength) as Buffer
     try {
       chunk = copyForText(chunk)
@@ -314,5 +315,6 @@ function copyWaiting(stream: Readable): void {
     }
   } finally {
     stream.emit = emit
+    if (readableFlowing) stream.resume()
   }
 }
