@@ -272,6 +272,17 @@ test('after close the next line is an error', (t) => {
   }
 })
 
+test('after close the next line is an error also if lines are strings', (t) => {
+  for (const encoding of ['latin1', 'utf16le'] as const) {
+    const map = memoryWith(Buffer.from('line\nline\nline\n', encoding))
+    const lines = map.lines({ encoding })
+    t.is(lines.next().value, 'line')
+    map.close()
+    throwsCodedError(t, () => lines.next(), { instanceOf: Error, code: 'ERR_MMAP_CLOSED' })
+    t.true(lines.next().done)
+  }
+})
+
 test('check() throws a fault that lies behind the lines taken so far', (t) => {
   using map = mapPrivate(scratchFile(t, Buffer.alloc(2 * pageSize, 'line\n')), { onFault: () => {} })
   map.protect('none', { offset: pageSize })

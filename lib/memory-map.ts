@@ -907,7 +907,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
     log?.end(reports)
     this.#streams?.fail(closedError())
     this.#buffer = undefined
-    this.#madeWindows?.forget()
+    this.#madeWindows?.end()
   }
 
   /**

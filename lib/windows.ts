@@ -72,6 +72,9 @@ export interface Window {
 /** What a mapping without views has: a Map of its own would cost more than all else here. */
 const NONE = new Map<number, Window>()
 
+/** What a mapping has that was closed. */
+const CLOSED = new Map<number, Window>()
+
 /** The windows of one mapping. */
 export class Windows {
   readonly #token: Token
@@ -165,6 +168,12 @@ export class Windows {
     this.#made = NONE
     this.#recent = []
     this.#lastSlot = LAST_SLOT
+  }
+
+  /** As {@link forget}, for good. */
+  end(): void {
+    this.forget()
+    this.#made = CLOSED
   }
 
   /** The window that has a range of the mapping. */
