@@ -141,6 +141,11 @@ for (const [kind, map] of fileMakers) {
     }
   })
 
+  test(`the offset -0 of a ${kind} mapping is 0`, (t) => {
+    using mapped = map(scratchFile(t, contents), { offset: -0 })
+    t.is(mapped.offset, 0)
+  })
+
   test(`the length of a ${kind} mapping is that of the file when it was mapped`, (t) => {
     const path = scratchFile(t, contents)
     using mapped = map(path)

@@ -22,7 +22,7 @@ function toNumber(value: unknown, name: string): number {
   // A bigint above `MAX` is above it as a number too.
   const number = typeof value === 'bigint' ? Number(value) : value
   if (typeof number !== 'number') throw invalidType(name, 'of type number or bigint', value)
-  return number
+  return number + 0 // which makes 0 of -0
 }
 
 /** `value` as a number as Buffer's methods make one of everything. */

@@ -198,7 +198,7 @@ export function layOver(map: Layable, memory: WasmMemory, offset: unknown): Wasm
   if ('deno' in process.versions && process.platform !== 'linux') throw unsupported(UNSEEN)
   const buffer = bufferOf(memory)
   if (buffer === undefined) throw invalidType('memory', 'a WebAssembly.Memory', memory)
-  const start = toBytes(offset, 'offset') + 0 // which makes 0 of -0
+  const start = toBytes(offset, 'offset')
   const page = native.pageSize()
   const bytes = Math.ceil(map.length / page) * page
   if (start % page !== 0 || start + bytes > buffer.byteLength) {
