@@ -131,6 +131,64 @@ test('a party that cannot withdraw yet, as another process is stopped with the l
   t.is(barrier.waiting, 0)
 })
 
+/** Runs `act` in a second process, at a barrier of two whose lock this process keeps meanwhile. */
+async function whileLocked(t: ExecutionContext, before: string, act: string) {
+  const { file, barrier } = open(t, 2)
+  const peer = await peerOf(t, file)
+  const told = peer.run(before.replace('FILE', JSON.stringify(file)))
+  await until(() => barrier.waiting === 1)
+  await told
+  const stopped = new Mutex(sharedMap(t, file), 64) // the barrier begins with a lock like that of a mutex
+  t.is(await stopped.lockAsync(), 'acquired')
+  const late = setTimeout(() => void peer.kill(), HANG_MS)
+  const said = await peer.run(act)
+  clearTimeout(late)
+  t.is(barrier.waiting, 1)
+  stopped.unlock()
+  return { barrier, said }
+}
+
+const WAIT =
+  'abort = new AbortController(), end = barrier.waitAsync({ signal: abort.signal }).catch((error) => error.code), 0'
+const MOVE = 'for (let before = map.address, length = 2 ** 20; map.address === before; length *= 2) map.resize(length)'
+
+for (const [title, ending] of [
+  ['a party that waits', ''],
+  ['a party that is withdrawn', 'abort.abort(); await new Promise((resolve) => setTimeout(resolve, 50));'],
+]) {
+  test(`close() waits for no process that is stopped with the lock of a barrier with ${title}`, async (t) => {
+    const { barrier, said } = await whileLocked(t, WAIT, `(async () => { ${ending} map.close(); return await end })()`)
+    t.is(said, 'ERR_MMAP_CLOSED')
+    await t.throwsAsync(barrier.waitAsync(), broken)
+  })
+
+  test(`resize() waits for no process that is stopped with the lock of a barrier with ${title}`, async (t) => {
+    const { barrier } = await whileLocked(t, WAIT, `(async () => { ${ending} ${MOVE} })()`)
+    await until(() => barrier.waiting === 0)
+    t.false(barrier.broken)
+  })
+}
+
+for (const [call, title] of [
+  ['barrier.wait()', 'blocked at'],
+  ['barrier.waitAsync()', 'that waits at'],
+]) {
+  test(`terminate() of a worker ${title} a barrier waits for no process that is stopped with its lock`, async (t) => {
+    const worker = `
+      import(process.env.MEMORY_MAP_ROOT + 'index.js').then(async ({ mapShared }) => {
+        const { Barrier } = await import(process.env.MEMORY_MAP_ROOT + 'sync.js')
+        const { workerData } = require('node:worker_threads')
+        const barrier = new Barrier(mapShared(workerData, { protection: 'read-write' }), 64)
+        ${call}
+      })`
+    const start = `import('node:worker_threads').then(({ Worker }) => {
+      worker = new Worker(${JSON.stringify(worker)}, { eval: true, workerData: FILE })
+    })`
+    const { barrier } = await whileLocked(t, start, 'worker.terminate()')
+    await t.throwsAsync(barrier.waitAsync(), broken)
+  })
+}
+
 test('abort and reset end the waits of all parties', async (t) => {
   const { barrier } = open(t, 3)
   for (const end of ['abort', 'reset'] as const) {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use memory_map::ipc::{Barrier, Coming, Patience};
+use memory_map::Error;
+use memory_map::ipc::{Barrier, Coming, Patience, Pending};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::in_mapping::{InMapping, Native};
-use super::waits::{Job, NativeWait};
+use super::waits::{Job, NativeWait, block};
 use crate::mapping::Token;
 
 /// What a wait returns that timed out; no party has this number.
@@ -26,10 +27,34 @@ pub fn barrier_open(
     Native::new(&env, &map.mapping, |mapping| Barrier::new(mapping, offset as usize, parties))
 }
 
+/// A barrier, and a wait at it.
+type Visit = (Arc<Barrier>, Coming);
+
+fn wait((barrier, coming): &Visit, patience: &Patience<'_>) -> memory_map::Result<u32> {
+    barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
+}
+
+fn withdraw((barrier, coming): &Visit, patience: Option<&Patience<'_>>) -> Poll<Option<u32>> {
+    barrier.try_withdraw(coming, patience)
+}
+
 /// Which party this is; 4294967295 timed out.
 #[napi]
 pub fn barrier_wait(env: Env, barrier: NativeBarrier, timeout: f64) -> Result<u32> {
-    barrier.block(&env, timeout, Barrier::wait).map(|index| index.unwrap_or(TIMED_OUT))
+    let InMapping { mapping, object } = &*barrier.get(&env)?;
+    let visit = Arc::new((Arc::clone(object), Coming::default()));
+    block(&env, timeout, |patience| {
+        wait(&visit, patience).or_else(|error| match withdraw(&visit, None) {
+            Poll::Ready(late) => late.ok_or(error),
+            // The thread is to end, and is not to wait for a process that is stopped with the barrier's lock.
+            Poll::Pending => {
+                let own = Arc::clone(&visit);
+                let job = Job::new(|_| Err(Error::Cancelled))
+                    .giving_up(move |patience| withdraw(&own, patience));
+                Pending::start(mapping, None, job, drop).and(Err(error))
+            }
+        })
+    })
 }
 
 #[napi(ts_return_type = "Promise<number>")]
@@ -40,17 +65,11 @@ pub fn barrier_wait_async<'env>(
     pending: &NativeWait,
 ) -> Result<Object<'env>> {
     let InMapping { mapping, object } = &*barrier.get(env)?;
-    let all = Arc::new((Arc::clone(object), Coming::default()));
-    let given_up = Arc::clone(&all);
-    let wait = move |patience: &Patience<'_>| {
-        let (barrier, coming) = &*all;
-        barrier.wait_on(coming, patience).map(|index| index.unwrap_or(TIMED_OUT))
-    };
-    let give_up = move |may_wait| match &*given_up {
-        (barrier, coming) if may_wait => Poll::Ready(barrier.withdraw(coming)),
-        (barrier, coming) => barrier.try_withdraw(coming),
-    };
-    pending.start(env, mapping, timeout, Job::new(wait).giving_up(give_up))
+    let visit = Arc::new((Arc::clone(object), Coming::default()));
+    let own = Arc::clone(&visit);
+    let job = Job::new(move |patience| wait(&visit, patience))
+        .giving_up(move |patience| withdraw(&own, patience));
+    pending.start(env, mapping, timeout, job)
 }
 
 #[napi]

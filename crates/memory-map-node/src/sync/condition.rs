@@ -72,7 +72,7 @@ pub fn condition_wait_async<'env>(
         // It fails where the mapping is gone, and then the lock is given up with it.
         let _ = condition.give_back(mutex, waiting, wakeup(code));
     };
-    let give_up = move |_| {
+    let give_up = move |_: Option<&Patience<'_>>| {
         let (condition, _, waiting) = &*given_up;
         condition.give_up(waiting);
         Poll::Ready(None)

@@ -29,7 +29,7 @@ fn may_run(env: &Env) -> bool {
     in_scope(env.raw(), || env.run_script::<_, Unknown>("0").is_ok())
 }
 
-type GivingUp = dyn Fn(bool) -> Poll<Option<u32>> + Send + Sync;
+type GivingUp = dyn Fn(Option<&Patience<'_>>) -> Poll<Option<u32>> + Send + Sync;
 type Waiting = dyn Fn(&Patience<'_>) -> memory_map::Result<u32> + Send + Sync;
 
 /// A wait on another thread, and how to undo it.
@@ -63,7 +63,7 @@ impl Job {
     /// Has `give_up` undo a wait that has begun: see [`Wait::give_up`].
     pub fn giving_up(
         mut self,
-        give_up: impl Fn(bool) -> Poll<Option<u32>> + Send + Sync + 'static,
+        give_up: impl Fn(Option<&Patience<'_>>) -> Poll<Option<u32>> + Send + Sync + 'static,
     ) -> Self {
         self.give_up = Some(Box::new(give_up));
         self
@@ -85,8 +85,8 @@ impl Wait for Job {
         self.give_back.as_ref().map(|give_back| give_back(output)).ok_or(output)
     }
 
-    fn give_up(&self, may_wait: bool) -> Poll<Option<u32>> {
-        self.give_up.as_ref().map_or(Poll::Ready(None), |give_up| give_up(may_wait))
+    fn give_up(&self, patience: Option<&Patience<'_>>) -> Poll<Option<u32>> {
+        self.give_up.as_ref().map_or(Poll::Ready(None), |give_up| give_up(patience))
     }
 }
 

@@ -137,8 +137,8 @@ impl Barrier {
         self.run(|party| party.withdraw(arrival)).ok().flatten()
     }
 
-    /// The same, which waits for nobody: [`Poll::Pending`] if another process has the lock of the barrier, and then nothing
-    /// was done.
+    /// The same, which waits no longer than `patience` says if another process has the lock of the barrier, and not at all
+    /// without one: [`Poll::Pending`] if it still has it then, and nothing was done.
     ///
     /// ```
     /// use std::task::Poll;
@@ -148,14 +148,18 @@ impl Barrier {
     ///
     /// let map = Mapping::anonymous(4096, true, &Options::default())?;
     /// let barrier = Barrier::new(&map, 0, Some(2))?;
-    /// assert_eq!(barrier.try_withdraw(&Coming::default()), Poll::Ready(None)); // it had not come
+    /// assert_eq!(barrier.try_withdraw(&Coming::default(), None), Poll::Ready(None)); // it had not come
     /// # Ok::<(), memory_map::Error>(())
     /// ```
-    pub fn try_withdraw(&self, coming: &Coming) -> Poll<Option<u32>> {
+    pub fn try_withdraw(
+        &self,
+        coming: &Coming,
+        patience: Option<&Patience<'_>>,
+    ) -> Poll<Option<u32>> {
         let mut coming = coming.0.lock_anyway();
         let Some(arrival) = *coming else { return Poll::Ready(None) };
-        let withdrawn = self.run(|party| party.try_withdraw(arrival));
-        if matches!(withdrawn, Ok(None)) {
+        let withdrawn = self.run(|party| party.try_withdraw(arrival, patience));
+        if matches!(withdrawn, Ok(None) | Err(Error::Cancelled)) {
             return Poll::Pending;
         }
         *coming = None;

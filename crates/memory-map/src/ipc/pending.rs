@@ -5,7 +5,7 @@
 //! to move has the threads leave its memory first, and they go on afterwards; one that is about to
 //! be closed ends them. What a thread has taken by then, and not yet reported, is given back.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -67,9 +67,10 @@ pub trait Wait: Send + Sync + 'static {
     }
 
     /// Undoes what the wait has begun, after an error, if it is not called again. If it is too late for that,
-    /// returns what the wait came to after all. [`Poll::Pending`] if it would have to wait for others and may not: it
-    /// is called again then, on a thread where it may.
-    fn give_up(&self, _may_wait: bool) -> Poll<Option<Self::Output>> {
+    /// returns what the wait came to after all. [`Poll::Pending`] if it would have to wait for others, and there is no
+    /// `patience` or that ends it. Then it is called again, on a thread where it may wait, unless the mapping is closed:
+    /// what it has begun goes on there as after the death of its process.
+    fn give_up(&self, _patience: Option<&Patience<'_>>) -> Poll<Option<Self::Output>> {
         Poll::Ready(None)
     }
 }
@@ -94,8 +95,9 @@ struct Progress<W: Wait> {
     inside: bool,
     /// How many mappings want it to stay out of the memory for now.
     paused: u32,
-    /// Whether the wait was ended before its time.
+    /// Whether the wait was ended before its time, and whether because its mapping is closed.
     ended: bool,
+    closed: bool,
     result: Option<Result<W::Output>>,
     /// Called at the end.
     done: Option<Done<W>>,
@@ -122,6 +124,7 @@ impl<W: Wait> Pending<W> {
                 inside: false,
                 paused: 0,
                 ended: false,
+                closed: false,
                 result: None,
                 done: Some(Box::new(done)),
             }),
@@ -130,7 +133,7 @@ impl<W: Wait> Pending<W> {
         mapping.attached().attach(&pending);
         match &pending.place {
             Some(place) => place.start(Arc::clone(&pending) as Arc<dyn Sleeper>),
-            None => pending.run_on_thread().inspect_err(|_| drop(pending.give_up()))?,
+            None => pending.run_on_thread().inspect_err(|_| _ = pending.wait.give_up(None))?,
         }
         if pending.wait.sleeps_first() {
             pending.nap.await_begin(|| pending.cancel.has_sleeper(), deadline);
@@ -208,22 +211,40 @@ impl<W: Wait> Pending<W> {
     }
 
     fn fail(self: &Arc<Self>, error: Error) {
-        // Other waits sleep on a thread that is shared.
-        if let Poll::Ready(late) = self.wait.give_up(self.nap.has_thread()) {
+        if let Poll::Ready(late) = self.wait.give_up(None) {
             return self.finish(late.ok_or(error));
         }
+        // Other waits sleep on a thread that is shared.
         let (own, reason) = (Arc::clone(self), error.clone());
-        let give_up = move || own.finish(own.give_up().ok_or(reason));
-        if threads::run(Box::new(give_up)).is_err() {
-            self.finish(self.give_up().ok_or(error));
+        if self.nap.has_thread() || threads::run(Box::new(move || own.give_up(reason))).is_err() {
+            self.give_up(error);
         }
     }
 
-    /// What the wait came to if it cannot be given up any more.
-    fn give_up(&self) -> Option<W::Output> {
-        match self.wait.give_up(true) {
-            Poll::Ready(late) => late,
-            Poll::Pending => None,
+    /// Gives the wait up, which may take as long as others like. It keeps out of the memory while that may move, and for
+    /// good once the mapping is closed.
+    fn give_up(self: &Arc<Self>, error: Error) {
+        loop {
+            let mut state = self.state();
+            if state.paused > 0 && !state.closed {
+                state.inside = false;
+                self.changed.notify_all();
+                let may_move = |state: &mut Progress<W>| state.paused > 0 && !state.closed;
+                let rested = self.changed.wait_while(state, may_move);
+                state = rested.unwrap_or_else(PoisonError::into_inner);
+                state.inside = true;
+            }
+            if state.closed {
+                let late = state.result.take();
+                drop(state);
+                return self.finish(late.unwrap_or(Err(error)));
+            }
+            self.cancel.reset();
+            drop(state);
+            let patience = Patience::FOREVER.or_until(&self.cancel);
+            if let Poll::Ready(late) = self.wait.give_up(Some(&patience)) {
+                return self.finish(late.ok_or(error));
+            }
         }
     }
 
@@ -361,11 +382,14 @@ impl<W: Wait> Attachment for Pending<W> {
     }
 
     fn end(&self) {
+        self.state().closed = true;
         Self::end(self);
         let mut state = self.state();
         if !state.inside && state.result.is_none() {
-            // It has not begun yet, and when it does the memory may be gone.
-            state.result = self.give_up().map(Ok);
+            // It has not begun yet, or rests, and when it goes on the memory may be gone.
+            if let Poll::Ready(late) = self.wait.give_up(None) {
+                state.result = late.map(Ok);
+            }
         }
     }
 }

@@ -298,12 +298,17 @@ impl<M: Memory> Party<'_, M> {
         self.locked(&Patience::default(), |state| self.take_back(arrival, state))
     }
 
-    /// The same, unless another has the lock.
+    /// The same, if it gets the lock; it waits for that as `patience` says.
     ///
     /// # Errors
     /// As for `arrive`.
-    pub fn try_withdraw(&self, arrival: Arrival) -> Result<Option<Option<u32>>> {
-        let locked = lock::try_lock(self.memory.word(LOCK), self.me, self.memory);
+    pub fn try_withdraw(
+        &self,
+        arrival: Arrival,
+        patience: Option<&Patience<'_>>,
+    ) -> Result<Option<Option<u32>>> {
+        let lock = self.memory.word(LOCK);
+        let locked = lock::lock_or_try(lock, self.me, self.spin, patience, self.memory)?;
         locked.map(|how| self.and_unlock(how, |state| self.take_back(arrival, state))).transpose()
     }
 

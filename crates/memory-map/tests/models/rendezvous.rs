@@ -133,7 +133,7 @@ fn one_that_withdraws_has_come_or_not() {
             let passed = there.party(1).withdraw(arrival).unwrap();
             passed.is_some()
         });
-        let passed = match words.party(2).try_withdraw(arrival).unwrap() {
+        let passed = match words.party(2).try_withdraw(arrival, None).unwrap() {
             Some(passed) => passed,
             None => words.party(2).withdraw(arrival).unwrap(), // the other party has the lock
         };
