@@ -188,6 +188,7 @@ impl Inner {
         self.backing = Backing::Zeros;
         self.identity = None;
         self.sized = false;
+        self.page_size = sys::page_size(); // huge ones went with what was mapped
         self.runs = Vec::new();
     }
 
@@ -222,5 +223,45 @@ impl Inner {
     /// Whether the pages are of a file that can be mapped again.
     pub fn is_of_file(&self) -> bool {
         matches!(self.backing, Backing::File { .. })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::guard::{self, handler};
+
+    #[test]
+    fn what_was_mapped_in_huge_pages_can_be_used_everywhere_once_it_is_closed() {
+        const HUGE: usize = 1 << 21;
+        handler::install().unwrap();
+        let mapped = sys::map(0, 3 * HUGE, Protection::None, Backing::Zeros).unwrap() as usize;
+        let start = sys::ceil(mapped, HUGE).unwrap();
+        let (range, record) = (start..start + 2 * HUGE, FaultRecord::leak());
+        record.begin(Beginning {
+            range: range.clone(),
+            length: range.len(),
+            user: range.clone(),
+            protection: Protection::ReadWrite,
+            guarded: true,
+            backing: Backing::Memory { reserve: true },
+            identity: None,
+            sized: false,
+            shared_memory: false,
+            page_size: HUGE,
+            owner: 0,
+            token: 0,
+        });
+        guard::register(start, range.end, record);
+        record.lock().retire(vec![range.clone()]);
+        for address in range.clone().step_by(sys::page_size()) {
+            // SAFETY: nothing is there, and the guard opens zeros for that.
+            assert_eq!(unsafe { (address as *const u8).read_volatile() }, 0);
+        }
+        assert_eq!(record.faults(), 1);
+        guard::unregister(start, range.end, record);
+        // SAFETY: the range was mapped above, and nothing uses it any more.
+        unsafe { sys::unmap(mapped, 3 * HUGE) };
     }
 }
