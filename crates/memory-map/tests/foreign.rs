@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
@@ -446,4 +447,23 @@ fn addresses_without_a_key_go_back_at_once_although_a_sync_is_still_to_come() {
         map.close();
         assert_eq!((is_mapped(address), sync.run()), (false, Ok(())));
     });
+}
+
+#[test]
+fn a_file_that_is_not_the_one_that_was_mapped_is_put_over_no_memory() {
+    let (file, other) = (TempFile::new(&[7; LENGTH]), TempFile::new(&[9; LENGTH]));
+    let (map, owner) = (shared(&file, Protection::ReadWrite), Owner::new());
+    let own = map.file().unwrap();
+    let stranger = std::fs::OpenOptions::new().read(true).write(true).open(&other.0).unwrap();
+    // SAFETY: both descriptors are open; the mapping's own stays so, and its owner closes it.
+    assert!(unsafe { libc::dup2(stranger.as_raw_fd(), own.as_raw_fd()) } >= 0);
+    // SAFETY: the memory is this test's, and stays.
+    let put = unsafe { map.put_over(owner.start, Box::new(())) };
+    // SAFETY: as above.
+    let laid = unsafe { map.lay_over(owner.start) }.map(drop);
+    for refused in [put, laid] {
+        assert!(matches!(refused, Err(Error::Os { errno: libc::EBADF, .. })), "{refused:?}");
+    }
+    assert_eq!((View::of(&map).load(0), owner.view().load(0)), (7, 0));
+    owner.give_back();
 }

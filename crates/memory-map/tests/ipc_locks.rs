@@ -82,3 +82,17 @@ fn a_semaphore_gives_out_what_it_has() {
     first.release(Semaphore::MAX).unwrap();
     assert!(matches!(first.release(1), Err(Error::OutOfRange { .. })));
 }
+
+#[test]
+#[cfg(unix)]
+fn no_lock_is_held_by_a_file_that_is_not_the_one_that_was_mapped() {
+    use std::os::fd::AsRawFd;
+    let (file, other) = (TempFile::sparse(PAGE as u64), TempFile::sparse(PAGE as u64));
+    let map = open(&file);
+    let own = map.file().unwrap();
+    let stranger = std::fs::OpenOptions::new().read(true).write(true).open(&other.0).unwrap();
+    // SAFETY: both descriptors are open; the mapping's own stays so, and its owner closes it.
+    assert!(unsafe { libc::dup2(stranger.as_raw_fd(), own.as_raw_fd()) } >= 0);
+    let locked = Mutex::new(&map, 0).and_then(|mutex| mutex.try_lock());
+    assert!(matches!(locked, Err(Error::Os { errno: libc::EBADF, .. })), "{locked:?}");
+}

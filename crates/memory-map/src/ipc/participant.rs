@@ -25,9 +25,9 @@ struct Participants {
 impl Participants {
     fn of(mapping: &Mapping) -> Result<Arc<Self>> {
         mapping.attached().shared(|| {
-            mapping.needs_file()?;
-            let file = mapping.file().ok_or(Error::NotShared)?;
-            let members = Members { liveness: sys::Liveness::of(&file)?, numbers: HashSet::new() };
+            let opened = mapping.opened(&mapping.state())?.ok_or(Error::NotShared)?;
+            let liveness = sys::Liveness::of(&opened.file)?;
+            let members = Members { liveness, numbers: HashSet::new() };
             let registry = Arc::new(Registry(Mutex::new(Some(members))));
             Ok(Self { registry, owner: Mutex::default() })
         })

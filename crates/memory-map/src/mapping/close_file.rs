@@ -1,7 +1,8 @@
 //! A mapping that keeps no descriptor of its file: a process may have few.
 
 use crate::error::{Error, Result};
-use crate::mapping::{Mapping, Pages};
+use crate::file::Opened;
+use crate::mapping::{Mapping, Pages, State};
 use crate::options::Kind;
 use crate::sys;
 
@@ -20,13 +21,20 @@ impl Mapping {
         }
     }
 
-    /// Fails where the file was closed by [`Mapping::close_file`].
-    pub(crate) fn needs_file(&self) -> Result<()> {
-        let is_gone = match self.pages_in(&self.state()) {
-            Pages::Mapped(region) => region.file().is_none(),
-            Pages::Empty(file) => file.is_none(),
-            Pages::Closed => false,
+    /// The file, for what needs it again; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it was closed by [`Mapping::close_file`]; `EBADF` if its descriptor, which the user
+    /// can see, does not stand for it any more; the OS's; [`Error::Closed`].
+    pub(crate) fn opened(&self, state: &State) -> Result<Option<Opened>> {
+        let file = match self.pages_in(state) {
+            Pages::Mapped(region) => region.checked_file()?,
+            Pages::Empty(file) => file.clone(),
+            Pages::Closed => return Err(Error::Closed),
         };
-        if is_gone && self.kind != Kind::Anonymous { Err(FILE_IS_CLOSED) } else { Ok(()) }
+        if file.is_none() && self.kind != Kind::Anonymous {
+            return Err(FILE_IS_CLOSED);
+        }
+        file.map(Opened::again).transpose()
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::file::Opened;
 use crate::mapping::{Mapping, Pages, State};
 use crate::options::HugePages;
 use crate::region::{Keeper, Region, place};
@@ -20,10 +19,10 @@ impl Mapping {
     /// The OS's; [`Error::Unsupported`]; [`Error::OutOfRange`]; [`Error::Busy`] while another holder has the
     /// mapping open; [`Error::Closed`].
     pub unsafe fn put_over(&self, start: usize, keeper: Keeper) -> Result<()> {
-        self.needs_file()?;
         let _paused = self.attached().pause();
         let mut state = self.state();
-        let Pages::Mapped(old) = self.pages_in(&state) else { return Err(Error::Closed) };
+        let opened = self.opened(&state)?;
+        let Pages::Mapped(old) = &state.pages else { return Err(Error::Closed) };
         self.needs_no_other(&state)?;
         if matches!(self.options.huge, HugePages::Explicit(_)) {
             let why = "huge pages cannot be mapped over this runtime's memory";
@@ -36,7 +35,6 @@ impl Mapping {
             let requirement = "the start of a page";
             return Err(Error::OutOfRange { name: "start", requirement });
         }
-        let opened = old.file().map(Opened::again).transpose()?;
         let contents = self.contents(opened.as_ref(), self.len(), state.protection)?;
         // SAFETY: the caller vouches for the memory.
         let new = unsafe { Region::over(&contents, start, (self.token, keeper)) }?;

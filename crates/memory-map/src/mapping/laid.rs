@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::file::Opened;
-use crate::mapping::{Mapping, Pages, State};
+use crate::mapping::{Mapping, State};
 use crate::options::HugePages;
 use crate::region::{Region, place};
 use crate::sys;
@@ -50,20 +50,17 @@ impl Mapping {
     /// has bytes of the file that the mapping has not; [`Error::Busy`]; [`Error::Unsupported`] of what has no file; the
     /// OS's; [`Error::Closed`].
     pub unsafe fn lay_over(&self, start: usize) -> Result<bool> {
-        self.needs_file()?;
         let mut state = self.state();
-        let file = match self.pages_in(&state) {
-            Pages::Mapped(region) => region.file(),
-            Pages::Empty(_) => return Err(NO_PAGES),
-            Pages::Closed => return Err(Error::Closed),
-        };
+        let opened = self.opened(&state)?;
+        if self.is_empty() {
+            return Err(NO_PAGES);
+        }
         if !place::REPLACES_PARTS {
             return Err(Error::Unsupported("this system cannot map over memory that is in use"));
         }
         if matches!(self.options.huge, HugePages::Explicit(_)) {
             return Err(Error::Unsupported("huge pages cannot be laid over memory of usual ones"));
         }
-        let opened = file.map(Opened::again).transpose()?;
         let Some(opened) = opened.filter(Opened::is_regular) else { return Err(NO_FILE) };
         self.check_ends(&opened, start)?;
         let mut contents = self.contents(Some(&opened), self.len(), state.protection)?;

@@ -57,24 +57,15 @@ impl Mapping {
             return Err(Error::Unsupported("a mapping of huge pages cannot change its length"));
         }
         let length = to_usize(length)?;
-        self.needs_file()?;
         let _paused = self.attached().pause();
         let mut state = self.state();
-        let file = match self.pages_in(&state) {
-            Pages::Mapped(region) => {
-                region.lock().check_file()?;
-                region.file()
-            }
-            Pages::Empty(file) => file.clone(),
-            Pages::Closed => return Err(Error::Closed),
-        };
+        let mut opened = self.opened(&state)?;
         let before = self.len();
         if length == before {
             return Ok(());
         }
         self.needs_no_other(&state)?;
         let snapshots = self.snapshots(&state);
-        let mut opened = file.clone().map(Opened::again).transpose()?;
         let extension = self.extension(opened.as_ref(), length, state.protection)?;
         let extend = |opened: &mut Option<Opened>| match (opened, extension) {
             (Some(opened), Some(end)) => opened.grow(self.offset(), end, self.blocks()),
@@ -107,6 +98,7 @@ impl Mapping {
             }
         };
         state.snapshots.clear();
+        let file = opened.map(|opened| opened.file);
         let moved = self.adopt(&mut state, region, file, length, &snapshots);
         drop(state);
         if moved {
@@ -304,18 +296,6 @@ fn clear_page_from(region: &Region, start: usize) {
 }
 
 impl Inner {
-    /// Whether the descriptor, which the user can see, still stands for the file.
-    fn check_file(&self) -> Result<()> {
-        let why = "the mapping's own descriptor was closed, or belongs to another file now";
-        match self.find_file() {
-            Err(sys::EBADF) if self.is_of_file() => {
-                Err(Error::os_because(sys::EBADF, "fstat", why))
-            }
-            Err(errno) if self.is_of_file() => Err(Error::os(errno, "fstat")),
-            _ => Ok(()),
-        }
-    }
-
     /// Puts every page back, or says which cannot be.
     fn heal_all(&mut self) -> Result<()> {
         self.heal();

@@ -42,7 +42,7 @@ impl Mapping {
             return Err(Error::NotShared);
         }
         if !sys::MSYNC_IS_DURABLE {
-            self.needs_file()?;
+            self.opened(&self.state())?;
         }
         let Some((region, range)) = located else { return Ok(Sync(None)) };
         {

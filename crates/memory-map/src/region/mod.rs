@@ -223,6 +223,19 @@ impl Region {
         self.file.lock_anyway().clone()
     }
 
+    /// The same, if its descriptor, which the user can see, still stands for it.
+    pub fn checked_file(&self) -> Result<Option<Arc<File>>> {
+        let Some(file) = self.file() else { return Ok(None) };
+        let inner = self.lock();
+        match inner.find_file() {
+            Err(errno) if inner.is_of_file() => Err(match errno {
+                sys::EBADF => Error::os_because(errno, "fstat", NOT_THAT_FILE),
+                _ => Error::os(errno, "fstat"),
+            }),
+            _ => Ok(Some(file)),
+        }
+    }
+
     /// Closes the file, and has `none` in its place: what is there stays mapped.
     pub fn close_file(&self, none: sys::RawFile) {
         self.lock().forget_file(none);
@@ -342,6 +355,9 @@ impl Region {
         *self.file.lock_anyway() = None;
     }
 }
+
+const NOT_THAT_FILE: &str =
+    "the mapping's own descriptor was closed, or belongs to another file now";
 
 /// A copy of pages of a region.
 pub(crate) struct Snapshot {
