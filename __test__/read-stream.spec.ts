@@ -345,6 +345,32 @@ for (const [what, end] of ends) {
     map.close()
   })
 
+  test(`${what} by the reader of the last byte lets the stream end`, async (t) => {
+    for (const highWaterMark of [1000, 64 * KiB, contents.length]) {
+      const map = mapAnonymous(contents.length)
+      map.write(contents)
+      const stream = map.createReadStream({ highWaterMark })
+      let left = contents.length
+      stream.on('data', (chunk: Buffer) => {
+        left -= chunk.length
+        if (left === 0) end(map)
+      })
+      await once(stream, 'end')
+      t.is(left, 0)
+      map.close()
+    }
+  })
+
+  test(`${what} before the last byte was read ends the stream with an error`, async (t) => {
+    const map = mapAnonymous(1000)
+    const stream = map.createReadStream({ highWaterMark: 1000 })
+    await once(stream, 'readable')
+    t.is(stream.readableLength, 1000)
+    end(map)
+    await t.throwsAsync(chunksOf(stream), { code: 'ERR_MMAP_CLOSED' })
+    map.close()
+  })
+
   onLinux(`${what} closes the file while chunks are held, and the last chunks keep their bytes`, async (t) => {
     const path = scratchFile(t, contents)
     const told: string[] = []

@@ -135,7 +135,7 @@ export class ReadStreams {
     })
   }
 
-  /** Ends every stream with an error, unless it has come to its end. */
+  /** Ends every stream with an error, unless its reader has all of it. */
   fail(error: Error): void {
     this.#handed.clear()
     for (const { reader } of this.#running) reader.deref()?.fail(error)
@@ -167,6 +167,8 @@ class Reader {
   #ahead: Promise<void> | undefined
   readonly #stop = new native.NativeStop()
   #failure: Error | undefined
+  /** Where the last chunk that the stream was given ends. */
+  #given: number
   /** What the chunks are, by their memory. */
   readonly #prototypes = new WeakMap<ArrayBufferLike, object>()
 
@@ -208,15 +210,16 @@ class Reader {
     this.#stepLength = Math.max(1, Math.floor(STEP / this.#chunk)) * this.#chunk
     this.#stepEnd = start
     this.#handed = { start, end: start, tail: Math.max(MIN_TAIL, 2 * this.#chunk) }
+    this.#given = start
     if (signal) addAbortSignal(signal, this.stream)
   }
 
   /**
-   * Ends the stream with an error, unless it has come to its end: at once if it has a listener for errors, else on
-   * the next read. An abandoned stream must not end the process.
+   * Ends the stream with an error, unless its reader has all of it, so that only the event `'end'` is missing: at once if
+   * it has a listener for errors, else on the next read. An abandoned stream must not end the process.
    */
   fail(error: Error): void {
-    if (this.stream.readableEnded) return
+    if (this.#given >= this.#end && this.stream.readableLength === 0) return
     this.#failure = error
     if (this.stream.listenerCount('error') > 0) this.stream.destroy(error)
   }
@@ -242,6 +245,7 @@ class Reader {
       this.stream.destroy(error as Error)
       return
     }
+    if (chunk !== null) this.#given = this.#handed.end
     this.stream.push(chunk)
   }
 
