@@ -296,6 +296,9 @@ async function use(value, at) {
 
 // ---- What went wrong
 
+/** Collecting garbage takes much longer than a call. */
+const CALLS_BETWEEN_LOOKS = 100
+
 let number = first
 let current
 /** Where the mapping is that the call is about. */
@@ -408,34 +411,34 @@ async function settle(before) {
 
 await make({ what: 'the first', operation: surface.find(({ name }) => name === 'view'), args: () => [] }, 'shared')
 let before = await settle(holds())
-let owner = ''
+/** What was called since the last look at what is left. */
+let called = new Set()
 let made = 0
 let index = 0
 async function* every() {
   for (const call of calls()) yield call
   for (const call of randomlyCalled()) yield call
 }
+
+async function nothingIsLeft() {
+  const after = await settle(before)
+  if (after.descriptors > before.descriptors || after.areas > before.areas)
+    wrong(`left by ${[...called].join(', ')}: ${JSON.stringify([before, after])}`)
+  before = after
+  called = new Set()
+}
+
 for await (const call of every()) {
   if (index++ !== number) continue
   const { module, name, owner: type } = call.operation
-  const group = `${module} ${type ?? ''} ${name}`
-  if (group !== owner) {
-    const after = await settle(before)
-    if (after.descriptors > before.descriptors)
-      wrong(`descriptors are left by ${owner}: ${JSON.stringify([before, after])}`)
-    if (after.areas > before.areas) wrong(`areas are left by ${owner}: ${JSON.stringify([before, after])}`)
-    before = after
-    owner = group
-  }
+  called.add(`${module} ${type ?? ''} ${name}`)
   const kinds = module === 'sync' || type === 'Channel' ? SHARED : Object.keys(KINDS)
   await make(call, kinds[number % kinds.length])
-  made++
+  if (++made % CALLS_BETWEEN_LOOKS === 0) await nothingIsLeft()
   number += step
 }
 current = { what: 'the end' }
-const after = await settle(before)
-if (after.descriptors > before.descriptors || after.areas > before.areas)
-  wrong(`left: ${JSON.stringify([before, after])}`)
+await nothingIsLeft()
 try {
   unlinkSharedMemory(NAME)
 } catch {
