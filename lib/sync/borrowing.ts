@@ -38,13 +38,12 @@ export class Borrowing {
 
   borrow(timeout: unknown): Buffer | undefined {
     const limit = toTimeout(timeout)
-    this.#life.check()
     this.#receiving.checkIdle()
     return this.#take(limit)
   }
 
   tryBorrow(): Buffer | undefined {
-    return this.#receiving.turns.busy ? undefined : this.borrow(0)
+    return this.#receiving.isAwaited ? undefined : this.borrow(0)
   }
 
   borrowAsync(options: unknown): Promise<Buffer | undefined> {

@@ -243,9 +243,7 @@ export class Channel extends Handle {
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined {
-    if (!this.#receiving.turns.busy) return this.#look()
-    this.#life.check()
-    return undefined
+    return this.#receiving.isAwaited ? undefined : this.#look()
   }
 
   /**
@@ -285,9 +283,7 @@ export class Channel extends Handle {
   /** As {@link receiveInto}, if there is a message now and no `receiveAsync` is pending. */
   tryReceiveInto(target: NodeJS.ArrayBufferView): number | undefined {
     const bytes = toTarget(target)
-    if (!this.#receiving.turns.busy) return this.#lookInto(bytes)
-    this.#life.check()
-    return undefined
+    return this.#receiving.isAwaited ? undefined : this.#lookInto(bytes)
   }
 
   /**
@@ -328,7 +324,6 @@ export class Channel extends Handle {
   reserve(length: number | bigint, timeout?: number): Buffer | undefined {
     const bytes = this.#toLength(length)
     const limit = toTimeout(timeout)
-    this.#life.check()
     this.#sending.checkIdle()
     const offset = call(this.#map, () => native.channelReserve(this.#native, bytes, limit))
     return this.#viewReserved(offset, bytes)
@@ -336,6 +331,7 @@ export class Channel extends Handle {
 
   /** Reserves room for a message if there is some now. */
   tryReserve(length: number | bigint): Buffer | undefined {
+    this.#life.check()
     return this.#sending.turns.busy ? undefined : this.reserve(length, 0)
   }
 

@@ -259,14 +259,13 @@ export class Queue extends Handle {
    */
   receive(timeout?: number): QueueMessage | undefined {
     const limit = toTimeout(timeout)
-    this.#life.check()
     this.#receiving.checkIdle()
     return this.#deliveries.take(limit)
   }
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): QueueMessage | undefined {
-    return this.#receiving.turns.busy ? undefined : this.receive(0)
+    return this.#receiving.isAwaited ? undefined : this.receive(0)
   }
 
   /**

@@ -82,9 +82,7 @@ export class BroadcastReceiver extends Handle {
 
   /** Receives a message if there is one now, and no `receiveAsync` is pending. */
   tryReceive(): Buffer | undefined {
-    if (!this.#receiving.turns.busy) return this.#copies.take(0)
-    this.#life.check()
-    return undefined
+    return this.#receiving.isAwaited ? undefined : this.#copies.take(0)
   }
 
   /**

@@ -28,25 +28,29 @@ export class Receiving {
     return this.#life.closed
   }
 
-  /** Throws where this call would overtake one that is pending. */
+  /** Throws if it was closed, and where this call would overtake one that is pending. */
   checkIdle(): void {
+    this.#life.check()
     checkIdle(this.turns.busy, 'An asynchronous call is pending, and the next message is for that')
   }
 
   /** The arguments of `receiveMany`, once it may receive. */
   toMany(most: unknown, timeout: unknown): [most: number, timeout: number] {
     const many: [number, number] = [toCount(most, 'most', 1), toTimeout(timeout)]
-    this.#life.check()
     this.checkIdle()
     return many
   }
 
+  /** Whether the next message is for a call that is pending. Throws if there is one, and it was closed. */
+  get isAwaited(): boolean {
+    if (!this.turns.busy) return false
+    this.#life.check()
+    return true
+  }
+
   /** A message that `look` finds now, unless the event loop is to go on first, or a call is pending. */
   now<T>(look: () => T | undefined): T | undefined {
-    if (this.#pace.isDue) return undefined
-    if (!this.turns.busy) return look()
-    this.#life.check()
-    return undefined
+    return this.#pace.isDue || this.isAwaited ? undefined : look()
   }
 
   /** The next message that `look` finds; undefined if there is none in time. */

@@ -78,8 +78,9 @@ export class Sending {
     })
   }
 
-  /** Throws if this call would overtake a pending one. */
+  /** Throws if it was closed, and if this call would overtake a pending one. */
   checkIdle(): void {
+    this.#life.check()
     checkIdle(this.turns.busy, 'An asynchronous call is pending to send or to reserve, and this would overtake it')
   }
 

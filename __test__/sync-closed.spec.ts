@@ -1,0 +1,99 @@
+// What calls say of a channel, a queue or a receiver that was closed while another call is pending.
+
+import test from 'ava'
+import { mapShared } from 'memory-map'
+import { Broadcast, Channel, Queue } from 'memory-map/sync'
+
+import { sparseFile } from './helpers/scratch.ts'
+
+type Closable = { close(): void }
+type Opened = { one: Closable; pending: () => Promise<unknown>; calls: Record<string, () => unknown> }
+
+const openers: [what: string, open: (t: Parameters<typeof sparseFile>[0]) => Opened][] = [
+  [
+    'a channel that somebody receives from',
+    (t) => {
+      const channel = Channel.create(open(t))
+      const target = new Uint8Array(10)
+      return {
+        one: channel,
+        pending: () => channel.receiveAsync(),
+        calls: {
+          receive: () => channel.receive(0),
+          tryReceive: () => channel.tryReceive(),
+          receiveInto: () => channel.receiveInto(target, 0),
+          tryReceiveInto: () => channel.tryReceiveInto(target),
+          receiveMany: () => channel.receiveMany(1, 0),
+          borrow: () => channel.borrow(0),
+          tryBorrow: () => channel.tryBorrow(),
+        },
+      }
+    },
+  ],
+  [
+    'a channel that somebody sends to',
+    (t) => {
+      const channel = Channel.create(open(t))
+      while (channel.trySend(new Uint8Array(100)));
+      return {
+        one: channel,
+        pending: () => channel.sendAsync(new Uint8Array(100)),
+        calls: {
+          send: () => channel.send('', 0),
+          trySend: () => channel.trySend(''),
+          sendMany: () => channel.sendMany([''], 0),
+          reserve: () => channel.reserve(1, 0),
+          tryReserve: () => channel.tryReserve(1),
+        },
+      }
+    },
+  ],
+  [
+    'a queue',
+    (t) => {
+      const queue = Queue.create(open(t))
+      return {
+        one: queue,
+        pending: () => queue.receiveAsync(),
+        calls: {
+          receive: () => queue.receive(0),
+          tryReceive: () => queue.tryReceive(),
+          receiveMany: () => queue.receiveMany(1, 0),
+        },
+      }
+    },
+  ],
+  [
+    'a receiver of a broadcast',
+    (t) => {
+      const receiver = Broadcast.create(open(t)).subscribe()
+      return {
+        one: receiver,
+        pending: () => receiver.receiveAsync(),
+        calls: {
+          receive: () => receiver.receive(0),
+          tryReceive: () => receiver.tryReceive(),
+          receiveMany: () => receiver.receiveMany(1, 0),
+          borrow: () => receiver.borrow(0),
+          tryBorrow: () => receiver.tryBorrow(),
+        },
+      }
+    },
+  ],
+]
+
+function open(t: Parameters<typeof sparseFile>[0]) {
+  const map = mapShared(sparseFile(t, 8192), { protection: 'read-write' })
+  t.teardown(() => map.close())
+  return map
+}
+
+for (const [what, opened] of openers) {
+  test(`each call says that ${what} is closed, also while the pending call has not ended`, async (t) => {
+    const { one, pending, calls } = opened(t)
+    const call = t.throwsAsync(pending(), { code: 'ERR_MMAP_CLOSED' })
+    one.close()
+    for (const [name, run] of Object.entries(calls)) t.throws(run, { code: 'ERR_MMAP_CLOSED' }, name)
+    await call
+  })
+}
