@@ -19,11 +19,11 @@ export type Cut = (memory: ArrayBufferLike, byteOffset: number, length: number) 
 type Constructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => Buffer<any>
 
 /** The class behind `Buffer.from` and `subarray`: calling it directly takes half the time. */
-const FastBuffer = (Buffer as unknown as { [Symbol.species]?: Constructor })[Symbol.species]
+const FastBuffer = (Buffer as unknown as { [Symbol.species]: Constructor })[Symbol.species]
 
 /** A Buffer over memory that only this thread changes while it is used. */
 export const cut: Cut =
-  FastBuffer === undefined || (FastBuffer as unknown) === Buffer
+  (FastBuffer as unknown) === Buffer
     ? Buffer.from
     : (memory, byteOffset, length) => new FastBuffer(memory, byteOffset, length)
 

@@ -770,10 +770,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   lock(options?: Readonly<LockOptions>): void {
     const token = this.#checkOpen()
-    const { offset, length, onFault = false } = check<LockOptions>(options, ['offset', 'length', 'onFault'])
+    const { offset, length, onFault } = check<LockOptions>(options, ['offset', 'length', 'onFault'])
     const [start, end] = toRange(offset, length, this.#length)
-    if (typeof onFault !== 'boolean') throw invalidType('options.onFault', 'of type boolean', onFault)
-    this.#call(() => mapping.lock(token, start, end, onFault))
+    const lazy = toBoolean(onFault, 'options.onFault', false)
+    this.#call(() => mapping.lock(token, start, end, lazy))
   }
 
   /** Allows the pages of a range to leave memory again (munlock(2)). Locks do not nest. */
@@ -793,10 +793,10 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
   residency(options?: Readonly<ResidencyOptions>): Residency
   residency(options?: Readonly<ResidencyOptions>): Residency {
     const token = this.#checkOpen()
-    const { offset, length, bitmap = true } = check<ResidencyOptions>(options, ['offset', 'length', 'bitmap'])
-    if (typeof bitmap !== 'boolean') throw invalidType('options.bitmap', 'of type boolean', bitmap)
+    const { offset, length, bitmap } = check<ResidencyOptions>(options, ['offset', 'length', 'bitmap'])
+    const withBitmap = toBoolean(bitmap, 'options.bitmap', true)
     const [start, end] = toRange(offset, length, this.#length)
-    return this.#call(() => mapping.residency(token, start, end, bitmap) as Residency)
+    return this.#call(() => mapping.residency(token, start, end, withBitmap) as Residency)
   }
 
   /**

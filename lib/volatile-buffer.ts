@@ -1,7 +1,7 @@
 // Buffers over memory that others can change at any time.
 
 import { checkText, isUtf16 } from './arguments.js'
-import { allocate, allocateForText, type Cut } from './buffers.js'
+import { allocateForText, copyOf, type Cut } from './buffers.js'
 import { setVolatile, sortCopy } from './typed-arrays.js'
 
 /** A Buffer over memory that others can change at any time; see {@link VolatileBuffer}. */
@@ -26,9 +26,7 @@ function copy(view: Uint8Array, start: number, end: number): Buffer {
 
 /** What a method of Buffer gives for a copy of all of `view`. */
 function onCopy(view: Uint8Array, method: Function, parameters: ArrayLike<unknown>): any {
-  const copied = allocate(view.length)
-  copied.set(view)
-  return Reflect.apply(method, copied, parameters)
+  return Reflect.apply(method, copyOf(view), parameters)
 }
 
 /** An index as `slice` takes it: from the end where it is negative. */
