@@ -204,6 +204,26 @@ test('the error for a line that is too long for a view says how long views can b
   t.deepEqual(texts(map.lines({ offset: map.length - 100 })).slice(1), ['last'])
 })
 
+// Buffers of these have at most 4 GiB.
+for (const runtime of runtimes().filter(({ name, version }) => name === 'bun' || version.startsWith('20.'))) {
+  onLinux(`a line of a large mapping that is too long for a string is an error, on ${runtime.name}`, async (t) => {
+    await survives(
+      t,
+      runtime,
+      `
+      const map = mapAnonymous(2 ** 32 + 2 ** 20, { reserve: false })
+      map.write(Buffer.from('first\\n'))
+      const lines = map.lines({ encoding: 'utf8' })
+      assert.equal(lines.next().value, 'first')
+      assert.throws(() => lines.next(), { code: 'ERR_STRING_TOO_LONG' })
+      assert.equal(lines.next().done, true)
+      map.close()
+      console.log('end')
+    `,
+    )
+  })
+}
+
 test('a line of more than 1 GiB comes in one piece if views can be that long', (t) => {
   using map = mapAnonymous(5 * GIB, { reserve: false })
   map.write(Buffer.from('\n'), GIB + 7)

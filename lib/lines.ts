@@ -30,6 +30,8 @@ interface Source {
 
 /** Something that has lines, and what they are cut from. */
 interface Text<T> extends Source {
+  /** How many bytes a line may have, as far as that is known before it is cut. */
+  longest(): number
   /** A piece with the bytes from `start` to before `end`, and perhaps more, up to `limit`. */
   piece(start: number, end: number, limit: number): Piece
   /** Makes a line of a part of a piece. */
@@ -129,7 +131,7 @@ function* batches(
   end: number,
 ): Generator<number, undefined, void> {
   while (start < end) {
-    const limit = Math.min(end, start + text.windows.longest)
+    const limit = Math.min(end, start + text.longest())
     let count: number
     let failure: { readonly fault?: NativeFault } | undefined
     try {
@@ -162,7 +164,7 @@ export function linesAsViews<B extends ArrayBuffer | SharedArrayBuffer>(
   end: number,
 ): Lines<Buffer<B>> {
   const cut = source.windows.cut as Text<Buffer<B>>['cut']
-  return new Lines({ ...source, piece: source.over, cut }, start, end)
+  return new Lines({ ...source, longest: () => source.windows.longest, piece: source.over, cut }, start, end)
 }
 
 /** Does what `fill` of a source does, for text in UTF-16: its lines end with the character `\n`, and not with that byte. */
@@ -205,5 +207,5 @@ export function linesAsText(
   const cut = (bytes: Piece['memory'], from: number, count: number) =>
     (bytes as Buffer).toString(encoding, from, from + count)
   const fill = isUtf16(encoding) ? fillUtf16(source.readUnits) : source.fill
-  return new Lines({ ...source, fill, piece, cut }, start, end)
+  return new Lines({ ...source, fill, longest: () => Infinity, piece, cut }, start, end)
 }
