@@ -25,6 +25,13 @@ function toNumber(value: unknown, name: string): number {
   return number + 0 // which makes 0 of -0
 }
 
+/** `value`, if it is a boolean; `fallback` for none. */
+export function toBoolean(value: unknown, name: string, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  if (typeof value === 'boolean') return value
+  throw invalidType(name, 'of type boolean', value)
+}
+
 /** `value` as a number as Buffer's methods make one of everything. */
 export function convert(value: unknown, name: string): number {
   if (typeof value === 'symbol') throw invalidType(name, 'of type number or bigint', value)

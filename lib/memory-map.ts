@@ -11,6 +11,7 @@ import {
   checkPages,
   checkText,
   type Range,
+  toBoolean,
   toBytes,
   toEncoding,
   toIndex,
@@ -37,7 +38,6 @@ import {
   type Parsed,
   PROTECTIONS,
   type Protection,
-  toBoolean,
   toListener,
   toProtection,
 } from './options.js'

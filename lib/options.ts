@@ -1,7 +1,7 @@
 // The options, and their allowed values.
 
 import { type Advice, toAdvice } from './advice.js'
-import { type Bytes, toBytes } from './arguments.js'
+import { type Bytes, toBoolean, toBytes } from './arguments.js'
 import { check, toChoice } from './choices.js'
 import { invalidType, invalidValue, outOfRange } from './errors.js'
 import type { MemoryFault } from './faults.js'
@@ -381,12 +381,6 @@ function parse(given: MapOptions<Backing>, fallback: Protection): ParsedMemory &
     shared: false,
     hugePages: 0,
   }
-}
-
-export function toBoolean(value: unknown, name: string, fallback: boolean): boolean {
-  if (value === undefined) return fallback
-  if (typeof value === 'boolean') return value
-  throw invalidType(name, 'of type boolean', value)
 }
 
 /** Whether others can change the memory: another process, another thread, a write to the file. */

@@ -4,13 +4,12 @@ import type { Readable } from 'node:stream'
 import { isUint8Array } from 'node:util/types'
 
 import { toSignal } from './signal.js'
-import { type Bytes, toBytes, toEncoding } from './arguments.js'
+import { type Bytes, toBoolean, toBytes, toEncoding } from './arguments.js'
 import type { NativeStop } from './binding.js'
 import { copyForText } from './buffers.js'
 import { check } from './choices.js'
 import { invalidValue, outOfRange } from './errors.js'
 import { native } from './native.js'
-import { toBoolean } from './options.js'
 import { nextTick } from './timers.js'
 
 /** Which bytes to stream, and how. */

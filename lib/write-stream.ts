@@ -2,11 +2,11 @@
 
 import type { Writable } from 'node:stream'
 
-import { type Bytes, toBytes } from './arguments.js'
+import { type Bytes, toBoolean, toBytes } from './arguments.js'
 import { isDetached } from './buffers.js'
 import { check } from './choices.js'
 import { closedError, emptiedError, invalidValue, notWritable, resizedError } from './errors.js'
-import { type Protection, toBoolean } from './options.js'
+import type { Protection } from './options.js'
 import { toSignal } from './signal.js'
 
 /** Where to write, and how. */

@@ -1,8 +1,9 @@
 // Messages from many processes to many, through shared memory: each receiver gets all.
 
 import type { NativeBroadcast } from '../binding.js'
+import { toBoolean } from '../arguments.js'
 import { check } from '../choices.js'
-import { illegalConstructor, invalidType, invalidValue, KEY } from '../errors.js'
+import { illegalConstructor, invalidValue, KEY } from '../errors.js'
 import { Handle, tag } from '../handle.js'
 import { toExtent, toOffset, toToken, type WaitOptions } from './arguments.js'
 import { Lifetime } from './lifetime.js'
@@ -71,13 +72,13 @@ export class Broadcast extends Handle {
    */
   static create(map: MemoryMap<any>, options?: Readonly<BroadcastRange>): Broadcast {
     const token = toToken(map)
-    const { offset, length, lossless = false } = check<BroadcastRange>(options, ['offset', 'length', 'lossless'])
+    const { offset, length, lossless } = check<BroadcastRange>(options, ['offset', 'length', 'lossless'])
     const [start, size] = toExtent(map, offset, length)
-    if (typeof lossless !== 'boolean') throw invalidType('options.lossless', 'of type boolean', lossless)
+    const isLossless = toBoolean(lossless, 'options.lossless', false)
     return new Broadcast(
       KEY,
       map,
-      call(map, () => native.broadcastOpen(token, start, size, lossless)),
+      call(map, () => native.broadcastOpen(token, start, size, isLossless)),
     )
   }
 

@@ -1,5 +1,6 @@
 // A request and its reply, between processes.
 
+import { toBoolean } from '../arguments.js'
 import { check } from '../choices.js'
 import { illegalConstructor, invalidType, KEY, outOfRange } from '../errors.js'
 import { Handle, tag } from '../handle.js'
@@ -129,8 +130,8 @@ export class Rpc extends Handle {
    */
   async serve(handler: RpcHandler, options?: Readonly<ServeOptions>): Promise<void> {
     if (typeof handler !== 'function') throw invalidType('handler', 'a function', handler)
-    const { wait = false, signal, concurrency } = check<ServeOptions>(options, ['wait', 'signal', 'concurrency'])
-    if (typeof wait !== 'boolean') throw invalidType('options.wait', 'of type boolean', wait)
+    const { wait, signal, concurrency } = check<ServeOptions>(options, ['wait', 'signal', 'concurrency'])
+    const waits = toBoolean(wait, 'options.wait', false)
     const end = toSignal(signal)
     const most =
       concurrency === undefined || concurrency === Infinity ? Infinity : toCount(concurrency, 'options.concurrency', 1)
@@ -138,7 +139,7 @@ export class Rpc extends Handle {
     const server = new Server(this.#region, handler, most)
     this.#servers.add(server)
     try {
-      await server.run(end, wait)
+      await server.run(end, waits)
     } finally {
       this.#servers.delete(server)
     }
