@@ -238,6 +238,16 @@ test('autoClose closes the mapping when the stream has finished or failed', asyn
   t.true(failed.closed)
 })
 
+test("autoClose leaves the mapping open for the stream's listeners for errors", async (t) => {
+  const map = open(scratchFile(t, ''))
+  const stream = map.createWriteStream({ autoClose: true })
+  const seen: boolean[] = []
+  for (const name of ['error', 'close']) stream.on(name, () => seen.push(map.closed))
+  stream.destroy(new Error('given up'))
+  await failure(stream)
+  t.deepEqual(seen, [false, true])
+})
+
 test('autoClose closes the mapping also if the program has removed all listeners of the stream', async (t) => {
   const map = open(scratchFile(t, ''))
   const stream = map.createWriteStream({ autoClose: true })

@@ -85,15 +85,17 @@ export function createWriteStream(target: Target, file: StreamedFile, options: u
     destroy: (error, done) =>
       settle(
         (failure) => done(error ?? failure),
-        () => {
-          try {
-            shared.trim()
-          } finally {
-            if (autoClose) target.close()
-          }
-        },
+        () => shared.trim(),
       ),
   })
+  if (autoClose) {
+    const { emit } = stream
+    // Not a listener: a program may remove them all.
+    stream.emit = (name: string | symbol, ...values: any[]) => {
+      if (name === 'close') target.close()
+      return emit.call(stream, name, ...values)
+    }
+  }
   if (signal) addAbortSignal(signal, stream)
   return stream
 }
