@@ -52,6 +52,32 @@ test.serial('a look that takes long is not repeated on the same turn', async (t)
   t.is(looks, 2)
 })
 
+/** How often a wait looks for what is sent while the first turn of the event loop passes. */
+async function looksUntilSent(poll: Poll): Promise<number> {
+  let looks = 0
+  let sent = false
+  const look = () => (looks++, sent ? 'it' : undefined)
+  await poll.until(look, Infinity, () => (sent = true))
+  return looks
+}
+
+test('a wait for what its own thread sends looks once before the first turn', async (t) => {
+  const poll = newPoll()
+  const looks: number[] = []
+  for (let i = 0; i < 32; i++) looks.push(await looksUntilSent(poll))
+  const often = looks.flatMap((count, i) => (count > 2 ? [i] : []))
+  t.deepEqual(often, [0, 1, 2, 3, 16], 'until that is known, and now and then')
+})
+
+test('a wait looks more often before the first turn again once something came meanwhile', async (t) => {
+  const poll = newPoll()
+  for (let i = 0; i < 16; i++) await looksUntilSent(poll)
+  let looks = 0
+  const look = () => (++looks === 10 ? 'it' : undefined)
+  t.is(await poll.until(look, Infinity, () => false), 'it')
+  t.true((await looksUntilSent(poll)) > 2)
+})
+
 test('waits stop looking where it does not pay, for longer each time', async (t) => {
   const poll = newPoll()
   for (const expected of [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]) {

@@ -10,6 +10,12 @@ const LIMIT = 0.5
 /** How often to look on each turn: for a few microseconds, which other callbacks do not notice. */
 const EACH = 64
 /**
+ * After how many messages in a row that were there when the first turn had passed to look only once before it, and how
+ * often to look more often all the same. What this thread sends itself cannot come earlier, and looking takes longer than
+ * all else then; what others send soon comes while it looks.
+ */
+const [LATE, AGAIN] = [4, 16]
+/**
  * After how many turns to let other threads have the processor. The sender may wait for just this one: systems leave a
  * thread for a while on the processor that it last ran on, although another one is idle.
  */
@@ -40,6 +46,8 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export class Poll {
   /** Has other threads run first that wait for this processor. */
   readonly #giveWay: () => void
+  /** How many messages in a row were there when the first turn had passed, and not before. */
+  #late = 0
   /** After how many turns. */
   #alone = ALONE
   #credit = IN_THE_WAY
@@ -58,11 +66,13 @@ export class Poll {
     const end = at + Math.min(most, LIMIT)
     for (let turns = 0; ; turns++) {
       let found = look()
+      const isLate = turns === 1 && found !== undefined
       // A look may itself wait for a process that is stopped while it looks: then one is enough.
-      if (found === undefined && now() - at <= LIMIT) {
+      if (found === undefined && (turns > 0 || this.#looksBefore) && now() - at <= LIMIT) {
         for (let i = 1; i < EACH && found === undefined; i++) found = look()
       }
       if (found !== undefined) {
+        this.#late = isLate ? this.#late + 1 : 0
         this.#gain()
         return found
       }
@@ -75,6 +85,11 @@ export class Poll {
       if (!goesOn()) return undefined
       at = now()
     }
+  }
+
+  /** Whether to look more than once before the first turn. */
+  get #looksBefore(): boolean {
+    return this.#late < LATE || this.#late % AGAIN === 0
   }
 
   /** Learns from a wait of so many milliseconds, in which `until` has found nothing. */
