@@ -25,19 +25,19 @@ impl Inner {
 
     /// Whether `page` cannot be had for want of a block, or of memory.
     pub(super) fn has_no_room(&self, page: usize) -> bool {
-        match self.backing {
-            // Its descriptor may be of another file by now.
-            Backing::File { .. } if self.file().is_none() => false,
-            // A file system that keeps a reserve, or a quota, refuses while statvfs(2) has room. Only a
-            // mapping that could store may have the file take a block for the question.
-            Backing::File { fd, offset, shared, .. } => {
-                let asks = shared && self.sized && self.written;
-                let at = offset + (page - self.start) as u64;
-                sys::is_full(fd) || (asks && sys::lacks_block(fd, at, self.page_size))
-            }
+        let Backing::File { fd, offset, shared, .. } = self.backing else {
             // Memory runs out where the pool of huge pages does.
-            _ => self.page_size > sys::page_size(),
-        }
+            return self.page_size > sys::page_size();
+        };
+        // Its descriptor may be of another file by now.
+        let Some(file) = self.file() else { return false };
+        // A file system that keeps a reserve, or a quota, refuses while statvfs(2) has room. Only a mapping that could
+        // store may have the file take a block for the question, and none beyond its end: by posix_fallocate(3) that
+        // would move it.
+        let at = offset + (page - self.start) as u64;
+        let length = file.size.saturating_sub(at).min(self.page_size as u64);
+        let asks = shared && self.sized && self.written && length > 0;
+        sys::is_full(fd) || (asks && sys::lacks_block(fd, at, length))
     }
 
     /// Reports and returns the fault of an access to the addresses `range`, if the file has become too short

@@ -187,7 +187,7 @@ pub(crate) fn anonymous_file(_huge: Option<usize>, _sealable: bool) -> nix::Resu
 }
 
 /// Whether a block is refused: no call can ask that for a hole of a file.
-pub(crate) fn lacks_block(_fd: std::os::fd::RawFd, _offset: u64, _length: usize) -> bool {
+pub(crate) fn lacks_block(_fd: std::os::fd::RawFd, _offset: u64, _length: u64) -> bool {
     false
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn anonymous_file(_huge: Option<usize>, _sealable: bool) -> nix::Resu
 
 /// Whether the file system, or a quota, refuses a block for the bytes from `offset` on. If it gives
 /// one, the file keeps it.
-pub(crate) fn lacks_block(fd: std::os::fd::RawFd, offset: u64, length: usize) -> bool {
+pub(crate) fn lacks_block(fd: std::os::fd::RawFd, offset: u64, length: u64) -> bool {
     let (Ok(start), Ok(length)) = (offset.try_into(), length.try_into()) else { return false };
     // SAFETY: the call has no pointers, and a bad descriptor is an error return.
     let error = unsafe { libc::posix_fallocate(fd, start, length) };

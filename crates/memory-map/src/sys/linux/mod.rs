@@ -239,7 +239,7 @@ pub(crate) unsafe fn populate(start: usize, length: usize, writable: bool) -> Re
 
 /// Whether the file system, or a quota, refuses a block for the bytes from `offset` on. If it gives
 /// one, the file keeps it.
-pub(crate) fn lacks_block(fd: std::os::fd::RawFd, offset: u64, length: usize) -> bool {
+pub(crate) fn lacks_block(fd: std::os::fd::RawFd, offset: u64, length: u64) -> bool {
     let (Ok(start), Ok(length)) = (Offset::try_from(offset), Offset::try_from(length)) else {
         return false;
     };

@@ -70,7 +70,7 @@ pub(crate) fn is_full(_fd: RawFile) -> bool {
 }
 
 /// As `is_full`.
-pub(crate) fn lacks_block(_fd: RawFile, _offset: u64, _length: usize) -> bool {
+pub(crate) fn lacks_block(_fd: RawFile, _offset: u64, _length: u64) -> bool {
     false
 }
 
