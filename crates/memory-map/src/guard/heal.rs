@@ -103,11 +103,6 @@ impl Inner {
             .map(|overlay| self.report(overlay, false))
     }
 
-    /// A fault whose pages could not be put back.
-    pub fn unhealed(&self) -> Option<Fault> {
-        self.overlays.as_slice().first().map(|overlay| self.report(overlay, false))
-    }
-
     /// Forgets the overlays without restoring what is below, which is about to be replaced.
     pub fn drop_overlays(&mut self) {
         for overlay in self.overlays.as_slice() {

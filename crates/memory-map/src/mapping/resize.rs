@@ -297,9 +297,9 @@ fn clear_page_from(region: &Region, start: usize) {
 
 impl Inner {
     /// Puts every page back, or says which cannot be.
-    fn heal_all(&mut self) -> Result<()> {
+    pub(super) fn heal_all(&mut self) -> Result<()> {
         self.heal();
-        self.unhealed().map_or(Ok(()), |fault| Err(Error::Fault(fault)))
+        self.unhealed_in(&self.pages()).map_or(Ok(()), |fault| Err(Error::Fault(fault)))
     }
 }
 

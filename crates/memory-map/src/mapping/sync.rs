@@ -45,13 +45,7 @@ impl Mapping {
             self.opened(&self.state())?;
         }
         let Some((region, range)) = located else { return Ok(Sync(None)) };
-        {
-            let mut inner = region.lock();
-            inner.heal();
-            if let Some(fault) = inner.unhealed() {
-                return Err(Error::Fault(fault));
-            }
-        }
+        region.lock().heal_all()?;
         let range = Addresses(sys::floor(range.start, sys::page_size())..range.end);
         Ok(Sync(Some(SyncJob { region, file, range, invalidate })))
     }
