@@ -170,7 +170,7 @@ impl Foreign {
 pub(super) fn all_shown() -> Vec<(Range<usize>, Shown)> {
     let mut all = Vec::new();
     sys::each_vma(|vma| {
-        all.extend(vma.shown().map(|shown| (vma.range.clone(), shown)));
+        all.extend(vma.shown.map(|shown| (vma.range.clone(), shown)));
         false
     });
     all

@@ -5,18 +5,12 @@ use std::ops::Range;
 /// Neighbouring pages of one kind: none are ever shown.
 pub(crate) struct Vma {
     pub range: Range<usize>,
+    pub shown: Option<Shown>,
 }
 
 /// Which file is mapped at an address: it is never known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shown(std::convert::Infallible);
-
-impl Vma {
-    /// What it shows.
-    pub fn shown(&self) -> Option<Shown> {
-        None
-    }
-}
 
 /// The file that is mapped at `address`: not known. *handler*
 pub(crate) fn shown_at(_address: usize) -> Option<Shown> {

@@ -9,11 +9,8 @@ use crate::sys::Backing;
 /// Neighbouring pages of one kind.
 pub(crate) struct Vma {
     pub range: Range<usize>,
-    /// Where in the file it begins.
-    pub offset: u64,
-    pub device: u64,
-    /// 0 where there is no file.
-    pub inode: u64,
+    /// Nothing where it has no file.
+    pub shown: Option<Shown>,
 }
 
 /// Which file is mapped at an address, and where in it.
@@ -27,20 +24,12 @@ pub(crate) struct Shown {
     base: u64,
 }
 
-impl Vma {
-    /// What it shows; nothing where it has no file.
-    pub fn shown(&self) -> Option<Shown> {
-        let base = self.offset.wrapping_sub(self.range.start as u64);
-        (self.inode != 0).then_some(Shown { device: self.device, inode: self.inode, base })
-    }
-}
-
 /// The file that is mapped at `address`; nothing where there is none, or it is not known. *handler*
 pub(crate) fn shown_at(address: usize) -> Option<Shown> {
     let mut shown = None;
     each_vma(|vma| {
         if vma.range.contains(&address) {
-            shown = vma.shown();
+            shown = vma.shown;
         }
         vma.range.end > address
     });
@@ -194,8 +183,9 @@ impl Line {
         };
         if byte == b'\n' {
             let [start, end, _, offset, major, minor, inode] = std::mem::take(self).numbers;
-            let range = start as usize..end as usize;
-            return Some(Vma { range, offset, device: major << 32 | minor, inode });
+            let (device, base) = (major << 32 | minor, offset.wrapping_sub(start));
+            let shown = (inode != 0).then_some(Shown { device, inode, base });
+            return Some(Vma { range: start as usize..end as usize, shown });
         }
         if let Some(number) = self.numbers.get_mut(self.field) {
             if byte == separator {
