@@ -118,7 +118,7 @@ fn start_notifier() -> Result<()> {
     const LATE: Duration = Duration::from_secs(1);
     sys::create_wakeup().map_err(|errno| Error::os(errno, "sem_init"))?;
     let mut limit = LATE;
-    notify::start(sys::block_signals, move || {
+    notify::start(move || {
         let woken = sys::wait_for_wakeup(limit).map_err(|errno| Error::os(errno, "sem_wait"))?;
         limit = if woken { SOON } else { LATE.min(2 * limit) };
         let _ = reclaim(); // which has not failed before

@@ -52,10 +52,9 @@ pub fn reclaim_soon() -> Result<()> {
 
 fn try_install() -> Result<()> {
     sys::create_wakeup().map_err(|errno| Error::os(errno, "CreateEvent"))?;
-    notify::start(
-        || (),
-        || sys::wait_for_wakeup().map_err(|errno| Error::os(errno, "WaitForSingleObject")),
-    )?;
+    notify::start(|| {
+        sys::wait_for_wakeup().map_err(|errno| Error::os(errno, "WaitForSingleObject"))
+    })?;
     // First, so that a debugger's or crash reporter's handler does not end the process before.
     // SAFETY: `handler` has the right type and is never unloaded: the binding pins the library.
     if unsafe { AddVectoredExceptionHandler(1, Some(handler)) }.is_null() {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use super::record::FaultRecord;
 use crate::error::{Error, Result};
 use crate::lock_anyway::LockAnyway;
+use crate::sys;
 
 static STACK: AtomicPtr<FaultRecord> = AtomicPtr::new(ptr::null_mut());
 
@@ -204,16 +205,13 @@ fn wake_owners() {
 }
 
 /// Starts the notifier: a thread that wakes the owners each time `wait` returns. It ends when `wait` fails;
-/// owners then learn of faults only when they ask. The thread calls `prepare` first.
-pub(super) fn start(
-    prepare: impl FnOnce() + Send + 'static,
-    mut wait: impl FnMut() -> Result<()> + Send + 'static,
-) -> Result<()> {
+/// owners then learn of faults only when they ask.
+pub(super) fn start(mut wait: impl FnMut() -> Result<()> + Send + 'static) -> Result<()> {
     std::thread::Builder::new()
         .name("memory-map".into())
         .stack_size(128 << 10)
         .spawn(move || {
-            prepare();
+            sys::block_signals();
             while wait().is_ok() {
                 wake_owners();
             }

@@ -112,10 +112,9 @@ pub(crate) fn with_access<R>(
 /// Copies the bytes at `from` out of a region, as many as there are of `bytes`.
 pub(crate) fn copy_out(region: &Region, from: &Addresses, bytes: &mut [u8]) -> Result<()> {
     debug_assert_eq!(from.len(), bytes.len());
-    let range = Addresses(from.start..from.start + bytes.len());
     let to = bytes.as_mut_ptr();
-    let backwards = (to as usize) > range.start;
-    chunkwise(region, range, backwards, |from, done, length| {
+    let backwards = (to as usize) > from.start;
+    chunkwise(region, from.clone(), backwards, |from, done, length| {
         // SAFETY: the caller checked that the range lies in the region, which stays mapped while
         // it is borrowed; `bytes` is ours alone. The bytes may change under the copy, by another
         // thread or process: what arrives is then some mixture, never an invalid value.
@@ -129,11 +128,10 @@ pub(crate) fn copy_out(region: &Region, from: &Addresses, bytes: &mut [u8]) -> R
 /// `bytes` must be readable; they may lie in the region.
 pub(crate) unsafe fn copy_in(region: &Region, to: &Addresses, bytes: *const [u8]) -> Result<()> {
     debug_assert_eq!(to.len(), bytes.len());
-    let range = Addresses(to.start..to.start + bytes.len());
     let from = bytes.cast::<u8>();
     region.note_store();
-    let backwards = (from as usize) < range.start;
-    chunkwise(region, range, backwards, |to, done, length| {
+    let backwards = (from as usize) < to.start;
+    chunkwise(region, to.clone(), backwards, |to, done, length| {
         // SAFETY: as in `copy_out`, and whether the pages are writable was checked; should another
         // thread protect them meanwhile, the guard catches that. `copy` allows an overlap, which
         // there is when `bytes` is itself a view of the mapping, and the chunks go the right way.
