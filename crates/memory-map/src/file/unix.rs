@@ -296,6 +296,9 @@ fn is_lack_of_space(error: Errno) -> bool {
     matches!(error, Errno::ENOSPC | Errno::EDQUOT)
 }
 
+/// How long to wait for a lease of a file: the system takes it away within 45 seconds (lease-break-time of proc_sys_fs(5)).
+const LEASE: Duration = Duration::from_secs(60);
+
 fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, bool)> {
     // Opening a FIFO would let a waiting writer go on and then fail, so it is not even opened.
     let is_there = match std::fs::metadata(path) {
@@ -307,7 +310,16 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, 
     let mut flags = OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | LARGE;
     flags |= if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let mode = Mode::from_bits_truncate(create.unwrap_or(0) as libc::mode_t);
-    let open = |more| open(path, flags | more, mode);
+    let begin = Instant::now();
+    let open = |more| loop {
+        match open(path, flags | more, mode) {
+            // Somebody has a lease of it, as file servers have, and is asked to give it up: see fcntl(2).
+            Err(Errno::EAGAIN) if path.is_file() && begin.elapsed() < LEASE => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened,
+        }
+    };
     match is_there {
         // Not without O_CREAT: it may have been removed since.
         true if create.is_some() => open(OFlag::O_CREAT).map(|fd| (fd.into(), false)),
@@ -413,5 +425,29 @@ mod tests {
         assert!(shm::open(&name, false, None, false).is_ok());
         second.remove();
         assert_eq!(unlink_memory(&name).unwrap_err(), Error::os(libc::ENOENT, "shm_unlink"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_that_somebody_has_a_lease_of_is_opened_once_that_is_given_up() {
+        const F_SETSIG: i32 = 10;
+        let path = std::env::temp_dir().join(format!("memory-map-{}-leased", std::process::id()));
+        std::fs::write(&path, "leased").unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        // SAFETY: the commands take a number, and the descriptor is open.
+        let control =
+            |command, value: i32| unsafe { libc::fcntl(file.as_raw_fd(), command, value) };
+        // A process that is asked to give a lease up gets a signal, which ends it unless it is one like this.
+        assert_eq!(control(F_SETSIG, libc::SIGURG), 0);
+        let is_leased = control(libc::F_SETLEASE, libc::F_WRLCK) == 0; // not every file system has them
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| Opened::new(Source::Path(&path), false, None));
+            while is_leased && control(libc::F_GETLEASE, 0) == libc::F_WRLCK {
+                sys::yield_now();
+            }
+            control(libc::F_SETLEASE, libc::F_UNLCK);
+            assert!(opening.join().unwrap().is_ok_and(|opened| opened.size() == Some(6)));
+        });
+        std::fs::remove_file(&path).unwrap();
     }
 }
