@@ -282,3 +282,31 @@ impl Inner {
         [part, page..page + self.page_size].into_iter().find(commit)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::guard::life::tests::record_of_memory;
+
+    #[test]
+    fn pages_whose_protection_changes_again_and_again_are_not_taken_to_be_gone() {
+        let page = sys::page_size();
+        let backing = Backing::Memory { reserve: true };
+        let start = sys::map(0, page, Protection::ReadWrite, backing).unwrap() as usize;
+        let range = start..start + page;
+        // SAFETY: the page was mapped above, and is this test's.
+        unsafe { (start as *mut u8).write_volatile(7) };
+        let record = record_of_memory(&range, page);
+        for _ in 0..1000 {
+            // A store faults, and the page is opened again before the handler looks.
+            record.lock().set_protection(range.clone(), Protection::ReadWrite);
+            let outcome = record.contain(start, Cause::Protection, AccessKind::Store);
+            assert_eq!(outcome, Outcome::Retry);
+        }
+        // SAFETY: as above.
+        assert_eq!(unsafe { (start as *const u8).read_volatile() }, 7);
+        // SAFETY: nothing uses the page any more.
+        unsafe { sys::unmap(start, page) };
+    }
+}

@@ -228,17 +228,13 @@ impl Inner {
 
 #[cfg(all(test, target_os = "linux"))]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::guard::{self, handler};
 
-    #[test]
-    fn what_was_mapped_in_huge_pages_can_be_used_everywhere_once_it_is_closed() {
-        const HUGE: usize = 1 << 21;
-        handler::install().unwrap();
-        let mapped = sys::map(0, 3 * HUGE, Protection::None, Backing::Zeros).unwrap() as usize;
-        let start = sys::ceil(mapped, HUGE).unwrap();
-        let (range, record) = (start..start + 2 * HUGE, FaultRecord::leak());
+    /// The record of memory without a file that is there, to be read and stored to, in pages of `page_size` bytes.
+    pub fn record_of_memory(range: &Range<usize>, page_size: usize) -> &'static FaultRecord {
+        let record = FaultRecord::leak();
         record.begin(Beginning {
             range: range.clone(),
             length: range.len(),
@@ -249,10 +245,21 @@ mod tests {
             identity: None,
             sized: false,
             shared_memory: false,
-            page_size: HUGE,
+            page_size,
             owner: 0,
             token: 0,
         });
+        record
+    }
+
+    #[test]
+    fn what_was_mapped_in_huge_pages_can_be_used_everywhere_once_it_is_closed() {
+        const HUGE: usize = 1 << 21;
+        handler::install().unwrap();
+        let mapped = sys::map(0, 3 * HUGE, Protection::None, Backing::Zeros).unwrap() as usize;
+        let start = sys::ceil(mapped, HUGE).unwrap();
+        let range = start..start + 2 * HUGE;
+        let record = record_of_memory(&range, HUGE);
         guard::register(start, range.end, record);
         record.lock().retire(vec![range.clone()]);
         for address in range.clone().step_by(sys::page_size()) {

@@ -74,7 +74,7 @@ pub(crate) struct Inner {
     pub(super) written: bool,
     pub(super) overlays: Overlays,
     pub(super) scratch_windows: ScratchWindows,
-    /// Faults in a row, of one page, that needed no new overlay; and that page.
+    /// Faults in a row, of one page, that needed no new overlay, since pages were healed or protected; and that page.
     pub(super) stalls: u32,
     pub(super) stalled: usize,
     /// Faults of accessible pages since pages were overlaid, healed or protected.
@@ -237,6 +237,7 @@ impl Inner {
         let tail = after.map(|(_, protection)| Run { start: range.end, protection });
         let new = std::iter::once(Run { start: range.start, protection }).chain(tail);
         self.runs.splice(from..to, new);
+        self.stalls = 0;
         self.doubts = 0;
         self.written |= protection.writable();
         self.runs.dedup_by_key(|run| run.protection);
