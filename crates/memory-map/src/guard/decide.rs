@@ -35,9 +35,6 @@ const MAX_STALLS: u32 = 100_000;
 /// Faults in a row of a page that allows the access, after which it is overlaid all the same.
 const MAX_RETRIES: u32 = 64;
 
-/// Faults of pages that allow any access, after which the page is taken to be gone.
-const MAX_DOUBTS: u32 = 16;
-
 /// Pages of private memory that are overlaid together rather than singly once there are many overlays.
 const SMALL_RUN: usize = 16;
 
@@ -77,7 +74,6 @@ impl FaultRecord {
         match outcome {
             Outcome::Overlaid => {
                 inner.stalls = 0;
-                inner.doubts = 0;
                 self.faults.fetch_add(1, Ordering::Relaxed);
             }
             Outcome::Retry => {
@@ -156,11 +152,9 @@ impl Inner {
             }
             // The pages around it may hold what is nowhere else.
             (_, Cause::Backing) => self.overlay_with_zeros(page..page + self.page_size),
-            // Allowed, and yet it comes again and again: the page is gone, whatever took it.
             (_, Cause::Protection) if access.is_allowed_by(protection) => {
-                (self.stalled == page && self.stalls > MAX_RETRIES && self.can_overlay_with_zeros())
-                    .then(|| self.overlay_with_zeros(page..page + self.page_size))
-                    .flatten()
+                let is_gone = self.is_stuck_at(page) && self.can_overlay_with_zeros();
+                is_gone.then(|| self.overlay_with_zeros(page..page + self.page_size)).flatten()
             }
             (_, Cause::Protection) => self.overlay_forbidden(page, run, protection),
         };
@@ -186,7 +180,7 @@ impl Inner {
     /// Why a page inside the file could not be accessed, if the signal does not tell. `None` if it may be
     /// accessible by now: making the access again will tell.
     fn find_cause(
-        &mut self,
+        &self,
         page: usize,
         overlaid: Option<Overlay>,
         protection: Protection,
@@ -199,8 +193,12 @@ impl Inner {
         if !overlaid.map_or(protection.writable(), |overlay| self.allows_stores(page, &overlay)) {
             return Some(Cause::Protection);
         }
-        self.doubts += 1;
-        (self.doubts > MAX_DOUBTS).then_some(Cause::Backing)
+        self.is_stuck_at(page).then_some(Cause::Backing)
+    }
+
+    /// Whether a page allows the access, and yet it comes again and again: the page is gone, whatever took it.
+    fn is_stuck_at(&self, page: usize) -> bool {
+        self.stalled == page && self.stalls > MAX_RETRIES
     }
 
     /// The first page of the region that lies beyond the end of a file of `size` bytes.

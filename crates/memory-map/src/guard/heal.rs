@@ -31,7 +31,6 @@ impl Inner {
         self.overlays.clear();
         self.scratch_windows.clear();
         self.stalls = 0;
-        self.doubts = 0;
         let (first, first_healed) = (self.reports.len(), self.healed.len());
         let is_replacement =
             |overlay: &Overlay| matches!(overlay.how, How::Zeros | How::PrivateFile);

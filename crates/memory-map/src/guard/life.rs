@@ -60,7 +60,6 @@ impl FaultRecord {
         inner.committed = 0..0;
         inner.watched = None;
         inner.stalls = 0;
-        inner.doubts = 0;
         self.faults.store(0, Ordering::Relaxed);
         self.owner.store(beginning.owner, Ordering::Release);
         self.token.store(beginning.token, Ordering::Release);

@@ -77,8 +77,6 @@ pub(crate) struct Inner {
     /// Faults in a row, of one page, that needed no new overlay, since pages were healed or protected; and that page.
     pub(super) stalls: u32,
     pub(super) stalled: usize,
-    /// Faults of accessible pages since pages were overlaid, healed or protected.
-    pub(super) doubts: u32,
     /// Faults that are healed and not yet collected.
     pub(super) reports: Vec<Fault>,
 }
@@ -133,7 +131,6 @@ impl FaultRecord {
                 scratch_windows: ScratchWindows::new(),
                 stalls: 0,
                 stalled: 0,
-                doubts: 0,
                 reports: Vec::new(),
             }),
             faults: AtomicU64::new(0),
@@ -238,7 +235,6 @@ impl Inner {
         let new = std::iter::once(Run { start: range.start, protection }).chain(tail);
         self.runs.splice(from..to, new);
         self.stalls = 0;
-        self.doubts = 0;
         self.written |= protection.writable();
         self.runs.dedup_by_key(|run| run.protection);
     }
