@@ -1,11 +1,12 @@
 // The examples, each run as its README says: `npm run test:examples`.
 
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import test, { type ExecutionContext } from 'ava'
 
@@ -191,6 +192,19 @@ test('logs: appended lines are shown, and a log that was truncated is shown from
   t.is(await tail.next(), 'truncated')
   appendFileSync(file, 'new\n')
   t.is(await tail.next(), 'new')
+})
+
+test('logs: lines are shown when they are whole, and go on in the file that a log is replaced by', async (t) => {
+  const file = scratchFile(t, 'old\n')
+  const tail = await startExample(t, 'logs/tail.mjs', [file])
+  appendFileSync(file, 'one\ntw')
+  t.is(await tail.next(), 'one')
+  renameSync(file, `${file}.1`)
+  await sleep(250) // nothing has the name meanwhile
+  appendFileSync(`${file}.1`, 'o\nthree\n')
+  writeFileSync(file, 'a first line that is longer than all before\n')
+  const shown = [await tail.next(), await tail.next(), await tail.next(), await tail.next()]
+  t.deepEqual(shown, ['two', 'three', 'replaced', 'a first line that is longer than all before'])
 })
 
 const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, at) => at % 251))
