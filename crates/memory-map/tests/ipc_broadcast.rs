@@ -275,3 +275,20 @@ fn a_message_that_is_put_back_when_a_later_one_was_released_leaves_its_room_to_s
     receiver.put_back(first);
     assert_eq!(broadcast.send(&message, None), Ok(true));
 }
+
+#[test]
+fn a_message_that_is_put_back_comes_to_a_thread_that_waits() {
+    let file = TempFile::sparse(2 * PAGE as u64);
+    let map = open(&file);
+    let broadcast = Broadcast::create(&map, 0, 2 * PAGE, true).unwrap();
+    let receiver = broadcast.subscribe(&map, From::Now).unwrap();
+    broadcast.send(b"first", None).unwrap();
+    let first = receiver.borrow(None).unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| receiver.borrow(Some(&ms(10_000))).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(50)); // until it sleeps
+        receiver.put_back(first);
+        let message = waiting.join().unwrap();
+        assert_eq!(message.map(|message| message.length()), Some(5));
+    });
+}

@@ -4,7 +4,8 @@
 
 mod common;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::ipc::{HANG, ms, open, receive, take, word64};
@@ -379,4 +380,83 @@ fn no_message_is_copied_before_its_turn_that_does_not_fit_or_is_not_complete() {
     assert_eq!(ahead_of(&mut [0; 64]), Received::Copied(1));
     channel.commit(room, 8).unwrap();
     assert_eq!(ahead_of(&mut [0; 64]), Received::Copied(2));
+}
+
+#[test]
+fn a_message_that_is_put_back_comes_to_a_thread_that_waits_and_before_later_ones() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (map, other) = (open(&file), open(&file));
+    let channel = Channel::create(&map, 0, PAGE).unwrap();
+    let sender = Channel::open(&other, 0).unwrap();
+    // With each way in which the message can come again: at once, or when a later one is released.
+    for with_later in [false, true] {
+        assert!(sender.send(b"first", None).unwrap());
+        let first = channel.borrow(None).unwrap().unwrap();
+        let later = with_later.then(|| {
+            assert!(sender.send(b"later", None).unwrap());
+            channel.borrow(None).unwrap().unwrap()
+        });
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| channel.borrow(Some(&ms(HANG))).unwrap().unwrap());
+            std::thread::sleep(Duration::from_millis(50)); // until it sleeps
+            channel.put_back(first);
+            if let Some(later) = later {
+                channel.release(later).unwrap();
+            }
+            let woken = Instant::now();
+            while !waiting.is_finished() && woken.elapsed() < Duration::from_secs(10) {
+                std::thread::yield_now();
+            }
+            assert!(sender.send(b"next", None).unwrap()); // which wakes it in any case
+            let message = waiting.join().unwrap();
+            let mut bytes = vec![0; message.length()];
+            channel.read(&message, &mut bytes).unwrap();
+            channel.release(message).unwrap();
+            assert_eq!(bytes, b"first");
+        });
+        let rest = if with_later { vec!["later", "next"] } else { vec!["next"] };
+        for expected in rest {
+            assert_eq!(receive(&channel).as_deref(), Some(expected.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn no_message_is_lost_while_one_thread_borrows_and_another_puts_back() {
+    const COUNT: u32 = 20_000;
+    let file = TempFile::sparse(PAGE as u64);
+    let (map, other) = (open(&file), open(&file));
+    let channel = Channel::create(&map, 0, PAGE).unwrap();
+    let sender = Channel::open(&other, 0).unwrap();
+    let (borrowed, settles) = mpsc::sync_channel(4);
+    let are_sent = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for i in 0..COUNT {
+                assert!(sender.send(&i.to_ne_bytes(), Some(&ms(HANG))).unwrap());
+            }
+            are_sent.store(true, Ordering::SeqCst);
+        });
+        scope.spawn(|| {
+            let borrowed = borrowed;
+            while !are_sent.load(Ordering::SeqCst) || sender.pending() != Ok((0, 0)) {
+                if let Some(message) = channel.borrow(Some(&ms(10))).unwrap() {
+                    borrowed.send(message).unwrap();
+                }
+            }
+        });
+        let (mut is_released, mut times) = (vec![false; COUNT as usize], 0_u32);
+        for message in settles {
+            let mut bytes = [0; 4];
+            channel.read(&message, &mut bytes).unwrap();
+            times += 1;
+            if times.is_multiple_of(3) {
+                channel.put_back(message);
+            } else {
+                is_released[u32::from_ne_bytes(bytes) as usize] = true;
+                channel.release(message).unwrap();
+            }
+        }
+        assert_eq!(is_released.iter().filter(|is_so| !**is_so).count(), 0);
+    });
 }

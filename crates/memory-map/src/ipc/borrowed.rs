@@ -44,11 +44,21 @@ impl Borrowed {
             return None;
         }
         let mut messages = self.messages();
-        while messages.back().is_some_and(|last| last.state == State::PutBack) {
-            messages.pop_back();
+        let last = Self::last(&mut messages);
+        self.count.store(messages.len(), Ordering::Release);
+        last
+    }
+
+    /// Adds the message that ends at `end` and comes after the one that ends at `last`, if that is still what `end()`
+    /// says: else one was released or put back meanwhile.
+    pub fn add_after(&self, last: Option<u64>, end: u64) -> bool {
+        let mut messages = self.messages();
+        let is_last = Self::last(&mut messages) == last;
+        if is_last {
+            messages.push_back(Entry { end, state: State::InUse });
         }
         self.count.store(messages.len(), Ordering::Release);
-        messages.back().map(|last| last.end)
+        is_last
     }
 
     /// Adds the message that ends there.
@@ -58,9 +68,17 @@ impl Borrowed {
         self.count.store(messages.len(), Ordering::Release);
     }
 
-    /// Notes that the message that ends at `end` is done with. Calls `give` with the end of what can go back.
-    pub fn release(&self, end: u64, give: impl FnOnce(u64)) {
-        self.settle(end, State::Released, give);
+    fn last(messages: &mut VecDeque<Entry>) -> Option<u64> {
+        while messages.back().is_some_and(|last| last.state == State::PutBack) {
+            messages.pop_back();
+        }
+        messages.back().map(|last| last.end)
+    }
+
+    /// Notes that the message that ends at `end` is done with. Calls `give` with the end of what can go back. Says
+    /// whether others, which were put back before, can be received again now.
+    pub fn release(&self, end: u64, give: impl FnOnce(u64)) -> bool {
+        self.settle(end, State::Released, give)
     }
 
     /// Has the message that ends at `end` be received again.
@@ -68,7 +86,7 @@ impl Borrowed {
         self.settle(end, State::PutBack, |_| {});
     }
 
-    fn settle(&self, end: u64, state: State, give: impl FnOnce(u64)) {
+    fn settle(&self, end: u64, state: State, give: impl FnOnce(u64)) -> bool {
         let mut messages = self.messages();
         if let Some(entry) = messages.iter_mut().find(|entry| entry.end == end) {
             entry.state = state;
@@ -77,12 +95,15 @@ impl Borrowed {
         while messages.front().is_some_and(|first| first.state == State::Released) {
             done = messages.pop_front().map(|first| first.end);
         }
-        if messages.iter().all(|entry| entry.state != State::InUse) {
+        let is_any = !messages.is_empty();
+        let are_done = messages.iter().all(|entry| entry.state != State::InUse);
+        if are_done {
             messages.clear();
         }
         if let Some(done) = done {
             give(done);
         }
         self.count.store(messages.len(), Ordering::Release);
+        is_any && are_done
     }
 }

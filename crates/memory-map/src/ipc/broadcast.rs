@@ -438,7 +438,7 @@ impl Receiver {
     }
 
     /// Puts back the message that was borrowed last: it is received again. One that is not the last is as good as
-    /// released. Call it while no other thread waits for a message: that one would not see it.
+    /// released.
     ///
     /// ```
     /// use memory_map::ipc::{Broadcast, From};
@@ -459,6 +459,11 @@ impl Receiver {
             self.borrowed.put_back(message.end);
             let start = message.end.wrapping_sub(size_of(message.length()) as u64);
             cursor.position = self.borrowed.end().unwrap_or(start);
+            drop(cursor);
+            let _ = self.shared.run(|feed| {
+                feed.wake_receivers();
+                Ok(())
+            });
         } else {
             drop(cursor);
             let _ = self.release(message); // a fault, which the mapping tells
@@ -516,7 +521,8 @@ impl Receiver {
     /// # Errors
     /// As for [`Receiver::receive_into`].
     pub fn wait_for_message(&self, patience: &Patience<'_>) -> Result<bool> {
-        let position = self.cursor()?.position;
+        drop(self.cursor()?);
+        let position = || self.cursor.lock_anyway().position;
         self.shared.run(|feed| feed.wait(position, patience))
     }
 

@@ -55,7 +55,7 @@ impl<M: Blocks + World> Feed<'_, M> {
             match self.alone(patience, || self.append(messages.clone()))? {
                 Some(0) => {}
                 Some(sent) => {
-                    eventcount::signal(self.word(at::FILLED));
+                    self.wake_receivers();
                     return Ok(sent);
                 }
                 None => return Ok(0),

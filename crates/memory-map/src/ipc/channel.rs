@@ -1,5 +1,6 @@
 //! A channel: messages from many processes to one, through a ring in memory. (Long: a third are examples.)
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ahead::{self, Ahead};
@@ -404,11 +405,12 @@ impl Channel {
     }
 
     fn take(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
-        let message = self.next(patience)?;
-        if let Some(message) = &message {
-            self.borrowed.add(message.end);
+        loop {
+            let Some((message, last)) = self.next(patience)? else { return Ok(None) };
+            if self.borrowed.add_after(last, message.end) {
+                return Ok(Some(message));
+            }
         }
-        Ok(message)
     }
 
     /// How many messages there are that were sent and not released, and how many bytes are in them. It
@@ -517,7 +519,7 @@ impl Channel {
         patience: Option<&Patience<'_>>,
     ) -> Result<(Received, u64)> {
         self.become_receiver(ring)?;
-        let Some((part, end)) = ring.next(None, patience)? else {
+        let Some((part, end)) = ring.next(|| None, patience)? else {
             return Ok((Received::Nothing, 0));
         };
         let Some(bytes) = bytes.get_mut(..part.length) else {
@@ -559,7 +561,7 @@ impl Channel {
             self.become_receiver(ring)?;
             let (mut count, mut start) = (0, 0);
             for end in ends {
-                let next = match ring.next(None, patience.filter(|_| count == 0)) {
+                let next = match ring.next(|| None, patience.filter(|_| count == 0)) {
                     Err(_) if count > 0 => break, // the next call says so
                     next => next?,
                 };
@@ -659,16 +661,23 @@ impl Channel {
         Err(Error::Busy("a message that was received or borrowed is not released"))
     }
 
-    fn next(&self, patience: Option<&Patience<'_>>) -> Result<Option<Message>> {
+    /// The next message, and where the last one that is in use ended then.
+    fn next(&self, patience: Option<&Patience<'_>>) -> Result<Option<(Message, Option<u64>)>> {
+        let last = Cell::new(None);
         let found = self.ring.run(|ring| {
             self.become_receiver(ring)?;
-            ring.next(self.borrowed.end(), patience)
+            let after = || {
+                last.set(self.borrowed.end());
+                last.get()
+            };
+            ring.next(after, patience)
         })?;
-        Ok(found.map(|(part, end)| Message { part, base: self.ring.offset(), end }))
+        let message = |(part, end)| (Message { part, base: self.ring.offset(), end }, last.get());
+        Ok(found.map(message))
     }
 
     /// Puts a message back: it is received again. If others were received after it, that is so as soon as none is in
-    /// use, and they come again too. Call it while no other thread waits for a message: that one would not see it.
+    /// use, and they come again too.
     ///
     /// ```
     /// use memory_map::ipc::Channel;
@@ -684,6 +693,14 @@ impl Channel {
     /// ```
     pub fn put_back(&self, message: Message) {
         self.borrowed.put_back(message.end);
+        self.wake_receiver();
+    }
+
+    fn wake_receiver(&self) {
+        let _ = self.ring.run(|ring| {
+            ring.wake_receiver();
+            Ok(())
+        });
     }
 
     /// Copies a part of a message out: as many bytes as `bytes` has.
@@ -706,7 +723,9 @@ impl Channel {
     /// [`Error::Fault`], [`Error::Closed`].
     pub fn release(&self, message: Message) -> Result<()> {
         let released = self.ring.run(|ring| {
-            self.borrowed.release(message.end, |end| ring.release(end));
+            if self.borrowed.release(message.end, |end| ring.release(end)) {
+                ring.wake_receiver(); // for those that were put back
+            }
             Ok(())
         });
         if released.is_err() {

@@ -10,7 +10,6 @@
 use std::time::Duration;
 
 use super::atomic::{AtomicU64, Ordering};
-use super::eventcount;
 use super::lock::{self, Locked};
 use super::park::Patience;
 use super::ring::{COMMITTED, HEADER, Memory, PADDING, Part, RESERVED, Ring, SKIPPED, STATE, at};
@@ -277,7 +276,7 @@ impl<M: Memory> Deliveries<'_, M> {
     pub fn requeue(&self, taken: Taken) -> Result<()> {
         self.settle(taken, 0)?;
         self.word(at::RETURNED).store(1, Ordering::Release);
-        eventcount::signal(self.word(at::FILLED));
+        self.0.wake_receiver();
         Ok(())
     }
 

@@ -374,10 +374,13 @@ impl<M: Blocks + World> Feed<'_, M> {
         found
     }
 
-    /// Waits until there is something behind a position; `false` if the time is up first.
-    pub fn wait(&self, position: u64, patience: &Patience<'_>) -> Result<bool> {
+    /// Waits until there is something behind the position that `position` gives, which is asked again before each sleep;
+    /// `false` if the time is up first.
+    pub fn wait(&self, position: impl Fn() -> u64, patience: &Patience<'_>) -> Result<bool> {
         let head = self.word(at::HEAD);
-        let there = || (head.load(Ordering::Acquire) != position).then_some(());
+        let behind = |position| (head.load(Ordering::Acquire) != position).then_some(());
+        let first = position();
+        let there = || behind(first);
         if there().or_else(|| self.spins.filled.until(there)).is_some() {
             return Ok(true);
         }
@@ -388,7 +391,7 @@ impl<M: Blocks + World> Feed<'_, M> {
                 true => eventcount::prepare(self.word(at::FILLED)),
                 false => head.load(Ordering::SeqCst),
             };
-            let is_there = there().is_some();
+            let is_there = behind(position()).is_some();
             self.memory.check()?;
             if is_there {
                 return Ok(true);
@@ -401,6 +404,11 @@ impl<M: Blocks + World> Feed<'_, M> {
                 false => park::sleep(head, value, LOOK, patience)?,
             }
         }
+    }
+
+    /// Has the receivers look again that wait for a message.
+    pub fn wake_receivers(&self) {
+        eventcount::signal(self.word(at::FILLED));
     }
 
     /// Looks whether the positions can be true.

@@ -270,7 +270,7 @@ impl<M: Memory> Ring<'_, M> {
             self.word(header + 8).store(lengths(part.length, length), Ordering::Relaxed);
         }
         self.finish(header, COMMITTED)?;
-        eventcount::signal(self.word(at::FILLED));
+        self.wake_receiver();
         Ok(())
     }
 
@@ -287,7 +287,7 @@ impl<M: Memory> Ring<'_, M> {
             return Ok(0);
         }
         let sent = self.send_locked(lengths, patience, fill);
-        eventcount::signal(self.word(at::FILLED));
+        self.wake_receiver();
         lock::unlock_after(senders, self.me, sent, damaged)
     }
 
@@ -301,7 +301,7 @@ impl<M: Memory> Ring<'_, M> {
         for length in lengths {
             let mut place = self.fits(length)?;
             if let (None, Some(patience)) = (place, patience) {
-                eventcount::signal(self.word(at::FILLED)); // or the receiver makes no room
+                self.wake_receiver(); // or the receiver makes no room
                 place = self.wait_for_room(length, patience)?;
             }
             let Some(place) = place else { break };
@@ -316,7 +316,7 @@ impl<M: Memory> Ring<'_, M> {
     /// Gives the room of a message up.
     pub fn abandon(&self, part: Part) -> Result<()> {
         self.finish(part.offset - HEADER, SKIPPED)?;
-        eventcount::signal(self.word(at::FILLED));
+        self.wake_receiver();
         Ok(())
     }
 
@@ -328,28 +328,33 @@ impl<M: Memory> Ring<'_, M> {
             .map_err(|_| damaged())
     }
 
-    /// The oldest message that is there, or the first from the position `after` on, where messages
+    /// The oldest message that is there, or the first from the position that `after` gives on, where messages
     /// before it are in use; `None` if there is none in time, or now if `patience` has none. It stays
     /// there until `release`. Only the receiver may ask.
     pub fn next(
         &self,
-        after: Option<u64>,
+        after: impl Fn() -> Option<u64>,
         patience: Option<&Patience<'_>>,
     ) -> Result<Option<(Part, u64)>> {
         let Some(patience) = patience else {
-            return Ok(self.look(after, true)?.ok());
+            return Ok(self.look(after(), true)?.ok());
         };
-        if let Ok(found) = self.look(after, false)? {
+        if let Ok(found) = self.look(after(), false)? {
             return Ok(Some(found));
         }
         // Asking whether a sender is alive is a system call: before each sleep, not in a spin.
         self.wait(at::FILLED, &self.learned.filled, patience, |round| {
-            let found = self.look(after, round.is_some())?;
+            let found = self.look(after(), round.is_some())?;
             Ok(found.map_err(|slept| match slept {
                 true => lock::slice(round.unwrap_or(0)),
                 false => SLICE,
             }))
         })
+    }
+
+    /// Has a receiver look again that waits for a message.
+    pub fn wake_receiver(&self) {
+        eventcount::signal(self.word(at::FILLED));
     }
 
     /// The message that is there behind a position; `None` if there is none yet.

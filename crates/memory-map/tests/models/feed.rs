@@ -84,7 +84,7 @@ impl Place {
             if let Some(found) = self.feed(1).borrow(cursor, is_first).unwrap() {
                 return found;
             }
-            self.feed(1).wait(cursor.position, &Patience::default()).unwrap();
+            self.feed(1).wait(|| cursor.position, &Patience::default()).unwrap();
         }
     }
 
@@ -94,7 +94,7 @@ impl Place {
             match self.feed(1).take(cursor, &mut bytes).unwrap() {
                 Taken::Copied(8) => return u64::from_ne_bytes(bytes),
                 Taken::Nothing => {
-                    self.feed(1).wait(cursor.position, &Patience::default()).unwrap();
+                    self.feed(1).wait(|| cursor.position, &Patience::default()).unwrap();
                 }
                 taken => assert_eq!(taken, Taken::Copied(8)),
             }

@@ -31,7 +31,7 @@ impl Place {
 
     fn receive(&self) -> u64 {
         let ring = self.ring(1);
-        let (part, end) = ring.next(None, Some(&Patience::default())).unwrap().unwrap();
+        let (part, end) = ring.next(|| None, Some(&Patience::default())).unwrap().unwrap();
         // SAFETY: as above.
         let value = self.cell(part).with(|bytes| unsafe { *bytes });
         ring.release(end);
@@ -47,7 +47,7 @@ fn receive_ahead(place: &Place) -> Vec<u64> {
         // SAFETY: loom checks that nobody writes there now.
         place.cell(part).with(|bytes| unsafe { *bytes })
     };
-    let (part, end) = ring.next(None, Some(&Patience::default())).unwrap().unwrap();
+    let (part, end) = ring.next(|| None, Some(&Patience::default())).unwrap().unwrap();
     let mut received = vec![copied(part)];
     ring.release(end);
     let (mut tail, mut ahead) = (end, Vec::new());
