@@ -7,10 +7,10 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::ipc::{HANG, ms, open, word};
+use common::ipc::{HANG, ms, open, word, word64};
 use common::{PAGE, TempFile};
 use memory_map::Error;
-use memory_map::ipc::{Locked, Mutex, Patience, Semaphore};
+use memory_map::ipc::{Locked, Mutex, Patience, RwLock, Semaphore};
 
 #[test]
 fn a_mutex_excludes_others_and_knows_its_owner() {
@@ -60,6 +60,24 @@ fn many_threads_count_under_a_mutex_and_lose_nothing() {
         }
     });
     assert_eq!(word(&open(&file), 128).load(Ordering::Relaxed), 20_000);
+}
+
+#[test]
+fn who_would_not_wait_leaves_no_mark_for_which_the_owner_would_wake_others() {
+    let file = TempFile::sparse(PAGE as u64);
+    let (a, b) = (open(&file), open(&file));
+    Mutex::new(&a, 0).unwrap().try_lock().unwrap();
+    Semaphore::new(&a, 64, Some(1)).unwrap().try_acquire().unwrap();
+    RwLock::new(&a, 1024).unwrap().try_lock_exclusive().unwrap();
+    let (mutex, lock) = (Mutex::new(&b, 0).unwrap(), RwLock::new(&b, 1024).unwrap());
+    let semaphore = Semaphore::new(&b, 64, None).unwrap();
+    let words = || (0..256).map(|i| word64(&b, 8 * i).load(Ordering::SeqCst)).collect::<Vec<_>>();
+    let before = words();
+    assert_eq!(mutex.lock(&ms(0)), Ok(None));
+    assert_eq!(semaphore.acquire(&ms(0)), Ok(false));
+    assert_eq!(lock.lock_exclusive(&ms(0)), Ok(None));
+    assert_eq!(lock.lock_shared(&ms(0)), Ok(None));
+    assert_eq!(words(), before);
 }
 
 #[test]

@@ -86,6 +86,10 @@ pub(crate) fn lock(
         if take(word, 0, me, 0).is_ok() {
             return Ok(Some(Locked::Acquired));
         }
+        // It has got no wake-up and will not sleep, so the owner need not hear of it.
+        if patience.is_over()? {
+            return Ok(try_lock(word, me, world));
+        }
         let spun = spin.until(|| {
             (word.load(Ordering::Relaxed) == 0 && take(word, 0, me, 0).is_ok()).then_some(())
         });

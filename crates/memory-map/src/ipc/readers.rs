@@ -307,6 +307,10 @@ impl<M: Memory> User<'_, M> {
             return Ok(true);
         }
         World::check(self)?;
+        if patience.is_over()? {
+            self.remove_dead();
+            return Ok(ready()); // it will not sleep, so those who leave need not wake it
+        }
         if self.spin.until(|| ready().then_some(())).is_some() {
             return Ok(true);
         }

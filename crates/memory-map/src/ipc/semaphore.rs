@@ -80,7 +80,14 @@ impl Semaphore {
     pub fn acquire(&self, patience: &Patience<'_>) -> Result<bool> {
         self.range.run(|words| {
             let (permits, event) = (words.word(PERMITS), words.word(RELEASED));
-            if take(permits).or_else(|| self.spin.until(|| take(permits))).is_some() {
+            if take(permits).is_some() {
+                return Ok(true);
+            }
+            words.check()?;
+            if patience.is_over()? {
+                return Ok(false); // it will not sleep, so `release` need not wake it
+            }
+            if self.spin.until(|| take(permits)).is_some() {
                 return Ok(true);
             }
             loop {
