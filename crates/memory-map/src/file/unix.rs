@@ -208,12 +208,6 @@ impl Opened {
     /// nothing is rolled back when the disk is full.
     pub fn grow(&self, start: u64, end: u64, blocks: Blocks) -> Result<()> {
         let Some(size) = self.size().filter(|_| self.is_regular()) else { return Ok(()) };
-        let refused = |error| match error {
-            // What fallocate(2) says of a descriptor that is not open for writing, too.
-            Errno::EBADF => Error::os_because(libc::EACCES, "fallocate", NOT_OPEN_FOR_IT),
-            Errno::EPERM if self.is_sealed() => Error::os_because(libc::EPERM, "fallocate", SEALED),
-            error => failed(error, "fallocate"),
-        };
         let allocates = match blocks {
             Blocks::WhenStoredTo => false,
             Blocks::NowIfPossible => size < end,
@@ -222,15 +216,29 @@ impl Opened {
         if allocates {
             match sys::allocate(&self.file, to_offset(size)?, to_offset(start)?, to_offset(end)?) {
                 Err(error) if blocks == Blocks::Now || is_lack_of_space(error) => {
-                    return Err(refused(error));
+                    return Err(self.refused_to_grow(error));
                 }
                 _ => {}
             }
         }
         if size < end {
-            sys::extend(&self.file, to_offset(end)?).map_err(refused)?;
+            let extended = sys::extend(&self.file, to_offset(end)?);
+            extended.map_err(|error| self.refused_to_grow(error))?;
         }
         Ok(())
+    }
+
+    fn refused_to_grow(&self, error: Errno) -> Error {
+        let is_appending = || sys::is_appending(&self.file) == Ok(true);
+        match error {
+            // What fallocate(2) says of a descriptor that is not open for writing, too.
+            Errno::EBADF => Error::os_because(libc::EACCES, "fallocate", NOT_OPEN_FOR_IT),
+            Errno::EPERM if self.is_sealed() => Error::os_because(libc::EPERM, "fallocate", SEALED),
+            sys::APPENDS if is_appending() => {
+                Error::os_because(sys::APPENDS as i32, "fallocate", OPEN_FOR_APPENDING)
+            }
+            error => failed(error, "fallocate"),
+        }
     }
 
     /// Whether the file can be mapped at all: maps one page of it, and lets go.
@@ -283,6 +291,9 @@ impl Opened {
 
 const NOT_OPEN_FOR_IT: &str =
     "the file is not open for what the protection needs: reading, and for stores writing too";
+
+const OPEN_FOR_APPENDING: &str = "a file that is open for appending cannot be made longer here: \
+                                  open it with 'r+' instead of 'a+', or map it by path";
 
 const SEALED: &str = "the memory is sealed against it";
 
@@ -408,6 +419,17 @@ mod tests {
         assert!(std::fs::symlink_metadata(&path).is_ok_and(|link| link.is_symlink()));
         assert!(moved.exists());
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn who_cannot_extend_a_file_that_is_open_for_appending_is_told_how_to_open_it() {
+        let path = std::env::temp_dir().join(format!("memory-map-{}-a+", std::process::id()));
+        let options = std::fs::OpenOptions::new().read(true).append(true).create(true).clone();
+        let file = options.open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let opened = Opened::new(Source::Fd(file.as_raw_fd()), true, None).unwrap();
+        let refused = opened.refused_to_grow(sys::APPENDS).to_string();
+        assert!(refused.ends_with(OPEN_FOR_APPENDING), "{refused}");
     }
 
     #[test]

@@ -147,22 +147,18 @@ pub(crate) fn can_have(file: &std::fs::File, end: u64) -> bool {
 /// Makes a file `end` bytes long if it is shorter, in one step that cannot make it shorter.
 pub(crate) fn extend(file: &std::fs::File, end: Offset) -> nix::Result<()> {
     match fallocate(file, 0, end - 1, 1) {
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => match reopened_if_appending(file)? {
-            Some(file) => super::extend_by_store(&file, end),
-            None => super::extend_by_store(file, end),
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => match super::extend_by_store(file, end) {
+            Err(super::APPENDS) => super::extend_by_store(&opened_again(file)?, end),
+            extended => extended,
         },
         extended => extended,
     }
 }
 
-/// The file once more if what is stored by this descriptor goes to its end, wherever it is meant to go (pwrite(2), BUGS).
-fn reopened_if_appending(file: &std::fs::File) -> nix::Result<Option<std::fs::File>> {
-    if fcntl(file, FcntlArg::F_GETFL)? & libc::O_APPEND == 0 {
-        return Ok(None);
-    }
+/// The file that is open for appending, once more and not for that.
+fn opened_again(file: &std::fs::File) -> nix::Result<std::fs::File> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let again = std::fs::OpenOptions::new().write(true).open(path);
-    again.map(Some).map_err(|_| Errno::EOPNOTSUPP)
+    std::fs::OpenOptions::new().write(true).open(path).map_err(|_| super::APPENDS)
 }
 
 fn fallocate(

@@ -286,11 +286,14 @@ pub(crate) fn space(fd: RawFd) -> nix::Result<Space> {
 /// Makes a file `end` bytes long if it is shorter, by writing its last byte.
 ///
 /// What another process stores to that byte at the same moment is lost. No other call that every Unix has extends
-/// a file and never shortens it.
+/// a file and never shortens it. [`APPENDS`] if the file is open for appending.
 pub(crate) fn extend_by_store(file: &File, end: Offset) -> nix::Result<()> {
     let Ok(last) = u64::try_from(end - 1) else { return Err(nix::Error::EINVAL) };
     if metadata(file)?.len() > last {
         return Ok(());
+    }
+    if is_appending(file)? {
+        return Err(APPENDS);
     }
     let store = || std::os::unix::fs::FileExt::write_all_at(file, &[0], last);
     let stored = without_size_signal(store);
@@ -302,6 +305,16 @@ pub(crate) fn metadata(file: &File) -> nix::Result<std::fs::Metadata> {
     file.metadata()
         .map_err(|error| error.raw_os_error().map_or(nix::Error::EINVAL, nix::Error::from_raw))
 }
+
+/// Whether what is stored by a descriptor goes to the end of its file, wherever it is meant to go: Linux (pwrite(2), BUGS),
+/// FreeBSD and macOS (`vn_write`) do that, against POSIX.
+pub(crate) fn is_appending(file: &File) -> nix::Result<bool> {
+    let flags = nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_GETFL)?;
+    Ok(flags & libc::O_APPEND != 0)
+}
+
+/// The error of `extend_by_store` where it would store at another place.
+pub(crate) const APPENDS: nix::Error = nix::Error::EOPNOTSUPP;
 
 /// The error of `extend_by_store` where a write stores nothing and yet does not fail.
 pub(crate) const TAKES_NO_BYTES: nix::Error = nix::Error::ENXIO;
@@ -365,6 +378,19 @@ mod tests {
         }
         assert!(std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0).is_ok());
         assert!(bytes.iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn no_byte_is_stored_to_a_file_that_is_open_for_appending() {
+        use std::io::Write;
+        let path = std::env::temp_dir().join(format!("memory-map-{}-append", std::process::id()));
+        let opened = std::fs::OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let Ok(mut file) = opened else { return };
+        let _ = std::fs::remove_file(&path);
+        assert!(file.write_all(b"hello").is_ok());
+        assert_eq!(extend_by_store(&file, 5), Ok(()));
+        assert_eq!(extend_by_store(&file, 100), Err(APPENDS));
+        assert_eq!(file.metadata().map_or(0, |metadata| metadata.len()), 5);
     }
 
     #[test]
