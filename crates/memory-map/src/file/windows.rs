@@ -1,6 +1,6 @@
 //! Files of Windows: handles, by path or behind a descriptor of the program's C runtime.
 
-use std::ffi::c_int;
+use std::ffi::{OsStr, c_int};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
@@ -46,15 +46,23 @@ pub(crate) struct Opened {
 }
 
 /// A file that was made at a path.
-pub(crate) struct Made(PathBuf);
+pub(crate) struct Made {
+    path: PathBuf,
+    identity: Identity,
+}
 
 impl Made {
     /// Whether it can be removed while it is mapped.
     pub const CAN_BE_MAPPED: bool = false;
 
-    /// Removes the file.
+    /// Removes the file, if it is still at its path.
     pub fn remove(&self) {
-        let _ = std::fs::remove_file(&self.0);
+        let mut options = OpenOptions::new();
+        options.access_mode(DELETE).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+        let Ok(there) = options.open(&self.path) else { return };
+        if sys::identify(sys::raw(&there)).is_some_and(|there| there.is_same(&self.identity)) {
+            sys::remove(&there);
+        }
     }
 }
 
@@ -64,10 +72,10 @@ impl Opened {
     ///
     /// `create` holds the permissions of a file that is to be made where there is none.
     pub fn new(source: Source<'_>, writable: bool, create: Option<u32>) -> Result<Self> {
-        let (file, made) = match source {
+        let (file, new) = match source {
             Source::Path(path) => {
                 let (file, is_new) = open_path(path, writable, create)?;
-                (file, is_new.then(|| Made(path.to_owned())))
+                (file, is_new.then_some(path))
             }
             Source::Fd(fd) => (duplicate(fd)?, None),
             Source::Memory { name, exclusive, length, .. } => {
@@ -79,7 +87,10 @@ impl Opened {
             }
         };
         refuse_unmappable(&file)?;
-        Ok(Self { made, ..Self::again(Arc::new(file))? })
+        let opened = Self::again(Arc::new(file))?;
+        let identity = opened.identity;
+        let made = new.map(|path| Made { path: path.to_owned(), identity });
+        Ok(Self { made, ..opened })
     }
 
     /// Nothing: the file has its end before it is mapped.
@@ -247,15 +258,18 @@ fn open_path(path: &Path, writable: bool, create: Option<u32>) -> Result<(File, 
 
 /// Whether a path is `\\.\pipe\...`, of this machine or of another.
 fn is_named_pipe(path: &Path) -> bool {
-    let is_pipe = |name: &std::ffi::OsStr| name.eq_ignore_ascii_case("pipe");
-    match path.components().next() {
-        Some(Component::Prefix(prefix)) => match prefix.kind() {
-            Prefix::DeviceNS(name)
-            | Prefix::Verbatim(name)
-            | Prefix::UNC(_, name)
-            | Prefix::VerbatimUNC(_, name) => is_pipe(name),
-            _ => false,
-        },
+    let is = |name: &OsStr, what| name.eq_ignore_ascii_case(what);
+    let mut components = path.components();
+    let Some(Component::Prefix(prefix)) = components.next() else { return false };
+    // What stands behind `\\.\UNC`, of which the standard library does not know what it means, is `\HOST\SHARE`.
+    let mut share = || components.nth(2).is_some_and(|share| is(share.as_os_str(), "pipe"));
+    match prefix.kind() {
+        Prefix::DeviceNS(name) if is(name, "UNC") => share(),
+        Prefix::UNC(name, kind) if name == "?" && is(kind, "UNC") => share(),
+        Prefix::DeviceNS(name)
+        | Prefix::Verbatim(name)
+        | Prefix::UNC(_, name)
+        | Prefix::VerbatimUNC(_, name) => is(name, "pipe"),
         _ => false,
     }
 }
@@ -307,13 +321,37 @@ mod tests {
             "\\\\host\\PIPE\\a",
             "\\\\?\\UNC\\host\\pipe\\a",
             "//./pipe/a",
+            "\\\\.\\UNC\\host\\pipe\\a",
+            "//./unc/host/PIPE/a",
+            "//?/UNC/host/pipe/a",
         ];
         for path in pipes {
             assert!(is_named_pipe(Path::new(path)), "{path}");
         }
-        for path in ["pipe", "C:\\pipe\\a", "\\\\host\\share\\pipe", "\\\\?\\UNC\\pipe\\share\\a"] {
+        for path in [
+            "pipe",
+            "C:\\pipe\\a",
+            "\\\\host\\share\\pipe",
+            "\\\\?\\UNC\\pipe\\share\\a",
+            "\\\\.\\UNC\\pipe\\share\\a",
+        ] {
             assert!(!is_named_pipe(Path::new(path)), "{path}");
         }
+    }
+
+    #[test]
+    fn a_file_that_took_the_path_since_is_not_removed() {
+        let path = std::env::temp_dir().join(format!("memory-map-made-{}", std::process::id()));
+        let moved = path.with_extension("moved");
+        let made = || Opened::new(Source::Path(&path), true, Some(0o666)).ok()?.made;
+        let first = made();
+        assert!(first.is_some() && std::fs::rename(&path, &moved).is_ok());
+        let second = made();
+        first.iter().for_each(Made::remove);
+        assert!(path.exists() && moved.exists());
+        second.iter().for_each(Made::remove);
+        assert!(!path.exists());
+        let _ = std::fs::remove_file(&moved);
     }
 
     #[test]

@@ -28,6 +28,20 @@ impl Identity {
     pub fn is_section(&self) -> bool {
         self.device == SECTION.device
     }
+
+    /// Whether it is the same file, whatever length that had.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+/// Removes the file itself, which must be open for that; nothing where the system does not let it go.
+pub(crate) fn remove(file: &File) {
+    let info = FILE_DISPOSITION_INFO { DeleteFile: true };
+    let size = size_of_val(&info) as u32;
+    let info = (&raw const info).cast();
+    // SAFETY: `info` is as long as said and of the kind that is asked for, and the file is open.
+    unsafe { SetFileInformationByHandle(file.as_raw_handle(), FileDispositionInfo, info, size) };
 }
 
 /// How many bytes from `start` on the system describes alike.
