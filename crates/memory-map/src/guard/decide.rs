@@ -65,7 +65,7 @@ pub(super) fn contain(address: usize, signalled: Cause, access: AccessKind) -> O
 impl FaultRecord {
     /// Makes `address` accessible in a way that loses nothing.
     fn contain(&'static self, address: usize, signalled: Cause, access: AccessKind) -> Outcome {
-        let mut inner = self.lock();
+        let Some(mut inner) = self.lock_if_it_comes_free() else { return Outcome::Foreign };
         if inner.phase == Phase::Free || !(inner.start..inner.limit).contains(&address) {
             return Outcome::Stale;
         }

@@ -18,7 +18,8 @@
 //! It cannot deadlock: its holders never touch the region's pages (they copy by system calls that
 //! return short instead of faulting), so a holder never enters the handler for that record; all
 //! signals are blocked while the handler runs, so nothing interrupts it on its own thread; and a
-//! holder on another thread goes on running meanwhile.
+//! holder on another thread goes on running meanwhile. In the child of a fork(2) there is no such thread: there a
+//! fault that finds the lock taken goes to the handlers of others after a second, by which the child ends.
 //!
 //! *Two threads fault at once.* The second waits for the lock, finds the page overlaid, and makes
 //! its access again.
@@ -53,6 +54,7 @@ use std::time::Duration;
 
 use super::decide::contain;
 use super::overlay::{AccessKind, Cause};
+use super::record::note_process;
 use super::signal_chain::{Chain, Handler, LEVELS};
 use super::{notify, vma_reserve};
 use crate::error::{Error, Result};
@@ -78,6 +80,7 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// Installs the handler, where it is not, and starts the notifier, once for the process.
 pub(crate) fn install() -> Result<()> {
     static FIRST: Mutex<()> = Mutex::new(());
+    note_process();
     if !INSTALLED.load(Ordering::Acquire) {
         let _first = FIRST.lock_anyway();
         if !INSTALLED.load(Ordering::Acquire) {

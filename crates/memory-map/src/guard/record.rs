@@ -6,7 +6,8 @@
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::overlay::Overlays;
 use super::scratch_windows::ScratchWindows;
@@ -159,16 +160,53 @@ impl FaultRecord {
     /// `sys::poke`, which do not fault.
     pub fn lock(&'static self) -> Locked {
         let mut tries = 0u32;
-        while self
-            .locked
-            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
+        while !self.try_lock() {
             tries += 1;
             if tries.is_multiple_of(64) { sys::yield_now() } else { std::hint::spin_loop() }
         }
         Locked(self)
     }
+
+    /// The same for the handler. `None` in the child of a fork(2), if a thread of the parent had the lock then: there is
+    /// nobody to give it back. *handler*
+    pub(super) fn lock_if_it_comes_free(&'static self) -> Option<Locked> {
+        let (mut tries, mut since) = (0u32, None);
+        while !self.try_lock() {
+            tries += 1;
+            if !tries.is_multiple_of(64) {
+                std::hint::spin_loop();
+                continue;
+            }
+            sys::yield_now();
+            if since.get_or_insert_with(Instant::now).elapsed() > ORPHANED && is_forked() {
+                return None;
+            }
+        }
+        Some(Locked(self))
+    }
+
+    fn try_lock(&self) -> bool {
+        let (free, held) = (Ordering::Relaxed, Ordering::Acquire);
+        self.locked.compare_exchange_weak(false, true, held, free).is_ok()
+    }
+}
+
+/// How long no thread has a record's lock.
+const ORPHANED: Duration = Duration::from_secs(1);
+
+/// The process that has made the last mapping; 0 before that.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Notes which process this is.
+#[cfg(unix)]
+pub(super) fn note_process() {
+    PROCESS.store(std::process::id(), Ordering::Relaxed);
+}
+
+/// Whether this is the child of a fork(2) that has made no mapping of its own. *handler*
+fn is_forked() -> bool {
+    let process = PROCESS.load(Ordering::Relaxed);
+    process != 0 && process != std::process::id()
 }
 
 /// The lock of a record, held.
