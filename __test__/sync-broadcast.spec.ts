@@ -180,7 +180,7 @@ test('a worker receives what others send, and its place is free when it ends', a
       const receiver = Broadcast.open(map, { offset: 64 }).subscribe()
       parentPort.postMessage('ready')
       parentPort.postMessage(receiver.receive().toString())
-      parentPort.on('message', () => {})
+      parentPort.on('message', () => receiver) // or its place would be free as soon as it is collected
     })()`,
     { eval: true, workerData: { root: new URL('../', import.meta.url).href, file } },
   )
