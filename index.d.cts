@@ -884,11 +884,11 @@ interface NamedMemory {
  * const map = openSharedMemory('counters', { create: true, length: 4096 })
  * ```
  *
- * @param name without a slash, but for one in front, which may be left out. Linux takes 255 bytes, FreeBSD 1,022,
- * Windows about 250 and macOS 30: more is `ENAMETOOLONG`
+ * @param name without NUL, backslash and slash, but for one slash in front, which may be left out. Linux takes 255 bytes,
+ * FreeBSD 1,022, Windows about 250 and macOS 30: more is `ENAMETOOLONG`
  * @throws `ENOENT`, `EEXIST`, `EACCES` and the OS's other errors; `EAGAIN` for memory that is being made and has no
- * length yet; `ERR_MMAP_BUSY` if its name is being removed for more than a second; `ENOSPC` with `allocate` or `populate`; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for more than it
- * was made with, on Windows
+ * length yet; `ERR_MMAP_BUSY` if its name is being removed for more than a second; `ENOSPC` with `allocate` or
+ * `populate`; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for more than it was made with, on Windows
  */
 declare function openSharedMemory(name: string, options?: Readonly<SharedMemoryOptions>): MemoryMap
 declare function openSharedMemory(

@@ -116,8 +116,12 @@ onLinux('by default only the owner may open the memory', async (t) => {
   t.is(stdout, `EACCES shm_open /${mine}\n1\nEACCES shm_open /${everybodys}\n`, stderr)
 })
 
-test('a name may have no slash except one in front', (t) => {
-  const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', says: ['a slash'] }
+test('a name may have no slash except one in front, no backslash and no NUL, and is not . or ..', (t) => {
+  const value = {
+    instanceOf: TypeError,
+    code: 'ERR_INVALID_ARG_VALUE',
+    says: ['a slash', 'a backslash', 'a NUL', "'..'"],
+  }
   for (const wrong of ['', '/', 'a/b', '//a', '..', '.', '/..', 'a\0b', 'a\\b']) {
     throwsCodedError(t, () => openSharedMemory(wrong, { create: true, length: 1 }), value)
     throwsCodedError(t, () => unlinkSharedMemory(wrong), value)

@@ -41,11 +41,11 @@ export interface NamedMemory {
  * const map = openSharedMemory('counters', { create: true, length: 4096 })
  * ```
  *
- * @param name without a slash, but for one in front, which may be left out. Linux takes 255 bytes, FreeBSD 1,022,
- * Windows about 250 and macOS 30: more is `ENAMETOOLONG`
+ * @param name without NUL, backslash and slash, but for one slash in front, which may be left out. Linux takes 255 bytes,
+ * FreeBSD 1,022, Windows about 250 and macOS 30: more is `ENAMETOOLONG`
  * @throws `ENOENT`, `EEXIST`, `EACCES` and the OS's other errors; `EAGAIN` for memory that is being made and has no
- * length yet; `ERR_MMAP_BUSY` if its name is being removed for more than a second; `ENOSPC` with `allocate` or `populate`; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for more than it
- * was made with, on Windows
+ * length yet; `ERR_MMAP_BUSY` if its name is being removed for more than a second; `ENOSPC` with `allocate` or
+ * `populate`; `ERR_MMAP_BEYOND_END`; `ERR_MMAP_UNSUPPORTED` for more than it was made with, on Windows
  */
 export function openSharedMemory(name: string, options?: Readonly<SharedMemoryOptions>): MemoryMap
 export function openSharedMemory(
@@ -114,7 +114,11 @@ function toName(name: unknown): string {
   if (typeof name !== 'string') throw invalidType('name', 'of type string', name)
   const bare = name.startsWith('/') ? name.slice(1) : name
   if (bare === '' || /[/\\\0]/.test(bare) || bare === '.' || bare === '..') {
-    throw invalidValue('name', name, 'must not be empty, or have a slash other than one in front')
+    throw invalidValue(
+      'name',
+      name,
+      "must not be empty, '.' or '..', nor have a NUL, a backslash, or a slash other than one in front",
+    )
   }
   return `/${bare}`
 }
