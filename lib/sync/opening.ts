@@ -14,7 +14,7 @@ export interface ChannelOptions {
 
 /** Where to put a channel or a queue, and its length. */
 export interface ChannelRange extends ChannelOptions {
-  /** Its length in bytes, at least 640. Default: to the end of the mapping. */
+  /** Its length in bytes; of a channel or a queue at least 640. Default: to the end of the mapping. */
   readonly length?: number | bigint | undefined
 }
 
