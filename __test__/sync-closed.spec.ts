@@ -1,7 +1,7 @@
 // What calls say of a channel, a queue or a receiver that was closed while another call is pending.
 
 import test from 'ava'
-import { mapShared } from 'memory-map'
+import { type MemoryMap, mapShared } from 'memory-map'
 import { Broadcast, Channel, Queue } from 'memory-map/sync'
 
 import { sparseFile } from './helpers/scratch.ts'
@@ -9,11 +9,11 @@ import { sparseFile } from './helpers/scratch.ts'
 type Closable = { close(): void }
 type Opened = { one: Closable; pending: () => Promise<unknown>; calls: Record<string, () => unknown> }
 
-const openers: [what: string, open: (t: Parameters<typeof sparseFile>[0]) => Opened][] = [
+const openers: [what: string, open: (map: MemoryMap) => Opened][] = [
   [
     'a channel that somebody receives from',
-    (t) => {
-      const channel = Channel.create(open(t))
+    (map) => {
+      const channel = Channel.create(map)
       const target = new Uint8Array(10)
       return {
         one: channel,
@@ -32,8 +32,8 @@ const openers: [what: string, open: (t: Parameters<typeof sparseFile>[0]) => Ope
   ],
   [
     'a channel that somebody sends to',
-    (t) => {
-      const channel = Channel.create(open(t))
+    (map) => {
+      const channel = Channel.create(map)
       while (channel.trySend(new Uint8Array(100)));
       return {
         one: channel,
@@ -50,8 +50,8 @@ const openers: [what: string, open: (t: Parameters<typeof sparseFile>[0]) => Ope
   ],
   [
     'a queue',
-    (t) => {
-      const queue = Queue.create(open(t))
+    (map) => {
+      const queue = Queue.create(map)
       return {
         one: queue,
         pending: () => queue.receiveAsync(),
@@ -65,8 +65,8 @@ const openers: [what: string, open: (t: Parameters<typeof sparseFile>[0]) => Ope
   ],
   [
     'a receiver of a broadcast',
-    (t) => {
-      const receiver = Broadcast.create(open(t)).subscribe()
+    (map) => {
+      const receiver = Broadcast.create(map).subscribe()
       return {
         one: receiver,
         pending: () => receiver.receiveAsync(),
@@ -82,18 +82,15 @@ const openers: [what: string, open: (t: Parameters<typeof sparseFile>[0]) => Ope
   ],
 ]
 
-function open(t: Parameters<typeof sparseFile>[0]) {
-  const map = mapShared(sparseFile(t, 8192), { protection: 'read-write' })
-  t.teardown(() => map.close())
-  return map
-}
-
-for (const [what, opened] of openers) {
-  test(`each call says that ${what} is closed, also while the pending call has not ended`, async (t) => {
-    const { one, pending, calls } = opened(t)
-    const call = t.throwsAsync(pending(), { code: 'ERR_MMAP_CLOSED' })
-    one.close()
-    for (const [name, run] of Object.entries(calls)) t.throws(run, { code: 'ERR_MMAP_CLOSED' }, name)
-    await call
-  })
+for (const [what, open] of openers) {
+  for (const closed of ['', 'the mapping of ']) {
+    test(`each call says that ${closed}${what} is closed, also while the pending call has not ended`, async (t) => {
+      using map = mapShared(sparseFile(t, 8192), { protection: 'read-write' })
+      const { one, pending, calls } = open(map)
+      const call = t.throwsAsync(pending(), { code: 'ERR_MMAP_CLOSED' })
+      ;(closed ? map : one).close()
+      for (const [name, run] of Object.entries(calls)) t.throws(run, { code: 'ERR_MMAP_CLOSED' }, name)
+      await call
+    })
+  }
 }

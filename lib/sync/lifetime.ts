@@ -1,6 +1,6 @@
 // How long a channel, a queue, a broadcast or a receiver is open, and the waits that end with it.
 
-import { withCode } from '../errors.js'
+import { closedError, withCode } from '../errors.js'
 import type { Limit } from './arguments.js'
 import type { MemoryMap } from './main.js'
 import { waitFor } from './pending.js'
@@ -22,9 +22,10 @@ export class Lifetime {
     return this.#closed || this.map.closed
   }
 
-  /** Throws if it was closed. */
+  /** Throws if it was closed, or its mapping. */
   check(): void {
     if (this.#closed) throw withCode(new Error(`The ${this.#what} is closed`), 'ERR_MMAP_CLOSED')
+    if (this.map.closed) throw closedError()
   }
 
   /** Ends all waits. Returns whether it was open. */
