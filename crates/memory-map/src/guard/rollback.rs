@@ -13,8 +13,9 @@ use crate::sys::{self, Backing};
 /// Bytes that the copies of private pages may take in one region before a heal.
 const MAX_SAVED: usize = 1 << 30;
 
-/// How often pages are put back if they are stored to again in the meantime.
-const ATTEMPTS: usize = 4;
+/// How often pages are put back if they are stored to again in the meantime. Each time a thread more has done so, which
+/// then waits in the handler for the lock.
+const ATTEMPTS: usize = 64;
 
 impl Inner {
     /// Copies what private pages hold, before anything can store to them. *handler*
