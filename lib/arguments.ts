@@ -145,6 +145,13 @@ export function toUint8Array(data: unknown): Uint8Array | undefined {
   return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : undefined
 }
 
+/** The same; throws for anything else. */
+export function toBytesOf(view: unknown, name: string): Uint8Array {
+  const bytes = toUint8Array(view)
+  if (bytes !== undefined) return bytes
+  throw invalidType(name, 'a Buffer, a Uint8Array or another view of an ArrayBuffer', view)
+}
+
 /** The name of an encoding; UTF-8 by default. */
 export function toEncoding(value: unknown): BufferEncoding {
   const name = value === undefined ? 'utf8' : String(value)

@@ -13,17 +13,17 @@ import {
   type Range,
   toBoolean,
   toBytes,
+  toBytesOf,
   toEncoding,
   toIndex,
   toLength,
   toOffset,
   toRange,
-  toUint8Array,
 } from './arguments.js'
 import type { Token } from './binding.js'
 import { allocate, allocateAlone, allocateForText, cut, isDetached } from './buffers.js'
 import { check } from './choices.js'
-import { closedError, illegalConstructor, invalidType, KEY, notText, outOfRange, resizedError } from './errors.js'
+import { closedError, illegalConstructor, KEY, notText, outOfRange, resizedError } from './errors.js'
 import { FaultLog, type Origin } from './fault-log.js'
 import { beforeTelling, known, listen, tellsLast } from './faults.js'
 import { Handle, refuse, tag } from './handle.js'
@@ -545,8 +545,7 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    */
   write(data: NodeJS.ArrayBufferView, offset: Bytes = 0): number {
     const token = this.#checkOpen()
-    const bytes = toUint8Array(data)
-    if (bytes === undefined) throw invalidType('data', 'a Buffer, a Uint8Array or another view of an ArrayBuffer', data)
+    const bytes = toBytesOf(data, 'data')
     const start = toOffset(offset, this.#length, 'offset')
     const room = this.#length - start
     if (bytes.length > room)

@@ -1,6 +1,6 @@
 // Checks of the arguments of `memory-map/sync`.
 
-import { toBytes, toUint8Array } from '../arguments.js'
+import { toBytes, toBytesOf, toUint8Array } from '../arguments.js'
 import type { Token } from '../binding.js'
 import { cut, encode } from '../buffers.js'
 import { check } from '../choices.js'
@@ -65,11 +65,11 @@ export function toTimeout(timeout: unknown, name = 'timeout'): number {
   return Math.max(0, timeout)
 }
 
-/** A count from `least` on that 32 bits hold. */
-export function toCount(value: unknown, name: string, least: number): number {
+/** A count from `least` to `most`, by default what 32 bits hold. */
+export function toCount(value: unknown, name: string, least: number, most: number = 2 ** 31 - 1): number {
   if (typeof value !== 'number') throw invalidType(name, 'of type number', value)
-  if (Number.isInteger(value) && value >= least && value < 2 ** 31) return value
-  throw outOfRange(name, `a whole number from ${least} to ${2 ** 31 - 1}`, value)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw outOfRange(name, `a whole number from ${least} to ${most}`, value)
 }
 
 /** The bytes of a message. */
@@ -84,9 +84,7 @@ const NONE = Buffer.alloc(0)
 
 /** Where a message is to go. */
 export function toTarget(target: unknown): Buffer {
-  const bytes = toUint8Array(target)
-  if (bytes === undefined)
-    throw invalidType('target', 'a Buffer, a Uint8Array or another view of an ArrayBuffer', target)
+  const bytes = toBytesOf(target, 'target')
   if (Buffer.isBuffer(bytes)) return bytes
   return bytes.length > 0 ? cut(bytes.buffer, bytes.byteOffset, bytes.length) : NONE // of detached memory no view can be made
 }

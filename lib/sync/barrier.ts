@@ -1,9 +1,8 @@
 // Barriers: processes that wait until all of them have come.
 
 import type { NativeBarrier } from '../binding.js'
-import { invalidType, outOfRange } from '../errors.js'
 import { Handle, tag } from '../handle.js'
-import { toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
+import { toCount, toLimit, toPlace, toTimeout, toToken, type WaitOptions } from './arguments.js'
 import { type MemoryMap, native } from './main.js'
 import { call, ended, waitFor } from './pending.js'
 
@@ -48,7 +47,7 @@ export class Barrier extends Handle {
   constructor(map: MemoryMap<any>, byteOffset: number | bigint, parties?: number) {
     const token = toToken(map)
     const place = toPlace(byteOffset)
-    const count = parties === undefined ? undefined : toParties(parties)
+    const count = parties === undefined ? undefined : toCount(parties, 'parties', 1, MOST)
     super()
     this.#map = map
     this.#byteOffset = place
@@ -115,12 +114,6 @@ export class Barrier extends Handle {
   toJSON(): object {
     return { byteOffset: this.#byteOffset }
   }
-}
-
-function toParties(value: unknown): number {
-  if (typeof value !== 'number') throw invalidType('parties', 'of type number', value)
-  if (Number.isInteger(value) && value >= 1 && value <= MOST) return value
-  throw outOfRange('parties', `a whole number from 1 to ${MOST}`, value)
 }
 
 function toResult(code: number): number | 'timed-out' {

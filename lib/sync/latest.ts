@@ -1,6 +1,6 @@
 // The newest value, for readers that need no other.
 
-import { toBytes, toUint8Array } from '../arguments.js'
+import { toBytes, toBytesOf } from '../arguments.js'
 import type { NativeLatest } from '../binding.js'
 import { allocate } from '../buffers.js'
 import { check } from '../choices.js'
@@ -151,9 +151,7 @@ export class Latest extends Handle {
   }
 
   #readInto(target: NodeJS.ArrayBufferView): number | undefined {
-    const bytes = toUint8Array(target)
-    if (bytes === undefined)
-      throw invalidType('target', 'a Buffer, a Uint8Array or another view of an ArrayBuffer', target)
+    const bytes = toBytesOf(target, 'target')
     const length = this.#read(bytes, 0)
     if (length > bytes.length) throw outOfRange('target.length', `at least ${length}, that of the value`, bytes.length)
     return length < 0 ? undefined : length
