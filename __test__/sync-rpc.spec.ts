@@ -257,6 +257,8 @@ test('requests for which there is no room wait in their order, up to their timeo
 test('the caller gets an error if the reply is too long or no reply, or the handler throws', async (t) => {
   const { rpc, other } = make(t)
   const detached = new Uint8Array(8)
+  const revoked = Proxy.revocable({}, {})
+  revoked.revoke() // to look at it throws
   const results: unknown[] = [
     'x'.repeat(rpc.maxLength),
     'x'.repeat(rpc.maxLength + 1),
@@ -264,6 +266,7 @@ test('the caller gets an error if the reply is too long or no reply, or the hand
     7,
     new DataView(new ArrayBuffer(3)),
     structuredClone(detached, { transfer: [detached.buffer] }) && detached,
+    revoked.proxy,
   ]
   const thrown: unknown[] = [null, 'text', new Error('ä'.repeat(rpc.maxLength)), { toString: () => ({}) }]
   const serving = rpc.serve((request) => {
@@ -282,6 +285,7 @@ test('the caller gets an error if the reply is too long or no reply, or the hand
     await t.throwsAsync(other.call(`${how}3`), { code: 'ERR_MMAP_REMOTE' })
     t.deepEqual(await other.call(`${how}4`), Buffer.alloc(3))
     t.is((await other.call(`${how}5`)).length, 0)
+    await t.throwsAsync(other.call(`${how}6`), { code: 'ERR_MMAP_REMOTE' })
   }
   t.is((await other.call(detached)).length, rpc.maxLength) // of an empty request
   await t.throwsAsync(other.call('t0'), { code: 'ERR_MMAP_REMOTE', message: 'null' })

@@ -140,13 +140,15 @@ export class Server {
   #answer(request: Buffer): void {
     if (request.length < HEAD || lastOf(request) >= this.#region.clients) return // from no client
     let reply: RpcReply | PromiseLike<RpcReply>
+    let isPromise: boolean
     try {
       reply = this.#handler(request.subarray(HEAD))
+      isPromise = typeof (reply as Partial<PromiseLike<RpcReply>> | undefined)?.then === 'function'
     } catch (error) {
       this.#refuse(request, error)
       return
     }
-    if (typeof (reply as Partial<PromiseLike<RpcReply>> | undefined)?.then !== 'function') {
+    if (!isPromise) {
       this.#reply(request, reply as RpcReply)
       return
     }
