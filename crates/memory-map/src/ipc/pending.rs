@@ -5,7 +5,7 @@
 //! to move has the threads leave its memory first, and they go on afterwards; one that is about to
 //! be closed ends them. What a thread has taken by then, and not yet reported, is given back.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -98,9 +98,18 @@ struct Progress<W: Wait> {
     /// Whether the wait was ended before its time, and whether because its mapping is closed.
     ended: bool,
     closed: bool,
+    /// How it failed, where it has still to be given up.
+    failed: Option<Error>,
     result: Option<Result<W::Output>>,
     /// Called at the end.
     done: Option<Done<W>>,
+}
+
+impl<W: Wait> Progress<W> {
+    /// Whether it must stay out of the memory, which may be moving.
+    fn must_rest(&self) -> bool {
+        self.paused > 0 && !self.closed
+    }
 }
 
 impl<W: Wait> Pending<W> {
@@ -125,6 +134,7 @@ impl<W: Wait> Pending<W> {
                 paused: 0,
                 ended: false,
                 closed: false,
+                failed: None,
                 result: None,
                 done: Some(Box::new(done)),
             }),
@@ -161,7 +171,7 @@ impl<W: Wait> Pending<W> {
         let started = threads::run(Box::new(move || {
             while let Next::Rest = own.advance() {
                 let state = own.state();
-                drop(own.changed.wait_while(state, |state| state.paused > 0 && !state.ended));
+                drop(own.changed.wait_while(state, |state| state.must_rest()));
             }
         }));
         started.inspect_err(|_| self.nap.set_thread(false))
@@ -178,10 +188,12 @@ impl<W: Wait> Pending<W> {
 
     fn run(self: &Arc<Self>) -> Next {
         let mut state = self.state();
-        let result = if state.inside || !state.ended {
-            if state.paused > 0 && !state.inside && !state.ended {
-                return Next::Rest;
-            }
+        if state.must_rest() && !state.inside {
+            return Next::Rest;
+        }
+        let result = if let Some(error) = state.failed.take() {
+            state.result.take().unwrap_or(Err(error))
+        } else if state.inside || !state.ended {
             state.inside = true;
             drop(state);
             let result = self.wait.wait(&self.patience());
@@ -192,9 +204,7 @@ impl<W: Wait> Pending<W> {
                     return Next::Sleep(sleep);
                 }
                 if state.paused > 0 && !state.ended {
-                    state.inside = false;
-                    self.changed.notify_all();
-                    return Next::Rest;
+                    return self.rest(state);
                 }
             }
             result
@@ -204,46 +214,57 @@ impl<W: Wait> Pending<W> {
         state.inside = true;
         drop(state);
         match result {
-            Ok(output) => self.finish(Ok(output)),
+            Ok(output) => {
+                self.finish(Ok(output));
+                Next::Over
+            }
             Err(error) => self.fail(error),
         }
-        Next::Over
     }
 
-    fn fail(self: &Arc<Self>, error: Error) {
+    /// Stays out of the memory until it is nudged.
+    fn rest(&self, mut state: MutexGuard<'_, Progress<W>>) -> Next {
+        state.inside = false;
+        self.changed.notify_all();
+        Next::Rest
+    }
+
+    fn fail(self: &Arc<Self>, error: Error) -> Next {
         if let Poll::Ready(late) = self.wait.give_up(None) {
-            return self.finish(late.ok_or(error));
+            self.finish(late.ok_or(error));
+            return Next::Over;
         }
         // Other waits sleep on a thread that is shared.
-        let (own, reason) = (Arc::clone(self), error.clone());
-        if self.nap.has_thread() || threads::run(Box::new(move || own.give_up(reason))).is_err() {
-            self.give_up(error);
+        if !self.nap.has_thread() {
+            self.state().failed = Some(error.clone());
+            if self.run_on_thread().is_ok() {
+                return Next::Over;
+            }
+            self.state().failed = None;
         }
+        self.give_up(error)
     }
 
     /// Gives the wait up, which may take as long as others like. It keeps out of the memory while that may move, and for
     /// good once the mapping is closed.
-    fn give_up(self: &Arc<Self>, error: Error) {
+    fn give_up(self: &Arc<Self>, error: Error) -> Next {
         loop {
             let mut state = self.state();
-            if state.paused > 0 && !state.closed {
-                state.inside = false;
-                self.changed.notify_all();
-                let may_move = |state: &mut Progress<W>| state.paused > 0 && !state.closed;
-                let rested = self.changed.wait_while(state, may_move);
-                state = rested.unwrap_or_else(PoisonError::into_inner);
-                state.inside = true;
-            }
             if state.closed {
-                let late = state.result.take();
                 drop(state);
-                return self.finish(late.unwrap_or(Err(error)));
+                self.finish(Err(error));
+                return Next::Over;
+            }
+            if state.must_rest() {
+                state.failed = Some(error);
+                return self.rest(state);
             }
             self.cancel.reset();
             drop(state);
             let patience = Patience::FOREVER.or_until(&self.cancel);
             if let Poll::Ready(late) = self.wait.give_up(Some(&patience)) {
-                return self.finish(late.ok_or(error));
+                self.finish(late.ok_or(error));
+                return Next::Over;
             }
         }
     }
@@ -391,5 +412,80 @@ impl<W: Wait> Attachment for Pending<W> {
                 state.result = late.map(Ok);
             }
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::file::Source;
+    use crate::ipc::{Barrier, Coming, Locked, Mutex};
+    use crate::options::{FileOptions, Options};
+
+    struct Visit(Barrier, Coming);
+
+    impl Wait for Visit {
+        type Output = Option<u32>;
+
+        fn wait(&self, patience: &Patience<'_>) -> Result<Self::Output> {
+            self.0.wait_on(&self.1, patience)
+        }
+
+        fn give_up(&self, patience: Option<&Patience<'_>>) -> Poll<Option<Self::Output>> {
+            self.0.try_withdraw(&self.1, patience).map(|index| index.map(Some))
+        }
+    }
+
+    struct Locking(Mutex);
+
+    impl Wait for Locking {
+        type Output = Option<Locked>;
+
+        fn wait(&self, patience: &Patience<'_>) -> Result<Self::Output> {
+            self.0.lock_in_turn(patience)
+        }
+    }
+
+    fn start<W: Wait>(map: &Mapping, wait: W) -> (Arc<Pending<W>>, mpsc::Receiver<()>) {
+        let (done, over) = mpsc::channel();
+        (Pending::start(map, None, wait, move |_| done.send(()).unwrap()).unwrap(), over)
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_on_the_shared_thread_keeps_no_other_in_memory_that_may_move() {
+        const LONG: Duration = Duration::from_secs(60);
+        let map = Arc::new(Mapping::anonymous(4096, true, &Options::default()).unwrap());
+        let file = map.file().unwrap();
+        let source = Source::Fd(std::os::fd::AsRawFd::as_raw_fd(&*file));
+        let other = Mapping::shared(source, &FileOptions::default(), &Options::default()).unwrap();
+        let barrier = Barrier::new(&map, 0, Some(2)).unwrap();
+        // The barrier begins with a lock like that of a mutex.
+        let (lock, held) = (Mutex::new(&other, 0).unwrap(), Mutex::new(&other, 2048).unwrap());
+        held.lock(&Patience::FOREVER).unwrap();
+        let (locking, _over) = start(&map, Locking(Mutex::new(&map, 2048).unwrap()));
+        let (visit, over) = start(&map, Visit(barrier, Coming::default()));
+        while visit.wait.0.waiting() == Ok(0) {
+            std::thread::yield_now();
+        }
+        lock.lock(&Patience::FOREVER).unwrap();
+        threads::without(|| {
+            visit.end();
+            let mut word = [0; 8];
+            while u64::from_ne_bytes(word) != lock.held() | 1 {
+                map.read(0, &mut word).unwrap(); // until the shared thread waits for the lock
+            }
+            let (resized, moved) = (mpsc::channel(), Arc::clone(&map));
+            std::thread::spawn(move || resized.0.send(moved.resize(1 << 20)));
+            assert_eq!(resized.1.recv_timeout(LONG), Ok(Ok(())));
+            lock.unlock().unwrap();
+            over.recv_timeout(LONG).unwrap();
+        });
+        assert_eq!(visit.result(), Err(Error::Cancelled));
+        assert_eq!(visit.wait.0.waiting(), Ok(0));
+        locking.end();
     }
 }

@@ -48,6 +48,15 @@ pub(crate) fn run(job: Job) -> Result<()> {
     spawn(move || work(job)).inspect_err(|_| self::threads().all -= 1)
 }
 
+/// Has every job refused for want of a thread while `act` runs.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn without<T>(act: impl FnOnce() -> T) -> T {
+    threads().all += MAX;
+    let result = act();
+    threads().all -= MAX;
+    result
+}
+
 /// Begins a thread.
 pub(crate) fn spawn(run: impl FnOnce() + Send + 'static) -> Result<()> {
     let builder = std::thread::Builder::new().name("memory-map wait".into()).stack_size(STACK);
