@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::changes::note_change;
+use super::doubts::{self, Doubts};
 use super::overlay::{AccessKind, Cause, How, Overlay};
 use super::record::{FaultRecord, Inner, Phase};
 use super::vma_reserve::{self, with_vma_reserve};
@@ -31,9 +32,6 @@ pub(super) enum Outcome {
 /// Faults in a row of one page that change nothing, after which something is wrong that we do not
 /// understand (an instruction fetch, say), and the fault goes to the handler that was there before ours.
 const MAX_STALLS: u32 = 100_000;
-
-/// Faults in a row of a page that allows the access, after which it is overlaid all the same.
-const MAX_RETRIES: u32 = 64;
 
 /// Pages of private memory that are overlaid together rather than singly once there are many overlays.
 const SMALL_RUN: usize = 16;
@@ -74,6 +72,7 @@ impl FaultRecord {
         match outcome {
             Outcome::Overlaid => {
                 inner.stalls = 0;
+                inner.doubts = Doubts::NONE;
                 self.faults.fetch_add(1, Ordering::Relaxed);
             }
             Outcome::Retry => {
@@ -153,7 +152,7 @@ impl Inner {
             // The pages around it may hold what is nowhere else.
             (_, Cause::Backing) => self.overlay_with_zeros(page..page + self.page_size),
             (_, Cause::Protection) if access.is_allowed_by(protection) => {
-                let is_gone = self.is_stuck_at(page) && self.can_overlay_with_zeros();
+                let is_gone = self.is_gone(page) && self.can_overlay_with_zeros();
                 is_gone.then(|| self.overlay_with_zeros(page..page + self.page_size)).flatten()
             }
             (_, Cause::Protection) => self.overlay_forbidden(page, run, protection),
@@ -180,7 +179,7 @@ impl Inner {
     /// Why a page inside the file could not be accessed, if the signal does not tell. `None` if it may be
     /// accessible by now: making the access again will tell.
     fn find_cause(
-        &self,
+        &mut self,
         page: usize,
         overlaid: Option<Overlay>,
         protection: Protection,
@@ -193,12 +192,12 @@ impl Inner {
         if !overlaid.map_or(protection.writable(), |overlay| self.allows_stores(page, &overlay)) {
             return Some(Cause::Protection);
         }
-        self.is_stuck_at(page).then_some(Cause::Backing)
+        self.is_gone(page).then_some(Cause::Backing)
     }
 
     /// Whether a page allows the access, and yet it comes again and again: the page is gone, whatever took it.
-    fn is_stuck_at(&self, page: usize) -> bool {
-        self.stalled == page && self.stalls > MAX_RETRIES
+    fn is_gone(&mut self, page: usize) -> bool {
+        self.doubts.count(page) > doubts::MOST
     }
 
     /// The first page of the region that lies beyond the end of a file of `size` bytes.
@@ -306,5 +305,24 @@ mod tests {
         assert_eq!(unsafe { (start as *const u8).read_volatile() }, 7);
         // SAFETY: nothing uses the page any more.
         unsafe { sys::unmap(start, page) };
+    }
+
+    #[test]
+    fn several_pages_that_are_gone_are_overlaid_though_threads_fault_at_them_in_turn() {
+        const THREADS: usize = 12;
+        let page = sys::page_size();
+        let backing = Backing::Memory { reserve: true };
+        let start = sys::map(0, THREADS * page, Protection::Read, backing).unwrap() as usize;
+        let range = start..start + THREADS * page;
+        let record = record_of_memory(&range, page);
+        let mut waiting: Vec<usize> = range.clone().step_by(page).collect();
+        let store =
+            |address: &usize| record.contain(*address, Cause::Protection, AccessKind::Store);
+        for _ in 0..1000 {
+            waiting.retain(|address| store(address) == Outcome::Retry);
+        }
+        assert_eq!(waiting, []);
+        // SAFETY: nothing uses the pages any more.
+        unsafe { sys::unmap(start, THREADS * page) };
     }
 }

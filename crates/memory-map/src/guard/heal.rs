@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::doubts::Doubts;
 use super::overlay::{Cause, How, Overlay};
 use super::record::Inner;
 use super::vma_reserve;
@@ -31,6 +32,7 @@ impl Inner {
         self.overlays.clear();
         self.scratch_windows.clear();
         self.stalls = 0;
+        self.doubts = Doubts::NONE;
         let (first, first_healed) = (self.reports.len(), self.healed.len());
         let is_replacement =
             |overlay: &Overlay| matches!(overlay.how, How::Zeros | How::PrivateFile);

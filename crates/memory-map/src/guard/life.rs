@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::changes::note_change;
+use super::doubts::Doubts;
 use super::record::{FaultRecord, Inner, Phase, Run};
 use super::vma_reserve::with_vma_reserve;
 use crate::fault::Fault;
@@ -60,6 +61,7 @@ impl FaultRecord {
         inner.committed = 0..0;
         inner.watched = None;
         inner.stalls = 0;
+        inner.doubts = Doubts::NONE;
         self.faults.store(0, Ordering::Relaxed);
         self.owner.store(beginning.owner, Ordering::Release);
         self.token.store(beginning.token, Ordering::Release);

@@ -7,6 +7,7 @@
 
 mod changes;
 mod decide;
+mod doubts;
 mod foreign;
 #[cfg_attr(unix, path = "handler_unix.rs")]
 #[cfg_attr(windows, path = "handler_windows.rs")]

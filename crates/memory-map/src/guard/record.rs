@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::doubts::Doubts;
 use super::overlay::Overlays;
 use super::scratch_windows::ScratchWindows;
 use crate::fault::Fault;
@@ -78,6 +79,8 @@ pub(crate) struct Inner {
     /// Faults in a row, of one page, that needed no new overlay, since pages were healed or protected; and that page.
     pub(super) stalls: u32,
     pub(super) stalled: usize,
+    /// Faults of accessible pages since pages were overlaid, healed or protected.
+    pub(super) doubts: Doubts,
     /// Faults that are healed and not yet collected.
     pub(super) reports: Vec<Fault>,
 }
@@ -132,6 +135,7 @@ impl FaultRecord {
                 scratch_windows: ScratchWindows::new(),
                 stalls: 0,
                 stalled: 0,
+                doubts: Doubts::NONE,
                 reports: Vec::new(),
             }),
             faults: AtomicU64::new(0),
@@ -273,6 +277,7 @@ impl Inner {
         let new = std::iter::once(Run { start: range.start, protection }).chain(tail);
         self.runs.splice(from..to, new);
         self.stalls = 0;
+        self.doubts = Doubts::NONE;
         self.written |= protection.writable();
         self.runs.dedup_by_key(|run| run.protection);
     }
