@@ -355,6 +355,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_made_read_only_is_removed() {
+        let path = std::env::temp_dir().join(format!("memory-map-fixed-{}", std::process::id()));
+        let opened = Opened::new(Source::Path(&path), true, Some(0o444));
+        let made = opened.ok().and_then(|opened| opened.made);
+        assert!(std::fs::metadata(&path).is_ok_and(|there| there.permissions().readonly()));
+        made.iter().for_each(Made::remove);
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn what_another_process_has_added_is_not_cut_off() {
         let path = std::env::temp_dir().join(format!("memory-map-grow-{}", std::process::id()));
         let long = std::fs::write(&path, b"").and_then(|()| {

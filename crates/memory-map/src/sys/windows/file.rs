@@ -37,11 +37,20 @@ impl Identity {
 
 /// Removes the file itself, which must be open for that; nothing where the system does not let it go.
 pub(crate) fn remove(file: &File) {
-    let info = FILE_DISPOSITION_INFO { DeleteFile: true };
-    let size = size_of_val(&info) as u32;
-    let info = (&raw const info).cast();
-    // SAFETY: `info` is as long as said and of the kind that is asked for, and the file is open.
-    unsafe { SetFileInformationByHandle(file.as_raw_handle(), FileDispositionInfo, info, size) };
+    let plain = FILE_DISPOSITION_INFO { DeleteFile: true };
+    let read_only = FILE_DISPOSITION_INFO_EX {
+        Flags: FILE_DISPOSITION_FLAG_DELETE
+            | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS
+            | FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE,
+    };
+    let plain = ((&raw const plain).cast(), size_of_val(&plain) as u32);
+    let read_only = ((&raw const read_only).cast(), size_of_val(&read_only) as u32);
+    for (kind, (info, size)) in [(FileDispositionInfo, plain), (FileDispositionInfoEx, read_only)] {
+        // SAFETY: `info` is as long as said and of the kind that is asked for, and the file is open.
+        if unsafe { SetFileInformationByHandle(file.as_raw_handle(), kind, info, size) } != 0 {
+            return;
+        }
+    }
 }
 
 /// How many bytes from `start` on the system describes alike.
