@@ -399,9 +399,9 @@ export class MemoryMap<B extends ArrayBuffer | SharedArrayBuffer = ArrayBuffer> 
    *
    * The next bytes are brought in on another thread, so that a slow disk does not hold up the event loop. A page that
    * cannot be read ends the stream with a {@link MemoryFaultError} before the chunk that has it. `close()` and
-   * `resize()` end it with `ERR_MMAP_CLOSED`. The last chunks, up to 1 MiB, keep their bytes, so that a destination
-   * that is still writing them writes the right ones (Linux and macOS). Earlier chunks read zeros, which is
-   * reported as a fault of kind `'closed'`.
+   * `resize()` end it with `ERR_MMAP_CLOSED`, unless its reader has the last byte. The last chunks, up to 1 MiB, keep
+   * their bytes, so that a destination that is still writing them writes the right ones (Linux and macOS). Earlier
+   * chunks read zeros, which is reported as a fault of kind `'closed'`.
    *
    * Each chunk has an ArrayBuffer of its own, so a web stream of bytes or `structuredClone` can transfer it without
    * emptying anything else. Chunks are copies in a worker, which can end before the threads that it transfers them to,
