@@ -464,7 +464,10 @@ mod tests {
         let is_leased = control(libc::F_SETLEASE, libc::F_WRLCK) == 0; // not every file system has them
         std::thread::scope(|scope| {
             let opening = scope.spawn(|| Opened::new(Source::Path(&path), false, None));
-            while is_leased && control(libc::F_GETLEASE, 0) == libc::F_WRLCK {
+            while is_leased
+                && !opening.is_finished()
+                && control(libc::F_GETLEASE, 0) == libc::F_WRLCK
+            {
                 sys::yield_now();
             }
             control(libc::F_SETLEASE, libc::F_UNLCK);

@@ -100,7 +100,7 @@ pub(crate) fn locate(
     let total = mapping.len();
     if offset.checked_add(length).is_none_or(|end| end > total) {
         return Err(Error::OutOfRange {
-            name: "byteOffset",
+            name: "offset",
             requirement: "such that all of its bytes lie inside the mapping",
         });
     }
@@ -116,7 +116,7 @@ pub(crate) fn locate(
     let addresses = there.addresses(&(offset..offset + length));
     if !addresses.start.is_multiple_of(alignment) {
         return Err(Error::OutOfRange {
-            name: "byteOffset",
+            name: "offset",
             requirement: match alignment {
                 4 => "a multiple of 4 in memory",
                 8 => "a multiple of 8 in memory",
