@@ -36,7 +36,7 @@ export const parts = {
     specs: [...core, 'fault-reports', 'handlers', 'threads'],
     specsOnOtherNodes: [...core, 'fault-reports'],
   },
-  windows: { minutes: 30, inputs: all, beside: true, script: 'windows-in-wine.sh' },
+  windows: { minutes: 60, inputs: all, beside: true, script: 'windows-in-wine.sh' },
   // QEMU's user mode has no process_vm_readv(2), without which lost stores to private pages stay visible (docs/faults.md),
   // shows neighbouring memory areas as one, and has pages of 4 KiB. Specs that need what it lacks are left out.
   arm64: {
