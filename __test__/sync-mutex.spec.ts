@@ -121,6 +121,7 @@ test('functions of one process take turns with lockAsync, and a lock that would 
   mutex.lock()
   t.throws(() => mutex.lock(), { code: 'ERR_MMAP_DEADLOCK' })
   t.throws(() => new Mutex(map, 0).lock(10), { code: 'ERR_MMAP_DEADLOCK' })
+  t.throws(() => new Mutex(map, 0).lock(0), { code: 'ERR_MMAP_DEADLOCK' })
   mutex.unlock()
 })
 

@@ -148,6 +148,7 @@ test('all who use one mapping are one owner', async (t) => {
   for (const what of ['lockShared', 'lockExclusive'] as const) {
     t.throws(() => lock[what](), deadlock)
     t.throws(() => same[what](10), deadlock)
+    t.throws(() => same[what](0), deadlock)
   }
   t.false(same.tryLockShared())
   t.false(same.tryLockExclusive())

@@ -88,7 +88,8 @@ pub(crate) fn lock(
         }
         // It has got no wake-up and will not sleep, so the owner need not hear of it.
         if patience.is_over()? {
-            return Ok(try_lock(word, me, world));
+            let locked = try_lock(word, me, world);
+            return if locked.is_none() { world.check().and(Ok(None)) } else { Ok(locked) };
         }
         let spun = spin.until(|| {
             (word.load(Ordering::Relaxed) == 0 && take(word, 0, me, 0).is_ok()).then_some(())
