@@ -9,6 +9,23 @@ import { sparseFile } from './helpers/scratch.ts'
 type Closable = { close(): void }
 type Opened = { one: Closable; pending: () => Promise<unknown>; calls: Record<string, () => unknown> }
 
+type Receives = {
+  receive(timeout: number): unknown
+  tryReceive(): unknown
+  receiveMany(most: number, timeout: number): unknown
+}
+
+const receives = (from: Receives) => ({
+  receive: () => from.receive(0),
+  tryReceive: () => from.tryReceive(),
+  receiveMany: () => from.receiveMany(1, 0),
+})
+
+const borrows = (from: { borrow(timeout: number): unknown; tryBorrow(): unknown }) => ({
+  borrow: () => from.borrow(0),
+  tryBorrow: () => from.tryBorrow(),
+})
+
 const openers: [what: string, open: (map: MemoryMap) => Opened][] = [
   [
     'a channel that somebody receives from',
@@ -19,13 +36,10 @@ const openers: [what: string, open: (map: MemoryMap) => Opened][] = [
         one: channel,
         pending: () => channel.receiveAsync(),
         calls: {
-          receive: () => channel.receive(0),
-          tryReceive: () => channel.tryReceive(),
+          ...receives(channel),
+          ...borrows(channel),
           receiveInto: () => channel.receiveInto(target, 0),
           tryReceiveInto: () => channel.tryReceiveInto(target),
-          receiveMany: () => channel.receiveMany(1, 0),
-          borrow: () => channel.borrow(0),
-          tryBorrow: () => channel.tryBorrow(),
         },
       }
     },
@@ -52,32 +66,15 @@ const openers: [what: string, open: (map: MemoryMap) => Opened][] = [
     'a queue',
     (map) => {
       const queue = Queue.create(map)
-      return {
-        one: queue,
-        pending: () => queue.receiveAsync(),
-        calls: {
-          receive: () => queue.receive(0),
-          tryReceive: () => queue.tryReceive(),
-          receiveMany: () => queue.receiveMany(1, 0),
-        },
-      }
+      return { one: queue, pending: () => queue.receiveAsync(), calls: receives(queue) }
     },
   ],
   [
     'a receiver of a broadcast',
     (map) => {
       const receiver = Broadcast.create(map).subscribe()
-      return {
-        one: receiver,
-        pending: () => receiver.receiveAsync(),
-        calls: {
-          receive: () => receiver.receive(0),
-          tryReceive: () => receiver.tryReceive(),
-          receiveMany: () => receiver.receiveMany(1, 0),
-          borrow: () => receiver.borrow(0),
-          tryBorrow: () => receiver.tryBorrow(),
-        },
-      }
+      const calls = { ...receives(receiver), ...borrows(receiver) }
+      return { one: receiver, pending: () => receiver.receiveAsync(), calls }
     },
   ],
 ]
