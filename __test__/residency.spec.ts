@@ -1,7 +1,7 @@
 // Which pages are in memory: residency, prefetch, advice, locks and huge pages.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
@@ -9,6 +9,7 @@ import { type Advice, mapAnonymous, mapPrivate, mapShared, MemoryFaultError, Mem
 
 import { throwsCodedError, throwsSystemError } from './helpers/errors.ts'
 import { settle } from './helpers/faults.ts'
+import { askForHugePages, freeHugePages } from './helpers/huge-pages.ts'
 import { descriptors, figuresAt } from './helpers/memory.ts'
 import { mountFileSystem } from './helpers/mounts.ts'
 import { is32Bit, isLinux, isWindows, onLinux, truncating, where } from './helpers/platform.ts'
@@ -366,21 +367,8 @@ onLinux('transparent huge pages are asked for', (t) => {
   t.true(map.buffer.every((byte) => byte === 1))
 })
 
-/** How many pages of 2 MiB are free in the pool, after asking for so many. The pool is as before when the test ends. */
-function freeHugePages(t: ExecutionContext, wanted: number): number {
-  const path = '/proc/sys/vm/nr_hugepages'
-  const before = readFileSync(path, 'latin1')
-  try {
-    writeFileSync(path, String(wanted))
-    t.teardown(() => writeFileSync(path, before))
-  } catch {
-    // Only root may change it.
-  }
-  return Number(/HugePages_Free: +(\d+)/.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1] ?? 0)
-}
-
-onLinux.serial('the error for an empty pool of huge pages names the pool', (t) => {
-  if (freeHugePages(t, 0) > 0) return t.pass('the pool is not empty, and not ours to empty')
+onLinux.serial('the error for an empty pool of huge pages names the pool', async (t) => {
+  if ((await askForHugePages(t, 0)) > 0) return t.pass('the pool is not empty, and not ours to empty')
   for (const shared of [false, true]) {
     const error = throwsSystemError(t, () => mapAnonymous(2 * HUGE, { hugePages: HUGE, shared }), {
       code: 'ENOMEM',
@@ -394,10 +382,10 @@ const create = { protection: 'read-write', create: true, onFault() {} } as const
 
 /** Declares a test of files on a file system of huge pages, of which none is mapped when it ends. */
 function onHugetlbfs(title: string, run: (t: ExecutionContext, path: string) => void): void {
-  onLinux.serial(`files on hugetlbfs: ${title}, and none is left behind`, (t) => {
+  onLinux.serial(`files on hugetlbfs: ${title}, and none is left behind`, async (t) => {
     const mounted = mountFileSystem(t, 'hugetlbfs')
     if (mounted === undefined) return
-    if (freeHugePages(t, 8) < 6) return t.pass('this machine has no huge pages to give')
+    if ((await askForHugePages(t, 8)) < 6) return t.pass('this machine has no huge pages to give')
     run(t, join(mounted.folder, 'file'))
     t.false(readFileSync('/proc/self/maps', 'latin1').includes(mounted.folder))
   })
@@ -436,8 +424,8 @@ onHugetlbfs('more pages than the pool has are refused', (t, path) => {
   }
 })
 
-onLinux.serial('explicit huge pages are mapped, protected and freed', (t) => {
-  if (freeHugePages(t, 8) < 6) return t.pass('this machine has no huge pages to give')
+onLinux.serial('explicit huge pages are mapped, protected and freed', async (t) => {
+  if ((await askForHugePages(t, 8)) < 6) return t.pass('this machine has no huge pages to give')
   for (const shared of [false, true]) {
     using map = mapAnonymous(2 * HUGE + 5, { hugePages: HUGE, shared, onFault() {} })
     t.is(figuresAt(map.address).page, HUGE)
@@ -456,7 +444,7 @@ onLinux.serial('explicit huge pages are mapped, protected and freed', (t) => {
     t.true(map.read().every((byte) => byte === 7))
     throwsCodedError(t, () => map.resize(4 * HUGE), { instanceOf: Error, code: 'ERR_MMAP_UNSUPPORTED' })
   }
-  t.true(freeHugePages(t, 8) >= 6, 'closed mappings give their pages back')
+  t.true(freeHugePages() >= 6, 'closed mappings give their pages back')
 })
 
 test('impossible sizes of huge pages are refused', (t) => {
