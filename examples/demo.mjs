@@ -18,6 +18,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 
@@ -212,7 +213,7 @@ async function storeToReadOnlyPage() {
   map.protect('read', { offset: pageSize, length: pageSize })
 
   map.buffer.fill('new ')
-  await nextTurn()
+  await untilTold(map, told)
 
   say(`Two pages of anonymous memory are filled with the word old. The second is made read-only, and both are filled with
     the word new. In C the process would end here, by SIGSEGV. This one goes on, and its onFault is called with:`)
@@ -232,8 +233,10 @@ async function storeToReadOnlyPage() {
 }
 
 /** Faults are reported on the next turn of the event loop. */
-function nextTurn() {
-  return new Promise((resolve) => setTimeout(resolve, 50))
+/** The counter of faults is right at once; `onFault` is called soon, when the event loop turns. */
+async function untilTold(map, told) {
+  const end = Date.now() + 60_000
+  while (told.length < map.faults && Date.now() < end) await sleep(1)
 }
 
 function showFaults(faults) {
@@ -269,7 +272,7 @@ async function truncateMappedFile() {
 
   const loaded = map.buffer[2 * pageSize]
   map.buffer.write('lost', 3 * pageSize)
-  await nextTurn()
+  await untilTold(map, told)
   const code = await map.sync().then(
     () => 'nothing',
     (error) => error.code,
