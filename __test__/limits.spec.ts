@@ -201,12 +201,12 @@ const sparing = (backing: string) => `
 /** So do those of workers that do nothing more: what each keeps is little. */
 const idle = `
     const { Worker } = process.getBuiltinModule('node:worker_threads')
-    const sparse = makeFile(2 ** 32)
+    const sparse = makeFile(2 ** 34)
     fs.writeFileSync('worker.mjs', \`
       const { parentPort } = process.getBuiltinModule('node:worker_threads')
       const { mapShared } = await import(process.env.MEMORY_MAP_ROOT + 'index.js')
       const map = mapShared('\${sparse}')
-      map.view(2 ** 31, 64)
+      map.view(2 ** 33, 64)
       map.close()
       parentPort.on('message', () => {}) // which it waits for
       parentPort.postMessage(0)
@@ -215,7 +215,7 @@ const idle = `
       new Worker(fs.realpathSync('worker.mjs')).on('message', resolve).on('error', reject)
     })
     const before = kilobytes('VmSize')
-    for (let i = 0; i < 34; i++) await start()
+    for (let i = 0; i < 9; i++) await start()
     await until(() => kilobytes('VmSize') - before < ${LIMIT} / 2)
     works()
     console.log('end')
