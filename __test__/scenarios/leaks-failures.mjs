@@ -178,7 +178,7 @@ await leavesNothing(
     } catch {}
     if (i % 20 === 0) await turn()
   },
-  200,
+  100,
 )
 check(
   Object.keys(failures).length >= 19 && (secret !== undefined || process.getuid() !== 0 || isBun || isDeno),

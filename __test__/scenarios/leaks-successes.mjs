@@ -70,6 +70,6 @@ await leavesNothing(
     }
     if (i % 20 === 0) await turn()
   },
-  200,
+  100,
 )
 console.log('reached the end')
