@@ -217,10 +217,13 @@ static napi_value replace_handler(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// ---- startReader(), startWriter(), readerCount()
+// ---- startReader(), startWriter(), finishPasses(), readerCount()
 
 // How many bytes a thread handles between two looks at the clock.
 enum { STRIDE = 64 * 1024 };
+
+// How often finishPasses() was called, in any environment.
+static atomic_uint finishes;
 
 // Per environment; touched by its JavaScript thread only.
 typedef struct {
@@ -232,6 +235,7 @@ typedef struct {
   size_t length;
   bool writes;
   double milliseconds;
+  unsigned finishes; // as they were when it began
   uint64_t passes;
 
   pthread_t thread;
@@ -265,7 +269,8 @@ static void run_passes(Job *job) {
   double end = now_in_milliseconds() + job->milliseconds;
   for (;;) {
     for (size_t at = 0; at < job->length; at += STRIDE) {
-      if (atomic_load(&job->stop) || (job->passes > 0 && now_in_milliseconds() >= end)) return;
+      bool ends = atomic_load(&finishes) != job->finishes || now_in_milliseconds() >= end;
+      if (atomic_load(&job->stop) || (job->passes > 0 && ends)) return;
       size_t left = job->length - at;
       touch(job->bytes + at, left < STRIDE ? left : STRIDE, job->writes);
     }
@@ -377,6 +382,7 @@ static napi_value start(napi_env env, napi_callback_info info, bool writes) {
   Job *job = calloc(1, sizeof *job);
   if (job == NULL) return throw_errno(env, "calloc", ENOMEM);
   job->writes = writes;
+  job->finishes = atomic_load(&finishes);
   job->joined = true;
 
   napi_value array_buffer;
@@ -393,6 +399,12 @@ static napi_value start(napi_env env, napi_callback_info info, bool writes) {
 static napi_value start_reader(napi_env env, napi_callback_info info) { return start(env, info, false); }
 
 static napi_value start_writer(napi_env env, napi_callback_info info) { return start(env, info, true); }
+
+static napi_value finish_passes(napi_env env, napi_callback_info info) {
+  if (!take_arguments(env, info, 0, NULL)) return NULL;
+  atomic_fetch_add(&finishes, 1);
+  return NULL;
+}
 
 static napi_value reader_count(napi_env env, napi_callback_info info) {
   if (!take_arguments(env, info, 0, NULL)) return NULL;
@@ -417,6 +429,7 @@ NAPI_MODULE_INIT() {
       {"replaceHandler", NULL, replace_handler, NULL, NULL, NULL, napi_enumerable, NULL},
       {"startReader", NULL, start_reader, NULL, NULL, NULL, napi_enumerable, NULL},
       {"startWriter", NULL, start_writer, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"finishPasses", NULL, finish_passes, NULL, NULL, NULL, napi_enumerable, NULL},
       {"readerCount", NULL, reader_count, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   Instance *instance = calloc(1, sizeof *instance);

@@ -39,6 +39,8 @@ export type Fixture = {
   startReader(buffer: Uint8Array, milliseconds: number): Promise<number>
   /** Like `startReader`, but stores 0x5a in every byte. */
   startWriter(buffer: Uint8Array, milliseconds: number): Promise<number>
+  /** Has every reader and writer of the process that has begun end as if its time were over: after one pass at least. */
+  finishPasses(): void
   /** Readers and writers of this JavaScript thread whose promise is not settled. */
   readerCount(): number
 }

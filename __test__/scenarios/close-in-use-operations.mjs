@@ -6,16 +6,7 @@ import { join } from 'node:path'
 import zlib from 'node:zlib'
 
 import { check, drain, fixture, isBun, pipe } from '../helpers/observe.mjs'
-import { dir, length, isOldOrZero, closeDuring, call, count, outcome, isOld, isTold } from './close-in-use.mjs'
-
-/** Again, where a busy machine had no time to look at the memory before the operation was done. */
-async function lookedAt(operation) {
-  for (let tries = 0; tries < 60; tries++) {
-    const { looks, value } = await closeDuring(operation)
-    if (looks > 0) return value
-  }
-  check(false, 'it is never looked at')
-}
+import { LOOKS, dir, length, isOldOrZero, closeDuring, call, count, outcome, isOld, isTold } from './close-in-use.mjs'
 
 const operations = {
   'fs.write': async () => {
@@ -41,7 +32,7 @@ const operations = {
       (buffer) => outcome(call((done) => fs.write(fd, buffer, 0, 1 << 20, null, done))),
       { finish: async () => (bytes = await drain(join(dir, 'pipe'), 65536)) },
     )
-    check(looks === 6, 'the write waited')
+    check(looks === LOOKS, 'the write waited')
     check(value === 'EFAULT' && isOld(bytes), 'the pipe gets nothing, and the writer is told: ' + value)
   },
   'fs.promises write to a full pipe': async () => {
@@ -55,7 +46,7 @@ const operations = {
         finish: async () => (bytes = await drain(join(dir, 'pipe'), 65536)),
       },
     )
-    check(looks === 6, 'the write waited')
+    check(looks === LOOKS, 'the write waited')
     check(value === 'EFAULT' && isOld(bytes), 'the pipe gets nothing, and the writer is told: ' + value)
     await handle.close()
   },
@@ -65,7 +56,7 @@ const operations = {
       (buffer) => outcome(call((done) => fs.read(fd, buffer, 0, 4096, null, done))),
       { finish: () => fs.writeSync(fd, Buffer.alloc(4096, 'C')) },
     )
-    check(looks === 6, 'the read waited')
+    check(looks === LOOKS, 'the read waited')
     check(value === 'EFAULT', 'it is told that there is nothing to read into: ' + value)
   },
   // Where the runtime respects UV_THREADPOOL_SIZE the only thread is busy, and zlib surely begins after `close`.
@@ -102,11 +93,15 @@ const operations = {
     )
   },
   "an addon's thread that reads": async () => {
-    const value = await lookedAt((buffer) => fixture().startReader(buffer, 1000))
+    const { startReader, finishPasses } = fixture()
+    const { looks, value } = await closeDuring((buffer) => startReader(buffer, 60_000), { finish: finishPasses })
+    check(looks === LOOKS, 'the thread went on')
     check(value >= 1, 'it read all of it')
   },
   "an addon's thread that writes": async () => {
-    const value = await lookedAt((buffer) => fixture().startWriter(buffer, 1000))
+    const { startWriter, finishPasses } = fixture()
+    const { looks, value } = await closeDuring((buffer) => startWriter(buffer, 60_000), { finish: finishPasses })
+    check(looks === LOOKS, 'the thread went on')
     check(value >= 1, 'it wrote all of it')
   },
 }

@@ -10,12 +10,24 @@ import { areasOfFile, check, collect, descriptorsOf, folder, isReserved, turn, u
 
 export const dir = folder()
 export const path = join(dir, 'file')
-export const length = 16 << 20
-const others = Buffer.alloc(length, 'B')
-export const isOldOrZero = (bytes) => bytes.every((byte) => byte === 65 || byte === 0)
+export const length = 8 << 20
+/** How often the range is looked at while the operation is under way. */
+export const LOOKS = 4
+const [old, others] = [Buffer.alloc(length, 'A'), Buffer.alloc(length, 'B')]
+const PIECE = 64 << 10
+const [oldPiece, zeros] = [Buffer.alloc(PIECE, 'A'), Buffer.alloc(PIECE)]
+/** @param {Buffer} bytes */
+export const isOldOrZero = (bytes) => {
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    const piece = bytes.subarray(at, at + PIECE)
+    if (piece.equals(oldPiece) || piece.equals(zeros)) continue
+    if (!piece.every((byte) => byte === 65 || byte === 0)) return false
+  }
+  return true
+}
 
 function begin(operation) {
-  fs.writeFileSync(path, Buffer.alloc(length, 'A'))
+  fs.writeFileSync(path, old)
   const map = mapShared(path, { protection: 'read-write' })
   const { address, buffer } = map
   const result = operation(buffer)
@@ -32,7 +44,7 @@ export async function closeDuring(operation, { finish = () => {}, copies = false
   check(areasOfFile(path) === 0 && descriptorsOf(path) === 0, 'close() lets go of the file')
   fs.writeFileSync(path, others)
   const later = mapShared(path, { protection: 'read-write' })
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < LOOKS; i++) {
     collect()
     await turn(3)
     const isThere = isReserved(address, length)
@@ -56,5 +68,6 @@ export const call = (run) =>
 export const count = ({ bytesWritten }) => bytesWritten
 /** How many bytes were written or read, or why none were. */
 export const outcome = (promise) => promise.catch(({ code }) => code)
-export const isOld = (bytes) => bytes.every((byte) => byte === 65)
+/** @param {Buffer} bytes */
+export const isOld = (bytes) => bytes.equals(old.subarray(0, bytes.length))
 export const isTold = (value) => check(value === 'EFAULT' || value <= length, 'it did all, a part, or failed: ' + value)
