@@ -9,7 +9,7 @@ import { runScript, type Runtime, runtimes, scenario } from './helpers/runtimes.
 function onEach(title: string, name: string): void {
   for (const runtime of runtimes()) {
     // On Deno the mappings of a worker that ended stay (scenarios/lifetimes-hundreds-of-workers.mjs).
-    const workers = { node: orLong('100', '1000'), deno: '40' }[runtime.name] ?? '100'
+    const workers = { node: orLong('52', '1000'), deno: '28' }[runtime.name] ?? '52'
     const options = { env: { FIXTURE: fixturePath(), WORKERS: workers }, timeoutMs: 500_000 }
     test(`${title} (${runtime.name} ${runtime.version})`, async (t) => {
       await survives(t, runtime, scenario(`lifetimes-${name}`), options)
@@ -46,7 +46,7 @@ function cyclesOn(runtime: Runtime, cycles: number, size: number, yields: boolea
 }
 
 for (const [index, runtime] of runtimes().entries()) {
-  cyclesOn(runtime, index === 0 ? orLong(100_000, 1_000_000) : 50_000, 4096, false)
-  cyclesOn(runtime, index === 0 ? orLong(20_000, 100_000) : 10_000, 4096, true)
+  cyclesOn(runtime, index === 0 ? orLong(40_000, 1_000_000) : 20_000, 4096, false)
+  cyclesOn(runtime, index === 0 ? orLong(10_000, 100_000) : 5000, 4096, true)
   cyclesOn(runtime, index === 0 ? orLong(1000, 3000) : 500, 2 ** 32 - 4096, false)
 }

@@ -22,7 +22,7 @@ const source = `
     if (workerData.exit) setTimeout(() => process.exit(0), 5)
     else setTimeout(() => {}, workerData.terminate ? 60000 : 5)
   })`
-for (let i = 0; i < 24; i++) {
+for (let i = 0; i < 12; i++) {
   const how = { close: i % 2 === 0, exit: i % 3 === 0, terminate: i % 3 === 1 }
   const worker = new Worker(source, { eval: true, workerData: { ...how, file, root: process.env.MEMORY_MAP_ROOT } })
   const ended = new Promise((resolve) => worker.once('exit', resolve))

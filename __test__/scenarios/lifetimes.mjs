@@ -8,15 +8,16 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 export const file = path.resolve('mapped-file')
 export const mapped = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\n')
 export const ours = () => mapped().filter((line) => line.includes('mapped-file')).length
-/** Whether the address, a bigint, is in any area of this process. */
-export const isMapped = (address) =>
-  mapped().some((line) => {
-    const [start, end] = line
+/** Whether all these addresses, bigints, are in areas of this process. @param {bigint[]} addresses */
+export function areMapped(addresses) {
+  const areas = mapped().map((line) =>
+    line
       .split(' ')[0]
       .split('-')
-      .map((part) => BigInt('0x' + part))
-    return start <= address && address < end
-  })
+      .map((part) => parseInt(part, 16)),
+  )
+  return addresses.every((address) => areas.some(([start, end]) => start <= address && address < end))
+}
 export const descriptors = () => fs.readdirSync('/proc/self/fd').length
 export async function collectTimes(count) {
   for (let i = 0; i < count; i++) {
