@@ -44,6 +44,6 @@ if (!globalThis.Deno) assert.strictEqual(ours(), 0, 'the file is no longer mappe
 const slack = 40 + count * (globalThis.Bun || globalThis.Deno ? 0.36 : 0.21)
 assert.ok(mapped().length < baseline.areas + slack, mapped().length + ' areas after ' + baseline.areas)
 const leftOpen = globalThis.Deno ? 3 * count : 0
-assert.ok(descriptors() < baseline.descriptors + 20 + leftOpen, descriptors() + ' after ' + baseline.descriptors)
+assert.ok(descriptors() < baseline.descriptors + 9 + leftOpen, descriptors() + ' after ' + baseline.descriptors)
 assert.ok(fs.readFileSync(file).every((byte) => byte === 7))
 console.log('end')

@@ -7,7 +7,7 @@ import { mapShared } from '../../index.js'
 import { check } from '../helpers/observe.mjs'
 import { path, out, contents, gzipped } from './read-stream.mjs'
 
-for (let i = 0; i < 25; i++) {
+for (let i = 0; i < 10; i++) {
   for (const highWaterMark of [undefined, 3000, 2 ** 20, 3 * 2 ** 20]) {
     const map = mapShared(path, { onFault: ({ kind }) => check(false, 'a fault: ' + kind) })
     const stream = map.createReadStream({ highWaterMark })
