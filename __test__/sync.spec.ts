@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { getEventListeners } from 'node:events'
-import { close, closeSync, constants, open, openSync, readFileSync, readSync, statfsSync } from 'node:fs'
+import { close, closeSync, constants, open, openSync, readFileSync, readSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -24,6 +24,7 @@ const SPREAD = 32 << 20
 
 /** A shared writable mapping with a store at each place, none of which is on the disk yet. */
 function dirtyMap(t: ExecutionContext, offset = 0): { map: MemoryMap; path: string } {
+  waitForIdleWriteback()
   const path = sparseFile(t, PLACES * SPREAD)
   const map = mapShared(path, { protection: 'read-write', offset })
   t.teardown(() => map.close())
@@ -32,7 +33,6 @@ function dirtyMap(t: ExecutionContext, offset = 0): { map: MemoryMap; path: stri
   for (let place = 0; place < PLACES - 1; place++) {
     map.protect('none', { offset: (place + 0.5) * SPREAD - offset, length: pageSize })
   }
-  waitForIdleWriteback()
   for (let place = 0; place < PLACES; place++) map.write(Buffer.of(0xd1), Math.max(place * SPREAD - offset, 0))
   dirtyAre(t, { map, path }, ALL)
   return { map, path }
@@ -49,6 +49,9 @@ function waitForIdleWriteback(): void {
   }
 }
 
+/** How many milliseconds Linux leaves a file that was stored to before it writes it back by itself. */
+const EXPIRES = isLinux ? 10 * Number(readFileSync('/proc/sys/vm/dirty_expire_centisecs', 'latin1')) : Infinity
+
 /** Checks at which places the stores are not on the disk yet, which only Linux shows. */
 function dirtyAre(t: ExecutionContext, { map, path }: { map: MemoryMap; path: string }, expected: number[]): void {
   if (!isLinux || !isOnDisk(path)) return void t.pass()
@@ -56,7 +59,8 @@ function dirtyAre(t: ExecutionContext, { map, path }: { map: MemoryMap; path: st
   const dirty = ALL.filter((place) => {
     return figuresAt(start + BigInt(place * SPREAD + (place === 0 ? map.offset : 0))).dirty > 0
   })
-  t.deepEqual(dirty, expected)
+  const byItself = Date.now() - statSync(path).birthtimeMs > EXPIRES - 5000
+  t.deepEqual(dirty, byItself ? expected.filter((place) => dirty.includes(place)) : expected)
 }
 
 const ALL = [0, 1, 2, 3, 4, 5, 6, 7]
@@ -107,7 +111,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 
 // What a sync does
 
-test('sync writes the stores of a range, or of the whole mapping, to the disk', async (t) => {
+test.serial('sync writes the stores of a range, or of the whole mapping, to the disk', async (t) => {
   const { map, path } = dirtyMap(t)
   t.is(await map.sync({ offset: 5 * SPREAD, length: 1 }), undefined)
   dirtyAre(t, { map, path }, [0, 1, 2, 3, 4, 6, 7])
@@ -125,7 +129,7 @@ test('sync writes the stores of a range, or of the whole mapping, to the disk', 
   )
 })
 
-test('syncSync writes the stores of a range, or of the whole mapping, to the disk', (t) => {
+test.serial('syncSync writes the stores of a range, or of the whole mapping, to the disk', (t) => {
   const { map, path } = dirtyMap(t)
   t.is(map.syncSync({ offset: 5 * SPREAD, length: 1 }), undefined)
   dirtyAre(t, { map, path }, [0, 1, 2, 3, 4, 6, 7])
@@ -135,7 +139,7 @@ test('syncSync writes the stores of a range, or of the whole mapping, to the dis
   dirtyAre(t, { map, path }, [])
 })
 
-test('a range counts from the start of the mapping, and covers whole pages in memory', async (t) => {
+test.serial('a range counts from the start of the mapping, and covers whole pages in memory', async (t) => {
   const offset = SPREAD / 4 + 3 * pageSize + 100
   const { map, path } = dirtyMap(t, offset)
   await map.sync({ offset: SPREAD, length: pageSize })
@@ -146,7 +150,7 @@ test('a range counts from the start of the mapping, and covers whole pages in me
   dirtyAre(t, { map, path }, [0, 3, 4, 5, 6, 7])
 })
 
-test('an empty range has nothing to sync', async (t) => {
+test.serial('an empty range has nothing to sync', async (t) => {
   const { map, path } = dirtyMap(t)
   for (const range of [{ length: 0 }, { offset: map.length }, { offset: 5, length: 0n }]) {
     await map.sync(range)
@@ -184,7 +188,7 @@ test('a mapping whose stores reach no file is ERR_MMAP_NOT_SHARED', async (t) =>
   }
 })
 
-test("sync and syncSync take invalidate, and keep the mapping's own stores", async (t) => {
+test.serial("sync and syncSync take invalidate, and keep the mapping's own stores", async (t) => {
   const { map, path } = dirtyMap(t)
   await map.sync({ invalidate: true })
   dirtyAre(t, { map, path }, [])
@@ -278,7 +282,7 @@ function isAbortError(t: ExecutionContext, error: unknown, reason: unknown): voi
   t.true(error instanceof Error)
 }
 
-test('a sync whose signal is aborted already rejects at once, and syncs nothing', async (t) => {
+test.serial('a sync whose signal is aborted already rejects at once, and syncs nothing', async (t) => {
   const { map, path } = dirtyMap(t)
   const signal = AbortSignal.abort('the reason')
   isAbortError(t, await t.throwsAsync(map.sync({ signal })), 'the reason')
