@@ -35,6 +35,7 @@ const UNKNOWN: [says: RegExp, script: string, ...args: string[]][] = [
   [/SECONDS, .* "nonsense"/, '../scripts/fuzz.mjs', 'queue', 'nonsense'],
   [/no sanitizer "nonsense", only address, /, '../scripts/sanitizers.mjs', 'nonsense'],
   [/RUNS .* "nonsense"/, '../scripts/test-loaded.mjs', 'nonsense'],
+  [/AT_ONCE .* "all"/, '../scripts/test-loaded.mjs', '20', 'all'],
   [/no part "nonsense", only x64, /, '../.ci/platforms/run.mjs', 'nonsense'],
   [/no part "nonsense", only x64, /, '../.ci/platforms/part.mjs', 'nonsense'],
   [/no step "nonsense", only library/, '../.ci/platforms/part.mjs', 'musl', 'nonsense'],
