@@ -8,7 +8,7 @@ import { runScript, type Runtime, runtimes, scenario } from './helpers/runtimes.
 
 function onEach(title: string, name: string): void {
   for (const runtime of runtimes()) {
-    // On Deno the mappings of a worker that ended stay (scenarios/lifetimes-hundreds-of-workers.mjs).
+    // On Deno the mappings of a worker that ended stay (scenarios/lifetimes-many-workers.mjs).
     const workers = { node: orLong('52', '1000'), deno: '28' }[runtime.name] ?? '52'
     const options = { env: { FIXTURE: fixturePath(), WORKERS: workers }, timeoutMs: 500_000 }
     test(`${title} (${runtime.name} ${runtime.version})`, async (t) => {
@@ -25,7 +25,7 @@ onEach('a worker that has sent its buffer away ends', 'sent-away')
 
 onEach('a worker whose buffer was transferred away, and collected elsewhere, ends', 'collected-there')
 
-onEach('hundreds of workers that end with open mappings, in every way, leave nothing behind', 'hundreds-of-workers')
+onEach('many workers that end with open mappings, in every way, leave nothing behind', 'many-workers')
 
 onEach('eight workers map one file and close at random', 'eight-workers')
 

@@ -383,9 +383,9 @@ const create = { protection: 'read-write', create: true, onFault() {} } as const
 /** Declares a test of files on a file system of huge pages, of which none is mapped when it ends. */
 function onHugetlbfs(title: string, run: (t: ExecutionContext, path: string) => void): void {
   onLinux.serial(`files on hugetlbfs: ${title}, and none is left behind`, async (t) => {
+    if ((await askForHugePages(t, 8)) < 6) return t.pass('this machine has no huge pages to give')
     const mounted = mountFileSystem(t, 'hugetlbfs')
     if (mounted === undefined) return
-    if ((await askForHugePages(t, 8)) < 6) return t.pass('this machine has no huge pages to give')
     run(t, join(mounted.folder, 'file'))
     t.false(readFileSync('/proc/self/maps', 'latin1').includes(mounted.folder))
   })

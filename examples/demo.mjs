@@ -232,7 +232,6 @@ async function storeToReadOnlyPage() {
   map.close()
 }
 
-/** Faults are reported on the next turn of the event loop. */
 /** The counter of faults is right at once; `onFault` is called soon, when the event loop turns. */
 async function untilTold(map, told) {
   const end = Date.now() + 60_000

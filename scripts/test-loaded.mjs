@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { given, wholeNumber } from './arguments.mjs'
 
 const BUSY = 4
-const SPECS_AT_ONCE = 2 // the least that AVA runs
+const SPECS_AT_ONCE = 2 // or more, where AVA has more processors
 const suite = fileURLToPath(new URL('test.mjs', import.meta.url))
 const logs = fileURLToPath(new URL('../target/loaded/', import.meta.url))
 const [many = 20, together = 1] = given(2).positionals
@@ -22,23 +22,24 @@ const COMPUTE = 'for (const parent = process.ppid; process.ppid === parent;);'
 const compute = () => spawn(process.execPath, ['-e', COMPUTE], { stdio: 'ignore' })
 const computing = Math.max(0, BUSY - SPECS_AT_ONCE * (atOnce - 1))
 const busy = Array.from({ length: computing }, compute)
+const suites = []
 const failed = []
-let begun = 0
 
-/** Runs one suite after another, as long as any is left. What they print goes to files, but for the end. */
+/** Runs one suite after another, as long as any is left. If several run at once, each prints to a file. */
 async function runSuites() {
-  while (begun < runs) {
-    const run = ++begun
-    const since = Date.now()
+  while (suites.length < runs) {
+    const run = suites.length + 1
+    const begun = Date.now()
     const path = `${logs}${run}.log`
-    const log = openSync(path, 'w')
-    const [code] = await once(spawn(process.execPath, [suite], { stdio: ['ignore', log, log] }), 'exit')
-    closeSync(log)
+    const output = atOnce === 1 ? 'inherit' : openSync(path, 'w')
+    const child = spawn(process.execPath, [suite], { stdio: ['inherit', output, output] })
+    suites.push(child)
+    const [code] = await once(child, 'exit')
+    if (output !== 'inherit') closeSync(output)
     if (code !== 0) failed.push(run)
-    const minutes = Math.round((Date.now() - since) / 60_000)
-    const result = code === 0 ? 'passed' : 'FAILED'
-    console.log(`run ${run} of ${runs}: ${result}, ${minutes} minutes, ${path}`)
-    console.log(readFileSync(path, 'utf8').slice(-2000).split('\n\n').at(-1))
+    const minutes = Math.round((Date.now() - begun) / 60_000)
+    console.log(`\nrun ${run} of ${runs}: ${code === 0 ? 'passed' : 'FAILED'}, ${minutes} minutes\n`)
+    if (output !== 'inherit') console.log(code === 0 ? path : readFileSync(path, 'utf8'))
   }
   // The suites that still run keep as many busy processes beside them.
   busy.push(...Array.from({ length: SPECS_AT_ONCE }, compute))
@@ -51,7 +52,7 @@ try {
     throw new Error('A busy process has ended early')
   }
 } finally {
-  for (const child of busy) child.kill()
+  for (const child of [...suites, ...busy]) child.kill()
 }
 console.log(
   `${runs - failed.length} of ${runs} runs passed${failed.length > 0 ? `; failed: ${failed.join(', ')}` : ''}`,

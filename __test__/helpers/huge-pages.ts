@@ -32,12 +32,14 @@ export async function askForHugePages(t: ExecutionContext, wanted: number): Prom
   return freeHugePages()
 }
 
-/** An abstract address of a socket, which one process has at a time, and loses when it ends. */
+/** An abstract address of a socket, which one process has at a time, and loses when it ends. Some versions of Node fill it up. */
+const LOCK = `\0${'memory-map-test-huge-pages'.padEnd(107, '-')}`
+
 async function lock(): Promise<() => Promise<void>> {
   for (;;) {
     const server = createServer()
     try {
-      await once(server.listen('\0memory-map-test-huge-pages'), 'listening')
+      await once(server.listen(LOCK), 'listening')
       return async () => {
         await once(server.close(), 'close')
       }

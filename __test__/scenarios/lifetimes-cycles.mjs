@@ -35,5 +35,5 @@ assert.ok(most.rss < before.rss + 400e6 + cycles * 2000, report)
 assert.ok(after.areas < before.areas + 1000, report)
 assert.ok(after.descriptors < before.descriptors + 10, report)
 // 30 to 40 MB are the runtime's own.
-assert.ok(after.rss < before.rss + Math.min(300e6, Math.max(120e6, cycles * 6000)), report)
+assert.ok(after.rss < before.rss + Math.min(300e6, Math.max(120e6, cycles * 3000)), report)
 console.log('end')

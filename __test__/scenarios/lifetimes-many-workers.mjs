@@ -1,4 +1,4 @@
-// Hundreds of workers end with open mappings, in every way, and leave nothing.
+// Many workers end with open mappings, in every way, and leave nothing.
 
 import assert from 'node:assert'
 import fs from 'node:fs'
