@@ -553,7 +553,7 @@ function rustClient(): string {
 withCargo('a Rust program counts with Node, and replies to messages', async (t) => {
   const scene = new Scene(t)
   for (const range of [TO_CLIENT, FROM_CLIENT]) Channel.create(scene.map, range).close()
-  const rust = ending(start(rustClient(), [scene.file, String(TIMES)]))
+  const rust = ending(start(rustClient(), [scene.file, String(TIMES)]), 540_000)
   scene.count(TIMES)
   await echoed(t, scene)
   t.like(await rust, { code: 0, stdout: 'recovered: 0\n', stderr: '' })

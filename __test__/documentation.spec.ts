@@ -66,6 +66,7 @@ function runnable(code: string): string {
     .replaceAll('?)', ')') // the parameters that a signature says may be left out
     .replaceAll('2n ** 40n', '2n ** 20n')
     .replaceAll('2 ** 30', '2 ** 22')
+    .replaceAll('timeout: 1000', 'timeout: 60_000')
     .replaceAll(/(SharedMemory\()'(\w+)'/g, '$1`$2-${process.pid}`')
     .replaceAll(/^(for await \(.*?\)) (.+)$/gm, '$1 { $2; break }')
     .replaceAll(/^(.+) \/\/ throws ([A-Z]\w+Error).*$/gm, "assert.throws(() => $1, { name: '$2' })")

@@ -47,7 +47,7 @@ const UNKNOWN: [says: RegExp, script: string, ...args: string[]][] = [
 function runNode(cwd: string, script: string, args: string[]) {
   const path = fileURLToPath(new URL(script, import.meta.url))
   const loader = script.endsWith('.ts') ? ['--import', import.meta.resolve('@oxc-node/core/register')] : []
-  return run(process.execPath, [...loader, path, ...args], { cwd })
+  return run(process.execPath, [...loader, path, ...args], { cwd }, 540_000)
 }
 
 for (const [script, ...args] of LITTLE) {

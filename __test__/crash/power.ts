@@ -25,6 +25,17 @@ export type FileSystem = keyof typeof FILE_SYSTEMS
 const run = (command: string, ...args: string[]) =>
   execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe' }).trim()
 
+/** What uses a disk may let go of it late: others that list or mount devices open each for a moment. */
+function runWhenFree(...command: [string, ...string[]]): void {
+  for (const end = Date.now() + 60_000; ; Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)) {
+    try {
+      return void run(...command)
+    } catch (error) {
+      if (Date.now() > end) throw error
+    }
+  }
+}
+
 /** Why no disk can lose power here, if it cannot. */
 export function noPower(type: FileSystem): string | undefined {
   if (process.platform !== 'linux') return 'needs Linux'
@@ -75,14 +86,14 @@ class Disk {
 
   #mountHost(): void {
     run('mount', '-o', 'loop', this.#hostImage, this.#host)
-    this.#undo.push(() => run('umount', this.#host))
+    this.#undo.push(() => runWhenFree('umount', this.#host))
   }
 
   #mountDisk(): void {
     const device = run('losetup', '--find', '--show', this.image)
-    this.#undo.push(() => run('losetup', '-d', device))
+    this.#undo.push(() => runWhenFree('losetup', '-d', device))
     run('mount', device, this.folder)
-    this.#undo.push(() => run('umount', this.folder))
+    this.#undo.push(() => runWhenFree('umount', this.folder))
   }
 
   /** Has some of the cache written, as a drive may at any moment. */

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 
 import { scratchFolder } from './scratch.ts'
+import { HANG_MS } from './until.ts'
 
 export type FileSystem = {
   /** Where it is mounted. */
@@ -82,8 +83,19 @@ function mounted(t: ExecutionContext, type: Type, { size, options = 'defaults' }
     folder,
     lower: layers?.lower,
     mountAgain: mount,
-    unmount: () => run('umount', folder),
+    unmount: () => {
+      run('umount', folder)
+      if (type === 'fuse') waitForProgram(image)
+    },
     makeReadOnly: () => run('mount', '-o', 'remount,ro', folder),
+  }
+}
+
+/** A file system in user space is a program, which writes what it has left to the image before it ends. */
+function waitForProgram(image: string): void {
+  const runs = () => spawnSync('pgrep', ['--full', `fuse2fs ${image}`]).status === 0
+  for (const end = Date.now() + HANG_MS; runs(); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)) {
+    if (Date.now() > end) throw new Error('fuse2fs does not end')
   }
 }
 
