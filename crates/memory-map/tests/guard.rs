@@ -6,6 +6,8 @@ mod common;
 
 #[cfg(unix)]
 use common::LONG;
+#[cfg(all(unix, not(target_os = "freebsd")))]
+use common::alone;
 #[cfg(not(target_os = "freebsd"))]
 use common::private;
 use common::{PAGE, TempFile, View, options, shared};
@@ -169,6 +171,11 @@ fn a_million_random_pages_of_a_truncated_file_are_one_fault() {
 #[test]
 #[cfg(all(unix, not(target_os = "freebsd")))] // as above; areas are what Linux counts
 fn stores_to_200_000_read_only_pages_stay_few_areas() {
+    alone("stores_to_200_000_read_only_pages_stay_few_areas", store_to_200_000_read_only_pages);
+}
+
+#[cfg(all(unix, not(target_os = "freebsd")))]
+fn store_to_200_000_read_only_pages() {
     let areas =
         || std::fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count());
     for private_memory in [false, true] {

@@ -285,7 +285,7 @@ fn a_message_that_is_put_back_comes_to_a_thread_that_waits() {
     broadcast.send(b"first", None).unwrap();
     let first = receiver.borrow(None).unwrap().unwrap();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| receiver.borrow(Some(&ms(10_000))).unwrap());
+        let waiting = scope.spawn(|| receiver.borrow(Some(&ms(HANG))).unwrap());
         std::thread::sleep(std::time::Duration::from_millis(50)); // until it sleeps
         receiver.put_back(first);
         let message = waiting.join().unwrap();

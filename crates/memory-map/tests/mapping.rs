@@ -366,20 +366,25 @@ fn a_read_is_of_the_file_that_was_mapped_whatever_became_of_the_descriptor() {
 #[test]
 #[cfg(target_os = "linux")]
 fn sync_after_close_writes_the_pages_that_are_dirty() {
-    let file = TempFile::sparse(LARGE);
-    let map = shared(&file, Protection::ReadWrite);
-    View::of(&map).store(PAGE, 1);
-    let sync = map.sync(0..map.len(), false).unwrap();
-    map.close();
+    // The system writes by itself, too, at times.
+    let was_first = (0..100).any(|_| {
+        let file = TempFile::sparse(LARGE);
+        let map = shared(&file, Protection::ReadWrite);
+        View::of(&map).store(PAGE, 1);
+        let sync = map.sync(0..map.len(), false).unwrap();
+        map.close();
 
-    let dirty_bytes = || {
-        let map = shared(&file, Protection::Read);
-        assert_eq!(View::of(&map).load(PAGE), 1);
-        dirty(&map)
-    };
-    assert_eq!(dirty_bytes(), PAGE);
-    sync.run().unwrap();
-    assert_eq!(dirty_bytes(), 0);
+        let dirty_bytes = || {
+            let map = shared(&file, Protection::Read);
+            assert_eq!(View::of(&map).load(PAGE), 1);
+            dirty(&map)
+        };
+        let before = dirty_bytes();
+        sync.run().unwrap();
+        assert_eq!(dirty_bytes(), 0);
+        before == PAGE
+    });
+    assert!(was_first);
 }
 
 #[test]

@@ -346,6 +346,9 @@ mod tests {
         owner: 0,
     };
 
+    /// One test at a time: where one mapping is disowned, foreign memory of all is looked for.
+    static ALONE: Mutex<()> = Mutex::new(());
+
     struct Keeping(Arc<AtomicBool>);
 
     impl Drop for Keeping {
@@ -356,6 +359,7 @@ mod tests {
 
     #[test]
     fn who_comes_second_to_leave_memory_waits_for_the_first() {
+        let _alone = ALONE.lock_anyway();
         let page = sys::page_size();
         let map = Mapping::anonymous(page as u64, false, &OPTIONS).unwrap();
         let backing = Backing::Memory { reserve: true };
@@ -386,6 +390,7 @@ mod tests {
 
     #[test]
     fn one_look_at_the_list_of_vmas_serves_all_that_are_disowned() {
+        let _alone = ALONE.lock_anyway();
         let page = sys::page_size();
         let maps: Vec<_> = (0..3)
             .map(|_| {
@@ -416,6 +421,7 @@ mod tests {
 
     #[test]
     fn what_is_overlaid_as_a_whole_stays_under_the_guard_when_it_is_disowned() {
+        let _alone = ALONE.lock_anyway();
         let page = sys::page_size();
         let map = Mapping::anonymous(4 * page as u64, true, &OPTIONS).unwrap();
         let backing = Backing::Memory { reserve: true };
