@@ -205,12 +205,20 @@ function canCollapse(): boolean {
   return MemoryMap.supports('collapse') && readFileSync(size, 'latin1').trim() === String(HUGE)
 }
 
-onLinux('collapse makes large pages, and keeps their bytes', (t) => {
+onLinux('collapse makes large pages, and keeps their bytes', async (t) => {
   if (!canCollapse()) return t.pass('this system has none')
   using map = mapAnonymous(3 * HUGE)
   const offset = Number(-map.address & BigInt(HUGE - 1))
   map.view(offset, HUGE).fill(7)
-  map.advise('collapse', { offset, length: HUGE })
+  await until(() => {
+    try {
+      map.advise('collapse', { offset, length: HUGE })
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      return false // pages are in use by something for a moment
+    }
+  })
   t.true(map.view(offset, HUGE).every((byte) => byte === 7))
 })
 
@@ -383,7 +391,7 @@ const create = { protection: 'read-write', create: true, onFault() {} } as const
 /** Declares a test of files on a file system of huge pages, of which none is mapped when it ends. */
 function onHugetlbfs(title: string, run: (t: ExecutionContext, path: string) => void): void {
   onLinux.serial(`files on hugetlbfs: ${title}, and none is left behind`, async (t) => {
-    if ((await askForHugePages(t, 8)) < 6) return t.pass('this machine has no huge pages to give')
+    if ((await askForHugePages(t, 16)) < 6) return t.pass('this machine has no huge pages to give')
     const mounted = mountFileSystem(t, 'hugetlbfs')
     if (mounted === undefined) return
     run(t, join(mounted.folder, 'file'))
@@ -425,7 +433,7 @@ onHugetlbfs('more pages than the pool has are refused', (t, path) => {
 })
 
 onLinux.serial('explicit huge pages are mapped, protected and freed', async (t) => {
-  if ((await askForHugePages(t, 8)) < 6) return t.pass('this machine has no huge pages to give')
+  if ((await askForHugePages(t, 16)) < 6) return t.pass('this machine has no huge pages to give')
   for (const shared of [false, true]) {
     using map = mapAnonymous(2 * HUGE + 5, { hugePages: HUGE, shared, onFault() {} })
     t.is(figuresAt(map.address).page, HUGE)

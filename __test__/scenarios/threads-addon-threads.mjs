@@ -18,6 +18,7 @@ const readOnly = mapShared(path, { onFault })
 const memory = mapAnonymous(pages * pageSize, { onFault })
 memory.buffer.fill(9)
 memory.protect('read')
+fs.truncateSync(path, 0)
 const jobs = [file, readOnly, memory].flatMap(({ buffer }) => [
   startReader(buffer, 800),
   startReader(buffer, 1500),
