@@ -1,6 +1,6 @@
 // Other processes: some run lines for the test while they live, others just run to their end.
 
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -47,6 +47,7 @@ export async function ending(child: ChildProcess, timeoutMs = 180_000): Promise<
     child.stderr?.destroy()
   }
   const timer = setTimeout(() => {
+    stderr += stacksOf(child.pid!)
     timedOut = child.kill('SIGKILL')
     setTimeout(letGo, 500).unref()
   }, timeoutMs)
@@ -58,6 +59,12 @@ export async function ending(child: ChildProcess, timeoutMs = 180_000): Promise<
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Where each thread of a process is, if there is a gdb to ask: a process that hangs is rarely seen again. */
+function stacksOf(pid: number): string {
+  const args = ['--batch', '--pid', String(pid), '--ex', 'thread apply all backtrace 40']
+  return spawnSync('gdb', args, { encoding: 'utf8', timeout: 60_000 }).stdout ?? ''
 }
 
 /** No update checks, and no report of a crash that a test wants. */
