@@ -454,7 +454,8 @@ test.after.always('no mount and no loop device is left', async (t) => {
   const isLeft = (list: string) => scratchFolders.filter((folder) => list.includes(folder))
   t.deepEqual(existsSync('/proc/mounts') ? isLeft(readFileSync('/proc/mounts', 'utf8')) : [], [])
   if (existsSync('/sbin/losetup') || existsSync('/usr/sbin/losetup')) {
-    // Another program that lists them has each open for a moment.
-    await until(() => isLeft(spawnSync('losetup', ['-a'], { encoding: 'utf8' }).stdout ?? '').length === 0)
+    const left = () => isLeft(spawnSync('losetup', ['-a'], { encoding: 'utf8' }).stdout ?? '')
+    await until(() => left().length === 0) // another program that lists them has each open for a moment
+    t.deepEqual(left(), [])
   }
 })

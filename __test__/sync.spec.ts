@@ -15,6 +15,7 @@ import { figuresAt } from './helpers/memory.ts'
 import { isLinux, onPosix, withDescriptors } from './helpers/platform.ts'
 import { runScript, runtimes, scenario } from './helpers/runtimes.ts'
 import { pattern, scratchFile, scratchFolder, sparseFile } from './helpers/scratch.ts'
+import { untilBlocking } from './helpers/until.ts'
 
 const notShared = { instanceOf: Error, code: 'ERR_MMAP_NOT_SHARED' }
 
@@ -45,10 +46,7 @@ function waitForIdleWriteback(): void {
   if (!isLinux) return
   const pages = (name: string) =>
     Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(readFileSync('/proc/vmstat', 'utf8'))![1])
-  for (const end = Date.now() + 120_000; pages('nr_dirty') > pages('nr_dirty_background_threshold') / 2;) {
-    if (Date.now() > end) throw new Error('other programs keep the disk busy')
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
-  }
+  untilBlocking(() => pages('nr_dirty') <= pages('nr_dirty_background_threshold') / 2)
 }
 
 /** When each file was made, as `Date.now()`. */

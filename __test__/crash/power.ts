@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { random } from '../helpers/random.mjs'
 import { runtimes } from '../helpers/runtimes.ts'
+import { untilBlocking } from '../helpers/until.ts'
 import { Victim } from './children.ts'
 import { Promised } from './durable.ts'
 import { NUMBERS, type Outcome } from './kills.ts'
@@ -26,15 +27,8 @@ const run = (command: string, ...args: string[]) =>
   execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe' }).trim()
 
 /** What uses a disk may let go of it late: others that list or mount devices open each for a moment. */
-function runWhenFree(...command: [string, ...string[]]): void {
-  for (const end = Date.now() + 60_000; ; Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)) {
-    try {
-      return void run(...command)
-    } catch (error) {
-      if (Date.now() > end) throw error
-    }
-  }
-}
+const runWhenFree = (command: string, ...args: string[]) =>
+  untilBlocking(() => spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0)
 
 /** Why no disk can lose power here, if it cannot. */
 export function noPower(type: FileSystem): string | undefined {

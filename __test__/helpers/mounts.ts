@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 
 import { scratchFolder } from './scratch.ts'
-import { HANG_MS } from './until.ts'
+import { untilBlocking } from './until.ts'
 
 export type FileSystem = {
   /** Where it is mounted. */
@@ -85,17 +85,10 @@ function mounted(t: ExecutionContext, type: Type, { size, options = 'defaults' }
     mountAgain: mount,
     unmount: () => {
       run('umount', folder)
-      if (type === 'fuse') waitForProgram(image)
+      // It is a program, which writes what it has left to the image before it ends.
+      if (type === 'fuse') untilBlocking(() => spawnSync('pgrep', ['--full', `fuse2fs ${image}`]).status !== 0)
     },
     makeReadOnly: () => run('mount', '-o', 'remount,ro', folder),
-  }
-}
-
-/** A file system in user space is a program, which writes what it has left to the image before it ends. */
-function waitForProgram(image: string): void {
-  const runs = () => spawnSync('pgrep', ['--full', `fuse2fs ${image}`]).status === 0
-  for (const end = Date.now() + HANG_MS; runs(); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)) {
-    if (Date.now() > end) throw new Error('fuse2fs does not end')
   }
 }
 

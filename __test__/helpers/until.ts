@@ -14,6 +14,14 @@ export async function until(isSo: () => boolean): Promise<void> {
   }
 }
 
+/** Blocks the thread until a condition holds. */
+export function untilBlocking(isSo: () => boolean): void {
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  for (const end = Date.now() + HANG_MS; !isSo(); Atomics.wait(never, 0, 0, 20)) {
+    if (Date.now() > end) throw new Error(`nothing has happened in ${HANG_MS} ms: ${isSo}`)
+  }
+}
+
 /** Lets the event loop turn a few times. */
 export async function turns(): Promise<void> {
   for (let i = 0; i < 3; i++) await sleep(5)

@@ -38,6 +38,8 @@ await until(() => {
   }
 })
 await until(() => (gc(), areaCount() < baseline.areas + 250 && descriptors() < baseline.descriptors + 20))
+assert.ok(areaCount() < baseline.areas + 250, `${areaCount()} areas after ${baseline.areas}`)
+assert.ok(descriptors() < baseline.descriptors + 20, `${descriptors()} descriptors after ${baseline.descriptors}`)
 assert.strictEqual(map.buffer[0], 7)
 
 // What nobody closes here is collected, and so no longer open here.
